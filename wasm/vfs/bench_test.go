@@ -1,0 +1,106 @@
+package vfs
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+)
+
+func benchRoot(b *testing.B) *Root {
+	files := map[string]string{}
+	for i := range 1500 {
+		files[fmt.Sprintf("usr/lib/python3.13/pkg%d/module%d.py", i%30, i)] = string(make([]byte, 8000))
+	}
+	code := newTree(b, map[string]string{"main.py": "x = 1"})
+	root, err := NewRoot(Config{Base: newTree(b, files), Mounts: []Mount{
+		{Path: "function/code", Tree: code}, {Path: "tmp", Mem: NewMem(MemConfig{})},
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return root
+}
+
+func BenchmarkTree(b *testing.B) {
+	root := benchRoot(b)
+	const path = "usr/lib/python3.13/pkg7/module37.py"
+	b.Run("stat", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			root.Stat(path)
+		}
+	})
+	b.Run("stat missing", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			root.Stat("usr/lib/python3.13/pkg7/missing.cpython-313.so")
+		}
+	})
+	b.Run("stat code", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			root.Stat("function/code/main.py")
+		}
+	})
+	b.Run("open+fstat+read 8 KB+close", func(b *testing.B) {
+		b.ReportAllocs()
+		buf := make([]byte, 8001)
+		for b.Loop() {
+			f, _ := root.OpenFile(path, sys.O_RDONLY, 0o600)
+			f.Stat()
+			f.Read(buf)
+			f.Close()
+		}
+	})
+	b.Run("list 50", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f, _ := root.OpenFile("usr/lib/python3.13/pkg7", sys.O_RDONLY|sys.O_DIRECTORY, 0o600)
+			f.Readdir(200)
+			f.Close()
+		}
+	})
+}
+
+func BenchmarkMem(b *testing.B) {
+	root := benchRoot(b)
+	b.Run("create+close+unlink", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f, _ := root.OpenFile("tmp/file", sys.O_RDWR|sys.O_CREAT, 0o600)
+			f.Close()
+			root.Unlink("tmp/file")
+		}
+	})
+	b.Run("write 8 MB in 8 KB", func(b *testing.B) {
+		b.SetBytes(8 << 20)
+		buf := make([]byte, 8<<10)
+		for b.Loop() {
+			f, _ := root.OpenFile("tmp/file", sys.O_RDWR|sys.O_CREAT|sys.O_TRUNC, 0o600)
+			for range 1024 {
+				f.Write(buf)
+			}
+			f.Close()
+		}
+	})
+	b.Run("read 8 MB in 64 KB", func(b *testing.B) {
+		b.SetBytes(8 << 20)
+		buf := make([]byte, 64<<10)
+		f, _ := root.OpenFile("tmp/file", sys.O_RDONLY, 0o600)
+		for b.Loop() {
+			f.Seek(0, 0)
+			for range 128 {
+				f.Read(buf)
+			}
+		}
+	})
+}
+
+func BenchmarkNewRoot(b *testing.B) {
+	root := benchRoot(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		NewRoot(Config{Base: root.base, Mounts: []Mount{{Path: "function/code"}, {Path: "tmp", Mem: NewMem(MemConfig{})}}})
+	}
+}
