@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Builds the guest: CPython for WASI with the C embedding and the Python runner.
+#
+#   bash python-wasi/build.sh          build what is missing, copy it into dist/
+#   bash python-wasi/build.sh --key    print the content key of this checkout
+#
+# The first run takes some minutes, later ones a second: finished parts are kept
+# in ${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-~/.cache}/vivarium}/guest, named by what
+# they were made from, for all checkouts together. README.md tells the rest.
+set -euo pipefail
+shopt -s inherit_errexit
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=recipe/common.sh
+source "$here/recipe/common.sh"
+# shellcheck source=versions.env
+source "$here/versions.env"
+# shellcheck source=recipe/cpython.sh
+source "$here/recipe/cpython.sh"
+# shellcheck source=recipe/guest.sh
+source "$here/recipe/guest.sh"
+
+# What a build must not depend on.
+unset CC CXX CPP CFLAGS CXXFLAGS CPPFLAGS LDFLAGS LIBS MAKEFLAGS CONFIG_SITE
+unset PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONDONTWRITEBYTECODE PYTHONHASHSEED
+export LC_ALL=C SOURCE_DATE_EPOCH
+umask 022
+jobs=${VIVARIUM_JOBS:-$(nproc)}
+
+cache=${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vivarium}/guest
+[[ $cache = /* ]] || cache=$PWD/$cache
+[[ $cache != *[[:space:]]* ]] || die "the cache's path has a blank in it: $cache" \
+  "CPython's build can't cope with that; name another: VIVARIUM_CACHE=/some/folder"
+
+# Three keys, from dear to cheap; each contains the one before.
+kit_key=$(hash_script "$here/versions.env" "$here/recipe/cpython.sh")
+stdlib_key=$(printf '%s\n' "$kit_key" "$(hash_files "$here" recipe/library.py)" | sha256sum | cut -c1-16)
+make_guest_key() {
+  local sources
+  [[ -f $here/runtime/runtime.py ]] || die "$here/runtime: the runner (runtime.py) is missing"
+  mapfile -d '' -t sources < <(cd "$here" && find embed runtime \( -name '*.[ch]' -o -name '*.py' \) \
+    -not -name 'test_*' -not -path '*/tests/*' -print0 | sort -z)
+  printf '%s\n' "$stdlib_key" "$(hash_files "$here" recipe/guest.sh "${sources[@]}")" | sha256sum | cut -c1-16
+}
+guest_key=$(make_guest_key)
+kit=$cache/kit-$kit_key
+stdlib=$cache/stdlib-$stdlib_key.zip
+guest=$cache/guest-$guest_key
+
+# ensure_tools installs what is missing of the tool chain, or says how to.
+ensure_tools() {
+  local tool missing=()
+  for tool in "clang-$LLVM_MAJOR" "wasm-ld-$LLVM_MAJOR" "llvm-ar-$LLVM_MAJOR" make tclsh xz; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
+  compgen -G "/usr/lib/llvm-$LLVM_MAJOR/lib/clang/*/lib/*/*builtins*wasm32*" >/dev/null ||
+    compgen -G "/usr/lib/llvm-$LLVM_MAJOR/lib/clang/*/lib/wasm32*/*builtins*" >/dev/null ||
+    missing+=("compiler-rt for wasm32")
+  [[ -e /usr/include/stdio.h ]] || missing+=("headers of the C library")
+  ((${#missing[@]})) || return 0
+  local install="apt-get install --no-install-recommends -y $TOOL_PACKAGES"
+  command -v apt-get >/dev/null || die "missing: ${missing[*]}, and this is no Debian" \
+    "build in a container of Debian 12 or 13, or fetch a built guest into python-wasi/dist/"
+  ((EUID == 0)) || die "missing: ${missing[*]}" "install them: sudo $install"
+  say "installing the tool chain: $TOOL_PACKAGES"
+  mkdir -p "$cache"
+  export DEBIAN_FRONTEND=noninteractive
+  # The lists of packages may be old or not there yet: then a second try.
+  $install >"$cache/apt.log" 2>&1 || { apt-get update && $install; } >>"$cache/apt.log" 2>&1 || {
+    tail -n 20 "$cache/apt.log" >&2
+    die "the tool chain can't be installed" "Debian 12 and 13 have it; the command was: $install"
+  }
+}
+
+# make_guest builds what is missing. Only one run at a time works in the cache.
+make_guest() {
+  mkdir -p "$cache"
+  exec 9>"$cache/lock"
+  flock -n 9 || {
+    say "another build is at work in $cache; waiting for it"
+    flock 9
+  }
+  [[ ! -d $guest ]] || return 0
+  ensure_tools
+  # Each step runs in a process group of its own, to be ended with its children.
+  set -m
+  trap stop_steps EXIT
+  trap 'exit 130' INT TERM
+  step_total=2
+  [[ -d $kit ]] || step_total=$((step_total + kit_steps))
+  if [[ ! -d $kit ]]; then
+    say "building CPython $CPYTHON_VERSION for WASI, once; minutes (logs: $cache/work-$kit_key/logs)"
+    work=$cache/work-$kit_key
+    mkdir -p "$work"
+    build_kit
+  fi
+  # So that no run of another checkout takes it for an old one.
+  touch "$kit"
+  work=$cache/work-guest
+  rm -rf "$work"
+  [[ -e $stdlib ]] || step stdlib "compile and pack the standard library" pack_stdlib
+  step guest "link the module and pack the library" build_guest
+  trap - EXIT INT TERM
+  rm -rf "$cache"/work-*
+}
+
+# forget removes all but the newest of the old results: forget COUNT PATTERN
+forget() {
+  local old
+  # shellcheck disable=SC2012,SC2086 # our own names, and the pattern is one
+  { ls -1dt "$cache"/$2 2>/dev/null || true; } | tail -n "+$(($1 + 1))" | while read -r old; do
+    rm -rf "$old"
+  done
+}
+
+# publish copies the guest into dist/. A file that is right already is left
+# alone, and a copy gets its name when it is whole.
+publish() {
+  local file
+  mkdir -p "$here/dist"
+  for file in python.wasm library.zip versions.json; do
+    cmp -s "$guest/$file" "$here/dist/$file" && continue
+    cp "$guest/$file" "$here/dist/.$file.$$"
+    mv "$here/dist/.$file.$$" "$here/dist/$file"
+  done
+}
+
+case ${1-} in
+'') ;;
+--key)
+  printf '%s\n' "$guest_key"
+  exit
+  ;;
+*)
+  sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
+  exit 2
+  ;;
+esac
+
+[[ -d $guest ]] || make_guest
+# So that what is in use is never among the old.
+touch "$guest"
+touch -c "$kit" "$stdlib"
+publish
+forget 2 'kit-*'
+forget 2 'stdlib-*.zip'
+forget 5 'guest-*'
+say "ready: CPython $CPYTHON_VERSION, key $guest_key, in python-wasi/dist/ ($SECONDS s)"

@@ -1,0 +1,44 @@
+// The parts of the embedding and what they promise each other.
+//
+// abi.c knows the exports and nothing of Python; the other files know Python
+// and nothing of WebAssembly, but for the one import in respond.c.
+#ifndef VIVARIUM_ABI_H
+#define VIVARIUM_ABI_H
+
+#include <stdint.h>
+
+// The version of the contract between host and guest: the exports, the imports,
+// the documents on stdin, the tree of files. It goes up by one whenever a host
+// of the old version could not serve the guest of the new one.
+#define VIVARIUM_ABI_VERSION 1
+
+// What the exports return. The runner's load and invoke may return OK and
+// DISCARD themselves; BROKEN means that they did not come to return at all.
+enum {
+  VIVARIUM_OK = 0,      // the instance may serve further calls
+  VIVARIUM_DISCARD = 1, // answered, but the instance must not be used again
+  VIVARIUM_BROKEN = 2,  // the runner broke; what it has to say is on stderr
+};
+
+// The runner's two entry points.
+enum vivarium_call {
+  VIVARIUM_CALL_LOAD,
+  VIVARIUM_CALL_INVOKE,
+};
+
+// interpreter_start starts CPython. It returns VIVARIUM_OK, or VIVARIUM_BROKEN
+// after it has told why on stderr.
+int32_t interpreter_start(void);
+
+// runner_import imports the Python runner and keeps its entry points. It
+// returns VIVARIUM_OK, or VIVARIUM_BROKEN after it has told why on stderr.
+int32_t runner_import(void);
+
+// runner_call reads stdin to its end, gives the bytes to the entry point, and
+// returns the status that it returned.
+int32_t runner_call(enum vivarium_call call);
+
+// immortalize_all takes all objects that there are out of reference counting.
+void immortalize_all(void);
+
+#endif

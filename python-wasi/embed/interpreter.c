@@ -1,0 +1,123 @@
+// Starting CPython: isolated from everything but the tree the host mounts.
+#include "abi.h"
+#include "python.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+// Where the tree has what is there at boot. The runner adds the function's code
+// in front when it loads it: no code of a tenant is in reach before.
+#define PREFIX L"/usr"
+#define STDLIB L"/usr/lib/python3.13"
+static const wchar_t *const search_paths[] = {L"/function/runtime", STDLIB};
+
+// broken tells of a failed start on stderr. The interpreter may not be there,
+// so no Python call may be used.
+static int32_t broken(const char *step, PyStatus status) {
+  fprintf(stderr, "vivarium: %s: %s: %s\n", step,
+          status.func != NULL ? status.func : "python",
+          status.err_msg != NULL ? status.err_msg : "no message");
+  return VIVARIUM_BROKEN;
+}
+
+static PyStatus preinitialize(void) {
+  PyPreConfig config;
+  PyPreConfig_InitIsolatedConfig(&config);
+  config.utf8_mode = 1;
+  return Py_PreInitialize(&config);
+}
+
+// set_paths says outright what CPython would otherwise look for on the disk.
+static PyStatus set_paths(PyConfig *config) {
+  struct {
+    wchar_t **member;
+    const wchar_t *value;
+  } const paths[] = {
+      {&config->program_name, L""},    {&config->executable, L""},
+      {&config->base_executable, L""}, {&config->home, PREFIX},
+      {&config->prefix, PREFIX},       {&config->base_prefix, PREFIX},
+      {&config->exec_prefix, PREFIX},  {&config->base_exec_prefix, PREFIX},
+      {&config->stdlib_dir, STDLIB},
+  };
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    PyStatus status =
+        PyConfig_SetString(config, paths[i].member, paths[i].value);
+    if (PyStatus_Exception(status)) {
+      return status;
+    }
+  }
+  config->module_search_paths_set = 1;
+  for (size_t i = 0; i < sizeof search_paths / sizeof search_paths[0]; i++) {
+    PyStatus status =
+        PyWideStringList_Append(&config->module_search_paths, search_paths[i]);
+    if (PyStatus_Exception(status)) {
+      return status;
+    }
+  }
+  return PyStatus_Ok();
+}
+
+static PyStatus initialize(void) {
+  PyConfig config;
+  PyConfig_InitIsolatedConfig(&config);
+  config.site_import = 0;
+  config.install_signal_handlers = 0;
+  config.write_bytecode = 0;
+  // A hash seed of the host's randomness, drawn at boot.
+  config.use_hash_seed = 0;
+  config.buffered_stdio = 1;
+  PyStatus status = set_paths(&config);
+  if (!PyStatus_Exception(status)) {
+    status = Py_InitializeFromConfig(&config);
+  }
+  PyConfig_Clear(&config);
+  return status;
+}
+
+// buffer_by_line makes a stream hand over each line when it ends. A stream that
+// is no terminal is otherwise buffered by blocks, which would mix up the order
+// of stdout and stderr and keep lines back until the end.
+static int buffer_by_line(const char *name) {
+  PyObject *stream = PySys_GetObject(name);
+  if (stream == NULL) {
+    PyErr_Format(PyExc_RuntimeError, "sys.%s is missing", name);
+    return -1;
+  }
+  PyObject *reconfigure = PyObject_GetAttrString(stream, "reconfigure");
+  if (reconfigure == NULL) {
+    return -1;
+  }
+  PyObject *result = NULL;
+  PyObject *names = Py_BuildValue("(s)", "line_buffering");
+  if (names != NULL) {
+    PyObject *const values[] = {Py_True};
+    result = PyObject_Vectorcall(reconfigure, values, 0, names);
+    Py_DECREF(names);
+  }
+  Py_DECREF(reconfigure);
+  if (result == NULL) {
+    return -1;
+  }
+  Py_DECREF(result);
+  return 0;
+}
+
+int32_t interpreter_start(void) {
+  // Before the interpreter starts, or the import does not find it.
+  if (PyImport_AppendInittab(RESPOND_MODULE, respond_module_init) < 0) {
+    return broken("inittab", PyStatus_NoMemory());
+  }
+  PyStatus status = preinitialize();
+  if (PyStatus_Exception(status)) {
+    return broken("preinitialize", status);
+  }
+  status = initialize();
+  if (PyStatus_Exception(status)) {
+    return broken("initialize", status);
+  }
+  if (buffer_by_line("stdout") < 0 || buffer_by_line("stderr") < 0) {
+    print_exception();
+    return VIVARIUM_BROKEN;
+  }
+  return VIVARIUM_OK;
+}

@@ -1,0 +1,27 @@
+// What the files that know Python share.
+#ifndef VIVARIUM_PYTHON_H
+#define VIVARIUM_PYTHON_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+// The module through which the runner answers. It is built in: the name goes
+// into the inittab before the interpreter starts.
+#define RESPOND_MODULE "_vivarium"
+PyObject *respond_module_init(void);
+
+// request_read returns what stdin holds up to its end as a new bytes object, or
+// NULL with an exception set.
+PyObject *request_read(void);
+
+// immortalize_definitions is _vivarium.immortalize_definitions(): it takes all
+// functions, classes and modules that there are out of reference counting.
+PyObject *immortalize_definitions(PyObject *module, PyObject *unused);
+
+// print_exception writes the exception that is set to stderr and clears it.
+//
+// PyErr_Print must not be used instead: SystemExit makes it leave the process,
+// which here is a trap without a word.
+void print_exception(void);
+
+#endif

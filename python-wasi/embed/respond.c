@@ -1,0 +1,56 @@
+// _vivarium: the built-in module with which the runner answers the host, and
+// prepares to be frozen.
+#include "python.h"
+
+// The host copies the bytes before it returns; it keeps no pointer.
+__attribute__((import_module("vivarium"), import_name("respond"))) extern void
+vivarium_respond(int32_t kind, const void *data, int32_t length);
+
+PyDoc_STRVAR(
+    respond_doc,
+    "respond(kind, data, /)\n--\n\n"
+    "Hand the response to the host: once per load and per invocation.\n"
+    "\n"
+    "kind: 0 = JSON text of the result, 1 = raw bytes,\n"
+    "2 = JSON text of a function error. data: a bytes-like object.");
+
+static PyObject *respond(PyObject *module, PyObject *args) {
+  (void)module;
+  int kind;
+  Py_buffer data;
+  if (!PyArg_ParseTuple(args, "iy*:respond", &kind, &data)) {
+    return NULL;
+  }
+  if (kind < 0 || kind > 2) {
+    PyBuffer_Release(&data);
+    return PyErr_Format(PyExc_ValueError, "respond: kind %d is not 0, 1 or 2",
+                        kind);
+  }
+  // Memory is 32 bits wide, so a buffer's length always fits.
+  vivarium_respond(kind, data.buf, (int32_t)data.len);
+  PyBuffer_Release(&data);
+  Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    immortalize_doc,
+    "immortalize_definitions()\n--\n\n"
+    "Take all functions, classes and modules out of reference counting:\n"
+    "calling them then leaves the pages that hold them as they are.");
+
+static PyMethodDef methods[] = {
+    {"respond", respond, METH_VARARGS, respond_doc},
+    {"immortalize_definitions", immortalize_definitions, METH_NOARGS,
+     immortalize_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = RESPOND_MODULE,
+    .m_doc = "The way from the runner to the host.",
+    .m_size = 0,
+    .m_methods = methods,
+};
+
+PyObject *respond_module_init(void) { return PyModuleDef_Init(&module); }

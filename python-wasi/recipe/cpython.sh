@@ -1,0 +1,209 @@
+# The expensive part: from tarballs to the kit that a guest is linked from.
+# Sourced; every line here counts for the content key of the CPython build.
+# shellcheck shell=bash
+#
+# Everything happens in $work. The kit, what is kept of it:
+#   bin/python3         the same CPython for this machine, to compile bytecode
+#   lib/python3.13/     the standard library, for it and for the guest
+#   include/            headers, pyconfig.h of the guest
+#   archives/           libpython3.13.a and what it needs
+#   sysroot/            the C library
+
+# target_flags SYSROOT: the compiler's options for the guest's code.
+target_flags() {
+  printf -- '--target=%s --sysroot=%s %s' "$WASM_TARGET" "$1" "$WASM_FLAGS"
+}
+
+# Paths of this machine must not get into the artifact.
+hide_paths() { printf -- '-ffile-prefix-map=%s=/build' "$work"; }
+
+get_sources() {
+  local mirror
+  mirror=$(debian_mirror)
+  [[ -n $mirror ]] || die "apt knows no Debian mirror on this machine" \
+    "name one: VIVARIUM_MIRROR=URL bash python-wasi/build.sh"
+  fetch cpython.tar.xz "$CPYTHON_SHA256" "$mirror$CPYTHON_POOL" "$CPYTHON_URL"
+  fetch zlib.tar.gz "$ZLIB_SHA256" "$mirror$ZLIB_POOL"
+  fetch bzip2.tar.gz "$BZIP2_SHA256" "$mirror$BZIP2_POOL"
+  fetch xz.tar.xz "$XZ_SHA256" "$mirror$XZ_POOL"
+  fetch sqlite.tar.xz "$SQLITE_SHA256" "$mirror$SQLITE_POOL"
+  fetch wasi-libc.deb "$WASI_LIBC_SHA256" "$mirror$WASI_LIBC_POOL"
+  unpack cpython.tar.xz "$work/cpython"
+  unpack zlib.tar.gz "$work/zlib"
+  unpack bzip2.tar.gz "$work/bzip2"
+  unpack xz.tar.xz "$work/xz"
+  unpack sqlite.tar.xz "$work/sqlite"
+  make_sysroot
+  mkdir -p "$work/prefix/lib" "$work/prefix/include"
+}
+
+make_sysroot() {
+  local deb=$work/wasi-libc sysroot=$work/sysroot part
+  rm -rf "$deb" "$sysroot"
+  dpkg-deb -x "$cache/downloads/wasi-libc.deb" "$deb"
+  for part in include lib; do
+    mkdir -p "$sysroot/$part"
+    cp -a "$deb/usr/$part/wasm32-wasi" "$sysroot/$part/"
+    # Debian knows the target by its old name only.
+    ln -s wasm32-wasi "$sysroot/$part/$WASM_TARGET"
+  done
+  mkdir -p "$sysroot/share"
+  cp "$deb/usr/share/doc/wasi-libc/copyright" "$sysroot/share/"
+}
+
+# build_native makes the interpreter that runs on this machine: the cross build
+# freezes modules with it, and the library is byte-compiled by it. It needs no
+# speed; -O1 is what is built soonest. The three extra modules are for zipfile.
+build_native() {
+  local dir=$work/native zlib=$work/native/zlib
+  rm -rf "$dir"
+  mkdir -p "$dir/Modules" "$zlib"
+  cp "$work"/zlib/*.[ch] "$zlib/"
+  cd "$zlib"
+  rm gz*.c
+  "clang-$LLVM_MAJOR" -O1 -DHAVE_UNISTD_H -c ./*.c
+  "llvm-ar-$LLVM_MAJOR" rcs libz.a ./*.o
+  cat >"$dir/Modules/Setup.local" <<SETUP
+*static*
+_struct _struct.c
+binascii binascii.c
+zlib zlibmodule.c -I$zlib $zlib/libz.a
+SETUP
+  cd "$dir"
+  ../cpython/configure -C --disable-test-modules --without-ensurepip \
+    CC="clang-$LLVM_MAJOR" CXX="clang++-$LLVM_MAJOR" OPT="-DNDEBUG -O1" PKG_CONFIG=false
+  make -j"$jobs" python
+  ./python -c 'import zipfile, zlib'
+}
+
+build_zlib_bzip2() {
+  local cc flags
+  flags="$(target_flags "$work/sysroot") $(hide_paths) $LIBRARY_OPT -DHAVE_UNISTD_H -D_FILE_OFFSET_BITS=64"
+  cc="clang-$LLVM_MAJOR $flags"
+  cd "$work/zlib"
+  # Not gz*.c: gzip files are Python's own business.
+  $cc -c adler32.c compress.c crc32.c deflate.c inf*.c trees.c uncompr.c zutil.c
+  "llvm-ar-$LLVM_MAJOR" rcs "$work/prefix/lib/libz.a" ./*.o
+  cp zlib.h zconf.h "$work/prefix/include/"
+  cd "$work/bzip2"
+  $cc -c blocksort.c huffman.c crctable.c randtable.c compress.c decompress.c bzlib.c
+  "llvm-ar-$LLVM_MAJOR" rcs "$work/prefix/lib/libbz2.a" ./*.o
+  cp bzlib.h "$work/prefix/include/"
+}
+
+build_xz() {
+  cd "$work/xz"
+  ./configure --host=wasm32-wasip1 --prefix="$work/prefix" --disable-shared --disable-nls \
+    --disable-threads --disable-sandbox --disable-assembler --disable-scripts --disable-doc \
+    --disable-xz --disable-xzdec --disable-lzmadec --disable-lzmainfo --disable-lzma-links \
+    CC="clang-$LLVM_MAJOR $(target_flags "$work/sysroot") $(hide_paths)" CFLAGS="$LIBRARY_OPT" \
+    AR="llvm-ar-$LLVM_MAJOR" RANLIB="llvm-ranlib-$LLVM_MAJOR" NM="llvm-nm-$LLVM_MAJOR"
+  make -j"$jobs" -C src/liblzma install
+}
+
+build_sqlite() {
+  local dir=$work/sqlite-build
+  rm -rf "$dir"
+  mkdir "$dir"
+  cd "$dir"
+  # The one file that is all of SQLite is made on this machine, for it.
+  ../sqlite/configure --disable-tcl --disable-readline --disable-load-extension CC="clang-$LLVM_MAJOR"
+  make sqlite3.c
+  local flags
+  flags="$(target_flags "$work/sysroot") $(hide_paths) $LIBRARY_OPT -D_WASI_EMULATED_GETPID $SQLITE_OPTIONS"
+  # shellcheck disable=SC2086 # the flags are words
+  "clang-$LLVM_MAJOR" $flags -c sqlite3.c
+  "llvm-ar-$LLVM_MAJOR" rcs "$work/prefix/lib/libsqlite3.a" sqlite3.o
+  cp sqlite3.h sqlite3ext.h "$work/prefix/include/"
+}
+
+# write_build_python makes the command that the cross build takes for its build
+# python. configure only asks it for its version, which is known beforehand: so
+# configure need not wait for the native build.
+write_build_python() {
+  cat >"$work/build-python" <<SCRIPT
+#!/bin/sh
+if [ ! -x $work/native/python ]; then
+  case "\$*" in
+  -c*version_info.major*) echo ${CPYTHON_VERSION%.*}; exit ;;
+  esac
+fi
+exec $work/native/python "\$@"
+SCRIPT
+  chmod +x "$work/build-python"
+}
+
+# configure_cross: clock_nanosleep is left out because wazero's poll_oneoff knows
+# no absolute times, and time.sleep would fail (OSError 58); CPython asks for it
+# in two ways. pymalloc is off by default on WASI, and worth 2 %; mimalloc is for
+# CPython without the global lock, and here 0.3 MB that nothing calls.
+configure_cross() {
+  local dir=$work/cross target prefix=$work/prefix
+  target="$(target_flags "$work/sysroot") $(hide_paths)"
+  rm -rf "$dir"
+  mkdir "$dir"
+  write_build_python
+  cd "$dir"
+  CONFIG_SITE=../cpython/Tools/wasm/config.site-wasm32-wasi ../cpython/configure -C \
+    --host="$WASM_TARGET" --build="$(../cpython/config.guess)" --prefix=/usr \
+    --with-build-python="$work/build-python" --disable-test-modules --without-ensurepip \
+    --with-pymalloc=yes --without-mimalloc ac_cv_func_clock_nanosleep=no ac_cv_lib_rt_clock_nanosleep=no \
+    CC="clang-$LLVM_MAJOR $target" CPP="clang-$LLVM_MAJOR -E $target" \
+    CXX="clang++-$LLVM_MAJOR $target" LD="wasm-ld-$LLVM_MAJOR" READELF=true PKG_CONFIG=false \
+    AR="llvm-ar-$LLVM_MAJOR" RANLIB="llvm-ranlib-$LLVM_MAJOR" NM="llvm-nm-$LLVM_MAJOR" \
+    OPT="$CPYTHON_OPT" \
+    ZLIB_CFLAGS="-I$prefix/include" ZLIB_LIBS="-L$prefix/lib -lz" \
+    BZIP2_CFLAGS="-I$prefix/include" BZIP2_LIBS="-L$prefix/lib -lbz2" \
+    LIBLZMA_CFLAGS="-I$prefix/include" LIBLZMA_LIBS="-L$prefix/lib -llzma" \
+    LIBSQLITE3_CFLAGS="-I$prefix/include" LIBSQLITE3_LIBS="-L$prefix/lib -lsqlite3"
+}
+
+build_cross() {
+  cd "$work/cross"
+  make -j"$jobs" all
+  # configure leaves out a module whose library it does not like, without a word.
+  local module
+  for module in _bz2 _decimal _elementtree _lzma _sqlite3 zlib; do
+    grep -qw "PyInit_$module" Modules/config.c || die "module $module is not in libpython"
+  done
+}
+
+# collect_kit keeps what a guest is linked from, and gives it its name last, so
+# that a kit in the cache is always whole.
+collect_kit() {
+  local new=$work/kit sysconfigdata=_sysconfigdata__wasi_wasm32-wasi.py
+  local lib=$new/lib/python${CPYTHON_VERSION%.*}
+  rm -rf "$new"
+  mkdir -p "$new/bin" "$new/archives" "$lib/lib-dynload"
+  cp "$work/native/python" "$new/bin/python3"
+  cp -r "$work/cpython/Include" "$new/include"
+  cp "$work/cross/pyconfig.h" "$new/include/"
+  cp "$work/cross/libpython${CPYTHON_VERSION%.*}.a" "$work"/prefix/lib/*.a \
+    "$work/cross/Modules/_decimal/libmpdec/libmpdec.a" "$work/cross/Modules/expat/libexpat.a" \
+    "$work/cross/Modules/_hacl/libHacl_Hash_SHA2.a" "$new/archives/"
+  cp -a "$work/sysroot" "$new/sysroot"
+  tar -c -C "$work/cpython/Lib" --exclude=./test --exclude=__pycache__ . | tar -x -C "$lib"
+  sed "s|$work|/build|g" "$work/cross/$(cat "$work/cross/pybuilddir.txt")/$sysconfigdata" \
+    >"$lib/$sysconfigdata"
+  "$new/bin/python3" -I -c 'import zipfile, zlib, py_compile'
+  rm -rf "$kit"
+  mv "$new" "$kit"
+}
+
+# How many steps build_kit has.
+kit_steps=8
+
+build_kit() {
+  step sources "get and unpack the sources" get_sources
+  start native "build CPython for this machine" build_native
+  start sqlite "build SQLite for WebAssembly" build_sqlite
+  start zlib "build zlib and bzip2 for WebAssembly" build_zlib_bzip2
+  start xz "build liblzma for WebAssembly" build_xz
+  finish zlib
+  finish xz
+  finish sqlite
+  step configure "configure CPython for WebAssembly" configure_cross
+  finish native
+  step cross "build CPython for WebAssembly" build_cross
+  step kit "keep what guests are linked from" collect_kit
+}

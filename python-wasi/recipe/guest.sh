@@ -1,0 +1,73 @@
+# The cheap part: from the kit, the C embedding and the runner to the guest.
+# Sourced; every line here counts for the content key of the guest.
+# shellcheck shell=bash
+
+# 8 MiB of stack below the data: CPython's own limits end a recursion long before
+# it, and an overflow past them traps instead of overwriting data.
+# Debian's libc.a carries debug information; with it the module takes four times
+# as long to load from wazero's cache.
+link_flags=(-mexec-model=reactor -z stack-size=8388608 -Wl,--stack-first
+  -Wl,--initial-memory=20971520 -Wl,--strip-all)
+link_libraries=(-lpython3.13 -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3
+  -ldl -lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks -lm)
+
+link_module() {
+  local out=$1 source objects=() flags
+  flags="--target=$WASM_TARGET --sysroot=$kit/sysroot $WASM_FLAGS"
+  for source in "$here"/embed/*.c; do
+    objects+=("$out/$(basename "$source" .c).o")
+    # shellcheck disable=SC2086 # the flags are words
+    "clang-$LLVM_MAJOR" $flags -std=c11 -O2 -DNDEBUG -Wall -Wextra -Werror -Wno-unused-parameter \
+      -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS \
+      -isystem "$kit/include" -c "$source" -o "${objects[-1]}"
+  done
+  # shellcheck disable=SC2086
+  "clang-$LLVM_MAJOR" $flags "${link_flags[@]}" "${objects[@]}" -L"$kit/archives" \
+    "${link_libraries[@]}" -o "$out/python.wasm"
+  chmod 644 "$out/python.wasm"
+  rm "${objects[@]}"
+}
+
+write_versions() {
+  local out=$1
+  cat >"$out/versions.json" <<JSON
+{
+  "key": "$guest_key",
+  "cpython_key": "$kit_key",
+  "abi": $(sed -n 's/^#define VIVARIUM_ABI_VERSION //p' "$here/embed/abi.h"),
+  "cpython": "$CPYTHON_VERSION",
+  "wasi_libc": "$WASI_LIBC_VERSION",
+  "zlib": "$ZLIB_VERSION",
+  "bzip2": "$BZIP2_VERSION",
+  "xz": "$XZ_VERSION",
+  "sqlite": "$SQLITE_VERSION",
+  "clang": "$("clang-$LLVM_MAJOR" -dumpversion)",
+  "module_sha256": "$(sha256sum <"$out/python.wasm" | cut -d' ' -f1)",
+  "library_sha256": "$(sha256sum <"$out/library.zip" | cut -d' ' -f1)"
+}
+JSON
+}
+
+# pack_stdlib makes the part of the library that no change of the runner changes.
+pack_stdlib() {
+  mkdir -p "$work"
+  "$kit/bin/python3" -I "$here/recipe/library.py" stdlib \
+    --source "$kit/lib/python${CPYTHON_VERSION%.*}" --zip "$work/stdlib.zip"
+  mv "$work/stdlib.zip" "$stdlib"
+}
+
+# build_guest makes the three files in a folder of the work tree and gives the
+# folder its name last, so that a guest in the cache is always whole.
+build_guest() {
+  local out=$work/guest
+  rm -rf "$out"
+  mkdir -p "$out"
+  link_module "$out"
+  "$kit/bin/python3" -I "$here/recipe/library.py" runtime \
+    --base "$stdlib" --source "$here/runtime" --zip "$out/library.zip"
+  write_versions "$out"
+  # Somebody may have saved a file meanwhile; then this is not what its key says.
+  [[ $(make_guest_key) == "$guest_key" ]] || die "the sources changed during the build; run it again"
+  rm -rf "$guest"
+  mv "$out" "$guest"
+}

@@ -1,0 +1,143 @@
+"""The library archive: the standard library and the runner, with bytecode.
+
+Run by the build's own CPython, because bytecode belongs to one version of it:
+
+    library.py stdlib --source lib/python3.13 --zip stdlib.zip
+    library.py runtime --base stdlib.zip --source runtime --zip library.zip
+
+Each module is there twice, as source (tracebacks show its lines) and as
+bytecode (importing needs no compiler). The bytecode is of the kind that is
+never checked against its source: the tree is read-only. The same input gives
+the same bytes: names are sorted and times are fixed.
+"""
+
+import argparse
+import contextlib
+import os
+import py_compile
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+STDLIB = PurePosixPath("usr/lib/python%d.%d" % sys.version_info[:2])
+RUNTIME = PurePosixPath("function/runtime")
+
+# What makes no sense in a sandbox without a terminal, a screen, a network and
+# processes, or is of use to CPython's own developers only. Paths below Lib/.
+LEFT_OUT = {
+    "__phello__",
+    "ensurepip",
+    "idlelib",
+    "pydoc_data",
+    "site-packages",
+    "test",
+    "tkinter",
+    "turtle.py",
+    "turtledemo",
+    "venv",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+
+    stdlib = commands.add_parser("stdlib")
+    stdlib.add_argument("--source", type=Path, required=True)
+    stdlib.add_argument("--zip", type=Path, required=True)
+    stdlib.set_defaults(run=make_stdlib)
+
+    runtime = commands.add_parser("runtime")
+    runtime.add_argument("--base", type=Path, required=True)
+    runtime.add_argument("--source", type=Path, required=True)
+    runtime.add_argument("--zip", type=Path, required=True)
+    runtime.set_defaults(run=make_runtime)
+
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+def make_stdlib(arguments: argparse.Namespace) -> None:
+    """Pack what the guest gets of the standard library."""
+    with scratch_beside(arguments.zip) as tree:
+        copy(arguments.source, tree, lambda path: path.parts[0] not in LEFT_OUT)
+        # CPython looks for this folder to know where it lives.
+        (tree / "lib-dynload").mkdir()
+        compile_tree(tree, STDLIB)
+        with zipfile.ZipFile(arguments.zip, "w") as archive:
+            pack(archive, tree, STDLIB)
+
+
+def make_runtime(arguments: argparse.Namespace) -> None:
+    """Append the runner to a copy of the standard library's archive."""
+    if not (arguments.source / "runtime.py").is_file():
+        sys.exit(f"{arguments.source}: the runner (runtime.py) is missing")
+    with scratch_beside(arguments.zip) as tree:
+        copy(arguments.source, tree, lambda path: not is_test(path))
+        compile_tree(tree, RUNTIME)
+        shutil.copyfile(arguments.base, arguments.zip)
+        with zipfile.ZipFile(arguments.zip, "a") as archive:
+            pack(archive, tree, RUNTIME)
+
+
+@contextlib.contextmanager
+def scratch_beside(file: Path) -> Iterator[Path]:
+    """A folder for a while. (tempfile needs math, which this CPython lacks.)"""
+    tree = file.with_suffix(".tree")
+    tree.mkdir()
+    try:
+        yield tree
+    finally:
+        shutil.rmtree(tree)
+
+
+def copy(source: Path, tree: Path, wanted: Callable[[Path], bool]) -> None:
+    """Copy the modules that are wanted; asked with their relative paths."""
+    for path in python_files(source):
+        relative = path.relative_to(source)
+        if wanted(relative):
+            target = tree / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def python_files(tree: Path) -> Iterator[Path]:
+    """The tree's modules in order."""
+    yield from sorted(tree.rglob("*.py"))
+
+
+def is_test(relative: Path) -> bool:
+    """Whether a file of the runner belongs to its tests."""
+    return "tests" in relative.parts or relative.name.startswith("test_")
+
+
+def compile_tree(tree: Path, guest: PurePosixPath) -> None:
+    """Put bytecode beside each module, under the name it has in the guest."""
+    for path in python_files(tree):
+        py_compile.compile(
+            str(path),
+            dfile="/" + str(guest / path.relative_to(tree).as_posix()),
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+
+
+def pack(archive: zipfile.ZipFile, tree: Path, guest: PurePosixPath) -> None:
+    """Append a tree to an archive: its files, and folders that hold nothing."""
+    for path in sorted(tree.rglob("*")):
+        name = str(guest / path.relative_to(tree).as_posix())
+        if path.is_file():
+            member = zipfile.ZipInfo(name)
+            member.external_attr = 0o100644 << 16
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, path.read_bytes(), compresslevel=9)
+        elif not os.listdir(path):
+            member = zipfile.ZipInfo(name + "/")
+            member.external_attr = 0o040755 << 16 | 0x10
+            archive.writestr(member, b"")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""The runner: what the guest's exports call once the interpreter is up.
+
+Importing this module is the boot. load() imports the user's module and finds
+the handler; invoke() calls it, once for each invocation. Both read a JSON
+document and hand their answer to the host through _vivarium.respond, exactly
+once; both return 0 when the instance may serve further calls and 1 when it
+must be thrown away.
+
+The file is named in every stack trace that callers see, as is handle_event.
+"""
+
+from __future__ import annotations
+
+import sys
+
+# CPython's own. What comes after is ours, and a function may replace it.
+_startup_modules = frozenset(sys.modules) - {__name__}
+
+import vivarium._preload  # noqa: E402, F401  isort: skip
+import binascii  # noqa: E402
+import builtins  # noqa: E402
+import gc  # noqa: E402
+import importlib  # noqa: E402
+import os  # noqa: E402
+from _sitebuiltins import Quitter  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from json import dumps, loads  # noqa: E402
+from typing import Any  # noqa: E402
+
+import snapshot_restore_py  # noqa: E402, F401
+from _vivarium import immortalize_definitions, respond  # noqa: E402
+from vivarium import _ahead, _entrypoint, _errors, _logs, _loop, _snapshot  # noqa: E402
+from vivarium._context import Context  # noqa: E402
+
+CODE = "/function/code"
+"""The folder with the function's files: working directory, first on sys.path."""
+
+RUNTIME = os.path.dirname(__file__)
+"""The folder of this file."""
+
+# The kinds of response, and what an export returns.
+JSON, RAW, ERROR = 0, 1, 2
+KEEP, DISCARD = 0, 1
+
+# CPython rewrites bytecode that has run a handful of times.
+_REHEARSALS = 16
+
+# Results that need no look for something to await. Exact types only.
+_plain = frozenset((dict, str, list, bytes, int, float, bool, type(None)))
+
+_library = [path for path in sys.path if path not in (CODE, RUNTIME)]
+
+# snapshot_restore_py: functions may bring AWS's package of that name along, but
+# hooks registered with it would never run.
+_irreplaceable = _startup_modules | {"snapshot_restore_py"}
+
+_handler: Callable[..., Any] | None = None
+
+# The process is set up: this instance is a clone of one that was prepared.
+_prepared = False
+
+# Why there is no handler: every invocation of the instance answers this.
+_load_error: bytes = b""
+
+
+def load(request: bytes) -> int:
+    """Import the function. Responds with what speaks against freezing it.
+
+    The request: {"entrypoint", "environment", "structured_logging"} and, when
+    the host means to freeze the loaded instance, "freeze": true. Then the
+    random generators are left as the boot seeded them, which the clones make
+    up for (see invoke), and the hooks of register_before_snapshot run.
+    """
+    global _handler, _load_error
+    status = KEEP
+    _errors.keep_reserve()
+    try:
+        demand = loads(request)
+        freeze = demand.get("freeze", False)
+        prepare(demand["environment"])
+        if not freeze:
+            _snapshot.reseed()
+        before = _snapshot.random_state()
+        _handler = _entrypoint.find_handler(demand["entrypoint"])
+        impure = []
+        if _snapshot.random_state() != before:
+            impure.append("random")
+        if _loop.busy():
+            impure.append("event loop")
+        if freeze and not impure:
+            _snapshot.run_before_snapshot()
+        kind, answer = JSON, dumps({"impure": impure}).encode()
+    except BaseException as error:
+        _handler = None
+        # A missing handler is nobody's raise statement.
+        answer = _errors.report(error, type(error) is not _entrypoint.HandlerNotFound)
+        kind, status, _load_error = ERROR, _status_after(error), answer
+    if kind == JSON and freeze:
+        # What lives now lives for good. The collector must not touch it again:
+        # each page it writes to is a page that a clone has to copy.
+        gc.collect()
+        immortalize_definitions()
+        gc.freeze()
+    _logs.flush()
+    respond(kind, answer)
+    return status
+
+
+def _load_to_freeze(entrypoint: str) -> dict[str, Any]:
+    """Import the function and tell what two instances must not have in common."""
+    global _handler
+    before = _snapshot.random_state()
+    _handler = _entrypoint.find_handler(entrypoint)
+    impure = []
+    if _snapshot.random_state() != before:
+        impure.append("random")
+    if _loop.busy():
+        impure.append("event loop")
+    if not impure:
+        _snapshot.run_before_snapshot()
+    return {"impure": impure, "sources": _ahead.sources(CODE)}
+
+
+def _entry_file(entrypoint: str) -> str:
+    """The file that most likely has the module of an entry point."""
+    return f"{CODE}/{entrypoint.rpartition('.')[0].replace('.', '/')}.py"
+
+
+def invoke(request: bytes) -> int:
+    """Call the handler. Responds with its result or a function error.
+
+    The invocation: {"raw": false, "event", "context"} or {"raw": true, "body",
+    "body_base64", "context"}; "restored": true on the first call of an instance
+    that was cloned from an image.
+    """
+    status = KEEP
+    try:
+        invocation = loads(request)
+        context = Context(invocation["context"])
+        _logs.begin_call(context.request_id)
+        if _handler is None:
+            kind, answer = ERROR, _load_error
+        else:
+            if "restored" in invocation and invocation["restored"]:
+                status = DISCARD
+                restore()
+                status = KEEP
+            raw = invocation["raw"]
+            event = raw_event(invocation) if raw else invocation["event"]
+            kind, answer = handle_event(_handler, event, context, raw)
+    except BaseException as error:
+        # The failed call's data must not take the room that the report needs.
+        invocation = context = event = None
+        kind, answer = ERROR, _errors.report(error)
+        status = status or _status_after(error)
+    _logs.flush()
+    respond(kind, answer)
+    return status
+
+
+def handle_event(
+    handler: Callable[..., Any], event: Any, context: Context, raw: bool
+) -> tuple[int, bytes]:
+    """Call the handler; return the kind of its response and the bytes."""
+    result = handler(event, context)
+    if type(result) not in _plain:
+        result = _loop.settle(result)
+    if raw and isinstance(result, (bytes, bytearray)):
+        return RAW, result
+    return JSON, dumps(result).encode()
+
+
+def raw_event(invocation: dict[str, Any]) -> Any:
+    """The request's body: parsed if it is JSON, else str, else bytes."""
+    body = invocation["body"]
+    if body is None:
+        encoded = invocation["body_base64"]
+        return "" if encoded is None else binascii.a2b_base64(encoded)
+    try:
+        return loads(body)
+    except (ValueError, RecursionError):
+        return body
+
+
+def restore() -> None:
+    """Make a clone an instance of its own before its first call."""
+    _snapshot.reseed()
+    _snapshot.run_after_restore()
+
+
+def prepare(environment: dict[str, str]) -> None:
+    """Set the process up the way a function expects to find it."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(CODE)
+    sys.argv[:] = [""]
+    sys.path[:] = [CODE, RUNTIME, *_library]
+    # The boot may have looked into the folder when it was another one.
+    for path in list(sys.path_importer_cache):
+        if path.startswith(CODE):
+            del sys.path_importer_cache[path]
+    _entrypoint.forget_shadowed(CODE, _irreplaceable)
+
+
+def _status_after(error: BaseException) -> int:
+    _loop.recover()
+    # Not isinstance, which asks the exception for its __class__.
+    return DISCARD if issubclass(type(error), SystemExit) else KEEP
+
+
+def _boot() -> None:
+    sys.dont_write_bytecode = True
+    # The names that the site module adds, which the guest does without.
+    builtins.exit = Quitter("exit", "")
+    builtins.quit = Quitter("quit", "")
+    _logs.open_streams()
+    _logs.configure_logging()
+    _loop.install()
+    _ahead.install(CODE)
+    _rehearse()
+    gc.collect()
+    gc.freeze()
+
+
+def _rehearse() -> None:
+    """Invoke a few times, with nobody listening.
+
+    The event loop is made, and the interpreter has rewritten its bytecode for
+    what the calls do: each instance would else spend its first call on that,
+    and on copying the pages of the image that it changes.
+    """
+    global respond, _handler
+    members = dict.fromkeys(Context.__annotations__, "")
+    http = dumps({"raw": False, "event": {}, "context": members}).encode()
+    raw = dumps({"raw": True, "body": "{}", "context": members}).encode()
+
+    def handler(event: Any, context: Context) -> dict:
+        return {"statusCode": 200, "body": ""}
+
+    async def async_handler(event: Any, context: Context) -> dict:
+        return {"statusCode": 200, "body": ""}
+
+    answer, respond = respond, lambda kind, data, /: None
+    for _handler in (handler, async_handler):
+        for _ in range(_REHEARSALS):
+            invoke(http)
+            invoke(raw)
+    respond, _handler = answer, None
+    _logs.begin_call("")
+    for _ in range(_REHEARSALS):  # of importing something small
+        importlib.import_module("colorsys")
+        del sys.modules["colorsys"]
+
+
+_boot()

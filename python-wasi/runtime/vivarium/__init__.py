@@ -1,0 +1,38 @@
+"""What Vivarium offers a function beyond the contract of its handler.
+
+Types for annotations (they cost nothing at run time):
+
+    from vivarium import Context, HttpEvent, HttpResponse
+
+    def handler(event: HttpEvent, context: Context) -> HttpResponse:
+        return {"statusCode": 200, "body": context.request_id}
+
+Hooks around the image from which instances of a version are cloned:
+
+    from vivarium import register_after_restore, register_before_snapshot
+
+    @register_before_snapshot     # last registered runs first
+    def let_go(): ...
+
+    @register_after_restore       # first registered runs first
+    def set_up_again(): ...
+
+Both hooks run, or neither does: a version whose import can't be frozen is
+imported by each instance for itself, and nothing has to be let go or set up
+again. Modules whose name begins with an underscore are the runner's own.
+"""
+
+from vivarium._context import Context, Token
+from vivarium._http import HttpEvent, HttpResponse, Identity, RequestContext
+from vivarium._snapshot import register_after_restore, register_before_snapshot
+
+__all__ = [
+    "Context",
+    "HttpEvent",
+    "HttpResponse",
+    "Identity",
+    "RequestContext",
+    "Token",
+    "register_after_restore",
+    "register_before_snapshot",
+]

@@ -1,0 +1,84 @@
+"""From the name of an entry point to the callable."""
+
+from __future__ import annotations
+
+import _imp
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES
+from typing import Any
+
+_SUFFIXES = tuple(SOURCE_SUFFIXES + BYTECODE_SUFFIXES)
+
+
+class HandlerNotFound(Exception):
+    """The entry point names nothing that can be called."""
+
+    # Part of the contract; the log shows it without the runner's module.
+    __module__ = "builtins"
+
+
+def find_handler(entrypoint: str) -> Callable[..., Any]:
+    """Import the module of an entry point and return the callable.
+
+    # Errors
+
+    HandlerNotFound when the name has no dot, or the module has no such
+    attribute, or it can't be called. Whatever importing the module raises.
+    """
+    module_name, _, attribute = entrypoint.rpartition(".")
+    if not module_name or not attribute:
+        raise HandlerNotFound(
+            f"entry point '{entrypoint}' is not of the form <module>.<handler>: "
+            f"module '{module_name}', attribute '{attribute}'"
+        )
+    module = importlib.import_module(module_name)
+    try:
+        handler = getattr(module, attribute)
+    except AttributeError:
+        raise HandlerNotFound(
+            f"module '{module_name}' has no attribute '{attribute}'"
+        ) from None
+    if not callable(handler):
+        raise HandlerNotFound(
+            f"attribute '{attribute}' of module '{module_name}' is not callable "
+            f"but of type '{type(handler).__name__}'"
+        )
+    return handler
+
+
+def forget_shadowed(code: str, keep: frozenset[str]) -> None:
+    """Drop loaded modules of which the function has its own in its folder.
+
+    The runner imports much of the standard library ahead. In a plain
+    interpreter a function's random.py comes before the standard one; it has to
+    do so here. Modules in keep, and those that CPython finds without searching
+    sys.path, can't be replaced there either.
+    """
+    for name in _top_level_names(code):
+        if name not in sys.modules or name in keep:
+            continue
+        if name in sys.builtin_module_names or _imp.is_frozen(name):
+            continue
+        inside = name + "."
+        for loaded in list(sys.modules):
+            if loaded == name or loaded.startswith(inside):
+                del sys.modules[loaded]
+
+
+def _top_level_names(code: str) -> Iterator[str]:
+    """The names of modules and packages; namespace packages shadow nothing."""
+    try:
+        entries = os.listdir(code)
+    except OSError:
+        return
+    for entry in entries:
+        stem, suffix = os.path.splitext(entry)
+        if suffix in _SUFFIXES:
+            yield stem
+        elif entry in sys.modules and any(
+            os.path.isfile(f"{code}/{entry}/__init__{ending}") for ending in _SUFFIXES
+        ):
+            yield entry

@@ -1,0 +1,233 @@
+"""From an exception to the function error that the caller gets, and to the log.
+
+What happens here happens after a function has failed, maybe for want of memory
+or stack, and with objects of the function's making: each step has a smaller one
+to fall back on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import json
+import os
+import sys
+import traceback
+from json import dumps
+from traceback import FrameSummary, StackSummary, TracebackException
+from types import TracebackType
+
+from vivarium import _logs
+
+MESSAGE_LIMIT = 64 * 1024
+"""Characters of an error message; the rest is cut."""
+
+FRAME_LIMIT = 100
+"""Frames of a stack trace: the outermost and the innermost half of it."""
+
+LOG_LIMIT = 64 * 1024
+"""Characters of a traceback in the log: its first and its last half."""
+
+_HALF = FRAME_LIMIT // 2
+
+# Extracting frames costs memory; deeper than this only both ends are looked at.
+_DEEP = 2000
+
+_runtime = os.path.dirname(os.path.dirname(__file__))
+_caller = os.path.join(_runtime, "runtime.py")
+
+# Where frames lie that stand between the runner's call and the function's code.
+_plumbing = tuple(
+    os.path.dirname(path) + os.sep
+    for path in (_caller, asyncio.__file__, json.__file__, importlib.__file__)
+) + ("<frozen importlib",)
+
+# The room that reporting a MemoryError needs, given up for the time of it.
+_RESERVE_BYTES = 256 * 1024
+_reserve: bytearray | None = None
+
+_LAST_RESORT = dumps({"errorMessage": "", "errorType": "MemoryError", "stackTrace": []}).encode()
+
+
+def report(error: BaseException, traced: bool = True) -> bytes:
+    """Write the exception being handled to the log; return the error's JSON text.
+
+    traced: whether the frames it came through say anything. Never fails.
+    """
+    if issubclass(type(error), MemoryError):
+        _make_room(error)
+    if _is_lost_memory_error(error):
+        error = MemoryError().with_traceback(error.__traceback__)
+    try:
+        trace = _stack_trace(sys.exc_info()[2] if traced else None)
+        if issubclass(type(error), SyntaxError):
+            # The place that does not parse is no frame, but it is what is sought.
+            trace.append(_syntax_error_place(error))
+        answer = _document(_name(error), _message(error, MESSAGE_LIMIT), trace)
+    except BaseException:
+        trace, answer = [], _brief(error)
+    try:
+        _log(error, trace)
+    except BaseException:
+        try:
+            _logs.write_entry(answer.decode())
+        except BaseException:
+            # The log is full or closed, or all of the memory is taken.
+            pass
+    keep_reserve()
+    return answer
+
+
+def keep_reserve() -> None:
+    """Take the memory that reporting a MemoryError will need.
+
+    Not at boot: what is made then is immortal, and would never be given back.
+    """
+    global _reserve
+    if _reserve is None:
+        try:
+            _reserve = bytearray(_RESERVE_BYTES)
+        except MemoryError:
+            # The function keeps all of the memory. The next report tries again.
+            pass
+
+
+def _is_lost_memory_error(error: BaseException) -> bool:
+    # A frame that an exception leaves needs a frame object for its caller. With
+    # too little memory even for that, CPython 3.13 drops the exception, and the
+    # caller finds that there is none.
+    return type(error) is SystemError and error.args == (
+        "error return without exception set",
+    )
+
+
+def _make_room(error: BaseException) -> None:
+    """Let go of what the failed call held."""
+    global _reserve
+    _reserve = None
+    seen: list[BaseException] = []
+    try:
+        link: BaseException | None = error
+        while link is not None and not any(link is one for one in seen):
+            seen.append(link)
+            traceback.clear_frames(link.__traceback__)
+            link = link.__cause__ or link.__context__
+        # A failed task, its coroutine and its exception refer to each other.
+        gc.collect()
+    except BaseException:
+        # An exception with attributes, or objects with finalizers, of their own.
+        pass
+
+
+def _brief(error: BaseException) -> bytes:
+    """The function error without frames, for when describing it failed."""
+    try:
+        # The function may have left the limit where nothing can run.
+        sys.setrecursionlimit(max(1000, sys.getrecursionlimit()))
+        return _document(_name(error), _message(error, 1024), [])
+    except BaseException:
+        return _LAST_RESORT
+
+
+def _document(kind: str, message: str, trace: list[str]) -> bytes:
+    return dumps(
+        {"errorMessage": message, "errorType": kind, "stackTrace": trace}
+    ).encode()
+
+
+def _name(error: BaseException) -> str:
+    try:
+        name = type(error).__name__
+    except BaseException:
+        name = None
+    return name if type(name) is str else "Exception"
+
+
+def _message(error: BaseException, limit: int) -> str:
+    try:
+        if issubclass(type(error), SystemExit):
+            text = _exit_message(error)
+        else:
+            text = str(error)
+        # Not text[:limit]: text may be of a subclass that has its own idea.
+        return str.__getitem__(text, slice(0, limit))
+    except MemoryError:
+        raise
+    except BaseException:
+        return "<exception str() failed>"
+
+
+def _exit_message(error: BaseException) -> str:
+    code = error.code  # type: ignore[attr-defined]
+    if code is None:
+        code = 0
+    if isinstance(code, int):
+        return f"the function ended its process with exit code {int(code)}"
+    return f"the function ended its process with exit code 1: {code}"
+
+
+def _stack_trace(tb: TracebackType | None) -> list[str]:
+    """One text for each frame, outermost first, without the runner's innards."""
+    depth = _depth(tb)
+    if depth > _DEEP:
+        outer = _trim(traceback.extract_tb(tb, limit=FRAME_LIMIT)).format()[:_HALF]
+        inner = traceback.extract_tb(tb, limit=-_HALF).format()
+        return [*outer, _left_out(depth - FRAME_LIMIT), *inner]
+    trace = _trim(traceback.extract_tb(tb)).format()
+    if len(trace) > FRAME_LIMIT:
+        trace[_HALF:-_HALF] = [_left_out(len(trace) - FRAME_LIMIT)]
+    return trace
+
+
+def _left_out(count: int) -> str:
+    return f"  [{count} more frames]\n"
+
+
+def _depth(tb: TracebackType | None) -> int:
+    depth = 0
+    while tb is not None:
+        depth += 1
+        tb = tb.tb_next
+    return depth
+
+
+def _trim(stack: list[FrameSummary]) -> StackSummary:
+    """The stack without the runner's own frames but the one of the call."""
+    head: list[FrameSummary] = []
+    start = 0
+    for start, frame in enumerate([*stack, None]):
+        if frame is None or not frame.filename.startswith(_plumbing):
+            break
+        if frame.filename == _caller:
+            head = [frame]
+    rest = (f for f in stack[start:] if not f.filename.startswith("<frozen importlib"))
+    return StackSummary.from_list([*head, *rest])
+
+
+def _syntax_error_place(error: BaseException) -> str:
+    summary = TracebackException(type(error), error, None, compact=True)
+    return "".join(list(summary.format_exception_only())[:-1])
+
+
+class _Formatted(list):
+    """A stack that is text already, for TracebackException.format."""
+
+    def format(self, **options: object) -> list[str]:
+        return list(self)
+
+
+def _log(error: BaseException, trace: list[str]) -> None:
+    """Write the exception, and all that are chained to it, as one entry."""
+    summary = TracebackException(
+        type(error), error, None, limit=-FRAME_LIMIT, compact=True
+    )
+    if not issubclass(type(error), SyntaxError):
+        summary.stack = _Formatted(trace)  # type: ignore[assignment]
+    else:
+        summary.stack = _Formatted(trace[:-1])  # type: ignore[assignment]
+    text = "".join(summary.format())
+    if len(text) > LOG_LIMIT:
+        half = LOG_LIMIT // 2
+        text = f"{text[:half]}\n[{len(text) - LOG_LIMIT} more characters]\n{text[-half:]}"
+    _logs.write_entry(text)

@@ -1,0 +1,53 @@
+"""The shapes of the event and of the answer of an HTTP invocation."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class Identity(TypedDict):
+    """Who called, as far as the connection tells."""
+
+    sourceIp: str
+    userAgent: str
+
+
+class RequestContext(TypedDict):
+    """What the platform knows about the request."""
+
+    identity: Identity
+    httpMethod: str
+    requestId: str
+    requestTime: str
+    requestTimeEpoch: int
+
+
+class HttpEvent(TypedDict):
+    """The event of an HTTP invocation.
+
+    ``body`` is the request's text only when the request was application/json;
+    anything else, an empty body included, is base64 (``isBase64Encoded``).
+    """
+
+    httpMethod: str
+    headers: dict[str, str]
+    multiValueHeaders: dict[str, list[str]]
+    queryStringParameters: dict[str, str]
+    multiValueQueryStringParameters: dict[str, list[str]]
+    requestContext: RequestContext
+    body: str
+    isBase64Encoded: bool
+    url: str
+    params: dict[str, Any]
+    multiValueParams: dict[str, Any]
+    pathParams: dict[str, Any]
+
+
+class HttpResponse(TypedDict, total=False):
+    """The answer to an HTTP invocation; every member may be left out."""
+
+    statusCode: int
+    headers: dict[str, str]
+    multiValueHeaders: dict[str, list[str]]
+    body: str
+    isBase64Encoded: bool
