@@ -1,0 +1,102 @@
+package wasm
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// ABIVersion is the version of the interface between host and guest that this
+// package speaks. python-wasi/README.md describes it for authors of guests.
+const ABIVersion = 1
+
+// What a guest exports.
+const (
+	exportMemory     = "memory"
+	exportInitialize = "_initialize"
+	exportABIVersion = "vivarium_abi_version"
+	exportBoot       = "vivarium_boot"
+	exportLoad       = "vivarium_load"
+	exportInvoke     = "vivarium_invoke"
+)
+
+// What a guest may import, besides WASI preview 1.
+const (
+	hostModule   = "vivarium"
+	hostRespond  = "respond"
+	hostYield    = "yield" // put in by the rewriter, never by the guest itself
+	globalPrefix = "vivarium.global."
+)
+
+// Statuses that load and invoke return.
+const (
+	statusReusable = 0 // the instance may serve further calls
+	statusSpent    = 1 // there is a response, but the instance is of no further use
+)
+
+// checkExports says what a guest lacks of the ABI, all of it at once.
+func checkExports(m wazero.CompiledModule) error {
+	var missing []string
+	if _, ok := m.ExportedMemories()[exportMemory]; !ok {
+		missing = append(missing, exportMemory+" (a memory)")
+	}
+	functions := m.ExportedFunctions()
+	for _, f := range []struct {
+		name    string
+		results []api.ValueType
+	}{
+		{exportInitialize, nil},
+		{exportABIVersion, []api.ValueType{api.ValueTypeI32}},
+		{exportBoot, []api.ValueType{api.ValueTypeI32}},
+		{exportLoad, []api.ValueType{api.ValueTypeI32}},
+		{exportInvoke, []api.ValueType{api.ValueTypeI32}},
+	} {
+		d, ok := functions[f.name]
+		switch {
+		case !ok:
+			missing = append(missing, f.name)
+		case len(d.ParamTypes()) != 0 || string(d.ResultTypes()) != string(f.results):
+			missing = append(missing, fmt.Sprintf("%s with signature () -> %d results", f.name, len(f.results)))
+		}
+	}
+	if missing != nil {
+		return fmt.Errorf("wasm: the guest lacks %s; this program speaks guest ABI %d",
+			strings.Join(missing, ", "), ABIVersion)
+	}
+	return nil
+}
+
+// instantiateHost makes the functions that guests import.
+func instantiateHost(ctx context.Context, r wazero.Runtime) error {
+	i32 := api.ValueTypeI32
+	b := r.NewHostModuleBuilder(hostModule)
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(respond), []api.ValueType{i32, i32, i32}, nil).
+		Export(hostRespond)
+	b.NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(yield), nil, []api.ValueType{i32}).
+		Export(hostYield)
+	if _, err := b.Instantiate(ctx); err != nil {
+		return fmt.Errorf("wasm: host module %s: %w", hostModule, err)
+	}
+	return nil
+}
+
+// respond is vivarium.respond(kind, ptr, len): the guest hands over its answer.
+func respond(ctx context.Context, m api.Module, stack []uint64) {
+	kind, ptr, size := api.DecodeU32(stack[0]), api.DecodeU32(stack[1]), api.DecodeU32(stack[2])
+	instanceOf(ctx).respond(m, kind, ptr, size)
+}
+
+// yield is vivarium.yield() -> budget: the guest has used up its loop budget.
+func yield(ctx context.Context, stack []uint64) {
+	stack[0] = api.EncodeI32(instanceOf(ctx).yield())
+}
+
+// instanceKey is the context key under which guest calls carry their Instance.
+type instanceKey struct{}
+
+func instanceOf(ctx context.Context) *Instance { return ctx.Value(instanceKey{}).(*Instance) }

@@ -1,0 +1,277 @@
+// Package wasm is the sandbox: it runs a guest, a WebAssembly module that
+// follows the ABI in abi.go, in many instances at once. It knows nothing of
+// Python and nothing of HTTP, and it is the only package that imports wazero.
+//
+// # Vocabulary
+//
+//   - Engine: the guest, compiled once, and all that its instances share.
+//   - Image: a frozen linear memory with the guest's globals; immutable.
+//   - Instance: a live guest. It belongs to one goroutine at a time.
+//   - Shell: an instance that has no image yet. Making one is the expensive
+//     part (wazero fills a function table of ten thousand entries), so some
+//     are made ahead and each is used once.
+//
+// # Flow
+//
+//	NewEngine   rewrite (package rewrite) and compile the guest
+//	Boot        first image → instance → initialize, boot → image
+//	Clone       image → instance, in tens of microseconds
+//	Load/Invoke request on stdin, one call, response through one host function
+//	Freeze      instance → image
+//
+// Between calls no guest function is live, so the linear memory and the
+// mutable globals are the guest's whole state: that is what makes images work.
+//
+// # Interruption
+//
+// Machine code that wazero makes can't be preempted by Go's scheduler. The
+// rewriter therefore lets every loop count down; when the budget is used up the
+// guest calls the host, which there checks deadline and cancellation, accounts
+// the time, lets other goroutines run and asks the Turn if it may go on.
+package wasm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"vivarium/wasm/rewrite"
+	"vivarium/wasm/vfs"
+)
+
+const (
+	pageSize = 64 << 10 // bytes of a WebAssembly page
+	// MaxMemory is the most linear memory an instance can have, in bytes: what
+	// 32 bits address.
+	MaxMemory = int64(4) << 30
+)
+
+// Defaults of Config.
+const (
+	DefaultLoopBudget  = 20_000
+	DefaultShells      = 16
+	DefaultMaxResponse = 16 << 20
+)
+
+// Config tells NewEngine what to run and how.
+type Config struct {
+	Guest   []byte    // the module
+	Library *vfs.Tree // the read-only files that every instance sees below /
+
+	// CacheDir keeps compiled machine code between runs of the program; empty
+	// means compile every time.
+	CacheDir string
+	// TempDir is where images without a path are stored; empty means the
+	// system's.
+	TempDir string
+	// Shells is how many instances are kept ready ahead; 0 means
+	// DefaultShells, negative none.
+	Shells int
+	// LoopBudget is how many loop iterations a guest makes between two looks
+	// at its deadline; 0 means DefaultLoopBudget, about a millisecond.
+	LoopBudget int
+	// MaxResponse bounds a response, in bytes; 0 means DefaultMaxResponse.
+	MaxResponse int
+	// Log receives what only the operator can mend; nil means slog.Default.
+	Log *slog.Logger
+
+	// Uninterruptible leaves the guest's loops as they are: nothing ends a
+	// call then. CloseOnDone does the same, but lets wazero's own checks end a
+	// call at its deadline. Both exist for comparison in benchmarks.
+	Uninterruptible, CloseOnDone bool
+}
+
+// Engine is a compiled guest. Safe for concurrent use.
+type Engine struct {
+	cfg      Config
+	log      *slog.Logger
+	key      string // identifies the guest in image files
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache
+	guest    wazero.CompiledModule
+	globals  []string // export names of the mutable globals
+	first    *Image   // the guest's data segments; what boot starts from
+	shells   chan *Instance
+	epoch    time.Time
+	stop     context.CancelFunc
+	stopped  context.Context
+	refilled sync.WaitGroup
+	closing  sync.Once
+	closeErr error
+}
+
+// NewEngine compiles the guest, which takes seconds the first time and a
+// fraction of one when CacheDir has the result. Close the engine after all of
+// its instances and images.
+func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
+	if cfg.Shells == 0 {
+		cfg.Shells = DefaultShells
+	}
+	if cfg.LoopBudget == 0 {
+		cfg.LoopBudget = DefaultLoopBudget
+	}
+	if cfg.MaxResponse == 0 {
+		cfg.MaxResponse = DefaultMaxResponse
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	e := &Engine{cfg: cfg, log: cfg.Log, epoch: time.Now()}
+	e.stopped, e.stop = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			_ = e.Close(ctx)
+		}
+	}()
+
+	rw, err := rewrite.Rewrite(cfg.Guest, rewrite.Options{
+		Budget: int32(cfg.LoopBudget), YieldModule: hostModule, YieldName: hostYield, GlobalPrefix: globalPrefix,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("wasm: rewrite guest: %w", err)
+	}
+	sum := sha256.Sum256(rw.Module)
+	e.key = hex.EncodeToString(sum[:])
+	for _, g := range rw.Globals {
+		e.globals = append(e.globals, g.ExportName)
+	}
+	if err := e.compile(ctx, rw.Module); err != nil {
+		return nil, err
+	}
+	if err := e.makeFirstImage(ctx, rw); err != nil {
+		return nil, err
+	}
+	e.keepShells()
+	return e, nil
+}
+
+// compile makes the runtime, the host modules and the machine code.
+func (e *Engine) compile(ctx context.Context, module []byte) (err error) {
+	rc := wazero.NewRuntimeConfig().
+		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall).
+		WithCloseOnContextDone(e.cfg.CloseOnDone).
+		WithDebugInfoEnabled(false)
+	if e.cfg.CacheDir != "" {
+		if e.cache, err = wazero.NewCompilationCacheWithDir(e.cfg.CacheDir); err != nil {
+			return fmt.Errorf("wasm: cache directory %s: %w", e.cfg.CacheDir, err)
+		}
+		rc = rc.WithCompilationCache(e.cache)
+	}
+	e.runtime = wazero.NewRuntimeWithConfig(ctx, rc)
+	if err := instantiateWASI(ctx, e.runtime); err != nil {
+		return err
+	}
+	if err := instantiateHost(ctx, e.runtime); err != nil {
+		return err
+	}
+	ctx = experimental.WithCompilationWorkers(ctx, compilationWorkers())
+	if e.guest, err = e.runtime.CompileModule(ctx, module); err != nil {
+		return fmt.Errorf("wasm: compile guest: %w", err)
+	}
+	return checkExports(e.guest)
+}
+
+// makeFirstImage lays out what the guest's data segments and global
+// initializers say, so that a boot starts from an image like everything else.
+func (e *Engine) makeFirstImage(ctx context.Context, rw *rewrite.Result) error {
+	probe, err := e.newShell(ctx)
+	if err != nil {
+		return err
+	}
+	defer probe.Close()
+	memory := make([]byte, int64(rw.MemoryMin)*pageSize)
+	copy(memory, rw.Memory)
+	globals, err := probe.saveGlobals()
+	if err != nil {
+		return err
+	}
+	e.first, err = writeImage(e.cfg.TempDir, "", e.key, memory, globals, nil)
+	return err
+}
+
+// Boot starts the guest's runtime in an instance of its own, with randomness of
+// its own, and returns the image of it. It blocks for some hundred
+// milliseconds.
+func (e *Engine) Boot(ctx context.Context) (*Image, error) {
+	i, err := e.Clone(ctx, e.first, InstanceConfig{MemoryLimit: MaxMemory})
+	if err != nil {
+		return nil, err
+	}
+	defer i.Close()
+	var out boundedBuffer
+	call := Call{Stdout: &out, Stderr: &out}
+	if _, err := i.call(ctx, exportInitialize, call); err != nil {
+		return nil, fmt.Errorf("wasm: %s: %w\n%s", exportInitialize, err, out.String())
+	}
+	if v, err := i.call(ctx, exportABIVersion, call); err != nil || v != ABIVersion {
+		return nil, errors.Join(fmt.Errorf("wasm: the guest speaks ABI %d, this program %d", v, ABIVersion), err)
+	}
+	if status, err := i.call(ctx, exportBoot, call); err != nil || status != 0 {
+		return nil, errors.Join(fmt.Errorf("wasm: boot of the guest: status %d: %s", status, out.String()), err)
+	}
+	return i.Freeze("", "", nil)
+}
+
+// OpenImage opens the image that Freeze stored at path under key and verifies
+// it. An error that is ErrImage says that the file is of no use.
+func (e *Engine) OpenImage(path, key string) (*Image, error) {
+	return openImage(path, e.key+"/"+key, len(e.globals))
+}
+
+// Clone makes an instance from an image. The caller owns the instance and
+// closes it.
+func (e *Engine) Clone(ctx context.Context, image *Image, cfg InstanceConfig) (*Instance, error) {
+	i, err := e.takeShell(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.bind(image, cfg); err != nil {
+		i.Close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// Close ends the engine. Instances must be closed before.
+func (e *Engine) Close(ctx context.Context) error {
+	e.closing.Do(func() {
+		e.stop()
+		e.refilled.Wait()
+		var errs []error
+		if e.first != nil {
+			errs = append(errs, e.first.Close())
+		}
+		if e.runtime != nil {
+			errs = append(errs, e.runtime.Close(ctx))
+		}
+		if e.cache != nil {
+			errs = append(errs, e.cache.Close(ctx))
+		}
+		e.closeErr = errors.Join(errs...)
+	})
+	return e.closeErr
+}
+
+// now returns the guests' monotonic clock, in nanoseconds. It starts at the
+// wall clock's value, so that it does not go back in an image that an earlier
+// run of the program has frozen.
+func (e *Engine) now() int64 {
+	return e.epoch.UnixNano() + int64(time.Since(e.epoch))
+}
+
+func (e *Engine) tempDir() string {
+	if e.cfg.TempDir != "" {
+		return e.cfg.TempDir
+	}
+	return os.TempDir()
+}

@@ -1,0 +1,69 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// Why a call was ended from outside. After any of them the instance is of no
+// further use: discard it.
+var (
+	// ErrDeadline says that the call's deadline passed.
+	ErrDeadline = errors.New("wasm: deadline passed")
+	// ErrCancelled says that the context of the call was cancelled.
+	ErrCancelled = errors.New("wasm: cancelled")
+	// ErrClosed says that the engine or the instance is closed.
+	ErrClosed = errors.New("wasm: closed")
+	// ErrNoResponse says that the guest returned without having responded.
+	ErrNoResponse = errors.New("wasm: the guest gave no response")
+)
+
+// TrapError is a WebAssembly trap, or a host function's refusal to go on.
+type TrapError struct {
+	Reason string // "unreachable", "out of bounds memory access", …
+	Trace  string // the wasm stack, innermost frame first; for the log
+}
+
+func (e *TrapError) Error() string { return "wasm: trap: " + e.Reason }
+
+// ExitError says that the guest ended itself by proc_exit.
+type ExitError struct{ Code uint32 }
+
+func (e *ExitError) Error() string { return fmt.Sprintf("wasm: guest exited with code %d", e.Code) }
+
+// MemoryError says that the guest broke down after the memory limit had
+// refused it more memory.
+type MemoryError struct {
+	Limit int64 // bytes
+	Cause error // what the guest then did: a *TrapError or an *ExitError
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("wasm: memory limit of %d MiB: %v", e.Limit>>20, e.Cause)
+}
+
+func (e *MemoryError) Unwrap() error { return e.Cause }
+
+// StatusError says that a guest's export returned a status that the ABI does
+// not know: the runtime inside the guest is broken.
+type StatusError struct {
+	Export string
+	Status int32
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("wasm: %s returned status %d", e.Export, e.Status)
+}
+
+// guestError turns what wazero returned into one of this package's errors.
+func guestError(err error) error {
+	var exit *sys.ExitError
+	if errors.As(err, &exit) {
+		return &ExitError{Code: exit.ExitCode()}
+	}
+	reason, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	return &TrapError{Reason: strings.TrimPrefix(reason, "wasm error: "), Trace: trace}
+}

@@ -1,0 +1,453 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"vivarium/wasm/vfs"
+)
+
+// Instance is a live guest. It is not safe for concurrent use: one goroutine
+// at a time calls it, and the same goroutine closes it.
+type Instance struct {
+	engine *Engine
+	module api.Module
+	linear *linearMemory
+	root   *vfs.Root
+	image  *Image
+	base   context.Context // carries the instance to the host functions
+
+	stdin          switchReader
+	stdout, stderr switchWriter
+	seen           Observations
+	load, invoke   api.Function
+	served         bool // a call has been made since the image was bound
+	broken         bool // only Close is allowed
+
+	// Of the call that is being made.
+	ctx      context.Context
+	deadline int64     // on the engine's clock; 0 means none
+	until    time.Time // the deadline as it was given
+	turn     Turn
+	entered  bool  // the guest has its turn
+	since    int64 // when the turn began, on the engine's clock
+	used     time.Duration
+	stopped  error // why the host ended the call
+	response *Response
+}
+
+// InstanceConfig tells Clone what is particular to one instance.
+type InstanceConfig struct {
+	MemoryLimit int64     // bytes of linear memory; at most MaxMemory
+	Code        *vfs.Tree // at /function/code; nil means empty
+	Tmp         *vfs.Mem  // at /tmp; nil means empty. The instance closes it
+	// Reserve, when set, is asked before the linear memory grows beyond the
+	// image's, and told with a negative delta what the end of the instance
+	// gives back. It is called by the goroutine that uses the instance.
+	Reserve func(delta int64) bool
+}
+
+// Turn decides when a guest may compute. A call begins with Enter and ends with
+// Leave; while the guest sleeps it has left. The methods are called by the
+// goroutine that makes the call.
+type Turn interface {
+	// Enter blocks until the guest may compute, or ctx ends or the deadline
+	// (none when zero) passes.
+	Enter(ctx context.Context, deadline time.Time) error
+	// Yield says that the guest has computed for used since the last Enter or
+	// Yield, and blocks while others come first. After an error, which has the
+	// same reasons as Enter's, the guest has left.
+	Yield(ctx context.Context, deadline time.Time, used time.Duration) error
+	// Leave says that the guest has computed for used and now does not.
+	Leave(used time.Duration)
+}
+
+// Call is one call of a guest.
+type Call struct {
+	Stdin    []byte
+	Stdout   io.Writer // nil means discard
+	Stderr   io.Writer
+	Deadline time.Time // zero means none
+	Turn     Turn      // nil means compute at once
+}
+
+// ResponseKind is the first argument of the guest's respond.
+type ResponseKind uint32
+
+// Response is what the guest handed over.
+type Response struct {
+	Kind ResponseKind
+	Body []byte
+	// Size is how many bytes the guest gave. When it is more than the engine's
+	// MaxResponse, Body is empty.
+	Size int64
+	// Spent says that the guest asks to be discarded.
+	Spent bool
+}
+
+// Observations say what a guest has seen or done that two instances must not
+// have in common.
+type Observations struct {
+	Random    int64 // bytes of randomness drawn
+	WallClock int64 // readings of the wall clock
+	Slept     int64 // sleeps
+	Written   bool  // something was written to a file
+	OpenFiles int   // files open now
+}
+
+// bind gives a shell its content.
+func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
+	if cfg.MemoryLimit > MaxMemory {
+		return fmt.Errorf("wasm: memory limit of %d MiB: at most %d", cfg.MemoryLimit>>20, MaxMemory>>20)
+	}
+	i.linear.limit = uint64(cfg.MemoryLimit)
+	if delta := image.size - int64(i.linear.size); delta > 0 {
+		if _, ok := i.module.Memory().Grow(uint32(delta / pageSize)); !ok {
+			return fmt.Errorf("wasm: image of %d MiB does not fit a memory limit of %d MiB", image.size>>20, cfg.MemoryLimit>>20)
+		}
+	}
+	if err := i.linear.bind(image.f, headerSize, image.size); err != nil {
+		return err
+	}
+	i.linear.charge.reserve = cfg.Reserve
+	if hot := image.hot.Load(); hot != nil {
+		i.linear.populate(*hot)
+	}
+	for n, name := range i.engine.globals {
+		g, ok := i.module.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return fmt.Errorf("wasm: global %s is not mutable", name)
+		}
+		g.Set(image.globals[n])
+	}
+	i.image = image
+	if cfg.Code != nil {
+		if err := i.root.SetTree(codePath, cfg.Code); err != nil {
+			return fmt.Errorf("wasm: file system: %w", err)
+		}
+	}
+	if cfg.Tmp != nil {
+		if err := i.root.SetMem(tmpPath, cfg.Tmp); err != nil {
+			return fmt.Errorf("wasm: file system: %w", err)
+		}
+	}
+	return nil
+}
+
+// Load lets the guest load what it is to run. Same rules as Invoke.
+func (i *Instance) Load(ctx context.Context, c Call) (*Response, error) {
+	if i.load == nil {
+		i.load = i.module.ExportedFunction(exportLoad)
+	}
+	return i.respondTo(ctx, exportLoad, i.load, c)
+}
+
+// Invoke makes one call and returns the guest's response. It blocks until the
+// guest is done, or ctx or the deadline ends it.
+//
+// # Errors
+//
+// ErrDeadline, ErrCancelled, *TrapError, *ExitError, *MemoryError,
+// *StatusError, ErrNoResponse. After any of them the instance accepts no more
+// calls and is to be closed.
+func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
+	if i.invoke == nil {
+		i.invoke = i.module.ExportedFunction(exportInvoke)
+	}
+	r, err := i.respondTo(ctx, exportInvoke, i.invoke, c)
+	if err == nil && !i.served {
+		i.served = true
+		i.learnHotPages()
+	}
+	return r, err
+}
+
+func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c Call) (*Response, error) {
+	status, err := i.run(ctx, f, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case status != statusReusable && status != statusSpent:
+		i.broken = true
+		err := error(&StatusError{Export: name, Status: status})
+		if i.linear.denied {
+			err = &MemoryError{Limit: int64(i.linear.limit), Cause: err}
+		}
+		return nil, err
+	case i.response == nil:
+		i.broken = true
+		return nil, fmt.Errorf("%w: %s", ErrNoResponse, name)
+	}
+	r := i.response
+	i.response = nil
+	r.Spent = status == statusSpent
+	i.broken = i.broken || r.Spent
+	return r, nil
+}
+
+// call calls an export that gives no response.
+func (i *Instance) call(ctx context.Context, export string, c Call) (int32, error) {
+	return i.run(ctx, i.module.ExportedFunction(export), c)
+}
+
+// run makes one guest call, from taking the turn to giving it back.
+func (i *Instance) run(ctx context.Context, f api.Function, c Call) (status int32, err error) {
+	if i.broken {
+		return 0, ErrClosed
+	}
+	i.ctx, i.turn, i.stopped, i.response, i.used = ctx, c.Turn, nil, nil, 0
+	i.until, i.deadline = c.Deadline, 0
+	if !c.Deadline.IsZero() {
+		i.deadline = i.engine.now() + int64(time.Until(c.Deadline))
+	}
+	i.stdin.set(c.Stdin)
+	i.stdout.set(c.Stdout)
+	i.stderr.set(c.Stderr)
+	i.linear.denied = false
+	defer func() {
+		i.stdin.set(nil)
+		i.stdout.set(nil)
+		i.stderr.set(nil)
+		i.ctx, i.turn = nil, nil
+		i.broken = i.broken || err != nil
+	}()
+
+	if err := i.enter(); err != nil {
+		return 0, err
+	}
+	callCtx := i.base
+	if i.engine.cfg.CloseOnDone { // only then does wazero look at the context
+		deadline := c.Deadline
+		if deadline.IsZero() {
+			deadline = time.Now().Add(time.Hour)
+		}
+		var cancel context.CancelFunc
+		callCtx, cancel = context.WithDeadline(i.base, deadline)
+		defer cancel()
+	}
+	var stack [1]uint64
+	err = f.CallWithStack(callCtx, stack[:])
+	i.leave()
+	if err != nil {
+		return 0, i.explain(err)
+	}
+	return int32(stack[0]), nil
+}
+
+// explain says why a call failed.
+func (i *Instance) explain(err error) error {
+	if i.stopped != nil {
+		return i.stopped
+	}
+	if i.engine.cfg.CloseOnDone && i.deadline != 0 && i.engine.now() >= i.deadline {
+		return ErrDeadline
+	}
+	err = guestError(err)
+	if i.linear.denied {
+		return &MemoryError{Limit: int64(i.linear.limit), Cause: err}
+	}
+	return err
+}
+
+// enter waits for the turn to compute.
+func (i *Instance) enter() error {
+	if i.turn != nil {
+		if err := i.turn.Enter(i.ctx, i.until); err != nil {
+			return i.refused(err)
+		}
+	}
+	i.entered = true
+	i.since = i.engine.now()
+	return nil
+}
+
+// leave gives the turn back, if the guest has it.
+func (i *Instance) leave() {
+	if !i.entered {
+		return
+	}
+	i.entered = false
+	used := i.lap()
+	if i.turn != nil {
+		i.turn.Leave(used)
+	}
+}
+
+// lap returns how long the guest has computed since the turn began or the last
+// lap, and accounts for it.
+func (i *Instance) lap() time.Duration {
+	now := i.engine.now()
+	used := time.Duration(now - i.since)
+	i.since = now
+	i.used += used
+	return used
+}
+
+// refused says why a turn was not to be had.
+func (i *Instance) refused(err error) error {
+	if why := i.overdue(); why != nil {
+		return why
+	}
+	return fmt.Errorf("%w: %w", ErrCancelled, err)
+}
+
+// overdue returns why the call must end, or nil.
+func (i *Instance) overdue() error {
+	switch {
+	case i.deadline != 0 && i.engine.now() >= i.deadline:
+		return ErrDeadline
+	case i.ctx.Err() != nil:
+		return ErrCancelled
+	}
+	return nil
+}
+
+// end leaves the guest from within a host function; run returns why.
+func (i *Instance) end(why error) {
+	i.stopped = why
+	panic(why)
+}
+
+// yield is where a computing guest looks up: see the package comment.
+func (i *Instance) yield() int32 {
+	if why := i.overdue(); why != nil {
+		i.end(why)
+	}
+	used := i.lap()
+	if i.turn != nil {
+		if err := i.turn.Yield(i.ctx, i.until, used); err != nil {
+			i.entered = false
+			i.end(i.refused(err))
+		}
+	}
+	runtime.Gosched()
+	if why := i.overdue(); why != nil {
+		i.end(why)
+	}
+	i.since = i.engine.now()
+	return int32(i.engine.cfg.LoopBudget)
+}
+
+// sleep is the guests' nanosleep. A sleeping guest computes nothing, and ends
+// with its call.
+func (i *Instance) sleep(ns int64) {
+	i.seen.Slept++
+	i.leave()
+	wait := ns
+	if i.deadline != 0 {
+		wait = min(wait, i.deadline-i.engine.now())
+	}
+	if wait > 0 {
+		t := time.NewTimer(time.Duration(wait))
+		select {
+		case <-t.C:
+		case <-i.ctx.Done():
+			t.Stop()
+		}
+	}
+	if why := i.overdue(); why != nil {
+		i.end(why)
+	}
+	if err := i.enter(); err != nil {
+		i.end(err)
+	}
+}
+
+// wallTime is the guests' wall clock.
+func (i *Instance) wallTime() (sec int64, nsec int32) {
+	i.seen.WallClock++
+	t := time.Now()
+	return t.Unix(), int32(t.Nanosecond())
+}
+
+// respond takes what the guest hands over.
+func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
+	body, err := guestBytes(m.Memory(), ptr, size)
+	if err != nil {
+		i.end(&TrapError{Reason: err.Error()})
+	}
+	r := &Response{Kind: ResponseKind(kind), Size: int64(size)}
+	if len(body) <= i.engine.cfg.MaxResponse {
+		r.Body = bytes.Clone(body)
+	}
+	i.response = r
+}
+
+// learnHotPages remembers, once per image, which pages a first call writes.
+func (i *Instance) learnHotPages() {
+	if i.image.hotOnce.CompareAndSwap(false, true) {
+		if spans := i.linear.privatePages(i.image.size); spans != nil {
+			i.image.hot.Store(&spans)
+		}
+	}
+}
+
+// Observed returns what the guest has seen and done since the last
+// ResetObserved.
+func (i *Instance) Observed() Observations {
+	o := i.seen
+	o.Written, o.OpenFiles = i.root.Written(), i.root.OpenFiles()
+	return o
+}
+
+// ResetObserved starts the observations anew.
+func (i *Instance) ResetObserved() {
+	i.seen = Observations{}
+}
+
+// MemorySize returns the size of the linear memory, in bytes. It never shrinks.
+func (i *Instance) MemorySize() int64 { return int64(i.linear.size) }
+
+// CPUTime returns how long the last call computed.
+func (i *Instance) CPUTime() time.Duration { return i.used }
+
+// Usable says if the instance accepts another call.
+func (i *Instance) Usable() bool { return !i.broken }
+
+// Freeze returns an image of the instance as it is now, which goes on as
+// before. With a path the image is kept there for OpenImage under key and the
+// guest's; otherwise it lives as long as its users. The note is the caller's.
+func (i *Instance) Freeze(path, key string, note []byte) (*Image, error) {
+	if i.broken {
+		return nil, ErrClosed
+	}
+	memory, ok := i.module.Memory().Read(0, i.module.Memory().Size())
+	if !ok {
+		return nil, errors.New("wasm: freeze: a memory of 4 GiB can't be frozen")
+	}
+	globals, err := i.saveGlobals()
+	if err != nil {
+		return nil, err
+	}
+	return writeImage(i.engine.tempDir(), path, i.engine.key+"/"+key, memory, globals, note)
+}
+
+func (i *Instance) saveGlobals() ([]uint64, error) {
+	values := make([]uint64, len(i.engine.globals))
+	for n, name := range i.engine.globals {
+		g := i.module.ExportedGlobal(name)
+		if g == nil {
+			return nil, fmt.Errorf("wasm: global %s is not exported", name)
+		}
+		values[n] = g.Get()
+	}
+	return values, nil
+}
+
+// Close ends the instance and gives its memory back to the system.
+func (i *Instance) Close() {
+	i.broken = true
+	// Closing a module fails only for files that do not close; ours do.
+	_ = i.module.Close(context.Background())
+	i.root.Close()
+}
+
+// Retire makes the instance refuse further calls. It still has to be closed.
+func (i *Instance) Retire() { i.broken = true }

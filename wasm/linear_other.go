@@ -1,0 +1,60 @@
+//go:build !unix
+
+package wasm
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+type span struct{ offset, size int }
+
+// linearMemory is one instance's linear memory where the system has no private
+// file mappings: an ordinary slice into which images are copied.
+type linearMemory struct {
+	region []byte
+	size   uint64
+	limit  uint64
+	denied bool
+	charge charge
+}
+
+func reserve(limit uint64) (*linearMemory, error) { return &linearMemory{limit: limit}, nil }
+
+// Reallocate implements experimental.LinearMemory.
+func (m *linearMemory) Reallocate(size uint64) []byte {
+	if size > m.limit || !m.charge.grow(m.size, size) {
+		m.denied = true
+		return nil
+	}
+	if size > uint64(cap(m.region)) {
+		grown := make([]byte, size, size+size/4)
+		copy(grown, m.region)
+		m.region = grown
+	}
+	m.size = size
+	m.region = m.region[:size]
+	return m.region
+}
+
+// Free implements experimental.LinearMemory.
+func (m *linearMemory) Free() {
+	m.region = nil
+	m.charge.clear()
+}
+
+func (m *linearMemory) bind(f *os.File, offset, size int64) error {
+	if size > int64(m.limit) {
+		return fmt.Errorf("wasm: image of %d MiB does not fit a memory limit of %d MiB", size>>20, m.limit>>20)
+	}
+	if uint64(size) > m.size {
+		return fmt.Errorf("wasm: memory is smaller than its image")
+	}
+	_, err := io.ReadFull(io.NewSectionReader(f, offset, size), m.region[:size])
+	return err
+}
+
+func (m *linearMemory) privatePages(int64) []span { return nil }
+
+func (m *linearMemory) populate([]span) {}

@@ -1,0 +1,76 @@
+//go:build unix
+
+package wasm
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// linearMemory is one instance's linear memory: a private mapping whose address
+// space is reserved once, so that the memory never moves while it grows. It
+// implements wazero's experimental.LinearMemory.
+//
+// wazero checks every access of a guest against the length of the slice it got
+// last, so the pages beyond need no protection of their own.
+type linearMemory struct {
+	region []byte // the whole reservation; nil after Free
+	size   uint64 // what the guest has of it
+	limit  uint64 // what the guest may have of it
+	denied bool   // the limit has refused memory since the last reset
+	charge charge
+}
+
+// reserve takes address space for the largest memory that a guest can have.
+// It costs neither memory nor swap until pages are touched.
+func reserve(limit uint64) (*linearMemory, error) {
+	p, err := unix.MmapPtr(-1, 0, nil, uintptr(limit), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON|mapNoReserve)
+	if err != nil {
+		return nil, fmt.Errorf("wasm: reserve %d MiB of address space: %w", limit>>20, err)
+	}
+	region := unsafe.Slice((*byte)(p), limit)
+	adviseSmallPages(region)
+	return &linearMemory{region: region, limit: limit}, nil
+}
+
+// Reallocate implements experimental.LinearMemory.
+func (m *linearMemory) Reallocate(size uint64) []byte {
+	if size > m.limit || size > uint64(len(m.region)) || !m.charge.grow(m.size, size) {
+		m.denied = true
+		return nil
+	}
+	m.size = size
+	return m.region[:size:size]
+}
+
+// Free implements experimental.LinearMemory: the memory goes back to the system.
+func (m *linearMemory) Free() {
+	if m.region == nil {
+		return
+	}
+	// munmap of a region that mmap returned fails only for wrong arguments.
+	_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(m.region)), uintptr(len(m.region)))
+	m.region = nil
+	m.charge.clear()
+}
+
+// bind lays a private copy-on-write view of size bytes of f, from offset on,
+// over the start of the memory.
+func (m *linearMemory) bind(f *os.File, offset, size int64) error {
+	if m.region == nil {
+		return ErrClosed
+	}
+	if size > int64(m.limit) {
+		return fmt.Errorf("wasm: image of %d MiB does not fit a memory limit of %d MiB", size>>20, m.limit>>20)
+	}
+	_, err := unix.MmapPtr(int(f.Fd()), offset, unsafe.Pointer(unsafe.SliceData(m.region)), uintptr(size),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
+	if err != nil {
+		return fmt.Errorf("wasm: map image: %w", err)
+	}
+	return nil
+}

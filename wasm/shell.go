@@ -1,0 +1,119 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+	"github.com/tetratelabs/wazero/sys"
+
+	"vivarium/wasm/vfs"
+)
+
+// Where an instance finds what is its own.
+const (
+	codePath = "function/code"
+	tmpPath  = "tmp"
+)
+
+func compilationWorkers() int { return runtime.GOMAXPROCS(0) }
+
+// newShell instantiates the guest without any content in its memory.
+func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
+	root, err := vfs.NewRoot(vfs.Config{Base: e.cfg.Library, Mounts: []vfs.Mount{{Path: codePath}, {Path: tmpPath}}})
+	if err != nil {
+		return nil, fmt.Errorf("wasm: file system: %w", err)
+	}
+	i := &Instance{engine: e, root: root}
+	i.base = context.WithValue(context.Background(), instanceKey{}, i)
+
+	var reserveErr error
+	allocator := experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory {
+		i.linear, reserveErr = reserve(uint64(MaxMemory))
+		if reserveErr != nil {
+			panic(reserveErr) // wazero's interface has no other way to refuse
+		}
+		return i.linear
+	})
+	defer func() {
+		if reserveErr != nil {
+			_ = recover() // the allocator's own panic
+			err = reserveErr
+		}
+	}()
+	files := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(i.root, "/")
+	cfg := wazero.NewModuleConfig().
+		WithName("").
+		WithStartFunctions().
+		WithFSConfig(files).
+		WithStdin(&i.stdin).WithStdout(&i.stdout).WithStderr(&i.stderr).
+		WithRandSource(randomSource{i}).
+		WithWalltime(i.wallTime, sys.ClockResolution(1000)).
+		WithNanotime(e.now, sys.ClockResolution(1)).
+		WithNanosleep(i.sleep).
+		WithOsyield(func() { i.yield() })
+	m, err := e.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, allocator), e.guest, cfg)
+	if err != nil {
+		if i.linear != nil {
+			i.linear.Free()
+		}
+		return nil, fmt.Errorf("wasm: instantiate: %w", err)
+	}
+	i.module = m
+	return i, nil
+}
+
+// keepShells starts the goroutine that makes instances ahead of need. Close
+// ends it.
+func (e *Engine) keepShells() {
+	if e.cfg.Shells < 0 {
+		return
+	}
+	e.shells = make(chan *Instance, e.cfg.Shells)
+	e.refilled.Add(1)
+	go func() {
+		defer e.refilled.Done()
+		defer func() {
+			for {
+				select {
+				case s := <-e.shells:
+					s.Close()
+				default:
+					return
+				}
+			}
+		}()
+		for {
+			s, err := e.newShell(e.stopped)
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					e.log.Error("instance made ahead", "err", err)
+				}
+				return // takeShell makes its own then
+			}
+			select {
+			case e.shells <- s:
+			case <-e.stopped.Done():
+				s.Close()
+				return
+			}
+		}
+	}()
+}
+
+// takeShell returns an instance made ahead, or makes one.
+func (e *Engine) takeShell(ctx context.Context) (*Instance, error) {
+	if e.stopped.Err() != nil {
+		return nil, ErrClosed
+	}
+	select {
+	case s := <-e.shells: // never ready when the channel is nil
+		return s, nil
+	default:
+		return e.newShell(ctx)
+	}
+}

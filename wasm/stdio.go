@@ -1,0 +1,61 @@
+package wasm
+
+import (
+	"crypto/rand"
+	"io"
+)
+
+// switchReader is a guest's standard input, which is another for each call.
+type switchReader struct{ rest []byte }
+
+func (r *switchReader) set(b []byte) { r.rest = b }
+
+// Read implements io.Reader.
+func (r *switchReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// switchWriter is one of a guest's output streams.
+type switchWriter struct{ w io.Writer }
+
+func (w *switchWriter) set(to io.Writer) { w.w = to }
+
+// Write implements io.Writer. A guest never fails for a log that can't be
+// written.
+func (w *switchWriter) Write(p []byte) (int, error) {
+	if w.w != nil {
+		_, _ = w.w.Write(p)
+	}
+	return len(p), nil
+}
+
+// boundedBuffer keeps the beginning of what is written to it.
+type boundedBuffer struct{ b []byte }
+
+// Write implements io.Writer.
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	const limit = 16 << 10
+	b.b = append(b.b, p[:min(len(p), limit-len(b.b))]...)
+	return len(p), nil
+}
+
+func (b *boundedBuffer) String() string { return string(b.b) }
+
+// randomSource is a guest's randomness.
+type randomSource struct{ i *Instance }
+
+// Read implements io.Reader. It gives little at a time, so that a guest that
+// asks for gigabytes in one call still ends at its deadline.
+func (s randomSource) Read(p []byte) (int, error) {
+	if why := s.i.overdue(); why != nil {
+		s.i.end(why)
+	}
+	p = p[:min(len(p), 256<<10)]
+	s.i.seen.Random += int64(len(p))
+	return rand.Read(p)
+}
