@@ -1,0 +1,82 @@
+package rewrite
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRewrite_EndlessWorkYields(t *testing.T) {
+	for _, c := range []struct {
+		module, function string
+		args             []uint64
+	}{
+		{"endless", "loop", nil},
+		{"endless", "short", nil},
+		{"endless", "params", []uint64{0}},
+		{"endless", "nested", nil},
+		{"endless", "tree", []uint64{40}},
+		{"endless", "mutual", []uint64{40}},
+		{"endless", "indirect", nil},
+		{"endless", "mixed", nil},
+		{"endless", "fill", nil},
+		{"endless", "copy", nil},
+		{"tail", "count", []uint64{0xffffffff, 0}},
+		{"tail", "forever", nil},
+		{"tail", "spin", []uint64{1}},
+	} {
+		t.Run(c.module+" "+c.function, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			m, _ := h.startRewritten(t, testdata(t, c.module), Options{})
+			last, longest := time.Now(), time.Duration(0)
+			h.yield = func() int32 {
+				longest = max(longest, time.Since(last))
+				last = time.Now()
+				if h.yields == 20 {
+					panic(errStop)
+				}
+				return DefaultBudget
+			}
+			_, failure := call(m, c.function, c.args...)
+			if !strings.HasPrefix(failure, errStop.Error()) {
+				t.Errorf("ended with %q", failure)
+			}
+			if longest > 2*time.Second { // it is some milliseconds
+				t.Errorf("%v between two yields", longest)
+			}
+		})
+	}
+}
+
+func TestRewrite_YieldGivesTheNextBudget(t *testing.T) {
+	h := newHost(t)
+	m, r := h.startRewritten(t, testdata(t, "control"), Options{Budget: 100})
+	count := func(budget int32) int {
+		h.yields, h.yield = 0, func() int32 { return budget }
+		call(m, "fib", 20) // 21,891 calls
+		return h.yields
+	}
+	if n := count(1); n < 21_700 || n > 21_891 {
+		t.Errorf("a budget of 1 yields %d times in 21,891 calls", n)
+	}
+	if n := count(1000); n < 21 || n > 22 {
+		t.Errorf("a budget of 1000 yields %d times in 21,891 calls", n)
+	}
+	// The host's word is not trusted: what is below 1 would count down for four billion steps.
+	if n := count(-5); n < 20_800 {
+		t.Errorf("a negative budget yields %d times in 21,891 calls", n)
+	}
+	countdown := m.ExportedGlobal(r.Globals[len(r.Globals)-1].ExportName)
+	if v := int32(countdown.Get()); v != 1 {
+		t.Errorf("the countdown is %d, want 1", v)
+	}
+}
+
+func TestRewrite_StridesAreBounded(t *testing.T) {
+	for _, c := range []struct{ size, want uint32 }{{3, 16}, {64, 16}, {65, 15}, {512, 2}, {513, 1}, {5000, 0}} {
+		if got := stride(c.size); got != c.want {
+			t.Errorf("stride of a loop of %d bytes is %d, want %d", c.size, got, c.want)
+		}
+	}
+}

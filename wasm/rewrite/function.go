@@ -1,0 +1,109 @@
+package rewrite
+
+// function writes a function body. What lies between the edits is copied in one go.
+func (p *plan) function(out []byte, f *function) []byte {
+	in := p.m.in
+	edits := p.m.code.edits[f.edits:f.editsEnd]
+	from := int(f.body)
+	if p.needsLocal(edits) {
+		r := reader{b: in, pos: from, end: int(f.code)}
+		r.u32() // how many groups of locals
+		out = appendU32(out, f.groups+1)
+		out = append(out, in[r.pos:f.code]...)
+		out = append(out, 1, typeI32)
+	} else {
+		out = append(out, in[from:f.code]...)
+	}
+	from = int(f.code)
+	if f.entry {
+		out = append(out, p.count...)
+	}
+	for _, e := range edits {
+		out = append(out, in[from:e.pos]...)
+		out, from = p.apply(out, e, f.locals)
+	}
+	return append(out, in[from:f.end]...)
+}
+
+// apply writes what an edit stands for and gives the place in the input behind it. The scratch local is only there when
+// needsLocal asks for it.
+func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
+	in, from := p.m.in, int(e.pos)
+	switch e.kind {
+	case editFunc:
+		return p.renumber(out, e)
+	case editLabel:
+		return appendU32(out, e.arg+p.left(e)), skipLEB(in, from)
+	case editLoop:
+		from += int(e.arg)
+		return p.loopHead(out, in[e.pos:from], e, scratch), from
+	case editLoopEnd:
+		if p.wraps() {
+			out = append(out, opEnd)
+		}
+		return out, from
+	case editBrIf:
+		label := e.arg + p.left(e)
+		if p.o.Omit&OmitFusing != 0 {
+			out = asm(out).with(opBrIf, label)
+		} else {
+			out = asm(out).branch(opIf).with(opBr, label+1).op(opEnd)
+		}
+		return out, skipLEB(in, from+1)
+	case editCompareBrIf:
+		label := e.arg + p.left(e)
+		if p.o.Omit&OmitFusing != 0 {
+			out = asm(out).op(in[from]).with(opBrIf, label)
+		} else {
+			out = asm(out).inverse(in[from]).branch(opIf).op(opElse).with(opBr, label+1).op(opEnd)
+		}
+		return out, skipLEB(in, from+2)
+	case editIndirect:
+		if e.loop&siteCounts != 0 {
+			out = append(out, p.count...)
+		}
+		return out, from
+	case editCopy, editFill:
+		if p.o.Omit&OmitBulk != 0 {
+			return out, from
+		}
+		p.stats.Bulk++
+		helper := helperCopy
+		if e.kind == editFill {
+			helper = helperFill
+		}
+		end := from + int(e.arg)
+		return asm(out).
+			tee(scratch).get(scratch).i32(bulkSmall).op(opI32LtU).
+			ifTyped(p.firstNew + typeBulk).
+			op(in[from:end]...).
+			op(opElse).call(p.helper(helper)).op(opEnd), end
+	default:
+		panic("unknown edit")
+	}
+}
+
+// left is how many wrapping loops a branch leaves.
+func (p *plan) left(e edit) uint32 {
+	if p.wraps() {
+		return e.ref
+	}
+	return 0
+}
+
+// needsLocal tells if a function needs a scratch local.
+func (p *plan) needsLocal(edits []edit) bool {
+	for _, e := range edits {
+		switch e.kind {
+		case editLoop:
+			if p.how(e) == strided {
+				return true
+			}
+		case editCopy, editFill:
+			if p.o.Omit&OmitBulk == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}

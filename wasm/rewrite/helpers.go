@@ -1,0 +1,131 @@
+package rewrite
+
+// The functions that the rewriter adds behind the last one of the module.
+const (
+	helperTick = iota // () : yield, begin a new budget
+	helperPay         // (n): take n off the countdown, tick when it is used up
+	helperCopy        // (to, from, n): memory.copy
+	helperFill        // (to, value, n): memory.fill
+	helpers
+)
+
+// helperTypes are the types added behind the last one of the module: of the yield function, then of each helper.
+const (
+	typeYield = iota
+	typeTick
+	typePay
+	typeBulk
+	addedTypes
+)
+
+var (
+	addedTypeCodes = [addedTypes][]byte{
+		typeYield: {typeFunc, 0, 1, typeI32},
+		typeTick:  {typeFunc, 0, 0},
+		typePay:   {typeFunc, 1, typeI32, 0},
+		typeBulk:  {typeFunc, 3, typeI32, typeI32, typeI32, 0},
+	}
+	helperTypes = [helpers]uint32{helperTick: typeTick, helperPay: typePay, helperCopy: typeBulk, helperFill: typeBulk}
+)
+
+const (
+	// byteShift makes bytes moved at once into loop iterations: 1 KiB takes about as long as one iteration does.
+	byteShift = 10
+	// bulkSmall is what is done in place and not counted.
+	bulkSmall = 1 << byteShift
+	// bulkChunk is how many bytes are moved between two looks at the countdown: some 50 µs.
+	bulkChunk = 1 << 20
+)
+
+func (p *plan) helperBodies() [helpers][]byte {
+	return [helpers][]byte{
+		helperTick: p.tick(),
+		helperPay:  p.pay(),
+		helperCopy: p.bulkCopy(),
+		helperFill: p.bulkFill(),
+	}
+}
+
+// tick never leaves a countdown below 1, whatever the host returns.
+func (p *plan) tick() []byte {
+	return asm{}.
+		call(p.yield).tee(0).
+		i32(1).
+		get(0).i32(0).op(opI32GtS).
+		op(opSelect).
+		with(opGlobalSet, p.countdown).
+		function(1, typeI32)
+}
+
+func (p *plan) pay() []byte {
+	return asm{}.
+		with(opGlobalGet, p.countdown).get(0).op(opI32Sub).with(opGlobalSet, p.countdown).
+		op(p.look...).
+		function(0, 0)
+}
+
+// outOfBounds leaves whether n bytes from the address in a local on do not fit into the memory.
+func (a asm) outOfBounds(local, n uint32) asm {
+	return a.
+		get(local).op(opI64ExtI32).get(n).op(opI64ExtI32).op(opI64Add).
+		op(opMemSize, 0).op(opI64ExtI32).i64(16).op(opI64Shl).
+		op(opI64GtU)
+}
+
+// bulkCopy copies like memory.copy, in chunks. What traps must trap before a byte is written, so it is left to one
+// memory.copy.
+func (p *plan) bulkCopy() []byte {
+	const to, from, n = 0, 1, 2
+	if !p.m.memory {
+		return asm{}.op(opUnreachable).function(0, 0)
+	}
+	a := asm{}.
+		branch(opBlock). // at its end: copy the rest at once
+		get(n).i32(bulkChunk).op(opI32LeU).with(opBrIf, 0).
+		outOfBounds(to, n).with(opBrIf, 0).
+		outOfBounds(from, n).with(opBrIf, 0).
+		get(to).get(from).op(opI32Sub).get(n).op(opI32GeU). // to is not within the source
+		branch(opIf).
+		branch(opLoop).
+		get(to).get(from).i32(bulkChunk).copyMemory().
+		i32(bulkChunk>>byteShift).call(p.helper(helperPay)).
+		get(to).i32(bulkChunk).op(opI32Add).set(to).
+		get(from).i32(bulkChunk).op(opI32Add).set(from).
+		get(n).i32(bulkChunk).op(opI32Sub).tee(n).
+		i32(bulkChunk).op(opI32GtU).with(opBrIf, 0).
+		op(opEnd).
+		op(opElse).
+		branch(opLoop). // backwards
+		get(n).i32(bulkChunk).op(opI32Sub).set(n).
+		get(to).get(n).op(opI32Add).get(from).get(n).op(opI32Add).i32(bulkChunk).copyMemory().
+		i32(bulkChunk>>byteShift).call(p.helper(helperPay)).
+		get(n).i32(bulkChunk).op(opI32GtU).with(opBrIf, 0).
+		op(opEnd).
+		op(opEnd).
+		op(opEnd).
+		get(to).get(from).get(n).copyMemory().
+		get(n).i32(byteShift).op(opI32ShrU).call(p.helper(helperPay))
+	return a.function(0, 0)
+}
+
+func (p *plan) bulkFill() []byte {
+	const to, value, n = 0, 1, 2
+	if !p.m.memory {
+		return asm{}.op(opUnreachable).function(0, 0)
+	}
+	a := asm{}.
+		branch(opBlock).
+		get(n).i32(bulkChunk).op(opI32LeU).with(opBrIf, 0).
+		outOfBounds(to, n).with(opBrIf, 0).
+		branch(opLoop).
+		get(to).get(value).i32(bulkChunk).fillMemory().
+		i32(bulkChunk>>byteShift).call(p.helper(helperPay)).
+		get(to).i32(bulkChunk).op(opI32Add).set(to).
+		get(n).i32(bulkChunk).op(opI32Sub).tee(n).
+		i32(bulkChunk).op(opI32GtU).with(opBrIf, 0).
+		op(opEnd).
+		op(opEnd).
+		get(to).get(value).get(n).fillMemory().
+		get(n).i32(byteShift).op(opI32ShrU).call(p.helper(helperPay))
+	return a.function(0, 0)
+}

@@ -1,0 +1,41 @@
+;; What never returns.
+(module
+  (type $void (func))
+  (memory (export "memory") 800)
+  (table funcref (elem $indirect $mutual1))
+  (func (export "loop") (loop $l (br $l)))
+  (func (export "short") (local $n i64)
+    (loop $l (local.set $n (i64.add (local.get $n) (i64.const 1))) (br_if $l (i64.ge_s (local.get $n) (i64.const 0)))))
+  (func (export "params") (param $n i32) (result i32)
+    (local.get $n) (loop (param i32) (result i32) (i32.add (i32.const 1)) (br 0)))
+  (func (export "nested") (loop $a (loop $b (br_if $b (i32.const 0)) (br $a))))
+  ;; never deeper than 40 calls, but 2^40 of them
+  (func $tree (export "tree") (param $n i32)
+    (if (local.get $n) (then
+      (call $tree (i32.sub (local.get $n) (i32.const 1)))
+      (call $tree (i32.sub (local.get $n) (i32.const 1))))))
+  (func $even (export "mutual") (param $n i32)
+    (if (local.get $n) (then
+      (call $odd (i32.sub (local.get $n) (i32.const 1)))
+      (call $odd (i32.sub (local.get $n) (i32.const 1))))))
+  (func $odd (param $n i32)
+    (if (local.get $n) (then
+      (call $even (i32.sub (local.get $n) (i32.const 1)))
+      (call $even (i32.sub (local.get $n) (i32.const 1))))))
+  (global $depth (mut i32) (i32.const 0))
+  (func $indirect (export "indirect")
+    (if (i32.gt_u (global.get $depth) (i32.const 40)) (then (return)))
+    (global.set $depth (i32.add (global.get $depth) (i32.const 1)))
+    (call_indirect (type $void) (i32.const 0))
+    (call_indirect (type $void) (i32.const 0))
+    (global.set $depth (i32.sub (global.get $depth) (i32.const 1))))
+  (func $mutual1 (export "mixed") (call $mutual2))
+  (func $mutual2
+    (if (i32.gt_u (global.get $depth) (i32.const 40)) (then (return)))
+    (global.set $depth (i32.add (global.get $depth) (i32.const 1)))
+    (call_indirect (type $void) (i32.const 1))
+    (call_indirect (type $void) (i32.const 1))
+    (global.set $depth (i32.sub (global.get $depth) (i32.const 1))))
+  (func (export "fill") (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 50000000)) (br $l)))
+  (func (export "copy") (loop $l (memory.copy (i32.const 0) (i32.const 1000000) (i32.const 50000000)) (br $l)))
+)
