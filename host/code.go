@@ -1,0 +1,71 @@
+package host
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"vivarium/wasm/vfs"
+)
+
+// Limits of a function's code (contract §6.7).
+const (
+	maxCodeBytes   = 680 << 20 // unpacked
+	maxCodeEntries = 20_000
+	maxArchive     = 128 << 20
+)
+
+// CodeFromDir takes a snapshot of the folder at path: later changes to it do
+// not reach functions. Anything but regular files and folders is refused.
+func CodeFromDir(path string) (*vfs.Tree, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s: is not a folder", path)
+	}
+	return newCode(os.DirFS(path))
+}
+
+// CodeFromZip unpacks an archive. It must have no links, no absolute names, no
+// names with "..", and no name twice.
+func CodeFromZip(archive []byte) (*vfs.Tree, error) {
+	if len(archive) > maxArchive {
+		return nil, invalid("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
+	}
+	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return nil, invalid("content", "is no zip archive: %v", err)
+	}
+	seen := make(map[string]bool, len(r.File))
+	for _, f := range r.File {
+		name := f.Name
+		if f.Mode().IsDir() && len(name) > 0 && name[len(name)-1] == '/' {
+			name = name[:len(name)-1]
+		}
+		switch {
+		case !fs.ValidPath(name) || name == ".":
+			return nil, invalid("content", "the archive's entry %.80q must have a relative name without \"..\"", f.Name)
+		case seen[name]:
+			return nil, invalid("content", "the archive has two entries %.80q", f.Name)
+		}
+		seen[name] = true
+	}
+	return newCode(r)
+}
+
+func newCode(fsys fs.FS) (*vfs.Tree, error) {
+	t, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) && errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
+		return nil, &InvalidError{Field: "code", Rule: err.Error()}
+	}
+	return t, nil
+}

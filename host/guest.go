@@ -1,0 +1,121 @@
+package host
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"vivarium/wasm"
+)
+
+// What the guest's runtime says with a response (python-wasi/README.md, ABI).
+const (
+	responseJSON  wasm.ResponseKind = 0
+	responseBytes wasm.ResponseKind = 1
+	responseError wasm.ResponseKind = 2
+)
+
+// loadRequest asks the guest to set its environment and to import the module.
+type loadRequest struct {
+	Entrypoint  string            `json:"entrypoint"`
+	Environment map[string]string `json:"environment"`
+	Structured  bool              `json:"structured_logging"`
+	// Freeze says that the loaded state is to become an image.
+	Freeze bool `json:"freeze,omitempty"`
+	// Prepare, when not nil, says that nothing is to be imported yet: only what
+	// each instance would do alike is done, such as compiling these files.
+	Prepare *[]string `json:"prepare,omitempty"`
+}
+
+// loadRequest returns the document that makes the guest load v.
+func (v *Version) loadRequest() loadRequest {
+	env := v.Environment
+	if env == nil {
+		env = map[string]string{}
+	}
+	return loadRequest{Entrypoint: v.Entrypoint, Environment: env, Structured: !v.PlainLogs}
+}
+
+func (r loadRequest) encode() []byte {
+	b, err := json.Marshal(r)
+	if err != nil { // strings always marshal
+		panic(err)
+	}
+	return b
+}
+
+// loadResponse is what a successful load answers.
+type loadResponse struct {
+	// Impure are reasons, seen from inside, why two instances must not have
+	// the loaded state in common.
+	Impure []string `json:"impure"`
+	// Sources are the function's files that were imported.
+	Sources []string `json:"sources"`
+}
+
+// contextDocument is the context that a handler gets, contract §5.
+type contextDocument struct {
+	AWSRequestID       string `json:"aws_request_id"`
+	DeadlineMS         int64  `json:"deadline_ms"`
+	FunctionName       string `json:"function_name"`
+	FunctionVersion    string `json:"function_version"`
+	InvokedFunctionARN string `json:"invoked_function_arn"`
+	LogGroupName       string `json:"log_group_name"`
+	LogStreamName      string `json:"log_stream_name"`
+	MemoryLimitInMB    int    `json:"memory_limit_in_mb"`
+	RequestID          string `json:"request_id"`
+	Token              *Token `json:"token"`
+}
+
+// Token is what context.token holds when the version has a service account.
+type Token struct {
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int    `json:"expires_in"` // seconds
+	TokenType   string `json:"token_type"`
+}
+
+// invokeRequest builds the document that a call passes on stdin.
+func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time, restored bool) []byte {
+	c, err := json.Marshal(contextDocument{
+		AWSRequestID: inv.RequestID, DeadlineMS: deadline.UnixMilli(),
+		FunctionName: v.FunctionID, FunctionVersion: v.ID, InvokedFunctionARN: v.FunctionID,
+		LogGroupName: v.LogGroupID, LogStreamName: v.ID, MemoryLimitInMB: v.MemoryMB, RequestID: inv.RequestID,
+		Token: token,
+	})
+	if err != nil { // strings and numbers always marshal
+		panic(err)
+	}
+	// Put together by hand: marshalling an event of megabytes again only to
+	// check it would double the time that large calls take.
+	b := fmt.Appendf(nil, `{"restored":%t,"context":%s,`, restored, c)
+	switch {
+	case !inv.Raw:
+		b = append(append(b, `"raw":false,"event":`...), inv.Event(v)...)
+	case utf8.Valid(inv.Body):
+		text, _ := json.Marshal(string(inv.Body)) // valid UTF-8 always marshals
+		b = append(append(b, `"raw":true,"body":`...), text...)
+	default:
+		coded, _ := json.Marshal(inv.Body) // bytes become base64
+		b = append(append(b, `"raw":true,"body":null,"body_base64":`...), coded...)
+	}
+	return append(b, '}')
+}
+
+// errorDocument is a function error as the guest reports it.
+type errorDocument struct {
+	Message    string   `json:"errorMessage"`
+	Type       string   `json:"errorType"`
+	StackTrace []string `json:"stackTrace"`
+}
+
+// functionError reads a function error that the guest reports. The caller gets
+// the guest's very text.
+func functionError(body []byte) error {
+	var d errorDocument
+	if err := json.Unmarshal(body, &d); err != nil || d.Type == "" {
+		// The runtime never writes this, but the code that it runs could.
+		return &FunctionError{Type: "RuntimeExit", Message: "the runtime gave an error report that can't be read"}
+	}
+	return &FunctionError{Type: d.Type, Message: d.Message, StackTrace: d.StackTrace, document: body}
+}

@@ -1,0 +1,206 @@
+// Package host owns functions and runs their calls. It knows nothing of HTTP
+// (that is package web) and of WebAssembly only what package wasm offers.
+//
+// # Vocabulary
+//
+//   - Function: a name and an id; what callers address.
+//   - Version: immutable code with an entry point, limits and an environment.
+//     Tags point at versions; LatestTag at the newest.
+//   - Instance: a live interpreter of one version. It processes one call at a
+//     time and keeps its globals between calls.
+//   - Image: the frozen memory that a version's instances are made from.
+//
+// # A call's way
+//
+//	Invoke      resolve function and tag; the deadline already runs
+//	pool        a warm instance, else a new one from the version's image,
+//	            else wait in order, else ErrBusy
+//	scheduler   turns to compute, fair between tenants and functions
+//	guest       request document on stdin, result or error back
+//	pool        a clean return or a Python exception: the instance is kept;
+//	            anything else: it is thrown away
+//
+// What a function prints, and what the platform says of its calls, are log
+// entries.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vivarium/wasm"
+)
+
+// Defaults of Config.
+const (
+	DefaultMaxQueue    = 100
+	DefaultIdleTimeout = 10 * time.Minute
+)
+
+// Config tells New how to run functions.
+type Config struct {
+	Engine *wasm.Engine // the caller closes it, after the host
+
+	// ImageDir keeps images between runs of the program; empty means that they
+	// are built anew. It must be private: images hold functions' environments.
+	ImageDir string
+	// MaxQueue bounds the calls of one version that wait for an instance; 0
+	// means DefaultMaxQueue.
+	MaxQueue int
+	// IdleTimeout is how long an instance stays without calls; 0 means
+	// DefaultIdleTimeout.
+	IdleTimeout time.Duration
+	// MaxCalls is how many calls an instance serves before it is replaced; 0
+	// means any number.
+	MaxCalls int
+	// MaxMemory bounds the private memory of all instances together, in bytes;
+	// 0 means no bound. Idle instances leave first; when that does not help,
+	// no new ones are made, and guests are refused more memory.
+	MaxMemory int64
+	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
+	Processors int
+	// TokenKey signs the tokens of service accounts: 32 bytes or more. Hosts that
+	// are to accept each other's have it in common; nil means a random one.
+	TokenKey []byte
+	// Logs receives each entry of functions' execution logs; nil drops them.
+	// It is called by the goroutine that runs the call, so it should be quick.
+	Logs func(LogEntry)
+	// Log receives what only the operator can mend; nil means slog.Default.
+	Log *slog.Logger
+}
+
+// Host runs functions. Safe for concurrent use.
+type Host struct {
+	cfg       Config
+	log       *slog.Logger
+	scheduler *scheduler
+	budget    *budget
+	bases     *baseStock
+	metrics   metrics
+	tokens    *tokenIssuer
+
+	running context.Context // ends when Close begins to tear down
+	stop    context.CancelFunc
+	janitor sync.WaitGroup
+	// fills are pools of new versions that keep instances ready.
+	fills chan *pool
+	// discards are instances to close; the janitors take them.
+	discards chan func()
+
+	mu        sync.RWMutex // guards the members below; nothing blocks under it
+	functions map[string]*function
+	names     map[string]*function
+	closed    bool
+}
+
+// metrics counts what has happened since the start.
+type metrics struct {
+	calls, coldStarts atomic.Int64
+}
+
+// New returns a host without functions. Close it before its engine.
+func New(cfg Config) (*Host, error) {
+	if cfg.Engine == nil {
+		return nil, errors.New("host: no engine")
+	}
+	if cfg.MaxQueue == 0 {
+		cfg.MaxQueue = DefaultMaxQueue
+	}
+	if cfg.IdleTimeout == 0 {
+		cfg.IdleTimeout = DefaultIdleTimeout
+	}
+	if cfg.Processors == 0 {
+		cfg.Processors = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Logs == nil {
+		cfg.Logs = func(LogEntry) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.ImageDir != "" {
+		if err := os.MkdirAll(cfg.ImageDir, 0o700); err != nil {
+			return nil, fmt.Errorf("host: image directory: %w", err)
+		}
+	}
+	tokens, err := newTokenIssuer(cfg.TokenKey)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		cfg: cfg, log: cfg.Log, tokens: tokens, scheduler: newScheduler(cfg.Processors),
+		functions: map[string]*function{}, names: map[string]*function{},
+	}
+	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
+	h.running, h.stop = context.WithCancel(context.Background())
+	h.bases = newBaseStock(h.running, cfg.Engine)
+	h.fills = make(chan *pool, 64)
+	h.discards = make(chan func(), 64)
+	h.janitor.Go(h.tidy)
+	h.janitor.Go(h.discard)
+	return h, nil
+}
+
+// discard closes instances that calls have left behind, until Close.
+func (h *Host) discard() {
+	for f := range h.discards {
+		f()
+	}
+}
+
+// tidy closes instances that nobody has called for a while, and replaces those
+// that versions keep ready, until Close.
+func (h *Host) tidy() {
+	ticker := time.NewTicker(max(h.cfg.IdleTimeout/10, 10*time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			for _, p := range h.pools() {
+				p.evict(now.Add(-h.cfg.IdleTimeout))
+				p.fill(h.running)
+			}
+		case p := <-h.fills:
+			p.fill(h.running)
+		case <-h.running.Done():
+			return
+		}
+	}
+}
+
+func (h *Host) pools() []*pool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var pools []*pool
+	for _, f := range h.functions {
+		for _, v := range f.versions {
+			pools = append(pools, v.pool)
+		}
+	}
+	return pools
+}
+
+// Close refuses new calls, waits for those in progress, and ends all instances.
+func (h *Host) Close() {
+	h.mu.Lock()
+	already := h.closed
+	h.closed = true
+	h.mu.Unlock()
+	if already {
+		return
+	}
+	for _, p := range h.pools() {
+		p.close()
+	}
+	h.stop()
+	close(h.discards) // nobody has an instance any more
+	h.janitor.Wait()
+	h.bases.close()
+}

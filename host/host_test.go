@@ -1,0 +1,414 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"vivarium/wasm"
+)
+
+const counter = `
+n = 0
+def handler(event, context):
+    global n
+    n += 1
+    return n
+`
+
+func TestInvoke_GlobalsPersistOnOneInstance(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("counter", counter, VersionSpec{})
+	for n := 1; n <= 3; n++ {
+		h.want("counter", "", fmt.Sprint(n))
+	}
+}
+
+func TestInvoke_ConcurrentCallsGetInstancesOfTheirOwn(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("sleeper", `
+import time
+n = 0
+def handler(event, context):
+    global n
+    n += 1
+    time.sleep(0.3)
+    return n
+`, VersionSpec{MaxInstances: 4})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { h.want("sleeper", "", "1") })
+	}
+	wg.Wait()
+	v, _ := h.Resolve("sleeper", "")
+	if idle, live, _ := v.pool.stats(); idle != 4 || live != 4 {
+		t.Errorf("got %d idle of %d instances, want 4 of 4", idle, live)
+	}
+}
+
+func TestInvoke_WaitsAtTheLimitAndRefusesAFullQueue(t *testing.T) {
+	h := newTestHost(t, Config{MaxQueue: 2})
+	v := h.deploy("slow", `
+import time
+def handler(event, context):
+    time.sleep(event)
+    return "done"
+`, VersionSpec{MaxInstances: 1, Timeout: 20 * time.Second})
+	h.want("slow", "0", `"done"`)
+	var done sync.WaitGroup
+	for range 3 { // one runs, two wait
+		done.Go(func() { h.want("slow", "0.5", `"done"`) })
+	}
+	eventually(t, func() bool { _, _, waiting := v.pool.stats(); return waiting == 2 })
+	if _, err := h.raw("slow", "0"); !errors.Is(err, ErrBusy) {
+		t.Errorf("queue is full: got %v, want %v", err, ErrBusy)
+	}
+	done.Wait()
+	if len(h.log("Code: 429")) != 1 {
+		t.Errorf("the refused call is not in the log: %q", h.log("ERROR"))
+	}
+	h.want("slow", "0", `"done"`)
+}
+
+func TestInvoke_RefusesAWaitThatPassesTheDeadline(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("slow", "import time\ndef handler(e, c):\n    time.sleep(e)\n", VersionSpec{MaxInstances: 1, Timeout: time.Second})
+	h.want("slow", "0", "null")
+	var wg sync.WaitGroup
+	wg.Go(func() { h.want("slow", "0.8", "null") })
+	eventually(t, func() bool { v, _ := h.Resolve("slow", ""); idle, _, _ := v.pool.stats(); return idle == 0 })
+	_, err := h.Invoke(t.Context(), Invocation{Function: "slow", RequestID: "r", Raw: true, Body: []byte("0"),
+		Received: time.Now().Add(-900 * time.Millisecond)})
+	if !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v, want %v", err, ErrBusy)
+	}
+	wg.Wait()
+}
+
+// After each of these faults, the next call to the same function works.
+func TestInvoke_FaultsAreTheFunctionsAndLoseNothing(t *testing.T) {
+	const source = `
+import os, sys, time
+def handler(event, context):
+    match event:
+        case "raise": raise KeyError("schlüssel")
+        case "loop":
+            while True: pass
+        case "sleep": time.sleep(3600)
+        case "recurse":
+            def f(n): return f(n + 1)
+            return f(0)
+        case "exit": sys.exit(3)
+        case "_exit": os._exit(4)
+        case "abort": os.abort()
+        case "memory": return len(bytearray(1 << 30))
+        case "unserializable": return {1, 2}
+        case "print":
+            for _ in range(10_000): print("x" * 1023)
+        case "catch":
+            try: bytearray(1 << 30)
+            except MemoryError: return "caught"
+    return "fine"
+`
+	h := newTestHost(t, Config{})
+	h.deploy("faulty", source, VersionSpec{Timeout: 2 * time.Second})
+	for _, c := range []struct{ event, errorType, message string }{
+		{"raise", "KeyError", "'schlüssel'"},
+		{"loop", "ExecutionTimeout", "Execution timeout exceeded: 2000 ms"},
+		{"sleep", "ExecutionTimeout", "Execution timeout exceeded: 2000 ms"},
+		{"recurse", "RecursionError", "maximum recursion depth exceeded"},
+		{"exit", "SystemExit", "3"},
+		{"_exit", "RuntimeExit", "4"},
+		{"abort", "RuntimeExit", ""},
+		{"memory", "MemoryError", ""},
+		{"unserializable", "TypeError", "not JSON serializable"},
+	} {
+		fe := h.wantFault("faulty", `"`+c.event+`"`, c.errorType)
+		if !strings.Contains(fe.Message, c.message) {
+			t.Errorf("%s: message %q, want it to have %q", c.event, fe.Message, c.message)
+		}
+		h.want("faulty", `"ok"`, `"fine"`)
+	}
+	h.want("faulty", `"catch"`, `"caught"`)
+	h.want("faulty", `"print"`, `"fine"`)
+	if n := len(h.log("xxxx")); n != 10_000 {
+		t.Errorf("%d lines in the log, want 10000", n)
+	}
+}
+
+func TestInvoke_ReportsALoadErrorOnEachCall(t *testing.T) {
+	h := newTestHost(t, Config{})
+	for name, c := range map[string]struct {
+		files      fstest.MapFS
+		entrypoint string
+		errorType  string
+	}{
+		"no-module":     {fstest.MapFS{}, "main.handler", "ModuleNotFoundError"},
+		"no-handler":    {fstest.MapFS{"main.py": {Data: []byte("x = 1\n")}}, "main.handler", "HandlerNotFound"},
+		"no-callable":   {fstest.MapFS{"main.py": {Data: []byte("handler = 1\n")}}, "main.handler", "HandlerNotFound"},
+		"no-dot":        {fstest.MapFS{"main.py": {Data: []byte("x = 1\n")}}, "main", "HandlerNotFound"},
+		"syntax":        {fstest.MapFS{"main.py": {Data: []byte("def handler(\n")}}, "main.handler", "SyntaxError"},
+		"import-raises": {fstest.MapFS{"main.py": {Data: []byte("1 / 0\n")}}, "main.handler", "ZeroDivisionError"},
+	} {
+		h.deployFiles(name, c.files, VersionSpec{Entrypoint: c.entrypoint})
+		for range 2 {
+			h.wantFault(name, "", c.errorType)
+		}
+	}
+	h.deploy("import-loops", "while True: pass\n", VersionSpec{Timeout: 300 * time.Millisecond})
+	h.wantFault("import-loops", "", "ExecutionTimeout")
+}
+
+func TestInvoke_EndsWhenTheCallerGoes(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("slow", "import time\ndef handler(e, c):\n    time.sleep(e)\n", VersionSpec{Timeout: time.Minute})
+	h.want("slow", "0", "null")
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	if _, err := h.rawContext(ctx, "slow", "60"); !errors.Is(err, ErrCancelled) {
+		t.Errorf("got %v, want %v", err, ErrCancelled)
+	}
+	if len(h.log("Code: 499 Message: Request cancelled")) != 1 {
+		t.Errorf("log: %q", h.log("ERROR"))
+	}
+	h.want("slow", "0", "null")
+}
+
+func TestDeploy_NewVersionServesNewCallsOldOneDrains(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("fun", "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 'old'\n", VersionSpec{})
+	h.want("fun", "0", `"old"`)
+	var wg sync.WaitGroup
+	wg.Go(func() { h.want("fun", "0.5", `"old"`) })
+	v, _ := h.Resolve("fun", "")
+	eventually(t, func() bool { idle, _, _ := v.pool.stats(); return idle == 0 })
+	h.deploy("fun", "def handler(e, c):\n    return 'new'\n", VersionSpec{})
+	h.want("fun", "0", `"new"`)
+	h.Retire("fun")
+	if _, live, _ := v.pool.stats(); live != 0 {
+		t.Errorf("%d instances of the old version live after Retire", live)
+	}
+	wg.Wait()
+	var nf *NotFoundError
+	if _, err := h.raw("other", ""); !errors.As(err, &nf) {
+		t.Errorf("unknown function: got %v", err)
+	}
+}
+
+// Whether a module's import may be frozen is seen by the answers: instances
+// that share it agree on what the import computed.
+func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
+	h := newTestHost(t, Config{MaxCalls: 1}) // each call on an instance of its own
+	for name, c := range map[string]struct{ source, why string }{
+		"pure":       {"import re, decimal, dataclasses, uuid, random\nX = 1\n", ""},
+		"urandom":    {"import os\nX = os.urandom(4).hex()\n", "drew randomness"},
+		"random":     {"import random\nX = random.random()\n", "random"},
+		"uuid":       {"import uuid\nX = str(uuid.uuid4())\n", "drew randomness"},
+		"clock":      {"import time\nX = time.time()\n", "read the wall clock"},
+		"datetime":   {"import datetime\nX = str(datetime.datetime.now())\n", "read the wall clock"},
+		"writes":     {"open('/tmp/x', 'w').write('x')\nX = 1\n", "wrote a file"},
+		"leaves":     {"X = 1\nf = open('/function/code/main.py')\n", "left a file open"},
+		"sleeps":     {"import time\ntime.sleep(0.01)\nX = 1\n", "slept"},
+		"turned-off": {"X = 1\n", "turned off"},
+	} {
+		v := h.deploy("freeze-"+name, c.source+"def handler(event, context): return X\n", VersionSpec{NoFreeze: name == "turned-off"})
+		if _, err := h.raw("freeze-"+name, ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		image, err := v.pool.image.get(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if loaded := c.why == ""; image.Loaded != loaded || !strings.Contains(strings.Join(image.Why, ", "), c.why) {
+			t.Errorf("%s: loaded %v because %q, want %v because %q", name, image.Loaded, image.Why, loaded, c.why)
+		}
+	}
+}
+
+func TestImage_InstancesDrawRandomnessOfTheirOwn(t *testing.T) {
+	h := newTestHost(t, Config{MaxCalls: 1})
+	h.deploy("dice", `
+import random, uuid, tempfile, os
+def handler(event, context):
+    return [random.random(), str(uuid.uuid4()), next(tempfile._get_candidate_names()), os.urandom(8).hex()]
+`, VersionSpec{})
+	seen := map[string]bool{}
+	for range 5 {
+		got, err := h.raw("dice", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part := range strings.SplitSeq(strings.Trim(got, "[]"), ", ") {
+			if seen[part] {
+				t.Errorf("%s was drawn twice", part)
+			}
+			seen[part] = true
+		}
+	}
+	h.deploy("hash", "def handler(event, context): return hash('x')\n", VersionSpec{})
+	h.deploy("hash2", "def handler(event, context): return hash('x')\n", VersionSpec{})
+	one, _ := h.raw("hash", "")
+	again, _ := h.raw("hash", "")
+	two, _ := h.raw("hash2", "")
+	if one != again || one == two {
+		t.Errorf("string hashes: %s and %s in one version, %s in another; want two alike and one not", one, again, two)
+	}
+}
+
+func TestImage_OutputOfAFrozenImportIsLoggedPerInstance(t *testing.T) {
+	h := newTestHost(t, Config{MaxCalls: 1})
+	h.deploy("chatty", "print('importing')\ndef handler(event, context): return 1\n", VersionSpec{})
+	h.want("chatty", "", "1")
+	h.want("chatty", "", "1")
+	if n := len(h.log("importing")); n != 2 {
+		t.Errorf("logged %d times in two cold calls, want 2", n)
+	}
+}
+
+func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
+	dir := t.TempDir()
+	h := newTestHost(t, Config{ImageDir: dir})
+	v := h.deploy("counter", counter, VersionSpec{})
+	h.want("counter", "", "1")
+	path := filepath.Join(dir, v.ID+".image")
+	for _, damage := range []bool{false, true} {
+		if damage {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[len(b)/2] ^= 1
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := h.openImage(path, v); errors.Is(err, wasm.ErrImage) != damage {
+			t.Errorf("damaged %v: open gives %v", damage, err)
+		}
+		image, err := h.buildImage(v)
+		if err != nil || !image.Loaded {
+			t.Fatalf("damaged %v: %+v, %v", damage, image, err)
+		}
+		_ = image.Close()
+		if again, err := h.openImage(path, v); err != nil {
+			t.Errorf("damaged %v: after building: %v", damage, err)
+		} else {
+			_ = again.Close()
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("image file: %v, %v, want mode 0600", info.Mode(), err)
+	}
+}
+
+func TestPool_IdleInstancesLeave(t *testing.T) {
+	h := newTestHost(t, Config{IdleTimeout: 50 * time.Millisecond})
+	v := h.deploy("counter", counter, VersionSpec{})
+	h.want("counter", "", "1")
+	eventually(t, func() bool { _, live, _ := v.pool.stats(); return live == 0 })
+	h.want("counter", "", "1")
+}
+
+func TestPool_KeepsInstancesReady(t *testing.T) {
+	h := newTestHost(t, Config{IdleTimeout: 50 * time.Millisecond})
+	for name, source := range map[string]string{"pure": counter, "impure": "import os\nX = os.urandom(1)\n" + counter} {
+		v := h.deploy("ready-"+name, source, VersionSpec{MinInstances: 2})
+		eventually(t, func() bool { idle, _, _ := v.pool.stats(); return idle == 2 })
+		time.Sleep(100 * time.Millisecond) // longer than idle instances stay
+		eventually(t, func() bool { idle, _, _ := v.pool.stats(); return idle == 2 })
+		h.want("ready-"+name, "", "1")
+	}
+}
+
+func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 3 * instanceMemory})
+	for n := range 4 {
+		h.deploy(fmt.Sprintf("counter-%d", n), counter, VersionSpec{})
+	}
+	for n := range 4 { // the fourth needs the first one's place
+		h.want(fmt.Sprintf("counter-%d", n), "", "1")
+	}
+	h.want("counter-3", "", "2")
+	h.want("counter-0", "", "1") // has gone in between
+
+	h.deploy("greedy", "def handler(event, context):\n    return len(bytearray(64 << 20))\n", VersionSpec{})
+	h.wantFault("greedy", "", "MemoryError")
+	if used := h.budget.used.Load(); used > 3*instanceMemory {
+		t.Errorf("budget: %d bytes used of %d", used, 3*instanceMemory)
+	}
+	for _, p := range h.pools() {
+		for p.evictOldest() {
+		}
+	}
+	if used := h.budget.used.Load(); used != 0 {
+		t.Errorf("budget: %d bytes used by nobody", used)
+	}
+}
+
+// TestHost_Hammer calls well-behaved and faulty functions from many goroutines
+// while versions come and go. Each answer must be the right one.
+func TestHost_Hammer(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 64 << 20, IdleTimeout: 20 * time.Millisecond, MaxCalls: 7})
+	const source = `
+import sys
+def handler(event, context):
+    if event % 10 == 3: raise ValueError(event)
+    if event % 10 == 7: sys.exit(event)
+    return event
+`
+	for n := range 3 {
+		h.deploy(fmt.Sprintf("fun-%d", n), source, VersionSpec{MaxInstances: 3, Timeout: time.Minute})
+	}
+	var wg sync.WaitGroup
+	var busy atomic.Int64
+	for g := range 8 {
+		wg.Go(func() {
+			for n := range 40 {
+				name, event := fmt.Sprintf("fun-%d", (g+n)%3), g*1000+n
+				got, err := h.raw(name, fmt.Sprint(event))
+				var fe *FunctionError
+				switch {
+				case errors.Is(err, ErrBusy):
+					busy.Add(1)
+				case event%10 == 3:
+					if !errors.As(err, &fe) || fe.Type != "ValueError" || fe.Message != fmt.Sprint(event) {
+						t.Errorf("event %d: got %s, %v", event, got, err)
+					}
+				case event%10 == 7:
+					if !errors.As(err, &fe) || fe.Type != "SystemExit" {
+						t.Errorf("event %d: got %s, %v", event, got, err)
+					}
+				case err != nil || got != fmt.Sprint(event):
+					t.Errorf("event %d: got %s, %v", event, got, err)
+				}
+			}
+		})
+	}
+	for n := range 5 {
+		time.Sleep(50 * time.Millisecond)
+		name := fmt.Sprintf("fun-%d", n%3)
+		h.deploy(name, source, VersionSpec{MaxInstances: 3, Timeout: time.Minute})
+		h.Retire(name)
+	}
+	wg.Wait()
+	t.Logf("%d of 320 calls were refused", busy.Load())
+}
+
+// eventually waits, at most ten seconds, until something holds.
+func eventually(t testing.TB, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !holds(); {
+		if time.Now().After(end) {
+			t.Fatal("has not come to hold within ten seconds")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,273 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"vivarium/wasm"
+	"vivarium/wasm/vfs"
+)
+
+// versionImage is what a version's instances are made from.
+type versionImage struct {
+	*wasm.Image
+	imageNote
+}
+
+// imageNote is what is remembered with an image.
+type imageNote struct {
+	// Loaded says that the user's module is loaded in the image.
+	Loaded bool `json:"loaded"`
+	// Why says, where it is not, what kept it out.
+	Why []string `json:"why,omitempty"`
+	// Output is what the module printed while it was loaded: each instance's
+	// first call logs it, as if it had loaded the module itself.
+	Stdout []byte `json:"stdout,omitempty"`
+	Stderr []byte `json:"stderr,omitempty"`
+}
+
+const (
+	maxFreezeTime   = 10 * time.Second // for loading a module before the freeze
+	maxFreezeOutput = 8 << 10          // bytes it may print
+)
+
+// imageCell builds a version's image once, when it is first needed.
+type imageCell struct {
+	mu       sync.Mutex // guards the members; not held while building
+	image    *versionImage
+	building chan struct{} // closed when the attempt is over; nil when there is none
+	err      error         // of the last attempt
+}
+
+// get returns the image. It blocks while it is being built, at most as long as
+// ctx allows; the building goes on without the caller.
+func (c *imageCell) get(ctx context.Context, build func() (*versionImage, error)) (*versionImage, error) {
+	c.mu.Lock()
+	if c.image != nil {
+		defer c.mu.Unlock()
+		return c.image, nil
+	}
+	done := c.building
+	if done == nil {
+		done = make(chan struct{})
+		c.building = done
+		go func() {
+			image, err := build()
+			c.mu.Lock()
+			c.image, c.err, c.building = image, err, nil
+			c.mu.Unlock()
+			close(done)
+		}()
+	}
+	c.mu.Unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.image == nil {
+		return nil, c.err
+	}
+	return c.image, nil
+}
+
+// close waits for an attempt that is under way and lets go of the image.
+func (c *imageCell) close() {
+	c.mu.Lock()
+	building := c.building
+	c.mu.Unlock()
+	if building != nil {
+		<-building
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.image != nil {
+		_ = c.image.Close() // a file that was only read
+		c.image = nil
+	}
+}
+
+// buildImage makes the image of a version: from its file when an earlier run
+// has left a good one, else from a fresh interpreter.
+func (h *Host) buildImage(v *Version) (*versionImage, error) {
+	ctx, cancel := context.WithCancel(h.running)
+	defer cancel()
+	path := h.imagePath(v)
+	if path != "" {
+		image, err := h.openImage(path, v)
+		if err == nil {
+			return image, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			h.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
+		}
+	}
+	base, err := h.bases.take(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("version %s: %w", v.ID, err)
+	}
+	defer base.Close()
+	image, err := h.freezeLoaded(ctx, base, path, v)
+	if err != nil {
+		return nil, fmt.Errorf("version %s: %w", v.ID, err)
+	}
+	return image, nil
+}
+
+func (h *Host) imagePath(v *Version) string {
+	if h.cfg.ImageDir == "" {
+		return ""
+	}
+	return filepath.Join(h.cfg.ImageDir, v.ID+".image")
+}
+
+func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
+	image, err := h.cfg.Engine.OpenImage(path, v.ID)
+	if err != nil {
+		return nil, err
+	}
+	var note imageNote
+	if err := json.Unmarshal(image.Note(), &note); err != nil {
+		_ = image.Close()
+		return nil, fmt.Errorf("%w: note: %v", wasm.ErrImage, err)
+	}
+	return &versionImage{image, note}, nil
+}
+
+// freezeLoaded loads the user's module into a clone of base and freezes that,
+// when loading it once does for all instances. Otherwise the image has an
+// interpreter that is about to load it, and says why.
+func (h *Host) freezeLoaded(ctx context.Context, base *wasm.Image, path string, v *Version) (*versionImage, error) {
+	note := imageNote{Why: []string{"turned off for this version"}}
+	sources := []string{}
+	if !v.NoFreeze {
+		trial, err := h.clone(ctx, base, v)
+		if err != nil {
+			return nil, err
+		}
+		defer trial.Close()
+		if note, sources = h.tryLoad(ctx, trial, v); note.Loaded {
+			return h.freeze(trial, path, v, note)
+		}
+	}
+	bare, err := h.clone(ctx, base, v)
+	if err != nil {
+		return nil, err
+	}
+	defer bare.Close()
+	request := v.loadRequest()
+	request.Prepare = &sources
+	r, err := bare.Load(ctx, wasm.Call{Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime)})
+	if err == nil && r.Kind == responseJSON {
+		return h.freeze(bare, path, v, note)
+	}
+	// The files have more to compile than fits: each instance does it all.
+	note.Why = append(note.Why, "compiling its files ahead did not work")
+	plain, err := h.clone(ctx, base, v)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Close()
+	return h.freeze(plain, path, v, note)
+}
+
+func (h *Host) freeze(i *wasm.Instance, path string, v *Version, note imageNote) (*versionImage, error) {
+	text, err := json.Marshal(note)
+	if err != nil {
+		return nil, err
+	}
+	image, err := i.Freeze(path, v.ID, text)
+	if err != nil {
+		return nil, err
+	}
+	return &versionImage{image, note}, nil
+}
+
+// tryLoad loads the user's module and says in the note if its state may be
+// shared, and which files it has. A module that can't be loaded is no error
+// here: each call will meet it again and report it.
+func (h *Host) tryLoad(ctx context.Context, trial *wasm.Instance, v *Version) (note imageNote, sources []string) {
+	var out, errs bytes.Buffer
+	request := v.loadRequest()
+	request.Freeze = true
+	trial.ResetObserved()
+	r, err := trial.Load(ctx, wasm.Call{
+		Stdin: request.encode(), Stdout: &limitedBuffer{b: &out}, Stderr: &limitedBuffer{b: &errs},
+		Deadline: time.Now().Add(min(v.Timeout, maxFreezeTime)),
+		Turn:     h.scheduler.turn(v.Tenant, v.FunctionID),
+	})
+	var answer loadResponse
+	switch {
+	case err != nil:
+		return imageNote{Why: []string{"loading: " + err.Error()}}, []string{}
+	case r.Kind != responseJSON:
+		return imageNote{Why: []string{"the module can't be loaded"}}, []string{}
+	case r.Spent:
+		return imageNote{Why: []string{"the module ended the interpreter"}}, []string{}
+	}
+	if err := json.Unmarshal(r.Body, &answer); err != nil {
+		return imageNote{Why: []string{"loading: " + err.Error()}}, []string{}
+	}
+	note = imageNote{Stdout: out.Bytes(), Stderr: errs.Bytes()}
+	note.Why = append(answer.Impure, impurities(trial.Observed())...)
+	if out.Len() >= maxFreezeOutput || errs.Len() >= maxFreezeOutput {
+		note.Why = append(note.Why, "printed much")
+	}
+	if note.Loaded = len(note.Why) == 0; !note.Loaded {
+		note.Stdout, note.Stderr = nil, nil // each instance will print it itself
+	}
+	return note, answer.Sources
+}
+
+// impurities names what a guest did while it loaded that two instances must not
+// have in common.
+func impurities(o wasm.Observations) []string {
+	var why []string
+	for _, c := range []struct {
+		seen bool
+		name string
+	}{
+		{o.Random > 0, "drew randomness"},
+		{o.WallClock > 0, "read the wall clock"},
+		{o.Slept > 0, "slept"},
+		{o.Written, "wrote a file"},
+		{o.OpenFiles > 0, "left a file open"},
+	} {
+		if c.seen {
+			why = append(why, c.name)
+		}
+	}
+	return why
+}
+
+// limitedBuffer keeps the first maxFreezeOutput bytes.
+type limitedBuffer struct{ b *bytes.Buffer }
+
+// Write implements io.Writer.
+func (l *limitedBuffer) Write(p []byte) (int, error) {
+	l.b.Write(p[:min(len(p), maxFreezeOutput-l.b.Len())])
+	return len(p), nil
+}
+
+// clone makes an instance of v that is in no pool.
+func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
+	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code, Reserve: h.budget.change,
+		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: h.budget.change}),
+	})
+}
+
+// Limits of an instance's /tmp (contract §6.8).
+const (
+	tmpBytes   = 512 << 20
+	tmpEntries = 10_000
+)

@@ -1,0 +1,254 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"vivarium/wasm"
+)
+
+// Invocation is one call of a function.
+type Invocation struct {
+	Function  string    // id or name
+	Tag       string    // empty means LatestTag
+	RequestID string    // a UUID, also the caller's X-Request-Id
+	Received  time.Time // when the request came in: the deadline counts from here
+	Raw       bool      // contract §2.4: the handler gets Body, no envelope
+
+	// Event builds the event document, JSON, for the version that was found
+	// (contract §2.1). Only in HTTP mode.
+	Event func(v *Version) []byte
+	// Body is the request's body. Only in raw mode.
+	Body []byte
+}
+
+// ResultKind says what the bytes of a Result are.
+type ResultKind int
+
+const (
+	// ResultJSON is the JSON text of the value that the handler returned.
+	ResultJSON ResultKind = iota
+	// ResultBytes are the bytes that the handler returned in raw mode.
+	ResultBytes
+)
+
+// Result is what a handler returned, not yet interpreted, and what the call
+// took.
+type Result struct {
+	Version *Version // the version that served the call
+	Kind    ResultKind
+	Body    []byte
+	Figures Figures
+}
+
+// Figures are what one call took.
+type Figures struct {
+	Duration   time.Duration // all of it, from the request's arrival
+	Queuing    time.Duration // waiting for an instance
+	Init       time.Duration // making an instance and loading; 0 on a warm one
+	CPU        time.Duration // computing
+	PeakMemory int64         // bytes of linear memory
+	Cold       bool          // the call was the instance's first
+}
+
+// Invoke calls a function and returns what its handler returned. It blocks
+// until then, at most until the version's execution timeout.
+//
+// # Errors
+//
+// *NotFoundError, ErrBusy, ErrCancelled, ErrClosed, *FunctionError; anything
+// else is the platform's own fault. When the version was found, the Result is
+// there in spite of an error and has the version and the figures.
+func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
+	h.metrics.calls.Add(1)
+	for {
+		v, err := h.Resolve(inv.Function, inv.Tag)
+		if err != nil {
+			return nil, err
+		}
+		c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: newCallLog(v, inv.RequestID, h.cfg.Logs)}
+		err = c.run(ctx)
+		if err == ErrClosed && h.running.Err() == nil {
+			if now, err := h.Resolve(inv.Function, inv.Tag); err != nil || now != v {
+				continue // the version was retired between finding and using it
+			}
+		}
+		return c.result, err
+	}
+}
+
+// call is an invocation that is being processed.
+type call struct {
+	h        *Host
+	v        *Version
+	inv      Invocation
+	result   *Result
+	log      *callLog
+	deadline time.Time
+}
+
+func (c *call) run(ctx context.Context) error {
+	c.deadline = c.inv.Received.Add(c.v.Timeout)
+	figures := &c.result.Figures
+	acquired := time.Now()
+	in, err := c.v.pool.acquire(ctx, c.deadline)
+	if err != nil {
+		if err != ErrCancelled && err != ErrBusy && err != ErrClosed {
+			err = fmt.Errorf("function %s: instance: %w", c.v.FunctionID, err)
+		}
+		c.refused(err)
+		return err
+	}
+	figures.Cold = in.calls == 0
+	figures.Queuing = time.Since(acquired)
+	if figures.Cold {
+		figures.Init, figures.Queuing = figures.Queuing, 0
+		// What the platform needs to make an interpreter is not the function's
+		// time.
+		c.deadline = c.deadline.Add(figures.Init)
+	}
+
+	c.log.system(LevelInfo, fmt.Sprintf("START RequestID: %s Version: %s", c.inv.RequestID, c.v.ID))
+	err = c.serve(ctx, in)
+	c.log.flush()
+	figures.PeakMemory = in.MemorySize()
+	figures.Duration = time.Since(c.inv.Received)
+	c.v.pool.release(in)
+	c.finish(err)
+	return err
+}
+
+// serve makes the guest calls of one invocation.
+func (c *call) serve(ctx context.Context, in *instance) error {
+	g := wasm.Call{
+		Stdout: &c.log.stdout, Stderr: &c.log.stderr, Deadline: c.deadline,
+		Turn: c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID),
+	}
+	restored := in.replay != nil && in.calls == 0
+	if restored { // the module was loaded in the image: its output belongs here
+		_, _ = c.log.stdout.Write(in.replay.Stdout)
+		_, _ = c.log.stderr.Write(in.replay.Stderr)
+		c.log.flush()
+	}
+	if !in.loaded {
+		start := time.Now()
+		g.Stdin = c.v.loadRequest().encode()
+		r, err := in.Load(ctx, g)
+		c.result.Figures.CPU += in.CPUTime()
+		c.result.Figures.Init += time.Since(start)
+		if err != nil {
+			return c.fault(err)
+		}
+		if r.Kind == responseError {
+			in.Retire() // the next call tries anew
+			return functionError(r.Body)
+		}
+		in.loaded = true
+	}
+	g.Stdin = c.v.invokeRequest(c.inv, c.h.tokens.issue(c.v, time.Now()), c.deadline, restored)
+	r, err := in.Invoke(ctx, g)
+	c.result.Figures.CPU += in.CPUTime()
+	if err != nil {
+		return c.fault(err)
+	}
+	return c.interpret(r)
+}
+
+// interpret takes the guest's response to an invocation.
+func (c *call) interpret(r *wasm.Response) error {
+	if r.Body == nil && r.Size > 0 {
+		return &FunctionError{Type: "ResponseTooLarge",
+			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", r.Size, MaxResponse)}
+	}
+	switch r.Kind {
+	case responseJSON:
+		c.result.Kind, c.result.Body = ResultJSON, r.Body
+	case responseBytes:
+		c.result.Kind, c.result.Body = ResultBytes, r.Body
+	case responseError:
+		return functionError(r.Body)
+	default:
+		return fmt.Errorf("host: the guest gave a response of kind %d", r.Kind)
+	}
+	return nil
+}
+
+// MaxResponse is the largest response that a function may give, in bytes
+// (contract §7.3).
+const MaxResponse = 3_670_016
+
+// fault says whose fault it is that a guest call failed.
+func (c *call) fault(err error) error {
+	var (
+		memory *wasm.MemoryError
+		exit   *wasm.ExitError
+		trap   *wasm.TrapError
+	)
+	switch {
+	case errors.Is(err, wasm.ErrDeadline):
+		return &FunctionError{Type: "ExecutionTimeout", Timeout: true,
+			Message: fmt.Sprintf("Execution timeout exceeded: %d ms", c.v.Timeout.Milliseconds())}
+	case errors.Is(err, wasm.ErrCancelled):
+		return ErrCancelled
+	case errors.As(err, &memory):
+		return &FunctionError{Type: "OutOfMemory",
+			Message: fmt.Sprintf("the interpreter ran out of memory: the limit is %d MB", c.v.MemoryMB)}
+	case errors.As(err, &exit):
+		return &FunctionError{Type: "RuntimeExit",
+			Message: fmt.Sprintf("the process ended itself with exit code %d", exit.Code)}
+	case errors.As(err, &trap):
+		c.h.log.Warn("guest trapped", "function", c.v.FunctionID, "version", c.v.ID,
+			"request_id", c.inv.RequestID, "reason", trap.Reason, "trace", trap.Trace)
+		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
+	}
+	return fmt.Errorf("function %s: %w", c.v.FunctionID, err)
+}
+
+// refused logs a call that got no instance.
+func (c *call) refused(err error) {
+	c.result.Figures.Duration = time.Since(c.inv.Received)
+	c.logError(err)
+}
+
+// finish writes the log entries that end each call, well or not.
+func (c *call) finish(err error) {
+	if err != nil {
+		c.logError(err)
+	}
+	f := c.result.Figures
+	c.log.system(LevelInfo, "END RequestID: "+c.inv.RequestID)
+	report := fmt.Sprintf("REPORT RequestID: %s Duration: %s ms Billed Duration: %s ms Memory Size: %d MB"+
+		" Max Memory Used: %d MB Queuing Duration: %s ms", c.inv.RequestID, millis(f.Duration), billed(f.Duration),
+		c.v.MemoryMB, f.PeakMemory>>20, millis(f.Queuing))
+	if f.Cold {
+		report += fmt.Sprintf(" Function Init Duration: %s ms", millis(f.Init))
+	}
+	c.log.system(LevelInfo, report)
+}
+
+// logError writes the entry that says how a call failed (contract §4).
+func (c *call) logError(err error) {
+	var fe *FunctionError
+	code, message := 500, "Internal error"
+	switch {
+	case errors.As(err, &fe) && fe.Timeout:
+		code, message = 504, "Execution timeout exceeded"
+	case errors.As(err, &fe):
+		code, message = 502, "Error during function invocation"
+	case errors.Is(err, ErrCancelled):
+		code, message = 499, "Request cancelled"
+	case errors.Is(err, ErrBusy):
+		code, message = 429, "No node can serve the request: every instance is busy"
+	case errors.Is(err, ErrClosed):
+		code, message = 503, "The service is shutting down"
+	}
+	c.log.system(LevelError, fmt.Sprintf("ERROR RequestID: %s Code: %d Message: %s", c.inv.RequestID, code, message))
+}
+
+func millis(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d)/1e6) }
+
+// billed rounds up to a tenth of a millisecond (contract §12).
+func billed(d time.Duration) string { return fmt.Sprintf("%.3f", math.Ceil(float64(d)/1e5)/10) }

@@ -1,0 +1,214 @@
+package host
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Level is the level of a log entry (contract §8).
+type Level string
+
+// The levels that an entry can have. Lines that a function merely prints have
+// LevelUnspecified.
+const (
+	LevelUnspecified Level = "UNSPECIFIED"
+	LevelTrace       Level = "TRACE"
+	LevelDebug       Level = "DEBUG"
+	LevelInfo        Level = "INFO"
+	LevelWarn        Level = "WARN"
+	LevelError       Level = "ERROR"
+	LevelFatal       Level = "FATAL"
+)
+
+// levels are those that can be compared, lowest first.
+var levels = []Level{LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal}
+
+// LogEntry is one entry of a function's execution log.
+type LogEntry struct {
+	Time       time.Time       `json:"timestamp"`
+	RequestID  string          `json:"request_id,omitempty"`
+	FunctionID string          `json:"function_id"`
+	VersionID  string          `json:"version_id"`
+	Level      Level           `json:"level"`
+	StreamName string          `json:"stream_name,omitempty"`
+	Message    string          `json:"message"`
+	Payload    json.RawMessage `json:"json_payload,omitempty"`
+}
+
+const (
+	maxLogLine = 64 << 10 // bytes; a longer line becomes several entries
+	maxCallLog = 16 << 20 // bytes that one call may log
+)
+
+// callLog turns what one call writes to its two output streams into entries.
+// It is used by the goroutine that makes the call.
+type callLog struct {
+	emit    func(LogEntry) // see put
+	base    LogEntry
+	plain   bool // a JSON object is no structured entry
+	least   int  // index in levels of the lowest that is kept; -1 keeps all
+	stdout  lineWriter
+	stderr  lineWriter
+	written int
+	cut     bool
+}
+
+func newCallLog(v *Version, requestID string, emit func(LogEntry)) *callLog {
+	l := &callLog{
+		emit:  emit,
+		base:  LogEntry{RequestID: requestID, FunctionID: v.FunctionID, VersionID: v.ID, Level: LevelUnspecified},
+		plain: v.PlainLogs || strings.EqualFold(v.Environment["STRUCTURED_LOGGING"], "false"),
+		least: slices.Index(levels, v.MinLogLevel),
+	}
+	l.stdout.log, l.stderr.log = l, l
+	return l
+}
+
+// system writes an entry of the platform's own.
+func (l *callLog) system(level Level, message string) {
+	e := l.base
+	e.Time, e.Level, e.Message = time.Now(), level, message
+	e.Payload, _ = json.Marshal(struct {
+		RequestID string `json:"request_id"`
+		VersionID string `json:"version_id"`
+	}{e.RequestID, e.VersionID}) // two strings always marshal
+	l.put(e)
+}
+
+// put emits an entry unless its level is too low. An entry without a level has
+// none that could be.
+func (l *callLog) put(e LogEntry) {
+	if level := slices.Index(levels, e.Level); level < 0 || level >= l.least {
+		l.emit(e)
+	}
+}
+
+// flush ends lines that have no newline.
+func (l *callLog) flush() {
+	l.stdout.flush()
+	l.stderr.flush()
+}
+
+// line writes one entry for one line, which has no newline.
+func (l *callLog) line(b []byte) {
+	if l.written += len(b) + 1; l.written > maxCallLog {
+		if !l.cut {
+			l.cut = true
+			l.system(LevelWarn, "The log of this call is cut off here: it has more than 16 MiB")
+		}
+		return
+	}
+	e := l.base
+	e.Time = time.Now()
+	if l.plain || !e.structured(b) {
+		e.Message = text(b)
+	}
+	l.put(e)
+}
+
+// text makes valid UTF-8 of a line. A carriage return is a line break within
+// the entry.
+func text(b []byte) string {
+	s := strings.ToValidUTF8(string(b), string(utf8.RuneError))
+	return strings.ReplaceAll(strings.TrimSuffix(s, "\r"), "\r", "\n")
+}
+
+var streamName = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,62}$`)
+
+// structured fills e from a line that is one JSON object with a message, and
+// says if it is one (contract §8).
+func (e *LogEntry) structured(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
+		return false
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(b, &members) != nil {
+		return false
+	}
+	found := false
+	for _, name := range []string{"message", "msg"} {
+		if raw, ok := members[name]; ok && json.Unmarshal(raw, &e.Message) == nil {
+			delete(members, name)
+			found = true
+			break
+		}
+	}
+	if !found {
+		return false
+	}
+	e.takeLevel(members)
+	var stream string
+	if json.Unmarshal(members["stream_name"], &stream) == nil && streamName.MatchString(stream) {
+		e.StreamName = stream
+		delete(members, "stream_name")
+	}
+	if len(members) > 0 {
+		e.Payload, _ = json.Marshal(members) // what was unmarshalled marshals
+	}
+	return true
+}
+
+func (e *LogEntry) takeLevel(members map[string]json.RawMessage) {
+	var level string
+	if json.Unmarshal(members["level"], &level) != nil {
+		return
+	}
+	switch l := Level(strings.ToUpper(level)); l {
+	case LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal:
+		e.Level = l
+		delete(members, "level")
+	}
+}
+
+// lineWriter splits one stream into lines.
+type lineWriter struct {
+	log     *callLog
+	partial []byte
+}
+
+// Write implements io.Writer.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i >= 0 && len(w.partial) == 0 && i <= maxLogLine {
+			w.log.line(p[:i])
+			p = p[i+1:]
+			continue
+		}
+		end := i
+		if i < 0 {
+			end = len(p)
+		}
+		take := min(end, maxLogLine-len(w.partial))
+		w.partial = append(w.partial, p[:take]...)
+		p = p[take:]
+		if take == end && i >= 0 {
+			p = p[1:]
+			w.flushLine()
+		} else if len(w.partial) == maxLogLine {
+			w.flushLine()
+		}
+	}
+	return n, nil
+}
+
+func (w *lineWriter) flush() {
+	if len(w.partial) > 0 {
+		w.flushLine()
+	}
+}
+
+func (w *lineWriter) flushLine() {
+	w.log.line(w.partial)
+	w.partial = w.partial[:0]
+	if cap(w.partial) > 4<<10 {
+		w.partial = nil
+	}
+}

@@ -1,0 +1,136 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vivarium/wasm"
+)
+
+// testEngine runs the real guest. All tests share it, since compiling takes
+// seconds.
+var testEngine *wasm.Engine
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		ctx := context.Background()
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		testEngine, err = NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer testEngine.Close(ctx)
+		return m.Run()
+	}())
+}
+
+// testHost is a host with a record of its log.
+type testHost struct {
+	*Host
+	t  testing.TB
+	mu sync.Mutex
+	// entries are guarded by mu.
+	entries []LogEntry
+}
+
+func newTestHost(t testing.TB, cfg Config) *testHost {
+	t.Helper()
+	th := &testHost{t: t}
+	cfg.Engine = testEngine
+	cfg.Logs = func(e LogEntry) {
+		th.mu.Lock()
+		defer th.mu.Unlock()
+		th.entries = append(th.entries, e)
+	}
+	h, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	th.Host = h
+	return th
+}
+
+// deploy makes a version of a function whose main.py is source.
+func (h *testHost) deploy(name, source string, spec VersionSpec) *Version {
+	h.t.Helper()
+	return h.deployFiles(name, fstest.MapFS{"main.py": {Data: []byte(source)}}, spec)
+}
+
+func (h *testHost) deployFiles(name string, files fstest.MapFS, spec VersionSpec) *Version {
+	h.t.Helper()
+	code, err := newCode(files)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if spec.Entrypoint == "" {
+		spec.Entrypoint = "main.handler"
+	}
+	v, err := h.Deploy(name, spec, code)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return v
+}
+
+// raw calls a function in raw mode.
+func (h *testHost) raw(name, body string) (string, error) {
+	return h.rawContext(h.t.Context(), name, body)
+}
+
+func (h *testHost) rawContext(ctx context.Context, name, body string) (string, error) {
+	r, err := h.Invoke(ctx, Invocation{
+		Function: name, RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte(body),
+	})
+	if r == nil {
+		return "", err
+	}
+	return string(r.Body), err
+}
+
+// want calls a function in raw mode and compares its answer.
+func (h *testHost) want(name, body, want string) {
+	h.t.Helper()
+	if got, err := h.raw(name, body); err != nil || got != want {
+		h.t.Errorf("%s(%s): got %s, %v, want %s", name, body, got, err, want)
+	}
+}
+
+// wantFault calls a function and compares its error type.
+func (h *testHost) wantFault(name, body, errorType string) *FunctionError {
+	h.t.Helper()
+	got, err := h.raw(name, body)
+	var fe *FunctionError
+	if !errors.As(err, &fe) || fe.Type != errorType {
+		h.t.Fatalf("%s(%.80s): got %s, %v, want a function error %s", name, body, got, err, errorType)
+	}
+	return fe
+}
+
+// log returns the messages that contain a text.
+func (h *testHost) log(containing string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var found []string
+	for _, e := range h.entries {
+		if strings.Contains(e.Message, containing) {
+			found = append(found, e.Message)
+		}
+	}
+	return found
+}

@@ -1,0 +1,321 @@
+package host
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"vivarium/wasm"
+)
+
+// instance is a live guest that belongs to a version, together with what the
+// host knows of it.
+type instance struct {
+	*wasm.Instance
+	loaded   bool          // the user's module is loaded
+	replay   *versionImage // it was loaded in this image; nil when here
+	calls    int
+	lastUsed time.Time
+}
+
+// pool owns the instances of one version. Warm instances are used first, the
+// most recently used of them before the others; when there is none a new one is
+// made, up to the version's limit; then calls wait in order.
+type pool struct {
+	h     *Host
+	v     *Version
+	image imageCell
+
+	mu      sync.Mutex  // guards all below; no guest runs and nothing blocks under it
+	idle    []*instance // most recently used last
+	live    int         // instances, those being made included
+	waiting []*waiter   // in order
+	closed  bool
+	drained chan struct{} // closed when closed and live is 0
+}
+
+// waiter is a call that waits for an instance.
+type waiter struct {
+	// given receives a warm instance, or nil for the right to make one.
+	given chan *instance // of capacity 1
+}
+
+func newPool(h *Host, v *Version) *pool {
+	return &pool{h: h, v: v, drained: make(chan struct{})}
+}
+
+// acquire returns an instance for one call; give it back with release or
+// discard. It blocks while the version has all the instances it may have.
+//
+// # Errors
+//
+// ErrBusy when too many wait or the deadline comes first, ErrCancelled when ctx
+// ends, ErrClosed; or why an instance could not be made.
+func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, error) {
+	p.mu.Lock()
+	switch n := len(p.idle); {
+	case p.closed:
+		p.mu.Unlock()
+		return nil, ErrClosed
+	case n > 0:
+		in := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return in, nil
+	case p.live < p.v.MaxInstances:
+		p.live++
+		p.mu.Unlock()
+		return p.make(ctx)
+	case len(p.waiting) >= p.h.cfg.MaxQueue:
+		p.mu.Unlock()
+		return nil, ErrBusy
+	}
+	w := &waiter{given: make(chan *instance, 1)}
+	p.waiting = append(p.waiting, w)
+	p.mu.Unlock()
+	return p.wait(ctx, w, deadline)
+}
+
+func (p *pool) wait(ctx context.Context, w *waiter, deadline time.Time) (*instance, error) {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	err := ErrCancelled
+	select {
+	case in := <-w.given:
+		return p.accept(ctx, in)
+	case <-timer.C:
+		err = ErrBusy
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	for i, other := range p.waiting {
+		if other == w {
+			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
+			p.mu.Unlock()
+			return nil, err
+		}
+	}
+	p.mu.Unlock()
+	// Too late to leave the queue: something was given. Hand it on.
+	if in := <-w.given; in != nil {
+		p.release(in)
+	} else {
+		p.vacate()
+	}
+	return nil, err
+}
+
+func (p *pool) accept(ctx context.Context, in *instance) (*instance, error) {
+	if in != nil {
+		return in, nil
+	}
+	p.mu.Lock()
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		p.vacate()
+		return nil, ErrClosed
+	}
+	return p.make(ctx)
+}
+
+// make makes an instance; the place for it is already taken.
+func (p *pool) make(ctx context.Context) (_ *instance, err error) {
+	defer func() {
+		if err != nil {
+			p.vacate()
+		}
+	}()
+	image, err := p.image.get(ctx, func() (*versionImage, error) { return p.h.buildImage(p.v) })
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ErrCancelled
+		}
+		return nil, err
+	}
+	if !p.h.budget.change(instanceMemory) {
+		return nil, ErrBusy
+	}
+	w, err := p.h.clone(ctx, image.Image, p.v)
+	if err != nil {
+		p.h.budget.change(-instanceMemory)
+		return nil, err
+	}
+	p.h.metrics.coldStarts.Add(1)
+	in := &instance{Instance: w, loaded: image.Loaded, lastUsed: time.Now()}
+	if image.Loaded {
+		in.replay = image
+	}
+	return in, nil
+}
+
+// fill makes the instances that the version keeps ready, and loads its module
+// in them. What goes wrong is left for calls to meet and to report.
+func (p *pool) fill(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		if p.closed || p.live >= p.v.MinInstances {
+			p.mu.Unlock()
+			return
+		}
+		p.live++
+		p.mu.Unlock()
+		in, err := p.make(ctx)
+		if err != nil {
+			return
+		}
+		if !in.loaded {
+			r, err := in.Load(ctx, wasm.Call{
+				Stdin: p.v.loadRequest().encode(), Deadline: time.Now().Add(p.v.Timeout),
+				Turn: p.h.scheduler.turn(p.v.Tenant, p.v.FunctionID),
+			})
+			if err != nil || r.Kind != responseJSON {
+				p.discard(in)
+				return
+			}
+			in.loaded, in.replay = true, nil
+		}
+		p.park(in)
+	}
+}
+
+// release gives an instance back for further calls.
+func (p *pool) release(in *instance) {
+	in.calls++
+	in.lastUsed = time.Now()
+	if !in.Usable() || (p.h.cfg.MaxCalls > 0 && in.calls >= p.h.cfg.MaxCalls) {
+		p.discardLater(in)
+		return
+	}
+	p.park(in)
+}
+
+// park hands an instance to the next call, now or later.
+func (p *pool) park(in *instance) {
+	p.mu.Lock()
+	switch {
+	case p.closed:
+		p.mu.Unlock()
+		p.discardLater(in)
+	case len(p.waiting) > 0:
+		p.next().given <- in
+		p.mu.Unlock()
+	default:
+		p.idle = append(p.idle, in)
+		p.mu.Unlock()
+	}
+}
+
+// discard closes an instance and lets another take its place.
+func (p *pool) discard(in *instance) {
+	in.Close()
+	p.h.budget.change(-instanceMemory)
+	p.vacate()
+}
+
+// discardLater is discard for a caller who has an answer to give first: it
+// takes a while to give much memory back to the system.
+func (p *pool) discardLater(in *instance) {
+	select {
+	case p.h.discards <- func() { p.discard(in) }:
+	default: // the host has fallen behind
+		p.discard(in)
+	}
+}
+
+// vacate gives up the place of an instance that is no more.
+func (p *pool) vacate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) > 0 {
+		p.next().given <- nil
+		return
+	}
+	p.live--
+	if p.closed && p.live == 0 {
+		close(p.drained)
+	}
+}
+
+// next takes the first waiter out of the queue. The caller holds mu.
+func (p *pool) next() *waiter {
+	w := p.waiting[0]
+	p.waiting[0] = nil
+	p.waiting = p.waiting[1:]
+	return w
+}
+
+// evict closes idle instances that were last used before the given time, except
+// the number that the version keeps, and returns how many.
+func (p *pool) evict(before time.Time) int {
+	var old []*instance
+	p.mu.Lock()
+	for len(p.idle) > 0 && p.live-len(old) > p.v.MinInstances && p.idle[0].lastUsed.Before(before) {
+		old = append(old, p.idle[0])
+		p.idle[0] = nil
+		p.idle = p.idle[1:]
+	}
+	p.mu.Unlock()
+	for _, in := range old {
+		p.discard(in)
+	}
+	return len(old)
+}
+
+// oldest returns when the longest unused idle instance was last used.
+func (p *pool) oldest() (lastUsed time.Time, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return time.Time{}, false
+	}
+	return p.idle[0].lastUsed, true
+}
+
+// evictOldest closes the longest unused idle instance, and says if there was
+// one.
+func (p *pool) evictOldest() bool {
+	p.mu.Lock()
+	if len(p.idle) == 0 {
+		p.mu.Unlock()
+		return false
+	}
+	in := p.idle[0]
+	p.idle[0] = nil
+	p.idle = p.idle[1:]
+	p.mu.Unlock()
+	p.discard(in)
+	return true
+}
+
+// stats returns how many instances are idle and how many there are, and how
+// many calls wait.
+func (p *pool) stats() (idle, live, waiting int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle), p.live, len(p.waiting)
+}
+
+// close refuses new calls, closes idle instances, and waits until the calls in
+// progress are done.
+func (p *pool) close() {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		<-p.drained
+		return
+	}
+	p.closed = true
+	if p.live == 0 {
+		close(p.drained)
+	}
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, in := range idle {
+		p.discard(in)
+	}
+	<-p.drained
+	p.image.close()
+}

@@ -1,0 +1,126 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var (
+	soakCalls     = flag.Int("soak.calls", 3000, "calls that TestSoak makes")
+	soakInstances = flag.Int("soak.instances", 300, "instances that TestSoak uses up, at least")
+)
+
+// holdings is what a process holds of the system.
+type holdings struct{ goroutines, mappings, files int }
+
+func held(t *testing.T) holdings {
+	t.Helper()
+	runtime.GC()
+	h := holdings{goroutines: runtime.NumGoroutine()}
+	if maps, err := os.ReadFile("/proc/self/maps"); err == nil {
+		h.mappings = bytes.Count(maps, []byte("\n"))
+	}
+	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
+		h.files = len(fds)
+	}
+	return h
+}
+
+// TestSoak makes many calls, good and bad, on many instances, and then looks
+// for what is left of them. `go tool task soak` runs the long form.
+func TestSoak(t *testing.T) {
+	before := held(t)
+	start := time.Now()
+	perInstance := max(*soakCalls / *soakInstances / 2, 1)
+	h, err := New(Config{Engine: testEngine, MaxCalls: perInstance, MaxMemory: 512 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := &testHost{Host: h, t: t}
+	const source = `
+import sys, json
+kept = []
+def handler(event, context):
+    kept.append(bytes(1000))
+    if event % 50 == 1: raise ValueError("soak")
+    if event % 200 == 2: sys.exit(1)
+    if event % 100 == 3: print("x" * 10000)
+    if event % 100 == 4: open("/tmp/%d" % event, "w").write("x" * 100000)
+    return event
+`
+	const functions = 5
+	for n := range functions {
+		th.deploy(fmt.Sprintf("soak-%d", n), source, VersionSpec{MaxInstances: 4, Timeout: time.Minute})
+		_, _ = th.raw(fmt.Sprintf("soak-%d", n), "0")
+	}
+	base := held(t)
+	rss := residentMemory()
+	var made, wrong atomic.Int64
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for {
+				n := made.Add(1)
+				if n > int64(*soakCalls) {
+					return
+				}
+				got, err := th.raw(fmt.Sprintf("soak-%d", (int(n)+g)%functions), fmt.Sprint(n))
+				var fe *FunctionError
+				failed := errors.As(err, &fe) && (fe.Type == "ValueError" && n%50 == 1 || fe.Type == "SystemExit" && n%200 == 2)
+				if got != fmt.Sprint(n) && !failed {
+					wrong.Add(1)
+					t.Errorf("call %d: %s, %v", n, got, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	cold := h.metrics.coldStarts.Load()
+	if cold < int64(*soakInstances) {
+		t.Errorf("%d instances were used, want at least %d", cold, *soakInstances)
+	}
+	grown := residentMemory() - rss
+	during := held(t)
+	if used := h.budget.used.Load(); used > 512<<20 {
+		t.Errorf("budget: %d MiB used of 512", used>>20)
+	}
+	h.Close()
+	if used := h.budget.used.Load(); used != 0 {
+		t.Errorf("budget: %d bytes used by nobody", used)
+	}
+	after := held(t)
+	t.Logf("%d calls on %d instances in %v, %d wrong; resident memory %+d MiB; goroutines, mappings, files: "+
+		"%v before, %v warm, %v after the load, %v after Close",
+		*soakCalls, cold, time.Since(start).Round(time.Millisecond), wrong.Load(), grown>>20, before, base, during, after)
+	if after.goroutines > before.goroutines || after.files > before.files {
+		t.Errorf("left behind: %+v, before: %+v", after, before)
+	}
+	if after.mappings > before.mappings+100 { // Go's heap has mappings of its own
+		t.Errorf("left behind: %d mappings, before: %d", after.mappings, before.mappings)
+	}
+	if grown > 200<<20 {
+		t.Errorf("resident memory has grown by %d MiB", grown>>20)
+	}
+}
+
+// residentMemory returns the bytes of this process that are in memory, or 0
+// where the system does not tell.
+func residentMemory() int64 {
+	var pages, resident int64
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	if _, err := fmt.Sscan(string(statm), &pages, &resident); err != nil {
+		return 0
+	}
+	return resident * int64(os.Getpagesize())
+}

@@ -1,0 +1,116 @@
+package host
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// TokenLifetime is how long a token is valid that a call's context carries: as
+// long as a call may take. The contract (§5) allows up to twelve hours.
+const TokenLifetime = time.Hour
+
+// tokenKeySize is that of keys made here, and the least that a configured one
+// may have, in bytes.
+const tokenKeySize = 32
+
+// ErrToken says that a token is not one of this host's, or is no longer valid.
+var ErrToken = errors.New("host: invalid token")
+
+// TokenClaims is what a token says.
+type TokenClaims struct {
+	ServiceAccountID string
+	FunctionID       string // of the function that it was given to
+	IssuedAt         time.Time
+	ExpiresAt        time.Time
+}
+
+// tokenDocument is a token's payload, with the names that RFC 7519 gives them.
+type tokenDocument struct {
+	Subject  string `json:"sub"`
+	Function string `json:"function_id"`
+	Issued   int64  `json:"iat"`
+	Expires  int64  `json:"exp"`
+}
+
+// tokenIssuer signs tokens and checks them. Safe for concurrent use.
+type tokenIssuer struct{ key []byte }
+
+// newTokenIssuer returns an issuer with this key, or one with a key of its own
+// when there is none.
+func newTokenIssuer(key []byte) (*tokenIssuer, error) {
+	if key == nil {
+		key = make([]byte, tokenKeySize)
+		_, _ = rand.Read(key) // never fails
+	}
+	if len(key) < tokenKeySize {
+		return nil, fmt.Errorf("host: token key: has %d bytes; give it at least %d", len(key), tokenKeySize)
+	}
+	return &tokenIssuer{key}, nil
+}
+
+// tokenHeader is that of every token: a JSON Web Token signed with HMAC and
+// SHA-256. Since no other is accepted, no token can choose how it is checked.
+var tokenHeader = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
+
+// issue returns a token for one call of v, or nil when v has no service account.
+func (t *tokenIssuer) issue(v *Version, now time.Time) *Token {
+	if v.ServiceAccountID == "" {
+		return nil
+	}
+	payload, err := json.Marshal(tokenDocument{v.ServiceAccountID, v.FunctionID, now.Unix(), now.Add(TokenLifetime).Unix()})
+	if err != nil { // strings and numbers always marshal
+		panic(err)
+	}
+	signed := tokenHeader + "." + base64.RawURLEncoding.EncodeToString(payload)
+	return &Token{
+		AccessToken: signed + "." + base64.RawURLEncoding.EncodeToString(t.sign(signed)),
+		ExpiresIn:   int(TokenLifetime / time.Second),
+		TokenType:   "Bearer",
+	}
+}
+
+func (t *tokenIssuer) sign(text string) []byte {
+	mac := hmac.New(sha256.New, t.key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}
+
+// verify returns what a token says.
+func (t *tokenIssuer) verify(token string, now time.Time) (TokenClaims, error) {
+	end := strings.LastIndexByte(token, '.')
+	if end < 0 {
+		return TokenClaims{}, fmt.Errorf("%w: it has not three parts", ErrToken)
+	}
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(token[end+1:])
+	if err != nil || !hmac.Equal(signature, t.sign(token[:end])) {
+		return TokenClaims{}, fmt.Errorf("%w: the signature is not this host's", ErrToken)
+	}
+	header, payload, _ := strings.Cut(token[:end], ".")
+	var d tokenDocument
+	text, err := base64.RawURLEncoding.Strict().DecodeString(payload)
+	if err != nil || header != tokenHeader || json.Unmarshal(text, &d) != nil {
+		return TokenClaims{}, fmt.Errorf("%w: it can't be read", ErrToken)
+	}
+	claims := TokenClaims{d.Subject, d.Function, time.Unix(d.Issued, 0), time.Unix(d.Expires, 0)}
+	if !now.Before(claims.ExpiresAt) {
+		return TokenClaims{}, fmt.Errorf("%w: it expired at %s", ErrToken, claims.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	return claims, nil
+}
+
+// VerifyToken returns what a token says that a function got in its context.
+//
+// # Errors
+//
+// ErrToken, wrapped, when this host did not issue the token or when it is no
+// longer valid.
+func (h *Host) VerifyToken(token string) (TokenClaims, error) {
+	return h.tokens.verify(token, time.Now())
+}

@@ -1,0 +1,103 @@
+package host
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// InvalidError says which field of a request breaks which rule. It is the
+// caller's fault.
+type InvalidError struct {
+	Field string
+	Rule  string // what must hold, and what to do
+}
+
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Rule }
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Rule: fmt.Sprintf(format, args...)}
+}
+
+// Limits of the contract, §6.1, §6.2 and §6.8.
+const (
+	memoryStepMB        = 128
+	maxMemoryMB         = 4096
+	maxTimeout          = time.Hour
+	maxEnvironmentValue = 4096 // bytes
+	maxEnvironment      = 4096 // bytes, names and values together
+	maxEntrypoint       = 256  // bytes
+)
+
+var (
+	functionName    = regexp.MustCompile(`^[a-z][-a-z0-9]{1,61}[a-z0-9]$`)
+	environmentName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
+	// reservedEnvironment are the names that the platform sets itself.
+	reservedEnvironment = []string{
+		"_HANDLER", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT", "PATH", "LD_LIBRARY_PATH",
+	}
+	// reservedNames are the first path elements that the server itself answers.
+	reservedNames = []string{"functions", "console", "healthz", "readyz", "metrics", "play", "operations"}
+)
+
+// validateName checks the name of a function (contract §6.1).
+func validateName(name string) error {
+	switch {
+	case !functionName.MatchString(name):
+		return invalid("name", "%.80q must have 3 to 63 characters: lower-case letters, digits and hyphens, "+
+			"a letter first and no hyphen last", name)
+	case slices.Contains(reservedNames, name):
+		return invalid("name", "%q is an address of the server's own; choose another", name)
+	}
+	return nil
+}
+
+// validate checks a specification that has its defaults.
+func (s VersionSpec) validate() error {
+	switch {
+	case s.Entrypoint == "":
+		return invalid("entrypoint", "is missing; give module.attribute, such as main.handler")
+	case len(s.Entrypoint) > maxEntrypoint || !utf8.ValidString(s.Entrypoint):
+		return invalid("entrypoint", "must be UTF-8 text of at most %d bytes", maxEntrypoint)
+	case s.MemoryMB > maxMemoryMB:
+		return invalid("memory", "%d MB is more than %d MB, which is all that 32-bit WebAssembly can address",
+			s.MemoryMB, maxMemoryMB)
+	case s.MemoryMB < memoryStepMB || s.MemoryMB%memoryStepMB != 0:
+		return invalid("memory", "%d MB must be a multiple of %d MB, at least %d", s.MemoryMB, memoryStepMB, memoryStepMB)
+	case s.Timeout < 0 || s.Timeout > maxTimeout:
+		return invalid("execution_timeout", "%v must be more than 0 and at most %v", s.Timeout, maxTimeout)
+	case s.MaxInstances < 0:
+		return invalid("max_instances", "%d must be at least 1", s.MaxInstances)
+	case s.MinLogLevel != "" && !slices.Contains(levels, s.MinLogLevel):
+		return invalid("min_log_level", "%.80q must be one of %v", s.MinLogLevel, levels)
+	case s.MinInstances < 0 || s.MinInstances > s.MaxInstances:
+		return invalid("min_instances", "%d must be between 0 and %d, the most instances of the function",
+			s.MinInstances, s.MaxInstances)
+	}
+	return validateEnvironment(s.Environment)
+}
+
+func validateEnvironment(env map[string]string) error {
+	total := 0
+	for name, value := range env {
+		field := fmt.Sprintf("environment variable %.80q", name)
+		switch {
+		case slices.Contains(reservedEnvironment, name):
+			return invalid(field, "the name is reserved for the platform; choose another")
+		case !environmentName.MatchString(name):
+			return invalid(field, "a name is a letter, then letters, digits and underscores")
+		case len(value) > maxEnvironmentValue:
+			return invalid(field, "the value has %d bytes, at most %d are allowed", len(value), maxEnvironmentValue)
+		case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+			return invalid(field, "the value must be UTF-8 text without NUL")
+		}
+		total += len(name) + len(value)
+	}
+	if total > maxEnvironment {
+		return invalid("environment", "names and values have %d bytes together, at most %d are allowed", total, maxEnvironment)
+	}
+	return nil
+}
