@@ -1,0 +1,13 @@
+import json
+
+def handler(event, context):
+    return {
+        'statusCode': 200,
+        'body': json.dumps(
+            {
+                'event': event,
+                'context': context,
+            },
+            default=vars,
+        ),
+    }

@@ -1,0 +1,61 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"vivarium/host"
+)
+
+// BenchmarkHTTPWarmCall measures calls of one client over one connection to a
+// warm function.
+func BenchmarkHTTPWarmCall(b *testing.B) {
+	h := deploy(b, "bench-warm", host.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(`
+import json
+def handler(event, context):
+    return {'statusCode': 200, 'body': json.dumps({'got': event['body']})}
+`)}})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	served := make(chan error, 1)
+	go func() { served <- New(Config{}, h).Serve(ctx, listener) }()
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			b.Error(err)
+		}
+	}()
+	call := func() {
+		r, err := http.Post("http://"+listener.Addr().String()+"/bench-warm", "application/json", strings.NewReader(`{"n":1}`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer r.Body.Close()
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.StatusCode != http.StatusOK {
+			b.Fatalf("status %d, %v", r.StatusCode, err)
+		}
+	}
+	for range 20 {
+		call()
+	}
+	var took []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		call()
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2])/1e6, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100])/1e6, "p99-ms")
+}

@@ -1,0 +1,102 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"vivarium/host"
+)
+
+// Headers of the platform. All of them are in Go's canonical form.
+const (
+	headerFunctionID    = "X-Function-Id"
+	headerVersionID     = "X-Function-Version-Id"
+	headerFunctionError = "X-Function-Error"
+	headerRequestID     = "X-Request-Id"
+	headerTraceID       = "X-Trace-Id"
+)
+
+// call is what the server knows of a request from its first moment on. It
+// belongs to one request and one goroutine.
+type call struct {
+	requestID string
+	traceID   string
+	received  time.Time
+	function  string        // as the caller named it; empty outside /{function}
+	version   *host.Version // nil until it is found
+}
+
+// callKey is where a request's call lies in the echo.Context.
+const callKey = "vivarium.call"
+
+// callOf returns the call that identify gave to the request.
+func callOf(c echo.Context) *call {
+	if call, ok := c.Get(callKey).(*call); ok {
+		return call
+	}
+	return newCall(c.Request())
+}
+
+// newCall gives a request its ids. The caller's X-Request-Id is taken over only
+// when it is a single UUID in the usual form: it appears in headers, in logs and
+// in the function's context, where nothing else is expected.
+func newCall(r *http.Request) *call {
+	id := ""
+	if sent := r.Header[headerRequestID]; len(sent) == 1 && len(sent[0]) == 36 && uuid.Validate(sent[0]) == nil {
+		id = sent[0]
+	} else {
+		id = uuid.NewString()
+	}
+	return &call{requestID: id, traceID: uuid.NewString(), received: time.Now()}
+}
+
+// identify puts a call on every request, and on every answer the headers that
+// the platform adds to all of them.
+func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
+	server := "Vivarium/" + s.config.Version
+	return func(c echo.Context) error {
+		call := newCall(c.Request())
+		c.Set(callKey, call)
+
+		header := c.Response().Header()
+		header.Set("Server", server)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set(headerRequestID, call.requestID)
+
+		// A deadline of the request before this one on the same connection may
+		// still be set. Recorders and such know no deadlines; nothing to do then.
+		connection := http.NewResponseController(c.Response())
+		_ = connection.SetWriteDeadline(time.Time{})
+		c.Response().Before(func() {
+			_ = connection.SetWriteDeadline(time.Now().Add(s.config.TransferTimeout))
+		})
+		return next(c)
+	}
+}
+
+// guard refuses the methods that nothing here serves, before the router would
+// say its own about them, and makes a panic an error of ours, which is logged and
+// answered like any other.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch r := recover(); r {
+			case nil:
+			case http.ErrAbortHandler: // net/http's own way to drop a connection
+				panic(r)
+			default:
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		if !slices.Contains(methods, c.Request().Method) {
+			return echo.ErrMethodNotAllowed
+		}
+		return next(c)
+	}
+}

@@ -1,0 +1,105 @@
+// Package cli is Vivarium's command line: its grammar, and the wiring of the
+// other packages that each command needs.
+//
+//	vivarium run      one call of one function, no server
+//	vivarium dev      one function over HTTP, deployed anew on each save
+//	vivarium serve    many functions over HTTP
+//	vivarium version
+//
+// Every command that runs functions takes the same way. Code is packed into an
+// archive (code.go), as it would be for the cloud; the platform, which is the
+// compiled guest and a host, is opened (platform.go); the archive is deployed,
+// and calls reach it through the server of package web, over a socket or, for a
+// single call, without one. What functions log goes to the terminal
+// (terminal.go).
+//
+// # Exit codes
+//
+// ExitOK, ExitFunction and ExitFailure tell a caller apart who is to blame.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes of the program.
+const (
+	ExitOK       = 0
+	ExitFunction = 1 // the function answered with an error of its own
+	ExitFailure  = 2 // anything else
+)
+
+// grammar is the command line as kong reads it.
+type grammar struct {
+	CacheDir string `name:"cache-dir" env:"VIVARIUM_CACHE" placeholder:"DIR" help:"Where compiled machine code is kept between runs. Default: the folder vivarium in your cache directory."`
+
+	Run     runCommand     `cmd:"" help:"Call a function once and print its answer."`
+	Dev     devCommand     `cmd:"" help:"Serve one function over HTTP and deploy it anew on each save."`
+	Serve   serveCommand   `cmd:"" help:"Serve many functions over HTTP."`
+	Version versionCommand `cmd:"" help:"Print the versions of this program and of its Python."`
+}
+
+const description = `Runs Python functions written for Yandex Cloud Functions, each instance in a WebAssembly sandbox of its own.`
+
+// session is what a command gets from its surroundings.
+type session struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	cacheDir       string // as the user gave it; may be empty
+}
+
+// Run executes the command line args, which come without the program's name,
+// and returns the exit code. It blocks until the command is done or ctx ends;
+// commands that serve then finish the calls in progress.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() { // kong ends the program after --help, see below
+		if r := recover(); r != nil {
+			exit, ok := r.(helpShown)
+			if !ok {
+				panic(r)
+			}
+			code = int(exit)
+		}
+	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	var g grammar
+	parser, err := kong.New(&g,
+		kong.Name("vivarium"), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Vars{"samples": sampleNames()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Exit(func(code int) { panic(helpShown(code)) }),
+	)
+	if err != nil { // the grammar above is wrong
+		panic(err)
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "vivarium: %v\nTry: vivarium --help\n", err)
+		return ExitFailure
+	}
+	err = command.Run(&session{stdin: stdin, stdout: stdout, stderr: stderr, cacheDir: g.CacheDir})
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "vivarium: %v\n", err)
+		return ExitFailure
+	}
+	return ExitOK
+}
+
+// helpShown is what kong's exit panics with.
+type helpShown int
+
+// exitError ends the program with a code and without a message: all is said.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }

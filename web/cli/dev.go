@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"vivarium/host"
+	"vivarium/web"
+)
+
+// devCommand is `vivarium dev`.
+type devCommand struct {
+	Path       string `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
+	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
+	Name       string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
+	Listen     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
+	limits
+}
+
+// Help is shown by `vivarium dev --help`.
+func (*devCommand) Help() string {
+	return `Logs and tracebacks appear in the terminal. A saved file is in effect with the next call; code that
+can't be loaded is answered with its error until it is mended.
+
+Examples:
+  vivarium dev examples/api
+  vivarium dev . --entrypoint app.handle --env LEVEL=debug --timeout 10s`
+}
+
+// Run implements the command.
+func (c *devCommand) Run(ctx context.Context, s *session) error {
+	source, err := openSource(c.Path, c.Entrypoint)
+	if err != nil {
+		return err
+	}
+	bundle, err := source.read()
+	if err != nil {
+		return err
+	}
+	spec, err := c.spec(bundle.entrypoint)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	terminal := newTerminal(s.stderr)
+	platform, err := openPlatform(ctx, s, terminal, 0)
+	if err != nil {
+		return err
+	}
+	defer platform.close()
+
+	d := &deployment{
+		name: cmp.Or(c.Name, nameOf(c.Path)), spec: spec, source: source, host: platform.host, terminal: terminal,
+	}
+	defer d.retiring.Wait()
+	err = d.deploy(bundle)
+	if e, ok := errors.AsType[*host.InvalidError](err); ok && e.Field == "name" {
+		return fmt.Errorf("%w; choose one with --name", err)
+	}
+	if err != nil {
+		return err
+	}
+	watcher, err := watch(source, d.reload)
+	if err != nil {
+		return err
+	}
+	defer watcher.close()
+
+	fmt.Fprintf(s.stdout, "vivarium: serving %s on http://%s/%s\n", c.Path, listener.Addr(), d.name)
+	printCurl(s.stdout, listener.Addr(), d.name)
+	warnOpen(terminal, listener.Addr())
+	server := web.New(web.Config{Version: programVersion()}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	return server.Serve(ctx, listener)
+}
+
+// deployment is a function whose code follows a source. Its methods are called
+// by one goroutine at a time.
+type deployment struct {
+	name     string
+	spec     host.VersionSpec
+	source   *source
+	host     *host.Host
+	terminal *terminal
+	archive  []byte         // of the version in effect
+	retiring sync.WaitGroup // old versions that still have calls
+}
+
+// deploy puts code into effect.
+func (d *deployment) deploy(b *bundle) error {
+	spec := d.spec
+	spec.Entrypoint = b.entrypoint
+	if _, err := d.host.Deploy(d.name, spec, b.code); err != nil {
+		return err
+	}
+	d.archive = b.archive
+	return nil
+}
+
+// reload puts the code into effect as it is now. Code that can't be read leaves
+// the version before in effect.
+func (d *deployment) reload() {
+	start := time.Now()
+	b, err := d.source.read()
+	if err == nil && bytes.Equal(b.archive, d.archive) {
+		return // saved without a change, or a file that is no part of the code
+	}
+	if err == nil {
+		err = d.deploy(b)
+	}
+	if err != nil {
+		d.terminal.say("not reloaded: %v", err)
+		return
+	}
+	d.terminal.say("reloaded in %d ms", time.Since(start).Milliseconds())
+	// Calls in progress finish on the version they began on.
+	d.retiring.Go(func() { d.host.Retire(d.name) })
+}

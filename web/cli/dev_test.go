@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// answering returns a handler that answers a text.
+func answering(text string) string {
+	return fmt.Sprintf("def handler(event, context):\n    return {'body': %q}\n", text)
+}
+
+func TestDev_ReloadsOnSave(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"main.py": answering("one")})
+	p := startFor(t, "dev", dir, "--name", "hello", "--listen", "127.0.0.1:0", "--env", "COLOUR=blue;green=1")
+	if !strings.HasSuffix(p.ready[0], "/hello") {
+		t.Errorf("the ready line has no URL of the function: %s", p.ready[0])
+	}
+	becomes := func(status int, want string) {
+		t.Helper()
+		eventually(t, func() string {
+			if got := get(t, p, "/hello"); got.status != status || !strings.Contains(got.body, want) {
+				return fmt.Sprintf("got %d %s, want %d %s", got.status, got.body, status, want)
+			}
+			return ""
+		})
+	}
+	becomes(200, "one")
+
+	writeFile(t, dir+"/main.py", answering("two"))
+	becomes(200, "two")
+
+	// A broken save is answered with its error until it is mended.
+	writeFile(t, dir+"/main.py", "def handler(event, context)\n")
+	becomes(502, "SyntaxError")
+	writeFile(t, dir+"/main.py", "import os\nfrom parts.text import TEXT\n\ndef handler(event, context):\n"+
+		"    return {'body': TEXT + os.environ['COLOUR']}\n")
+	becomes(502, "ModuleNotFoundError")
+
+	// A folder that comes later is watched as well.
+	writeFile(t, dir+"/parts/text.py", "TEXT = 'three '\n")
+	becomes(200, "three blue;green=1")
+	writeFile(t, dir+"/parts/text.py", "TEXT = 'four '\n")
+	becomes(200, "four blue")
+}
+
+func TestDev_WatchesASingleFile(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"hello.py": answering("one")})
+	p := startFor(t, "dev", dir+"/hello.py", "--listen", "127.0.0.1:0")
+	if got := get(t, p, "/hello"); got.body != "one" {
+		t.Fatalf("got %d %s", got.status, got.body)
+	}
+	writeFile(t, dir+"/hello.py", answering("two"))
+	eventually(t, func() string {
+		if got := get(t, p, "/hello"); got.body != "two" {
+			return "got " + got.body
+		}
+		return ""
+	})
+}
+
+func TestDev_RefusesABadName(t *testing.T) {
+	code, _, stderr := run("", "dev", "../../examples/api", "--name", "No", "--listen", "127.0.0.1:0")
+	if code != ExitFailure || !strings.Contains(stderr, "name:") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}

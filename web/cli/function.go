@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"vivarium/host"
+)
+
+// limits are the flags that bound a function.
+type limits struct {
+	Memory  megabytes         `default:"128" placeholder:"MB" help:"Memory limit in MB, a multiple of 128. (${default})"`
+	Timeout time.Duration     `default:"3s" placeholder:"TIME" help:"Execution timeout, such as 500ms, 3s or 5m. (${default})"`
+	Env     map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
+}
+
+// spec returns the version that these flags ask for.
+func (l limits) spec(entrypoint string) (host.VersionSpec, error) {
+	if l.Timeout <= 0 { // to the host, 0 means the default
+		return host.VersionSpec{}, fmt.Errorf("--timeout %v: must be more than 0", l.Timeout)
+	}
+	return host.VersionSpec{
+		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
+	}, nil
+}
+
+// megabytes is an amount of memory as users write it: 128, 128m, 128MB, 1g.
+type megabytes int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *megabytes) UnmarshalText(text []byte) error {
+	s := strings.TrimSuffix(strings.ToLower(string(text)), "b")
+	unit := 1
+	switch {
+	case strings.HasSuffix(s, "m"):
+		s = strings.TrimSuffix(s, "m")
+	case strings.HasSuffix(s, "g"):
+		s, unit = strings.TrimSuffix(s, "g"), 1024
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is no amount of memory; write 128, 256m or 1g", text)
+	}
+	*m = megabytes(int(n) * unit)
+	return nil
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// nameOf returns the name for the function in a file or folder: that of the file
+// or folder, in the letters that the names of functions have.
+func nameOf(path string) string {
+	if abs, err := filepath.Abs(path); err == nil { // else "." and ".." stay
+		path = abs
+	}
+	base := filepath.Base(path)
+	if ext := filepath.Ext(base); ext == ".py" || ext == ".zip" {
+		base = strings.TrimSuffix(base, ext)
+	}
+	return strings.Trim(notInNames.ReplaceAllString(strings.ToLower(base), "-"), "-")
+}

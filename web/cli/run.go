@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"vivarium/host"
+	"vivarium/web"
+)
+
+// runCommand is `vivarium run`.
+type runCommand struct {
+	Path        string  `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
+	Entrypoint  string  `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
+	Data        *string `short:"d" placeholder:"DATA" help:"Body of the request: the text itself, @FILE, or @- for standard input. Makes it a POST."`
+	Raw         bool    `xor:"mode" help:"Raw mode: the handler gets the bare data, and its result is printed as JSON."`
+	HTTP        bool    `name:"http" xor:"mode" help:"HTTP mode: the handler gets an HTTP event, and its answer's body is printed. The default, except for event samples."`
+	EventSample string  `placeholder:"NAME" help:"Send a ready event: ${samples}. All but http are raw."`
+	Include     bool    `short:"i" help:"Print status and headers before the body, as curl -i does."`
+	limits
+}
+
+// functionName is the name that a function has while it is run without a server.
+const functionName = "function"
+
+// Help is shown by `vivarium run --help`.
+func (*runCommand) Help() string {
+	return `The answer's body goes to standard output, logs to standard error.
+
+Exit code 0: the function answered; 1: the function failed, and its error is printed as JSON; 2: anything else.
+
+Examples:
+  vivarium run examples/echo -d '{"hello": "world"}'
+  vivarium run hello.py
+  vivarium run examples/timer --event-sample timer
+  echo '{"messages": []}' | vivarium run . --raw -d @-`
+}
+
+// Run implements the command.
+func (c *runCommand) Run(ctx context.Context, s *session) error {
+	source, err := openSource(c.Path, c.Entrypoint)
+	if err != nil {
+		return err
+	}
+	bundle, err := source.read()
+	if err != nil {
+		return err
+	}
+	spec, err := c.spec(bundle.entrypoint)
+	if err != nil {
+		return err
+	}
+	request, err := c.request(ctx, s)
+	if err != nil {
+		return err
+	}
+	terminal := newTerminal(s.stderr)
+	// One call needs few shells: boot, load, freeze, call.
+	platform, err := openPlatform(ctx, s, terminal, 1)
+	if err != nil {
+		return err
+	}
+	defer platform.close()
+	if _, err := platform.host.Deploy(functionName, spec, bundle.code); err != nil {
+		return err
+	}
+	return c.call(s, &watchedFunctions{Host: platform.host, terminal: terminal}, request)
+}
+
+// request returns the HTTP request that the flags describe. All calls take this
+// form, since package web knows best what the handler gets of it.
+func (c *runCommand) request(ctx context.Context, s *session) (*http.Request, error) {
+	var body []byte
+	method, query, header := http.MethodGet, url.Values{}, http.Header{}
+	raw := c.Raw
+	if c.EventSample != "" {
+		sample, err := readSample(c.EventSample)
+		if err != nil {
+			return nil, err
+		}
+		raw = !c.HTTP && (c.Raw || sample.request == nil)
+		method, body = http.MethodPost, sample.event
+		if sample.request != nil && !raw {
+			method, query, header, body = sample.request.parts()
+		}
+	}
+	if c.Data != nil {
+		data, err := readData(*c.Data, s.stdin)
+		if err != nil {
+			return nil, err
+		}
+		method, body = http.MethodPost, data
+	}
+	if raw {
+		method = http.MethodPost
+		query = url.Values{"integration": {"raw"}}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1/"+functionName+"?"+query.Encode(), bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	r.RemoteAddr = "127.0.0.1:0"
+	header.Set("Accept", "*/*")
+	header.Set("User-Agent", "vivarium/"+programVersion())
+	if json.Valid(body) && header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "application/json")
+	}
+	r.Header = header
+	return r, nil
+}
+
+// call makes the call and prints its answer.
+func (c *runCommand) call(s *session, functions *watchedFunctions, request *http.Request) error {
+	once := &onlyCall{watchedFunctions: functions}
+	server := web.New(web.Config{Version: programVersion()}, once)
+	answer := &answer{header: http.Header{}}
+	server.ServeHTTP(answer, request)
+	failed := answer.header.Get("X-Function-Error") == "true"
+	if !failed && !once.answered {
+		if request.Context().Err() != nil {
+			return errInterrupted
+		}
+		return answer.platformError()
+	}
+	if c.Include {
+		answer.printHead(s.stdout)
+	}
+	if _, err := s.stdout.Write(answer.body.Bytes()); err != nil {
+		return fmt.Errorf("print the answer: %w", err)
+	}
+	if isTerminal(s.stdout) && !bytes.HasSuffix(answer.body.Bytes(), []byte("\n")) {
+		fmt.Fprintln(s.stdout)
+	}
+	if failed {
+		return &exitError{ExitFunction}
+	}
+	return nil
+}
+
+// watchedFunctions passes calls on to a host and shows the user how they fail.
+type watchedFunctions struct {
+	*host.Host
+	terminal *terminal
+}
+
+// Invoke implements web.Functions.
+func (w *watchedFunctions) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+	result, err := w.Host.Invoke(ctx, inv)
+	if e, ok := errors.AsType[*host.FunctionError](err); ok {
+		w.terminal.failure(result.Version.FunctionID, e)
+	}
+	return result, err
+}
+
+// onlyCall is for a server that gets one call.
+type onlyCall struct {
+	*watchedFunctions
+	answered bool // the handler returned a result
+}
+
+// Invoke implements web.Functions.
+func (o *onlyCall) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+	result, err := o.watchedFunctions.Invoke(ctx, inv)
+	o.answered = err == nil
+	return result, err
+}
+
+// answer is a response that goes to nobody's socket.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// platformError returns the error that a platform's answer tells of.
+func (a *answer) platformError() error {
+	var document struct {
+		Message string `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(a.body.Bytes(), &document); err != nil || document.Message == "" {
+		return fmt.Errorf("the call ended with status %d", a.status)
+	}
+	return errors.New(document.Message)
+}
+
+// printHead prints status and headers.
+func (a *answer) printHead(w io.Writer) {
+	fmt.Fprintf(w, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
+	_ = a.header.Write(w) // as above: the body's write tells
+	fmt.Fprint(w, "\r\n")
+}

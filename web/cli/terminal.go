@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"unicode"
+
+	"vivarium/host"
+)
+
+// terminal prints what functions log, and how they fail. Safe for concurrent use.
+type terminal struct {
+	mu     sync.Mutex // guards w, held while a message is written
+	w      io.Writer
+	colour bool
+	// prefix says for an entry what to print before each of its lines; nil means
+	// nothing.
+	prefix func(functionID string) string
+}
+
+func newTerminal(w io.Writer) *terminal {
+	return &terminal{w: w, colour: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+}
+
+// ANSI escape sequences.
+const (
+	dim   = "\x1b[2m"
+	red   = "\x1b[31m"
+	reset = "\x1b[0m"
+)
+
+// entry prints a log entry. It is a host.Config.Logs.
+func (t *terminal) entry(e host.LogEntry) {
+	text, style := e.Message, ""
+	switch {
+	case isSystem(e) && e.Level == host.LevelInfo:
+		style = dim
+	case isSystem(e):
+		style = red
+	default:
+		if e.Level != host.LevelUnspecified {
+			text = string(e.Level) + " " + text
+		}
+		if len(e.Payload) > 0 {
+			text += " " + string(e.Payload)
+		}
+	}
+	t.print(e.FunctionID, text, style)
+}
+
+// isSystem says if an entry is the platform's own: START, END, REPORT, ERROR.
+func isSystem(e host.LogEntry) bool {
+	return bytes.HasPrefix(e.Payload, []byte(`{"request_id":`)) && e.StreamName == ""
+}
+
+// failure prints a function's error that only the platform has noticed: a
+// timeout, say. Errors with a traceback are in the function's own log already.
+func (t *terminal) failure(functionID string, e *host.FunctionError) {
+	if len(e.StackTrace) == 0 {
+		t.print(functionID, e.Error(), red)
+	}
+}
+
+// say prints a message of the program's own.
+func (t *terminal) say(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.w, "vivarium: "+format+"\n", args...)
+}
+
+func (t *terminal) print(functionID, text, style string) {
+	prefix := ""
+	if t.prefix != nil {
+		prefix = t.prefix(functionID)
+	}
+	if !t.colour {
+		style = ""
+	}
+	var b strings.Builder
+	for line := range strings.Lines(harmless(text)) {
+		b.WriteString(prefix + style + strings.TrimSuffix(line, "\n"))
+		if style != "" {
+			b.WriteString(reset)
+		}
+		b.WriteByte('\n')
+	}
+	if text == "" {
+		b.WriteString(prefix + "\n")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = io.WriteString(t.w, b.String()) // who closes stderr wants no logs
+}
+
+// harmless takes out what would let a function steer the user's terminal: escape
+// sequences can retitle it, hide lines, and in some make it type.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// isTerminal says if w is one, or at least a device and no file or pipe.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,5 @@
+import missing_module
+
+
+def handler(event, context):
+    return {}

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	pythonwasi "vivarium/python-wasi"
+)
+
+// versionCommand is `vivarium version`.
+type versionCommand struct{}
+
+// Run implements the command.
+func (*versionCommand) Run(s *session) error {
+	fmt.Fprintf(s.stdout, "vivarium %s (%s %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	guest, err := pythonwasi.Versions()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.stdout, "CPython %s, guest %s\n", guest.CPython, guest.Key)
+	return nil
+}
+
+// programVersion returns the version that the Go tool stamped into the program.
+func programVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "dev"
+	}
+	return info.Main.Version
+}

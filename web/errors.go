@@ -1,0 +1,153 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"vivarium/host"
+)
+
+// Values of errorType that the platform itself uses.
+const (
+	proxyIntegrationError = "ProxyIntegrationError" // the request or the response is not one
+	clientError           = "ClientError"           // the request can't be served as it is
+	serverError           = "ServerError"           // our fault
+)
+
+// statusCancelled is the status of a call whose caller went away. HTTP has none.
+const statusCancelled = 499
+
+// callerError is a fault of the caller that the server itself notices.
+type callerError struct {
+	code    int // HTTP status
+	message string
+	kind    string // errorType
+}
+
+func (e *callerError) Error() string { return e.message }
+
+// badRequest returns the caller's error for parameters that can't be served.
+func badRequest(format string, args ...any) error {
+	return &callerError{http.StatusBadRequest, "Bad Request: " + fmt.Sprintf(format, args...), clientError}
+}
+
+// malformedError is a fault of the function: its result is not a response.
+type malformedError struct {
+	fault   string
+	payload []byte // the result
+}
+
+func (e *malformedError) Error() string { return "Malformed serverless function response: " + e.fault }
+
+// fault is how an error is answered.
+type fault struct {
+	status   int
+	message  string // of a platform error
+	kind     string // errorType of a platform error
+	function []byte // the answer's body when the function is to blame, else nil
+	ours     bool   // the error is logged
+	header   http.Header
+}
+
+// retryLater goes with what a moment may cure.
+var retryLater = http.Header{"Retry-After": {"1"}}
+
+// faultOf is the table of errors: whose fault each kind is, and its answer. What
+// it does not know is our own fault, of which the caller learns nothing but the
+// request id.
+func faultOf(err error, requestID string) fault {
+	if e, ok := errors.AsType[*callerError](err); ok {
+		return fault{status: e.code, message: e.message, kind: e.kind}
+	}
+	if e, ok := errors.AsType[*host.NotFoundError](err); ok {
+		message := fmt.Sprintf("Not Found: Tag %s not found for function %s", e.Tag, e.Function)
+		if e.Tag == "" {
+			message = fmt.Sprintf("Not Found: Function %s not found", e.Function)
+		}
+		return fault{status: http.StatusNotFound, message: message, kind: clientError}
+	}
+	if e, ok := errors.AsType[*host.FunctionError](err); ok {
+		status := http.StatusBadGateway
+		if e.Timeout {
+			status = http.StatusGatewayTimeout
+		}
+		return fault{status: status, function: e.Body()}
+	}
+	if e, ok := errors.AsType[*malformedError](err); ok {
+		return fault{status: http.StatusBadGateway, function: encodeJSON(struct {
+			Message string `json:"errorMessage"`
+			Type    string `json:"errorType"`
+			Payload string `json:"payload"`
+		}{e.Error(), proxyIntegrationError, string(e.payload)})}
+	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok { // the router's
+		f := fault{status: e.Code, message: http.StatusText(e.Code), kind: clientError}
+		if e.Code == http.StatusMethodNotAllowed {
+			f.header = http.Header{"Allow": {strings.Join(methods, ", ")}}
+		}
+		return f
+	}
+	switch {
+	case errors.Is(err, host.ErrBusy):
+		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
+			message: "Too Many Requests: No instance can serve the request: Concurrent requests exceeded"}
+	case errors.Is(err, host.ErrCancelled), errors.Is(err, context.Canceled):
+		return fault{status: statusCancelled, kind: clientError, message: "Request cancelled"}
+	case errors.Is(err, host.ErrClosed):
+		return fault{status: http.StatusServiceUnavailable, kind: serverError, header: retryLater,
+			message: "Service Unavailable: The server is shutting down"}
+	default:
+		return fault{status: http.StatusInternalServerError, kind: serverError, ours: true,
+			message: "Internal Server Error: request " + requestID}
+	}
+}
+
+// body returns the answer's body, a JSON document.
+func (f *fault) body() []byte {
+	if f.function != nil {
+		return f.function
+	}
+	return encodeJSON(struct {
+		Code    int    `json:"errorCode"`
+		Message string `json:"errorMessage"`
+		Type    string `json:"errorType"`
+	}{f.status, f.message, f.kind})
+}
+
+// fail answers an error. It is Echo's error handler.
+func (s *Server) fail(err error, c echo.Context) {
+	call := callOf(c)
+	f := faultOf(err, call.requestID)
+	if f.ours {
+		s.logFault(c, call, err)
+	}
+	if c.Response().Committed {
+		return
+	}
+	answer := &response{status: f.status, header: http.Header{"Content-Type": {"application/json"}}, body: f.body()}
+	for name, values := range f.header {
+		answer.header[name] = values
+	}
+	if f.function != nil {
+		answer.header.Set(headerFunctionError, "true")
+	}
+	send(c, answer)
+}
+
+// logFault logs an error of ours, with what is needed to find the call again.
+func (s *Server) logFault(c echo.Context, call *call, err error) {
+	attributes := []slog.Attr{slog.String("request_id", call.requestID), slog.String("error", err.Error())}
+	if call.function != "" {
+		attributes = append(attributes, slog.String("function", call.function))
+	}
+	if call.version != nil {
+		attributes = append(attributes, slog.String("version", call.version.ID))
+	}
+	s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelError, "request not served", attributes...)
+}

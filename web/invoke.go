@@ -1,0 +1,160 @@
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"vivarium/host"
+)
+
+// methods are those by which a function can be called.
+var methods = []string{
+	http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
+	http.MethodPatch, http.MethodPost, http.MethodPut,
+}
+
+// Values of the integration parameter.
+const (
+	integrationHTTP  = ""
+	integrationRaw   = "raw"
+	integrationAsync = "async"
+)
+
+// invoke serves ANY /{function}.
+func (s *Server) invoke(c echo.Context) error {
+	r, call := c.Request(), callOf(c)
+	var err error
+	if call.function, err = functionName(r.URL); err != nil {
+		return err
+	}
+	query, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	tag, integration := query.last("tag"), query.last("integration")
+	switch integration {
+	case integrationHTTP, integrationRaw, integrationAsync:
+	default:
+		return badRequest("unknown integration %q: it is raw, async or absent", integration)
+	}
+
+	// Before the body is read: nobody needs to upload one to learn of a 404.
+	if call.version, err = s.functions.Resolve(call.function, tag); err != nil {
+		return err
+	}
+	if integration == integrationAsync {
+		return badRequest("asynchronous invocation is not configured for function %s", call.function)
+	}
+	body, err := s.readBody(c)
+	if err != nil {
+		return err
+	}
+
+	// The deadline counts from here and not from call.received, so that a slow
+	// upload takes no time from the function.
+	inv := host.Invocation{Function: call.function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
+	if integration == integrationRaw {
+		inv.Raw, inv.Body = true, body
+	} else {
+		inv.Event = func(*host.Version) []byte { return newEvent(r, call, query, body).encode() }
+	}
+	result, err := s.functions.Invoke(r.Context(), inv)
+	if result != nil && result.Version != nil {
+		call.version = result.Version // the tag may have moved since Resolve
+	}
+	if e, ok := errors.AsType[*host.FunctionError](err); ok {
+		return cmp.Or(s.checkSize(e.Body()), err)
+	}
+	if err != nil {
+		return err
+	}
+	if result == nil {
+		return errors.New("invoke: neither result nor error")
+	}
+
+	if err := s.checkSize(result.Body); err != nil {
+		return err
+	}
+	answer := rawResponse(result)
+	if !inv.Raw {
+		if answer, err = interpret(result, r.Method == http.MethodHead); err != nil {
+			return err
+		}
+	}
+	send(c, answer)
+	return nil
+}
+
+// checkSize returns the function's error when what it answers is over the limit.
+// An error counts like a result: a message can be as long as anything.
+func (s *Server) checkSize(body []byte) error {
+	if size := int64(len(body)); size > s.config.MaxResponseBytes {
+		return &host.FunctionError{
+			Type:    "ResponseTooLarge",
+			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", size, s.config.MaxResponseBytes),
+		}
+	}
+	return nil
+}
+
+// functionName returns the id or name that a URL's path consists of. Nothing
+// may follow it, not even a slash.
+func functionName(u *url.URL) (string, error) {
+	path := u.EscapedPath()
+	name, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
+	if err != nil || name == "" || strings.Contains(name, "/") || !utf8.ValidString(name) {
+		return "", &callerError{http.StatusBadRequest, "Invalid functionID: " + path, proxyIntegrationError}
+	}
+	return name, nil
+}
+
+// readBody reads the request's body to its end, within the limits of size and
+// of time.
+func (s *Server) readBody(c echo.Context) ([]byte, error) {
+	r, limit := c.Request(), s.config.MaxRequestBytes
+	tooLarge := &callerError{
+		http.StatusRequestEntityTooLarge,
+		fmt.Sprintf("request entity is larger than limits (%d)", limit),
+		proxyIntegrationError,
+	}
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+
+	connection := http.NewResponseController(c.Response())
+	_ = connection.SetReadDeadline(time.Now().Add(s.config.TransferTimeout))
+	var body bytes.Buffer
+	// An announced length is only believed up to a point: memory is for bytes
+	// that came. The 512 let ReadFrom see the end without growing once more.
+	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(c.Response().Writer, r.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// The deadline stays, so that the server does not wait for the rest.
+		return nil, &callerError{http.StatusRequestTimeout, "Request Timeout: the request body took too long", clientError}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, badRequest("the request body is shorter than announced")
+	case err != nil:
+		return nil, badRequest("the request body can't be read")
+	}
+	// From here on the connection is read only to notice that the caller left.
+	_ = connection.SetReadDeadline(time.Time{})
+	return body.Bytes(), nil
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// values are names with all the values that each was given, in the order in
+// which the names came first.
+type values ordered[[]string]
+
+// add appends a value to those of name.
+func (v *values) add(name, value string) {
+	i := slices.IndexFunc(*v, func(m member[[]string]) bool { return m.name == name })
+	if i < 0 {
+		*v = append(*v, member[[]string]{name: name})
+		i = len(*v) - 1
+	}
+	(*v)[i].value = append((*v)[i].value, value)
+}
+
+// last returns the last value of name, or the empty string.
+func (v values) last(name string) string {
+	for _, m := range v {
+		if m.name == name {
+			return m.value[len(m.value)-1]
+		}
+	}
+	return ""
+}
+
+// lasts returns each name with the last of its values.
+func (v values) lasts() ordered[string] {
+	lasts := make(ordered[string], len(v))
+	for i, m := range v {
+		lasts[i] = member[string]{m.name, m.value[len(m.value)-1]}
+	}
+	return lasts
+}
+
+// maxParameters bounds what one query costs: each parameter is looked up among
+// those before it.
+const maxParameters = 1000
+
+// parseQuery splits a query at its ampersands. A semicolon is an ordinary
+// character. What is not UTF-8 once it is unescaped becomes U+FFFD, since JSON
+// has no bytes; an escape that is none is the caller's error rather than a
+// parameter silently lost or changed.
+func parseQuery(raw string) (values, error) {
+	var parsed values
+	count := 0
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		if count++; count > maxParameters {
+			return nil, badRequest("the query string has more than %d parameters", maxParameters)
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if err != nil {
+			return nil, badRequest("malformed query string: %v", err)
+		}
+		parsed.add(strings.ToValidUTF8(name, "\ufffd"), strings.ToValidUTF8(value, "\ufffd"))
+	}
+	return parsed, nil
+}

@@ -1,0 +1,62 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"vivarium/host"
+	pythonwasi "vivarium/python-wasi"
+	"vivarium/wasm"
+	"vivarium/wasm/vfs"
+)
+
+// realHost returns the one host that all tests of this package share: real
+// Python in the real sandbox. It lives as long as the test binary.
+var realHost = sync.OnceValues(func() (*host.Host, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	if err != nil {
+		return nil, err
+	}
+	return host.New(host.Config{Engine: engine, Logs: caseLogs.add})
+})
+
+// mustRealHost is realHost for tests that can't go on without.
+func mustRealHost(t testing.TB) *host.Host {
+	t.Helper()
+	h, err := realHost()
+	if errors.Is(err, pythonwasi.ErrNotBuilt) {
+		t.Fatal("these tests need the Python guest; build it: go tool task guest")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// deploy makes a function out of files and returns the host that has it.
+func deploy(t testing.TB, name string, spec host.VersionSpec, files []txtar.File) *host.Host {
+	t.Helper()
+	h := mustRealHost(t)
+	tree, err := txtar.FS(&txtar.Archive{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := vfs.NewTree(tree, vfs.TreeConfig{Eager: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Deploy(name, spec, code); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}

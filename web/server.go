@@ -1,0 +1,198 @@
+// Package web is the HTTP face of Vivarium: an Echo server that turns a request
+// into a call of a function, and the function's result into a response.
+//
+// A request for /{function} takes this way. The server gives the call its
+// request id and finds the version that the tag names. In HTTP mode the request
+// becomes an event, the JSON document that the handler receives (event.go), and
+// the result, the JSON text of what the handler returned, is interpreted as
+// status, headers and body (response.go). In raw mode, ?integration=raw, the
+// handler receives the bare body and its result goes out as it is. What becomes
+// of a header on either way is written down in headers.go.
+//
+// A call that does not end well ends in one of three ways, kept apart in
+// errors.go: the caller's fault (404, 413, 429, ...) and our own (500, 503) are
+// platform errors, with an errorCode; a fault of the function (502, 504) is a
+// function error, with X-Function-Error: true and no errorCode. The details of
+// our own faults are logged and never sent.
+//
+// The package knows nothing of instances or sandboxes: it calls Functions, which
+// the host implements, and it is the only package that imports Echo.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"vivarium/host"
+)
+
+// Defaults of Config.
+const (
+	// DefaultMaxBytes is the limit of a request's body and of a response: the
+	// cloud's 3.5 MB.
+	DefaultMaxBytes = 3_670_016
+	// DefaultTransferTimeout is how long a body may be on its way.
+	DefaultTransferTimeout = time.Minute
+	// DefaultDrainTimeout is how long a shutdown waits for calls under way.
+	DefaultDrainTimeout = 30 * time.Second
+)
+
+// Limits of a connection that nobody needs to change. Headers are kept small
+// since each of them appears four times in an event's making.
+const (
+	maxHeaderBytes    = 64 << 10
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+)
+
+// Functions is what the server needs of the host. *host.Host implements it.
+type Functions interface {
+	// Resolve returns the version of the function, named by id or name, that
+	// carries the tag; the empty tag means $latest.
+	Resolve(function, tag string) (*host.Version, error)
+	// Invoke calls a function and waits for its result.
+	Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error)
+}
+
+// Config says how a Server behaves. The zero value is usable: each field names
+// its default.
+type Config struct {
+	// Version appears in the Server header, as Vivarium/<Version>. Default: dev.
+	Version string
+	// MaxRequestBytes limits the body of a request. Default: DefaultMaxBytes.
+	MaxRequestBytes int64
+	// MaxResponseBytes limits what a handler returns: the JSON text of its
+	// result, or in raw mode its bytes. Default: DefaultMaxBytes.
+	MaxResponseBytes int64
+	// TransferTimeout limits how long the body of a request may take to come in,
+	// and a response to go out. The function's own time is not part of it.
+	// Default: DefaultTransferTimeout.
+	TransferTimeout time.Duration
+	// DrainTimeout limits how long Serve waits, once it is told to stop, for the
+	// calls under way. Default: DefaultDrainTimeout.
+	DrainTimeout time.Duration
+	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
+	Ready func(context.Context) error
+	// Logger takes our own faults. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// withDefaults returns the configuration with its gaps filled.
+func (c Config) withDefaults() Config {
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	if c.MaxRequestBytes <= 0 {
+		c.MaxRequestBytes = DefaultMaxBytes
+	}
+	if c.MaxResponseBytes <= 0 {
+		c.MaxResponseBytes = DefaultMaxBytes
+	}
+	if c.TransferTimeout <= 0 {
+		c.TransferTimeout = DefaultTransferTimeout
+	}
+	if c.DrainTimeout <= 0 {
+		c.DrainTimeout = DefaultDrainTimeout
+	}
+	if c.Ready == nil {
+		c.Ready = func(context.Context) error { return nil }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// Server serves functions over HTTP. It is safe for concurrent use.
+type Server struct {
+	config    Config
+	functions Functions
+	echo      *echo.Echo
+	draining  atomic.Bool
+}
+
+// New returns a server for these functions. It opens nothing: see Serve.
+func New(config Config, functions Functions) *Server {
+	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.Pre(s.identify, s.guard)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		s.echo.Add(method, "/healthz", s.health)
+		s.echo.Add(method, "/readyz", s.ready)
+	}
+	for _, method := range methods {
+		s.echo.Add(method, "/*", s.invoke)
+	}
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.echo.ServeHTTP(w, r)
+}
+
+// Serve accepts connections until ctx ends, then takes no new ones, waits for
+// the calls under way and returns nil. It closes the listener in every case. A
+// server serves once.
+//
+// # Errors
+//
+// An error of the listener is returned as it comes. When the calls under way do
+// not end within the configuration's DrainTimeout, their connections are cut,
+// which cancels them, and the error wraps context.DeadlineExceeded.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		// No ReadTimeout and no WriteTimeout: both would count the function's
+		// time. identify and readBody set deadlines for the transfers alone.
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("web: serve %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+
+	s.draining.Store(true)
+	// ctx has ended already, and the calls under way are to outlive it.
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.DrainTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		_ = server.Close()
+		return fmt.Errorf("web: calls still running after %s: %w", s.config.DrainTimeout, err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("web: serve %s: %w", listener.Addr(), err)
+	}
+	return nil
+}
+
+// health answers as long as the process can answer at all.
+func (s *Server) health(c echo.Context) error {
+	return c.String(http.StatusOK, "ok\n")
+}
+
+// ready answers 200 when calls can be served, else 503 with the reason.
+func (s *Server) ready(c echo.Context) error {
+	if s.draining.Load() {
+		return c.String(http.StatusServiceUnavailable, "shutting down\n")
+	}
+	if err := s.config.Ready(c.Request().Context()); err != nil {
+		return c.String(http.StatusServiceUnavailable, err.Error()+"\n")
+	}
+	return c.String(http.StatusOK, "ok\n")
+}

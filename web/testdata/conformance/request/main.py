@@ -1,0 +1,3 @@
+def handler(event, context):
+    print('called with', event['httpMethod'])
+    return {'statusCode': 200, 'body': 'called'}
