@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,11 +44,14 @@ func (t timings) report(b *testing.B, name string) {
 	b.ReportMetric(t.quantile(0.99), name+"p99-ms")
 }
 
-// startPython runs the machine's own Python as quickly as it can start.
-func startPython(b *testing.B) {
-	if err := exec.Command("python3", "-I", "-S", "-c", "pass").Run(); err != nil {
+// nativePython returns the path of the machine's own Python: of the interpreter,
+// not of a script that looks for it.
+func nativePython(b *testing.B) string {
+	path, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
 		b.Fatal(err)
 	}
+	return strings.TrimSpace(string(path))
 }
 
 const smallModule = `
@@ -66,10 +70,15 @@ import heapq, html, pprint, re, shlex, statistics, string, textwrap, urllib.pars
 func coldCalls(b *testing.B, h *testHost, name string, reference bool) {
 	h.must(b, name)
 	var calls, native timings
+	python := nativePython(b)
 	for b.Loop() {
 		calls.time(func() { h.must(b, name) })
 		if reference {
-			native.time(func() { startPython(b) })
+			native.time(func() {
+				if err := exec.Command(python, "-I", "-S", "-c", "pass").Run(); err != nil {
+					b.Fatal(err)
+				}
+			})
 		}
 		time.Sleep(3 * time.Millisecond)
 	}

@@ -203,8 +203,7 @@ func TestDeploy_NewVersionServesNewCallsOldOneDrains(t *testing.T) {
 	}
 }
 
-// Whether a module's import may be frozen is seen by the answers: instances
-// that share it agree on what the import computed.
+// What an import drew or read, each instance must have drawn or read itself.
 func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 	h := newTestHost(t, Config{MaxCalls: 1}) // each call on an instance of its own
 	for name, c := range map[string]struct{ source, why string }{
@@ -220,8 +219,16 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		"turned-off": {"X = 1\n", "turned off"},
 	} {
 		v := h.deploy("freeze-"+name, c.source+"def handler(event, context): return X\n", VersionSpec{NoFreeze: name == "turned-off"})
-		if _, err := h.raw("freeze-"+name, ""); err != nil {
+		one, err := h.raw("freeze-"+name, "")
+		if err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+		two, err := h.raw("freeze-"+name, "")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if drawn := one != "1"; drawn == (one == two) {
+			t.Errorf("%s: two instances computed %s and %s", name, one, two)
 		}
 		image, err := v.pool.image.get(t.Context(), nil)
 		if err != nil {

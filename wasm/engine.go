@@ -134,9 +134,13 @@ func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		}
 	}()
 
-	rw, err := rewrite.Rewrite(cfg.Guest, rewrite.Options{
+	options := rewrite.Options{
 		Budget: int32(cfg.LoopBudget), YieldModule: hostModule, YieldName: hostYield, GlobalPrefix: globalPrefix,
-	})
+	}
+	if cfg.Uninterruptible || cfg.CloseOnDone {
+		options.Omit = rewrite.OmitLoops | rewrite.OmitRecursion | rewrite.OmitBulk
+	}
+	rw, err := rewrite.Rewrite(cfg.Guest, options)
 	if err != nil {
 		return nil, fmt.Errorf("wasm: rewrite guest: %w", err)
 	}

@@ -24,6 +24,7 @@ import importlib  # noqa: E402
 import os  # noqa: E402
 from _sitebuiltins import Quitter  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from importlib.machinery import PathFinder  # noqa: E402
 from json import dumps, loads  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -69,27 +70,35 @@ def load(request: bytes) -> int:
     The request: {"entrypoint", "environment", "structured_logging"} and, when
     the host means to freeze the loaded instance, "freeze": true. Then the
     random generators are left as the boot seeded them, which the clones make
-    up for (see invoke), and the hooks of register_before_snapshot run.
+    up for (see invoke), and the hooks of register_before_snapshot run. The
+    answer then has "sources": the files that were imported.
+
+    With "prepare", a list of such files, the function is not imported, but all
+    is done that each instance would do alike before it imports the function.
     """
-    global _handler, _load_error
+    global _handler, _load_error, _prepared
     status = KEEP
+    freeze = False
     _errors.keep_reserve()
     try:
         demand = loads(request)
-        freeze = demand.get("freeze", False)
-        prepare(demand["environment"])
-        if not freeze:
+        if not _prepared:
+            prepare(demand["environment"])
+        if "prepare" in demand:
+            module = demand["entrypoint"].rpartition(".")[0]
+            _ahead.compile_all(demand["prepare"] or [_entry_file(module)])
+            # Has the folder listed, which each import would look at.
+            PathFinder.find_spec(module.partition(".")[0], sys.path)
+            found: dict[str, Any] = {"impure": []}
+            _prepared = freeze = True
+        elif demand.get("freeze", False):
+            found = _load_to_freeze(demand["entrypoint"])
+            freeze = True
+        else:
             _snapshot.reseed()
-        before = _snapshot.random_state()
-        _handler = _entrypoint.find_handler(demand["entrypoint"])
-        impure = []
-        if _snapshot.random_state() != before:
-            impure.append("random")
-        if _loop.busy():
-            impure.append("event loop")
-        if freeze and not impure:
-            _snapshot.run_before_snapshot()
-        kind, answer = JSON, dumps({"impure": impure}).encode()
+            _handler = _entrypoint.find_handler(demand["entrypoint"])
+            found = {"impure": []}
+        kind, answer = JSON, dumps(found).encode()
     except BaseException as error:
         _handler = None
         # A missing handler is nobody's raise statement.
@@ -121,9 +130,9 @@ def _load_to_freeze(entrypoint: str) -> dict[str, Any]:
     return {"impure": impure, "sources": _ahead.sources(CODE)}
 
 
-def _entry_file(entrypoint: str) -> str:
-    """The file that most likely has the module of an entry point."""
-    return f"{CODE}/{entrypoint.rpartition('.')[0].replace('.', '/')}.py"
+def _entry_file(module: str) -> str:
+    """The file that most likely has a module of the function."""
+    return f"{CODE}/{module.replace('.', '/')}.py"
 
 
 def invoke(request: bytes) -> int:
