@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 )
 
 // Image is a frozen linear memory together with the guest's mutable globals:
@@ -23,17 +22,18 @@ import (
 type Image struct {
 	f       *os.File
 	size    int64 // bytes of memory
+	start   int64 // where in the memory the file's content begins; all before is zero
+	length  int64 // bytes of the file's content; all after is zero
 	globals []uint64
 	note    []byte
 
-	hot      atomic.Pointer[[]span] // pages that a first call writes to
-	hotOnce  atomic.Bool            // somebody is finding out
 	closing  sync.Once
 	closeErr error
 }
 
 // The file: a header of headerSize bytes (magic, length and checksum of the
-// JSON, the JSON), then the memory.
+// JSON, the JSON), then the memory without the zeros at its beginning and end,
+// which are the stack and what the heap has not used yet.
 const (
 	imageMagic  = "VIVIMG\x00\x01"
 	headerSize  = 64 << 10 // a multiple of every page size there is
@@ -43,7 +43,9 @@ const (
 type imageHeader struct {
 	Key     string   // whose image it is: guest and owner
 	Size    int64    // bytes of memory
-	CRC     uint32   // Castagnoli, of the memory
+	Start   int64    // where the content begins
+	Length  int64    // bytes of content
+	CRC     uint32   // Castagnoli, of the content
 	Globals []uint64 // in the order of the engine's global names
 	Note    []byte   // the owner's
 }
@@ -70,8 +72,10 @@ func (m *Image) Close() error {
 // writeImage stores memory as an image. With an empty path the file has no
 // name; otherwise it appears under path complete or not at all.
 func writeImage(dir, path, key string, memory []byte, globals []uint64, note []byte) (_ *Image, err error) {
+	start, end := content(memory)
 	header, err := json.Marshal(imageHeader{
-		Key: key, Size: int64(len(memory)), CRC: crc32.Checksum(memory, castagnoli), Globals: globals, Note: note,
+		Key: key, Size: int64(len(memory)), Start: int64(start), Length: int64(end - start),
+		CRC: crc32.Checksum(memory[start:end], castagnoli), Globals: globals, Note: note,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("wasm: image header: %w", err)
@@ -98,10 +102,7 @@ func writeImage(dir, path, key string, memory []byte, globals []uint64, note []b
 	if _, err = f.WriteAt(append(fixed, header...), 0); err != nil {
 		return nil, fmt.Errorf("wasm: write image: %w", err)
 	}
-	if err = f.Truncate(headerSize + int64(len(memory))); err != nil {
-		return nil, fmt.Errorf("wasm: write image: %w", err)
-	}
-	if err = writeSparse(f, memory, headerSize); err != nil {
+	if _, err = f.WriteAt(memory[start:end], headerSize); err != nil {
 		return nil, fmt.Errorf("wasm: write image: %w", err)
 	}
 	if path == "" {
@@ -112,33 +113,23 @@ func writeImage(dir, path, key string, memory []byte, globals []uint64, note []b
 	if err != nil {
 		return nil, fmt.Errorf("wasm: image: %w", err)
 	}
-	return &Image{f: f, size: int64(len(memory)), globals: globals, note: note}, nil
+	return &Image{
+		f: f, size: int64(len(memory)), start: int64(start), length: int64(end - start), globals: globals, note: note,
+	}, nil
 }
 
-// writeSparse writes b at off and leaves holes where b has only zeros.
-func writeSparse(f *os.File, b []byte, off int64) error {
-	const block = 4096
+// content returns where the part of a memory begins and ends that is not zero,
+// in whole blocks.
+func content(memory []byte) (start, end int) {
+	const block = 64 << 10 // no page is larger
 	var zeros [block]byte
-	isZero := func(at int) bool {
-		end := min(at+block, len(b))
-		return bytes.Equal(b[at:end], zeros[:end-at])
+	isZero := func(at int) bool { return bytes.Equal(memory[at:at+block], zeros[:]) }
+	for end = len(memory); end > 0 && isZero(end-block); end -= block {
 	}
-	for i := 0; i < len(b); {
-		if isZero(i) {
-			i += block
-			continue
-		}
-		j := i + block
-		for j < len(b) && j-i < 1<<20 && !isZero(j) {
-			j += block
-		}
-		j = min(j, len(b))
-		if _, err := f.WriteAt(b[i:j], off+int64(i)); err != nil {
-			return err
-		}
-		i = j
+	for start < end && isZero(start) {
+		start += block
 	}
-	return nil
+	return start, end
 }
 
 // openImage opens and verifies the image at path. What is wrong with the file
@@ -176,15 +167,15 @@ func openImage(path, key string, globals int) (_ *Image, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasm: image: %w", err)
 	}
-	if info.Size() != headerSize+h.Size || h.Size%pageSize != 0 {
-		return nil, fmt.Errorf("%w: %s: has %d bytes, expected %d", ErrImage, path, info.Size(), headerSize+h.Size)
+	if info.Size() != headerSize+h.Length {
+		return nil, fmt.Errorf("%w: %s: has %d bytes, expected %d", ErrImage, path, info.Size(), headerSize+h.Length)
 	}
 	sum := crc32.New(castagnoli)
-	if _, err := io.Copy(sum, io.NewSectionReader(f, headerSize, h.Size)); err != nil {
+	if _, err := io.Copy(sum, io.NewSectionReader(f, headerSize, h.Length)); err != nil {
 		return nil, fmt.Errorf("wasm: read image: %w", err)
 	}
 	if sum.Sum32() != h.CRC {
 		return nil, fmt.Errorf("%w: %s: memory checksum", ErrImage, path)
 	}
-	return &Image{f: f, size: h.Size, globals: h.Globals, note: h.Note}, nil
+	return &Image{f: f, size: h.Size, start: h.Start, length: h.Length, globals: h.Globals, note: h.Note}, nil
 }

@@ -28,7 +28,6 @@ type Instance struct {
 	stdout, stderr switchWriter
 	seen           Observations
 	load, invoke   api.Function
-	served         bool // a call has been made since the image was bound
 	broken         bool // only Close is allowed
 
 	// Of the call that is being made.
@@ -113,13 +112,10 @@ func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 			return fmt.Errorf("wasm: image of %d MiB does not fit a memory limit of %d MiB", image.size>>20, cfg.MemoryLimit>>20)
 		}
 	}
-	if err := i.linear.bind(image.f, headerSize, image.size); err != nil {
+	if err := i.linear.bind(image); err != nil {
 		return err
 	}
 	i.linear.charge.reserve = cfg.Reserve
-	if hot := image.hot.Load(); hot != nil {
-		i.linear.populate(*hot)
-	}
 	for n, name := range i.engine.globals {
 		g, ok := i.module.ExportedGlobal(name).(api.MutableGlobal)
 		if !ok {
@@ -127,7 +123,6 @@ func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 		}
 		g.Set(image.globals[n])
 	}
-	i.image = image
 	if cfg.Code != nil {
 		if err := i.root.SetTree(codePath, cfg.Code); err != nil {
 			return fmt.Errorf("wasm: file system: %w", err)
@@ -161,12 +156,7 @@ func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
 	if i.invoke == nil {
 		i.invoke = i.module.ExportedFunction(exportInvoke)
 	}
-	r, err := i.respondTo(ctx, exportInvoke, i.invoke, c)
-	if err == nil && !i.served {
-		i.served = true
-		i.learnHotPages()
-	}
-	return r, err
+	return i.respondTo(ctx, exportInvoke, i.invoke, c)
 }
 
 func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c Call) (*Response, error) {
@@ -378,15 +368,6 @@ func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 		r.Body = bytes.Clone(body)
 	}
 	i.response = r
-}
-
-// learnHotPages remembers, once per image, which pages a first call writes.
-func (i *Instance) learnHotPages() {
-	if i.image.hotOnce.CompareAndSwap(false, true) {
-		if spans := i.linear.privatePages(i.image.size); spans != nil {
-			i.image.hot.Store(&spans)
-		}
-	}
 }
 
 // Observed returns what the guest has seen and done since the last

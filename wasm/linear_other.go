@@ -2,13 +2,7 @@
 
 package wasm
 
-import (
-	"fmt"
-	"io"
-	"os"
-)
-
-type span struct{ offset, size int }
+import "io"
 
 // linearMemory is one instance's linear memory where the system has no private
 // file mappings: an ordinary slice into which images are copied.
@@ -44,17 +38,7 @@ func (m *linearMemory) Free() {
 	m.charge.clear()
 }
 
-func (m *linearMemory) bind(f *os.File, offset, size int64) error {
-	if size > int64(m.limit) {
-		return fmt.Errorf("wasm: image of %d MiB does not fit a memory limit of %d MiB", size>>20, m.limit>>20)
-	}
-	if uint64(size) > m.size {
-		return fmt.Errorf("wasm: memory is smaller than its image")
-	}
-	_, err := io.ReadFull(io.NewSectionReader(f, offset, size), m.region[:size])
+func (m *linearMemory) bind(image *Image) error {
+	_, err := io.ReadFull(io.NewSectionReader(image.f, headerSize, image.length), m.region[image.start:][:image.length])
 	return err
 }
-
-func (m *linearMemory) privatePages(int64) []span { return nil }
-
-func (m *linearMemory) populate([]span) {}

@@ -4,7 +4,6 @@ package wasm
 
 import (
 	"fmt"
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -58,16 +57,16 @@ func (m *linearMemory) Free() {
 	m.charge.clear()
 }
 
-// bind lays a private copy-on-write view of size bytes of f, from offset on,
-// over the start of the memory.
-func (m *linearMemory) bind(f *os.File, offset, size int64) error {
-	if m.region == nil {
+// bind lays a private copy-on-write view of an image over the memory, which has
+// its size already and is zero.
+func (m *linearMemory) bind(image *Image) error {
+	switch {
+	case m.region == nil:
 		return ErrClosed
+	case image.length == 0:
+		return nil
 	}
-	if size > int64(m.limit) {
-		return fmt.Errorf("wasm: image of %d MiB does not fit a memory limit of %d MiB", size>>20, m.limit>>20)
-	}
-	_, err := unix.MmapPtr(int(f.Fd()), offset, unsafe.Pointer(unsafe.SliceData(m.region)), uintptr(size),
+	_, err := unix.MmapPtr(int(image.f.Fd()), headerSize, unsafe.Pointer(&m.region[image.start]), uintptr(image.length),
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
 	if err != nil {
 		return fmt.Errorf("wasm: map image: %w", err)
