@@ -1,3 +1,5 @@
+//go:build !plaincopy
+
 package wasm
 
 import "golang.org/x/sys/unix"

@@ -1,11 +1,12 @@
-//go:build !unix
+//go:build !unix || plaincopy
 
 package wasm
 
 import "io"
 
 // linearMemory is one instance's linear memory where the system has no private
-// file mappings: an ordinary slice into which images are copied.
+// file mappings: an ordinary slice into which images are copied. The build tag
+// plaincopy takes it elsewhere too, for its tests.
 type linearMemory struct {
 	region []byte
 	size   uint64
