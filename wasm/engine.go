@@ -138,7 +138,7 @@ func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		Budget: int32(cfg.LoopBudget), YieldModule: hostModule, YieldName: hostYield, GlobalPrefix: globalPrefix,
 	}
 	if cfg.Uninterruptible || cfg.CloseOnDone {
-		options.Omit = rewrite.OmitLoops | rewrite.OmitRecursion | rewrite.OmitBulk
+		options.Omit = rewrite.OmitLoops | rewrite.OmitRecursion | rewrite.OmitBulk | rewrite.OmitFusing
 	}
 	rw, err := rewrite.Rewrite(cfg.Guest, options)
 	if err != nil {

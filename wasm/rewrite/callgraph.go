@@ -19,7 +19,7 @@ func (m *module) cutCycles() (sites, entries int) {
 				continue
 			}
 			if component == nil || component.of[i] == component.of[component.class(c.indirect[next])] {
-				e.loop |= siteCounts
+				e.counts = true
 				sites++
 			}
 			next++

@@ -57,26 +57,18 @@ func TestRewrite_YieldGivesTheNextBudget(t *testing.T) {
 		call(m, "fib", 20) // 21,891 calls
 		return h.yields
 	}
-	if n := count(1); n < 21_700 || n > 21_891 {
-		t.Errorf("a budget of 1 yields %d times in 21,891 calls", n)
+	if n := count(2); n < 10_800 || n > 10_946 {
+		t.Errorf("a budget of 2 yields %d times in 21,891 calls", n)
 	}
 	if n := count(1000); n < 21 || n > 22 {
 		t.Errorf("a budget of 1000 yields %d times in 21,891 calls", n)
 	}
 	// The host's word is not trusted: what is below 1 would count down for four billion steps.
-	if n := count(-5); n < 20_800 {
+	if n := count(-5); n < 10_800 {
 		t.Errorf("a negative budget yields %d times in 21,891 calls", n)
 	}
 	countdown := m.ExportedGlobal(r.Globals[len(r.Globals)-1].ExportName)
-	if v := int32(countdown.Get()); v != 1 {
-		t.Errorf("the countdown is %d, want 1", v)
-	}
-}
-
-func TestRewrite_StridesAreBounded(t *testing.T) {
-	for _, c := range []struct{ size, want uint32 }{{3, 16}, {64, 16}, {65, 15}, {512, 2}, {513, 1}, {5000, 0}} {
-		if got := stride(c.size); got != c.want {
-			t.Errorf("stride of a loop of %d bytes is %d, want %d", c.size, got, c.want)
-		}
+	if v := int32(countdown.Get()); v < 1 || v > 2 {
+		t.Errorf("the countdown is %d, want 1 or 2", v)
 	}
 }

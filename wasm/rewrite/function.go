@@ -1,5 +1,7 @@
 package rewrite
 
+import "slices"
+
 // function writes a function body. What lies between the edits is copied in one go.
 func (p *plan) function(out []byte, f *function) []byte {
 	in := p.m.in
@@ -36,7 +38,7 @@ func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
 		return appendU32(out, e.arg+p.left(e)), skipLEB(in, from)
 	case editLoop:
 		from += int(e.arg)
-		return p.loopHead(out, in[e.pos:from], e, scratch), from
+		return p.loopHead(out, in[e.pos:from], e), from
 	case editLoopEnd:
 		if p.wraps() {
 			out = append(out, opEnd)
@@ -59,8 +61,13 @@ func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
 		}
 		return out, skipLEB(in, from+2)
 	case editIndirect:
-		if e.loop&siteCounts != 0 {
+		if e.counts {
 			out = append(out, p.count...)
+		}
+		return out, from
+	case editThrow:
+		if p.o.Omit&OmitRecursion == 0 {
+			out = asm(out).i32(throwPrice).call(p.helper(helperPay))
 		}
 		return out, from
 	case editCopy, editFill:
@@ -86,24 +93,14 @@ func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
 // left is how many wrapping loops a branch leaves.
 func (p *plan) left(e edit) uint32 {
 	if p.wraps() {
-		return e.ref
+		return e.leaves
 	}
 	return 0
 }
 
 // needsLocal tells if a function needs a scratch local.
 func (p *plan) needsLocal(edits []edit) bool {
-	for _, e := range edits {
-		switch e.kind {
-		case editLoop:
-			if p.how(e) == strided {
-				return true
-			}
-		case editCopy, editFill:
-			if p.o.Omit&OmitBulk == 0 {
-				return true
-			}
-		}
-	}
-	return false
+	return p.o.Omit&OmitBulk == 0 && slices.ContainsFunc(edits, func(e edit) bool {
+		return e.kind == editCopy || e.kind == editFill
+	})
 }

@@ -35,6 +35,8 @@ const (
 	bulkSmall = 1 << byteShift
 	// bulkChunk is how many bytes are moved between two looks at the countdown: some 50 µs.
 	bulkChunk = 1 << 20
+	// throwPrice is what an exception counts. wazero needs some 0.1 ms for one.
+	throwPrice = 1000
 )
 
 func (p *plan) helperBodies() [helpers][]byte {
@@ -46,12 +48,12 @@ func (p *plan) helperBodies() [helpers][]byte {
 	}
 }
 
-// tick never leaves a countdown below 1, whatever the host returns.
+// tick never leaves a countdown below minBudget, whatever the host returns.
 func (p *plan) tick() []byte {
 	return asm{}.
 		call(p.yield).tee(0).
-		i32(1).
-		get(0).i32(0).op(opI32GtS).
+		i32(minBudget).
+		get(0).i32(minBudget).op(opI32GtS).
 		op(opSelect).
 		with(opGlobalSet, p.countdown).
 		function(1, typeI32)

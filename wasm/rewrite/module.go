@@ -53,11 +53,12 @@ type vector struct {
 
 // edit is a place in the input that is not copied as it is. Edits are kept in the order of their positions.
 type edit struct {
-	pos  uint32
-	arg  uint32 // what is there: a function or type index, a label, a length
-	ref  uint32 // of a loop, its size; of a label, how many loops the branch leaves
-	kind editKind
-	loop loopFlags
+	pos     uint32
+	arg     uint32 // what is there: a function or type index, a label, a length
+	leaves  uint32 // of a branch: how many loops
+	kind    editKind
+	carries bool // of a loop: it has parameters
+	counts  bool // of an indirect call
 }
 
 type editKind uint8
@@ -72,13 +73,13 @@ const (
 	editIndirect                    // before an indirect call outside of loops
 	editCopy                        // a memory.copy
 	editFill                        // a memory.fill
+	editThrow                       // before a throw
 )
 
 // global is a defined global.
 type global struct {
 	typ     byte
 	mutable bool
-	pos     int
 	export  string // the name under which the input exports it
 	named   bool
 }
@@ -144,7 +145,8 @@ func parse(in []byte, o *Options) (*module, error) {
 		read func(*reader)
 	}{
 		{sectionType, m.readTypes}, {sectionImport, m.readImports}, {sectionFunction, m.readFunctions},
-		{sectionTable, m.readTables}, {sectionMemory, m.readMemory}, {sectionGlobal, m.readGlobals},
+		{sectionTable, m.readTables}, {sectionMemory, m.readMemory}, {sectionTag, m.readTags},
+		{sectionGlobal, m.readGlobals},
 		{sectionExport, m.readExports}, {sectionElement, m.readElements}, {sectionDataCount, m.readDataCount},
 		{sectionCode, m.readCode}, {sectionData, func(r *reader) { m.readData(r, o.MaxMemory) }},
 	} {
@@ -160,6 +162,9 @@ func parse(in []byte, o *Options) (*module, error) {
 		if r.err != nil {
 			return nil, r.err
 		}
+	}
+	if m.data.declared && m.data.count > 0 && !m.has[sectionData] {
+		return nil, &SyntaxError{Offset: m.sections[sectionDataCount].from, Msg: "data segments are declared, but there are none"}
 	}
 	if len(m.funcs) != len(m.code.funcs) {
 		return nil, &SyntaxError{Offset: m.sections[sectionCode].from, Msg: "function and code section differ in length"}

@@ -30,18 +30,18 @@ func (p *plan) nameSection(out []byte) []byte {
 		var b []byte
 		switch id {
 		case namesModule:
-			b = p.m.in[sub.pos:sub.end]
+			b = appendName(nil, sub.name())
 		case namesFunctions:
 			b = p.functionNames(&sub)
 		case namesLocals:
 			b = p.localNames(&sub)
+		default:
+			continue
 		}
-		if sub.err != nil {
+		if sub.err != nil || sub.left() > 0 {
 			return out
 		}
-		if b != nil {
-			body = appendSection(body, id, b)
-		}
+		body = appendSection(body, id, b)
 	}
 	if r.err != nil {
 		return out
@@ -70,14 +70,14 @@ func (p *plan) functionNames(r *reader) []byte {
 	}
 	for range n {
 		index := r.u32()
-		name := r.bytes()
+		name := r.name()
 		if r.err != nil {
 			return nil
 		}
 		if index >= p.m.importedFuncs {
 			yield()
 		}
-		body = appendName(appendU32(body, p.renumbered(index)), string(name))
+		body = appendName(appendU32(body, p.renumbered(index)), name)
 	}
 	yield()
 	for h, name := range helperNames {
@@ -95,7 +95,7 @@ func (p *plan) localNames(r *reader) []byte {
 		from := r.pos
 		for range r.count() {
 			r.u32()
-			r.bytes()
+			r.name()
 			if r.err != nil {
 				return nil
 			}

@@ -9,6 +9,8 @@ const (
 	opElse               = 0x05
 	opEnd                = 0x0b
 	opBrTable            = 0x0e
+	opThrow              = 0x08
+	opThrowRef           = 0x0a
 	opCall               = 0x10
 	opCallIndirect       = 0x11
 	opReturnCall         = 0x12
@@ -87,8 +89,9 @@ func shapeTables() (plain, vec [256]shape, atomic [0x4f]shape) {
 	set(t, shapeNone, 0x00, 0x01)    // unreachable, nop
 	set(t, shapeBlock, 0x02, 0x04)   // block, loop, if
 	set(t, shapeNone, 0x05, 0x05)    // else
-	set(t, shapeU32, 0x08, 0x08)     // throw
-	set(t, shapeNone, 0x0a, 0x0b)    // throw_ref, end
+	set(t, shapeSpecial, 0x08, 0x08) // throw
+	set(t, shapeSpecial, 0x0a, 0x0a) // throw_ref
+	set(t, shapeNone, 0x0b, 0x0b)    // end
 	set(t, shapeLabel, 0x0c, 0x0d)   // br, br_if
 	set(t, shapeSpecial, 0x0e, 0x0e) // br_table
 	set(t, shapeNone, 0x0f, 0x0f)    // return

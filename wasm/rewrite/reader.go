@@ -1,6 +1,9 @@
 package rewrite
 
-import "fmt"
+import (
+	"fmt"
+	"unicode/utf8"
+)
 
 // SyntaxError says what in the input is malformed, or is valid but not supported, and where.
 type SyntaxError struct {
@@ -124,6 +127,16 @@ func (r *reader) bytes() []byte {
 		return nil
 	}
 	return r.b[start:r.pos]
+}
+
+// name reads a string in UTF-8.
+func (r *reader) name() string {
+	pos := r.pos
+	b := r.bytes()
+	if !utf8.Valid(b) {
+		r.failAt(pos, "name is not UTF-8")
+	}
+	return string(b)
 }
 
 // count reads the length of a vector. It is never more than the bytes left, so a caller may allocate by it.

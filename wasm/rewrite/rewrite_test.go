@@ -146,7 +146,7 @@ func TestRewrite_KeepsNamesOnRequest(t *testing.T) {
 	r := mustRewrite(t, module, Options{KeepNames: true})
 	for _, want := range []string{
 		"\x00\x03imp\x01\x0evivarium.yield\x02\x03def\x03\x0dvivarium.tick", // functions
-		"\x02\x06\x01\x02\x01\x00\x03loc",                                    // locals
+		"\x02\x08\x01\x02\x01\x00\x03loc",                                   // locals
 	} {
 		if !bytes.Contains(r.Module, []byte(want)) {
 			t.Errorf("no %q in the names", want)

@@ -26,35 +26,19 @@ type function struct {
 	indirect, indirectEnd uint32
 }
 
-// loopFlags say what is known of a loop, and whether an indirect call counts.
-type loopFlags uint8
-
-const (
-	loopCalls   loopFlags = 1 << iota // calls, or does anything that is not of constant price
-	loopInner                         // has a loop inside
-	loopCarries                       // has parameters
-	siteCounts                        // of an indirect call
-)
-
 // scanner finds the edits of one function body after the other. Its stacks are kept for the next body.
 type scanner struct {
 	m      *module
 	blocks []block
-	result bool // the function has results
-	prev   byte // the last instruction
-	loops  []openLoop
+	loops  []int // of the open loops, their indices in blocks
+	result bool  // the function has results
+	prev   byte  // the last instruction
 }
 
 // block is an open block.
 type block struct {
 	loop    bool
 	carries bool // a branch to its label takes operands
-}
-
-// openLoop is a loop whose end is still to come.
-type openLoop struct {
-	edit  uint32 // its index in code.edits
-	depth int    // its index in the blocks
 }
 
 func (m *module) readCode(r *reader) {
@@ -118,7 +102,9 @@ func (s *scanner) scan(r *reader, f *function, params uint32) {
 				return
 			}
 			if s.blocks[n].loop {
-				s.endLoop(r.pos)
+				s.loops = s.loops[:len(s.loops)-1]
+				s.m.code.loops++
+				s.edit(editLoopEnd, r.pos, 0)
 			}
 			s.blocks = s.blocks[:n]
 			s.prev = op
@@ -158,12 +144,9 @@ func (s *scanner) open(r *reader, loop bool, pos int) {
 		s.blocks = append(s.blocks, block{carries: results > 0})
 		return
 	}
-	s.loops = append(s.loops, openLoop{uint32(len(s.m.code.edits)), len(s.blocks)})
+	s.loops = append(s.loops, len(s.blocks))
 	s.blocks = append(s.blocks, block{loop: true, carries: params > 0})
-	e := edit{pos: uint32(pos), kind: editLoop, arg: uint32(r.pos - pos)}
-	if params > 0 {
-		e.loop = loopCarries
-	}
+	e := edit{pos: uint32(pos), kind: editLoop, arg: uint32(r.pos - pos), carries: params > 0}
 	s.m.code.edits = append(s.m.code.edits, e)
 }
 
@@ -186,38 +169,19 @@ func (s *scanner) label(r *reader, op byte, at int) {
 		to = s.blocks[target]
 	}
 	e := edit{pos: uint32(pos), kind: editLabel, arg: label}
-	if n := len(s.loops); n > 0 && s.loops[n-1].depth > target {
-		kept := sort.Search(n, func(i int) bool { return s.loops[i].depth > target })
-		e.ref = uint32(n - kept)
+	if n := len(s.loops); n > 0 && s.loops[n-1] > target {
+		kept := sort.Search(n, func(i int) bool { return s.loops[i] > target })
+		e.leaves = uint32(n - kept)
 	}
 	switch {
 	case op == opBrIf && !to.carries && to.loop:
 		e.pos, e.kind = uint32(at), editBrIf
 	case op == opBrIf && !to.carries && s.prev >= opI32Eqz && s.prev <= opI64GeU:
 		e.pos, e.kind = uint32(at)-1, editCompareBrIf
-	case e.ref == 0:
+	case e.leaves == 0:
 		return
 	}
 	s.m.code.edits = append(s.m.code.edits, e)
-}
-
-// endLoop hands what a loop does on to the one around it.
-func (s *scanner) endLoop(pos int) {
-	n := len(s.loops) - 1
-	e := &s.m.code.edits[s.loops[n].edit]
-	e.ref = uint32(pos) - e.pos
-	inner := e.loop
-	s.loops = s.loops[:n]
-	s.m.code.loops++
-	s.mark(inner&^loopCarries | loopInner)
-	s.edit(editLoopEnd, pos, 0)
-}
-
-// mark sets flags of the innermost open loop.
-func (s *scanner) mark(flags loopFlags) {
-	if n := len(s.loops); n > 0 {
-		s.m.code.edits[s.loops[n-1].edit].loop |= flags
-	}
 }
 
 // special reads what follows the instructions that have more than plain immediates, or that matter.
@@ -235,7 +199,6 @@ func (s *scanner) special(r *reader, op byte, pos int) {
 	case opCall, opReturnCall:
 		var callee uint32
 		callee, c.edits = s.m.funcIndex(r, c.edits)
-		s.mark(loopCalls)
 		if len(s.loops) == 0 {
 			c.direct = append(c.direct, callee)
 		}
@@ -246,7 +209,6 @@ func (s *scanner) special(r *reader, op byte, pos int) {
 		} else {
 			c.callRef = true
 		}
-		s.mark(loopCalls)
 		if len(s.loops) == 0 {
 			s.edit(editIndirect, pos, t)
 			c.indirect = append(c.indirect, t)
@@ -281,6 +243,11 @@ func (s *scanner) special(r *reader, op byte, pos int) {
 			}
 		}
 		s.blocks = append(s.blocks, block{carries: results > 0})
+	case opThrow:
+		r.u32()
+		s.edit(editThrow, pos, 0)
+	case opThrowRef:
+		s.edit(editThrow, pos, 0)
 	case opMisc:
 		s.misc(r, pos)
 	case opVec:
@@ -292,12 +259,7 @@ func (s *scanner) special(r *reader, op byte, pos int) {
 
 // misc reads an instruction behind the prefix 0xfc.
 func (s *scanner) misc(r *reader, pos int) {
-	n := prefixed(r, miscShapes[:], pos)
-	if n < miscMemoryInit {
-		return // arithmetic
-	}
-	s.mark(loopCalls)
-	switch n {
+	switch n := prefixed(r, miscShapes[:], pos); n {
 	case miscMemoryInit, miscDataDrop:
 		s.m.code.usesData = true
 		if !s.m.data.declared {

@@ -151,11 +151,22 @@ func (m *module) readMemory(r *reader) {
 	}
 }
 
+func (m *module) readTags(r *reader) {
+	for range r.count() {
+		r.byte() // attribute
+		m.typeIndex(r)
+		if r.err != nil {
+			return
+		}
+	}
+}
+
 func (m *module) readGlobals(r *reader) {
 	n := r.count()
 	m.globalVec = vector{span{r.pos, r.end}, n}
 	for range n {
-		g := global{pos: r.pos, typ: m.valType(r)}
+		pos := r.pos
+		g := global{typ: m.valType(r)}
 		switch mut := r.byte(); {
 		case mut > 1:
 			r.failAt(r.pos-1, "global is neither mutable nor constant: %#x", mut)
@@ -164,9 +175,9 @@ func (m *module) readGlobals(r *reader) {
 			switch g.typ {
 			case typeI32, typeI64, typeF32, typeF64:
 			case typeV128:
-				r.failAt(g.pos, "a mutable v128 global is not supported: its value can't be saved")
+				r.failAt(pos, "a mutable v128 global is not supported: its value can't be saved")
 			default:
-				r.failAt(g.pos, "a mutable global of a reference type is not supported: its value can't be saved")
+				r.failAt(pos, "a mutable global of a reference type is not supported: its value can't be saved")
 			}
 		}
 		m.globalEdits = m.constExpr(r, m.globalEdits)
