@@ -40,8 +40,12 @@ make_guest_key() {
   [[ -f $here/runtime/runtime.py ]] || die "$here/runtime: the runner (runtime.py) is missing"
   mapfile -d '' -t sources < <(cd "$here" && find embed runtime \( -name '*.[ch]' -o -name '*.py' \) \
     -not -name 'test_*' -not -path '*/tests/*' -print0 | sort -z)
-  printf '%s\n' "$stdlib_key" "$(hash_files "$here" recipe/guest.sh "${sources[@]}")" | sha256sum | cut -c1-16
+  printf '%s\n' "$stdlib_key" "$(hash_files "$here" recipe/guest.sh "${sources[@]}")" "$(sha256sum <"$zones")" |
+    sha256sum | cut -c1-16
 }
+# The time zones that Go brings along: Debian's own change with each of its releases.
+zones=$(cd "$here" && go env GOROOT)/lib/time/zoneinfo.zip
+[[ -f $zones ]] || die "$zones is missing; it belongs to every installation of Go"
 guest_key=$(make_guest_key)
 kit=$cache/kit-$kit_key
 stdlib=$cache/stdlib-$stdlib_key.zip

@@ -115,6 +115,7 @@ func TestLibrary_HasStandardLibraryAndRunner(t *testing.T) {
 		"usr/lib/python3.13/sqlite3/__init__.py",
 		"usr/lib/python3.13/_sysconfigdata__wasi_wasm32-wasi.py",
 		"usr/lib/python3.13/lib-dynload",
+		"usr/share/zoneinfo/Europe/Moscow",
 		"function/runtime/runtime.py",
 		"function/runtime/__pycache__/runtime.cpython-313.pyc",
 	} {

@@ -64,7 +64,7 @@ build_guest() {
   mkdir -p "$out"
   link_module "$out"
   "$kit/bin/python3" -I "$here/recipe/library.py" runtime \
-    --base "$stdlib" --source "$here/runtime" --zip "$out/library.zip"
+    --base "$stdlib" --source "$here/runtime" --zones "$zones" --zip "$out/library.zip"
   write_versions "$out"
   # Somebody may have saved a file meanwhile; then this is not what its key says.
   [[ $(make_guest_key) == "$guest_key" ]] || die "the sources changed during the build; run it again"

@@ -3,7 +3,7 @@
 Run by the build's own CPython, because bytecode belongs to one version of it:
 
     library.py stdlib --source lib/python3.13 --zip stdlib.zip
-    library.py runtime --base stdlib.zip --source runtime --zip library.zip
+    library.py runtime --base stdlib.zip --source runtime --zones zoneinfo.zip --zip library.zip
 
 Each module is there twice, as source (tracebacks show its lines) and as
 bytecode (importing needs no compiler). The bytecode is of the kind that is
@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 STDLIB = PurePosixPath("usr/lib/python%d.%d" % sys.version_info[:2])
 RUNTIME = PurePosixPath("function/runtime")
+ZONES = PurePosixPath("usr/share/zoneinfo")
 
 # What makes no sense in a sandbox without a terminal, a screen, a network and
 # processes, or is of use to CPython's own developers only. Paths below Lib/.
@@ -52,6 +53,7 @@ def main() -> None:
     runtime = commands.add_parser("runtime")
     runtime.add_argument("--base", type=Path, required=True)
     runtime.add_argument("--source", type=Path, required=True)
+    runtime.add_argument("--zones", type=Path, required=True)
     runtime.add_argument("--zip", type=Path, required=True)
     runtime.set_defaults(run=make_runtime)
 
@@ -71,7 +73,7 @@ def make_stdlib(arguments: argparse.Namespace) -> None:
 
 
 def make_runtime(arguments: argparse.Namespace) -> None:
-    """Append the runner to a copy of the standard library's archive."""
+    """Append the runner and the time zones to a copy of the standard library's archive."""
     if not (arguments.source / "runtime.py").is_file():
         sys.exit(f"{arguments.source}: the runner (runtime.py) is missing")
     with scratch_beside(arguments.zip) as tree:
@@ -80,6 +82,10 @@ def make_runtime(arguments: argparse.Namespace) -> None:
         shutil.copyfile(arguments.base, arguments.zip)
         with zipfile.ZipFile(arguments.zip, "a") as archive:
             pack(archive, tree, RUNTIME)
+    with scratch_beside(arguments.zip) as tree, zipfile.ZipFile(arguments.zones) as zones:
+        zones.extractall(tree)
+        with zipfile.ZipFile(arguments.zip, "a") as archive:
+            pack(archive, tree, ZONES)
 
 
 @contextlib.contextmanager
