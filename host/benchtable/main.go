@@ -126,7 +126,11 @@ func write(w io.Writer, figures map[string]float64) error {
 }
 
 func (r row) text(v float64) string {
-	return strings.TrimSpace(strconv.FormatFloat(v, 'g', 3, 64) + " " + r.unit)
+	digits := strconv.FormatFloat(v, 'g', 3, 64)
+	if v >= 1000 {
+		digits = strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strings.TrimSpace(digits + " " + r.unit)
 }
 
 func (r row) bound(v float64) string {
