@@ -3,6 +3,7 @@ package host
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 	"unicode/utf8"
 
@@ -30,10 +31,8 @@ type loadRequest struct {
 
 // loadRequest returns the document that makes the guest load v.
 func (v *Version) loadRequest() loadRequest {
-	env := v.Environment
-	if env == nil {
-		env = map[string]string{}
-	}
+	env := v.platformEnvironment()
+	maps.Copy(env, v.Environment)
 	return loadRequest{Entrypoint: v.Entrypoint, Environment: env, Structured: !v.PlainLogs}
 }
 

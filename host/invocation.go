@@ -23,6 +23,10 @@ type Invocation struct {
 	Event func(v *Version) []byte
 	// Body is the request's body. Only in raw mode.
 	Body []byte
+
+	// Accept says why a result can't be answered: the function's fault, which is
+	// logged as one and which Invoke returns as it is. Nil takes every result.
+	Accept func(*Result) error
 }
 
 // ResultKind says what the bytes of a Result are.
@@ -88,6 +92,7 @@ type call struct {
 	result   *Result
 	log      *callLog
 	deadline time.Time
+	unfit    bool // the handler has returned, but nothing that can be answered
 }
 
 func (c *call) run(ctx context.Context) error {
@@ -117,6 +122,12 @@ func (c *call) run(ctx context.Context) error {
 	figures.PeakMemory = in.MemorySize()
 	figures.Duration = time.Since(c.inv.Received)
 	c.v.pool.release(in)
+	if err == nil && c.inv.Accept != nil {
+		if err = c.inv.Accept(c.result); err != nil {
+			c.unfit = true
+			c.log.system(LevelError, err.Error())
+		}
+	}
 	c.finish(err)
 	return err
 }
@@ -159,7 +170,7 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 
 // interpret takes the guest's response to an invocation.
 func (c *call) interpret(r *wasm.Response) error {
-	if r.Body == nil && r.Size > 0 {
+	if r.Size > MaxResponse {
 		return &FunctionError{Type: "ResponseTooLarge",
 			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", r.Size, MaxResponse)}
 	}
@@ -186,6 +197,7 @@ func (c *call) fault(err error) error {
 		memory *wasm.MemoryError
 		exit   *wasm.ExitError
 		trap   *wasm.TrapError
+		status *wasm.StatusError
 	)
 	switch {
 	case errors.Is(err, wasm.ErrDeadline):
@@ -203,6 +215,13 @@ func (c *call) fault(err error) error {
 		c.h.log.Warn("guest trapped", "function", c.v.FunctionID, "version", c.v.ID,
 			"request_id", c.inv.RequestID, "reason", trap.Reason, "trace", trap.Trace)
 		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
+	}
+	if errors.As(err, &status) || errors.Is(err, wasm.ErrNoResponse) {
+		// Our own runtime does not do this by itself. A function can make it,
+		// by closing the file that the request comes from, for example.
+		c.h.log.Warn("guest broke off", "function", c.v.FunctionID, "version", c.v.ID,
+			"request_id", c.inv.RequestID, "reason", err)
+		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter can't go on: the function has broken its runtime"}
 	}
 	return fmt.Errorf("function %s: %w", c.v.FunctionID, err)
 }
@@ -236,7 +255,7 @@ func (c *call) logError(err error) {
 	switch {
 	case errors.As(err, &fe) && fe.Timeout:
 		code, message = 504, "Execution timeout exceeded"
-	case errors.As(err, &fe):
+	case errors.As(err, &fe), c.unfit:
 		code, message = 502, "Error during function invocation"
 	case errors.Is(err, ErrCancelled):
 		code, message = 499, "Request cancelled"

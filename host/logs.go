@@ -43,6 +43,7 @@ type LogEntry struct {
 const (
 	maxLogLine = 64 << 10 // bytes; a longer line becomes several entries
 	maxCallLog = 16 << 20 // bytes that one call may log
+	entryBytes = 128      // what an entry counts besides its text: empty ones are not free
 )
 
 // callLog turns what one call writes to its two output streams into entries.
@@ -96,7 +97,7 @@ func (l *callLog) flush() {
 
 // line writes one entry for one line, which has no newline.
 func (l *callLog) line(b []byte) {
-	if l.written += len(b) + 1; l.written > maxCallLog {
+	if l.written += len(b) + entryBytes; l.written > maxCallLog {
 		if !l.cut {
 			l.cut = true
 			l.system(LevelWarn, "The log of this call is cut off here: it has more than 16 MiB")
@@ -170,13 +171,19 @@ func (e *LogEntry) takeLevel(members map[string]json.RawMessage) {
 type lineWriter struct {
 	log     *callLog
 	partial []byte
+	cut     bool // the last entry ended at maxLogLine, not at a newline
 }
 
 // Write implements io.Writer.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
-	for len(p) > 0 {
+	for len(p) > 0 && !w.log.cut { // gigabytes that nobody keeps are not looked at
 		i := bytes.IndexByte(p, '\n')
+		if w.cut && i == 0 { // it ends the line that was cut
+			w.cut, p = false, p[1:]
+			continue
+		}
+		w.cut = false
 		if i >= 0 && len(w.partial) == 0 && i <= maxLogLine {
 			w.log.line(p[:i])
 			p = p[i+1:]
@@ -194,12 +201,14 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 			w.flushLine()
 		} else if len(w.partial) == maxLogLine {
 			w.flushLine()
+			w.cut = true
 		}
 	}
 	return n, nil
 }
 
 func (w *lineWriter) flush() {
+	w.cut = false
 	if len(w.partial) > 0 {
 		w.flushLine()
 	}

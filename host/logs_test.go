@@ -43,7 +43,7 @@ func TestCallLog_OneEntryALine(t *testing.T) {
 		"carriage return":          {[]string{"a\rb\n", "c\r\n"}, []string{"a\nb", "c"}},
 		"not UTF-8":                {[]string{"a\xffb\n"}, []string{"a\ufffdb"}},
 		"a line of the limit":      {[]string{long + "\n", "a\n"}, []string{long, "a"}},
-		"the limit, then newline":  {[]string{long, "\n", "a\n"}, []string{long, "", "a"}},
+		"the limit, then newline":  {[]string{long, "\n", "a\n"}, []string{long, "a"}},
 		"one byte over the limit":  {[]string{long + "y\n"}, []string{long, "y"}},
 		"three limits in one":      {[]string{long + long + long}, []string{long, long, long}},
 		"a rune across two writes": {[]string{"\xc3", "\xa4\n"}, []string{"ä"}},

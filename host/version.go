@@ -56,6 +56,17 @@ const (
 	DefaultMaxInstances = 10
 )
 
+// platformEnvironment returns the variables that the platform itself sets, whose
+// names no version may use (contract §6.8).
+func (s VersionSpec) platformEnvironment() map[string]string {
+	return map[string]string{
+		"_HANDLER":           s.Entrypoint,
+		"LAMBDA_TASK_ROOT":   "/function/code",
+		"LAMBDA_RUNTIME_DIR": "/function/runtime",
+		"PATH":               "/usr/local/bin:/usr/bin:/bin", // where nothing is: there are no programs
+	}
+}
+
 func (s VersionSpec) withDefaults() VersionSpec {
 	if s.MemoryMB == 0 {
 		s.MemoryMB = DefaultMemoryMB

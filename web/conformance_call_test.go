@@ -90,6 +90,8 @@ type caseConnection struct {
 type caseCall struct {
 	connection *caseConnection
 	requestID  string // as it was sent; the answer may tell another
+	sent       time.Time
+	took       time.Duration // until all of the answer was there
 }
 
 func (r *caseRunner) connect() *caseConnection {
@@ -118,7 +120,7 @@ func (r *caseRunner) send(step *exchangeStep) {
 	c := r.connect()
 	port := c.LocalAddr().(*net.TCPAddr).Port
 	step.known["<client-port>"] = strconv.Itoa(port)
-	step.call = &caseCall{connection: c}
+	step.call = &caseCall{connection: c, sent: time.Now()}
 	for _, line := range step.headers {
 		if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, headerRequestID) {
 			step.call.requestID = strings.TrimSpace(value)
@@ -164,6 +166,7 @@ func (r *caseRunner) finish(step *exchangeStep) {
 		step.answer = &answer{response, string(text)}
 		id = response.Header.Get(headerRequestID)
 	}
+	step.call.took = time.Since(step.call.sent)
 	step.known["<request>"] = id
 	step.lines = logText(caseLogs.of(id), step.wholeLog)
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +24,8 @@ func TestConformance(t *testing.T) {
 	areas := caseFiles(t)
 	suite := startSuite(t)
 	t.Run("cases", func(t *testing.T) {
-		for area, files := range areas {
-			for _, file := range files {
+		for _, area := range slices.Sorted(maps.Keys(areas)) {
+			for _, file := range areas[area] {
 				t.Run(area+"/"+strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 					t.Parallel()
 					c, err := readCase(file)

@@ -19,7 +19,9 @@ var patterns = map[string]string{
 	"<uuid>":   `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
 	"<int>":    `[0-9]+`,
 	"<number>": `[0-9]+\.[0-9]{3}`,
-	"<token>":  `[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+`,
+	"<tenth>":  `[0-9]+\.[0-9]00`,
+	"<iso>":    `[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z`,
+	"<token>":  `eyJ[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+`,
 	"<clf>":    `[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} \+0000`,
 	"<line>":   `[^\n]*`,
 	"<...>":    `(?s:.*)`,
@@ -106,6 +108,7 @@ func (step *exchangeStep) check(t *testing.T, c *testCase) {
 		}
 	}
 	step.checkTokens(t)
+	step.checkReport(t)
 }
 
 func prefixed(title string) string {
@@ -172,7 +175,7 @@ func (step *exchangeStep) bodyFault(got, want string) string {
 func (o observed) falsified(want *expectation, log bool) map[string]observed {
 	changed := map[string]observed{}
 	other := o
-	other.status = "599"
+	other.status = "1" + o.status
 	changed["another status"] = other
 	for _, h := range want.headers {
 		other := o
@@ -246,7 +249,9 @@ var varying = []struct {
 	with string
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "<uuid>"},
-	{regexp.MustCompile(`(/function/runtime/[a-z_/]*\.py\\?", line )\d+`), "${1}<int>"},
+	{regexp.MustCompile(`(/(?:function/runtime|usr/lib)/[a-z0-9._/]*\.py\\?", line )\d+`), "${1}<int>"},
+	{regexp.MustCompile(`Task-[0-9]+`), "Task-<int>"},
+	{regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z`), "<iso>"},
 	{regexp.MustCompile(`[0-9]+\.[0-9]{3} ms`), "<number> ms"},
 	{regexp.MustCompile(`Used: [0-9]+ MB`), "Used: <int> MB"},
 	{regexp.MustCompile(`eyJ[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+\.[-_A-Za-z0-9]+`), "<token>"},

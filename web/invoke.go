@@ -69,6 +69,11 @@ func (s *Server) invoke(c echo.Context) error {
 	} else {
 		inv.Event = func(*host.Version) []byte { return newEvent(r, call, query, body).encode() }
 	}
+	var answer *response
+	inv.Accept = func(result *host.Result) error {
+		answer, err = s.accept(result, r.Method, inv.Raw)
+		return err
+	}
 	result, err := s.functions.Invoke(r.Context(), inv)
 	if result != nil && result.Version != nil {
 		call.version = result.Version // the tag may have moved since Resolve
@@ -83,17 +88,25 @@ func (s *Server) invoke(c echo.Context) error {
 		return errors.New("invoke: neither result nor error")
 	}
 
-	if err := s.checkSize(result.Body); err != nil {
-		return err
-	}
-	answer := rawResponse(result)
-	if !inv.Raw {
-		if answer, err = interpret(result, r.Method == http.MethodHead); err != nil {
+	if answer == nil { // whoever implements Functions has not asked
+		if err := inv.Accept(result); err != nil {
 			return err
 		}
 	}
 	send(c, answer)
 	return nil
+}
+
+// accept returns the answer that a result means, or the function's error when it
+// means none.
+func (s *Server) accept(result *host.Result, method string, raw bool) (*response, error) {
+	if err := s.checkSize(result.Body); err != nil {
+		return nil, err
+	}
+	if raw {
+		return rawResponse(result), nil
+	}
+	return interpret(result, method == http.MethodHead)
 }
 
 // checkSize returns the function's error when what it answers is over the limit.

@@ -16,6 +16,7 @@ import sys
 # CPython's own. What comes after is ours, and a function may replace it.
 _startup_modules = frozenset(sys.modules) - {__name__}
 
+import vivarium._platform  # noqa: E402, F401  isort: skip
 import vivarium._preload  # noqa: E402, F401  isort: skip
 import binascii  # noqa: E402
 import builtins  # noqa: E402
@@ -24,6 +25,7 @@ import importlib  # noqa: E402
 import os  # noqa: E402
 from _sitebuiltins import Quitter  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from contextvars import copy_context  # noqa: E402
 from importlib.machinery import PathFinder  # noqa: E402
 from json import dumps, loads  # noqa: E402
 from typing import Any  # noqa: E402
@@ -142,26 +144,34 @@ def invoke(request: bytes) -> int:
     "body_base64", "context"}; "restored": true on the first call of an instance
     that was cloned from an image.
     """
-    status = KEEP
+    # Until the handler is called, what fails is not its fault but the instance's:
+    # one that has no memory left, mostly. It would fail for ever.
+    status = DISCARD
     try:
         invocation = loads(request)
         context = Context(invocation["context"])
         _logs.begin_call(context.request_id)
         if _handler is None:
-            kind, answer = ERROR, _load_error
+            kind, answer, status = ERROR, _load_error, KEEP
         else:
             if "restored" in invocation and invocation["restored"]:
-                status = DISCARD
                 restore()
-                status = KEEP
             raw = invocation["raw"]
             event = raw_event(invocation) if raw else invocation["event"]
-            kind, answer = handle_event(_handler, event, context, raw)
+            status = KEEP
+            # In a context of its own: what a call sets in context variables is
+            # not for the next one.
+            kind, answer = copy_context().run(
+                handle_event, _handler, event, context, raw
+            )
     except BaseException as error:
         # The failed call's data must not take the room that the report needs.
         invocation = context = event = None
         kind, answer = ERROR, _errors.report(error)
         status = status or _status_after(error)
+        if not _errors.keep_reserve():
+            status = DISCARD
+    _loop.report_failures()
     _logs.flush()
     respond(kind, answer)
     return status

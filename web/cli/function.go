@@ -17,6 +17,9 @@ type limits struct {
 	Memory  megabytes         `default:"128" placeholder:"MB" help:"Memory limit in MB, a multiple of 128. (${default})"`
 	Timeout time.Duration     `default:"3s" placeholder:"TIME" help:"Execution timeout, such as 500ms, 3s or 5m. (${default})"`
 	Env     map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
+
+	ServiceAccount string `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
+	MinLogLevel    string `placeholder:"LEVEL" help:"Drop log entries below this level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
 }
 
 // spec returns the version that these flags ask for.
@@ -26,6 +29,7 @@ func (l limits) spec(entrypoint string) (host.VersionSpec, error) {
 	}
 	return host.VersionSpec{
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
+		ServiceAccountID: l.ServiceAccount, MinLogLevel: host.Level(strings.ToUpper(l.MinLogLevel)),
 	}, nil
 }
 

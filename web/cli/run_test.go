@@ -102,3 +102,15 @@ func TestRun_AnythingElseIsExitCode2(t *testing.T) {
 		}
 	}
 }
+
+func TestRun_AServiceAccountGivesATokenAndALevelFilters(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"main.py": "def handler(event, context):\n" +
+		"    print('{\"message\": \"quiet\", \"level\": \"INFO\"}')\n    return context.token\n"})
+	code, stdout, stderr := run("", "run", dir, "--raw", "--service-account", "aje1", "--min-log-level", "warn")
+	if code != ExitOK || !strings.HasPrefix(stdout, `{"access_token": "`) || strings.Contains(stderr, "quiet") {
+		t.Errorf("exit code %d, stdout %s\n%s", code, stdout, stderr)
+	}
+	if code, _, stderr := run("", "run", dir, "--min-log-level", "loud"); code != ExitFailure || !strings.Contains(stderr, "min_log_level") {
+		t.Errorf("a level that is none: exit code %d\n%s", code, stderr)
+	}
+}

@@ -7,6 +7,9 @@ Types for annotations (they cost nothing at run time):
     def handler(event: HttpEvent, context: Context) -> HttpResponse:
         return {"statusCode": 200, "body": context.request_id}
 
+The package carries its types (PEP 561): install it where the type checker runs.
+A function need not, and should not, bring it along.
+
 Hooks around the image from which instances of a version are cloned:
 
     from vivarium import register_after_restore, register_before_snapshot
@@ -25,14 +28,32 @@ again. Modules whose name begins with an underscore are the runner's own.
 from vivarium._context import Context, Token
 from vivarium._http import HttpEvent, HttpResponse, Identity, RequestContext
 from vivarium._snapshot import register_after_restore, register_before_snapshot
+from vivarium._trigger import (
+    EventMetadata,
+    MessageQueueDetails,
+    ObjectStorageDetails,
+    QueueAttribute,
+    QueueMessage,
+    TimerDetails,
+    TriggerEvent,
+    TriggerMessage,
+)
 
 __all__ = [
     "Context",
+    "EventMetadata",
     "HttpEvent",
     "HttpResponse",
     "Identity",
+    "MessageQueueDetails",
+    "ObjectStorageDetails",
+    "QueueAttribute",
+    "QueueMessage",
     "RequestContext",
+    "TimerDetails",
     "Token",
+    "TriggerEvent",
+    "TriggerMessage",
     "register_after_restore",
     "register_before_snapshot",
 ]

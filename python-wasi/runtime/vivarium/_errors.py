@@ -79,8 +79,8 @@ def report(error: BaseException, traced: bool = True) -> bytes:
     return answer
 
 
-def keep_reserve() -> None:
-    """Take the memory that reporting a MemoryError will need.
+def keep_reserve() -> bool:
+    """Take the memory that reporting a MemoryError will need, if it is there.
 
     Not at boot: what is made then is immortal, and would never be given back.
     """
@@ -89,8 +89,9 @@ def keep_reserve() -> None:
         try:
             _reserve = bytearray(_RESERVE_BYTES)
         except MemoryError:
-            # The function keeps all of the memory. The next report tries again.
-            pass
+            # The function keeps all of the memory.
+            return False
+    return True
 
 
 def _is_lost_memory_error(error: BaseException) -> bool:

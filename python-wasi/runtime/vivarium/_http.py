@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class Identity(TypedDict):
@@ -20,6 +20,9 @@ class RequestContext(TypedDict):
     requestId: str
     requestTime: str
     requestTimeEpoch: int
+    # Behind an API gateway.
+    authorizer: NotRequired[dict[str, Any]]
+    apiGateway: NotRequired[dict[str, Any]]
 
 
 class HttpEvent(TypedDict):
@@ -38,9 +41,11 @@ class HttpEvent(TypedDict):
     body: str
     isBase64Encoded: bool
     url: str
-    params: dict[str, Any]
-    multiValueParams: dict[str, Any]
-    pathParams: dict[str, Any]
+    params: dict[str, str]
+    multiValueParams: dict[str, list[str]]
+    pathParams: dict[str, str]
+    # Behind an API gateway: the path's template.
+    path: NotRequired[str]
 
 
 class HttpResponse(TypedDict, total=False):

@@ -29,6 +29,11 @@ _CAN_START_AT_ONCE = hasattr(asyncio.BaseEventLoop, "_run_forever_setup")
 
 _loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 
+# asyncio.all_tasks() leaves out those that are done.
+_all_tasks: weakref.WeakSet[asyncio.Task] = getattr(
+    asyncio.tasks, "_scheduled_tasks", weakref.WeakSet()
+)
+
 
 class _Selector(_FileSelector):  # type: ignore[misc, valid-type]
     """Waits for files if there are any, and else only sleeps."""
@@ -180,6 +185,25 @@ def recover() -> None:
     """Forget a running loop that a call could not leave in good order."""
     if events._get_running_loop() is not None:
         events._set_running_loop(None)
+
+
+def report_failures() -> None:
+    """Log exceptions of tasks that nobody has looked at. Never fails.
+
+    asyncio itself does so when a task is destroyed: too late for the log of the
+    call, and never for a task that the function keeps.
+    """
+    if not _all_tasks:
+        return
+    try:
+        for task in list(_all_tasks):
+            if task.done() and task._log_traceback:
+                message = "Task exception was never retrieved"
+                context = {"message": message, "exception": task.exception(), "future": task}
+                task.get_loop().call_exception_handler(context)
+    except BaseException:
+        # Tasks, loops and their handlers can be of the function's making.
+        pass
 
 
 def busy() -> bool:

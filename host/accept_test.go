@@ -1,0 +1,62 @@
+package host
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A result that the caller of Invoke can't use is a failed call: its log says so.
+func TestInvoke_LogsAResultThatIsNotAccepted(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("fun", "def handler(event, context):\n    return 1\n", VersionSpec{})
+	unfit := errors.New("not a response")
+	r, err := h.Invoke(t.Context(), Invocation{
+		Function: "fun", RequestID: "r", Received: time.Now(), Raw: true,
+		Accept: func(r *Result) error {
+			if string(r.Body) != "1" {
+				t.Errorf("got %s, want the result", r.Body)
+			}
+			return unfit
+		},
+	})
+	if err != unfit || r == nil || r.Version == nil {
+		t.Errorf("got %v, %v, want the error as it was and the version", r, err)
+	}
+	if len(h.log("not a response")) != 1 || len(h.log("Code: 502 Message: Error during function invocation")) != 1 {
+		t.Errorf("log: got %q, want the reason and the ERROR line", h.log(""))
+	}
+}
+
+func TestCallLog_DropsWhatIsBelowTheMinimumLevel(t *testing.T) {
+	for least, want := range map[Level]string{
+		"":         "TRACE DEBUG INFO WARN ERROR FATAL UNSPECIFIED",
+		LevelTrace: "TRACE DEBUG INFO WARN ERROR FATAL UNSPECIFIED",
+		LevelWarn:  "WARN ERROR FATAL UNSPECIFIED",
+		LevelFatal: "FATAL UNSPECIFIED",
+	} {
+		var got []string
+		v := &Version{VersionSpec: VersionSpec{MinLogLevel: least}}
+		l := newCallLog(v, "", func(e LogEntry) { got = append(got, string(e.Level)) })
+		for _, level := range levels {
+			l.system(level, "x")
+		}
+		_, _ = l.stdout.Write([]byte("x\n"))
+		if strings.Join(got, " ") != want {
+			t.Errorf("at least %q: got %q, want %q", least, got, want)
+		}
+	}
+}
+
+func TestCallLog_StructuredLoggingIsTurnedOffByTheEnvironment(t *testing.T) {
+	for value, want := range map[string]string{"false": `{"message":"hi"}`, "False": `{"message":"hi"}`, "true": "hi", "": "hi"} {
+		var got string
+		v := &Version{VersionSpec: VersionSpec{Environment: map[string]string{"STRUCTURED_LOGGING": value}}}
+		l := newCallLog(v, "", func(e LogEntry) { got = e.Message })
+		_, _ = l.stdout.Write([]byte(`{"message":"hi"}` + "\n"))
+		if got != want {
+			t.Errorf("STRUCTURED_LOGGING=%s: got %s, want %s", value, got, want)
+		}
+	}
+}
