@@ -3,9 +3,11 @@ package host
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 
 	"vivarium/wasm/vfs"
@@ -37,6 +39,9 @@ func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 	if len(archive) > maxArchive {
 		return nil, invalid("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
 	}
+	if n := countRecords(archive); n > maxCodeEntries {
+		return nil, invalid("content", "the archive has %d entries, more than %d", n, maxCodeEntries)
+	}
 	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return nil, invalid("content", "is no zip archive: %v", err)
@@ -56,6 +61,34 @@ func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 		seen[name] = true
 	}
 	return newCode(r)
+}
+
+// countRecords returns how many records the archive's directory may have. The
+// reader of archives makes an object of each before anybody can count them, and
+// the number that the archive itself tells can be a lie.
+func countRecords(archive []byte) int {
+	const (
+		endSize   = 22
+		zip64     = math.MaxUint32
+		endMark   = "PK\x05\x06"
+		entryMark = "PK\x01\x02"
+	)
+	if len(archive) < endSize {
+		return 0
+	}
+	end := bytes.LastIndex(archive[:len(archive)-endSize+len(endMark)], []byte(endMark))
+	if end < 0 {
+		return 0
+	}
+	records := binary.LittleEndian.Uint16(archive[end+10:])
+	size := int64(binary.LittleEndian.Uint32(archive[end+12:]))
+	start := int64(binary.LittleEndian.Uint32(archive[end+16:]))
+	if records == math.MaxUint16 || size == math.MaxUint16 || size == zip64 || start == zip64 {
+		start = 0 // told elsewhere; all of the archive counts
+	}
+	// The archive may have something before it: then start counts from there.
+	start = max(min(start, int64(end)-size), 0)
+	return bytes.Count(archive[start:], []byte(entryMark))
 }
 
 func newCode(fsys fs.FS) (*vfs.Tree, error) {

@@ -36,6 +36,7 @@ type imageNote struct {
 const (
 	maxFreezeTime   = 10 * time.Second // for loading a module before the freeze
 	maxFreezeOutput = 8 << 10          // bytes it may print
+	maxLoadAnswer   = 256 << 10        // bytes of its answer, which the image keeps in part
 )
 
 // imageCell builds a version's image once, when it is first needed.
@@ -166,7 +167,9 @@ func (h *Host) freezeLoaded(ctx context.Context, base *wasm.Image, path string, 
 	defer bare.Close()
 	request := v.loadRequest()
 	request.Prepare = &sources
-	r, err := bare.Load(ctx, wasm.Call{Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime)})
+	r, err := bare.Load(ctx, wasm.Call{
+		Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime), Turn: h.scheduler.turn(v.Tenant, v.FunctionID),
+	})
 	if err == nil && r.Kind == responseJSON {
 		return h.freeze(bare, path, v, note)
 	}
@@ -213,6 +216,8 @@ func (h *Host) tryLoad(ctx context.Context, trial *wasm.Instance, v *Version) (n
 		return imageNote{Why: []string{"the module can't be loaded"}}, []string{}
 	case r.Spent:
 		return imageNote{Why: []string{"the module ended the interpreter"}}, []string{}
+	case len(r.Body) > maxLoadAnswer: // the function has had a hand in it
+		return imageNote{Why: []string{"the answer to loading is too long"}}, []string{}
 	}
 	if err := json.Unmarshal(r.Body, &answer); err != nil {
 		return imageNote{Why: []string{"loading: " + err.Error()}}, []string{}

@@ -88,7 +88,9 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 // respond is vivarium.respond(kind, ptr, len): the guest hands over its answer.
 func respond(ctx context.Context, m api.Module, stack []uint64) {
 	kind, ptr, size := api.DecodeU32(stack[0]), api.DecodeU32(stack[1]), api.DecodeU32(stack[2])
-	instanceOf(ctx).respond(m, kind, ptr, size)
+	i := instanceOf(ctx)
+	i.lookUp() // a guest may call this as often as it likes
+	i.respond(m, kind, ptr, size)
 }
 
 // yield is vivarium.yield() -> budget: the guest has used up its loop budget.

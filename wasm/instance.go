@@ -29,6 +29,7 @@ type Instance struct {
 	seen           Observations
 	load, invoke   api.Function
 	broken         bool // only Close is allowed
+	longPath       bool // the path of the host call that is being made is too long
 
 	// Of the call that is being made.
 	ctx      context.Context
@@ -159,6 +160,11 @@ func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
 	return i.respondTo(ctx, exportInvoke, i.invoke, c)
 }
 
+// longCall is the computing time from which on a call may have needed a large
+// machine stack: wazero keeps up to a hundred megabytes of it with the function,
+// for good. Shorter ones, which are most, have no time to make it large.
+const longCall = 2 * time.Millisecond
+
 func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c Call) (*Response, error) {
 	status, err := i.run(ctx, f, c)
 	switch {
@@ -177,6 +183,9 @@ func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c
 	}
 	r := i.response
 	i.response = nil
+	if i.used > longCall {
+		i.load, i.invoke = nil, nil
+	}
 	r.Spent = status == statusSpent
 	i.broken = i.broken || r.Spent
 	return r, nil
@@ -323,6 +332,17 @@ func (i *Instance) yield() int32 {
 	}
 	i.since = i.engine.now()
 	return int32(i.engine.cfg.LoopBudget)
+}
+
+// lookInterval is how often a guest looks up when it has the host work for it.
+const lookInterval = time.Millisecond
+
+// lookUp is yield for the calls of a guest that give the host much to do. The
+// guest's loop budget does not see that time pass.
+func (i *Instance) lookUp() {
+	if i.engine.now()-i.since >= int64(lookInterval) {
+		i.yield()
+	}
 }
 
 // sleep is the guests' nanosleep. A sleeping guest computes nothing, and ends

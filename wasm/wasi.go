@@ -3,27 +3,38 @@ package wasm
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"vivarium/wasm/vfs"
 )
 
 // Numbers of WASI preview 1 errors.
 const (
-	wasiEIO     = 29
-	wasiENOTSUP = 58
+	wasiEFAULT       = 21
+	wasiEIO          = 29
+	wasiENAMETOOLONG = 37
+	wasiENOTSUP      = 58
 )
 
-// instantiateWASI makes wazero's WASI functions, with two changes.
+// instantiateWASI makes wazero's WASI functions, with four changes.
 //
 // fd_renumber is refused: wazero's table of open files grows to whatever number
 // a guest names, gigabytes if it likes.
 //
-// And errors that package vfs knows but wazero has no name for, such as "no
-// space left", reach the guest as what they are instead of as EIO.
+// Errors that package vfs knows but wazero has no name for, such as "no space
+// left", reach the guest as what they are instead of as EIO.
+//
+// A guest that has the host work for it, reading a large file again and again,
+// makes few loop iterations meanwhile: it looks up at these calls, too.
+//
+// And a path that is longer than any may be is refused unread: wazero would copy
+// all of it, twice, before package vfs could see how long it is.
 func instantiateWASI(ctx context.Context, r wazero.Runtime) error {
 	i32 := api.ValueTypeI32
 	b := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
@@ -32,41 +43,67 @@ func instantiateWASI(ctx context.Context, r wazero.Runtime) error {
 		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = wasiENOTSUP }),
 			[]api.ValueType{i32, i32}, []api.ValueType{i32}).
 		Export("fd_renumber")
-	ctx = experimental.WithFunctionListenerFactory(ctx, errnoListeners{})
+	ctx = experimental.WithFunctionListenerFactory(ctx, wasiListeners{})
 	if _, err := b.Instantiate(ctx); err != nil {
 		return fmt.Errorf("wasm: wasi: %w", err)
 	}
 	return nil
 }
 
-// errnoListeners implements experimental.FunctionListenerFactory.
-type errnoListeners struct{}
-
-// NewFunctionListener listens to the functions that can fail with an error
-// that wazero can't name.
-func (errnoListeners) NewFunctionListener(d api.FunctionDefinition) experimental.FunctionListener {
-	if slices.Contains([]string{
-		"fd_write", "fd_pwrite", "fd_allocate", "fd_filestat_set_size", "fd_readdir",
-		"path_open", "path_create_directory", "path_rename", "path_link", "path_remove_directory", "path_unlink_file",
-	}, d.Name()) {
-		return errnoListener{}
-	}
-	return nil
+// pathLengths says which arguments of a function are the lengths of paths. The
+// argument before each is where the path is.
+var pathLengths = map[string][]int{
+	"path_create_directory": {2}, "path_filestat_get": {3}, "path_filestat_set_times": {3}, "path_link": {3, 6},
+	"path_open": {3}, "path_readlink": {2}, "path_remove_directory": {2}, "path_rename": {2, 5},
+	"path_symlink": {1, 4}, "path_unlink_file": {2},
 }
 
-// errnoListener implements experimental.FunctionListener.
-type errnoListener struct{}
+// costly are the other functions that can take long or fail with an error that
+// wazero can't name.
+var costly = []string{
+	"fd_read", "fd_pread", "fd_write", "fd_pwrite", "fd_allocate", "fd_filestat_set_size", "fd_readdir", "poll_oneoff",
+}
 
-// Before does nothing.
-func (errnoListener) Before(context.Context, api.Module, api.FunctionDefinition, []uint64, experimental.StackIterator) {
+// wasiListeners implements experimental.FunctionListenerFactory.
+type wasiListeners struct{}
+
+// NewFunctionListener listens to the functions that instantiateWASI changes.
+func (wasiListeners) NewFunctionListener(d api.FunctionDefinition) experimental.FunctionListener {
+	lengths := pathLengths[d.Name()]
+	if lengths == nil && !slices.Contains(costly, d.Name()) {
+		return nil
+	}
+	return wasiListener{lengths}
+}
+
+// wasiListener implements experimental.FunctionListener.
+type wasiListener struct{ pathLengths []int }
+
+// Before looks up, and has a path that is too long read from outside the memory.
+func (l wasiListener) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+	i := instanceOf(ctx)
+	i.lookUp()
+	for _, n := range l.pathLengths {
+		if uint32(params[n]) > vfs.MaxPath {
+			params[n-1], params[n] = math.MaxUint32, math.MaxUint32
+			i.longPath = true
+		}
+	}
 }
 
 // After puts the error that the file system has noted in the place of EIO.
-func (errnoListener) After(ctx context.Context, _ api.Module, _ api.FunctionDefinition, results []uint64) {
-	if n := instanceOf(ctx).root.TakeErrno(); n != 0 && results[0] == wasiEIO {
+func (l wasiListener) After(ctx context.Context, _ api.Module, _ api.FunctionDefinition, results []uint64) {
+	i := instanceOf(ctx)
+	if n := i.root.TakeErrno(); n != 0 && results[0] == wasiEIO {
 		results[0] = uint64(n)
+	}
+	if i.longPath {
+		i.longPath = false
+		if results[0] == wasiEFAULT {
+			results[0] = wasiENAMETOOLONG
+		}
 	}
 }
 
 // Abort does nothing.
-func (errnoListener) Abort(context.Context, api.Module, api.FunctionDefinition, error) {}
+func (wasiListener) Abort(context.Context, api.Module, api.FunctionDefinition, error) {}
