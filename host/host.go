@@ -29,12 +29,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/store"
 	"vivarium/wasm"
 )
 
@@ -42,6 +45,8 @@ import (
 const (
 	DefaultMaxQueue    = 100
 	DefaultIdleTimeout = 10 * time.Minute
+	// DefaultKeepObsolete is long enough to roll back to what ran last week.
+	DefaultKeepObsolete = 7 * 24 * time.Hour
 )
 
 // Config tells New how to run functions.
@@ -51,6 +56,12 @@ type Config struct {
 	// ImageDir keeps images between runs of the program; empty means that they
 	// are built anew. It must be private: images hold functions' environments.
 	ImageDir string
+	// Store keeps functions, their code, logs and queued calls; nil means that
+	// all is in memory. The caller closes it, after the host.
+	Store *store.Store
+	// KeepObsolete is how long a version without tags is kept; 0 means
+	// DefaultKeepObsolete, less than 0 for ever.
+	KeepObsolete time.Duration
 	// MaxQueue bounds the calls of one version that wait for an instance; 0
 	// means DefaultMaxQueue.
 	MaxQueue int
@@ -97,7 +108,19 @@ type Host struct {
 	mu        sync.RWMutex // guards the members below; nothing blocks under it
 	functions map[string]*function
 	names     map[string]*function
+	versions  map[string]*Version
 	closed    bool
+
+	// naming is held while a function gets a name: from looking if it is free
+	// to taking it. It may block for as long as the store does.
+	naming sync.Mutex
+	// unwatch ends the news from the store; nil without one.
+	unwatch func()
+	// drains are versions and functions that are being taken down.
+	drains sync.WaitGroup
+	// collecting is read-locked from storing code until a function's record
+	// lists it, and locked while code that nothing lists is taken away.
+	collecting sync.RWMutex
 }
 
 // metrics counts what has happened since the start.
@@ -112,6 +135,9 @@ func New(cfg Config) (*Host, error) {
 	}
 	if cfg.MaxQueue == 0 {
 		cfg.MaxQueue = DefaultMaxQueue
+	}
+	if cfg.KeepObsolete == 0 {
+		cfg.KeepObsolete = DefaultKeepObsolete
 	}
 	if cfg.IdleTimeout == 0 {
 		cfg.IdleTimeout = DefaultIdleTimeout
@@ -136,7 +162,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log, tokens: tokens, scheduler: newScheduler(cfg.Processors),
-		functions: map[string]*function{}, names: map[string]*function{},
+		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
 	}
 	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
 	h.running, h.stop = context.WithCancel(context.Background())
@@ -145,6 +171,13 @@ func New(cfg Config) (*Host, error) {
 	h.discards = make(chan func(), 64)
 	h.janitor.Go(h.tidy)
 	h.janitor.Go(h.discard)
+	h.janitor.Go(h.expire)
+	if cfg.Store != nil {
+		if err := h.load(context.Background()); err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
 	return h, nil
 }
 
@@ -175,6 +208,31 @@ func (h *Host) tidy() {
 	}
 }
 
+// expire deletes versions that have been obsolete for long enough, until Close.
+func (h *Host) expire() {
+	if h.cfg.KeepObsolete < 0 {
+		return
+	}
+	ticker := time.NewTicker(min(max(h.cfg.KeepObsolete/10, 10*time.Millisecond), time.Hour))
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			h.mu.RLock()
+			functions := slices.Collect(maps.Values(h.functions))
+			h.mu.RUnlock()
+			for _, f := range functions {
+				for _, v := range h.obsolete(f, now.Add(-h.cfg.KeepObsolete)) {
+					// What does not work now will in a while.
+					_ = h.deleteVersion(h.running, f, v, stillObsolete(v))
+				}
+			}
+		case <-h.running.Done():
+			return
+		}
+	}
+}
+
 func (h *Host) pools() []*pool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -196,9 +254,13 @@ func (h *Host) Close() {
 	if already {
 		return
 	}
+	if h.unwatch != nil {
+		h.unwatch()
+	}
 	for _, p := range h.pools() {
 		p.close()
 	}
+	h.drains.Wait()
 	h.stop()
 	close(h.discards) // nobody has an instance any more
 	h.janitor.Wait()
