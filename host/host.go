@@ -96,6 +96,7 @@ type Host struct {
 	bases     *baseStock
 	metrics   metrics
 	tokens    *tokenIssuer
+	book      *logBook
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -166,6 +167,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
 	h.running, h.stop = context.WithCancel(context.Background())
+	h.book = newLogBook(cfg.Store, cfg.Log)
 	h.bases = newBaseStock(h.running, cfg.Engine)
 	h.fills = make(chan *pool, 64)
 	h.discards = make(chan func(), 64)
@@ -265,4 +267,5 @@ func (h *Host) Close() {
 	close(h.discards) // nobody has an instance any more
 	h.janitor.Wait()
 	h.bases.close()
+	h.book.close()
 }
