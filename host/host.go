@@ -117,6 +117,8 @@ type Host struct {
 	naming sync.Mutex
 	// unwatch ends the news from the store; nil without one.
 	unwatch func()
+	// endAsync ends the making of queued calls; nil without a store.
+	endAsync func()
 	// drains are versions and functions that are being taken down.
 	drains sync.WaitGroup
 	// collecting is read-locked from storing code until a function's record
@@ -175,7 +177,11 @@ func New(cfg Config) (*Host, error) {
 	h.janitor.Go(h.discard)
 	h.janitor.Go(h.expire)
 	if cfg.Store != nil {
-		if err := h.load(context.Background()); err != nil {
+		err := h.load(context.Background())
+		if err == nil {
+			h.endAsync, err = h.startAsync(context.Background())
+		}
+		if err != nil {
 			h.Close()
 			return nil, err
 		}
@@ -263,6 +269,9 @@ func (h *Host) Close() {
 		p.close()
 	}
 	h.drains.Wait()
+	if h.endAsync != nil {
+		h.endAsync() // its calls have ended, or found the pools closed
+	}
 	h.stop()
 	close(h.discards) // nobody has an instance any more
 	h.janitor.Wait()
