@@ -35,6 +35,7 @@ const (
 	noteChain   = "Chain"      // how many calls led to it
 	noteError   = "Error"      // of a dead letter
 	noteVersion = "Version"    // of a dead letter
+	noteTimer   = "Timer"      // the id of the timer that called
 )
 
 // InvokeAsync queues a call, in raw mode, and returns its request id. The call
@@ -203,6 +204,9 @@ func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, 
 		i.Notes[noteAfter] = strconv.FormatInt(time.Now().Add(delay).UnixMilli(), 10)
 		i.ID = i.Notes[noteRequest] + "." + i.Notes[noteChain] + "." + i.Notes[noteAttempt] + "." + i.FunctionID
 		return w.h.cfg.Store.Enqueue(ctx, i)
+	}
+	if i.Notes[noteTimer] != "" && (result == nil || result.Version.Async == nil) {
+		return nil // nobody asked for more than the log says
 	}
 	if cfg.Failure != "" {
 		return w.notify(ctx, i, cfg.Failure, failureDocument(i, versionID, attempts, fault))

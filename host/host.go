@@ -97,6 +97,7 @@ type Host struct {
 	metrics   metrics
 	tokens    *tokenIssuer
 	book      *logBook
+	clock     *clock
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -117,6 +118,8 @@ type Host struct {
 	naming sync.Mutex
 	// unwatch ends the news from the store; nil without one.
 	unwatch func()
+	// unwatchTimers is the same for timers.
+	unwatchTimers func()
 	// endAsync ends the making of queued calls; nil without a store.
 	endAsync func()
 	// drains are versions and functions that are being taken down.
@@ -169,6 +172,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
 	h.running, h.stop = context.WithCancel(context.Background())
+	h.clock = newClock(h)
 	h.book = newLogBook(cfg.Store, cfg.Log)
 	h.bases = newBaseStock(h.running, cfg.Engine)
 	h.fills = make(chan *pool, 64)
@@ -179,6 +183,9 @@ func New(cfg Config) (*Host, error) {
 	if cfg.Store != nil {
 		err := h.load(context.Background())
 		if err == nil {
+			h.unwatchTimers, err = h.clock.watch(context.Background())
+		}
+		if err == nil {
 			h.endAsync, err = h.startAsync(context.Background())
 		}
 		if err != nil {
@@ -186,6 +193,7 @@ func New(cfg Config) (*Host, error) {
 			return nil, err
 		}
 	}
+	h.janitor.Go(h.clock.run)
 	return h, nil
 }
 
@@ -265,6 +273,9 @@ func (h *Host) Close() {
 	if h.unwatch != nil {
 		h.unwatch()
 	}
+	if h.unwatchTimers != nil {
+		h.unwatchTimers()
+	}
 	for _, p := range h.pools() {
 		p.close()
 	}
@@ -273,6 +284,7 @@ func (h *Host) Close() {
 		h.endAsync() // its calls have ended, or found the pools closed
 	}
 	h.stop()
+	h.clock.calls.Wait()
 	close(h.discards) // nobody has an instance any more
 	h.janitor.Wait()
 	h.bases.close()

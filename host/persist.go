@@ -162,11 +162,14 @@ func (h *Host) removeCode(ctx context.Context, name string) error {
 // persistRemoval removes a function that is drained from the store.
 func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	s := h.cfg.Store
-	if s == nil || f.transient {
-		return nil
-	}
 	ctx := context.Background()
+	if s == nil || f.transient {
+		return h.deleteTimersOf(ctx, f)
+	}
 	name := f.snapshot(h).Name
+	if err := h.deleteTimersOf(ctx, f); err != nil {
+		return err
+	}
 	for _, v := range versions {
 		if err := s.Versions.Delete(ctx, v.ID); err != nil {
 			return storeError(err)
