@@ -127,26 +127,20 @@ func (c *clock) run() {
 // could.
 func (c *clock) settle(t *timer, now time.Time) bool {
 	last, missed, first := t.NextTick, 0, t.NextTick
-	for {
-		next := t.schedule.Next(last)
-		if next.IsZero() || next.After(now) {
+	late := false
+	for next := t.schedule.Next(last); !next.IsZero() && !next.After(now); next = t.schedule.Next(last) {
+		last = next
+		if missed++; missed >= maxMissedTicks {
+			last, late = now, true // no need to count on
 			break
 		}
-		if missed++; missed >= maxMissedTicks {
-			next = now.Add(-time.Minute) // no need to count on
-			missed = maxMissedTicks
-			if next = t.schedule.Next(next); next.IsZero() || next.After(now) || !next.After(last) {
-				break
-			}
-		}
-		last = next
 	}
-	late := now.Sub(last) > tickGrace
+	late = late || now.Sub(last) > tickGrace
 	if s := c.h.cfg.Store; (s == nil || s.Exclusive) && last.Before(c.started) {
 		late = true // nobody was there
 	}
 	if late {
-		missed++
+		missed = min(missed+1, maxMissedTicks)
 	}
 	record := t.Timer
 	record.LastTick = last.UTC()

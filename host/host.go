@@ -22,6 +22,19 @@
 //
 // What a function prints, and what the platform says of its calls, are log
 // entries.
+//
+// # What is kept
+//
+// With a Store, each function has one record, which lists its versions, tags
+// and policies. A change is one write of that record, given that nobody has
+// changed it since it was read; what it refers to is written before. The host's
+// tables are a cache of the records, kept up to date by the store's news, so
+// several hosts may share a store. Code is read when it is first needed. Log
+// entries are gathered and stored after the call. Asynchronous calls and the
+// ticks of timers wait in the store's queue until they are settled.
+//
+// Without a Store all of that is in memory, except asynchronous calls, which
+// there are none of.
 package host
 
 import (

@@ -200,3 +200,21 @@ func (h *Host) collectImages(listed map[string]bool) error {
 	}
 	return nil
 }
+
+// Ready says if the host could take a call and a change now.
+//
+// # Errors
+//
+// ErrClosed, ErrStoreUnavailable.
+func (h *Host) Ready(ctx context.Context) error {
+	h.mu.RLock()
+	closed := h.closed
+	h.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	if h.cfg.Store == nil {
+		return nil
+	}
+	return storeError(h.cfg.Store.Ready(ctx))
+}

@@ -114,3 +114,34 @@ func TestTimers_OfTwoHostsTickOnce(t *testing.T) {
 		t.Errorf("%d ticks in %d seconds", ticks(), passed)
 	}
 }
+
+func TestTimers_ClockThatJumpsAheadIsReported(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.create("fun")
+	h.version("fun", ticking, VersionSpec{})
+	if _, err := h.CreateTimer(t.Context(), TimerSpec{Name: "hourly", Function: "fun", Cron: "@hourly"}); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.mu.Lock()
+	timer := h.clock.timers["hourly"]
+	h.clock.mu.Unlock()
+	jumped := timer.NextTick.Add(90 * time.Minute)
+	if !h.clock.settle(timer, jumped) || len(h.log("Timer hourly missed 2 ticks")) != 1 || len(h.log("tick T")) != 0 {
+		t.Errorf("the log has no report, or a call")
+	}
+	timers, err := h.ListTimers("")
+	if want := timer.NextTick.Add(2 * time.Hour); err != nil || !timers[0].NextTick.Equal(want) {
+		t.Errorf("next: %+v, %v, want %v", timers, err, want)
+	}
+	const years = 3 * 365 * 24 * time.Hour // more ticks than are counted
+	h.clock.mu.Lock()
+	timer = h.clock.timers["hourly"]
+	h.clock.mu.Unlock()
+	if !h.clock.settle(timer, jumped.Add(years)) || len(h.log("missed 10000 or more")) != 1 {
+		t.Errorf("years: no report")
+	}
+	timers, _ = h.ListTimers("")
+	if next := timers[0].NextTick; next.Before(jumped.Add(years)) || next.After(jumped.Add(years+time.Hour)) {
+		t.Errorf("years: next %v", next)
+	}
+}
