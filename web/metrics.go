@@ -2,9 +2,7 @@ package web
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -65,20 +63,7 @@ func newMetrics(config Config) *metrics {
 		functions: map[string]bool{},
 	}
 	m.registry.MustRegister(m.inProgress, m.calls, m.duration, m.queuing, m.coldStarts, m.init, m.cpu, m.peakMemory,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if config.Backlog != nil {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "vivarium", Name: "queued_calls", Help: "Asynchronous calls that wait to be made; NaN while the store can't be reached.",
-		}, func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			n, err := config.Backlog(ctx)
-			if err != nil {
-				return math.NaN()
-			}
-			return float64(n)
-		}))
-	}
+		gauges{config.Stats, config.Backlog}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

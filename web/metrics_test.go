@@ -41,7 +41,11 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 		next++
 		return answers[next-1]()
 	}}}
-	s := start(t, Config{Backlog: func(context.Context) (uint64, error) { return 7, nil }}, f)
+	config := Config{
+		Backlog: func(context.Context) (uint64, error) { return 7, nil },
+		Stats:   func() host.Stats { return host.Stats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096} },
+	}
+	s := start(t, config, f)
 	for range answers {
 		do(t, "GET", s.url+"/hello", "")
 	}

@@ -89,6 +89,9 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
 	Ready func(context.Context) error
+	// Stats tells what the host has at the moment, for /metrics. Default: it is
+	// not shown.
+	Stats func() host.Stats
 	// Backlog counts the asynchronous calls that are queued, for /metrics.
 	// Default: it is not shown.
 	Backlog func(context.Context) (uint64, error)

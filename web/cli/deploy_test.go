@@ -268,6 +268,7 @@ func TestServe_TellsHowItIs(t *testing.T) {
 		`vivarium_calls_total{function="api",outcome="ok"}`, `vivarium_calls_total{function="raises",outcome="function_error"}`,
 		`vivarium_call_duration_seconds_bucket{function="api",le="0.001"}`, `vivarium_cold_starts_total{function="api"}`,
 		`vivarium_function_cpu_seconds_total{function="api"}`, `vivarium_function_memory_bytes{function="api"}`, "vivarium_calls_in_progress 0",
+		`vivarium_instances{state="idle"}`, "vivarium_functions ", "vivarium_instances_memory_bytes ",
 	} {
 		if got.status != http.StatusOK || !strings.Contains(got.body, want) {
 			t.Errorf("%s is not in\n%.3000s", want, got.body)
