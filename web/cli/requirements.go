@@ -26,7 +26,8 @@ const requirementsFile = "requirements.txt"
 // installed, or nil when it has none. Only wheels of pure Python are taken: the
 // guest has no dynamic linker.
 //
-// They are kept below cacheDir, by the text of the file and the guest's Python.
+// They are kept below cacheDir, by the text of the file, of those it includes,
+// and the guest's Python.
 // So a file that pins no versions gets those of its first installation until
 // refresh asks for new ones.
 func packagesOf(ctx context.Context, s *session, folder, cacheDir string, refresh bool) (fs.FS, error) {
@@ -44,6 +45,10 @@ func packagesOf(ctx context.Context, s *session, folder, cacheDir string, refres
 	}
 	key := sha256.New()
 	fmt.Fprintf(key, "1 %s\n%s", guest.CPython, text)
+	for _, m := range nestedFile.FindAllSubmatch(text, -1) {
+		nested, _ := os.ReadFile(filepath.Join(folder, string(m[1]))) // the installer complains when it is missing
+		key.Write(nested)
+	}
 	dir := filepath.Join(cacheDir, "packages", hex.EncodeToString(key.Sum(nil))[:32])
 	if _, err := os.Stat(dir); err == nil {
 		if !refresh {
@@ -80,6 +85,9 @@ func packagesOf(ctx context.Context, s *session, folder, cacheDir string, refres
 	}
 	return os.DirFS(dir), nil
 }
+
+// nestedFile finds the files that a requirements file includes.
+var nestedFile = regexp.MustCompile(`(?m)^(?:-r|-c|--requirement|--constraint)[ =]*(\S+)`)
 
 // requirementLines returns the lines that name a package.
 func requirementLines(text string) []string {
@@ -148,7 +156,10 @@ func findInstaller(python string) (*installer, error) {
 func (i *installer) run(ctx context.Context, folder, target string, text []byte) error {
 	complaint, err := i.install(ctx, folder, "--target", target, "-r", requirementsFile)
 	if err == nil {
-		return checkPure(os.DirFS(target))
+		if native := impure(os.DirFS(target)); len(native) > 0 {
+			return &noWheelError{native}
+		}
+		return nil
 	}
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -156,18 +167,25 @@ func (i *installer) run(ctx context.Context, folder, target string, text []byte)
 	// The programs stop at the first package they can't have. Users want to know
 	// of all: so each line is tried alone.
 	var missing []string
-	for _, line := range requirementLines(string(text)) {
-		args := append([]string{"--dry-run", "--target", target}, requirementOptions(string(text))...)
+	for n, line := range requirementLines(string(text)) {
+		alone := filepath.Join(target, fmt.Sprintf("line-%d", n))
+		args := append([]string{"--target", alone}, requirementOptions(string(text))...)
 		complaint, err := i.install(ctx, folder, append(args, line)...)
-		if err == nil || ctx.Err() != nil {
-			continue
+		var names []string
+		if err == nil {
+			names = impure(os.DirFS(alone))
 		}
-		found := i.blames.FindAllStringSubmatch(complaint, -1)
-		for _, m := range found {
-			if name := strings.Join(m[1:], ""); !slices.Contains(missing, name) {
+		for _, m := range i.blames.FindAllStringSubmatch(complaint, -1) {
+			names = append(names, strings.Join(m[1:], ""))
+		}
+		for _, name := range names {
+			if !slices.Contains(missing, name) {
 				missing = append(missing, name)
 			}
 		}
+	}
+	if ctx.Err() != nil {
+		return errInterrupted
 	}
 	if len(missing) > 0 {
 		return &noWheelError{missing}
@@ -202,20 +220,18 @@ func (e *noWheelError) Error() string {
 // nativeFile are endings of files that need a dynamic linker.
 var nativeFile = regexp.MustCompile(`\.(so|pyd|dylib|dll)(\.[0-9.]+)?$`)
 
-// checkPure refuses packages that bring machine code although their wheels do
-// not say so.
-func checkPure(packages fs.FS) error {
+// impure returns the packages that bring machine code, whatever their wheels
+// say: some that say they are pure do, and uv takes those made for browsers.
+func impure(packages fs.FS) []string {
 	var native []string
-	err := fs.WalkDir(packages, ".", func(name string, d fs.DirEntry, err error) error {
+	// What can't be read is not there, or is noticed when it is packed.
+	_ = fs.WalkDir(packages, ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && nativeFile.MatchString(path.Base(name)) {
 			if top, _, _ := strings.Cut(name, "/"); !slices.Contains(native, top) {
 				native = append(native, top)
 			}
 		}
-		return err
+		return nil
 	})
-	if err == nil && len(native) > 0 {
-		err = &noWheelError{native}
-	}
-	return err
+	return native
 }
