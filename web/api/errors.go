@@ -118,7 +118,7 @@ func statusOf(err error) *statusError {
 	switch {
 	case errors.Is(err, host.ErrStoreUnavailable):
 		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
-			message: "the store can't be reached; nothing was changed; try again"}
+			message: "the store can't be reached or has no room; try again"}
 	case errors.Is(err, host.ErrClosed):
 		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
 			message: "the server is shutting down; try again"}
