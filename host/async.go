@@ -202,7 +202,7 @@ func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, 
 		delay := min(firstRetry<<min(attempts-1, 20), lastRetry)
 		i.Notes[noteAttempt] = strconv.Itoa(attempts)
 		i.Notes[noteAfter] = strconv.FormatInt(time.Now().Add(delay).UnixMilli(), 10)
-		i.ID = i.Notes[noteRequest] + "." + i.Notes[noteChain] + "." + i.Notes[noteAttempt] + "." + i.FunctionID
+		i.ID = itemID("retry", i)
 		return w.h.cfg.Store.Enqueue(ctx, i)
 	}
 	if i.Notes[noteTimer] != "" && (result == nil || result.Version.Async == nil) {
@@ -211,7 +211,13 @@ func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, 
 	if cfg.Failure != "" {
 		return w.notify(ctx, i, cfg.Failure, failureDocument(i, versionID, attempts, fault))
 	}
-	return w.bury(ctx, i, versionID, attempts, string(errorText(fault)))
+	return w.bury(ctx, i, i, versionID, attempts, string(errorText(fault)))
+}
+
+// itemID names what follows from an item. When the item comes again although
+// that was stored already, it is not stored twice.
+func itemID(what string, cause store.Item) string {
+	return what + "." + strconv.FormatUint(cause.Sequence, 10)
 }
 
 // notify queues a call of a target with an outcome. A target that does not
@@ -220,26 +226,27 @@ func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, b
 	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
 	f, err := w.h.lookup(target)
 	next := store.Item{
-		ID: i.Notes[noteRequest] + ".outcome." + strconv.Itoa(chain), Body: body,
+		ID: itemID("outcome", i), Body: body,
 		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},
 	}
 	switch {
 	case err != nil:
 		next.FunctionID = i.FunctionID
-		return w.bury(ctx, next, "", 0, "the target of the outcome: "+err.Error())
+		return w.bury(ctx, next, i, "", 0, "the target of the outcome: "+err.Error())
 	case chain >= maxChain:
 		next.FunctionID = f.id
-		return w.bury(ctx, next, "", 0, "the outcomes of "+strconv.Itoa(maxChain)+" calls have led here; do they go in a circle?")
+		return w.bury(ctx, next, i, "", 0, "the outcomes of "+strconv.Itoa(maxChain)+" calls have led here; do they go in a circle?")
 	}
 	next.FunctionID = f.id
 	return w.h.cfg.Store.Enqueue(ctx, next)
 }
 
-func (w *asyncWorker) bury(ctx context.Context, i store.Item, versionID string, attempts int, reason string) error {
+// bury makes i, which follows from an item, a dead letter.
+func (w *asyncWorker) bury(ctx context.Context, i, cause store.Item, versionID string, attempts int, reason string) error {
 	i.Notes[noteError], i.Notes[noteVersion] = headerText(reason), versionID
 	i.Notes[noteAttempt] = strconv.Itoa(attempts)
 	delete(i.Notes, noteAfter)
-	i.ID = "dead." + i.Notes[noteRequest] + "." + i.Notes[noteChain] + "." + i.FunctionID + "." + strconv.FormatInt(i.Stored.UnixNano(), 36)
+	i.ID = itemID("dead", cause)
 	return w.h.cfg.Store.Bury(ctx, i)
 }
 

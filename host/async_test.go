@@ -111,6 +111,24 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	wantError[*NotFoundError](t, err, "dead letter")
 }
 
+func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
+	h := storedHost(t)
+	h.create("fun")
+	h.version("fun", "def handler(event, context): 1 / 0\n", VersionSpec{Async: &AsyncConfig{Retries: 1}})
+	h.async("fun", "1")
+	for range 2 {
+		h.emptied()
+		letters, err := h.ListDeadLetters(t.Context(), "", 0)
+		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
+			t.Fatalf("dead letters: %+v, %v", letters, err)
+		}
+		if _, err := h.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.emptied()
+}
+
 func TestAsync_CirclesEnd(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")

@@ -80,6 +80,14 @@ func (c *codeCell) get(load func() (*vfs.Tree, error)) (*vfs.Tree, error) {
 	return c.tree, nil
 }
 
+// drop forgets the code, unless it is being loaded: the store has it.
+func (c *codeCell) drop() {
+	if c.mu.TryLock() {
+		c.tree = nil
+		c.mu.Unlock()
+	}
+}
+
 func newCode(fsys fs.FS) (*vfs.Tree, error) {
 	t, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
 	if err != nil {

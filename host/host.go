@@ -228,6 +228,9 @@ func (h *Host) tidy() {
 			for _, p := range h.pools() {
 				p.evict(now.Add(-h.cfg.IdleTimeout))
 				p.fill(h.running)
+				if _, live, _ := p.stats(); live == 0 && p.v.SHA256 != "" {
+					p.v.code.drop()
+				}
 			}
 		case p := <-h.fills:
 			p.fill(h.running)

@@ -130,7 +130,10 @@ func (h *Host) vanish(id string) {
 		return
 	}
 	for _, v := range f.versions {
-		h.drains.Go(v.pool.close)
+		h.drains.Go(func() {
+			v.pool.close()
+			h.removeImage(v.ID)
+		})
 	}
 	h.forget(f)
 }

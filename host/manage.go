@@ -175,12 +175,17 @@ func (h *Host) remove(f *function) *removal {
 		}
 		r.err = h.persistRemoval(f, versions)
 		h.mu.Lock()
-		defer h.mu.Unlock()
 		if r.err != nil {
 			f.removal = nil // who deletes it again tries again, and so does the next start
-			return
+		} else {
+			h.forget(f)
 		}
-		h.forget(f)
+		h.mu.Unlock()
+		if r.err == nil {
+			for _, v := range versions {
+				h.removeImage(v.ID)
+			}
+		}
 	})
 	return r
 }
@@ -194,6 +199,5 @@ func (h *Host) forget(f *function) {
 	}
 	for id := range f.versions {
 		delete(h.versions, id)
-		h.removeImage(id)
 	}
 }

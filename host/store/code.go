@@ -28,13 +28,14 @@ const maxArchive = 128 << 20
 //
 // ErrUnavailable.
 func (s *Store) PutCode(ctx context.Context, archive []byte) (name string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, codeTimeout(len(archive)))
-	defer cancel()
 	sum := sha256.Sum256(archive)
 	name = hex.EncodeToString(sum[:])
-	if _, err := s.code.GetInfo(ctx, name); err == nil {
+	// One that is there but damaged is mended by storing it anew.
+	if _, err := s.Code(ctx, name); err == nil {
 		return name, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, codeTimeout(len(archive)))
+	defer cancel()
 	// A server that runs out of room in the middle says nothing for long.
 	if err := s.room(int64(len(archive))); err != nil {
 		return "", err

@@ -29,7 +29,7 @@ type Item struct {
 	Notes      map[string]string
 	Body       []byte
 
-	// Sequence is the item's place among dead letters.
+	// Sequence is the item's place in the queue, or among dead letters.
 	Sequence uint64
 	// Stored is when it came to be.
 	Stored time.Time
@@ -101,7 +101,7 @@ func (s *Store) Work(ctx context.Context, each func(Item)) (stop func(), err err
 		i := newItem(m.Subject(), queueSubject, m.Headers(), m.Data())
 		i.message = m
 		if meta, err := m.Metadata(); err == nil {
-			i.Stored = meta.Timestamp
+			i.Stored, i.Sequence = meta.Timestamp, meta.Sequence.Stream
 		}
 		each(i)
 	}, jetstream.PullMaxMessages(8))

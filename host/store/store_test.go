@@ -178,8 +178,15 @@ func TestCode_IsWhatItsNameSays(t *testing.T) {
 	}
 	s.Close()
 	damage(t, dir, archive[1000:1064])
-	if _, err := open(t, Config{Dir: dir}).Code(ctx, name); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnavailable) {
+	s = open(t, Config{Dir: dir})
+	if _, err := s.Code(ctx, name); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnavailable) {
 		t.Errorf("damaged: %v", err)
+	}
+	if _, err := s.PutCode(ctx, archive); err != nil {
+		t.Errorf("stored anew: %v", err)
+	}
+	if got, err := s.Code(ctx, name); err != nil || !bytes.Equal(got, archive) {
+		t.Errorf("mended: %v", err)
 	}
 }
 
