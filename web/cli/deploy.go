@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"vivarium/host"
 	"vivarium/web/api"
@@ -68,8 +69,8 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	}
 	v, err := client.createVersion(ctx, s, request)
 	if err != nil {
-		if created { // a function that can't be called helps nobody
-			_, _ = client.change(context.WithoutCancel(ctx), http.MethodDelete, functionPath(c.Name), nil, nil)
+		if created {
+			client.dropEmpty(context.WithoutCancel(ctx), c.Name)
 		}
 		return err
 	}
@@ -175,6 +176,16 @@ func (c *serverClient) ensureFunction(ctx context.Context, name string) (created
 		return false, nil // somebody else deploys it at this moment
 	}
 	return err == nil, err
+}
+
+// dropEmpty deletes a function that nobody has deployed anything to: one that
+// can't be called helps nobody. If that does not work, nothing is lost.
+func (c *serverClient) dropEmpty(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if versions, err := c.versions(ctx, name); err == nil && len(versions) == 0 {
+		_, _ = c.change(ctx, http.MethodDelete, functionPath(name), nil, nil)
+	}
 }
 
 // createVersion sends a version and shows how far that is.
