@@ -18,6 +18,9 @@ const (
 	maxAsyncCalls = 256 // in progress in this host
 	maxChain      = 16  // calls that lead to each other by outcome
 	maxAsyncBody  = MaxResponse
+	// maxFailureBody is the largest body that is told to the target of failures
+	// (contract §2.6): as JSON it can be six times as long.
+	maxFailureBody = 256 << 10
 
 	// Retries wait, twice as long each time.
 	firstRetry = time.Second
@@ -99,8 +102,9 @@ func (h *Host) startAsync(ctx context.Context) (stop func(), err error) {
 // the other.
 func (w *asyncWorker) take(i store.Item) {
 	if ms, err := strconv.ParseInt(i.Notes[noteAfter], 10, 64); err == nil {
-		if wait := time.Until(time.UnixMilli(ms)); wait > 0 {
-			i.Later(min(wait, lastRetry)) // a clock that was put back must not stop it for long
+		// A longer wait than there is means that the clock was put back.
+		if wait := time.Until(time.UnixMilli(ms)); wait > 0 && wait <= lastRetry {
+			i.Later(wait)
 			return
 		}
 	}
@@ -281,10 +285,15 @@ func failureDocument(i store.Item, versionID string, attempts int, err error) []
 		Error      json.RawMessage `json:"error"`
 		Body       string          `json:"body,omitempty"`        // of the call, when it is text
 		BodyBase64 []byte          `json:"body_base64,omitempty"` // when it is not
+		// BodyOmitted says that the body is too long to be told.
+		BodyOmitted bool `json:"body_omitted,omitempty"`
 	}{RequestID: i.Notes[noteRequest], FunctionID: i.FunctionID, VersionID: versionID, Attempts: attempts, Error: errorText(err)}
-	if utf8.Valid(i.Body) {
+	switch {
+	case len(i.Body) > maxFailureBody:
+		d.BodyOmitted = true
+	case utf8.Valid(i.Body):
 		d.Body = string(i.Body)
-	} else {
+	default:
 		d.BodyBase64 = i.Body
 	}
 	b, err := json.Marshal(d)

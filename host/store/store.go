@@ -126,6 +126,10 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if s.conn, err = nats.Connect(cfg.URL, options...); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v; is the server running, and is the URL right?", ErrUnavailable, cfg.URL, err)
 	}
+	if most := s.conn.MaxPayload(); most < maxMessage {
+		return nil, fmt.Errorf("store: %s takes messages of at most %d bytes; set its max_payload to %d or more",
+			cfg.URL, most, maxMessage)
+	}
 	if s.js, err = jetstream.New(s.conn); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 func open(t testing.TB, cfg Config) *Store {
@@ -42,6 +44,20 @@ func TestOpen_SaysWhatIsWrong(t *testing.T) {
 	_, err := Open(t.Context(), Config{URL: "nats://127.0.0.1:1"})
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("nobody there: %v", err)
+	}
+	narrow, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow.Start()
+	defer func() { narrow.Shutdown(); narrow.WaitForShutdown() }()
+	if !narrow.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	if _, err := Open(t.Context(), Config{URL: narrow.ClientURL()}); err == nil || !strings.Contains(err.Error(), "max_payload") {
+		t.Errorf("messages are too small: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
