@@ -130,6 +130,13 @@ func (h *Host) imagePath(v *Version) string {
 	return filepath.Join(h.cfg.ImageDir, v.ID+".image")
 }
 
+// removeImage deletes the file of a version that is no more.
+func (h *Host) removeImage(versionID string) {
+	if h.cfg.ImageDir != "" {
+		_ = os.Remove(filepath.Join(h.cfg.ImageDir, versionID+".image")) // most often there is none
+	}
+}
+
 func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
 	image, err := h.cfg.Engine.OpenImage(path, v.ID)
 	if err != nil {
@@ -260,8 +267,12 @@ func (l *limitedBuffer) Write(p []byte) (int, error) {
 
 // clone makes an instance of v that is in no pool.
 func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
+	code, err := h.code(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code, Reserve: h.budget.change,
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: h.budget.change,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: h.budget.change}),
 	})
 }
