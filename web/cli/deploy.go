@@ -105,7 +105,7 @@ func (c *deployCommand) request(source *source, packages fs.FS) (*api.CreateVers
 	request := &api.CreateVersionRequest{
 		FunctionID: c.Name, Runtime: host.DefaultRuntime, Description: c.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
-		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag,
+		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag, NoFreeze: spec.NoFreeze,
 	}
 	if spec.MinLogLevel != "" {
 		request.LogOptions = &api.LogOptions{MinLevel: string(spec.MinLogLevel)}

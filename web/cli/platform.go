@@ -26,6 +26,7 @@ type platform struct {
 type platformConfig struct {
 	shells int    // instances kept ready; 0 means the engine's default
 	data   string // folder of the store
+	memory int64  // bytes of all instances; 0 means three quarters of the machine's
 	nats   string // or the URL of servers that have it; with neither, all is in memory
 }
 
@@ -67,7 +68,12 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	if err != nil {
 		return nil, err
 	}
-	p.host, err = host.New(host.Config{Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images})
+	if cfg.memory == 0 {
+		cfg.memory = memoryOfMachine() / 4 * 3
+	}
+	p.host, err = host.New(host.Config{
+		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -166,4 +172,19 @@ func announce(w io.Writer, what string) (done func(error)) {
 		}
 		fmt.Fprintf(w, " done in %.1f s\n", time.Since(start).Seconds())
 	}
+}
+
+// memoryOfMachine returns the machine's memory in bytes, or 0 where the system
+// does not tell.
+func memoryOfMachine() int64 {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	var kib int64
+	if _, err := fmt.Fscanf(f, "MemTotal: %d kB", &kib); err != nil {
+		return 0
+	}
+	return kib << 10
 }
