@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,6 +121,10 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
+	if !image.Loaded && !v.NoFreeze {
+		newCallLog(v, "", h.recorder(v)).system(LevelInfo, fmt.Sprintf(
+			"Version: %s Each instance imports the module itself: %s", v.ID, strings.Join(image.Why, ", ")))
+	}
 	return image, nil
 }
 
@@ -227,7 +232,7 @@ func (h *Host) tryLoad(ctx context.Context, trial *wasm.Instance, v *Version) (n
 	note = imageNote{Stdout: out.Bytes(), Stderr: errs.Bytes()}
 	note.Why = append(answer.Impure, impurities(trial.Observed())...)
 	if out.Len() >= maxFreezeOutput || errs.Len() >= maxFreezeOutput {
-		note.Why = append(note.Why, "printed much")
+		note.Why = append(note.Why, "importing it printed much")
 	}
 	if note.Loaded = len(note.Why) == 0; !note.Loaded {
 		note.Stdout, note.Stderr = nil, nil // each instance will print it itself
@@ -243,11 +248,11 @@ func impurities(o wasm.Observations) []string {
 		seen bool
 		name string
 	}{
-		{o.Random > 0, "drew randomness"},
-		{o.WallClock > 0, "read the wall clock"},
-		{o.Slept > 0, "slept"},
-		{o.Written, "wrote a file"},
-		{o.OpenFiles > 0, "left a file open"},
+		{o.Random > 0, "importing it drew randomness"},
+		{o.WallClock > 0, "importing it read the wall clock"},
+		{o.Slept > 0, "importing it slept"},
+		{o.Written, "importing it wrote a file"},
+		{o.OpenFiles > 0, "importing it left a file open"},
 	} {
 		if c.seen {
 			why = append(why, c.name)
