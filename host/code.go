@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"sync"
 
 	"vivarium/wasm/vfs"
 )
@@ -89,6 +90,35 @@ func countRecords(archive []byte) int {
 	// The archive may have something before it: then start counts from there.
 	start = max(min(start, int64(end)-size), 0)
 	return bytes.Count(archive[start:], []byte(entryMark))
+}
+
+// codeCell holds a version's code, which is read from the store when it is first
+// needed.
+type codeCell struct {
+	mu   sync.Mutex // guards tree, and is held while it is loaded
+	tree *vfs.Tree
+}
+
+// get returns the code, from load the first time.
+func (c *codeCell) get(load func() (*vfs.Tree, error)) (*vfs.Tree, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tree == nil {
+		tree, err := load()
+		if err != nil {
+			return nil, err
+		}
+		c.tree = tree
+	}
+	return c.tree, nil
+}
+
+// drop forgets the code, unless it is being loaded: the store has it.
+func (c *codeCell) drop() {
+	if c.mu.TryLock() {
+		c.tree = nil
+		c.mu.Unlock()
+	}
 }
 
 func newCode(fsys fs.FS) (*vfs.Tree, error) {

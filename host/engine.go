@@ -21,6 +21,10 @@ func NewEngine(ctx context.Context, cfg wasm.Config) (*wasm.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	info, err := pythonwasi.Versions()
+	if err != nil {
+		return nil, err
+	}
 	library, err := pythonwasi.Library()
 	if err != nil {
 		return nil, err
@@ -29,6 +33,6 @@ func NewEngine(ctx context.Context, cfg wasm.Config) (*wasm.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: Python's library: %w", err)
 	}
-	cfg.Guest, cfg.Library = module, tree
+	cfg.Guest, cfg.Library, cfg.Key = module, tree, info.Key
 	return wasm.NewEngine(ctx, cfg)
 }

@@ -16,20 +16,47 @@ var (
 	ErrCancelled = errors.New("host: the caller went away")
 	// ErrClosed says that the host is shutting down.
 	ErrClosed = errors.New("host: closed")
+	// ErrStoreUnavailable says that the store did not do what was asked, or did
+	// not say that it had: try again later.
+	ErrStoreUnavailable = errors.New("host: the store is unavailable")
 )
 
-// NotFoundError says that no such function exists, or that no version of it
-// carries the tag.
+// NotFoundError says that no such function or version exists, or that the tag
+// is not there.
 type NotFoundError struct {
 	Function string
-	Tag      string // empty when the function itself is unknown
+	Version  string // id, where one was asked for
+	Tag      string // empty when the function or version itself is unknown
+	Kind     string // of other things, such as "timer"
+	Name     string // of that thing
 }
 
 func (e *NotFoundError) Error() string {
-	if e.Tag == "" {
-		return fmt.Sprintf("function %s not found", e.Function)
+	kind, name := "function", e.Function
+	switch {
+	case e.Kind != "":
+		return e.Kind + " " + e.Name + " not found"
+	case e.Version != "":
+		kind, name = "version", e.Version
 	}
-	return fmt.Sprintf("tag %s not found for function %s", e.Tag, e.Function)
+	if e.Tag == "" {
+		return fmt.Sprintf("%s %s not found", kind, name)
+	}
+	return fmt.Sprintf("tag %s not found for %s %s", e.Tag, kind, name)
+}
+
+// ConflictError says that a request is well-formed but that the state of what
+// it is about does not allow it.
+type ConflictError struct {
+	Kind   string // such as "function"
+	Name   string // or id
+	Reason string // and what to do
+}
+
+func (e *ConflictError) Error() string { return e.Kind + " " + e.Name + " " + e.Reason }
+
+func conflict(kind, name, format string, args ...any) error {
+	return &ConflictError{Kind: kind, Name: name, Reason: fmt.Sprintf(format, args...)}
 }
 
 // FunctionError is a fault of the user's code: it raised, it has the wrong

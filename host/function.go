@@ -3,101 +3,159 @@ package host
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"vivarium/wasm/vfs"
 )
 
-// function is a function with its versions. The host's mutex guards it.
-type function struct {
-	id, name   string
-	tenant     string
-	logGroupID string
-	createdAt  time.Time
-	versions   []*Version // in order of creation
-	tags       map[string]*Version
+// Status says where a function or a version is in its life (contract §6).
+type Status string
+
+// The states of functions and versions.
+const (
+	StatusActive   Status = "ACTIVE"
+	StatusObsolete Status = "OBSOLETE" // a version without tags; it is deleted later
+	StatusDeleting Status = "DELETING"
+)
+
+// FunctionSpec is what the owner says of a new function.
+type FunctionSpec struct {
+	Name        string // may be empty: the function then has its id alone
+	Description string
+	Labels      map[string]string
+	Tenant      string // whose it is; empty means the default one
+}
+
+// FunctionUpdate says what to change; nil members stay as they are.
+type FunctionUpdate struct {
+	Name        *string
+	Description *string
+	Labels      map[string]string // all of them; an empty map clears them
 }
 
 // FunctionInfo describes a function as it is now.
 type FunctionInfo struct {
-	ID        string
-	Name      string
-	CreatedAt time.Time
-	Latest    *Version
+	ID          string
+	Name        string
+	Description string
+	Labels      map[string]string
+	Tenant      string // the folder, in the words of the management API
+	LogGroupID  string
+	Status      Status
+	CreatedAt   time.Time
+	Latest      *Version          // nil when it has no version
+	Tags        map[string]string // version ids by tag
 }
 
-// Deploy makes a version of the function of that name, and the function when
-// there is none. The version gets LatestTag at once; calls that are in progress
-// finish on the version they began on.
-//
-// # Errors
-//
-// *InvalidError, or ErrClosed.
-func (h *Host) Deploy(name string, spec VersionSpec, code *vfs.Tree) (*Version, error) {
-	spec = spec.withDefaults()
-	if err := validateName(name); err != nil {
-		return nil, err
+// function is a function with its versions.
+type function struct {
+	id string
+	// write is held while a change is made, so that two of this host's do not
+	// compete. It may block for as long as the store does.
+	write sync.Mutex
+
+	// The host's mutex guards the members below.
+	record   functionRecord // replaced as a whole, never changed in place
+	revision uint64         // that the store gave the record
+	versions map[string]*Version
+	// transient functions are Deploy's: they are in no store.
+	transient bool
+	removal   *removal // nil until it is being deleted
+}
+
+// functionRecord is the stored state of a function. All of it changes in one
+// step: a version exists from the moment that its function's record lists it.
+type functionRecord struct {
+	ID          string            `json:"id"`
+	Name        string            `json:"name,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Tenant      string            `json:"tenant"`
+	LogGroupID  string            `json:"log_group_id"`
+	Status      Status            `json:"status"`
+	CreatedAt   time.Time         `json:"created_at"`
+	Versions    []versionEntry    `json:"versions,omitempty"` // in order of creation
+	Tags        map[string]string `json:"tags,omitempty"`     // version ids by tag
+	History     []TagEvent        `json:"history,omitempty"`  // newest last
+	Policies    []ScalingPolicy   `json:"policies,omitempty"` // by tag
+}
+
+// versionEntry is a version's place in its function's record.
+type versionEntry struct {
+	ID string `json:"id"`
+	// ObsoleteSince is when its last tag left it; zero while it has one.
+	ObsoleteSince time.Time `json:"obsolete_since,omitzero"`
+}
+
+// clone returns a copy that can be changed.
+func (r functionRecord) clone() functionRecord {
+	r.Labels, r.Tags = cloneMap(r.Labels), cloneMap(r.Tags)
+	r.Versions, r.History, r.Policies = slices.Clone(r.Versions), slices.Clone(r.History), slices.Clone(r.Policies)
+	return r
+}
+
+func cloneMap(m map[string]string) map[string]string {
+	c := make(map[string]string, len(m)+1)
+	for k, v := range m {
+		c[k] = v
 	}
-	if err := spec.validate(); err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil, ErrClosed
-	}
-	f := h.names[name]
-	if f == nil {
-		f = &function{
-			id: newID(functionPrefix), name: name, tenant: defaultTenant, logGroupID: newID(logGroupPrefix),
-			createdAt: now, tags: map[string]*Version{},
+	return c
+}
+
+// entry returns the index of a version, or -1.
+func (r *functionRecord) entry(versionID string) int {
+	return slices.IndexFunc(r.Versions, func(e versionEntry) bool { return e.ID == versionID })
+}
+
+// tagsOf lists a version's tags by name.
+func (r *functionRecord) tagsOf(versionID string) []string {
+	tags := []string{}
+	for tag, id := range r.Tags {
+		if id == versionID {
+			tags = append(tags, tag)
 		}
-		h.names[name], h.functions[f.id] = f, f
 	}
-	v := &Version{
-		ID: newID(versionPrefix), FunctionID: f.id, FunctionName: f.name, Tenant: f.tenant, LogGroupID: f.logGroupID,
-		CreatedAt: now, VersionSpec: spec, code: code,
+	slices.Sort(tags)
+	return tags
+}
+
+// settle notes which versions have lost their last tag.
+func (r *functionRecord) settle(now time.Time) {
+	tagged := map[string]bool{}
+	for _, id := range r.Tags {
+		tagged[id] = true
 	}
-	v.pool = newPool(h, v)
-	f.versions = append(f.versions, v)
-	f.tags[LatestTag] = v
-	if spec.MinInstances > 0 {
-		select {
-		case h.fills <- v.pool:
-		default: // the next round of tidying will see to it
+	for i := range r.Versions {
+		switch e := &r.Versions[i]; {
+		case tagged[e.ID]:
+			e.ObsoleteSince = time.Time{}
+		case e.ObsoleteSince.IsZero():
+			e.ObsoleteSince = now
 		}
 	}
-	return v, nil
+}
+
+// info describes f. The caller holds the host's mutex.
+func (f *function) info() FunctionInfo {
+	r := &f.record
+	return FunctionInfo{
+		ID: r.ID, Name: r.Name, Description: r.Description, Labels: cloneMap(r.Labels), Tenant: r.Tenant,
+		LogGroupID: r.LogGroupID, Status: r.Status, CreatedAt: r.CreatedAt,
+		Latest: f.versions[r.Tags[LatestTag]], Tags: cloneMap(r.Tags),
+	}
 }
 
 // defaultTenant owns functions that nobody else does.
 const defaultTenant = "default"
 
-// Retire drains and forgets the versions of a function that carry no tag.
-// It blocks until their calls are done.
-func (h *Host) Retire(name string) {
-	h.mu.Lock()
-	f := h.names[name]
-	if f == nil {
-		h.mu.Unlock()
-		return
+// find returns the function of that id or name. The caller holds the mutex.
+func (h *Host) find(idOrName string) *function {
+	if f, ok := h.functions[idOrName]; ok {
+		return f
 	}
-	tagged := map[*Version]bool{}
-	for _, v := range f.tags {
-		tagged[v] = true
+	if idOrName == "" {
+		return nil
 	}
-	var old []*Version
-	f.versions = slices.DeleteFunc(f.versions, func(v *Version) bool {
-		if !tagged[v] {
-			old = append(old, v)
-		}
-		return !tagged[v]
-	})
-	h.mu.Unlock()
-	for _, v := range old {
-		v.pool.close()
-	}
+	return h.names[idOrName]
 }
 
 // Resolve returns the version of a function, given by id or name, that carries
@@ -105,21 +163,18 @@ func (h *Host) Retire(name string) {
 //
 // # Errors
 //
-// *NotFoundError.
+// *NotFoundError, also while the function is being deleted.
 func (h *Host) Resolve(function, tag string) (*Version, error) {
 	if tag == "" {
 		tag = LatestTag
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	f, ok := h.functions[function]
-	if !ok {
-		f, ok = h.names[function]
-	}
-	if !ok {
+	f := h.find(function)
+	if f == nil || f.record.Status == StatusDeleting {
 		return nil, &NotFoundError{Function: function}
 	}
-	v, ok := f.tags[tag]
+	v, ok := f.versions[f.record.Tags[tag]]
 	if !ok {
 		return nil, &NotFoundError{Function: function, Tag: tag}
 	}
@@ -132,8 +187,25 @@ func (h *Host) Functions() []FunctionInfo {
 	defer h.mu.RUnlock()
 	infos := make([]FunctionInfo, 0, len(h.functions))
 	for _, f := range h.functions {
-		infos = append(infos, FunctionInfo{ID: f.id, Name: f.name, CreatedAt: f.createdAt, Latest: f.tags[LatestTag]})
+		infos = append(infos, f.info())
 	}
-	slices.SortFunc(infos, func(a, b FunctionInfo) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(infos, func(a, b FunctionInfo) int {
+		return strings.Compare(a.Name+"\x00"+a.ID, b.Name+"\x00"+b.ID)
+	})
 	return infos
+}
+
+// GetFunction describes the function of that id or name.
+//
+// # Errors
+//
+// *NotFoundError.
+func (h *Host) GetFunction(idOrName string) (FunctionInfo, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	f := h.find(idOrName)
+	if f == nil {
+		return FunctionInfo{}, &NotFoundError{Function: idOrName}
+	}
+	return f.info(), nil
 }

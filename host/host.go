@@ -22,6 +22,19 @@
 //
 // What a function prints, and what the platform says of its calls, are log
 // entries.
+//
+// # What is kept
+//
+// With a Store, each function has one record, which lists its versions, tags
+// and policies. A change is one write of that record, given that nobody has
+// changed it since it was read; what it refers to is written before. The host's
+// tables are a cache of the records, kept up to date by the store's news, so
+// several hosts may share a store. Code is read when it is first needed. Log
+// entries are gathered and stored after the call. Asynchronous calls and the
+// ticks of timers wait in the store's queue until they are settled.
+//
+// Without a Store all of that is in memory, except asynchronous calls, which
+// there are none of.
 package host
 
 import (
@@ -29,12 +42,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/store"
 	"vivarium/wasm"
 )
 
@@ -42,6 +58,8 @@ import (
 const (
 	DefaultMaxQueue    = 100
 	DefaultIdleTimeout = 10 * time.Minute
+	// DefaultKeepObsolete is long enough to roll back to what ran last week.
+	DefaultKeepObsolete = 7 * 24 * time.Hour
 )
 
 // Config tells New how to run functions.
@@ -51,6 +69,12 @@ type Config struct {
 	// ImageDir keeps images between runs of the program; empty means that they
 	// are built anew. It must be private: images hold functions' environments.
 	ImageDir string
+	// Store keeps functions, their code, logs and queued calls; nil means that
+	// all is in memory. The caller closes it, after the host.
+	Store *store.Store
+	// KeepObsolete is how long a version without tags is kept; 0 means
+	// DefaultKeepObsolete, less than 0 for ever.
+	KeepObsolete time.Duration
 	// MaxQueue bounds the calls of one version that wait for an instance; 0
 	// means DefaultMaxQueue.
 	MaxQueue int
@@ -85,6 +109,8 @@ type Host struct {
 	bases     *baseStock
 	metrics   metrics
 	tokens    *tokenIssuer
+	book      *logBook
+	clock     *clock
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -97,7 +123,23 @@ type Host struct {
 	mu        sync.RWMutex // guards the members below; nothing blocks under it
 	functions map[string]*function
 	names     map[string]*function
+	versions  map[string]*Version
 	closed    bool
+
+	// naming is held while a function gets a name: from looking if it is free
+	// to taking it. It may block for as long as the store does.
+	naming sync.Mutex
+	// unwatch ends the news from the store; nil without one.
+	unwatch func()
+	// unwatchTimers is the same for timers.
+	unwatchTimers func()
+	// endAsync ends the making of queued calls; nil without a store.
+	endAsync func()
+	// drains are versions and functions that are being taken down.
+	drains sync.WaitGroup
+	// collecting is read-locked from storing code until a function's record
+	// lists it, and locked while code that nothing lists is taken away.
+	collecting sync.RWMutex
 }
 
 // metrics counts what has happened since the start.
@@ -112,6 +154,9 @@ func New(cfg Config) (*Host, error) {
 	}
 	if cfg.MaxQueue == 0 {
 		cfg.MaxQueue = DefaultMaxQueue
+	}
+	if cfg.KeepObsolete == 0 {
+		cfg.KeepObsolete = DefaultKeepObsolete
 	}
 	if cfg.IdleTimeout == 0 {
 		cfg.IdleTimeout = DefaultIdleTimeout
@@ -136,15 +181,32 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log, tokens: tokens, scheduler: newScheduler(cfg.Processors),
-		functions: map[string]*function{}, names: map[string]*function{},
+		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
 	}
 	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
 	h.running, h.stop = context.WithCancel(context.Background())
+	h.clock = newClock(h)
+	h.book = newLogBook(cfg.Store, cfg.Log)
 	h.bases = newBaseStock(h.running, cfg.Engine)
 	h.fills = make(chan *pool, 64)
 	h.discards = make(chan func(), 64)
 	h.janitor.Go(h.tidy)
 	h.janitor.Go(h.discard)
+	h.janitor.Go(h.expire)
+	if cfg.Store != nil {
+		err := h.load(context.Background())
+		if err == nil {
+			h.unwatchTimers, err = h.clock.watch(context.Background())
+		}
+		if err == nil {
+			h.endAsync, err = h.startAsync(context.Background())
+		}
+		if err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
+	h.janitor.Go(h.clock.run)
 	return h, nil
 }
 
@@ -166,9 +228,37 @@ func (h *Host) tidy() {
 			for _, p := range h.pools() {
 				p.evict(now.Add(-h.cfg.IdleTimeout))
 				p.fill(h.running)
+				if _, live, _ := p.stats(); live == 0 && p.v.SHA256 != "" {
+					p.v.code.drop()
+				}
 			}
 		case p := <-h.fills:
 			p.fill(h.running)
+		case <-h.running.Done():
+			return
+		}
+	}
+}
+
+// expire deletes versions that have been obsolete for long enough, until Close.
+func (h *Host) expire() {
+	if h.cfg.KeepObsolete < 0 {
+		return
+	}
+	ticker := time.NewTicker(min(max(h.cfg.KeepObsolete/10, 10*time.Millisecond), time.Hour))
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			h.mu.RLock()
+			functions := slices.Collect(maps.Values(h.functions))
+			h.mu.RUnlock()
+			for _, f := range functions {
+				for _, v := range h.obsolete(f, now.Add(-h.cfg.KeepObsolete)) {
+					// What does not work now will in a while.
+					_ = h.deleteVersion(h.running, f, v, stillObsolete(v))
+				}
+			}
 		case <-h.running.Done():
 			return
 		}
@@ -196,11 +286,23 @@ func (h *Host) Close() {
 	if already {
 		return
 	}
+	if h.unwatch != nil {
+		h.unwatch()
+	}
+	if h.unwatchTimers != nil {
+		h.unwatchTimers()
+	}
 	for _, p := range h.pools() {
 		p.close()
 	}
+	h.drains.Wait()
+	if h.endAsync != nil {
+		h.endAsync() // its calls have ended, or found the pools closed
+	}
 	h.stop()
+	h.clock.calls.Wait()
 	close(h.discards) // nobody has an instance any more
 	h.janitor.Wait()
 	h.bases.close()
+	h.book.close()
 }

@@ -234,6 +234,10 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		said := len(h.log("Version: "+v.ID+" Each instance imports the module itself")) == 1
+		if want := c.why != "" && name != "turned-off"; said != want {
+			t.Errorf("%s: the log says why: %v, want %v", name, said, want)
+		}
 		if loaded := c.why == ""; image.Loaded != loaded || !strings.Contains(strings.Join(image.Why, ", "), c.why) {
 			t.Errorf("%s: loaded %v because %q, want %v because %q", name, image.Loaded, image.Why, loaded, c.why)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,6 +122,10 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
+	if !image.Loaded && !v.NoFreeze {
+		newCallLog(v, "", h.recorder(v)).system(LevelInfo, fmt.Sprintf(
+			"Version: %s Each instance imports the module itself: %s", v.ID, strings.Join(image.Why, ", ")))
+	}
 	return image, nil
 }
 
@@ -129,6 +134,13 @@ func (h *Host) imagePath(v *Version) string {
 		return ""
 	}
 	return filepath.Join(h.cfg.ImageDir, v.ID+".image")
+}
+
+// removeImage deletes the file of a version that is no more.
+func (h *Host) removeImage(versionID string) {
+	if h.cfg.ImageDir != "" {
+		_ = os.Remove(filepath.Join(h.cfg.ImageDir, versionID+".image")) // most often there is none
+	}
 }
 
 func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
@@ -225,7 +237,7 @@ func (h *Host) tryLoad(ctx context.Context, trial *wasm.Instance, v *Version) (n
 	note = imageNote{Stdout: out.Bytes(), Stderr: errs.Bytes()}
 	note.Why = append(answer.Impure, impurities(trial.Observed())...)
 	if out.Len() >= maxFreezeOutput || errs.Len() >= maxFreezeOutput {
-		note.Why = append(note.Why, "printed much")
+		note.Why = append(note.Why, "importing it printed much")
 	}
 	if note.Loaded = len(note.Why) == 0; !note.Loaded {
 		note.Stdout, note.Stderr = nil, nil // each instance will print it itself
@@ -241,11 +253,11 @@ func impurities(o wasm.Observations) []string {
 		seen bool
 		name string
 	}{
-		{o.Random > 0, "drew randomness"},
-		{o.WallClock > 0, "read the wall clock"},
-		{o.Slept > 0, "slept"},
-		{o.Written, "wrote a file"},
-		{o.OpenFiles > 0, "left a file open"},
+		{o.Random > 0, "importing it drew randomness"},
+		{o.WallClock > 0, "importing it read the wall clock"},
+		{o.Slept > 0, "importing it slept"},
+		{o.Written, "importing it wrote a file"},
+		{o.OpenFiles > 0, "importing it left a file open"},
 	} {
 		if c.seen {
 			why = append(why, c.name)
@@ -265,8 +277,12 @@ func (l *limitedBuffer) Write(p []byte) (int, error) {
 
 // clone makes an instance of v that is in no pool.
 func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
+	code, err := h.code(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code, Reserve: h.budget.change,
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: h.budget.change,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: h.budget.change}),
 	})
 }

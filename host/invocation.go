@@ -73,7 +73,7 @@ func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: newCallLog(v, inv.RequestID, h.cfg.Logs)}
+		c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: newCallLog(v, inv.RequestID, h.recorder(v))}
 		err = c.run(ctx)
 		if err == ErrClosed && h.running.Err() == nil {
 			if now, err := h.Resolve(inv.Function, inv.Tag); err != nil || now != v {

@@ -35,6 +35,7 @@ type LogEntry struct {
 	FunctionID string          `json:"function_id"`
 	VersionID  string          `json:"version_id"`
 	Level      Level           `json:"level"`
+	System     bool            `json:"system,omitempty"` // the platform's own; no function can write one
 	StreamName string          `json:"stream_name,omitempty"`
 	Message    string          `json:"message"`
 	Payload    json.RawMessage `json:"json_payload,omitempty"`
@@ -73,7 +74,7 @@ func newCallLog(v *Version, requestID string, emit func(LogEntry)) *callLog {
 // system writes an entry of the platform's own.
 func (l *callLog) system(level Level, message string) {
 	e := l.base
-	e.Time, e.Level, e.Message = time.Now(), level, message
+	e.Time, e.Level, e.Message, e.System = time.Now(), level, message, true
 	e.Payload, _ = json.Marshal(struct {
 		RequestID string `json:"request_id"`
 		VersionID string `json:"version_id"`

@@ -128,3 +128,13 @@ func FuzzCallLog(f *testing.F) {
 		collect(t, false, func(l *callLog) { _, _ = l.stdout.Write(b) })
 	})
 }
+
+func TestCallLog_OnlyThePlatformWritesSystemEntries(t *testing.T) {
+	got := collect(t, false, func(l *callLog) {
+		_, _ = l.stdout.Write([]byte(`{"message":"END RequestID: x","level":"INFO","system":true,"request_id":"x"}` + "\n"))
+		l.system(LevelInfo, "END RequestID: x")
+	})
+	if len(got) != 2 || got[0].System || !got[1].System {
+		t.Errorf("got %+v, want a forged entry and a true one", got)
+	}
+}

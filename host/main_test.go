@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer testEngine.Close(ctx)
+		if dir := os.Getenv(crashDirVariable); dir != "" {
+			fmt.Fprintln(os.Stderr, crashWorker(dir))
+			return 1
+		}
 		return m.Run()
 	}())
 }

@@ -26,7 +26,8 @@ type pool struct {
 	v     *Version
 	image imageCell
 
-	mu      sync.Mutex  // guards all below; no guest runs and nothing blocks under it
+	mu      sync.Mutex // guards all below; no guest runs and nothing blocks under it
+	limits  poolLimits
 	idle    []*instance // most recently used last
 	live    int         // instances, those being made included
 	waiting []*waiter   // in order
@@ -40,8 +41,28 @@ type waiter struct {
 	given chan *instance // of capacity 1
 }
 
+// poolLimits bound a pool. Scaling policies change them.
+type poolLimits struct {
+	ready     int // instances kept ready
+	instances int // at once
+	requests  int // calls in progress and waiting; 0 means no bound
+}
+
 func newPool(h *Host, v *Version) *pool {
-	return &pool{h: h, v: v, drained: make(chan struct{})}
+	return &pool{h: h, v: v, drained: make(chan struct{}), limits: poolLimits{ready: v.MinInstances, instances: v.MaxInstances}}
+}
+
+// setLimits gives the pool other limits, and says if instances have to be made
+// ready. Calls that wait get a place if there is one now.
+func (p *pool) setLimits(l poolLimits) (fill bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limits = l
+	for len(p.waiting) > 0 && p.live < l.instances && !p.closed {
+		p.live++
+		p.next().given <- nil
+	}
+	return p.live < l.ready
 }
 
 // acquire returns an instance for one call; give it back with release or
@@ -57,13 +78,16 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 	case p.closed:
 		p.mu.Unlock()
 		return nil, ErrClosed
+	case p.limits.requests > 0 && p.live-n+len(p.waiting) >= p.limits.requests:
+		p.mu.Unlock()
+		return nil, ErrBusy
 	case n > 0:
 		in := p.idle[n-1]
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
 		return in, nil
-	case p.live < p.v.MaxInstances:
+	case p.live < p.limits.instances:
 		p.live++
 		p.mu.Unlock()
 		return p.make(ctx)
@@ -155,7 +179,7 @@ func (p *pool) make(ctx context.Context) (_ *instance, err error) {
 func (p *pool) fill(ctx context.Context) {
 	for {
 		p.mu.Lock()
-		if p.closed || p.live >= p.v.MinInstances {
+		if p.closed || p.live >= p.limits.ready {
 			p.mu.Unlock()
 			return
 		}
@@ -251,7 +275,7 @@ func (p *pool) next() *waiter {
 func (p *pool) evict(before time.Time) int {
 	var old []*instance
 	p.mu.Lock()
-	for len(p.idle) > 0 && p.live-len(old) > p.v.MinInstances && p.idle[0].lastUsed.Before(before) {
+	for len(p.idle) > 0 && p.live-len(old) > p.limits.ready && p.idle[0].lastUsed.Before(before) {
 		old = append(old, p.idle[0])
 		p.idle[0] = nil
 		p.idle = p.idle[1:]

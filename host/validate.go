@@ -30,10 +30,15 @@ const (
 	maxEnvironmentValue = 4096 // bytes
 	maxEnvironment      = 4096 // bytes, names and values together
 	maxEntrypoint       = 256  // bytes
+	maxDescription      = 600  // characters
+	maxLabels           = 64
+	maxRetries          = 100
 )
 
 var (
 	functionName    = regexp.MustCompile(`^[a-z][-a-z0-9]{1,61}[a-z0-9]$`)
+	labelKey        = regexp.MustCompile(`^[a-z][-_./\\@0-9a-z]{0,62}$`)
+	labelValue      = regexp.MustCompile(`^[-_./\\@0-9a-z]{0,63}$`)
 	environmentName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
 	// reservedEnvironment are the names that the platform sets itself.
 	reservedEnvironment = []string{
@@ -53,6 +58,48 @@ func validateName(name string) error {
 		return invalid("name", "%q is an address of the server's own; choose another", name)
 	}
 	return nil
+}
+
+func validateDescription(text string) error {
+	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > maxDescription {
+		return invalid("description", "must be UTF-8 text of at most %d characters", maxDescription)
+	}
+	return nil
+}
+
+func validateLabels(labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return invalid("labels", "there are %d, at most %d are allowed", len(labels), maxLabels)
+	}
+	for key, value := range labels {
+		switch {
+		case !labelKey.MatchString(key):
+			return invalid("labels", "the key %.80q must be a lower-case letter, then at most 62 lower-case letters, "+
+				"digits and characters of -_./\\@", key)
+		case !labelValue.MatchString(value):
+			return invalid("labels", "the value of %q must be at most 63 lower-case letters, digits and characters "+
+				"of -_./\\@", key)
+		}
+	}
+	return nil
+}
+
+func (s FunctionSpec) validate() error {
+	return FunctionUpdate{Name: &s.Name, Description: &s.Description, Labels: s.Labels}.validate()
+}
+
+func (u FunctionUpdate) validate() error {
+	if u.Name != nil && *u.Name != "" {
+		if err := validateName(*u.Name); err != nil {
+			return err
+		}
+	}
+	if u.Description != nil {
+		if err := validateDescription(*u.Description); err != nil {
+			return err
+		}
+	}
+	return validateLabels(u.Labels)
 }
 
 // validate checks a specification that has its defaults.
@@ -76,6 +123,15 @@ func (s VersionSpec) validate() error {
 	case s.MinInstances < 0 || s.MinInstances > s.MaxInstances:
 		return invalid("min_instances", "%d must be between 0 and %d, the most instances of the function",
 			s.MinInstances, s.MaxInstances)
+	}
+	if !slices.Contains(Runtimes, s.Runtime) {
+		return invalid("runtime", "%.80q must be one of %v", s.Runtime, Runtimes)
+	}
+	if a := s.Async; a != nil && (a.Retries < 0 || a.Retries > maxRetries) {
+		return invalid("async_invocation_config.retries_count", "%d must be between 0 and %d", a.Retries, maxRetries)
+	}
+	if err := validateDescription(s.Description); err != nil {
+		return err
 	}
 	return validateEnvironment(s.Environment)
 }

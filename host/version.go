@@ -1,10 +1,6 @@
 package host
 
-import (
-	"time"
-
-	"vivarium/wasm/vfs"
-)
+import "time"
 
 // LatestTag is the tag that the newest version of a function carries.
 const LatestTag = "$latest"
@@ -14,40 +10,64 @@ const LatestTag = "$latest"
 type Version struct {
 	ID           string
 	FunctionID   string
-	FunctionName string
+	FunctionName string // when the version was made or loaded
 	Tenant       string // whose share of the processors it uses
 	LogGroupID   string
 	CreatedAt    time.Time
+	ImageSize    int64  // of the archive it was made from, in bytes
+	SHA256       string // of that archive; empty when it is in no store
 	VersionSpec
 
-	code *vfs.Tree
-	pool *pool
+	code    codeCell
+	archive []byte // of a version in no store; nil when it was made from none
+	pool    *pool
 }
 
 // VersionSpec is what the owner of a function says of a version. The zero
 // value of a member means its documented default.
 type VersionSpec struct {
-	Entrypoint  string            // module.attribute, such as main.handler
-	MemoryMB    int               // memory limit in MiB; DefaultMemoryMB
-	Timeout     time.Duration     // execution timeout; DefaultTimeout
-	Environment map[string]string // contract §6.8
+	Description string            `json:"description,omitempty"`
+	Runtime     string            `json:"runtime"`               // one of Runtimes; DefaultRuntime
+	Entrypoint  string            `json:"entrypoint"`            // module.attribute, such as main.handler
+	MemoryMB    int               `json:"memory_mb"`             // memory limit in MiB; DefaultMemoryMB
+	Timeout     time.Duration     `json:"timeout"`               // execution timeout; DefaultTimeout
+	Environment map[string]string `json:"environment,omitempty"` // contract §6.8
 	// ServiceAccountID names whom the function acts for: its calls get a token.
 	// Empty means nobody, and no token.
-	ServiceAccountID string
+	ServiceAccountID string `json:"service_account_id,omitempty"`
 	// NoFreeze makes every instance import the module itself, even where an
 	// import frozen once would do for all.
-	NoFreeze bool
+	NoFreeze bool `json:"no_freeze,omitempty"`
 	// PlainLogs says that a line that is a JSON object is no structured entry.
 	// STRUCTURED_LOGGING=false in the environment says so too.
-	PlainLogs bool
+	PlainLogs bool `json:"plain_logs,omitempty"`
 	// MinLogLevel drops log entries of a lower level, the platform's own
 	// included. Entries without a level stay. Empty means that all do.
-	MinLogLevel Level
+	MinLogLevel Level `json:"min_log_level,omitempty"`
 	// MaxInstances bounds the instances that live at once; DefaultMaxInstances.
-	MaxInstances int
+	MaxInstances int `json:"max_instances"`
 	// MinInstances are kept ready, loaded, before the first call.
-	MinInstances int
+	MinInstances int `json:"min_instances,omitempty"`
+	// Async lets the version be called asynchronously; nil means that it can't.
+	Async *AsyncConfig `json:"async,omitempty"`
 }
+
+// AsyncConfig says what becomes of asynchronous calls (contract §7.4).
+type AsyncConfig struct {
+	Retries int `json:"retries"` // after the first attempt failed
+	// Success and Failure name the functions, by id or name, that get the
+	// outcome. Without Failure, calls that failed become dead letters.
+	Success string `json:"success,omitempty"`
+	Failure string `json:"failure,omitempty"`
+}
+
+// Runtimes are the names that a version's runtime may have. All mean the same
+// interpreter: the older ones are there so that what was written for them
+// deploys as it is.
+var Runtimes = []string{"python37", "python38", "python39", "python311", "python312", "python313"}
+
+// DefaultRuntime is the name that says what the interpreter is.
+const DefaultRuntime = "python313"
 
 // Defaults of VersionSpec.
 const (
@@ -73,6 +93,9 @@ func (s VersionSpec) withDefaults() VersionSpec {
 	}
 	if s.Timeout == 0 {
 		s.Timeout = DefaultTimeout
+	}
+	if s.Runtime == "" {
+		s.Runtime = DefaultRuntime
 	}
 	if s.MaxInstances == 0 {
 		s.MaxInstances = DefaultMaxInstances

@@ -67,6 +67,9 @@ const (
 type Config struct {
 	Guest   []byte    // the module
 	Library *vfs.Tree // the read-only files that every instance sees below /
+	// Key stands for Library in image files: an image that was frozen with other
+	// files must not be taken for one of these.
+	Key string
 
 	// CacheDir keeps compiled machine code between runs of the program; empty
 	// means compile every time.
@@ -145,7 +148,7 @@ func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		return nil, fmt.Errorf("wasm: rewrite guest: %w", err)
 	}
 	sum := sha256.Sum256(rw.Module)
-	e.key = hex.EncodeToString(sum[:])
+	e.key = hex.EncodeToString(sum[:]) + "/" + cfg.Key
 	for _, g := range rw.Globals {
 		e.globals = append(e.globals, g.ExportName)
 	}

@@ -309,6 +309,10 @@ func TestOpenImage_VerifiesTheFile(t *testing.T) {
 	if _, err := newTestEngine(t, "oldabi.wasm", nil).OpenImage(path, "owner"); !errors.Is(err, ErrImage) {
 		t.Errorf("image of another guest: got %v, want %v", err, ErrImage)
 	}
+	other := newTestEngine(t, "acts.wasm", func(c *Config) { c.Key = "other files" })
+	if _, err := other.OpenImage(path, "owner"); !errors.Is(err, ErrImage) {
+		t.Errorf("image frozen with other files: got %v, want %v", err, ErrImage)
+	}
 }
 
 // countTurn is a Turn that checks that its methods come in pairs.

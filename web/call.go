@@ -94,7 +94,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 			}
 		}()
-		if !slices.Contains(methods, c.Request().Method) {
+		if !s.isManaged(c.Request().URL.Path) && !slices.Contains(methods, c.Request().Method) {
 			return echo.ErrMethodNotAllowed
 		}
 		return next(c)

@@ -72,6 +72,12 @@ func faultOf(err error, requestID string) fault {
 		}
 		return fault{status: http.StatusNotFound, message: message, kind: clientError}
 	}
+	if e, ok := errors.AsType[*host.InvalidError](err); ok {
+		return fault{status: http.StatusBadRequest, message: "Bad Request: " + e.Error(), kind: clientError}
+	}
+	if e, ok := errors.AsType[*host.ConflictError](err); ok {
+		return fault{status: http.StatusConflict, message: "Conflict: " + e.Error(), kind: clientError}
+	}
 	if e, ok := errors.AsType[*host.FunctionError](err); ok {
 		status := http.StatusBadGateway
 		if e.Timeout {
@@ -102,6 +108,9 @@ func faultOf(err error, requestID string) fault {
 	case errors.Is(err, host.ErrClosed):
 		return fault{status: http.StatusServiceUnavailable, kind: serverError, header: retryLater,
 			message: "Service Unavailable: The server is shutting down"}
+	case errors.Is(err, host.ErrStoreUnavailable):
+		return fault{status: http.StatusServiceUnavailable, kind: serverError, header: retryLater,
+			message: "Service Unavailable: The store can't be reached"}
 	default:
 		return fault{status: http.StatusInternalServerError, kind: serverError, ours: true,
 			message: "Internal Server Error: request " + requestID}

@@ -32,9 +32,10 @@ const (
 )
 
 // invoke serves ANY /{function}.
-func (s *Server) invoke(c echo.Context) error {
+func (s *Server) invoke(c echo.Context) (err error) {
 	r, call := c.Request(), callOf(c)
-	var err error
+	var result *host.Result
+	defer s.metrics.begin()(call, &result, &err)
 	if call.function, err = functionName(r.URL); err != nil {
 		return err
 	}
@@ -53,12 +54,15 @@ func (s *Server) invoke(c echo.Context) error {
 	if call.version, err = s.functions.Resolve(call.function, tag); err != nil {
 		return err
 	}
-	if integration == integrationAsync {
+	if integration == integrationAsync && call.version.Async == nil {
 		return badRequest("asynchronous invocation is not configured for function %s", call.function)
 	}
 	body, err := s.readBody(c)
 	if err != nil {
 		return err
+	}
+	if integration == integrationAsync {
+		return s.queue(c, tag, body)
 	}
 
 	// The deadline counts from here and not from call.received, so that a slow
@@ -70,11 +74,11 @@ func (s *Server) invoke(c echo.Context) error {
 		inv.Event = func(*host.Version) []byte { return newEvent(r, call, query, body).encode() }
 	}
 	var answer *response
-	inv.Accept = func(result *host.Result) error {
+	inv.Accept = func(result *host.Result) (err error) {
 		answer, err = s.accept(result, r.Method, inv.Raw)
 		return err
 	}
-	result, err := s.functions.Invoke(r.Context(), inv)
+	result, err = s.functions.Invoke(r.Context(), inv)
 	if result != nil && result.Version != nil {
 		call.version = result.Version // the tag may have moved since Resolve
 	}
@@ -107,6 +111,22 @@ func (s *Server) accept(result *host.Result, method string, raw bool) (*response
 		return rawResponse(result), nil
 	}
 	return interpret(result, method == http.MethodHead)
+}
+
+// queue accepts an asynchronous call.
+func (s *Server) queue(c echo.Context, tag string, body []byte) error {
+	call := callOf(c)
+	// The body, as in raw mode: nobody is there to answer over HTTP.
+	_, err := s.functions.InvokeAsync(c.Request().Context(), host.Invocation{
+		Function: call.function, Tag: tag, RequestID: call.requestID, Received: time.Now(), Raw: true, Body: body,
+	})
+	if err != nil {
+		return err
+	}
+	send(c, &response{
+		status: http.StatusAccepted, header: http.Header{"Content-Type": {"application/json"}}, body: []byte("{}"),
+	})
+	return nil
 }
 
 // checkSize returns the function's error when what it answers is over the limit.

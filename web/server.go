@@ -15,6 +15,9 @@
 // function error, with X-Function-Error: true and no errorCode. The details of
 // our own faults are logged and never sent.
 //
+// Three things more are served here: /healthz and /readyz, /metrics (metrics.go),
+// and below /functions/v1 the management API, which is package api's.
+//
 // The package knows nothing of instances or sandboxes: it calls Functions, which
 // the host implements, and it is the only package that imports Echo.
 package web
@@ -26,12 +29,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/web/api"
 )
 
 // Defaults of Config.
@@ -60,6 +66,8 @@ type Functions interface {
 	Resolve(function, tag string) (*host.Version, error)
 	// Invoke calls a function and waits for its result.
 	Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error)
+	// InvokeAsync queues a call and returns its request id.
+	InvokeAsync(ctx context.Context, inv host.Invocation) (requestID string, err error)
 }
 
 // Config says how a Server behaves. The zero value is usable: each field names
@@ -81,6 +89,18 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
 	Ready func(context.Context) error
+	// Stats tells what the host has at the moment, for /metrics. Default: it is
+	// not shown.
+	Stats func() host.Stats
+	// Backlog counts the asynchronous calls that are queued, for /metrics.
+	// Default: it is not shown.
+	Backlog func(context.Context) (uint64, error)
+	// Management serves what is below api.BasePath and api.OperationsPath.
+	// Default: nothing does.
+	Management http.Handler
+	// OnDrain is called when Serve is told to stop, before it waits. It should
+	// end what would never end by itself. Default: nothing.
+	OnDrain func()
 	// Logger takes our own faults. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -105,6 +125,9 @@ func (c Config) withDefaults() Config {
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
 	}
+	if c.OnDrain == nil {
+		c.OnDrain = func() {}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -116,17 +139,37 @@ type Server struct {
 	config    Config
 	functions Functions
 	echo      *echo.Echo
+	metrics   *metrics
 	draining  atomic.Bool
+}
+
+// managed are the paths that Config.Management serves, with all below them.
+var managed = []string{api.BasePath, api.OperationsPath}
+
+// isManaged says if a request is for Config.Management.
+func (s *Server) isManaged(path string) bool {
+	return s.config.Management != nil && slices.ContainsFunc(managed, func(prefix string) bool {
+		return path == prefix || strings.HasPrefix(path, prefix+"/")
+	})
 }
 
 // New returns a server for these functions. It opens nothing: see Serve.
 func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
+	s.metrics = newMetrics(s.config)
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(s.identify, s.guard)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		s.echo.Add(method, "/healthz", s.health)
 		s.echo.Add(method, "/readyz", s.ready)
+		s.echo.Add(method, "/metrics", echo.WrapHandler(s.metrics.handler(s.functions)))
+	}
+	if s.config.Management != nil {
+		manage := echo.WrapHandler(s.config.Management)
+		for _, path := range managed {
+			s.echo.Any(path, manage)
+			s.echo.Any(path+"/*", manage)
+		}
 	}
 	for _, method := range methods {
 		s.echo.Add(method, "/*", s.invoke)
@@ -168,6 +211,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 
 	s.draining.Store(true)
+	s.config.OnDrain()
 	// ctx has ended already, and the calls under way are to outlive it.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.DrainTimeout)
 	defer cancel()

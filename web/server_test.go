@@ -46,6 +46,12 @@ func (f functions) Invoke(ctx context.Context, inv host.Invocation) (*host.Resul
 	return result, err
 }
 
+// InvokeAsync implements Functions.
+func (f functions) InvokeAsync(ctx context.Context, inv host.Invocation) (string, error) {
+	_, err := f.handler(ctx, inv)
+	return inv.RequestID, err
+}
+
 // returns is a handler whose result is always this JSON text.
 func returns(text string) functions {
 	return functions{func(context.Context, host.Invocation) (*host.Result, error) {

@@ -1,17 +1,25 @@
 // Package cli is Vivarium's command line: its grammar, and the wiring of the
 // other packages that each command needs.
 //
-//	vivarium run      one call of one function, no server
-//	vivarium dev      one function over HTTP, deployed anew on each save
-//	vivarium serve    many functions over HTTP
-//	vivarium version
+//	vivarium run          one call of one function, no server
+//	vivarium dev          one function over HTTP, deployed anew on each save
+//	vivarium serve        many functions over HTTP, with the management API
+//	vivarium deploy       a new version of a function, to a server
+//	vivarium invoke       one call of a function of a server
+//	vivarium logs         what a function of a server has logged
+//	vivarium function     list, get, delete
+//	vivarium version      of this program; list, get, set-tag, remove-tag
+//	vivarium timer        create, list, delete
+//	vivarium dead-letter  list, replay
+//	vivarium completion   a script for bash, zsh or fish
 //
 // Every command that runs functions takes the same way. Code is packed into an
 // archive (code.go), as it would be for the cloud; the platform, which is the
 // compiled guest and a host, is opened (platform.go); the archive is deployed,
 // and calls reach it through the server of package web, over a socket or, for a
 // single call, without one. What functions log goes to the terminal
-// (terminal.go).
+// (terminal.go). The others speak to a server over HTTP (client.go), in the terms
+// of package api.
 //
 // # Exit codes
 //
@@ -38,10 +46,18 @@ const (
 type grammar struct {
 	CacheDir string `name:"cache-dir" env:"VIVARIUM_CACHE" placeholder:"DIR" help:"Where compiled machine code is kept between runs. Default: the folder vivarium in your cache directory."`
 
-	Run     runCommand     `cmd:"" help:"Call a function once and print its answer."`
-	Dev     devCommand     `cmd:"" help:"Serve one function over HTTP and deploy it anew on each save."`
-	Serve   serveCommand   `cmd:"" help:"Serve many functions over HTTP."`
-	Version versionCommand `cmd:"" help:"Print the versions of this program and of its Python."`
+	Run   runCommand   `cmd:"" help:"Call a function once and print its answer."`
+	Dev   devCommand   `cmd:"" help:"Serve one function over HTTP and deploy it anew on each save."`
+	Serve serveCommand `cmd:"" help:"Serve many functions over HTTP, and keep those that are deployed."`
+
+	Deploy     deployCommand      `cmd:"" help:"Send a folder's code to a server, as a new version of a function."`
+	Invoke     invokeCommand      `cmd:"" help:"Call a function of a server."`
+	Logs       logsCommand        `cmd:"" help:"Print what a function of a server has logged."`
+	Function   functionCommands   `cmd:"" help:"List, show and delete functions of a server."`
+	Version    versionCommands    `cmd:"" help:"Print this program's version; list, show and tag versions of functions."`
+	Timer      timerCommands      `cmd:"" help:"Call functions of a server at certain times."`
+	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
+	Completion completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 }
 
 const description = `Runs Python functions written for Yandex Cloud Functions, each instance in a WebAssembly sandbox of its own.`
@@ -79,6 +95,12 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	)
 	if err != nil { // the grammar above is wrong
 		panic(err)
+	}
+	if args[0] == completeCommand {
+		for _, word := range complete(parser.Model, args[1:]) {
+			fmt.Fprintln(stdout, word)
+		}
+		return ExitOK
 	}
 	command, err := parser.Parse(args)
 	if err != nil {

@@ -62,13 +62,10 @@ func openSource(path, entrypoint string) (*source, error) {
 func (s *source) read() (*bundle, error) {
 	b := &bundle{entrypoint: s.entrypoint}
 	var err error
-	switch s.kind {
-	case folder:
-		b.archive, err = pack(os.DirFS(s.path), ".")
-	case singleFile:
-		b.archive, err = pack(os.DirFS(filepath.Dir(s.path)), filepath.Base(s.path))
-	case archive:
+	if s.kind == archive {
 		b.archive, err = os.ReadFile(s.path)
+	} else {
+		b.archive, err = pack(s.files())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("code: %s: %w", s.path, err)
@@ -82,6 +79,14 @@ func (s *source) read() (*bundle, error) {
 		}
 	}
 	return b, nil
+}
+
+// files returns where the code lies, unless it is an archive.
+func (s *source) files() (fsys fs.FS, root string) {
+	if s.kind == folder {
+		return os.DirFS(s.path), "."
+	}
+	return os.DirFS(filepath.Dir(s.path)), filepath.Base(s.path)
 }
 
 // defaultEntrypoint returns what is called when the user names nothing.
@@ -103,27 +108,12 @@ func (s *source) defaultEntrypoint(packed []byte) (string, error) {
 const mainFile = "main.py"
 
 // pack returns an archive of the files at and below root. Equal files give equal
-// archives, so times are left out. Folders that are no part of the code are left
-// out as well, see skipped.
+// archives, so times are left out. What is no part of the code is left out as
+// well, see ignoreRules.
 func pack(fsys fs.FS, root string) ([]byte, error) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
-	err := fs.WalkDir(fsys, root, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir():
-			if name != root && skipped(fsys, name) {
-				return fs.SkipDir
-			}
-			return nil
-		case d.Type()&fs.ModeSymlink != 0:
-			return fmt.Errorf("%s is a symbolic link, which functions can't have; put the file itself there", name)
-		case !d.Type().IsRegular():
-			return fmt.Errorf("%s is neither a file nor a folder", name)
-		}
-		return packFile(w, fsys, name)
-	})
+	err := walk(fsys, root, func(name string) error { return packFile(w, fsys, name, zip.Store) })
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +123,44 @@ func pack(fsys fs.FS, root string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func packFile(w *zip.Writer, fsys fs.FS, name string) error {
+// walk calls do for each file of the code at and below root.
+func walk(fsys fs.FS, root string, do func(name string) error) error {
+	var rules ignoreRules
+	if root == "." {
+		var err error
+		if rules, err = readIgnore(fsys); err != nil {
+			return err
+		}
+	}
+	return fs.WalkDir(fsys, root, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != root && rules.ignored(fsys, name, d.IsDir()):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case d.IsDir():
+			return nil
+		case d.Type()&fs.ModeSymlink != 0:
+			return fmt.Errorf("%s is a symbolic link, which functions can't have; put the file itself there, or name it in %s", name, ignoreFile)
+		case !d.Type().IsRegular():
+			return fmt.Errorf("%s is neither a file nor a folder", name)
+		}
+		return do(name)
+	})
+}
+
+// packFile adds a file to an archive. What is unpacked right away is better
+// stored, what has a way to go, compressed.
+func packFile(w *zip.Writer, fsys fs.FS, name string, method uint16) error {
 	from, err := fsys.Open(name)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	// Stored, not compressed: it is unpacked right away.
-	to, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+	to, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 	if err != nil {
 		return err
 	}

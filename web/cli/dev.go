@@ -52,7 +52,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer listener.Close()
 	terminal := newTerminal(s.stderr)
-	platform, err := openPlatform(ctx, s, terminal, 0)
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{})
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 
 	fmt.Fprintf(s.stdout, "vivarium: serving %s on http://%s/%s\n", c.Path, listener.Addr(), d.name)
 	printCurl(s.stdout, listener.Addr(), d.name)
-	warnOpen(terminal, listener.Addr())
+	warnOpen(terminal, listener.Addr(), "call this function")
 	server := web.New(web.Config{Version: programVersion()}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
 }

@@ -19,6 +19,7 @@ type limits struct {
 	Env     map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
 
 	ServiceAccount string `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
+	NoFreeze       bool   `help:"Have each instance import the module itself, even where one import would do for all."`
 	MinLogLevel    string `placeholder:"LEVEL" help:"Drop log entries below this level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
 }
 
@@ -30,6 +31,7 @@ func (l limits) spec(entrypoint string) (host.VersionSpec, error) {
 	return host.VersionSpec{
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
 		ServiceAccountID: l.ServiceAccount, MinLogLevel: host.Level(strings.ToUpper(l.MinLogLevel)),
+		NoFreeze: l.NoFreeze,
 	}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/store"
 	"vivarium/wasm"
 )
 
@@ -18,6 +19,15 @@ import (
 type platform struct {
 	engine *wasm.Engine
 	host   *host.Host
+	store  *store.Store // nil when everything is in memory
+}
+
+// platformConfig says how a platform is opened. The zero value is usable.
+type platformConfig struct {
+	shells int    // instances kept ready; 0 means the engine's default
+	data   string // folder of the store
+	memory int64  // bytes of all instances; 0 means three quarters of the machine's
+	nats   string // or the URL of servers that have it; with neither, all is in memory
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a host
@@ -26,14 +36,31 @@ type platform struct {
 // # Errors
 //
 // Among others pythonwasi.ErrNotBuilt, whose text says what to do.
-func openPlatform(ctx context.Context, s *session, t *terminal, shells int) (*platform, error) {
+func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConfig) (_ *platform, err error) {
 	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	p := &platform{}
+	defer func() {
+		if err != nil {
+			_ = p.close() // the first error is the telling one
+		}
+	}()
+	images := ""
+	if cfg.data != "" || cfg.nats != "" {
+		storeConfig := store.Config{URL: cfg.nats, Log: log}
+		if cfg.data != "" {
+			storeConfig.Dir = filepath.Join(cfg.data, "store")
+			images = filepath.Join(cfg.data, "images")
+		}
+		if p.store, err = store.Open(ctx, storeConfig); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := machineCodeDir(s.cacheDir)
 	if err != nil {
 		log.Warn("machine code is compiled anew each time", "err", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
-	engine, err := host.NewEngine(ctx, wasm.Config{CacheDir: dir, Shells: shells, Log: log})
+	p.engine, err = host.NewEngine(ctx, wasm.Config{CacheDir: dir, Shells: cfg.shells, Log: log})
 	done(err)
 	if err != nil && ctx.Err() != nil {
 		return nil, errInterrupted
@@ -41,12 +68,16 @@ func openPlatform(ctx context.Context, s *session, t *terminal, shells int) (*pl
 	if err != nil {
 		return nil, err
 	}
-	h, err := host.New(host.Config{Engine: engine, Logs: t.entry, Log: log})
+	if cfg.memory == 0 {
+		cfg.memory = memoryOfMachine() / 4 * 3
+	}
+	p.host, err = host.New(host.Config{
+		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+	})
 	if err != nil {
-		_ = engine.Close(context.Background()) // the first error is the telling one
 		return nil, err
 	}
-	return &platform{engine, h}, nil
+	return p, nil
 }
 
 // errInterrupted says that the user ended a command before it was done.
@@ -54,8 +85,47 @@ var errInterrupted = errors.New("interrupted")
 
 // close finishes the calls in progress and frees everything.
 func (p *platform) close() error {
-	p.host.Close()
-	return p.engine.Close(context.Background())
+	if p.host != nil {
+		p.host.Close()
+	}
+	if p.engine != nil {
+		if err := p.engine.Close(context.Background()); err != nil {
+			return err
+		}
+	}
+	if p.store != nil {
+		p.store.Close()
+	}
+	return nil
+}
+
+// ready says why calls can't be served. The engine is: else there would be no
+// platform.
+func (p *platform) ready(ctx context.Context) error {
+	if p.store == nil {
+		return nil
+	}
+	return p.store.Ready(ctx)
+}
+
+// backlog returns what counts the calls that are queued; nil without a store.
+func (p *platform) backlog() func(context.Context) (uint64, error) {
+	if p.store == nil {
+		return nil
+	}
+	return p.store.Backlog
+}
+
+// cacheFolder returns where the program keeps what it can make again.
+func (s *session) cacheFolder() string {
+	if s.cacheDir != "" {
+		return s.cacheDir
+	}
+	user, err := os.UserCacheDir()
+	if err != nil { // no home: it is kept for a while at least
+		user = os.TempDir()
+	}
+	return filepath.Join(user, "vivarium")
 }
 
 // machineCodeDir returns where machine code is cached; empty when nowhere.
@@ -102,4 +172,19 @@ func announce(w io.Writer, what string) (done func(error)) {
 		}
 		fmt.Fprintf(w, " done in %.1f s\n", time.Since(start).Seconds())
 	}
+}
+
+// memoryOfMachine returns the machine's memory in bytes, or 0 where the system
+// does not tell.
+func memoryOfMachine() int64 {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	var kib int64
+	if _, err := fmt.Fscanf(f, "MemTotal: %d kB", &kib); err != nil {
+		return 0
+	}
+	return kib << 10
 }

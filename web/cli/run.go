@@ -62,7 +62,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	}
 	terminal := newTerminal(s.stderr)
 	// One call needs few shells: boot, load, freeze, call.
-	platform, err := openPlatform(ctx, s, terminal, 1)
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{shells: 1})
 	if err != nil {
 		return err
 	}

@@ -14,21 +14,28 @@ import (
 	"vivarium/host"
 	"vivarium/wasm/vfs"
 	"vivarium/web"
+	"vivarium/web/api"
 )
 
 // serveCommand is `vivarium serve`.
 type serveCommand struct {
-	Listen    string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
-	Functions []string `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
-	Function  []string `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
+	Listen    string    `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
+	Functions []string  `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
+	Function  []string  `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
+	Data      string    `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
+	NATS      string    `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
+	MaxMemory megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
 	limits
 }
 
 // Help is shown by `vivarium serve --help`.
 func (*serveCommand) Help() string {
-	return `Memory, timeout and environment apply to every function.
+	return `The management API is below /functions/v1, where openapi.json describes it. Functions named by --functions and
+--function are served from these folders alone: memory, timeout and environment apply to each of them, and
+nothing of them is kept.
 
 Examples:
+  vivarium serve --data ./data
   vivarium serve --functions examples
   vivarium serve --function hello=hello.py --function api=./api:app.handle`
 }
@@ -58,7 +65,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer listener.Close()
 	terminal := newTerminal(s.stderr)
-	platform, err := openPlatform(ctx, s, terminal, 0)
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20})
 	if err != nil {
 		return err
 	}
@@ -79,8 +86,12 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	for _, f := range functions {
 		printCurl(s.stdout, listener.Addr(), f.name)
 	}
-	warnOpen(terminal, listener.Addr())
-	server := web.New(web.Config{Version: programVersion()}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	warnOpen(terminal, listener.Addr(), "call these functions, and deploy others")
+	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
+	server := web.New(web.Config{
+		Version: programVersion(), Management: management, OnDrain: management.EndStreams, Ready: platform.ready,
+		Stats: platform.host.Stats, Backlog: platform.backlog(),
+	}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
 }
 
@@ -122,8 +133,8 @@ func (c *serveCommand) find() ([]served, error) {
 		}
 		all = append(all, served{name: name, source: source})
 	}
-	if len(all) == 0 {
-		return nil, errors.New("nothing to serve: give --functions DIR or --function NAME=PATH")
+	if len(all) == 0 && c.Data == "" && c.NATS == "" {
+		return nil, errors.New("nothing to serve: give --functions DIR or --function NAME=PATH, or --data DIR to keep what is deployed")
 	}
 	slices.SortStableFunc(all, func(a, b served) int { return strings.Compare(a.name, b.name) })
 	for i := 1; i < len(all); i++ {
@@ -172,9 +183,9 @@ func printCurl(w io.Writer, address net.Addr, name string) {
 	fmt.Fprintf(w, "curl -H 'Content-Type: application/json' -d '{\"hello\": \"world\"}' 'http://%s/%s?param=one'\n", address, name)
 }
 
-// warnOpen says so when others than this machine can call.
-func warnOpen(t *terminal, address net.Addr) {
+// warnOpen says so when others than this machine can do something.
+func warnOpen(t *terminal, address net.Addr, what string) {
 	if tcp, ok := address.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		t.say("whoever reaches %s may call these functions: there is no authentication", address)
+		t.say("whoever reaches %s may %s: there is no authentication", address, what)
 	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -37,9 +36,9 @@ const (
 func (t *terminal) entry(e host.LogEntry) {
 	text, style := e.Message, ""
 	switch {
-	case isSystem(e) && e.Level == host.LevelInfo:
+	case e.System && e.Level == host.LevelInfo:
 		style = dim
-	case isSystem(e):
+	case e.System:
 		style = red
 	default:
 		if e.Level != host.LevelUnspecified {
@@ -50,11 +49,6 @@ func (t *terminal) entry(e host.LogEntry) {
 		}
 	}
 	t.print(e.FunctionID, text, style)
-}
-
-// isSystem says if an entry is the platform's own: START, END, REPORT, ERROR.
-func isSystem(e host.LogEntry) bool {
-	return bytes.HasPrefix(e.Payload, []byte(`{"request_id":`)) && e.StreamName == ""
 }
 
 // failure prints a function's error that only the platform has noticed: a

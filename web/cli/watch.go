@@ -54,7 +54,7 @@ func (w *watcher) add(path string) error {
 			return nil // gone already, or not ours to read: packing will tell
 		case !d.IsDir():
 			return nil
-		case name != "." && skipped(root, name):
+		case name != "." && skipped(root, name): // what rules leave out costs a look only
 			return fs.SkipDir
 		}
 		return w.notify.Add(filepath.Join(path, filepath.FromSlash(name)))

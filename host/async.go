@@ -1,0 +1,305 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"vivarium/host/store"
+)
+
+const (
+	maxAsyncCalls = 256 // in progress in this host
+	maxChain      = 16  // calls that lead to each other by outcome
+	maxAsyncBody  = MaxResponse
+	// maxFailureBody is the largest body that is told to the target of failures
+	// (contract §2.6): as JSON it can be six times as long.
+	maxFailureBody = 256 << 10
+
+	// Retries wait, twice as long each time.
+	firstRetry = time.Second
+	lastRetry  = 5 * time.Minute
+	// busyRetry is when a call comes again that found no instance free.
+	busyRetry = 500 * time.Millisecond
+)
+
+// Notes that queued calls carry.
+const (
+	noteTag     = "Tag"
+	noteRequest = "Request-Id"
+	noteAttempt = "Attempt"    // how often it was tried
+	noteAfter   = "Not-Before" // in Unix milliseconds
+	noteChain   = "Chain"      // how many calls led to it
+	noteError   = "Error"      // of a dead letter
+	noteVersion = "Version"    // of a dead letter
+	noteTimer   = "Timer"      // the id of the timer that called
+)
+
+// InvokeAsync queues a call, in raw mode, and returns its request id. The call
+// is made at least once, also when the program ends before; what becomes of its
+// outcome the version's AsyncConfig says.
+//
+// # Errors
+//
+// *NotFoundError; *InvalidError when the version has no AsyncConfig, the host
+// no store, or the body is too large; ErrStoreUnavailable; ErrClosed.
+func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID string, err error) {
+	v, err := h.Resolve(inv.Function, inv.Tag)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case v.Async == nil:
+		return "", invalid("integration", "the version has no async_invocation_config; deploy it with one")
+	case h.cfg.Store == nil || v.SHA256 == "":
+		return "", invalid("integration", "asynchronous calls need a function that is deployed to a data directory")
+	case len(inv.Body) > maxAsyncBody:
+		return "", invalid("body", "has %d bytes, at most %d are allowed", len(inv.Body), maxAsyncBody)
+	case h.running.Err() != nil:
+		return "", ErrClosed
+	}
+	if inv.RequestID == "" {
+		inv.RequestID = uuid.NewString()
+	}
+	// A retry of the caller's own may carry the same request id: no item id.
+	return inv.RequestID, storeError(h.cfg.Store.Enqueue(ctx, store.Item{
+		FunctionID: v.FunctionID, Body: inv.Body,
+		Notes: map[string]string{noteTag: inv.Tag, noteRequest: inv.RequestID},
+	}))
+}
+
+// asyncWorker makes the calls that are queued.
+type asyncWorker struct {
+	h     *Host
+	calls sync.WaitGroup
+	slots chan struct{} // taken by calls in progress
+
+	mu   sync.Mutex     // guards busy
+	busy map[string]int // calls in progress by function
+}
+
+// startAsync begins to make queued calls; the function that it returns ends
+// that, and waits for those in progress.
+func (h *Host) startAsync(ctx context.Context) (stop func(), err error) {
+	w := &asyncWorker{h: h, slots: make(chan struct{}, maxAsyncCalls), busy: map[string]int{}}
+	end, err := h.cfg.Store.Work(ctx, w.take)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return func() {
+		end()
+		w.calls.Wait()
+	}, nil
+}
+
+// take begins to make one call, or puts it off. It is called for one item after
+// the other.
+func (w *asyncWorker) take(i store.Item) {
+	if ms, err := strconv.ParseInt(i.Notes[noteAfter], 10, 64); err == nil {
+		// A longer wait than there is means that the clock was put back.
+		if wait := time.Until(time.UnixMilli(ms)); wait > 0 && wait <= lastRetry {
+			i.Later(wait)
+			return
+		}
+	}
+	// No function may fill all slots.
+	most := DefaultMaxInstances
+	if v, err := w.h.Resolve(i.FunctionID, i.Notes[noteTag]); err == nil {
+		most = v.MaxInstances
+	}
+	w.mu.Lock()
+	full := w.busy[i.FunctionID] >= most || len(w.slots) == cap(w.slots)
+	if !full {
+		w.busy[i.FunctionID]++
+		w.slots <- struct{}{}
+	}
+	w.mu.Unlock()
+	if full {
+		i.Later(busyRetry)
+		return
+	}
+	w.calls.Go(func() {
+		w.call(i)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		<-w.slots
+		if w.busy[i.FunctionID]--; w.busy[i.FunctionID] == 0 {
+			delete(w.busy, i.FunctionID)
+		}
+	})
+}
+
+// call makes one attempt of a queued call and sees to its outcome.
+func (w *asyncWorker) call(i store.Item) {
+	working := time.NewTicker(store.WorkingEvery)
+	defer working.Stop()
+	ended := make(chan struct{})
+	var reporting sync.WaitGroup
+	reporting.Go(func() {
+		for {
+			select {
+			case <-working.C:
+				i.Working()
+			case <-ended:
+				return
+			}
+		}
+	})
+	result, err := w.h.Invoke(w.h.running, Invocation{
+		Function: i.FunctionID, Tag: i.Notes[noteTag], RequestID: i.Notes[noteRequest],
+		Received: time.Now(), Raw: true, Body: i.Body,
+	})
+	close(ended)
+	reporting.Wait()
+	switch {
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled), errors.Is(err, ErrStoreUnavailable):
+		i.Later(busyRetry) // not the function's fault, and no attempt
+		return
+	case err != nil && w.gone(err):
+		err = nil // deleted, and its queued calls with it
+		result = nil
+	}
+	ctx := context.Background()
+	if settled := w.settle(ctx, i, result, err); settled != nil {
+		w.h.log.Error("outcome of an asynchronous call not stored; the call is made again",
+			"function", i.FunctionID, "request_id", i.Notes[noteRequest], "err", settled)
+		return // it comes again
+	}
+	if err := i.Done(ctx); err != nil {
+		w.h.log.Warn("asynchronous call may be made again", "function", i.FunctionID,
+			"request_id", i.Notes[noteRequest], "err", err)
+	}
+}
+
+// gone says if a call failed because its function is no more.
+func (w *asyncWorker) gone(err error) bool {
+	var nf *NotFoundError
+	return errors.As(err, &nf) && nf.Tag == ""
+}
+
+// settle stores what follows from an attempt: another one, a call of a target,
+// a dead letter, or nothing.
+func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, fault error) error {
+	attempts, _ := strconv.Atoi(i.Notes[noteAttempt]) // none means 0
+	attempts++
+	var cfg AsyncConfig
+	versionID := ""
+	if result != nil {
+		versionID = result.Version.ID
+		if result.Version.Async != nil {
+			cfg = *result.Version.Async
+		}
+	}
+	if fault == nil {
+		if result == nil || cfg.Success == "" {
+			return nil
+		}
+		return w.notify(ctx, i, cfg.Success, result.Body)
+	}
+	if attempts <= cfg.Retries {
+		delay := min(firstRetry<<min(attempts-1, 20), lastRetry)
+		i.Notes[noteAttempt] = strconv.Itoa(attempts)
+		i.Notes[noteAfter] = strconv.FormatInt(time.Now().Add(delay).UnixMilli(), 10)
+		i.ID = itemID("retry", i)
+		return w.h.cfg.Store.Enqueue(ctx, i)
+	}
+	if i.Notes[noteTimer] != "" && (result == nil || result.Version.Async == nil) {
+		return nil // nobody asked for more than the log says
+	}
+	if cfg.Failure != "" {
+		return w.notify(ctx, i, cfg.Failure, failureDocument(i, versionID, attempts, fault))
+	}
+	return w.bury(ctx, i, i, versionID, attempts, string(errorText(fault)))
+}
+
+// itemID names what follows from an item. When the item comes again although
+// that was stored already, it is not stored twice.
+func itemID(what string, cause store.Item) string {
+	return what + "." + strconv.FormatUint(cause.Sequence, 10)
+}
+
+// notify queues a call of a target with an outcome. A target that does not
+// exist, or that calls have led to for too long, makes it a dead letter.
+func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, body []byte) error {
+	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
+	f, err := w.h.lookup(target)
+	next := store.Item{
+		ID: itemID("outcome", i), Body: body,
+		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},
+	}
+	switch {
+	case err != nil:
+		next.FunctionID = i.FunctionID
+		return w.bury(ctx, next, i, "", 0, "the target of the outcome: "+err.Error())
+	case chain >= maxChain:
+		next.FunctionID = f.id
+		return w.bury(ctx, next, i, "", 0, "the outcomes of "+strconv.Itoa(maxChain)+" calls have led here; do they go in a circle?")
+	}
+	next.FunctionID = f.id
+	return w.h.cfg.Store.Enqueue(ctx, next)
+}
+
+// bury makes i, which follows from an item, a dead letter.
+func (w *asyncWorker) bury(ctx context.Context, i, cause store.Item, versionID string, attempts int, reason string) error {
+	i.Notes[noteError], i.Notes[noteVersion] = headerText(reason), versionID
+	i.Notes[noteAttempt] = strconv.Itoa(attempts)
+	delete(i.Notes, noteAfter)
+	i.ID = itemID("dead", cause)
+	return w.h.cfg.Store.Bury(ctx, i)
+}
+
+// headerText makes text that fits into a header: one line, not too long.
+func headerText(s string) string {
+	if len(s) > 8<<10 {
+		s = s[:8<<10]
+	}
+	b, _ := json.Marshal(s) // strings always marshal
+	return string(b)
+}
+
+// errorText is what a caller would have been answered.
+func errorText(err error) []byte {
+	if fe, ok := errors.AsType[*FunctionError](err); ok {
+		return fe.Body()
+	}
+	b, _ := json.Marshal(map[string]string{"errorMessage": "Internal error", "errorType": "PlatformError"})
+	if nf, ok := errors.AsType[*NotFoundError](err); ok {
+		b, _ = json.Marshal(map[string]string{"errorMessage": nf.Error(), "errorType": "NotFound"})
+	}
+	return b
+}
+
+// failureDocument is what the target of failures is called with.
+func failureDocument(i store.Item, versionID string, attempts int, err error) []byte {
+	d := struct {
+		RequestID  string          `json:"request_id"`
+		FunctionID string          `json:"function_id"`
+		VersionID  string          `json:"version_id"`
+		Attempts   int             `json:"attempts"`
+		Error      json.RawMessage `json:"error"`
+		Body       string          `json:"body,omitempty"`        // of the call, when it is text
+		BodyBase64 []byte          `json:"body_base64,omitempty"` // when it is not
+		// BodyOmitted says that the body is too long to be told.
+		BodyOmitted bool `json:"body_omitted,omitempty"`
+	}{RequestID: i.Notes[noteRequest], FunctionID: i.FunctionID, VersionID: versionID, Attempts: attempts, Error: errorText(err)}
+	switch {
+	case len(i.Body) > maxFailureBody:
+		d.BodyOmitted = true
+	case utf8.Valid(i.Body):
+		d.Body = string(i.Body)
+	default:
+		d.BodyBase64 = i.Body
+	}
+	b, err := json.Marshal(d)
+	if err != nil { // the error document that a guest wrote is no JSON
+		d.Error, _ = json.Marshal(string(d.Error))
+		b, _ = json.Marshal(d)
+	}
+	return b
+}

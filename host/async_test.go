@@ -1,0 +1,183 @@
+package host
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// storedHost is a host on a store of its own.
+func storedHost(t *testing.T) *testHost {
+	t.Helper()
+	s := openStore(t, t.TempDir())
+	t.Cleanup(s.Close)
+	return newTestHost(t, Config{Store: s})
+}
+
+// async queues a call and fails the test when that does not work.
+func (h *testHost) async(name, body string) (requestID string) {
+	h.t.Helper()
+	id, err := h.InvokeAsync(h.t.Context(), Invocation{Function: name, Body: []byte(body)})
+	if err != nil || id == "" {
+		h.t.Fatalf("not queued: %q, %v", id, err)
+	}
+	return id
+}
+
+// until waits until something holds.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// emptied waits until no queued call is left.
+func (h *testHost) emptied() {
+	h.t.Helper()
+	until(h.t, "an empty queue", func() bool {
+		n, err := h.cfg.Store.Backlog(h.t.Context())
+		return err == nil && n == 0
+	})
+}
+
+const printing = "def handler(event, context): print('got', event)\n"
+
+func TestAsync_NeedsToBeAskedFor(t *testing.T) {
+	h := storedHost(t)
+	h.create("fun")
+	h.version("fun", printing, VersionSpec{})
+	_, err := h.InvokeAsync(t.Context(), Invocation{Function: "fun"})
+	wantError[*InvalidError](t, err, "async_invocation_config")
+	_, err = h.InvokeAsync(t.Context(), Invocation{Function: "nobody"})
+	wantError[*NotFoundError](t, err, "nobody")
+	h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
+	_, err = h.InvokeAsync(t.Context(), Invocation{Function: "fun", Body: make([]byte, maxAsyncBody+1)})
+	wantError[*InvalidError](t, err, "body: ")
+	memory := newTestHost(t, Config{})
+	memory.create("fun")
+	memory.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
+	_, err = memory.InvokeAsync(t.Context(), Invocation{Function: "fun"})
+	wantError[*InvalidError](t, err, "data directory")
+}
+
+func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
+	h := storedHost(t)
+	for _, name := range []string{"fun", "well", "badly"} {
+		h.create(name)
+	}
+	h.version("well", printing, VersionSpec{})
+	h.version("badly", "def handler(event, context): print('got', event['attempts'], event['body'], event['error']['errorType'])\n", VersionSpec{})
+	h.version("fun", "def handler(event, context): return {'half': event / 2}\n",
+		VersionSpec{Async: &AsyncConfig{Retries: 1, Success: "well", Failure: "badly"}})
+	h.async("fun", "3")
+	h.async("fun", `"x"`)
+	h.emptied()
+	for _, want := range []string{"got {'half': 1.5}", `got 2 "x" TypeError`} {
+		if len(h.log(want)) != 1 {
+			t.Errorf("the log has %d times %s", len(h.log(want)), want)
+		}
+	}
+	if letters, err := h.ListDeadLetters(t.Context(), "", 0); err != nil || len(letters) != 0 {
+		t.Errorf("dead letters: %+v, %v", letters, err)
+	}
+}
+
+func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
+	h := storedHost(t)
+	h.create("fun")
+	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", VersionSpec{Async: &AsyncConfig{}})
+	request := h.async("fun", `{"a": 1}`)
+	h.emptied()
+	letters, err := h.ListDeadLetters(t.Context(), "fun", 0)
+	if err != nil || len(letters) != 1 {
+		t.Fatalf("dead letters: %+v, %v", letters, err)
+	}
+	if l := letters[0]; l.RequestID != request || string(l.Body) != `{"a": 1}` || l.Attempts != 1 || !strings.Contains(l.Error, "ValueError") {
+		t.Errorf("got %+v", l)
+	}
+	h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}}) // which mends it
+	if id, err := h.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil || id != request {
+		t.Errorf("replayed: %s, %v", id, err)
+	}
+	h.emptied()
+	if len(h.log("got {'a': 1}")) != 1 {
+		t.Error("it was not called")
+	}
+	_, err = h.ReplayDeadLetter(t.Context(), letters[0].ID)
+	wantError[*NotFoundError](t, err, "dead letter")
+}
+
+func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
+	h := storedHost(t)
+	h.create("fun")
+	h.version("fun", "def handler(event, context): 1 / 0\n", VersionSpec{Async: &AsyncConfig{Retries: 1}})
+	h.async("fun", "1")
+	for range 2 {
+		h.emptied()
+		letters, err := h.ListDeadLetters(t.Context(), "", 0)
+		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
+			t.Fatalf("dead letters: %+v, %v", letters, err)
+		}
+		if _, err := h.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.emptied()
+}
+
+func TestAsync_CirclesEnd(t *testing.T) {
+	h := storedHost(t)
+	h.create("fun")
+	h.version("fun", "def handler(event, context): return event\n", VersionSpec{Async: &AsyncConfig{Success: "fun"}})
+	h.async("fun", "1")
+	h.emptied()
+	letters, err := h.ListDeadLetters(t.Context(), "fun", 0)
+	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Error, "circle") {
+		t.Errorf("dead letters: %+v, %v", letters, err)
+	}
+}
+
+func TestAsync_ManyCallsOfOneFunctionAreAllMade(t *testing.T) {
+	h := storedHost(t)
+	h.create("fun")
+	h.version("fun", printing, VersionSpec{MaxInstances: 2, Async: &AsyncConfig{}})
+	for range 50 {
+		h.async("fun", "1")
+	}
+	h.emptied()
+	if n := len(h.log("got 1")); n != 50 {
+		t.Errorf("%d calls, want 50", n)
+	}
+}
+
+func TestAsync_QueuedCallsSurviveARestart(t *testing.T) {
+	restart(t, func(h *testHost) {
+		h.create("fun")
+		h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
+		h.endAsync() // so that nobody makes the call
+		h.endAsync = nil
+		h.async("fun", `"later"`)
+	}, func(h *testHost) {
+		h.emptied()
+		if len(h.log("got later")) != 1 {
+			t.Error("the call was not made")
+		}
+	})
+}
+
+func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
+	restart(t, func(h *testHost) {
+		h.create("fun")
+		h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
+		h.endAsync()
+		h.endAsync = nil
+		h.async("fun", "1")
+		if err := h.DeleteFunction(context.Background(), "fun"); err != nil {
+			t.Fatal(err)
+		}
+	}, func(h *testHost) { h.emptied() })
+}

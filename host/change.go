@@ -1,0 +1,94 @@
+package host
+
+import (
+	"context"
+	"time"
+)
+
+// change makes a new record of a function from its present one. When somebody
+// else's change comes in between, mutate is asked again, about the new state.
+//
+// # Errors
+//
+// What mutate returns; *ConflictError when the function is being deleted;
+// *NotFoundError when it is gone; ErrStoreUnavailable; ErrClosed.
+func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRecord) error, made ...*Version) error {
+	f.write.Lock()
+	defer f.write.Unlock()
+	for {
+		h.mu.RLock()
+		r, revision, closed := f.record.clone(), f.revision, h.closed
+		present := h.functions[r.ID] == f
+		h.mu.RUnlock()
+		switch {
+		case closed:
+			return ErrClosed
+		case !present:
+			return &NotFoundError{Function: r.ID}
+		case r.Status == StatusDeleting:
+			return conflict("function", r.ID, "is being deleted")
+		}
+		if err := mutate(&r); err != nil {
+			return err
+		}
+		r.settle(time.Now().UTC())
+		revision, again, err := h.persist(ctx, f, &r, revision)
+		if err != nil {
+			return err
+		}
+		if again {
+			continue
+		}
+		h.mu.Lock()
+		h.install(r, revision, made)
+		h.mu.Unlock()
+		return nil
+	}
+}
+
+// install makes a record the present state of its function, unless a newer one
+// is there already. Versions that the record lists are those of made that are
+// not known yet; those that it no longer lists are drained. The caller holds the
+// mutex, and nothing here blocks.
+func (h *Host) install(r functionRecord, revision uint64, made []*Version) *function {
+	f := h.functions[r.ID]
+	if f == nil {
+		f = &function{id: r.ID, versions: map[string]*Version{}}
+		h.functions[r.ID] = f
+	} else if revision <= f.revision {
+		return f
+	}
+	if h.closed { // nothing is made or taken down any more
+		return f
+	}
+	if old := f.record.Name; old != r.Name && h.names[old] == f {
+		delete(h.names, old)
+	}
+	f.record, f.revision = r, revision
+	if r.Name != "" {
+		h.names[r.Name] = f
+	}
+	for _, v := range made {
+		if f.versions[v.ID] == nil && r.entry(v.ID) >= 0 {
+			f.versions[v.ID], h.versions[v.ID] = v, v
+		}
+	}
+	for id, v := range f.versions {
+		if r.entry(id) < 0 {
+			delete(f.versions, id)
+			delete(h.versions, id)
+			h.drains.Go(func() {
+				v.pool.close()
+				h.removeImage(v.ID)
+			})
+			continue
+		}
+		if v.pool.setLimits(r.limits(v)) {
+			select {
+			case h.fills <- v.pool:
+			default: // the next round of tidying will see to it
+			}
+		}
+	}
+	return f
+}

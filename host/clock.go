@@ -1,0 +1,221 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vivarium/host/store"
+)
+
+const (
+	// tickGrace is how late a tick may be called for: after that it counts as
+	// missed.
+	tickGrace = 30 * time.Second
+	// maxClockSleep bounds how long a change of the machine's clock goes
+	// unnoticed.
+	maxClockSleep = 10 * time.Second
+	// maxMissedTicks is how far missed ticks are counted.
+	maxMissedTicks = 10_000
+)
+
+// clock makes timers tick. Several hosts may have the same timers: whoever
+// first notes a tick in the store makes its call.
+type clock struct {
+	h       *Host
+	started time.Time
+	calls   sync.WaitGroup // of ticks, in memory
+
+	mu     sync.Mutex // guards timers; nothing blocks under it
+	timers map[string]*timer
+	wake   chan struct{} // of capacity 1: timers have changed
+}
+
+func newClock(h *Host) *clock {
+	return &clock{h: h, started: time.Now(), timers: map[string]*timer{}, wake: make(chan struct{}, 1)}
+}
+
+// put adds a timer, or takes over a newer state of it. With fresh, it says if
+// there was none of that name.
+func (c *clock) put(t *timer, fresh bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.timers[t.Name]; old != nil {
+		if fresh {
+			return false
+		}
+		if old.revision >= t.revision {
+			return true
+		}
+	}
+	c.timers[t.Name] = t
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (c *clock) drop(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.timers, name)
+}
+
+// watch takes over the timers of the store, and their changes.
+func (c *clock) watch(ctx context.Context) (stop func(), err error) {
+	stop, err = c.h.cfg.Store.Timers.Watch(ctx, func(e store.Entry) {
+		if e.Deleted {
+			c.drop(e.Key)
+			return
+		}
+		var r Timer
+		err := json.Unmarshal(e.Value, &r)
+		if err == nil {
+			var t *timer
+			r.Function = r.FunctionID
+			if t, err = newTimer(r, e.Revision); err == nil {
+				c.put(t, false)
+				return
+			}
+		}
+		c.h.log.Error("timer does not run", "timer", e.Key, "err", err)
+	}, func() {})
+	return stop, storeError(err)
+}
+
+// run ticks until Close.
+func (c *clock) run() {
+	for {
+		now := time.Now()
+		next := now.Add(maxClockSleep)
+		c.mu.Lock()
+		timers := slices.Collect(maps.Values(c.timers))
+		c.mu.Unlock()
+		for _, t := range timers {
+			if !t.NextTick.After(now) {
+				if c.settle(t, now) {
+					continue // its next state wakes this
+				}
+				next = now.Add(time.Second) // the store was not there
+			} else if t.NextTick.Before(next) {
+				next = t.NextTick
+			}
+		}
+		sleep := time.NewTimer(time.Until(next))
+		select {
+		case <-sleep.C:
+		case <-c.wake:
+		case <-c.h.running.Done():
+			sleep.Stop()
+			return
+		}
+		sleep.Stop()
+	}
+}
+
+// settle notes the ticks of t that have passed, calls its function for the
+// last of them if it is not too late, and reports the others. It says if it
+// could.
+func (c *clock) settle(t *timer, now time.Time) bool {
+	last, missed, first := t.NextTick, 0, t.NextTick
+	late := false
+	for next := t.schedule.Next(last); !next.IsZero() && !next.After(now); next = t.schedule.Next(last) {
+		last = next
+		if missed++; missed >= maxMissedTicks {
+			last, late = now, true // no need to count on
+			break
+		}
+	}
+	late = late || now.Sub(last) > tickGrace
+	if s := c.h.cfg.Store; (s == nil || s.Exclusive) && last.Before(c.started) {
+		late = true // nobody was there
+	}
+	if late {
+		missed = min(missed+1, maxMissedTicks)
+	}
+	record := t.Timer
+	record.LastTick = last.UTC()
+	revision := t.revision + 1
+	if s := c.h.cfg.Store; s != nil {
+		var err error
+		revision, err = s.Timers.Update(c.h.running, t.Name, encodeRecord(record), t.revision)
+		if errors.Is(err, store.ErrRevision) {
+			return c.reload(t) // another host was first, or it is deleted
+		}
+		if err != nil {
+			return false
+		}
+	}
+	if settled, err := newTimer(record, revision); err == nil {
+		c.put(settled, false)
+	} else {
+		c.drop(t.Name) // its last tick was this
+	}
+	c.announce(t, first, last, missed, late)
+	return true
+}
+
+// reload takes over a timer that somebody else has changed.
+func (c *clock) reload(t *timer) bool {
+	e, err := c.h.cfg.Store.Timers.Get(c.h.running, t.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		c.drop(t.Name)
+		return true
+	}
+	var r Timer
+	if err != nil || json.Unmarshal(e.Value, &r) != nil {
+		return false
+	}
+	r.Function = r.FunctionID
+	if fresh, err := newTimer(r, e.Revision); err == nil {
+		c.put(fresh, false)
+	}
+	return true
+}
+
+// announce reports ticks that were missed and makes the call of the last one.
+func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool) {
+	f, err := c.h.lookup(t.FunctionID)
+	if err != nil {
+		return // it has just been deleted
+	}
+	if missed > 0 {
+		count := strconv.Itoa(missed)
+		if missed >= maxMissedTicks {
+			count += " or more"
+		}
+		c.h.remark(f, LevelWarn, fmt.Sprintf("Timer %s missed %s ticks since %s, while the service was down or too busy; "+
+			"they are not made up for", t.Name, count, first.UTC().Format(time.RFC3339)),
+			map[string]any{"timer_id": t.ID, "missed": missed})
+	}
+	if late {
+		return
+	}
+	body := timerEvent(&t.Timer, f.snapshot(c.h).Tenant, last)
+	request := uuid.NewString()
+	if c.h.cfg.Store == nil {
+		c.calls.Go(func() {
+			_, _ = c.h.Invoke(c.h.running, Invocation{ // the function's log says what came of it
+				Function: f.id, Tag: t.Tag, RequestID: request, Received: time.Now(), Raw: true, Body: body,
+			})
+		})
+		return
+	}
+	err = c.h.cfg.Store.Enqueue(c.h.running, store.Item{
+		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: f.id, Body: body,
+		Notes: map[string]string{noteTag: t.Tag, noteRequest: request, noteTimer: t.ID},
+	})
+	if err != nil {
+		c.h.remark(f, LevelError, fmt.Sprintf("Timer %s: the call for %s is lost: the store did not take it",
+			t.Name, last.UTC().Format(time.RFC3339)), map[string]any{"timer_id": t.ID})
+	}
+}

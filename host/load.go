@@ -1,0 +1,223 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vivarium/host/store"
+)
+
+// collectAge is how old something must be that nothing refers to, before it is
+// taken away, where other processes could be about to refer to it.
+const collectAge = time.Hour
+
+// load makes the functions that the store has, and listens for changes that
+// other processes make. No code is read: that comes with the first call.
+func (h *Host) load(ctx context.Context) error {
+	entries, err := h.cfg.Store.Versions.All(ctx)
+	if err != nil {
+		return storeError(err)
+	}
+	versions := make(map[string]versionRecord, len(entries))
+	created := make(map[string]time.Time, len(entries))
+	for _, e := range entries {
+		var r versionRecord
+		if err := json.Unmarshal(e.Value, &r); err != nil {
+			return fmt.Errorf("host: record of version %s: %w", e.Key, err)
+		}
+		versions[e.Key], created[e.Key] = r, e.Created
+	}
+	var first error
+	loading := true
+	h.unwatch, err = h.cfg.Store.Functions.Watch(ctx, func(e store.Entry) {
+		known := versions
+		if !loading {
+			known = nil
+		}
+		if err := h.apply(h.running, e, known); err != nil {
+			if loading && first == nil {
+				first = err
+			} else if h.running.Err() == nil {
+				h.log.Error("change of a function not taken over", "function", e.Key, "err", err)
+			}
+		}
+	}, func() { loading = false })
+	if err != nil {
+		return storeError(err)
+	}
+	if first != nil {
+		return first
+	}
+	if err := h.collect(ctx, created); err != nil {
+		// What is left over does no harm.
+		h.log.Warn("leftovers not removed", "err", err)
+	}
+	return nil
+}
+
+// apply takes over a function's record from the store. Versions that the host
+// does not know yet are those in known, or else read.
+func (h *Host) apply(ctx context.Context, e store.Entry, known map[string]versionRecord) error {
+	if e.Deleted {
+		h.vanish(e.Key)
+		return nil
+	}
+	var r functionRecord
+	if err := json.Unmarshal(e.Value, &r); err != nil {
+		return fmt.Errorf("host: record of function %s: %w", e.Key, err)
+	}
+	if r.Tags == nil {
+		r.Tags = map[string]string{}
+	}
+	made, err := h.makeMissing(ctx, &r, e.Revision, known)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	f := h.install(r, e.Revision, made)
+	h.mu.Unlock()
+	if r.Status == StatusDeleting {
+		h.remove(f)
+	}
+	return nil
+}
+
+// makeMissing makes the versions that a record lists and the host does not know.
+func (h *Host) makeMissing(
+	ctx context.Context, r *functionRecord, revision uint64, known map[string]versionRecord,
+) (made []*Version, err error) {
+	h.mu.RLock()
+	var missing []string
+	if f := h.functions[r.ID]; f == nil || revision > f.revision {
+		for _, entry := range r.Versions {
+			if h.versions[entry.ID] == nil {
+				missing = append(missing, entry.ID)
+			}
+		}
+	}
+	h.mu.RUnlock()
+	for _, id := range missing {
+		record, ok := known[id]
+		if !ok {
+			e, err := h.cfg.Store.Versions.Get(ctx, id)
+			if errors.Is(err, store.ErrNotFound) {
+				continue // deleted since: news of that follow
+			}
+			if err != nil {
+				return nil, storeError(err)
+			}
+			if err := json.Unmarshal(e.Value, &record); err != nil {
+				return nil, fmt.Errorf("host: record of version %s: %w", id, err)
+			}
+		}
+		made = append(made, h.newVersion(*r, record))
+	}
+	return made, nil
+}
+
+// vanish forgets a function that another process has deleted.
+func (h *Host) vanish(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := h.functions[id]
+	if f == nil || f.removal != nil || h.closed {
+		return
+	}
+	for _, v := range f.versions {
+		h.drains.Go(func() {
+			v.pool.close()
+			h.removeImage(v.ID)
+		})
+	}
+	h.forget(f)
+}
+
+// collect removes what attempts that were cut off have left in the store, and
+// images of versions that are no more.
+func (h *Host) collect(ctx context.Context, versions map[string]time.Time) error {
+	h.collecting.Lock()
+	defer h.collecting.Unlock()
+	s := h.cfg.Store
+	age := collectAge
+	if s.Exclusive {
+		age = 0
+	}
+	h.mu.RLock()
+	listed, codes := map[string]bool{}, map[string]bool{}
+	for id, v := range h.versions {
+		listed[id], codes[v.SHA256] = true, true
+	}
+	h.mu.RUnlock()
+	for id, created := range versions {
+		if listed[id] || time.Since(created) < age {
+			continue
+		}
+		if err := s.Versions.Delete(ctx, id); err != nil {
+			return err
+		}
+	}
+	names, err := s.Names.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		h.mu.RLock()
+		f := h.functions[string(e.Value)]
+		used := f != nil && f.record.Name == e.Key
+		h.mu.RUnlock()
+		if !used && time.Since(e.Created) >= age {
+			if err := s.Names.Delete(ctx, e.Key); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := s.CollectCode(ctx, age, func(name string) bool { return codes[name] }); err != nil {
+		return err
+	}
+	return h.collectImages(listed)
+}
+
+// collectImages removes files of versions that are no more. Image directories
+// are a process's own, so there is nobody to take them from.
+func (h *Host) collectImages(listed map[string]bool) error {
+	if h.cfg.ImageDir == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(h.cfg.ImageDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".image")
+		if ok && strings.HasPrefix(id, versionPrefix) && !listed[id] {
+			if err := os.Remove(filepath.Join(h.cfg.ImageDir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Ready says if the host could take a call and a change now.
+//
+// # Errors
+//
+// ErrClosed, ErrStoreUnavailable.
+func (h *Host) Ready(ctx context.Context) error {
+	h.mu.RLock()
+	closed := h.closed
+	h.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	if h.cfg.Store == nil {
+		return nil
+	}
+	return storeError(h.cfg.Store.Ready(ctx))
+}

@@ -1,0 +1,203 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// CreateFunction makes a function without versions.
+//
+// # Errors
+//
+// *InvalidError, *ConflictError when the name is taken, ErrStoreUnavailable,
+// ErrClosed.
+func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionInfo, error) {
+	if err := spec.validate(); err != nil {
+		return FunctionInfo{}, err
+	}
+	h.naming.Lock()
+	defer h.naming.Unlock()
+	f := newFunction(spec)
+	if err := h.claimName(ctx, spec.Name, f.id); err != nil {
+		return FunctionInfo{}, err
+	}
+	revision, err := h.persistNew(ctx, &f.record)
+	if err != nil {
+		h.releaseName(spec.Name, f.id)
+		return FunctionInfo{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return FunctionInfo{}, ErrClosed
+	}
+	return h.install(f.record, revision, nil).info(), nil
+}
+
+func newFunction(spec FunctionSpec) *function {
+	if spec.Tenant == "" {
+		spec.Tenant = defaultTenant
+	}
+	id := newID(functionPrefix)
+	return &function{
+		id: id,
+		record: functionRecord{
+			ID: id, Name: spec.Name, Description: spec.Description, Labels: cloneMap(spec.Labels),
+			Tenant: spec.Tenant, LogGroupID: newID(logGroupPrefix), Status: StatusActive, CreatedAt: time.Now().UTC(),
+			Tags: map[string]string{},
+		},
+		versions: map[string]*Version{},
+	}
+}
+
+// UpdateFunction changes what describes a function. No version comes of it.
+//
+// # Errors
+//
+// *NotFoundError, *InvalidError, *ConflictError, ErrStoreUnavailable.
+func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUpdate) (FunctionInfo, error) {
+	f, err := h.lookup(idOrName)
+	if err != nil {
+		return FunctionInfo{}, err
+	}
+	if err := u.validate(); err != nil {
+		return FunctionInfo{}, err
+	}
+	h.naming.Lock()
+	defer h.naming.Unlock()
+	old := f.snapshot(h).Name
+	renamed := u.Name != nil && *u.Name != old
+	if renamed {
+		if err := h.claimName(ctx, *u.Name, f.id); err != nil {
+			return FunctionInfo{}, err
+		}
+	}
+	err = h.change(ctx, f, func(r *functionRecord) error {
+		if u.Name != nil {
+			old, r.Name = r.Name, *u.Name
+		}
+		if u.Description != nil {
+			r.Description = *u.Description
+		}
+		if u.Labels != nil {
+			r.Labels = cloneMap(u.Labels)
+		}
+		return nil
+	})
+	if renamed {
+		if err == nil {
+			h.releaseName(old, f.id)
+		} else if !errors.Is(err, ErrStoreUnavailable) { // else nobody knows which name it has
+			h.releaseName(*u.Name, f.id)
+		}
+	}
+	if err != nil {
+		return FunctionInfo{}, err
+	}
+	return h.GetFunction(f.id)
+}
+
+// snapshot returns the function's record as it is now; it is not to be changed.
+func (f *function) snapshot(h *Host) functionRecord {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return f.record
+}
+
+// lookup returns the function of that id or name.
+func (h *Host) lookup(idOrName string) (*function, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	f := h.find(idOrName)
+	if f == nil {
+		return nil, &NotFoundError{Function: idOrName}
+	}
+	return f, nil
+}
+
+// DeleteFunction refuses further calls of a function, waits for those in
+// progress, and removes it with its versions. When ctx ends first, the removal
+// goes on without the caller.
+//
+// # Errors
+//
+// *NotFoundError, ErrStoreUnavailable, or ctx's.
+func (h *Host) DeleteFunction(ctx context.Context, idOrName string) error {
+	f, err := h.lookup(idOrName)
+	if err != nil {
+		return err
+	}
+	err = h.change(ctx, f, func(r *functionRecord) error {
+		r.Status = StatusDeleting
+		return nil
+	})
+	var conflict *ConflictError
+	if err != nil && !errors.As(err, &conflict) { // a conflict: it is being deleted already
+		return err
+	}
+	r := h.remove(f)
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// removal is what goes on when a function is deleted.
+type removal struct {
+	done chan struct{}
+	err  error // once done
+}
+
+// remove drains a function that is being deleted and forgets it.
+func (h *Host) remove(f *function) *removal {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f.removal != nil {
+		return f.removal
+	}
+	r := &removal{done: make(chan struct{})}
+	if h.closed { // the next start will go on with it
+		r.err = ErrClosed
+		close(r.done)
+		return r
+	}
+	f.removal = r
+	versions := slices.Collect(maps.Values(f.versions))
+	h.drains.Go(func() {
+		defer close(r.done)
+		for _, v := range versions {
+			v.pool.close()
+		}
+		r.err = h.persistRemoval(f, versions)
+		h.mu.Lock()
+		if r.err != nil {
+			f.removal = nil // who deletes it again tries again, and so does the next start
+		} else {
+			h.forget(f)
+		}
+		h.mu.Unlock()
+		if r.err == nil {
+			for _, v := range versions {
+				h.removeImage(v.ID)
+			}
+		}
+	})
+	return r
+}
+
+// forget takes a function, whose pools are closed, out of the tables. The
+// caller holds the mutex.
+func (h *Host) forget(f *function) {
+	delete(h.functions, f.id)
+	if h.names[f.record.Name] == f {
+		delete(h.names, f.record.Name)
+	}
+	for id := range f.versions {
+		delete(h.versions, id)
+	}
+}

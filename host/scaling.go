@@ -1,0 +1,121 @@
+package host
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// ScalingPolicy bounds the instances of the version that carries a tag
+// (contract §6.4).
+type ScalingPolicy struct {
+	Tag                  string `json:"tag"`
+	ProvisionedInstances int    `json:"provisioned_instances"` // kept ready
+	ZoneInstancesLimit   int    `json:"zone_instances_limit"`  // 0: the version's own
+	ZoneRequestsLimit    int    `json:"zone_requests_limit"`   // calls in progress and waiting; 0: no limit
+}
+
+// maxPolicyInstances bounds what a policy may ask for: a mistyped number must
+// not take all memory.
+const maxPolicyInstances = 10_000
+
+func (p ScalingPolicy) validate() error {
+	switch {
+	case p.Tag != LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
+		return invalid("tag", "%.80q must be %s or a tag", p.Tag, LatestTag)
+	case p.ZoneInstancesLimit < 0 || p.ZoneInstancesLimit > maxPolicyInstances:
+		return invalid("zone_instances_limit", "%d must be between 0 and %d", p.ZoneInstancesLimit, maxPolicyInstances)
+	case p.ZoneRequestsLimit < 0:
+		return invalid("zone_requests_limit", "%d must be 0, for no limit, or more", p.ZoneRequestsLimit)
+	case p.ProvisionedInstances < 0 || p.ProvisionedInstances > maxPolicyInstances:
+		return invalid("provisioned_instances_count", "%d must be between 0 and %d", p.ProvisionedInstances,
+			maxPolicyInstances)
+	case p.ZoneInstancesLimit > 0 && p.ProvisionedInstances > p.ZoneInstancesLimit:
+		return invalid("provisioned_instances_count", "%d must be at most zone_instances_limit, %d",
+			p.ProvisionedInstances, p.ZoneInstancesLimit)
+	}
+	return nil
+}
+
+// SetScalingPolicy gives a tag of a function a policy in place of the one it
+// had. It holds for whichever version carries the tag, and need not carry one.
+//
+// # Errors
+//
+// *NotFoundError, *InvalidError, *ConflictError, ErrStoreUnavailable.
+func (h *Host) SetScalingPolicy(ctx context.Context, function string, p ScalingPolicy) error {
+	f, err := h.lookup(function)
+	if err != nil {
+		return err
+	}
+	if err := p.validate(); err != nil {
+		return err
+	}
+	return h.change(ctx, f, func(r *functionRecord) error {
+		r.Policies = slices.DeleteFunc(r.Policies, func(old ScalingPolicy) bool { return old.Tag == p.Tag })
+		r.Policies = append(r.Policies, p)
+		slices.SortFunc(r.Policies, func(a, b ScalingPolicy) int { return strings.Compare(a.Tag, b.Tag) })
+		return nil
+	})
+}
+
+// RemoveScalingPolicy takes the policy of a tag away.
+//
+// # Errors
+//
+// *NotFoundError, *ConflictError, ErrStoreUnavailable.
+func (h *Host) RemoveScalingPolicy(ctx context.Context, function, tag string) error {
+	f, err := h.lookup(function)
+	if err != nil {
+		return err
+	}
+	return h.change(ctx, f, func(r *functionRecord) error {
+		i := slices.IndexFunc(r.Policies, func(p ScalingPolicy) bool { return p.Tag == tag })
+		if i < 0 {
+			return &NotFoundError{Function: function, Tag: tag}
+		}
+		r.Policies = slices.Delete(r.Policies, i, i+1)
+		return nil
+	})
+}
+
+// ListScalingPolicies lists a function's policies by tag.
+//
+// # Errors
+//
+// *NotFoundError.
+func (h *Host) ListScalingPolicies(function string) ([]ScalingPolicy, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	f := h.find(function)
+	if f == nil {
+		return nil, &NotFoundError{Function: function}
+	}
+	return slices.Clone(f.record.Policies), nil
+}
+
+// limits are those of one version's pool: its own, or what the scaling
+// policies of its tags say.
+func (r *functionRecord) limits(v *Version) poolLimits {
+	l := poolLimits{ready: v.MinInstances, instances: v.MaxInstances}
+	most, provisioned := 0, 0
+	for tag, id := range r.Tags {
+		i := slices.IndexFunc(r.Policies, func(p ScalingPolicy) bool { return p.Tag == tag })
+		if id != v.ID || i < 0 {
+			continue
+		}
+		p := r.Policies[i]
+		provisioned = max(provisioned, p.ProvisionedInstances)
+		most = max(most, p.ZoneInstancesLimit)
+		l.requests = max(l.requests, p.ZoneRequestsLimit)
+	}
+	if most > 0 {
+		l.instances = most
+	}
+	l.ready = max(l.ready, provisioned)
+	if len(r.tagsOf(v.ID)) == 0 {
+		l.ready = 0
+	}
+	l.instances = max(l.instances, l.ready)
+	return l
+}

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// AppendLog adds a batch to a function's log. It blocks until the batch is
+// stored.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) AppendLog(ctx context.Context, functionID string, batch []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	_, err := s.js.Publish(ctx, logSubject+functionID, batch)
+	return unavailable("logs", err)
+}
+
+// ReadLog passes on the batches of a function's log that were stored since a
+// time, oldest first. With follow it goes on with those that come, until ctx
+// ends or each returns an error.
+//
+// # Errors
+//
+// What each returns; ctx's; ErrUnavailable.
+func (s *Store) ReadLog(
+	ctx context.Context, functionID string, since time.Time, follow bool, each func(batch []byte) error,
+) error {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{logSubject + functionID}}
+	if !since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+	}
+	opening, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	c, err := s.logs.OrderedConsumer(opening, cfg)
+	if err != nil {
+		return unavailable("logs", err)
+	}
+	info, err := c.Info(opening)
+	if err != nil {
+		return unavailable("logs", err)
+	}
+	pending := info.NumPending
+	if pending == 0 && !follow {
+		return nil
+	}
+	messages, err := c.Messages()
+	if err != nil {
+		return unavailable("logs", err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, jetstream.ErrNoHeartbeat) && follow:
+			continue
+		case err != nil:
+			return unavailable("logs", err)
+		}
+		if err := each(m.Data()); err != nil {
+			return err
+		}
+		if pending--; pending == 0 && !follow {
+			return nil
+		}
+	}
+}
+
+// DeleteLog removes a function's log.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) DeleteLog(ctx context.Context, functionID string) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if err := s.logs.Purge(ctx, jetstream.WithPurgeSubject(logSubject+functionID)); err != nil {
+		return unavailable(fmt.Sprintf("log of %s", functionID), err)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	// maxMessage is the largest message: a queued call's body with its headers.
+	maxMessage = 8 << 20 // bytes
+	// startTimeout bounds the start of the server, which reads all streams.
+	startTimeout = time.Minute
+)
+
+// startServer runs a server in this process, which nothing but this process can
+// reach.
+func startServer(dir string, cfg Config) (*server.Server, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName: "vivarium", DontListen: true, NoSigs: true, MaxPayload: maxMessage,
+		JetStream: true, StoreDir: dir, JetStreamMaxStore: cfg.MaxBytes,
+		// By default the server syncs every two minutes: what it confirms
+		// before that is lost with the power.
+		SyncAlways: true, SyncInterval: 2 * time.Minute,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: server: %w", err)
+	}
+	s.SetLoggerV2(serverLog{cfg.Log}, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(startTimeout) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, errors.New("store: the server did not start; see the log")
+	}
+	if !s.JetStreamEnabled() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("%w: %s can't be used; see the log", ErrUnavailable, dir)
+	}
+	return s, nil
+}
+
+// serverLog passes on what the server complains of.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Warnf(format string, v ...any) {
+	l.log.Warn("store: " + fmt.Sprintf(format, v...))
+}
+
+func (l serverLog) Errorf(format string, v ...any) {
+	l.log.Error("store: " + fmt.Sprintf(format, v...))
+}
+
+func (l serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
+func (serverLog) Noticef(string, ...any)           {}
+func (serverLog) Debugf(string, ...any)            {}
+func (serverLog) Tracef(string, ...any)            {}

@@ -1,0 +1,363 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+func open(t testing.TB, cfg Config) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestOpen_RefusesADirectoryInUse(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	_, err := Open(t.Context(), Config{Dir: dir})
+	var locked *LockedError
+	if !errors.As(err, &locked) || locked.PID != os.Getpid() || !strings.Contains(err.Error(), dir) {
+		t.Errorf("got %v, want a LockedError with this process", err)
+	}
+	s.Close()
+	open(t, Config{Dir: dir})
+}
+
+func TestOpen_SaysWhatIsWrong(t *testing.T) {
+	if _, err := Open(t.Context(), Config{}); err == nil {
+		t.Error("neither directory nor URL: no error")
+	}
+	_, err := Open(t.Context(), Config{URL: "nats://127.0.0.1:1"})
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("nobody there: %v", err)
+	}
+	narrow, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow.Start()
+	defer func() { narrow.Shutdown(); narrow.WaitForShutdown() }()
+	if !narrow.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	if _, err := Open(t.Context(), Config{URL: narrow.ClientURL()}); err == nil || !strings.Contains(err.Error(), "max_payload") {
+		t.Errorf("messages are too small: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Config{Dir: file}); err == nil {
+		t.Error("a file for a directory: no error")
+	}
+}
+
+func TestClose_LeavesNoGoroutines(t *testing.T) {
+	warm := open(t, Config{Dir: t.TempDir()}) // what starts once and stays
+	warm.Close()
+	before := runtime.NumGoroutine()
+	for range 3 {
+		s := open(t, Config{Dir: t.TempDir()})
+		stop, err := s.Functions.Watch(t.Context(), func(Entry) {}, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, err := s.Work(t.Context(), func(Item) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		end()
+		s.Close()
+	}
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines, before %d\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+		}
+	}
+}
+
+func TestBucket_ChangesOnlyWhatIsAsItWas(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	ctx, b := t.Context(), s.Functions
+	first, err := b.Create(ctx, "key", []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Create(ctx, "key", nil); !errors.Is(err, ErrRevision) {
+		t.Errorf("created twice: %v", err)
+	}
+	if _, err := b.Update(ctx, "key", []byte("two"), first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Update(ctx, "key", []byte("three"), first); !errors.Is(err, ErrRevision) {
+		t.Errorf("an old revision: %v", err)
+	}
+	s.Close()
+
+	b = open(t, Config{Dir: dir}).Functions
+	if e, err := b.Get(ctx, "key"); err != nil || string(e.Value) != "two" {
+		t.Errorf("opened again: %s, %v", e.Value, err)
+	}
+	for range 2 {
+		if err := b.Delete(ctx, "key"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := b.Get(ctx, "key"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("deleted: %v", err)
+	}
+	if _, err := b.Create(ctx, "key", []byte("four")); err != nil {
+		t.Errorf("created after it was deleted: %v", err)
+	}
+}
+
+func TestBucket_WatchTellsWhatIsThereAndWhatComes(t *testing.T) {
+	b := open(t, Config{Dir: t.TempDir()}).Functions
+	ctx := t.Context()
+	if _, err := b.Create(ctx, "old", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan Entry, 10)
+	stop, err := b.Watch(ctx, func(e Entry) { seen <- e }, func() { seen <- Entry{Key: "present"} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if _, err := b.Create(ctx, "new", []byte("2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Delete(ctx, "old"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		key     string
+		deleted bool
+	}{{"old", false}, {"present", false}, {"new", false}, {"old", true}} {
+		select {
+		case e := <-seen:
+			if e.Key != want.key || e.Deleted != want.deleted {
+				t.Errorf("got %+v, want %+v", e, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no news of %+v", want)
+		}
+	}
+}
+
+func TestCode_IsWhatItsNameSays(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	ctx := t.Context()
+	archive := make([]byte, 1<<20+1) // several pieces
+	_, _ = rand.Read(archive)
+	name, err := s.PutCode(ctx, archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.PutCode(ctx, archive); err != nil || again != name {
+		t.Errorf("stored again: %s, %v", again, err)
+	}
+	other, err := s.PutCode(ctx, []byte("other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Code(ctx, strings.Repeat("0", 64)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a name of nothing: %v", err)
+	}
+	if n, err := s.CollectCode(ctx, 0, func(n string) bool { return n == name }); err != nil || n != 1 {
+		t.Errorf("collected %d, %v, want 1", n, err)
+	}
+	if _, err := s.Code(ctx, other); !errors.Is(err, ErrNotFound) {
+		t.Errorf("collected, but: %v", err)
+	}
+	if got, err := s.Code(ctx, name); err != nil || !bytes.Equal(got, archive) {
+		t.Errorf("kept: %v", err)
+	}
+	s.Close()
+	damage(t, dir, archive[1000:1064])
+	s = open(t, Config{Dir: dir})
+	if _, err := s.Code(ctx, name); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnavailable) {
+		t.Errorf("damaged: %v", err)
+	}
+	if _, err := s.PutCode(ctx, archive); err != nil {
+		t.Errorf("stored anew: %v", err)
+	}
+	if got, err := s.Code(ctx, name); err != nil || !bytes.Equal(got, archive) {
+		t.Errorf("mended: %v", err)
+	}
+}
+
+// damage changes the bytes, wherever the server keeps them.
+func damage(t *testing.T, dir string, what []byte) {
+	t.Helper()
+	found := false
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if i := bytes.Index(b, what); i >= 0 {
+			found = true
+			b[i] ^= 1
+			return os.WriteFile(path, b, 0o600)
+		}
+		return nil
+	})
+	if err != nil || !found {
+		t.Fatalf("not damaged: %v", err)
+	}
+}
+
+func TestStore_FullIsUnavailableAndLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir, MaxBytes: 24 << 20, LogBytes: 1 << 20, QueueBytes: 1 << 20})
+	ctx := t.Context()
+	small, err := s.PutCode(ctx, []byte("small"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := make([]byte, 32<<20)
+	_, _ = rand.Read(big)
+	if _, err := s.PutCode(ctx, big); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("more than there is room for: %v", err)
+	}
+	if got, err := s.Code(ctx, small); err != nil || string(got) != "small" {
+		t.Errorf("what was there: %s, %v", got, err)
+	}
+	if _, err := s.PutCode(ctx, []byte("another")); err != nil {
+		t.Errorf("small again: %v", err)
+	}
+}
+
+func TestQueue_GivesOutUntilDone(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	ctx := t.Context()
+	for _, id := range []string{"a", "a", "b"} { // the second a is the first one again
+		if err := s.Enqueue(ctx, Item{ID: id, FunctionID: "f", Body: []byte(id), Notes: map[string]string{"Tag": "prod"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	s = open(t, Config{Dir: dir})
+	got := make(chan Item, 10)
+	stop, err := s.Work(ctx, func(i Item) { got <- i })
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := <-got, <-got
+	if string(first.Body) != "a" || string(second.Body) != "b" || first.FunctionID != "f" || first.Notes["Tag"] != "prod" {
+		t.Errorf("got %+v and %+v", first, second)
+	}
+	first.Later(50 * time.Millisecond)
+	if err := second.Done(ctx); err != nil {
+		t.Error(err)
+	}
+	select {
+	case again := <-got:
+		if err := again.Done(ctx); err != nil || string(again.Body) != "a" {
+			t.Errorf("put off: %s, %v", again.Body, err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("what was put off did not come again")
+	}
+	stop()
+	if n, err := s.Backlog(ctx); err != nil || n != 0 {
+		t.Errorf("%d are left, %v", n, err)
+	}
+}
+
+func TestLog_IsReadFromATimeOnAndFollowed(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	ctx := t.Context()
+	if err := s.ReadLog(ctx, "f", time.Time{}, false, func([]byte) error { return errors.New("called") }); err != nil {
+		t.Errorf("an empty log: %v", err)
+	}
+	appendLog := func(function, batch string) {
+		t.Helper()
+		if err := s.AppendLog(ctx, function, []byte(batch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appendLog("f", "one")
+	appendLog("g", "another's")
+	time.Sleep(10 * time.Millisecond)
+	middle := time.Now()
+	appendLog("f", "two")
+	read := func(since time.Time) (text string) {
+		t.Helper()
+		if err := s.ReadLog(ctx, "f", since, false, func(b []byte) error { text += string(b); return nil }); err != nil {
+			t.Error(err)
+		}
+		return text
+	}
+	if got := read(time.Time{}); got != "onetwo" {
+		t.Errorf("all: %q", got)
+	}
+	if got := read(middle); got != "two" {
+		t.Errorf("since the middle: %q", got)
+	}
+	following, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	enough := errors.New("enough")
+	err := s.ReadLog(following, "f", middle, true, func(b []byte) error {
+		if string(b) == "two" {
+			appendLog("f", "three")
+			return nil
+		}
+		return enough
+	})
+	if err != enough {
+		t.Errorf("following: %v", err)
+	}
+	if err := s.DeleteLog(ctx, "f"); err != nil || read(time.Time{}) != "" {
+		t.Errorf("deleted: %v", err)
+	}
+}
+
+func TestDead_AreListedAndRemoved(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	ctx := t.Context()
+	for _, id := range []string{"f", "g", "f"} {
+		if err := s.Bury(ctx, Item{FunctionID: id, Body: []byte(id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of, err := s.Dead(ctx, "f", 10)
+	if err != nil || len(of) != 2 || of[0].Sequence != 1 || of[1].Sequence != 3 {
+		t.Errorf("of one function: %+v, %v", of, err)
+	}
+	for range 2 {
+		if err := s.Unbury(ctx, 1); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.DeadLetter(ctx, 1); !errors.Is(err, ErrNotFound) {
+		t.Errorf("removed: %v", err)
+	}
+	if all, err := s.Dead(ctx, "", 1); err != nil || len(all) != 1 || all[0].FunctionID != "g" {
+		t.Errorf("of all, one: %+v, %v", all, err)
+	}
+}

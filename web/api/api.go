@@ -1,0 +1,170 @@
+// Package api is the management API of Vivarium: it makes, changes and lists
+// functions, their versions and tags over HTTP, in the paths and the JSON of the
+// cloud's API.
+//
+// Names are camelCase, 64-bit numbers are strings ("134217728"), durations are
+// seconds ("5s"), bytes base64, times RFC 3339. A field that is unknown is
+// refused by name. Every change is answered with an Operation, which is done
+// already; every error with a Status.
+//
+// The routes are a table (routes.go), from which requests are dispatched and the
+// OpenAPI description is made (openapi.go), so that neither can lack what the
+// other has. A route's function takes the decoded request and returns what is to
+// be encoded; it calls the host, and what the host refuses becomes an answer in
+// one place (errors.go).
+//
+// The package knows no Echo: package web mounts the Handler below BasePath.
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"vivarium/host"
+)
+
+const (
+	// BasePath precedes all paths of the API.
+	BasePath = "/functions/v1"
+	// OperationsPath is where operations are found too, as the cloud has an
+	// address for them all.
+	OperationsPath = "/operations"
+)
+
+// Config says how a Handler behaves.
+type Config struct {
+	Host *host.Host
+	// Version is that of the program, for the OpenAPI description.
+	Version string
+	// Logger takes our own faults. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Handler serves the API. It is safe for concurrent use.
+type Handler struct {
+	config      Config
+	host        *host.Host
+	operations  operations
+	description func() []byte // the OpenAPI document
+	origins     *http.CrossOriginProtection
+	uploads     chan struct{} // a place for each archive in memory
+
+	streams chan struct{} // closed when endless answers are to end
+	end     sync.Once
+}
+
+// maxUploads is how many archives are received at once. Each may take twice its
+// size in memory.
+const maxUploads = 4
+
+// New returns the API of a host.
+func New(config Config) *Handler {
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	h := &Handler{
+		config: config, host: config.Host, origins: http.NewCrossOriginProtection(),
+		uploads: make(chan struct{}, maxUploads), streams: make(chan struct{}),
+	}
+	h.description = sync.OnceValue(h.describe)
+	return h
+}
+
+// EndStreams ends the answers that would otherwise go on for ever: logs that are
+// followed. Everything else goes on.
+func (h *Handler) EndStreams() { h.end.Do(func() { close(h.streams) }) }
+
+// request is a request that has found its route.
+type request struct {
+	*http.Request
+	w     http.ResponseWriter
+	path  map[string]string // the values of the route's {names}
+	query url.Values
+	body  any // pointer to the route's body, decoded; nil without one
+}
+
+// ServeHTTP answers one request. The path is one below BasePath or
+// OperationsPath.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	answer, err := h.serve(w, r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if answer == nil { // it was written already
+		return
+	}
+	send(w, http.StatusOK, answer)
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
+	// A browser sends what any page tells it to. No page but one from here may
+	// change anything.
+	if err := h.origins.Check(r); err != nil {
+		return nil, &statusError{http: http.StatusForbidden, code: 7, message: "a page of another origin must not change anything here"}
+	}
+	path := strings.TrimPrefix(r.URL.Path, BasePath)
+	if path == "/openapi.json" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return json.RawMessage(h.description()), nil
+	}
+	route, values, err := find(r.Method, path)
+	if err != nil {
+		return nil, err
+	}
+	q := &request{Request: r, w: w, path: values}
+	if q.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+		return nil, invalid("the query", "must be escaped as URLs are: "+err.Error())
+	}
+	for name := range q.query {
+		if !slices.ContainsFunc(route.query, func(p parameter) bool { return p.name == name }) {
+			return nil, invalid(name, "there is no such parameter")
+		}
+	}
+	if route.body != nil {
+		limit := int64(maxBody)
+		if route.upload {
+			limit = maxBody + MaxContent/3*4 + 4
+			select {
+			case h.uploads <- struct{}{}:
+				defer func() { <-h.uploads }()
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}
+		q.body = route.body()
+		if err := decode(w, r, limit, q.body); err != nil {
+			return nil, err
+		}
+	}
+	return route.serve(h, q)
+}
+
+// fail answers an error.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := statusOf(err)
+	id := w.Header().Get("X-Request-Id")
+	if e.ours() {
+		h.config.Logger.Error("management request failed", "request_id", id, "path", r.URL.Path, "error", err)
+	}
+	for name, values := range e.header {
+		w.Header()[name] = values
+	}
+	send(w, e.http, e.body(id))
+}
+
+// send writes an answer.
+func send(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // all answers are ours and can be encoded
+		panic(errors.Join(errors.New("api: answer"), err))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // who went away needs no answer
+}

@@ -1,0 +1,131 @@
+package api
+
+import (
+	"time"
+
+	"vivarium/host"
+)
+
+// DeadLetter is an asynchronous call that failed for good.
+type DeadLetter struct {
+	ID         string `json:"id"`
+	FunctionID string `json:"functionId"`
+	VersionID  string `json:"functionVersionId" doc:"Of the last attempt."`
+	Tag        string `json:"tag"`
+	RequestID  string `json:"requestId"`
+	Attempts   Int64  `json:"attempts"`
+	Error      string `json:"error" doc:"The answer to the last attempt."`
+	FailedAt   Time   `json:"failedAt"`
+	Body       []byte `json:"body" doc:"What the function was called with."`
+}
+
+// ListDeadLettersResponse is dead letters, oldest first.
+type ListDeadLettersResponse struct {
+	DeadLetters []DeadLetter `json:"deadLetters"`
+}
+
+// ReplayResponse tells of a dead letter that is a queued call again.
+type ReplayResponse struct {
+	RequestID string `json:"requestId"`
+}
+
+// Timer calls a function at the times that a cron expression names.
+type Timer struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	FunctionID string `json:"functionId"`
+	Tag        string `json:"tag"`
+	Cron       string `json:"cronExpression"`
+	TimeZone   string `json:"timeZone"`
+	Payload    string `json:"payload"`
+	CreatedAt  Time   `json:"createdAt"`
+	LastTick   Time   `json:"lastTick" doc:"null before the first."`
+	NextTick   Time   `json:"nextTick"`
+}
+
+// CreateTimerRequest is the body of POST /timers.
+type CreateTimerRequest struct {
+	Name       string `json:"name"`
+	FunctionID string `json:"functionId" doc:"Id or name."`
+	Tag        string `json:"tag" doc:"Default: $latest."`
+	Cron       string `json:"cronExpression" doc:"[second] minute hour day month weekday, or @hourly and such."`
+	TimeZone   string `json:"timeZone" doc:"As in Europe/Berlin. Default: UTC."`
+	Payload    string `json:"payload" doc:"Part of the event."`
+}
+
+// ListTimersResponse is timers, in order of name.
+type ListTimersResponse struct {
+	Timers []Timer `json:"timers"`
+}
+
+func newTimer(t host.Timer) Timer {
+	timer := Timer{
+		ID: t.ID, Name: t.Name, FunctionID: t.FunctionID, Tag: t.Tag, Cron: t.Cron, TimeZone: t.TimeZone,
+		Payload: t.Payload, CreatedAt: Time(t.CreatedAt), LastTick: Time(t.LastTick), NextTick: Time(t.NextTick),
+	}
+	if timer.Tag == "" {
+		timer.Tag = host.LatestTag
+	}
+	if timer.TimeZone == "" {
+		timer.TimeZone = time.UTC.String()
+	}
+	return timer
+}
+
+func (h *Handler) listDeadLetters(q *request) (any, error) {
+	limit, err := q.number("limit", host.MaxPageSize)
+	if err != nil {
+		return nil, err
+	}
+	letters, err := h.host.ListDeadLetters(q.Context(), q.query.Get("functionId"), limit)
+	if err != nil {
+		return nil, err
+	}
+	answer := &ListDeadLettersResponse{DeadLetters: []DeadLetter{}}
+	for _, l := range letters {
+		answer.DeadLetters = append(answer.DeadLetters, DeadLetter{
+			l.ID, l.FunctionID, l.VersionID, l.Tag, l.RequestID, Int64(l.Attempts), l.Error, Time(l.FailedAt), l.Body,
+		})
+	}
+	return answer, nil
+}
+
+func (h *Handler) replayDeadLetter(q *request) (any, error) {
+	id, err := h.host.ReplayDeadLetter(q.Context(), q.path["deadLetterId"])
+	if err != nil {
+		return nil, err
+	}
+	return &ReplayResponse{id}, nil
+}
+
+func (h *Handler) listTimers(q *request) (any, error) {
+	timers, err := h.host.ListTimers(q.query.Get("functionId"))
+	if err != nil {
+		return nil, err
+	}
+	answer := &ListTimersResponse{Timers: []Timer{}}
+	for _, t := range timers {
+		answer.Timers = append(answer.Timers, newTimer(t))
+	}
+	return answer, nil
+}
+
+func (h *Handler) createTimer(q *request) (any, error) {
+	started, body := now(), q.body.(*CreateTimerRequest)
+	t, err := h.host.CreateTimer(q.Context(), host.TimerSpec{
+		Name: body.Name, Function: body.FunctionID, Tag: body.Tag, Cron: body.Cron, TimeZone: body.TimeZone, Payload: body.Payload,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.done("Create timer", "CreateTimerMetadata", t.FunctionID, started,
+		map[string]any{"timerId": t.ID}, newTimer(t)), nil
+}
+
+func (h *Handler) deleteTimer(q *request) (any, error) {
+	started, id := now(), q.path["timerId"]
+	if err := h.host.DeleteTimer(q.Context(), id); err != nil {
+		return nil, err
+	}
+	return h.done("Delete timer", "DeleteTimerMetadata", "", started, map[string]any{"timerId": id}, struct{}{}), nil
+}

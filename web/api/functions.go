@@ -1,0 +1,176 @@
+package api
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"vivarium/host"
+)
+
+// CreateFunctionRequest is the body of POST /functions.
+type CreateFunctionRequest struct {
+	FolderID    string            `json:"folderId" doc:"Whose share of the processors the function uses. Default: default."`
+	Name        string            `json:"name"`
+	Description string            `json:"description"`
+	Labels      map[string]string `json:"labels"`
+}
+
+// UpdateFunctionRequest is the body of PATCH /functions/{functionId}.
+type UpdateFunctionRequest struct {
+	UpdateMask  string            `json:"updateMask" doc:"Comma-separated fields to change. Default: those that the request has."`
+	Name        *string           `json:"name"`
+	Description *string           `json:"description"`
+	Labels      map[string]string `json:"labels"`
+}
+
+// ListFunctionsResponse is a page of functions, in order of name and id.
+type ListFunctionsResponse struct {
+	Functions     []*Function `json:"functions"`
+	NextPageToken string      `json:"nextPageToken,omitempty"`
+}
+
+// ListTagHistoryResponse is which versions have carried tags, newest first.
+type ListTagHistoryResponse struct {
+	History       []TagEvent `json:"functionTagHistoryRecord"`
+	NextPageToken string     `json:"nextPageToken,omitempty"`
+}
+
+// ListOperationsResponse is the last changes of a function, newest first.
+type ListOperationsResponse struct {
+	Operations    []*Operation `json:"operations"`
+	NextPageToken string       `json:"nextPageToken,omitempty"`
+}
+
+var folderID = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,49}$`)
+
+func (h *Handler) listFunctions(q *request) (any, error) {
+	size, token, err := q.page()
+	if err != nil {
+		return nil, err
+	}
+	functions, next, err := h.host.ListFunctions(size, token, q.query.Get("filter"))
+	if err != nil {
+		return nil, err
+	}
+	answer := &ListFunctionsResponse{Functions: []*Function{}, NextPageToken: next}
+	for _, f := range functions {
+		if folder := q.query.Get("folderId"); folder == "" || folder == f.Tenant {
+			answer.Functions = append(answer.Functions, q.function(f))
+		}
+	}
+	return answer, nil
+}
+
+func (h *Handler) createFunction(q *request) (any, error) {
+	started, body := now(), q.body.(*CreateFunctionRequest)
+	if body.FolderID != "" && !folderID.MatchString(body.FolderID) {
+		return nil, invalid("folderId", "must have at most 50 lower-case letters, digits, hyphens and underscores")
+	}
+	f, err := h.host.CreateFunction(q.Context(), host.FunctionSpec{
+		Name: body.Name, Description: body.Description, Labels: body.Labels, Tenant: body.FolderID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.done("Create function", "CreateFunctionMetadata", f.ID, started,
+		map[string]any{"functionId": f.ID}, q.function(f)), nil
+}
+
+func (h *Handler) getFunction(q *request) (any, error) {
+	f, err := h.host.GetFunction(q.path["functionId"])
+	if err != nil {
+		return nil, err
+	}
+	return q.function(f), nil
+}
+
+func (h *Handler) updateFunction(q *request) (any, error) {
+	started, body := now(), q.body.(*UpdateFunctionRequest)
+	if err := body.mask(); err != nil {
+		return nil, err
+	}
+	f, err := h.host.UpdateFunction(q.Context(), q.path["functionId"], host.FunctionUpdate{
+		Name: body.Name, Description: body.Description, Labels: body.Labels,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.done("Update function", "UpdateFunctionMetadata", f.ID, started,
+		map[string]any{"functionId": f.ID}, q.function(f)), nil
+}
+
+// mask makes the request have exactly the fields that its mask names.
+func (u *UpdateFunctionRequest) mask() error {
+	if u.UpdateMask == "" {
+		return nil
+	}
+	fields := strings.Split(u.UpdateMask, ",")
+	for i, field := range fields {
+		fields[i] = strings.TrimSpace(field)
+		if !slices.Contains([]string{"name", "description", "labels"}, fields[i]) {
+			return invalid("updateMask", fmt.Sprintf("%.80q can't be changed; name, description and labels can", fields[i]))
+		}
+	}
+	var masked UpdateFunctionRequest
+	if slices.Contains(fields, "name") {
+		if masked.Name = u.Name; u.Name == nil {
+			masked.Name = new(string)
+		}
+	}
+	if slices.Contains(fields, "description") {
+		if masked.Description = u.Description; u.Description == nil {
+			masked.Description = new(string)
+		}
+	}
+	if slices.Contains(fields, "labels") {
+		if masked.Labels = u.Labels; u.Labels == nil {
+			masked.Labels = map[string]string{}
+		}
+	}
+	*u = masked
+	return nil
+}
+
+func (h *Handler) deleteFunction(q *request) (any, error) {
+	started := now()
+	f, err := h.host.GetFunction(q.path["functionId"])
+	if err != nil {
+		return nil, err
+	}
+	op := h.pending("Delete function", "DeleteFunctionMetadata", f.ID, started, map[string]any{"functionId": f.ID})
+	return h.drain(q, op, func() error { return h.host.DeleteFunction(noEnd(q.Context()), f.ID) })
+}
+
+func (h *Handler) tagHistory(q *request) (any, error) {
+	f, err := h.host.GetFunction(q.path["functionId"])
+	if err != nil {
+		return nil, err
+	}
+	events, err := h.host.TagHistory(f.ID)
+	if err != nil {
+		return nil, err
+	}
+	if tag := q.query.Get("tag"); tag != "" {
+		events = slices.DeleteFunc(events, func(e host.TagEvent) bool { return e.Tag != tag })
+	}
+	events, next, err := page(q, events, func(e host.TagEvent) string { return newestFirst(e.From) + e.Tag + e.VersionID })
+	answer := &ListTagHistoryResponse{History: []TagEvent{}, NextPageToken: next}
+	for _, e := range events {
+		answer.History = append(answer.History, newTagEvent(f.ID, e))
+	}
+	return answer, err
+}
+
+func (h *Handler) listOperations(q *request) (any, error) {
+	f, err := h.host.GetFunction(q.path["functionId"])
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := page(q, h.operations.of(f.ID), func(o *Operation) string {
+		return newestFirst(time.Time(o.CreatedAt)) + o.ID
+	})
+	return &ListOperationsResponse{Operations: found, NextPageToken: next}, err
+}

@@ -1,0 +1,170 @@
+package api_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"vivarium/host"
+	"vivarium/wasm"
+	"vivarium/web"
+	"vivarium/web/api"
+)
+
+// engine is the one engine that all tests of this package share.
+var engine = sync.OnceValues(func() (*wasm.Engine, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
+})
+
+// server is a server with a host of its own, without a store.
+type server struct {
+	t    *testing.T
+	url  string
+	host *host.Host
+	stop context.CancelFunc
+	done chan error
+}
+
+func startServer(t *testing.T) *server {
+	t.Helper()
+	e, err := engine()
+	if err != nil {
+		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
+	}
+	h, err := host.New(host.Config{Engine: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	management := api.New(api.Config{Host: h, Logger: quiet})
+	ctx, stop := context.WithCancel(context.Background())
+	s := &server{t, "http://" + listener.Addr().String(), h, stop, make(chan error, 1)}
+	web := web.New(web.Config{Management: management, OnDrain: management.EndStreams, Logger: quiet}, h)
+	go func() { s.done <- web.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-s.done; err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// document is a decoded JSON object.
+type document map[string]any
+
+// at returns what lies at a path such as "response.id".
+func (d document) at(path string) any {
+	var v any = map[string]any(d)
+	for name := range strings.SplitSeq(path, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[name]
+	}
+	return v
+}
+
+func (d document) text(path string) string {
+	s, _ := d.at(path).(string)
+	return s
+}
+
+// send sends a request to the API and returns status and answer.
+func (s *server) send(method, path, body string) (int, document) {
+	s.t.Helper()
+	status, text := s.raw(method, api.BasePath+path, body)
+	var d document
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		s.t.Fatalf("%s %s: status %d: %v in %.500s", method, path, status, err, text)
+	}
+	return status, d
+}
+
+func (s *server) raw(method, path, body string) (int, string) {
+	s.t.Helper()
+	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return s.do(r)
+}
+
+func (s *server) do(r *http.Request) (int, string) {
+	s.t.Helper()
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+// must is send for what has to work.
+func (s *server) must(method, path, body string) document {
+	s.t.Helper()
+	status, d := s.send(method, path, body)
+	if status != http.StatusOK {
+		s.t.Fatalf("%s %s: status %d: %v", method, path, status, d)
+	}
+	return d
+}
+
+// code returns an archive with a main.py, base64.
+func code(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	f, err := w.Create("main.py")
+	if err == nil {
+		_, err = io.WriteString(f, text)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+// answering is code whose handler answers with a text.
+func answering(t *testing.T, text string) string {
+	return code(t, "def handler(event, context):\n    return {'body': '"+text+"'}\n")
+}
+
+// deploy makes a version and returns its id.
+func (s *server) deploy(function, content, more string) string {
+	s.t.Helper()
+	op := s.must("POST", "/versions", `{"functionId": "`+function+`", "runtime": "python312", "entrypoint": "main.handler",
+		"executionTimeout": "60s", "content": "`+content+`"`+more+`}`)
+	return op.text("response.id")
+}

@@ -1,0 +1,146 @@
+package api
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// describe returns the OpenAPI document, made from the routes and the types of
+// their bodies.
+func (h *Handler) describe() []byte {
+	schemas, paths := object{}, object{}
+	failure := object{
+		"description": "The request was not done",
+		"content":     content(schema(reflect.TypeFor[Status](), schemas)),
+	}
+	for _, r := range routes {
+		operation := object{
+			"operationId": r.id,
+			"summary":     r.summary,
+			"responses": object{
+				"200":     object{"description": "Done", "content": content(schema(reflect.TypeOf(r.answer), schemas))},
+				"default": failure,
+			},
+		}
+		parameters := []object{}
+		for part := range strings.SplitSeq(r.path, "/") {
+			if name, ok := strings.CutPrefix(part, "{"); ok {
+				name, _, _ = strings.Cut(name, "}")
+				parameters = append(parameters, object{
+					"name": name, "in": "path", "required": true, "schema": object{"type": "string"},
+				})
+			}
+		}
+		for _, p := range r.query {
+			parameters = append(parameters, object{
+				"name": p.name, "in": "query", "description": p.doc, "schema": object{"type": "string"},
+			})
+		}
+		if len(parameters) > 0 {
+			operation["parameters"] = parameters
+		}
+		if r.body != nil {
+			operation["requestBody"] = object{
+				"required": true,
+				"content":  content(schema(reflect.TypeOf(r.body()).Elem(), schemas)),
+			}
+		}
+		path, ok := paths[r.path].(object)
+		if !ok {
+			path = object{}
+			paths[r.path] = path
+		}
+		path[strings.ToLower(r.method)] = operation
+	}
+	version := h.config.Version
+	if version == "" {
+		version = "dev"
+	}
+	document, err := json.MarshalIndent(object{
+		"openapi": "3.0.3",
+		"info": object{
+			"title":   "Vivarium management API",
+			"version": version,
+			"description": "Functions, versions and tags, in the paths and the JSON of the Yandex Cloud Functions API. " +
+				"64-bit numbers are strings, durations seconds (\"5s\"), bytes base64, times RFC 3339. Unknown fields are refused.",
+		},
+		"servers":    []object{{"url": BasePath}},
+		"paths":      paths,
+		"components": object{"schemas": schemas},
+	}, "", "  ")
+	if err != nil { // it consists of maps and strings
+		panic(err)
+	}
+	return document
+}
+
+// content is a body of JSON.
+func content(schema object) object {
+	return object{"application/json": object{"schema": schema}}
+}
+
+// schema describes a type. Structs become schemas of their own, to which it
+// refers.
+func schema(t reflect.Type, schemas object) object {
+	switch t {
+	case reflect.TypeFor[Int64]():
+		return object{"type": "string", "format": "int64"}
+	case reflect.TypeFor[Duration]():
+		return object{"type": "string", "example": "5s", "pattern": `^[0-9]+(\.[0-9]+)?s$`}
+	case reflect.TypeFor[Time]():
+		return object{"type": "string", "format": "date-time", "nullable": true}
+	case reflect.TypeFor[json.RawMessage]():
+		return object{}
+	case reflect.TypeFor[[]byte]():
+		return object{"type": "string", "format": "byte"}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return schema(t.Elem(), schemas)
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.Int:
+		return object{"type": "integer"}
+	case reflect.Slice:
+		return object{"type": "array", "items": schema(t.Elem(), schemas)}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": schema(t.Elem(), schemas)}
+	case reflect.Interface:
+		return object{}
+	case reflect.Struct:
+		if t.Name() == "" {
+			return object{"type": "object"}
+		}
+	default:
+		panic("api: no schema for " + t.String())
+	}
+	reference := object{"$ref": "#/components/schemas/" + t.Name()}
+	if _, ok := schemas[t.Name()]; ok {
+		return reference
+	}
+	properties := object{}
+	// In its place before its fields are looked at, since types may contain
+	// themselves.
+	schemas[t.Name()] = object{"type": "object", "additionalProperties": false, "properties": properties}
+	for f := range t.Fields() {
+		name := jsonName(f)
+		if name == "" {
+			continue
+		}
+		property := schema(f.Type, schemas)
+		if doc := f.Tag.Get("doc"); doc != "" {
+			if _, ok := property["$ref"]; ok { // which must stand alone
+				property = object{"allOf": []object{property}}
+			}
+			property["description"] = doc
+		}
+		properties[name] = property
+	}
+	return reference
+}

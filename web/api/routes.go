@@ -1,0 +1,163 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// route is one request that the API answers.
+type route struct {
+	method  string
+	path    string // below BasePath; {name} stands for one element
+	id      string // of the operation, in the description
+	summary string
+	query   []parameter
+	body    func() any // returns a pointer to a new body; nil when there is none
+	upload  bool       // the body carries code
+	answer  any        // of the type that is answered
+	serve   func(*Handler, *request) (any, error)
+}
+
+// parameter is a parameter of a query.
+type parameter struct{ name, doc string }
+
+// body returns a route's body.
+func body[T any]() any { return new(T) }
+
+var (
+	pageParameters = []parameter{
+		{"pageSize", "Most items in the answer, 0 to 1000. Default: 100."},
+		{"pageToken", "The nextPageToken of the answer before."},
+	}
+	folderParameter = parameter{"folderId", "Only what is in this folder."}
+)
+
+func pageAnd(more ...parameter) []parameter { return append(more, pageParameters...) }
+
+// routes is the whole API.
+var routes = []route{
+	{http.MethodGet, "/functions", "listFunctions", "List functions, in order of name",
+		pageAnd(folderParameter, parameter{"filter", `Only functions of a name: name="NAME".`}),
+		nil, false, ListFunctionsResponse{}, (*Handler).listFunctions},
+	{http.MethodPost, "/functions", "createFunction", "Create a function, which has no version yet",
+		nil, body[CreateFunctionRequest], false, Operation{}, (*Handler).createFunction},
+	{http.MethodGet, "/functions/{functionId}", "getFunction", "Get a function by id or name",
+		nil, nil, false, Function{}, (*Handler).getFunction},
+	{http.MethodPatch, "/functions/{functionId}", "updateFunction", "Change name, description or labels",
+		nil, body[UpdateFunctionRequest], false, Operation{}, (*Handler).updateFunction},
+	{http.MethodDelete, "/functions/{functionId}", "deleteFunction", "Delete a function and its versions, once its calls are done",
+		nil, nil, false, Operation{}, (*Handler).deleteFunction},
+	{http.MethodGet, "/functions/{functionId}:tagHistory", "listFunctionTagHistory", "List which versions have carried which tags, newest first",
+		pageAnd(parameter{"tag", "Only of this tag."}), nil, false, ListTagHistoryResponse{}, (*Handler).tagHistory},
+	{http.MethodGet, "/functions/{functionId}/operations", "listFunctionOperations", "List the last changes of a function, newest first",
+		pageParameters, nil, false, ListOperationsResponse{}, (*Handler).listOperations},
+	{http.MethodGet, "/functions/{functionId}:logs", "readFunctionLogs", "Read the execution log, oldest entry first",
+		[]parameter{
+			{"since", "Entries from this time on, RFC 3339."},
+			{"until", "Entries before this time, RFC 3339."},
+			{"minLevel", "TRACE, DEBUG, INFO, WARN, ERROR or FATAL; entries without a level count as INFO."},
+			{"contains", "Entries whose message has this text."},
+			{"requestId", "Entries of one call."},
+			{"versionId", "Entries of one version."},
+			{"limit", "Most entries: the newest; up to 10000. Default: 1000."},
+			{"follow", "true: go on with entries as they come, one JSON object a line (application/x-ndjson)."},
+		}, nil, false, ListLogsResponse{}, (*Handler).logs},
+
+	{http.MethodGet, "/functions/{functionId}/scalingPolicies", "listScalingPolicies", "List the scaling policies, in order of tag",
+		pageParameters, nil, false, ListScalingPoliciesResponse{}, (*Handler).listPolicies},
+	{http.MethodPost, "/functions/{functionId}:setScalingPolicy", "setScalingPolicy", "Set the scaling policy of a tag",
+		nil, body[SetScalingPolicyRequest], false, Operation{}, (*Handler).setPolicy},
+	{http.MethodPost, "/functions/{functionId}:removeScalingPolicy", "removeScalingPolicy", "Remove the scaling policy of a tag",
+		nil, body[RemoveScalingPolicyRequest], false, Operation{}, (*Handler).removePolicy},
+
+	{http.MethodGet, "/versions", "listFunctionVersions", "List versions, newest first",
+		pageAnd(folderParameter, parameter{"functionId", "Only of this function, by id or name."}),
+		nil, false, ListVersionsResponse{}, (*Handler).listVersions},
+	{http.MethodPost, "/versions", "createFunctionVersion", "Create a version; it carries $latest at once",
+		nil, body[CreateVersionRequest], true, Operation{}, (*Handler).createVersion},
+	{http.MethodGet, "/versions:byTag", "getFunctionVersionByTag", "Get the version that carries a tag",
+		[]parameter{{"functionId", "Id or name."}, {"tag", "Default: $latest."}},
+		nil, false, Version{}, (*Handler).getVersionByTag},
+	{http.MethodGet, "/versions/{functionVersionId}", "getFunctionVersion", "Get a version",
+		nil, nil, false, Version{}, (*Handler).getVersion},
+	{http.MethodDelete, "/versions/{functionVersionId}", "deleteFunctionVersion", "Delete a version, once its calls are done",
+		[]parameter{{"force", "true: even one that carries tags."}},
+		nil, false, Operation{}, (*Handler).deleteVersion},
+	{http.MethodPost, "/versions/{functionVersionId}:setTag", "setFunctionTag", "Put a tag on a version; it leaves the one that had it",
+		nil, body[TagRequest], false, Operation{}, (*Handler).setTag},
+	{http.MethodPost, "/versions/{functionVersionId}:removeTag", "removeFunctionTag", "Take a tag from a version",
+		nil, body[TagRequest], false, Operation{}, (*Handler).removeTag},
+
+	{http.MethodGet, "/runtimes", "listRuntimes", "List the names that a version's runtime may have",
+		nil, nil, false, ListRuntimesResponse{}, (*Handler).listRuntimes},
+	{http.MethodGet, "/operations/{operationId}", "getOperation", "Get what became of a change; also at /operations/{operationId}",
+		nil, nil, false, Operation{}, (*Handler).getOperation},
+
+	{http.MethodGet, "/deadLetters", "listDeadLetters", "List asynchronous calls that failed for good, oldest first",
+		[]parameter{{"functionId", "Only of this function, by id or name."}, {"limit", "Most items, up to 1000. Default: 100."}},
+		nil, false, ListDeadLettersResponse{}, (*Handler).listDeadLetters},
+	{http.MethodPost, "/deadLetters/{deadLetterId}:replay", "replayDeadLetter", "Queue a dead letter's call anew",
+		nil, nil, false, ReplayResponse{}, (*Handler).replayDeadLetter},
+	{http.MethodGet, "/timers", "listTimers", "List timers, in order of name",
+		[]parameter{{"functionId", "Only of this function, by id or name."}},
+		nil, false, ListTimersResponse{}, (*Handler).listTimers},
+	{http.MethodPost, "/timers", "createTimer", "Create a timer",
+		nil, body[CreateTimerRequest], false, Operation{}, (*Handler).createTimer},
+	{http.MethodDelete, "/timers/{timerId}", "deleteTimer", "Delete a timer by id or name",
+		nil, nil, false, Operation{}, (*Handler).deleteTimer},
+}
+
+// find returns the route of a request and what its {names} stand for.
+func find(method, path string) (*route, map[string]string, error) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	var allowed []string
+	for i := range routes {
+		values, ok := match(routes[i].path, path)
+		if !ok {
+			continue
+		}
+		if routes[i].method == method {
+			return &routes[i], values, nil
+		}
+		allowed = append(allowed, routes[i].method)
+	}
+	if len(allowed) > 0 {
+		slices.Sort(allowed)
+		return nil, nil, &statusError{http: http.StatusMethodNotAllowed, code: CodeUnimplemented,
+			message: "this path has no method " + method, header: http.Header{"Allow": {strings.Join(allowed, ", ")}}}
+	}
+	return nil, nil, &statusError{http: http.StatusNotFound, code: CodeNotFound,
+		message: "there is no such path; " + BasePath + "/openapi.json lists all"}
+}
+
+// match compares a path with a pattern, element by element. The last element
+// may have a verb after a colon.
+func match(pattern, path string) (map[string]string, bool) {
+	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return nil, false
+	}
+	var values map[string]string
+	for i := range want {
+		w, wantVerb, _ := strings.Cut(want[i], ":")
+		g, gotVerb, verb := strings.Cut(got[i], ":")
+		switch {
+		case gotVerb != wantVerb || verb && gotVerb == "":
+			return nil, false
+		case strings.HasPrefix(w, "{"):
+			if g == "" {
+				return nil, false
+			}
+			if values == nil {
+				values = map[string]string{}
+			}
+			values[strings.Trim(w, "{}")] = g
+		case w != g:
+			return nil, false
+		}
+	}
+	return values, true
+}

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"vivarium/host"
+)
+
+// Function is a function as callers see it.
+type Function struct {
+	ID            string            `json:"id"`
+	FolderID      string            `json:"folderId"`
+	CreatedAt     Time              `json:"createdAt"`
+	Name          string            `json:"name" doc:"3 to 63 lower-case letters, digits and hyphens; may be empty."`
+	Description   string            `json:"description"`
+	Labels        map[string]string `json:"labels"`
+	LogGroupID    string            `json:"logGroupId"`
+	HTTPInvokeURL string            `json:"httpInvokeUrl"`
+	Status        string            `json:"status" doc:"ACTIVE or DELETING."`
+}
+
+// Version is an immutable version of a function.
+type Version struct {
+	ID               string            `json:"id"`
+	FunctionID       string            `json:"functionId"`
+	Description      string            `json:"description"`
+	CreatedAt        Time              `json:"createdAt"`
+	Runtime          string            `json:"runtime"`
+	Entrypoint       string            `json:"entrypoint"`
+	Resources        *Resources        `json:"resources"`
+	ExecutionTimeout Duration          `json:"executionTimeout"`
+	ServiceAccountID string            `json:"serviceAccountId,omitempty"`
+	ImageSize        Int64             `json:"imageSize" doc:"Bytes of the archive."`
+	Status           string            `json:"status" doc:"ACTIVE, OBSOLETE when it carries no tag, or DELETING."`
+	Tags             []string          `json:"tags"`
+	LogGroupID       string            `json:"logGroupId"`
+	Environment      map[string]string `json:"environment"`
+	LogOptions       *LogOptions       `json:"logOptions,omitempty"`
+	Async            *AsyncConfig      `json:"asyncInvocationConfig,omitempty"`
+	NoFreeze         bool              `json:"noFreeze,omitempty" doc:"Not the cloud's."`
+}
+
+// Resources are what an instance may use.
+type Resources struct {
+	Memory Int64 `json:"memory" doc:"Bytes: a multiple of 128 MiB, at most 4 GiB."`
+}
+
+// LogOptions say which log entries are kept.
+type LogOptions struct {
+	Disabled bool   `json:"disabled,omitempty" doc:"Must be false."`
+	MinLevel string `json:"minLevel,omitempty" doc:"TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
+}
+
+// AsyncConfig lets a version be called with ?integration=async.
+type AsyncConfig struct {
+	RetriesCount     Int64   `json:"retriesCount" doc:"Attempts after the first one failed, 0 to 100."`
+	SuccessTarget    *Target `json:"successTarget,omitempty"`
+	FailureTarget    *Target `json:"failureTarget,omitempty" doc:"Without one, calls that failed become dead letters."`
+	ServiceAccountID string  `json:"serviceAccountId,omitempty" doc:"Accepted, and of no effect: calls are not authenticated."`
+}
+
+// Target is where the outcome of an asynchronous call goes.
+type Target struct {
+	EmptyTarget    *struct{}       `json:"emptyTarget,omitempty"`
+	FunctionTarget *FunctionTarget `json:"functionTarget,omitempty"`
+	YMQTarget      json.RawMessage `json:"ymqTarget,omitempty" doc:"Not supported."`
+}
+
+// FunctionTarget is a function that gets an outcome as its event.
+type FunctionTarget struct {
+	FunctionID string `json:"functionId" doc:"Id or name."`
+}
+
+// TagEvent is one entry of a function's tag history.
+type TagEvent struct {
+	FunctionID        string `json:"functionId"`
+	FunctionVersionID string `json:"functionVersionId"`
+	Tag               string `json:"tag"`
+	EffectiveFrom     Time   `json:"effectiveFrom"`
+	EffectiveTo       Time   `json:"effectiveTo" doc:"null while the version carries the tag."`
+}
+
+// ScalingPolicy bounds and readies the instances of whichever version carries a
+// tag.
+type ScalingPolicy struct {
+	FunctionID           string `json:"functionId"`
+	Tag                  string `json:"tag"`
+	ProvisionedInstances Int64  `json:"provisionedInstancesCount"`
+	ZoneInstancesLimit   Int64  `json:"zoneInstancesLimit"`
+	ZoneRequestsLimit    Int64  `json:"zoneRequestsLimit"`
+}
+
+// function describes a function.
+func (q *request) function(f host.FunctionInfo) *Function {
+	return &Function{
+		ID: f.ID, FolderID: f.Tenant, CreatedAt: Time(f.CreatedAt), Name: f.Name, Description: f.Description,
+		Labels: f.Labels, LogGroupID: f.LogGroupID, HTTPInvokeURL: q.base() + "/" + f.ID, Status: string(f.Status),
+	}
+}
+
+// base returns the server's address, as the caller wrote it.
+func (q *request) base() string {
+	if q.TLS != nil || q.Header.Get("X-Forwarded-Proto") == "https" {
+		return "https://" + q.Host
+	}
+	return "http://" + q.Host
+}
+
+// newVersion describes a version.
+func newVersion(v host.VersionInfo) *Version {
+	version := &Version{
+		ID: v.ID, FunctionID: v.FunctionID, Description: v.Description, CreatedAt: Time(v.CreatedAt), Runtime: v.Runtime,
+		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
+		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ImageSize), Status: string(v.Status), Tags: v.Tags,
+		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze,
+	}
+	if version.Environment == nil {
+		version.Environment = map[string]string{}
+	}
+	if v.MinLogLevel != "" {
+		version.LogOptions = &LogOptions{MinLevel: string(v.MinLogLevel)}
+	}
+	if a := v.Async; a != nil {
+		version.Async = &AsyncConfig{
+			RetriesCount: Int64(a.Retries), SuccessTarget: newTarget(a.Success), FailureTarget: newTarget(a.Failure),
+		}
+	}
+	return version
+}
+
+func newTarget(function string) *Target {
+	if function == "" {
+		return &Target{EmptyTarget: &struct{}{}}
+	}
+	return &Target{FunctionTarget: &FunctionTarget{function}}
+}
+
+func newTagEvent(functionID string, e host.TagEvent) TagEvent {
+	return TagEvent{functionID, e.VersionID, e.Tag, Time(e.From), Time(e.To)}
+}
+
+func newPolicy(functionID string, p host.ScalingPolicy) ScalingPolicy {
+	return ScalingPolicy{
+		FunctionID: functionID, Tag: p.Tag, ProvisionedInstances: Int64(p.ProvisionedInstances),
+		ZoneInstancesLimit: Int64(p.ZoneInstancesLimit), ZoneRequestsLimit: Int64(p.ZoneRequestsLimit),
+	}
+}
+
+// now is when a change began.
+func now() time.Time { return time.Now().UTC() }

@@ -1,0 +1,257 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"vivarium/host"
+)
+
+// CreateVersionRequest is the body of POST /versions. The fields that are here
+// only to be refused by name are the cloud's.
+type CreateVersionRequest struct {
+	FunctionID       string            `json:"functionId" doc:"Id or name."`
+	Runtime          string            `json:"runtime" doc:"One of GET /runtimes. Default: python313, which all of them mean."`
+	Description      string            `json:"description"`
+	Entrypoint       string            `json:"entrypoint" doc:"module.attribute, such as main.handler."`
+	Resources        *Resources        `json:"resources" doc:"Default: 128 MiB."`
+	ExecutionTimeout *Duration         `json:"executionTimeout" doc:"More than 0s, at most 3600s. Default: 3s."`
+	ServiceAccountID string            `json:"serviceAccountId"`
+	Content          []byte            `json:"content" doc:"A zip archive, base64; at most 52428800 bytes. This or versionId."`
+	VersionID        string            `json:"versionId" doc:"Take the code of this version."`
+	Environment      map[string]string `json:"environment"`
+	Tag              []string          `json:"tag"`
+	LogOptions       *LogOptions       `json:"logOptions"`
+	Async            *AsyncConfig      `json:"asyncInvocationConfig"`
+	Concurrency      Int64             `json:"concurrency" doc:"0 or 1: an instance serves one call at a time."`
+	TmpfsSize        Int64             `json:"tmpfsSize" doc:"0 or 536870912: /tmp has 512 MiB."`
+	NoFreeze         bool              `json:"noFreeze" doc:"Each instance imports the module itself, even where one import would do for all. Not the cloud's."`
+
+	Package              json.RawMessage `json:"package,omitempty" doc:"Not supported."`
+	Secrets              json.RawMessage `json:"secrets,omitempty" doc:"Not supported."`
+	Mounts               json.RawMessage `json:"mounts,omitempty" doc:"Not supported."`
+	StorageMounts        json.RawMessage `json:"storageMounts,omitempty" doc:"Not supported."`
+	Connectivity         json.RawMessage `json:"connectivity,omitempty" doc:"Not supported."`
+	NamedServiceAccounts json.RawMessage `json:"namedServiceAccounts,omitempty" doc:"Not supported."`
+	MetadataOptions      json.RawMessage `json:"metadataOptions,omitempty" doc:"Not supported."`
+}
+
+// TagRequest is the body of POST /versions/{functionVersionId}:setTag and
+// :removeTag.
+type TagRequest struct {
+	Tag string `json:"tag"`
+}
+
+// ListVersionsResponse is a page of versions, newest first.
+type ListVersionsResponse struct {
+	Versions      []*Version `json:"versions"`
+	NextPageToken string     `json:"nextPageToken,omitempty"`
+}
+
+// ListRuntimesResponse is the names that a version's runtime may have.
+type ListRuntimesResponse struct {
+	Runtimes []string `json:"runtimes"`
+}
+
+func (h *Handler) listRuntimes(*request) (any, error) {
+	return &ListRuntimesResponse{host.Runtimes}, nil
+}
+
+func (h *Handler) listVersions(q *request) (any, error) {
+	size, token, err := q.page()
+	if err != nil {
+		return nil, err
+	}
+	versions, next, err := h.host.ListVersions(q.query.Get("functionId"), size, token)
+	if err != nil {
+		return nil, err
+	}
+	answer := &ListVersionsResponse{Versions: []*Version{}, NextPageToken: next}
+	for _, v := range versions {
+		if folder := q.query.Get("folderId"); folder == "" || folder == v.Tenant {
+			answer.Versions = append(answer.Versions, newVersion(v))
+		}
+	}
+	return answer, nil
+}
+
+func (h *Handler) getVersion(q *request) (any, error) {
+	v, err := h.host.GetVersion(q.path["functionVersionId"])
+	if err != nil {
+		return nil, err
+	}
+	return newVersion(v), nil
+}
+
+func (h *Handler) getVersionByTag(q *request) (any, error) {
+	function := q.query.Get("functionId")
+	if function == "" {
+		return nil, invalid("functionId", "is missing; give the id or name of a function")
+	}
+	v, err := h.host.GetVersionByTag(function, q.query.Get("tag"))
+	if err != nil {
+		return nil, err
+	}
+	return newVersion(v), nil
+}
+
+func (h *Handler) createVersion(q *request) (any, error) {
+	started, body := now(), q.body.(*CreateVersionRequest)
+	spec, err := body.spec()
+	if err != nil {
+		return nil, err
+	}
+	var made *host.Version
+	if body.VersionID != "" {
+		made, err = h.host.CopyVersion(q.Context(), body.FunctionID, spec, body.VersionID, body.Tag)
+	} else {
+		made, err = h.host.CreateVersion(q.Context(), body.FunctionID, spec, body.Content, body.Tag)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v, err := h.host.GetVersion(made.ID)
+	if err != nil {
+		return nil, err
+	}
+	return h.done("Create function version", "CreateFunctionVersionMetadata", v.FunctionID, started,
+		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
+}
+
+// spec returns what the request asks for in the host's words. The host checks
+// what is left to check.
+func (r *CreateVersionRequest) spec() (host.VersionSpec, error) {
+	spec := host.VersionSpec{
+		Description: r.Description, Runtime: r.Runtime, Entrypoint: r.Entrypoint, Environment: r.Environment,
+		ServiceAccountID: r.ServiceAccountID, NoFreeze: r.NoFreeze,
+	}
+	for _, f := range []struct {
+		name  string
+		value json.RawMessage
+		why   string
+	}{
+		{"package", r.Package, "there is no object storage here; send the archive as content"},
+		{"secrets", r.Secrets, "there is no secret store here; use environment"},
+		{"mounts", r.Mounts, "functions have no mounts; /tmp is theirs to write"},
+		{"storageMounts", r.StorageMounts, "functions have no mounts; /tmp is theirs to write"},
+		{"connectivity", r.Connectivity, "functions have no networks of their own"},
+		{"namedServiceAccounts", r.NamedServiceAccounts, "use serviceAccountId"},
+		{"metadataOptions", r.MetadataOptions, "there is no metadata service here"},
+	} {
+		if !empty(f.value) {
+			return spec, invalid(f.name, "is not supported: "+f.why)
+		}
+	}
+	switch {
+	case r.FunctionID == "":
+		return spec, invalid("functionId", "is missing; give the id or name of a function")
+	case (len(r.Content) == 0) == (r.VersionID == ""):
+		return spec, invalid("content", "give the code in exactly one way: content or versionId")
+	case len(r.Content) > MaxContent:
+		return spec, invalid("content", fmt.Sprintf("has %d bytes, at most %d are allowed", len(r.Content), MaxContent))
+	case r.Concurrency < 0 || r.Concurrency > 1:
+		return spec, invalid("concurrency", "must be 0 or 1: an instance of Python serves one call at a time")
+	case r.TmpfsSize != 0 && r.TmpfsSize != 512<<20:
+		return spec, invalid("tmpfsSize", "must be 0 or 536870912: /tmp has 512 MiB")
+	}
+	if r.Resources != nil {
+		memory := r.Resources.Memory
+		if memory <= 0 || memory%(1<<20) != 0 || memory > math.MaxInt32<<20 {
+			return spec, invalid("resources.memory", fmt.Sprintf("%d must be a multiple of 134217728 (128 MiB), at least that", memory))
+		}
+		spec.MemoryMB = int(memory >> 20)
+	}
+	if r.ExecutionTimeout != nil {
+		if spec.Timeout = time.Duration(*r.ExecutionTimeout); spec.Timeout <= 0 {
+			return spec, invalid("executionTimeout", "must be more than 0s and at most 3600s")
+		}
+	}
+	if o := r.LogOptions; o != nil {
+		if o.Disabled {
+			return spec, invalid("logOptions.disabled", "must be false: logs can't be switched off")
+		}
+		if o.MinLevel != "" && o.MinLevel != "LEVEL_UNSPECIFIED" {
+			spec.MinLogLevel = host.Level(o.MinLevel)
+		}
+	}
+	return spec, r.async(&spec)
+}
+
+// async adds what the request says of asynchronous calls.
+func (r *CreateVersionRequest) async(spec *host.VersionSpec) error {
+	if r.Async == nil {
+		return nil
+	}
+	const field = "asyncInvocationConfig."
+	if n := r.Async.RetriesCount; n < 0 || n > 100 {
+		return invalid(field+"retriesCount", fmt.Sprintf("%d must be from 0 to 100", n))
+	}
+	spec.Async = &host.AsyncConfig{Retries: int(r.Async.RetriesCount)}
+	for _, t := range []struct {
+		name string
+		from *Target
+		to   *string
+	}{
+		{"successTarget", r.Async.SuccessTarget, &spec.Async.Success},
+		{"failureTarget", r.Async.FailureTarget, &spec.Async.Failure},
+	} {
+		switch {
+		case t.from == nil:
+		case !empty(t.from.YMQTarget):
+			return invalid(field+t.name+".ymqTarget", "is not supported: there are no message queues here; use functionTarget")
+		case t.from.FunctionTarget != nil && t.from.EmptyTarget != nil:
+			return invalid(field+t.name, "must have one of emptyTarget and functionTarget")
+		case t.from.FunctionTarget != nil:
+			if *t.to = t.from.FunctionTarget.FunctionID; *t.to == "" {
+				return invalid(field+t.name+".functionTarget.functionId", "is missing; give the id or name of a function")
+			}
+		}
+	}
+	return nil
+}
+
+// empty says if a field was left out or says nothing.
+func empty(value json.RawMessage) bool {
+	switch strings.TrimSpace(string(value)) {
+	case "", "null", "{}", "[]":
+		return true
+	}
+	return false
+}
+
+func (h *Handler) deleteVersion(q *request) (any, error) {
+	started, force := now(), q.query.Get("force")
+	if force != "" && force != "true" && force != "false" {
+		return nil, invalid("force", "must be true or false")
+	}
+	v, err := h.host.GetVersion(q.path["functionVersionId"])
+	if err != nil {
+		return nil, err
+	}
+	op := h.pending("Delete function version", "DeleteFunctionVersionMetadata", v.FunctionID, started,
+		map[string]any{"functionVersionId": v.ID})
+	return h.drain(q, op, func() error { return h.host.DeleteVersion(noEnd(q.Context()), v.ID, force == "true") })
+}
+
+func (h *Handler) setTag(q *request) (any, error) {
+	started := now()
+	v, err := h.host.SetTag(q.Context(), q.path["functionVersionId"], q.body.(*TagRequest).Tag)
+	if err != nil {
+		return nil, err
+	}
+	return h.done("Set function tag", "SetFunctionTagMetadata", v.FunctionID, started,
+		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
+}
+
+func (h *Handler) removeTag(q *request) (any, error) {
+	started := now()
+	v, err := h.host.RemoveTag(q.Context(), q.path["functionVersionId"], q.body.(*TagRequest).Tag)
+	if err != nil {
+		return nil, err
+	}
+	return h.done("Remove function tag", "RemoveFunctionTagMetadata", v.FunctionID, started,
+		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
+}

@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"vivarium/web/api"
+)
+
+// deadLetterCommands are `vivarium dead-letter ...`.
+type deadLetterCommands struct {
+	List   deadLetterList   `cmd:"" help:"List asynchronous calls that failed for good, oldest first."`
+	Replay deadLetterReplay `cmd:"" help:"Queue such calls anew."`
+}
+
+type deadLetterList struct {
+	Function string `arg:"" optional:"" help:"Name or id. Default: all functions."`
+	Limit    int    `default:"100" placeholder:"N" help:"Most letters. (${default})"`
+	remote
+}
+
+// Run implements the command.
+func (c *deadLetterList) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	letters, err := client.deadLetters(ctx, c.Function, c.Limit)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.stdout, letters)
+	}
+	rows := [][]string{}
+	for _, l := range letters {
+		rows = append(rows, []string{
+			l.ID, l.FunctionID, l.RequestID, strconv.FormatInt(int64(l.Attempts), 10), timeText(l.FailedAt), shorten(l.Error),
+		})
+	}
+	return printTable(s.stdout, "ID FUNCTION REQUEST ATTEMPTS FAILED ERROR", rows)
+}
+
+// shorten cuts a text to what fits in a table.
+func shorten(text string) string {
+	if r := []rune(text); len(r) > 60 {
+		return string(r[:59]) + "…"
+	}
+	return text
+}
+
+func (c *serverClient) deadLetters(ctx context.Context, function string, limit int) ([]api.DeadLetter, error) {
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
+	if function != "" {
+		query.Set("functionId", function)
+	}
+	var answer api.ListDeadLettersResponse
+	err := c.get(ctx, "/deadLetters", query, &answer)
+	return answer.DeadLetters, err
+}
+
+type deadLetterReplay struct {
+	ID       []string `arg:"" optional:"" help:"Ids of dead letters."`
+	Function string   `placeholder:"NAME" help:"Replay all of this function instead."`
+	remote
+}
+
+// Run implements the command.
+func (c *deadLetterReplay) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	if (len(c.ID) > 0) == (c.Function != "") {
+		return errors.New("give the ids of dead letters, or --function for all of a function; `vivarium dead-letter list` shows them")
+	}
+	if c.Function != "" {
+		letters, err := client.deadLetters(ctx, c.Function, 1000)
+		if err != nil {
+			return err
+		}
+		for _, l := range letters {
+			c.ID = append(c.ID, l.ID)
+		}
+	}
+	replayed := []api.ReplayResponse{}
+	for _, id := range c.ID {
+		var answer api.ReplayResponse
+		if err := client.post(ctx, "/deadLetters/"+url.PathEscape(id)+":replay", nil, &answer); err != nil {
+			return err
+		}
+		replayed = append(replayed, answer)
+		if !c.JSON {
+			fmt.Fprintf(s.stdout, "queued %s, request %s\n", id, answer.RequestID)
+		}
+	}
+	if c.JSON {
+		return printJSON(s.stdout, replayed)
+	}
+	return nil
+}
+
+// timerCommands are `vivarium timer ...`.
+type timerCommands struct {
+	Create timerCreate `cmd:"" help:"Call a function at the times of a cron expression."`
+	List   timerList   `cmd:"" help:"List timers."`
+	Delete timerDelete `cmd:"" help:"Delete a timer."`
+}
+
+type timerCreate struct {
+	Name     string `arg:"" help:"Name of the timer."`
+	Function string `arg:"" help:"Name or id of the function."`
+	Cron     string `required:"" placeholder:"EXPRESSION" help:"[second] minute hour day month weekday, or @hourly and such."`
+	TimeZone string `placeholder:"ZONE" help:"As in Europe/Berlin. Default: UTC."`
+	Tag      string `placeholder:"TAG" help:"Call the version that carries this tag. Default: the newest."`
+	Payload  string `placeholder:"TEXT" help:"Part of the event."`
+	remote
+}
+
+// Help is shown by `vivarium timer create --help`.
+func (*timerCreate) Help() string {
+	return `Examples:
+  vivarium timer create nightly report --cron '0 3 * * *' --time-zone Europe/Berlin
+  vivarium timer create beat pulse --cron '*/10 * * * * *' --payload every-ten-seconds`
+}
+
+// Run implements the command.
+func (c *timerCreate) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(api.CreateTimerRequest{
+		Name: c.Name, FunctionID: c.Function, Tag: c.Tag, Cron: c.Cron, TimeZone: c.TimeZone, Payload: c.Payload,
+	})
+	if err != nil {
+		return fmt.Errorf("request: %w", err)
+	}
+	var t api.Timer
+	if _, err := client.change(ctx, http.MethodPost, "/timers", bytes.NewReader(body), &t); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.stdout, t)
+	}
+	fmt.Fprintf(s.stdout, "timer %s calls %s next at %s\n", t.Name, c.Function, timeText(t.NextTick))
+	return nil
+}
+
+type timerList struct {
+	Function string `arg:"" optional:"" help:"Name or id. Default: all functions."`
+	remote
+}
+
+// Run implements the command.
+func (c *timerList) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	query := url.Values{}
+	if c.Function != "" {
+		query.Set("functionId", c.Function)
+	}
+	var answer api.ListTimersResponse
+	if err := client.get(ctx, "/timers", query, &answer); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.stdout, answer.Timers)
+	}
+	rows := [][]string{}
+	for _, t := range answer.Timers {
+		rows = append(rows, []string{t.Name, t.FunctionID, t.Tag, t.Cron, t.TimeZone, timeText(t.LastTick), timeText(t.NextTick)})
+	}
+	return printTable(s.stdout, "NAME FUNCTION TAG CRON ZONE LAST NEXT", rows)
+}
+
+type timerDelete struct {
+	Timer string `arg:"" help:"Name or id."`
+	remote
+}
+
+// Run implements the command.
+func (c *timerDelete) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	op, err := client.change(ctx, http.MethodDelete, "/timers/"+url.PathEscape(c.Timer), nil, nil)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.stdout, op)
+	}
+	fmt.Fprintf(s.stdout, "deleted timer %s\n", c.Timer)
+	return nil
+}

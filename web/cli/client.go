@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"vivarium/web/api"
+)
+
+// remote are the flags of commands that speak to a server.
+type remote struct {
+	Server string `env:"VIVARIUM_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server to speak to. (${default})"`
+	JSON   bool   `name:"json" help:"Print JSON, for scripts."`
+}
+
+// serverClient speaks to a server. Safe for concurrent use.
+type serverClient struct {
+	base string // without a slash at the end
+	http *http.Client
+}
+
+// connect returns a client of the server that the flags name. It opens nothing.
+func (r *remote) connect() (*serverClient, error) {
+	u, err := url.Parse(r.Server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, fmt.Errorf("--server %s: write http://HOST:PORT", r.Server)
+	}
+	return &serverClient{
+		base: u.Scheme + "://" + u.Host,
+		// A function's address has no redirects, and the API has none either.
+		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}, nil
+}
+
+// get asks the management API. The path's elements are escaped already.
+func (c *serverClient) get(ctx context.Context, path string, query url.Values, answer any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return c.do(ctx, http.MethodGet, path, nil, answer)
+}
+
+// post sends a body, which may be nil, to the management API.
+func (c *serverClient) post(ctx context.Context, path string, body, answer any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("request: %w", err)
+	}
+	return c.do(ctx, http.MethodPost, path, bytes.NewReader(text), answer)
+}
+
+// change is post for what is answered with an operation. It decodes the
+// operation's response.
+func (c *serverClient) change(ctx context.Context, method, path string, body io.Reader, response any) (*operation, error) {
+	var op operation
+	if err := c.do(ctx, method, path, body, &op); err != nil {
+		return nil, err
+	}
+	if op.Error != nil {
+		return nil, op.Error
+	}
+	if response != nil && op.Done {
+		if err := json.Unmarshal(op.Response, response); err != nil {
+			return nil, fmt.Errorf("%s: the answer is not the one expected: %w", c.base, err)
+		}
+	}
+	return &op, nil
+}
+
+// operation is an api.Operation as a client reads it.
+type operation struct {
+	ID       string
+	Done     bool
+	Response json.RawMessage
+	Error    *api.Status
+}
+
+func (c *serverClient) do(ctx context.Context, method, path string, body io.Reader, answer any) error {
+	response, err := c.send(ctx, method, c.base+api.BasePath+path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return c.explain(ctx, err)
+	}
+	if err := api.ErrorOf(response.StatusCode, text); err != nil {
+		return err
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("%s: the answer is not the one expected; is it Vivarium? (%w)", c.base, err)
+	}
+	return nil
+}
+
+// send sends a request with a JSON body. The caller closes the answer's.
+func (c *serverClient) send(ctx context.Context, method, address string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if p, ok := body.(*progress); ok {
+		r.ContentLength = p.size
+	}
+	r.Header.Set("User-Agent", "vivarium/"+programVersion())
+	response, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	return response, nil
+}
+
+// explain says what to do about an error of the connection.
+func (c *serverClient) explain(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return errInterrupted
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server at %s; start one with: vivarium serve --data DIR, or name another with --server URL", c.base)
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("%s: %w; check --server, and whether the server is running", c.base, err)
+}
+
+// isNotFound says if the server does not know what was asked for.
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*api.Status](err)
+	return ok && e.Code == api.CodeNotFound
+}
+
+// progress is a body that tells the user how much of it has been sent.
+type progress struct {
+	io.Reader
+	w          io.Writer
+	size, sent int64
+	started    time.Time
+	shown      time.Time
+	live       bool // w can overwrite a line
+}
+
+// newProgress returns body as a reader that reports to w when it takes long.
+func newProgress(body []byte, w io.Writer) *progress {
+	return &progress{Reader: bytes.NewReader(body), w: w, size: int64(len(body)), started: time.Now(), live: isTerminal(w)}
+}
+
+// Read implements io.Reader.
+func (p *progress) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b[:min(len(b), 64<<10)]) // in steps, to see progress
+	p.sent += int64(n)
+	now := time.Now()
+	late := now.Sub(p.started) > noticeAfter
+	switch {
+	case p.live && late && (now.Sub(p.shown) > 100*time.Millisecond || err == io.EOF):
+		fmt.Fprintf(p.w, "\rvivarium: uploading %s, %d %%", bytesText(p.size), p.sent*100/max(p.size, 1))
+		if err == io.EOF {
+			fmt.Fprintln(p.w)
+		}
+		p.shown = now
+	case !p.live && late && p.shown.IsZero():
+		fmt.Fprintf(p.w, "vivarium: uploading %s ...\n", bytesText(p.size))
+		p.shown = now
+	}
+	return n, err
+}
+
+// bytesText writes a size as people read it.
+func bytesText(n int64) string {
+	switch {
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MB", n>>20)
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KB", n>>10)
+	default:
+		return fmt.Sprintf("%d B", n)
+	}
+}

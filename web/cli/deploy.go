@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"vivarium/host"
+	"vivarium/web/api"
+)
+
+// deployCommand is `vivarium deploy`.
+type deployCommand struct {
+	Name        string   `arg:"" help:"Name of the function. It is created when there is none."`
+	Path        string   `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
+	Entrypoint  string   `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
+	Tag         []string `placeholder:"TAG" help:"Tag for the version; may be given more than once."`
+	Description string   `placeholder:"TEXT" help:"Description of the version."`
+	Retries     *int     `name:"async-retries" placeholder:"N" help:"Let the function be called asynchronously, with so many attempts after the first."`
+	Success     string   `name:"async-success" placeholder:"FUNCTION" help:"Function that gets the results of asynchronous calls."`
+	Failure     string   `name:"async-failure" placeholder:"FUNCTION" help:"Function that gets the failures. Default: they become dead letters."`
+	Refresh     bool     `help:"Install requirements.txt anew, even if it is in the cache."`
+	limits
+	remote
+}
+
+// Help is shown by `vivarium deploy --help`.
+func (*deployCommand) Help() string {
+	return `What a .vivariumignore names, in the form of a .gitignore, is left out, and so are folders that begin with a dot,
+__pycache__ and virtual environments. Packages that a requirements.txt names are installed and sent along; they
+must be in Python alone.
+
+Examples:
+  vivarium deploy hello ./hello
+  vivarium deploy hello ./hello --tag v2 --memory 256 --timeout 10s --env LEVEL=debug`
+}
+
+// Run implements the command.
+func (c *deployCommand) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	source, err := openSource(c.Path, c.Entrypoint)
+	if err != nil {
+		return err
+	}
+	var packages fs.FS
+	if source.kind == folder {
+		if packages, err = packagesOf(ctx, s, c.Path, s.cacheFolder(), c.Refresh); err != nil {
+			return err
+		}
+	}
+	request, err := c.request(source, packages)
+	if err != nil {
+		return err
+	}
+	created, err := client.ensureFunction(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	v, err := client.createVersion(ctx, s, request)
+	if err != nil {
+		if created {
+			client.dropEmpty(context.WithoutCancel(ctx), c.Name)
+		}
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.stdout, v)
+	}
+	fmt.Fprintf(s.stdout, "deployed %s, version %s\n", c.Name, v.ID)
+	return printFields(s.stdout, [][2]string{
+		{"tags", strings.Join(v.Tags, " ")}, {"size", bytesText(int64(v.ImageSize))}, {"url", client.base + "/" + c.Name},
+	}...)
+}
+
+// request returns what is to be sent.
+func (c *deployCommand) request(source *source, packages fs.FS) (*api.CreateVersionRequest, error) {
+	spec, err := c.spec(c.Entrypoint)
+	if err != nil {
+		return nil, err
+	}
+	content, err := source.compress(packages)
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > api.MaxContent {
+		return nil, fmt.Errorf("code: %s: the archive has %s, at most %s are allowed; name in %s what the function does not need",
+			source.path, bytesText(int64(len(content))), bytesText(api.MaxContent), ignoreFile)
+	}
+	if spec.Entrypoint == "" {
+		if spec.Entrypoint, err = source.defaultEntrypoint(content); err != nil {
+			return nil, err
+		}
+	}
+	timeout := api.Duration(spec.Timeout)
+	request := &api.CreateVersionRequest{
+		FunctionID: c.Name, Runtime: host.DefaultRuntime, Description: c.Description, Entrypoint: spec.Entrypoint,
+		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
+		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag, NoFreeze: spec.NoFreeze,
+	}
+	if spec.MinLogLevel != "" {
+		request.LogOptions = &api.LogOptions{MinLevel: string(spec.MinLogLevel)}
+	}
+	if c.Retries != nil || c.Success != "" || c.Failure != "" {
+		request.Async = &api.AsyncConfig{SuccessTarget: target(c.Success), FailureTarget: target(c.Failure)}
+		if c.Retries != nil {
+			request.Async.RetriesCount = api.Int64(*c.Retries)
+		}
+	}
+	return request, nil
+}
+
+func target(function string) *api.Target {
+	if function == "" {
+		return nil
+	}
+	return &api.Target{FunctionTarget: &api.FunctionTarget{FunctionID: function}}
+}
+
+// compress packs the code, and packages beside it, for the way to a server. A
+// file of the code hides one of a package.
+func (s *source) compress(packages fs.FS) ([]byte, error) {
+	if s.kind == archive {
+		b, err := os.ReadFile(s.path)
+		if err != nil {
+			return nil, fmt.Errorf("code: %w", err)
+		}
+		return b, nil
+	}
+	fsys, root := s.files()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	taken := map[string]bool{}
+	add := func(fsys fs.FS) func(string) error {
+		return func(name string) error {
+			if taken[name] {
+				return nil
+			}
+			taken[name] = true
+			return packFile(w, fsys, name, zip.Deflate)
+		}
+	}
+	err := walk(fsys, root, add(fsys))
+	if err == nil && packages != nil {
+		err = walk(packages, ".", add(packages))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("code: %s: %w", s.path, err)
+	}
+	return b.Bytes(), nil
+}
+
+// ensureFunction makes a function of that name unless there is one, and says if
+// it did.
+func (c *serverClient) ensureFunction(ctx context.Context, name string) (created bool, err error) {
+	err = c.get(ctx, functionPath(name), nil, nil)
+	if err == nil || !isNotFound(err) {
+		return false, err
+	}
+	body, err := json.Marshal(api.CreateFunctionRequest{Name: name})
+	if err != nil {
+		return false, fmt.Errorf("request: %w", err)
+	}
+	_, err = c.change(ctx, http.MethodPost, "/functions", bytes.NewReader(body), nil)
+	if e := c.get(ctx, functionPath(name), nil, nil); err != nil && e == nil {
+		return false, nil // somebody else deploys it at this moment
+	}
+	return err == nil, err
+}
+
+// dropEmpty deletes a function that nobody has deployed anything to: one that
+// can't be called helps nobody. If that does not work, nothing is lost.
+func (c *serverClient) dropEmpty(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if versions, err := c.versions(ctx, name); err == nil && len(versions) == 0 {
+		_, _ = c.change(ctx, http.MethodDelete, functionPath(name), nil, nil)
+	}
+}
+
+// createVersion sends a version and shows how far that is.
+func (c *serverClient) createVersion(ctx context.Context, s *session, request *api.CreateVersionRequest) (*api.Version, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	var v api.Version
+	if _, err := c.change(ctx, http.MethodPost, "/versions", newProgress(body, s.stderr), &v); err != nil {
+		return nil, err
+	}
+	return &v, nil
+}

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"vivarium/web/api"
+)
+
+// functionCommands are `vivarium function ...`.
+type functionCommands struct {
+	List   functionList   `cmd:"" help:"List the functions of a server."`
+	Get    functionGet    `cmd:"" help:"Show a function and which versions carry its tags."`
+	Delete functionDelete `cmd:"" help:"Delete a function and all of its versions."`
+}
+
+type functionList struct{ remote }
+
+// Run implements the command.
+func (c *functionList) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	all := []*api.Function{}
+	for token := ""; ; {
+		var page api.ListFunctionsResponse
+		query := url.Values{"pageSize": {"1000"}, "pageToken": {token}}
+		if err := client.get(ctx, "/functions", query, &page); err != nil {
+			return err
+		}
+		all = append(all, page.Functions...)
+		if token = page.NextPageToken; token == "" {
+			break
+		}
+	}
+	if c.JSON {
+		return printJSON(s.stdout, all)
+	}
+	rows := [][]string{}
+	for _, f := range all {
+		rows = append(rows, []string{f.Name, f.ID, f.Status, timeText(f.CreatedAt), f.Description})
+	}
+	return printTable(s.stdout, "NAME ID STATUS CREATED DESCRIPTION", rows)
+}
+
+type functionGet struct {
+	Function string `arg:"" help:"Name or id."`
+	remote
+}
+
+// Run implements the command.
+func (c *functionGet) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	var f api.Function
+	if err := client.get(ctx, functionPath(c.Function), nil, &f); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.stdout, f)
+	}
+	versions, err := client.versions(ctx, f.ID)
+	if err != nil {
+		return err
+	}
+	fields := [][2]string{
+		{"name", f.Name}, {"id", f.ID}, {"status", f.Status}, {"description", f.Description},
+		{"created", timeText(f.CreatedAt)}, {"url", f.HTTPInvokeURL}, {"log group", f.LogGroupID},
+	}
+	for _, label := range slices.Sorted(maps.Keys(f.Labels)) {
+		fields = append(fields, [2]string{"label " + label, f.Labels[label]})
+	}
+	fields = append(fields, [2]string{"versions", fmt.Sprint(len(versions))})
+	for _, v := range versions {
+		for _, tag := range v.Tags {
+			fields = append(fields, [2]string{"tag " + tag, v.ID})
+		}
+	}
+	return printFields(s.stdout, fields...)
+}
+
+type functionDelete struct {
+	Function string `arg:"" help:"Name or id."`
+	remote
+}
+
+// Run implements the command.
+func (c *functionDelete) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	op, err := client.change(ctx, http.MethodDelete, functionPath(c.Function), nil, nil)
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		return printJSON(s.stdout, op)
+	case !op.Done:
+		fmt.Fprintf(s.stdout, "%s is deleted as soon as its calls in progress are done\n", c.Function)
+	default:
+		fmt.Fprintf(s.stdout, "deleted %s\n", c.Function)
+	}
+	return nil
+}
+
+// functionPath returns the path of a function, given by id or name.
+func functionPath(function string) string { return "/functions/" + url.PathEscape(function) }
+
+// versions lists all versions of a function, newest first.
+func (c *serverClient) versions(ctx context.Context, function string) ([]*api.Version, error) {
+	all := []*api.Version{}
+	for token := ""; ; {
+		var page api.ListVersionsResponse
+		query := url.Values{"functionId": {function}, "pageSize": {"1000"}, "pageToken": {token}}
+		if err := c.get(ctx, "/versions", query, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Versions...)
+		if token = page.NextPageToken; token == "" {
+			return all, nil
+		}
+	}
+}
+
+// version finds a version by its id, or as FUNCTION or FUNCTION@TAG.
+func (c *serverClient) version(ctx context.Context, reference string) (*api.Version, error) {
+	var v api.Version
+	function, tag, tagged := strings.Cut(reference, "@")
+	if !tagged {
+		err := c.get(ctx, "/versions/"+url.PathEscape(reference), nil, &v)
+		if err == nil || !isNotFound(err) {
+			return &v, err
+		}
+	}
+	err := c.get(ctx, "/versions:byTag", url.Values{"functionId": {function}, "tag": {tag}}, &v)
+	if isNotFound(err) {
+		return nil, fmt.Errorf("%w; name a version by its id, as FUNCTION, or as FUNCTION@TAG", err)
+	}
+	return &v, err
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// invokeCommand is `vivarium invoke`.
+type invokeCommand struct {
+	Function string `arg:"" help:"Name or id."`
+	Data     string `short:"d" placeholder:"DATA" help:"What the handler gets: the text itself, @FILE, or @- for standard input. JSON is parsed for it."`
+	Tag      string `placeholder:"TAG" help:"Call the version that carries this tag. Default: the newest."`
+	Async    bool   `help:"Queue the call and print its request id."`
+	Server   string `env:"VIVARIUM_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server to speak to. (${default})"`
+}
+
+// Help is shown by `vivarium invoke --help`.
+func (*invokeCommand) Help() string {
+	return `The call is in raw mode, as the cloud's own command line makes it: the handler gets the data, and its result
+is printed as JSON.
+
+Exit code 0: the function answered; 1: the function failed, and its error is printed as JSON; 2: anything else.
+
+Examples:
+  vivarium invoke hello -d '{"name": "Ann"}'
+  vivarium invoke hello --tag prod -d @event.json`
+}
+
+// Run implements the command.
+func (c *invokeCommand) Run(ctx context.Context, s *session) error {
+	client, err := (&remote{Server: c.Server}).connect()
+	if err != nil {
+		return err
+	}
+	data, err := readData(c.Data, s.stdin)
+	if err != nil {
+		return err
+	}
+	query := url.Values{"integration": {"raw"}}
+	if c.Async {
+		query.Set("integration", "async")
+	}
+	if c.Tag != "" {
+		query.Set("tag", c.Tag)
+	}
+	address := client.base + "/" + url.PathEscape(c.Function) + "?" + query.Encode()
+	response, err := client.send(ctx, http.MethodPost, address, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return client.explain(ctx, err)
+	}
+	failed := response.Header.Get("X-Function-Error") == "true"
+	if !failed && response.StatusCode >= http.StatusBadRequest {
+		var e struct{ ErrorMessage string }
+		if json.Unmarshal(body, &e) != nil || e.ErrorMessage == "" {
+			return fmt.Errorf("%s answered with status %d; is it Vivarium?", client.base, response.StatusCode)
+		}
+		if response.StatusCode == http.StatusNotFound {
+			return errors.New(e.ErrorMessage + "; `vivarium function list` shows what there is")
+		}
+		return errors.New(e.ErrorMessage)
+	}
+	if c.Async {
+		body = append([]byte(response.Header.Get("X-Request-Id")), '\n')
+	}
+	if _, err := s.stdout.Write(body); err != nil {
+		return fmt.Errorf("print the answer: %w", err)
+	}
+	if isTerminal(s.stdout) && !bytes.HasSuffix(body, []byte("\n")) {
+		fmt.Fprintln(s.stdout)
+	}
+	if failed {
+		return &exitError{ExitFunction}
+	}
+	return nil
+}

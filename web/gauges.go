@@ -1,0 +1,68 @@
+package web
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vivarium/host"
+)
+
+// gauges shows on /metrics what there is at the moment. It is a
+// prometheus.Collector that asks when it is asked.
+type gauges struct {
+	stats   func() host.Stats                         // nil: not shown
+	backlog func(ctx context.Context) (uint64, error) // nil: not shown
+}
+
+// description returns the description of a figure.
+func description(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("vivarium_"+name, help, labels, nil)
+}
+
+var (
+	functionsDesc = description("functions", "Functions that there are.")
+	versionsDesc  = description("versions", "Versions that there are.")
+	instancesDesc = description("instances", "Instances by state: idle, or busy with a call or with being made.", "state")
+	waitingDesc   = description("calls_waiting", "Calls that wait for an instance.")
+	memoryDesc    = description("instances_memory_bytes", "Memory that instances have taken for themselves.")
+	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
+	startedDesc   = description("instances_started_total", "Instances made, for calls of every kind.")
+	queuedDesc    = description("queued_calls", "Asynchronous calls that wait to be made. Missing while the store can't be reached.")
+)
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(out chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{
+		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, allCallsDesc, startedDesc, queuedDesc,
+	} {
+		out <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(out chan<- prometheus.Metric) {
+	show := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
+	}
+	if g.stats != nil {
+		s := g.stats()
+		show(functionsDesc, prometheus.GaugeValue, float64(s.Functions))
+		show(versionsDesc, prometheus.GaugeValue, float64(s.Versions))
+		show(instancesDesc, prometheus.GaugeValue, float64(s.Idle), "idle")
+		show(instancesDesc, prometheus.GaugeValue, float64(s.Busy), "busy")
+		show(waitingDesc, prometheus.GaugeValue, float64(s.Waiting))
+		show(memoryDesc, prometheus.GaugeValue, float64(s.Memory))
+		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
+		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
+	}
+	if g.backlog != nil {
+		// Who asks for metrics has little patience.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if n, err := g.backlog(ctx); err == nil {
+			show(queuedDesc, prometheus.GaugeValue, float64(n))
+		}
+	}
+}
