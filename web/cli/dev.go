@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type devCommand struct {
 	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
 	Name       string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
 	Listen     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
+	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this ready event at the start and after each save: ${samples}."`
 	limits
 }
 
@@ -29,11 +31,17 @@ can't be loaded is answered with its error until it is mended.
 
 Examples:
   vivarium dev examples/api
+  vivarium dev examples/timer --event-sample timer
   vivarium dev . --entrypoint app.handle --env LEVEL=debug --timeout 10s`
 }
 
 // Run implements the command.
 func (c *devCommand) Run(ctx context.Context, s *session) error {
+	if c.Sample != "" {
+		if _, err := readSample(c.Sample); err != nil {
+			return err
+		}
+	}
 	source, err := openSource(c.Path, c.Entrypoint)
 	if err != nil {
 		return err
@@ -69,6 +77,8 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	server := web.New(web.Config{Version: programVersion()}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	d.trial = c.trial(ctx, s, d, server)
 	watcher, err := watch(source, d.reload)
 	if err != nil {
 		return err
@@ -78,8 +88,26 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	fmt.Fprintf(s.stdout, "vivarium: serving %s on http://%s/%s\n", c.Path, listener.Addr(), d.name)
 	printCurl(s.stdout, listener.Addr(), d.name)
 	warnOpen(terminal, listener.Addr(), "call this function")
-	server := web.New(web.Config{Version: programVersion()}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	d.retiring.Go(d.trial)
 	return server.Serve(ctx, listener)
+}
+
+// trial returns what calls the function with the sample event and shows the
+// answer; it does nothing when no event is wanted.
+func (c *devCommand) trial(ctx context.Context, s *session, d *deployment, server http.Handler) func() {
+	if c.Sample == "" {
+		return func() {}
+	}
+	return func() {
+		request, err := (&runCommand{EventSample: c.Sample}).request(ctx, s, d.name)
+		if err != nil {
+			d.terminal.say("event %s: %v", c.Sample, err)
+			return
+		}
+		answer := &answer{header: http.Header{}, status: http.StatusOK}
+		server.ServeHTTP(answer, request)
+		d.terminal.say("event %s: status %d: %s", c.Sample, answer.status, answer.body.Bytes())
+	}
 }
 
 // deployment is a function whose code follows a source. Its methods are called
@@ -90,8 +118,9 @@ type deployment struct {
 	source   *source
 	host     *host.Host
 	terminal *terminal
+	trial    func()         // calls the function as the user asked for
 	archive  []byte         // of the version in effect
-	retiring sync.WaitGroup // old versions that still have calls
+	retiring sync.WaitGroup // old versions that still have calls, and trials
 }
 
 // deploy puts code into effect.
@@ -123,4 +152,5 @@ func (d *deployment) reload() {
 	d.terminal.say("reloaded in %d ms", time.Since(start).Milliseconds())
 	// Calls in progress finish on the version they began on.
 	d.retiring.Go(func() { d.host.Retire(d.name) })
+	d.retiring.Go(d.trial)
 }

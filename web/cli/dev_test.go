@@ -66,3 +66,25 @@ func TestDev_RefusesABadName(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
+
+func TestDev_SendsASampleEventAfterEachSave(t *testing.T) {
+	handler := func(word string) string {
+		return "def handler(event, context):\n    return ['" + word + "', event['messages'][0]['event_metadata']['event_type']]\n"
+	}
+	dir := writeFiles(t, map[string]string{"main.py": handler("one")})
+	p := startFor(t, "dev", dir, "--name", "hello", "--listen", "127.0.0.1:0", "--event-sample", "timer")
+	for _, word := range []string{"one", "two"} {
+		writeFile(t, dir+"/main.py", handler(word))
+		want := `event timer: status 200: ["` + word + `", "yandex.cloud.events.serverless.triggers.TimerMessage"]`
+		eventually(t, func() string {
+			if got := p.stderr.String(); !strings.Contains(got, want) {
+				return "got " + got
+			}
+			return ""
+		})
+	}
+	code, _, stderr := run("", "dev", dir, "--listen", "127.0.0.1:0", "--event-sample", "nothing")
+	if code != ExitFailure || !strings.Contains(stderr, "there is no such event") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}

@@ -56,7 +56,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	request, err := c.request(ctx, s)
+	request, err := c.request(ctx, s, functionName)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 
 // request returns the HTTP request that the flags describe. All calls take this
 // form, since package web knows best what the handler gets of it.
-func (c *runCommand) request(ctx context.Context, s *session) (*http.Request, error) {
+func (c *runCommand) request(ctx context.Context, s *session, function string) (*http.Request, error) {
 	var body []byte
 	method, query, header := http.MethodGet, url.Values{}, http.Header{}
 	raw := c.Raw
@@ -101,7 +101,7 @@ func (c *runCommand) request(ctx context.Context, s *session) (*http.Request, er
 		method = http.MethodPost
 		query = url.Values{"integration": {"raw"}}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1/"+functionName+"?"+query.Encode(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1/"+function+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("request: %w", err)
 	}
