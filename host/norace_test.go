@@ -2,5 +2,9 @@
 
 package host
 
-// attackStride is how many attacks there are to each that the tests make.
-const attackStride = 5
+// attackStride and archiveStride are how many attacks there are to each that
+// the tests make.
+const (
+	attackStride  = 5
+	archiveStride = 1
+)
