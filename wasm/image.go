@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 )
 
 // Image is a frozen linear memory together with the guest's mutable globals:
@@ -26,6 +27,9 @@ type Image struct {
 	length  int64 // bytes of the file's content; all after is zero
 	globals []uint64
 	note    []byte
+
+	hot     atomic.Pointer[[]span] // pages that a first call writes to
+	hotOnce atomic.Bool            // somebody is finding out
 
 	closing  sync.Once
 	closeErr error

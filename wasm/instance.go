@@ -117,6 +117,10 @@ func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 		return err
 	}
 	i.linear.charge.reserve = cfg.Reserve
+	i.image = image
+	if hot := image.hot.Load(); hot != nil {
+		i.linear.populate(*hot)
+	}
 	for n, name := range i.engine.globals {
 		g, ok := i.module.ExportedGlobal(name).(api.MutableGlobal)
 		if !ok {
@@ -157,7 +161,13 @@ func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
 	if i.invoke == nil {
 		i.invoke = i.module.ExportedFunction(exportInvoke)
 	}
-	return i.respondTo(ctx, exportInvoke, i.invoke, c)
+	r, err := i.respondTo(ctx, exportInvoke, i.invoke, c)
+	if err == nil && i.image.hotOnce.CompareAndSwap(false, true) {
+		if spans := i.linear.privatePages(i.image.size); spans != nil {
+			i.image.hot.Store(&spans)
+		}
+	}
+	return r, err
 }
 
 // longCall is the computing time from which on a call may have needed a large

@@ -43,3 +43,10 @@ func (m *linearMemory) bind(image *Image) error {
 	_, err := io.ReadFull(io.NewSectionReader(image.f, headerSize, image.length), m.region[image.start:][:image.length])
 	return err
 }
+
+// span is a range of bytes of a linear memory.
+type span struct{ offset, size int }
+
+func (m *linearMemory) privatePages(int64) []span { return nil }
+
+func (m *linearMemory) populate([]span) {}
