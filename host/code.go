@@ -4,11 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"sync"
 
 	"vivarium/wasm/vfs"
@@ -20,19 +17,6 @@ const (
 	maxCodeEntries = 20_000
 	maxArchive     = 128 << 20
 )
-
-// CodeFromDir takes a snapshot of the folder at path: later changes to it do
-// not reach functions. Anything but regular files and folders is refused.
-func CodeFromDir(path string) (*vfs.Tree, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("%s: is not a folder", path)
-	}
-	return newCode(os.DirFS(path))
-}
 
 // CodeFromZip unpacks an archive. It must have no links, no absolute names, no
 // names with "..", and no name twice.
@@ -122,13 +106,9 @@ func (c *codeCell) drop() {
 }
 
 func newCode(fsys fs.FS) (*vfs.Tree, error) {
-	t, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
+	tree, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) && errors.Is(err, fs.ErrPermission) {
-			return nil, err
-		}
-		return nil, &InvalidError{Field: "code", Rule: err.Error()}
+		return nil, invalid("code", "%v", err)
 	}
-	return t, nil
+	return tree, nil
 }
