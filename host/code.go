@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -62,6 +63,29 @@ func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 		seen[name] = true
 	}
 	return newCode(r)
+}
+
+// CodeFromFiles makes code of texts by their names, which are relative and have
+// no "..".
+func CodeFromFiles(files map[string]string) (*vfs.Tree, error) {
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	for name, text := range files {
+		if !fs.ValidPath(name) || name == "." {
+			return nil, invalid("files", "the name %.80q must be a relative one without \"..\", such as main.py", name)
+		}
+		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+		if err == nil {
+			_, err = io.WriteString(f, text)
+		}
+		if err != nil {
+			return nil, invalid("files", "%.80q: %v", name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, invalid("files", "%v", err)
+	}
+	return CodeFromZip(archive.Bytes())
 }
 
 // countRecords returns how many records the archive's directory may have. The
