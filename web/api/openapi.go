@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+
+	"vivarium/web/strictjson"
 )
 
 // object is a JSON object.
@@ -129,7 +131,7 @@ func schema(t reflect.Type, schemas object) object {
 	// themselves.
 	schemas[t.Name()] = object{"type": "object", "additionalProperties": false, "properties": properties}
 	for f := range t.Fields() {
-		name := jsonName(f)
+		name := strictjson.FieldName(f)
 		if name == "" {
 			continue
 		}
