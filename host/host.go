@@ -200,6 +200,7 @@ func New(cfg Config) (*Host, error) {
 	h.janitor.Go(h.tidy)
 	h.janitor.Go(h.discard)
 	h.janitor.Go(h.expire)
+	h.janitor.Go(h.sample)
 	if cfg.Store != nil {
 		err := h.load(context.Background())
 		if err == nil {

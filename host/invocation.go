@@ -246,6 +246,9 @@ func (c *call) fault(err error) error {
 // refused logs a call that got no instance.
 func (c *call) refused(err error) {
 	c.result.Figures.Duration = time.Since(c.inv.Received)
+	if err != ErrCancelled && err != ErrClosed {
+		c.v.figures.call(time.Now(), -1, true)
+	}
 	c.logError(err)
 }
 
@@ -255,6 +258,9 @@ func (c *call) finish(err error) {
 		c.logError(err)
 	}
 	f := c.result.Figures
+	if err != ErrCancelled {
+		c.v.figures.call(c.inv.Received.Add(f.Duration), f.Duration, err != nil)
+	}
 	c.log.system(LevelInfo, "END RequestID: "+c.inv.RequestID)
 	report := fmt.Sprintf("REPORT RequestID: %s Duration: %s ms Billed Duration: %s ms Memory Size: %d MB"+
 		" Max Memory Used: %d MB Queuing Duration: %s ms", c.inv.RequestID, millis(f.Duration), billed(f.Duration),
