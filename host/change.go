@@ -53,7 +53,7 @@ func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRec
 func (h *Host) install(r functionRecord, revision uint64, made []*Version) *function {
 	f := h.functions[r.ID]
 	if f == nil {
-		f = &function{id: r.ID, versions: map[string]*Version{}}
+		f = &function{id: r.ID, versions: map[string]*Version{}, figures: &figures{}}
 		h.functions[r.ID] = f
 	} else if revision <= f.revision {
 		return f
@@ -70,6 +70,7 @@ func (h *Host) install(r functionRecord, revision uint64, made []*Version) *func
 	}
 	for _, v := range made {
 		if f.versions[v.ID] == nil && r.entry(v.ID) >= 0 {
+			v.figures = f.figures
 			f.versions[v.ID], h.versions[v.ID] = v, v
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"io"
 	"io/fs"
 	"math"
+	"path"
 	"sync"
 
 	"vivarium/wasm/vfs"
@@ -16,6 +18,7 @@ const (
 	maxCodeBytes   = 680 << 20 // unpacked
 	maxCodeEntries = 20_000
 	maxArchive     = 128 << 20
+	maxFileName    = 255 // bytes of a name in CodeFromFiles, folders included
 )
 
 // CodeFromZip unpacks an archive. It must have no links, no absolute names, no
@@ -46,6 +49,35 @@ func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 		seen[name] = true
 	}
 	return newCode(r)
+}
+
+// CodeFromFiles makes code of texts by their names, which are relative and have
+// no "..".
+func CodeFromFiles(files map[string]string) (*vfs.Tree, error) {
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	for name, text := range files {
+		if !fs.ValidPath(name) || name == "." || len(name) > maxFileName {
+			return nil, invalid("files", "the name %.80q must be a relative one without \"..\", such as main.py, of at most %d bytes",
+				name, maxFileName)
+		}
+		for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+			if _, ok := files[folder]; ok {
+				return nil, invalid("files", "%.80q is a file and also a folder, with %.80q in it", folder, name)
+			}
+		}
+		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+		if err == nil {
+			_, err = io.WriteString(f, text)
+		}
+		if err != nil {
+			return nil, invalid("files", "%.80q: %v", name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, invalid("files", "%v", err)
+	}
+	return CodeFromZip(archive.Bytes())
 }
 
 // countRecords returns how many records the archive's directory may have. The

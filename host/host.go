@@ -90,6 +90,8 @@ type Config struct {
 	MaxMemory int64
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
+	// MaxTries is how many tries run at once; 0 means DefaultMaxTries.
+	MaxTries int
 	// TokenKey signs the tokens of service accounts: 32 bytes or more. Hosts that
 	// are to accept each other's have it in common; nil means a random one.
 	TokenKey []byte
@@ -111,6 +113,7 @@ type Host struct {
 	tokens    *tokenIssuer
 	book      *logBook
 	clock     *clock
+	tries     *tries
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -164,6 +167,9 @@ func New(cfg Config) (*Host, error) {
 	if cfg.Processors == 0 {
 		cfg.Processors = runtime.GOMAXPROCS(0)
 	}
+	if cfg.MaxTries == 0 {
+		cfg.MaxTries = DefaultMaxTries
+	}
 	if cfg.Logs == nil {
 		cfg.Logs = func(LogEntry) {}
 	}
@@ -188,11 +194,13 @@ func New(cfg Config) (*Host, error) {
 	h.clock = newClock(h)
 	h.book = newLogBook(cfg.Store, cfg.Log)
 	h.bases = newBaseStock(h.running, cfg.Engine)
+	h.tries = newTries(h)
 	h.fills = make(chan *pool, 64)
 	h.discards = make(chan func(), 64)
 	h.janitor.Go(h.tidy)
 	h.janitor.Go(h.discard)
 	h.janitor.Go(h.expire)
+	h.janitor.Go(h.sample)
 	if cfg.Store != nil {
 		err := h.load(context.Background())
 		if err == nil {
@@ -296,6 +304,7 @@ func (h *Host) Close() {
 		p.close()
 	}
 	h.drains.Wait()
+	h.tries.close()
 	if h.endAsync != nil {
 		h.endAsync() // its calls have ended, or found the pools closed
 	}

@@ -281,9 +281,10 @@ func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.
 	if err != nil {
 		return nil, err
 	}
+	reserve := v.pool.counted(h.budget.change)
 	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: h.budget.change,
-		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: h.budget.change}),
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve,
+		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
 }
 

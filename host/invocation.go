@@ -53,6 +53,8 @@ type Figures struct {
 	Duration   time.Duration // all of it, from the request's arrival
 	Queuing    time.Duration // waiting for an instance
 	Init       time.Duration // making an instance and loading; 0 on a warm one
+	Making     time.Duration // making the instance, which is a part of Init
+	Handler    time.Duration // from handing the call over to the guest's answer
 	CPU        time.Duration // computing
 	PeakMemory int64         // bytes of linear memory
 	Cold       bool          // the call was the instance's first
@@ -110,18 +112,31 @@ func (c *call) run(ctx context.Context) error {
 	figures.Cold = in.calls == 0
 	figures.Queuing = time.Since(acquired)
 	if figures.Cold {
-		figures.Init, figures.Queuing = figures.Queuing, 0
+		figures.Init, figures.Making, figures.Queuing = figures.Queuing, figures.Queuing, 0
 		// What the platform needs to make an interpreter is not the function's
 		// time.
 		c.deadline = c.deadline.Add(figures.Init)
 	}
 
-	c.log.system(LevelInfo, fmt.Sprintf("START RequestID: %s Version: %s", c.inv.RequestID, c.v.ID))
-	err = c.serve(ctx, in)
-	c.log.flush()
-	figures.PeakMemory = in.MemorySize()
-	figures.Duration = time.Since(c.inv.Received)
+	err = c.process(ctx, in)
 	c.v.pool.release(in)
+	return c.settle(err)
+}
+
+// process lets an instance process the call, between the first of its log
+// entries and the last of the function's own.
+func (c *call) process(ctx context.Context, in *instance) error {
+	c.log.system(LevelInfo, fmt.Sprintf("START RequestID: %s Version: %s", c.inv.RequestID, c.v.ID))
+	err := c.serve(ctx, in)
+	c.log.flush()
+	c.result.Figures.PeakMemory = in.MemorySize()
+	c.result.Figures.Duration = time.Since(c.inv.Received)
+	return err
+}
+
+// settle asks if the result can be answered, writes the last log entries, and
+// returns how the call ended.
+func (c *call) settle(err error) error {
 	if err == nil && c.inv.Accept != nil {
 		if err = c.inv.Accept(c.result); err != nil {
 			c.unfit = true
@@ -160,7 +175,9 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 		in.loaded = true
 	}
 	g.Stdin = c.v.invokeRequest(c.inv, c.h.tokens.issue(c.v, time.Now()), c.deadline, restored)
+	start := time.Now()
 	r, err := in.Invoke(ctx, g)
+	c.result.Figures.Handler = time.Since(start)
 	c.result.Figures.CPU += in.CPUTime()
 	if err != nil {
 		return c.fault(err)
@@ -229,6 +246,9 @@ func (c *call) fault(err error) error {
 // refused logs a call that got no instance.
 func (c *call) refused(err error) {
 	c.result.Figures.Duration = time.Since(c.inv.Received)
+	if err != ErrCancelled && err != ErrClosed {
+		c.v.figures.call(time.Now(), -1, true)
+	}
 	c.logError(err)
 }
 
@@ -238,6 +258,9 @@ func (c *call) finish(err error) {
 		c.logError(err)
 	}
 	f := c.result.Figures
+	if err != ErrCancelled {
+		c.v.figures.call(c.inv.Received.Add(f.Duration), f.Duration, err != nil)
+	}
 	c.log.system(LevelInfo, "END RequestID: "+c.inv.RequestID)
 	report := fmt.Sprintf("REPORT RequestID: %s Duration: %s ms Billed Duration: %s ms Memory Size: %d MB"+
 		" Max Memory Used: %d MB Queuing Duration: %s ms", c.inv.RequestID, millis(f.Duration), billed(f.Duration),

@@ -49,7 +49,7 @@ func newFunction(spec FunctionSpec) *function {
 			Tenant: spec.Tenant, LogGroupID: newID(logGroupPrefix), Status: StatusActive, CreatedAt: time.Now().UTC(),
 			Tags: map[string]string{},
 		},
-		versions: map[string]*Version{},
+		versions: map[string]*Version{}, figures: &figures{},
 	}
 }
 

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vivarium/wasm"
@@ -25,6 +26,8 @@ type pool struct {
 	h     *Host
 	v     *Version
 	image imageCell
+	// memory is what its instances have taken for themselves, in bytes.
+	memory atomic.Int64
 
 	mu      sync.Mutex // guards all below; no guest runs and nothing blocks under it
 	limits  poolLimits
@@ -166,6 +169,7 @@ func (p *pool) make(ctx context.Context) (_ *instance, err error) {
 		p.h.budget.change(-instanceMemory)
 		return nil, err
 	}
+	p.memory.Add(instanceMemory)
 	p.h.metrics.coldStarts.Add(1)
 	in := &instance{Instance: w, loaded: image.Loaded, lastUsed: time.Now()}
 	if image.Loaded {
@@ -235,6 +239,7 @@ func (p *pool) park(in *instance) {
 func (p *pool) discard(in *instance) {
 	in.Close()
 	p.h.budget.change(-instanceMemory)
+	p.memory.Add(-instanceMemory)
 	p.vacate()
 }
 
@@ -311,6 +316,17 @@ func (p *pool) evictOldest() bool {
 	p.mu.Unlock()
 	p.discard(in)
 	return true
+}
+
+// counted makes what reserves memory for an instance count it.
+func (p *pool) counted(reserve func(delta int64) bool) func(delta int64) bool {
+	return func(delta int64) bool {
+		ok := reserve(delta)
+		if ok {
+			p.memory.Add(delta)
+		}
+		return ok
+	}
 }
 
 // stats returns how many instances are idle and how many there are, and how

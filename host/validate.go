@@ -22,13 +22,16 @@ func invalid(field, format string, args ...any) error {
 	return &InvalidError{Field: field, Rule: fmt.Sprintf(format, args...)}
 }
 
+// MaxEnvironment bounds a version's environment variables, names and values
+// together, in bytes (contract §6.8).
+const MaxEnvironment = 4096
+
 // Limits of the contract, §6.1, §6.2 and §6.8.
 const (
 	memoryStepMB        = 128
 	maxMemoryMB         = 4096
 	maxTimeout          = time.Hour
 	maxEnvironmentValue = 4096 // bytes
-	maxEnvironment      = 4096 // bytes, names and values together
 	maxEntrypoint       = 256  // bytes
 	maxDescription      = 600  // characters
 	maxLabels           = 64
@@ -152,8 +155,8 @@ func validateEnvironment(env map[string]string) error {
 		}
 		total += len(name) + len(value)
 	}
-	if total > maxEnvironment {
-		return invalid("environment", "names and values have %d bytes together, at most %d are allowed", total, maxEnvironment)
+	if total > MaxEnvironment {
+		return invalid("environment", "names and values have %d bytes together, at most %d are allowed", total, MaxEnvironment)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ type Version struct {
 	code    codeCell
 	archive []byte // of a version in no store; nil when it was made from none
 	pool    *pool
+	figures *figures // its function's; nil when it has none
 }
 
 // VersionSpec is what the owner of a function says of a version. The zero

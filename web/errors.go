@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/web/strictjson"
 )
 
 // Values of errorType that the platform itself uses.
@@ -45,6 +49,14 @@ type malformedError struct {
 
 func (e *malformedError) Error() string { return "Malformed serverless function response: " + e.fault }
 
+// rateError says that a caller asks for too much at a time.
+type rateError struct {
+	message string
+	after   time.Duration // when to try again
+}
+
+func (e *rateError) Error() string { return e.message }
+
 // fault is how an error is answered.
 type fault struct {
 	status   int
@@ -64,6 +76,14 @@ var retryLater = http.Header{"Retry-After": {"1"}}
 func faultOf(err error, requestID string) fault {
 	if e, ok := errors.AsType[*callerError](err); ok {
 		return fault{status: e.code, message: e.message, kind: e.kind}
+	}
+	if e, ok := errors.AsType[*rateError](err); ok {
+		seconds := max(1, int(math.Ceil(e.after.Seconds())))
+		return fault{status: http.StatusTooManyRequests, kind: clientError, message: "Too Many Requests: " + e.Error(),
+			header: http.Header{"Retry-After": {strconv.Itoa(seconds)}}}
+	}
+	if e, ok := errors.AsType[*strictjson.Error](err); ok {
+		return fault{status: http.StatusBadRequest, message: "Bad Request: " + e.Error(), kind: clientError}
 	}
 	if e, ok := errors.AsType[*host.NotFoundError](err); ok {
 		message := fmt.Sprintf("Not Found: Tag %s not found for function %s", e.Tag, e.Function)
@@ -129,6 +149,18 @@ func (f *fault) body() []byte {
 	}{f.status, f.message, f.kind})
 }
 
+// response returns the answer.
+func (f *fault) response() *response {
+	answer := &response{status: f.status, header: http.Header{"Content-Type": {"application/json"}}, body: f.body()}
+	for name, values := range f.header {
+		answer.header[name] = values
+	}
+	if f.function != nil {
+		answer.header.Set(headerFunctionError, "true")
+	}
+	return answer
+}
+
 // fail answers an error. It is Echo's error handler.
 func (s *Server) fail(err error, c echo.Context) {
 	call := callOf(c)
@@ -139,14 +171,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	answer := &response{status: f.status, header: http.Header{"Content-Type": {"application/json"}}, body: f.body()}
-	for name, values := range f.header {
-		answer.header[name] = values
-	}
-	if f.function != nil {
-		answer.header.Set(headerFunctionError, "true")
-	}
-	send(c, answer)
+	send(c, f.response())
 }
 
 // logFault logs an error of ours, with what is needed to find the call again.

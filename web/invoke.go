@@ -75,7 +75,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 	var answer *response
 	inv.Accept = func(result *host.Result) (err error) {
-		answer, err = s.accept(result, r.Method, inv.Raw)
+		answer, err = accept(result, r.Method, inv.Raw, s.config.MaxResponseBytes)
 		return err
 	}
 	result, err = s.functions.Invoke(r.Context(), inv)
@@ -83,7 +83,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		call.version = result.Version // the tag may have moved since Resolve
 	}
 	if e, ok := errors.AsType[*host.FunctionError](err); ok {
-		return cmp.Or(s.checkSize(e.Body()), err)
+		return cmp.Or(checkSize(e.Body(), s.config.MaxResponseBytes), err)
 	}
 	if err != nil {
 		return err
@@ -102,9 +102,9 @@ func (s *Server) invoke(c echo.Context) (err error) {
 }
 
 // accept returns the answer that a result means, or the function's error when it
-// means none.
-func (s *Server) accept(result *host.Result, method string, raw bool) (*response, error) {
-	if err := s.checkSize(result.Body); err != nil {
+// means none or has more bytes than the limit.
+func accept(result *host.Result, method string, raw bool, limit int64) (*response, error) {
+	if err := checkSize(result.Body, limit); err != nil {
 		return nil, err
 	}
 	if raw {
@@ -131,11 +131,11 @@ func (s *Server) queue(c echo.Context, tag string, body []byte) error {
 
 // checkSize returns the function's error when what it answers is over the limit.
 // An error counts like a result: a message can be as long as anything.
-func (s *Server) checkSize(body []byte) error {
-	if size := int64(len(body)); size > s.config.MaxResponseBytes {
+func checkSize(body []byte, limit int64) error {
+	if size := int64(len(body)); size > limit {
 		return &host.FunctionError{
 			Type:    "ResponseTooLarge",
-			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", size, s.config.MaxResponseBytes),
+			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", size, limit),
 		}
 	}
 	return nil
@@ -155,7 +155,10 @@ func functionName(u *url.URL) (string, error) {
 // readBody reads the request's body to its end, within the limits of size and
 // of time.
 func (s *Server) readBody(c echo.Context) ([]byte, error) {
-	r, limit := c.Request(), s.config.MaxRequestBytes
+	return readBody(c.Response(), c.Request(), s.config.MaxRequestBytes, s.config.TransferTimeout)
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) ([]byte, error) {
 	tooLarge := &callerError{
 		http.StatusRequestEntityTooLarge,
 		fmt.Sprintf("request entity is larger than limits (%d)", limit),
@@ -168,13 +171,13 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 		return nil, nil
 	}
 
-	connection := http.NewResponseController(c.Response())
-	_ = connection.SetReadDeadline(time.Now().Add(s.config.TransferTimeout))
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(timeout))
 	var body bytes.Buffer
 	// An announced length is only believed up to a point: memory is for bytes
 	// that came. The 512 let ReadFrom see the end without growing once more.
 	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(c.Response().Writer, r.Body, limit))
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
 	}

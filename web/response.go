@@ -28,18 +28,24 @@ func send(c echo.Context, answer *response) {
 		header.Set(headerFunctionID, version.FunctionID)
 		header.Set(headerVersionID, version.ID)
 	}
-	for name, values := range answer.header {
-		header[name] = values
-	}
-	if bodyless(answer.status) {
-		header.Del("Content-Length")
-		header.Del("Content-Type")
-	} else if header.Get("Content-Length") == "" {
-		header.Set("Content-Length", strconv.Itoa(len(answer.body)))
-	}
+	answer.addTo(header)
 	c.Response().WriteHeader(answer.status)
 	if !bodyless(answer.status) && c.Request().Method != http.MethodHead {
 		_, _ = c.Response().Write(answer.body)
+	}
+}
+
+// addTo adds the answer's headers to those that are there, and makes them agree
+// with its body.
+func (a *response) addTo(header http.Header) {
+	for name, values := range a.header {
+		header[name] = values
+	}
+	if bodyless(a.status) {
+		header.Del("Content-Length")
+		header.Del("Content-Type")
+	} else if header.Get("Content-Length") == "" {
+		header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 }
 

@@ -98,6 +98,11 @@ type Config struct {
 	// Management serves what is below api.BasePath and api.OperationsPath.
 	// Default: nothing does.
 	Management http.Handler
+	// Play serves what is below PlayPath; see Play. Default: nothing does.
+	Play http.Handler
+	// Console serves what is below /console; browsers that ask for / are sent
+	// there. Default: nothing does.
+	Console http.Handler
 	// OnDrain is called when Serve is told to stop, before it waits. It should
 	// end what would never end by itself. Default: nothing.
 	OnDrain func()
@@ -171,6 +176,7 @@ func New(config Config, functions Functions) *Server {
 			s.echo.Any(path+"/*", manage)
 		}
 	}
+	s.mountPages()
 	for _, method := range methods {
 		s.echo.Add(method, "/*", s.invoke)
 	}

@@ -2,18 +2,14 @@ package api
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"os"
-	"reflect"
-	"slices"
-	"strings"
 	"time"
+
+	"vivarium/web/strictjson"
 )
 
 const (
@@ -36,14 +32,13 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
 	if err != nil {
 		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	err = decoder.Decode(v)
-	if err == nil && decoder.InputOffset() < int64(len(body)) && len(bytes.TrimSpace(body[decoder.InputOffset():])) > 0 {
-		err = errors.New("something follows the object")
-	}
-	if err != nil {
-		return decodeError(err, body, v)
+	if err := strictjson.Decode(body, v); err != nil {
+		e, _ := errors.AsType[*strictjson.Error](err)
+		violations := make([]FieldViolation, len(e.Fields))
+		for i, f := range e.Fields {
+			violations[i] = FieldViolation{f.Field, f.Rule}
+		}
+		return invalidFields(violations)
 	}
 	return nil
 }
@@ -70,103 +65,4 @@ func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error
 	}
 	_ = connection.SetReadDeadline(time.Time{})
 	return b.Bytes(), nil
-}
-
-// decodeError says what is wrong with a body, by field.
-func decodeError(err error, body []byte, v any) error {
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		field := e.Field
-		if field == "" {
-			field = "the request's body"
-		}
-		return invalid(field, fmt.Sprintf("must be %s, which %.40s is not", typeName(e.Type), e.Value))
-	}
-	if _, ok := errors.AsType[base64.CorruptInputError](err); ok {
-		return invalid("content", "must be base64")
-	}
-	if strings.Contains(err.Error(), "unknown field") {
-		var document any
-		if json.Unmarshal(body, &document) == nil {
-			var violations []FieldViolation
-			for _, name := range unknownFields("", document, reflect.TypeOf(v)) {
-				violations = append(violations, FieldViolation{name, "there is no such field"})
-			}
-			if len(violations) > 0 {
-				return invalidFields(violations)
-			}
-		}
-	}
-	message := strings.TrimPrefix(err.Error(), "json: ")
-	if errors.Is(err, io.EOF) {
-		message = "it is empty"
-	}
-	return invalid("the request's body", "must be one JSON object: "+message)
-}
-
-// typeName says what JSON values a type has.
-func typeName(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[Int64]():
-		return `a 64-bit number as a string, such as "134217728"`
-	case reflect.TypeFor[Duration]():
-		return `a duration in seconds, such as "5s"`
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	case reflect.Struct, reflect.Map:
-		return "an object"
-	default:
-		return "a number"
-	}
-}
-
-// unknownFields returns the paths of members that the type does not have.
-func unknownFields(path string, value any, t reflect.Type) []string {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	var unknown []string
-	switch value := value.(type) {
-	case []any:
-		for i, v := range value {
-			if t.Kind() == reflect.Slice {
-				unknown = append(unknown, unknownFields(fmt.Sprintf("%s[%d]", path, i), v, t.Elem())...)
-			}
-		}
-	case map[string]any:
-		if t.Kind() != reflect.Struct {
-			return nil
-		}
-		for name, v := range value {
-			at := strings.TrimPrefix(path+"."+name, ".")
-			if f, ok := fieldOf(t, name); ok {
-				unknown = append(unknown, unknownFields(at, v, f.Type)...)
-			} else {
-				unknown = append(unknown, at)
-			}
-		}
-	}
-	slices.Sort(unknown)
-	return unknown
-}
-
-// fieldOf returns the field of a struct that has this name in JSON.
-func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
-	for f := range t.Fields() {
-		if jsonName(f) == name {
-			return f, true
-		}
-	}
-	return reflect.StructField{}, false
-}
-
-// jsonName returns the name that a field has in JSON.
-func jsonName(f reflect.StructField) string {
-	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	return name
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+
+	"vivarium/web/strictjson"
 )
 
 // object is a JSON object.
@@ -22,7 +24,7 @@ func (h *Handler) describe() []byte {
 			"operationId": r.id,
 			"summary":     r.summary,
 			"responses": object{
-				"200":     object{"description": "Done", "content": content(schema(reflect.TypeOf(r.answer), schemas))},
+				"200":     object{"description": "Done", "content": answerContent(reflect.TypeOf(r.answer), schemas)},
 				"default": failure,
 			},
 		}
@@ -78,6 +80,14 @@ func (h *Handler) describe() []byte {
 	return document
 }
 
+// answerContent is the body of an answer: JSON, or an archive.
+func answerContent(t reflect.Type, schemas object) object {
+	if t == reflect.TypeFor[archive]() {
+		return object{"application/zip": object{"schema": schema(t, schemas)}}
+	}
+	return content(schema(t, schemas))
+}
+
 // content is a body of JSON.
 func content(schema object) object {
 	return object{"application/json": object{"schema": schema}}
@@ -95,6 +105,8 @@ func schema(t reflect.Type, schemas object) object {
 		return object{"type": "string", "format": "date-time", "nullable": true}
 	case reflect.TypeFor[json.RawMessage]():
 		return object{}
+	case reflect.TypeFor[archive]():
+		return object{"type": "string", "format": "binary"}
 	case reflect.TypeFor[[]byte]():
 		return object{"type": "string", "format": "byte"}
 	}
@@ -107,6 +119,8 @@ func schema(t reflect.Type, schemas object) object {
 		return object{"type": "boolean"}
 	case reflect.Int:
 		return object{"type": "integer"}
+	case reflect.Float64:
+		return object{"type": "number"}
 	case reflect.Slice:
 		return object{"type": "array", "items": schema(t.Elem(), schemas)}
 	case reflect.Map:
@@ -128,8 +142,8 @@ func schema(t reflect.Type, schemas object) object {
 	// In its place before its fields are looked at, since types may contain
 	// themselves.
 	schemas[t.Name()] = object{"type": "object", "additionalProperties": false, "properties": properties}
-	for f := range t.Fields() {
-		name := jsonName(f)
+	for _, f := range reflect.VisibleFields(t) { // with those of embedded structs
+		name := strictjson.FieldName(f)
 		if name == "" {
 			continue
 		}

@@ -64,6 +64,11 @@ var routes = []route{
 			{"follow", "true: go on with entries as they come, one JSON object a line (application/x-ndjson)."},
 		}, nil, false, ListLogsResponse{}, (*Handler).logs},
 
+	{http.MethodGet, "/functions:figures", "listFunctionFigures", "Get what became of all functions' calls within the last five minutes, in order of name",
+		nil, nil, false, ListFiguresResponse{}, (*Handler).listFigures},
+	{http.MethodGet, "/functions/{functionId}:figures", "getFunctionFigures", "Get what became of a function's calls within the last ten minutes",
+		nil, nil, false, FunctionFigures{}, (*Handler).getFigures},
+
 	{http.MethodGet, "/functions/{functionId}/scalingPolicies", "listScalingPolicies", "List the scaling policies, in order of tag",
 		pageParameters, nil, false, ListScalingPoliciesResponse{}, (*Handler).listPolicies},
 	{http.MethodPost, "/functions/{functionId}:setScalingPolicy", "setScalingPolicy", "Set the scaling policy of a tag",
@@ -81,6 +86,8 @@ var routes = []route{
 		nil, false, Version{}, (*Handler).getVersionByTag},
 	{http.MethodGet, "/versions/{functionVersionId}", "getFunctionVersion", "Get a version",
 		nil, nil, false, Version{}, (*Handler).getVersion},
+	{http.MethodGet, "/versions/{functionVersionId}:download", "downloadFunctionVersion", "Get the archive that a version was made from",
+		nil, nil, false, archive(nil), (*Handler).download},
 	{http.MethodDelete, "/versions/{functionVersionId}", "deleteFunctionVersion", "Delete a version, once its calls are done",
 		[]parameter{{"force", "true: even one that carries tags."}},
 		nil, false, Operation{}, (*Handler).deleteVersion},

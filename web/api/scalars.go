@@ -12,6 +12,9 @@ import (
 // number is accepted as well.
 type Int64 int64
 
+// DescribeJSON implements strictjson.Described.
+func (Int64) DescribeJSON() string { return `a 64-bit number as a string, such as "134217728"` }
+
 // MarshalJSON implements json.Marshaler.
 func (n Int64) MarshalJSON() ([]byte, error) {
 	return strconv.AppendQuote(nil, strconv.FormatInt(int64(n), 10)), nil
@@ -38,6 +41,9 @@ func (n *Int64) UnmarshalJSON(b []byte) error {
 
 // Duration is a time span, which in JSON is a string of seconds: "5s", "0.500s".
 type Duration time.Duration
+
+// DescribeJSON implements strictjson.Described.
+func (Duration) DescribeJSON() string { return `a duration in seconds, such as "5s"` }
 
 // MarshalJSON implements json.Marshaler.
 func (d Duration) MarshalJSON() ([]byte, error) { return strconv.AppendQuote(nil, d.String()), nil }

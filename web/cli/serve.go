@@ -25,6 +25,7 @@ type serveCommand struct {
 	Data      string    `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
 	NATS      string    `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
 	MaxMemory megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
+	playFlags
 	limits
 }
 
@@ -88,8 +89,12 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	warnOpen(terminal, listener.Addr(), "call these functions, and deploy others")
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
+	play, err := c.playground(listener.Addr(), platform.host)
+	if err != nil {
+		return err
+	}
 	server := web.New(web.Config{
-		Version: programVersion(), Management: management, OnDrain: management.EndStreams, Ready: platform.ready,
+		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
 		Stats: platform.host.Stats, Backlog: platform.backlog(),
 	}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
@@ -133,8 +138,8 @@ func (c *serveCommand) find() ([]served, error) {
 		}
 		all = append(all, served{name: name, source: source})
 	}
-	if len(all) == 0 && c.Data == "" && c.NATS == "" {
-		return nil, errors.New("nothing to serve: give --functions DIR or --function NAME=PATH, or --data DIR to keep what is deployed")
+	if len(all) == 0 && c.Data == "" && c.NATS == "" && (c.Playground == nil || !*c.Playground) {
+		return nil, errors.New("nothing to serve: give --functions DIR or --function NAME=PATH, --data DIR to keep what is deployed, or --playground")
 	}
 	slices.SortStableFunc(all, func(a, b served) int { return strings.Compare(a.name, b.name) })
 	for i := 1; i < len(all); i++ {

@@ -1,0 +1,300 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vivarium/wasm"
+	"vivarium/wasm/vfs"
+)
+
+// Defaults of Config, and limits of tries that nobody needs to change.
+const (
+	DefaultMaxTries = 8
+
+	maxTriesWaiting = 32
+	maxTryWait      = 10 * time.Second // for a place
+	// tryImageUses is how many tries have an image in common, and with it the
+	// seed of Python's string hashes.
+	tryImageUses = 500
+	tryTmpBytes  = 64 << 20 // of /tmp
+	// tryMemoryShare is the part of Config.MaxMemory that all tries together may
+	// take: the rest is for functions.
+	tryMemoryShare = 4
+)
+
+// tryTenant has the tries' share of the processors. No tenant can have the name.
+const tryTenant = "$playground"
+
+// Try runs code once, as a function that exists for this one call: it is in no
+// table and no store, nobody else can call it, and nothing is left of it. The
+// instance is a new one, made from an image that all tries have in common, in
+// which none of their code has run.
+//
+// Function and Tag of the invocation mean nothing. The execution timeout counts
+// from the moment when the code begins to be imported. Log entries go to logs as
+// they are written, by the goroutine that runs the call, and nowhere else: logs
+// must be quick. Try blocks until the code is done; tries over Config.MaxTries
+// wait their turn before that.
+//
+// # Errors
+//
+// *InvalidError, ErrBusy when too many wait or memory is short, ErrCancelled,
+// ErrClosed, *FunctionError; anything else is the platform's own fault. Once the
+// code ran, the Result is there in spite of an error and has the figures.
+func (h *Host) Try(
+	ctx context.Context, spec VersionSpec, code *vfs.Tree, inv Invocation, logs func(LogEntry),
+) (*Result, error) {
+	spec = spec.withDefaults()
+	if err := spec.validate(); err != nil {
+		return nil, err
+	}
+	arrived := time.Now()
+	if err := h.tries.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer h.tries.leave()
+	v := &Version{
+		ID: newID(versionPrefix), FunctionID: newID(functionPrefix), LogGroupID: newID(logGroupPrefix),
+		FunctionName: "try", Tenant: tryTenant, CreatedAt: arrived.UTC(), VersionSpec: spec,
+	}
+	v.code.tree = code
+	c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: newCallLog(v, inv.RequestID, logs)}
+	c.result.Figures.Queuing = time.Since(arrived)
+	return c.result, c.try(ctx)
+}
+
+// try makes an instance for the call alone.
+func (c *call) try(ctx context.Context) error {
+	start := time.Now()
+	w, err := c.h.tries.instance(ctx, c.v)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ErrCancelled
+		}
+		c.refused(err)
+		return err
+	}
+	figures := &c.result.Figures
+	figures.Cold, figures.Making = true, time.Since(start)
+	figures.Init = figures.Making
+	c.deadline = time.Now().Add(c.v.Timeout)
+	err = c.process(ctx, &instance{Instance: w})
+	w.Close()
+	c.h.tries.reserve(-instanceMemory)
+	return c.settle(err)
+}
+
+// tries bounds the tries under way and keeps the image that they are made from.
+// Safe for concurrent use.
+type tries struct {
+	h       *Host
+	places  chan struct{} // one is in it for each try under way
+	waiting atomic.Int64  // tries that wait for a place
+	memory  atomic.Int64  // bytes that their instances have taken
+	limit   int64         // of memory; 0 means none
+
+	mu       sync.Mutex    // guards all below; nothing blocks under it
+	image    *tryImage     // nil until it is first needed
+	renewing chan struct{} // closed when the attempt to make another is over; nil when there is none
+	err      error         // of the last attempt
+	closed   bool
+	closing  chan struct{}  // closed with closed
+	active   sync.WaitGroup // tries, and the attempt
+}
+
+// tryImage is an image with the number of those who use it.
+type tryImage struct {
+	*wasm.Image
+	uses  int // tries that were made from it
+	users int // who are cloning it now, and tries itself as long as it is the current one
+}
+
+func newTries(h *Host) *tries {
+	return &tries{
+		h: h, places: make(chan struct{}, h.cfg.MaxTries), limit: h.cfg.MaxMemory / tryMemoryShare,
+		closing: make(chan struct{}),
+	}
+}
+
+// enter waits for a place, which leave gives back.
+func (t *tries) enter(ctx context.Context) error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return ErrClosed
+	}
+	t.active.Add(1)
+	t.mu.Unlock()
+	err := t.wait(ctx)
+	if err != nil {
+		t.active.Done()
+	}
+	return err
+}
+
+func (t *tries) wait(ctx context.Context) error {
+	select {
+	case t.places <- struct{}{}:
+		return nil
+	default:
+	}
+	defer t.waiting.Add(-1)
+	if t.waiting.Add(1) > maxTriesWaiting {
+		return ErrBusy
+	}
+	timer := time.NewTimer(maxTryWait)
+	defer timer.Stop()
+	select {
+	case t.places <- struct{}{}: // in order of arrival
+		return nil
+	case <-ctx.Done():
+		return ErrCancelled
+	case <-t.closing:
+		return ErrClosed
+	case <-timer.C:
+		return ErrBusy
+	}
+}
+
+func (t *tries) leave() {
+	<-t.places
+	t.active.Done()
+}
+
+// reserve takes memory from what tries may have and from the host's budget, or
+// gives it back, and says if it was there.
+func (t *tries) reserve(delta int64) bool {
+	if used := t.memory.Add(delta); delta > 0 && t.limit > 0 && used > t.limit || !t.h.budget.change(delta) {
+		t.memory.Add(-delta)
+		return false
+	}
+	return true
+}
+
+// instance makes an instance for a version that is in no table. The caller
+// closes it and then gives instanceMemory back.
+func (t *tries) instance(ctx context.Context, v *Version) (*wasm.Instance, error) {
+	image, err := t.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer t.release(image)
+	if !t.reserve(instanceMemory) {
+		return nil, ErrBusy
+	}
+	w, err := t.clone(ctx, image.Image, v)
+	if err != nil {
+		t.reserve(-instanceMemory)
+		return nil, fmt.Errorf("try: instance: %w", err)
+	}
+	return w, nil
+}
+
+func (t *tries) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
+	return t.h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: t.reserve,
+		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: t.reserve}),
+	})
+}
+
+// take returns the current image; the caller releases it. It blocks while there
+// is none yet. One that has been used often enough is renewed meanwhile.
+func (t *tries) take(ctx context.Context) (*tryImage, error) {
+	t.mu.Lock()
+	if (t.image == nil || t.image.uses >= tryImageUses) && t.renewing == nil && !t.closed {
+		t.renewing = make(chan struct{})
+		t.active.Go(t.renew)
+	}
+	if t.image == nil {
+		renewing := t.renewing
+		t.mu.Unlock()
+		if renewing == nil {
+			return nil, ErrClosed
+		}
+		select {
+		case <-renewing:
+		case <-ctx.Done():
+			return nil, ErrCancelled
+		}
+		t.mu.Lock()
+	}
+	defer t.mu.Unlock()
+	if t.image == nil {
+		return nil, t.err
+	}
+	t.image.uses++
+	t.image.users++
+	return t.image, nil
+}
+
+func (t *tries) release(image *tryImage) {
+	t.mu.Lock()
+	image.users--
+	last := image.users == 0
+	t.mu.Unlock()
+	if last {
+		_ = image.Close() // a file that was only read
+	}
+}
+
+// renew puts another image in the place of the current one.
+func (t *tries) renew() {
+	base, err := t.h.bases.take(t.h.running)
+	if err == nil {
+		t.rehearse(base)
+	}
+	t.mu.Lock()
+	old := t.image
+	if t.err = err; err == nil {
+		t.image = &tryImage{Image: base, users: 1}
+	}
+	close(t.renewing)
+	t.renewing = nil
+	t.mu.Unlock()
+	switch {
+	case err == nil && old != nil:
+		t.release(old)
+	case err != nil && err != ErrClosed:
+		t.h.log.Error("image for tries not made", "err", err)
+	}
+}
+
+// rehearse makes a first call of an image's, with code of ours: the pages that
+// it writes to are copied ahead from then on, and a stranger's code should not
+// say which those are.
+func (t *tries) rehearse(image *wasm.Image) {
+	spec := VersionSpec{Entrypoint: "main.handler"}.withDefaults()
+	code, err := CodeFromFiles(map[string]string{"main.py": "def handler(event, context):\n    return {}\n"})
+	if err != nil {
+		panic(err) // it is a constant
+	}
+	v := &Version{VersionSpec: spec}
+	v.code.tree = code
+	w, err := t.clone(t.h.running, image, v)
+	if err != nil {
+		return // the first try will meet it
+	}
+	defer w.Close()
+	deadline := time.Now().Add(maxFreezeTime)
+	g := wasm.Call{Stdin: v.loadRequest().encode(), Deadline: deadline, Turn: t.h.scheduler.turn(tryTenant, "")}
+	if _, err := w.Load(t.h.running, g); err == nil {
+		g.Stdin = v.invokeRequest(Invocation{Raw: true}, nil, deadline, false)
+		_, _ = w.Invoke(t.h.running, g) // ours: it is not expected to fail, and nobody waits for it
+	}
+}
+
+// close refuses new tries, waits for those under way, and lets go of the image.
+func (t *tries) close() {
+	t.mu.Lock()
+	t.closed = true
+	close(t.closing)
+	t.mu.Unlock()
+	t.active.Wait()
+	if t.image != nil {
+		t.release(t.image)
+	}
+}

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"vivarium/host"
+	"vivarium/web"
+)
+
+// playFlags say who may run snippets.
+type playFlags struct {
+	Playground  *bool    `negatable:"" help:"Let whoever reaches the server run snippets of their own, below /play/v1. Default: only where the server listens on this machine alone."`
+	PlayOrigins []string `name:"play-origin" placeholder:"ORIGIN" help:"Let pages of this origin, such as https://docs.example.com, run snippets; may be given more than once. * means all."`
+}
+
+// playground returns what serves snippets to those who reach the address; nil
+// when nobody may have any run.
+func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, error) {
+	on := isLoopback(address)
+	if f.Playground != nil {
+		on = *f.Playground
+	}
+	switch {
+	case !on && len(f.PlayOrigins) > 0:
+		return nil, errors.New("--play-origin: the playground is off; add --playground")
+	case !on:
+		return nil, nil
+	}
+	play, err := web.NewPlay(web.PlayConfig{Origins: f.PlayOrigins}, h)
+	if err != nil {
+		return nil, fmt.Errorf("--play-origin: %w", err)
+	}
+	return play, nil
+}
+
+// isLoopback says if nobody but this machine reaches an address.
+func isLoopback(address net.Addr) bool {
+	tcp, ok := address.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}

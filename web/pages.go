@@ -1,0 +1,35 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// consolePath is where Config.Console begins.
+const consolePath = "/console"
+
+// mountPages gives Config.Play and Config.Console their paths.
+func (s *Server) mountPages() {
+	play := func(echo.Context) error {
+		return &callerError{http.StatusNotFound, "Not Found: This server has no playground", clientError}
+	}
+	if s.config.Play != nil {
+		play = echo.WrapHandler(s.config.Play)
+	}
+	s.echo.Any(PlayPath, play)
+	s.echo.Any(PlayPath+"/*", play)
+	if s.config.Console == nil {
+		return
+	}
+	console := echo.WrapHandler(s.config.Console)
+	s.echo.Any(consolePath, console)
+	s.echo.Any(consolePath+"/*", console)
+	s.echo.GET("/", func(c echo.Context) error {
+		if !strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
+			return s.invoke(c)
+		}
+		return c.Redirect(http.StatusFound, consolePath+"/")
+	})
+}

@@ -1,0 +1,275 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"vivarium/host"
+	"vivarium/wasm/vfs"
+	"vivarium/web/strictjson"
+)
+
+// PlayPath precedes the paths of the playground.
+const PlayPath = "/play/v1"
+
+// Tries is what the playground needs of the host. *host.Host implements it.
+type Tries interface {
+	// Try runs code once, in an instance of its own.
+	Try(ctx context.Context, spec host.VersionSpec, code *vfs.Tree, inv host.Invocation, logs func(host.LogEntry)) (*host.Result, error)
+}
+
+// Defaults of PlayConfig, and limits that nobody needs to change.
+const (
+	DefaultPlayMemoryMB = 256
+	DefaultPlayTimeout  = 10 * time.Second
+	DefaultPlayRate     = 5
+	DefaultPlayBurst    = 20
+	DefaultPlayAtOnce   = 4
+
+	maxPlayRequest = 512 << 10 // bytes
+	maxPlayFiles   = 20
+	maxPlayCode    = 256 << 10 // bytes of all files
+	maxPlayBody    = 1 << 20   // bytes of an answer's body
+	maxPlayLog     = 256 << 10 // bytes of a log, each entry counted as 128 more than its text
+	maxPlayHeader  = 64 << 10  // bytes of an answer's headers
+	maxPlayError   = 256 << 10 // bytes of an error's message and stack trace
+	// playTransferTimeout is how long a request, or a part of an answer, may be
+	// on its way.
+	playTransferTimeout = 30 * time.Second
+)
+
+// PlayConfig says how a Play behaves. The zero value of a member means its
+// default.
+type PlayConfig struct {
+	// Origins are those of pages elsewhere whose scripts may use the playground,
+	// such as https://docs.example.com; "*" means all. Default: none.
+	Origins []string
+	// MaxMemoryMB and MaxTimeout are the most that a snippet can ask for.
+	// Default: DefaultPlayMemoryMB, DefaultPlayTimeout.
+	MaxMemoryMB int
+	MaxTimeout  time.Duration
+	// Rate is how many snippets a second a client may start, and Burst how many
+	// at once after a pause. A client is an IPv4 address or an IPv6 network of
+	// 64 bits. Default: DefaultPlayRate, DefaultPlayBurst.
+	Rate  float64
+	Burst int
+	// AtOnce is how many snippets of a client run or wait at once. Default:
+	// DefaultPlayAtOnce.
+	AtOnce int
+	// Logger takes our own faults. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Play runs snippets for whoever asks: POST PlayPath/run. Each runs in an
+// instance of its own of which nothing is left, so no caller needs to be known;
+// what they can use up is bounded. It is safe for concurrent use.
+type Play struct {
+	config  PlayConfig
+	tries   Tries
+	clients *playClients
+	guard   *http.CrossOriginProtection // nil when all origins are allowed
+}
+
+// NewPlay returns a playground.
+//
+// # Errors
+//
+// An origin that is none.
+func NewPlay(config PlayConfig, tries Tries) (*Play, error) {
+	if config.MaxMemoryMB <= 0 {
+		config.MaxMemoryMB = DefaultPlayMemoryMB
+	}
+	if config.MaxTimeout <= 0 {
+		config.MaxTimeout = DefaultPlayTimeout
+	}
+	if config.Rate <= 0 {
+		config.Rate = DefaultPlayRate
+	}
+	if config.Burst <= 0 {
+		config.Burst = DefaultPlayBurst
+	}
+	if config.AtOnce <= 0 {
+		config.AtOnce = DefaultPlayAtOnce
+	}
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	p := &Play{config: config, tries: tries, clients: newPlayClients(config.Rate, config.Burst, config.AtOnce)}
+	if slices.Contains(config.Origins, "*") {
+		return p, nil
+	}
+	p.guard = http.NewCrossOriginProtection()
+	for _, origin := range config.Origins {
+		if err := p.guard.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("web: origin %q: must be like https://docs.example.com, or *: %w", origin, err)
+		}
+	}
+	return p, nil
+}
+
+// ServeHTTP answers one request. The path is one below PlayPath.
+func (p *Play) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := w.Header().Get(headerRequestID) // the Server's
+	call := newCall(r)
+	if id != "" {
+		call.requestID = id
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	p.allow(w.Header(), r)
+	if err := p.serve(w, r, call); err != nil {
+		p.fail(w, r, call, err)
+	}
+}
+
+// playMethods are the methods of each path below PlayPath.
+var playMethods = map[string][]string{
+	"/run":    {http.MethodPost, http.MethodOptions},
+	"/limits": {http.MethodGet, http.MethodHead, http.MethodOptions},
+}
+
+func (p *Play) serve(w http.ResponseWriter, r *http.Request, call *call) error {
+	path := strings.TrimPrefix(r.URL.Path, PlayPath)
+	allowed, ok := playMethods[path]
+	if !ok {
+		return &callerError{http.StatusNotFound, "Not Found: There is " + PlayPath + "/run and " + PlayPath + "/limits", clientError}
+	}
+	if r.Method == http.MethodOptions || !slices.Contains(allowed, r.Method) {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		if r.Method != http.MethodOptions {
+			return &callerError{http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed), clientError}
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if path == "/limits" {
+		p.send(w, http.StatusOK, encodeJSON(p.limits()))
+		return nil
+	}
+	return p.run(w, r, call)
+}
+
+// allow adds the headers by which a browser lets the script of a page elsewhere
+// use the playground. None of them allows credentials: there are none.
+func (p *Play) allow(header http.Header, r *http.Request) {
+	if len(p.config.Origins) == 0 {
+		return
+	}
+	origin := r.Header.Get("Origin")
+	switch {
+	case p.guard == nil:
+		origin = "*"
+	default:
+		header.Add("Vary", "Origin")
+		if !slices.Contains(p.config.Origins, origin) {
+			return
+		}
+	}
+	header.Set("Access-Control-Allow-Origin", origin)
+	header.Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")
+	if r.Method == http.MethodOptions {
+		header.Set("Access-Control-Allow-Methods", "GET, POST")
+		header.Set("Access-Control-Allow-Headers", "Content-Type")
+		header.Set("Access-Control-Max-Age", "600")
+	}
+}
+
+// run serves POST PlayPath/run.
+func (p *Play) run(w http.ResponseWriter, r *http.Request, call *call) error {
+	if p.guard != nil {
+		if err := p.guard.Check(r); err != nil {
+			return &callerError{http.StatusForbidden, "Forbidden: Pages of another origin are not allowed to use this playground", clientError}
+		}
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return &callerError{http.StatusUnsupportedMediaType, "Unsupported Media Type: The Content-Type must be application/json", clientError}
+	}
+	leave, err := p.clients.enter(r.RemoteAddr)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	body, err := readBody(w, r, maxPlayRequest, playTransferTimeout)
+	if err != nil {
+		return err
+	}
+	var request playRequest
+	if err := strictjson.Decode(body, &request); err != nil {
+		return err
+	}
+	t, err := p.newTry(r, call, &request)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		return p.stream(w, r, t)
+	}
+	answer, err := p.try(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	answer.Log, answer.LogTruncated = t.log.take()
+	p.send(w, http.StatusOK, encodeJSON(answer))
+	return nil
+}
+
+// send writes a JSON document. Who went away needs none.
+func (p *Play) send(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// fail answers an error.
+func (p *Play) fail(w http.ResponseWriter, r *http.Request, call *call, err error) {
+	f := p.faultOf(r, call, err)
+	for name, values := range f.header {
+		w.Header()[name] = values
+	}
+	p.send(w, f.status, f.body())
+}
+
+// faultOf returns how an error is answered, and logs it when it is ours.
+func (p *Play) faultOf(r *http.Request, call *call, err error) fault {
+	if e, ok := errors.AsType[*host.InvalidError](err); ok {
+		names := map[string]string{"memory": "memoryMB", "execution_timeout": "timeoutMS"}
+		if name, ok := names[e.Field]; ok {
+			err = &host.InvalidError{Field: name, Rule: e.Rule}
+		}
+	}
+	f := faultOf(err, call.requestID)
+	if f.ours {
+		p.config.Logger.ErrorContext(r.Context(), "snippet not run", "request_id", call.requestID, "error", err)
+	}
+	return f
+}
+
+// playLimits are what the playground allows.
+type playLimits struct {
+	MemoryMB         int     `json:"memoryMB"`
+	MemoryStepMB     int     `json:"memoryStepMB"`
+	TimeoutMS        int64   `json:"timeoutMS"`
+	Files            int     `json:"files"`
+	Bytes            int     `json:"bytes"`
+	RequestBytes     int     `json:"requestBytes"`
+	EnvironmentBytes int     `json:"environmentBytes"`
+	BodyBytes        int     `json:"bodyBytes"`
+	LogBytes         int     `json:"logBytes"`
+	PerSecond        float64 `json:"perSecond"`
+	Burst            int     `json:"burst"`
+	AtOnce           int     `json:"atOnce"`
+}
+
+func (p *Play) limits() playLimits {
+	return playLimits{
+		MemoryMB: p.config.MaxMemoryMB, MemoryStepMB: host.DefaultMemoryMB, TimeoutMS: p.config.MaxTimeout.Milliseconds(),
+		Files: maxPlayFiles, Bytes: maxPlayCode, RequestBytes: maxPlayRequest, EnvironmentBytes: host.MaxEnvironment,
+		BodyBytes: maxPlayBody, LogBytes: maxPlayLog, PerSecond: p.config.Rate, Burst: p.config.Burst, AtOnce: p.config.AtOnce,
+	}
+}

@@ -1,0 +1,249 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"vivarium/host"
+)
+
+// playAnswer is what became of a snippet.
+type playAnswer struct {
+	RequestID    string      `json:"requestId"`
+	Outcome      string      `json:"outcome"` // playOK, playError or playTimeout
+	Status       int         `json:"status"`
+	Headers      http.Header `json:"headers"`
+	Body         string      `json:"body"`
+	BodyEncoding string      `json:"bodyEncoding"` // utf8 or base64
+	Truncated    bool        `json:"truncated"`    // the body or the headers are not all there
+	Error        *playFault  `json:"error,omitempty"`
+	Log          []playEntry `json:"log"`
+	LogTruncated bool        `json:"logTruncated,omitempty"`
+	Figures      playFigures `json:"figures"`
+}
+
+// Values of playAnswer.Outcome.
+const (
+	playOK      = "ok"
+	playError   = "error"
+	playTimeout = "timeout"
+)
+
+// playFault says how a snippet failed.
+type playFault struct {
+	Type       string   `json:"errorType"`
+	Message    string   `json:"errorMessage"`
+	StackTrace []string `json:"stackTrace"`
+	// File and Line are those of the innermost frame of the caller's own code;
+	// left out when there is none.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// playFigures are what a snippet took.
+type playFigures struct {
+	Duration    milliseconds `json:"durationMS"`
+	Queue       milliseconds `json:"queueMS"` // waiting for a place
+	Start       milliseconds `json:"startMS"` // making the instance
+	Init        milliseconds `json:"initMS"`  // importing
+	Handler     milliseconds `json:"handlerMS"`
+	CPU         milliseconds `json:"cpuMS"`
+	PeakMemory  int64        `json:"peakMemory"`  // bytes
+	MemoryLimit int64        `json:"memoryLimit"` // bytes
+	Cold        bool         `json:"cold"`
+}
+
+// milliseconds is a duration, in JSON a number with three decimals.
+type milliseconds time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (m milliseconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(m)/float64(time.Millisecond), 'f', 3, 64), nil
+}
+
+// try runs a snippet and returns what became of it, without its log.
+//
+// # Errors
+//
+// What the platform is to blame for, or the caller; never the snippet.
+func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
+	t.inv.Received = time.Now()
+	result, err := p.tries.Try(ctx, t.spec, t.code, t.inv, t.log.add)
+	answer := &playAnswer{RequestID: t.call.requestID, Outcome: playOK, Headers: http.Header{}, Log: []playEntry{}}
+	if err != nil {
+		if e, ok := errors.AsType[*host.FunctionError](err); ok {
+			err = cmp.Or(checkSize(e.Body(), DefaultMaxBytes), err)
+		}
+		f := faultOf(err, t.call.requestID)
+		if f.function == nil {
+			return nil, err
+		}
+		t.answer = f.response()
+		answer.Outcome, answer.Error = playError, newPlayFault(err, t.files)
+		if f.status == http.StatusGatewayTimeout {
+			answer.Outcome = playTimeout
+		}
+	}
+	answer.take(t.answer, t.method)
+	g := result.Figures
+	answer.Figures = playFigures{
+		Duration: milliseconds(g.Duration), Queue: milliseconds(g.Queuing), Start: milliseconds(g.Making),
+		Init: milliseconds(g.Init - g.Making), Handler: milliseconds(g.Handler), CPU: milliseconds(g.CPU),
+		PeakMemory: g.PeakMemory, MemoryLimit: int64(result.Version.MemoryMB) << 20, Cold: g.Cold,
+	}
+	return answer, nil
+}
+
+// take takes over the answer that the server would send.
+func (a *playAnswer) take(r *response, method string) {
+	a.Status = r.status
+	header := http.Header{}
+	r.addTo(header)
+	size := 0
+	for name, values := range header {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+		if size > maxPlayHeader {
+			a.Truncated = true
+			break
+		}
+		a.Headers[name] = values
+	}
+	body := r.body
+	if bodyless(r.status) || method == http.MethodHead {
+		body = nil
+	}
+	text := utf8.Valid(body)
+	if len(body) > maxPlayBody {
+		a.Truncated = true
+		body = body[:maxPlayBody]
+		for text && !utf8.Valid(body) { // within a character
+			body = body[:len(body)-1]
+		}
+	}
+	if a.Body, a.BodyEncoding = string(body), "utf8"; !text {
+		a.Body, a.BodyEncoding = base64.StdEncoding.EncodeToString(body), "base64"
+	}
+}
+
+// newPlayFault describes a fault of the snippet's.
+func newPlayFault(err error, files map[string]string) *playFault {
+	f := &playFault{StackTrace: []string{}}
+	if e, ok := errors.AsType[*host.FunctionError](err); ok {
+		f.Type, f.Message = e.Type, e.Message
+		f.File, f.Line = userFrame(e.StackTrace, files)
+		f.StackTrace = append(f.StackTrace, e.StackTrace...)
+	} else {
+		f.Type, f.Message = proxyIntegrationError, err.Error()
+	}
+	left := maxPlayError // an error that the snippet has forged can have megabytes
+	f.Type, left = cut(f.Type, left)
+	f.Message, left = cut(f.Message, left)
+	for i := range f.StackTrace {
+		if f.StackTrace[i], left = cut(f.StackTrace[i], left-16); left <= 0 {
+			f.StackTrace = f.StackTrace[:i]
+			break
+		}
+	}
+	return f
+}
+
+// cut returns at most so many bytes of a text, and what is left of them.
+func cut(text string, limit int) (string, int) {
+	text = text[:min(len(text), max(limit, 0))]
+	return strings.ToValidUTF8(text, ""), limit - len(text)
+}
+
+// codeFolder is where a function's files are, in its stack traces.
+const codeFolder = "/function/code/"
+
+// userFrame returns the file and the line of the innermost frame that is in one
+// of the files, or nothing. The texts may be anything: the code that failed has
+// had its hands on them.
+func userFrame(stackTrace []string, files map[string]string) (file string, line int) {
+	for i := len(stackTrace) - 1; i >= 0; i-- {
+		rest, ok := strings.CutPrefix(strings.TrimLeft(stackTrace[i], " "), `File "`+codeFolder)
+		if !ok {
+			continue
+		}
+		for name, source := range files { // a name may have a quote in it
+			digits, ok := strings.CutPrefix(rest, name+`", line `)
+			if !ok {
+				continue
+			}
+			if end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
+				digits = digits[:end]
+			}
+			// What does not end where it should is noticed in the line after.
+			n, err := strconv.Atoi(digits)
+			if err == nil && n >= 1 && n <= strings.Count(source, "\n")+2 {
+				return name, n
+			}
+		}
+	}
+	return "", 0
+}
+
+// playEntry is an entry of a snippet's log.
+type playEntry struct {
+	Time    time.Time       `json:"time"`
+	Level   string          `json:"level"`
+	Message string          `json:"message"`
+	System  bool            `json:"system"`            // the platform's own
+	Payload json.RawMessage `json:"payload,omitempty"` // the further members of a structured entry
+}
+
+// playLog keeps the entries of a snippet's log until somebody takes them, within
+// a limit. Safe for concurrent use.
+type playLog struct {
+	changed chan struct{} // of capacity 1: there are entries
+
+	mu        sync.Mutex // guards all below
+	entries   []playEntry
+	left      int // bytes that there is room for
+	truncated bool
+}
+
+func newPlayLog() *playLog { return &playLog{changed: make(chan struct{}, 1), left: maxPlayLog} }
+
+// add adds an entry. The platform's own, which are few, always have room.
+func (l *playLog) add(e host.LogEntry) {
+	entry := playEntry{Time: e.Time.UTC(), Level: string(e.Level), Message: e.Message, System: e.System}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !e.System {
+		entry.Payload = e.Payload
+		const overhead = 128
+		if l.left -= len(e.Message) + len(e.Payload) + overhead; l.left < 0 {
+			l.left, l.truncated = 0, true
+			return
+		}
+	}
+	l.entries = append(l.entries, entry)
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the entries since the last time, and if there were more than
+// there is room for.
+func (l *playLog) take() (entries []playEntry, truncated bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entries, l.entries = l.entries, nil
+	if entries == nil {
+		entries = []playEntry{}
+	}
+	return entries, l.truncated
+}

@@ -1,0 +1,97 @@
+package web
+
+import (
+	"container/list"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// maxPlayClients bounds the clients that are remembered. Whoever is forgotten
+// starts anew; what all of them use at once is bounded elsewhere.
+const maxPlayClients = 4096
+
+// playClients bounds what each client asks for. Safe for concurrent use.
+type playClients struct {
+	rate   rate.Limit
+	burst  int
+	atOnce int
+
+	mu     sync.Mutex // guards all below
+	known  map[netip.Prefix]*list.Element
+	recent *list.List // of *playClient, the most recent first
+}
+
+// playClient is one client.
+type playClient struct {
+	network netip.Prefix
+	limiter *rate.Limiter
+	running int
+}
+
+func newPlayClients(perSecond float64, burst, atOnce int) *playClients {
+	return &playClients{
+		rate: rate.Limit(perSecond), burst: burst, atOnce: atOnce, known: map[netip.Prefix]*list.Element{}, recent: list.New(),
+	}
+}
+
+// enter lets one request of a client begin, which leave ends.
+//
+// # Errors
+//
+// *rateError.
+func (c *playClients) enter(remoteAddress string) (leave func(), err error) {
+	network := clientNetwork(remoteAddress)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	client := c.find(network)
+	if client.running >= c.atOnce {
+		return nil, &rateError{fmt.Sprintf("%d snippets of yours are being run; wait for one to end", client.running), time.Second}
+	}
+	now := time.Now()
+	turn := client.limiter.ReserveN(now, 1)
+	if wait := turn.DelayFrom(now); wait > 0 {
+		turn.CancelAt(now)
+		return nil, &rateError{fmt.Sprintf("at most %v snippets a second; wait a little", float64(c.rate)), wait}
+	}
+	client.running++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		client.running--
+	}, nil
+}
+
+// find returns a client. The caller holds mu.
+func (c *playClients) find(network netip.Prefix) *playClient {
+	if e, ok := c.known[network]; ok {
+		c.recent.MoveToFront(e)
+		return e.Value.(*playClient)
+	}
+	if c.recent.Len() >= maxPlayClients {
+		delete(c.known, c.recent.Remove(c.recent.Back()).(*playClient).network)
+	}
+	client := &playClient{network: network, limiter: rate.NewLimiter(c.rate, c.burst)}
+	c.known[network] = c.recent.PushFront(client)
+	return client
+}
+
+// clientNetwork returns what counts as one client: an IPv4 address, or the
+// network of an IPv6 address, since whoever has one has 2^64 of them. Callers
+// without an address are one client.
+func clientNetwork(remoteAddress string) netip.Prefix {
+	address, err := netip.ParseAddrPort(remoteAddress)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip := address.Addr().Unmap().WithZone("")
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	network, _ := ip.Prefix(bits) // which both kinds have
+	return network
+}

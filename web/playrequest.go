@@ -1,0 +1,149 @@
+package web
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"vivarium/host"
+	"vivarium/wasm/vfs"
+)
+
+// playRequest is the body of POST PlayPath/run.
+type playRequest struct {
+	Files       map[string]string `json:"files"`
+	Entrypoint  string            `json:"entrypoint"`
+	Mode        string            `json:"mode"`    // playHTTP or playRaw
+	Request     playHTTPRequest   `json:"request"` // of playHTTP
+	Event       json.RawMessage   `json:"event"`   // of playRaw
+	Environment map[string]string `json:"environment"`
+	MemoryMB    int               `json:"memoryMB"`
+	TimeoutMS   int64             `json:"timeoutMS"`
+}
+
+// Values of playRequest.Mode.
+const (
+	playHTTP = "http"
+	playRaw  = "raw"
+)
+
+// playHTTPRequest is the request that becomes the snippet's event. As with a
+// real call, the event has no path.
+type playHTTPRequest struct {
+	Method  string            `json:"method"`
+	Path    string            `json:"path"`
+	Query   string            `json:"query"`
+	Headers map[string]string `json:"headers"`
+	Body    string            `json:"body"`
+}
+
+// playTry is a snippet that is about to run.
+type playTry struct {
+	call   *call
+	spec   host.VersionSpec
+	code   *vfs.Tree
+	files  map[string]string
+	method string // of the request
+	inv    host.Invocation
+	answer *response // what the result means; nil until it is there
+	log    *playLog
+}
+
+// newTry checks what a caller wants run.
+func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, error) {
+	if err := p.check(q); err != nil {
+		return nil, err
+	}
+	code, err := host.CodeFromFiles(q.Files)
+	if err != nil {
+		return nil, err
+	}
+	t := &playTry{
+		call: call, code: code, files: q.Files, log: newPlayLog(),
+		spec: host.VersionSpec{
+			Entrypoint: cmp.Or(q.Entrypoint, "main.handler"), Environment: q.Environment, MemoryMB: q.MemoryMB,
+			Timeout: time.Duration(q.TimeoutMS) * time.Millisecond,
+		},
+		inv: host.Invocation{RequestID: call.requestID, Raw: q.Mode == playRaw},
+	}
+	t.method = http.MethodPost
+	if t.inv.Raw {
+		t.inv.Body = q.Event
+	} else {
+		request, query, err := q.Request.build(r)
+		if err != nil {
+			return nil, err
+		}
+		t.method = request.Method
+		t.inv.Event = func(*host.Version) []byte {
+			return newEvent(request, call, query, []byte(q.Request.Body)).encode()
+		}
+	}
+	t.inv.Accept = func(result *host.Result) (err error) {
+		t.answer, err = accept(result, t.method, t.inv.Raw, DefaultMaxBytes)
+		return err
+	}
+	return t, nil
+}
+
+// check compares a request with the limits.
+func (p *Play) check(q *playRequest) error {
+	total := 0
+	for name, text := range q.Files {
+		total += len(name) + len(text)
+	}
+	switch {
+	case len(q.Files) == 0:
+		return badRequest(`files: there are none; give at least one, as in {"main.py": "..."}`)
+	case len(q.Files) > maxPlayFiles:
+		return badRequest("files: there are %d, at most %d are allowed", len(q.Files), maxPlayFiles)
+	case total > maxPlayCode:
+		return badRequest("files: they have %d bytes together, at most %d are allowed", total, maxPlayCode)
+	case q.Mode != "" && q.Mode != playHTTP && q.Mode != playRaw:
+		return badRequest("mode: %.80q must be %s or %s", q.Mode, playHTTP, playRaw)
+	case q.MemoryMB < 0 || q.MemoryMB > p.config.MaxMemoryMB:
+		return badRequest("memoryMB: %d must be at most %d", q.MemoryMB, p.config.MaxMemoryMB)
+	case q.TimeoutMS < 0 || q.TimeoutMS > p.config.MaxTimeout.Milliseconds():
+		return badRequest("timeoutMS: %d must be at most %d", q.TimeoutMS, p.config.MaxTimeout.Milliseconds())
+	}
+	return nil
+}
+
+// build returns the request as it would come from the caller of r, and its query.
+func (q *playHTTPRequest) build(r *http.Request) (*http.Request, values, error) {
+	method := cmp.Or(strings.ToUpper(q.Method), http.MethodGet)
+	if q.Method == "" && q.Body != "" {
+		method = http.MethodPost
+	}
+	if !slices.Contains(methods, method) {
+		return nil, nil, badRequest("request.method: %.80q must be one of %s", q.Method, strings.Join(methods, ", "))
+	}
+	query, err := parseQuery(strings.TrimPrefix(q.Query, "?"))
+	if err != nil {
+		return nil, nil, err
+	}
+	request := (&http.Request{
+		Method: method, Host: r.Host, RemoteAddr: r.RemoteAddr, Header: http.Header{}, ContentLength: int64(len(q.Body)),
+		Body: http.NoBody,
+	}).WithContext(r.Context())
+	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
+		value := q.Headers[name]
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return nil, nil, badRequest("request.headers: %.80q is no name of a header", name)
+		case !httpguts.ValidHeaderFieldValue(value):
+			return nil, nil, badRequest("request.headers: the value of %.80q has a line break or another control character", name)
+		case strings.EqualFold(name, "Host"):
+			request.Host = value
+		case !strings.EqualFold(name, "Content-Length"): // which the body tells
+			request.Header.Set(name, value)
+		}
+	}
+	return request, query, nil
+}

@@ -1,0 +1,106 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+const (
+	// streamPatience is how long a stream waits for something to say before it
+	// begins. Whatever fails earlier is answered with a status of its own.
+	streamPatience = 100 * time.Millisecond
+	// streamBeat is how often a stream says something, so that nobody between
+	// here and the reader takes it for dead.
+	streamBeat = 5 * time.Second
+)
+
+// stream runs a snippet and answers with events: log entries as they are written,
+// then the result, or the platform's fault. The snippet ends when the reader
+// leaves.
+func (p *Play) stream(w http.ResponseWriter, r *http.Request, t *playTry) error {
+	ctx, cancel := context.WithCancel(r.Context())
+	var answer *playAnswer
+	var err error
+	ended := make(chan struct{})
+	// On a goroutine of its own, so that a slow reader does not hold the guest up
+	// while it has its turn to compute.
+	go func() {
+		defer close(ended)
+		answer, err = p.try(ctx, t)
+	}()
+	defer func() { cancel(); <-ended }()
+
+	s := &eventStream{w: w, connection: http.NewResponseController(w)}
+	patience := time.NewTimer(streamPatience)
+	defer patience.Stop()
+	beat := time.NewTicker(streamBeat)
+	defer beat.Stop()
+	for done := false; !done; {
+		select {
+		case <-t.log.changed:
+		case <-patience.C:
+			s.comment("ping")
+		case <-beat.C:
+			s.comment("ping")
+		case <-ended:
+			done = true
+		}
+		if done && err != nil && !s.begun {
+			return err
+		}
+		entries, truncated := t.log.take()
+		for _, e := range entries {
+			s.event("log", encodeJSON(e))
+		}
+		if done && err == nil {
+			answer.LogTruncated = truncated
+			s.event("result", encodeJSON(answer))
+		} else if done {
+			f := p.faultOf(r, t.call, err)
+			s.event("fault", f.body())
+		}
+		if s.flush() != nil {
+			return nil // the reader has left
+		}
+	}
+	return nil
+}
+
+// eventStream writes events as the text/event-stream that browsers read.
+type eventStream struct {
+	w          http.ResponseWriter
+	connection *http.ResponseController
+	begun      bool
+	err        error // of the first write that failed
+}
+
+// event writes an event. The data are JSON text, which has no line break.
+func (s *eventStream) event(name string, data []byte) {
+	s.write("event: " + name + "\ndata: " + string(data) + "\n\n")
+}
+
+// comment writes what means nothing.
+func (s *eventStream) comment(text string) { s.write(": " + text + "\n\n") }
+
+func (s *eventStream) write(text string) {
+	if !s.begun {
+		s.begun = true
+		s.w.Header().Set("Content-Type", "text/event-stream")
+		s.w.Header().Set("X-Accel-Buffering", "no") // of nginx, which would hold events back
+		s.w.WriteHeader(http.StatusOK)
+	}
+	if s.err == nil {
+		_ = s.connection.SetWriteDeadline(time.Now().Add(playTransferTimeout)) // a recorder knows none
+		_, s.err = s.w.Write([]byte(text))
+	}
+}
+
+// flush sends what was written, and returns the first error.
+func (s *eventStream) flush() error {
+	if s.err == nil && s.begun {
+		_ = s.connection.SetWriteDeadline(time.Now().Add(playTransferTimeout))
+		s.err = s.connection.Flush()
+	}
+	return s.err
+}
