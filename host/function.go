@@ -154,7 +154,7 @@ const DefaultTenant = "default"
 // there are several: as it is in the default tenant, else as TENANT/NAME. The
 // host's tables and the store have names in this form.
 func reference(tenant, name string) string {
-	if tenant == DefaultTenant || name == "" {
+	if tenant == DefaultTenant || tenant == "" || name == "" {
 		return name
 	}
 	return tenant + "/" + name

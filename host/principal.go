@@ -135,3 +135,16 @@ func (h *Host) Callable(p Principal, idOrName string) (id string, err error) {
 	}
 	return "", &NotFoundError{Function: idOrName}
 }
+
+// FindVersion returns the version of that id, when it is of p's tenant.
+//
+// # Errors
+//
+// *NotFoundError, as Find.
+func (h *Host) FindVersion(p Principal, id string) (VersionInfo, error) {
+	v, err := h.GetVersion(id)
+	if err != nil || !p.ActsFor(v.Tenant) {
+		return VersionInfo{}, &NotFoundError{Version: id}
+	}
+	return v, nil
+}

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -37,7 +36,7 @@ type Timer struct {
 
 // reference is what the timer is called where there are several tenants: its
 // key in the store and in the clock.
-func (t *Timer) reference() string { return reference(cmp.Or(t.Tenant, DefaultTenant), t.Name) }
+func (t *Timer) reference() string { return reference(t.Tenant, t.Name) }
 
 // timer is one that ticks.
 type timer struct {

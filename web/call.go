@@ -30,6 +30,10 @@ type call struct {
 	received  time.Time
 	function  string        // as the caller named it; empty outside /{function}
 	version   *host.Version // nil until it is found
+
+	principal host.Principal // who asks
+	open      bool           // nobody needs a key
+	foreign   bool           // the request has an Authorization header that is no key's
 }
 
 // callKey is where a request's call lies in the echo.Context.
