@@ -72,6 +72,11 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set("Server", server)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set(headerRequestID, call.requestID)
+		if c.Request().ContentLength != 0 {
+			// Until the body is read. Otherwise net/http would wait for a body that
+			// nobody wants before it sends an answer, and for one that never comes.
+			header.Set("Connection", "close")
+		}
 
 		// A deadline of the request before this one on the same connection may
 		// still be set. Recorders and such know no deadlines; nothing to do then.

@@ -193,5 +193,6 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	}
 	// From here on the connection is read only to notice that the caller left.
 	_ = connection.SetReadDeadline(time.Time{})
+	c.Response().Header().Del("Connection") // see identify
 	return body.Bytes(), nil
 }

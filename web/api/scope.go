@@ -34,10 +34,13 @@ func (r *route) allow(p host.Principal) error {
 // resolve looks up all that a request refers to.
 func (h *Handler) resolve(q *request) (err error) {
 	if folder := q.query.Get(folderParameter.name); folder != "" {
-		if q.principal.ActsFor(folder) {
+		switch {
+		case q.principal.ActsFor(folder):
 			q.principal.Tenant = folder
-		} else {
+		case q.Method == http.MethodGet || q.Method == http.MethodHead:
 			q.principal.Tenant = "" // where nothing is
+		default:
+			return &host.NotFoundError{Kind: "folder", Name: folder}
 		}
 	}
 	q.tenant = q.principal.Tenant
