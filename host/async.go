@@ -224,11 +224,12 @@ func itemID(what string, cause store.Item) string {
 	return what + "." + strconv.FormatUint(cause.Sequence, 10)
 }
 
-// notify queues a call of a target with an outcome. A target that does not
-// exist, or that calls have led to for too long, makes it a dead letter.
+// notify queues a call of a target with an outcome. A target that the function's
+// tenant does not have, or that calls have led to for too long, makes it a dead
+// letter.
 func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, body []byte) error {
 	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
-	f, err := w.h.lookup(target)
+	f, err := w.h.Find(Principal{Tenant: w.h.tenantOf(i.FunctionID)}, target)
 	next := store.Item{
 		ID: itemID("outcome", i), Body: body,
 		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},
@@ -238,10 +239,10 @@ func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, b
 		next.FunctionID = i.FunctionID
 		return w.bury(ctx, next, i, "", 0, "the target of the outcome: "+err.Error())
 	case chain >= maxChain:
-		next.FunctionID = f.id
+		next.FunctionID = f.ID
 		return w.bury(ctx, next, i, "", 0, "the outcomes of "+strconv.Itoa(maxChain)+" calls have led here; do they go in a circle?")
 	}
-	next.FunctionID = f.id
+	next.FunctionID = f.ID
 	return w.h.cfg.Store.Enqueue(ctx, next)
 }
 

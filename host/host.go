@@ -4,6 +4,9 @@
 // # Vocabulary
 //
 //   - Function: a name and an id; what callers address.
+//   - Tenant: whose a function is. Names are unique within one; a function of
+//     another tenant can be neither found nor called, unless it is public.
+//   - Key: lets a program act for a tenant, in a Role. A Principal is who asks.
 //   - Version: immutable code with an entry point, limits and an environment.
 //     Tags point at versions; LatestTag at the newest.
 //   - Instance: a live interpreter of one version. It processes one call at a
@@ -114,6 +117,7 @@ type Host struct {
 	book      *logBook
 	clock     *clock
 	tries     *tries
+	keys      *Keys
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -125,7 +129,7 @@ type Host struct {
 
 	mu        sync.RWMutex // guards the members below; nothing blocks under it
 	functions map[string]*function
-	names     map[string]*function
+	names     map[string]*function // by reference
 	versions  map[string]*Version
 	closed    bool
 
@@ -185,8 +189,12 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := OpenKeys(context.Background(), cfg.Store)
+	if err != nil {
+		return nil, err
+	}
 	h := &Host{
-		cfg: cfg, log: cfg.Log, tokens: tokens, scheduler: newScheduler(cfg.Processors),
+		cfg: cfg, log: cfg.Log, tokens: tokens, keys: keys, scheduler: newScheduler(cfg.Processors),
 		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
 	}
 	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
@@ -217,6 +225,9 @@ func New(cfg Config) (*Host, error) {
 	h.janitor.Go(h.clock.run)
 	return h, nil
 }
+
+// Keys returns the keys of those who may use the host. The host closes them.
+func (h *Host) Keys() *Keys { return h.keys }
 
 // discard closes instances that calls have left behind, until Close.
 func (h *Host) discard() {
@@ -294,6 +305,7 @@ func (h *Host) Close() {
 	if already {
 		return
 	}
+	h.keys.Close()
 	if h.unwatch != nil {
 		h.unwatch()
 	}

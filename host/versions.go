@@ -171,19 +171,19 @@ func (h *Host) GetVersionByTag(function, tag string) (VersionInfo, error) {
 	return h.GetVersion(v.ID)
 }
 
-// ListVersions lists the versions of a function, or of all when function is
-// empty, newest first, a page at a time.
+// ListVersions lists the versions of a function, or of all functions of a tenant
+// when function is empty, newest first, a page at a time.
 //
 // # Errors
 //
 // *NotFoundError, *InvalidError.
-func (h *Host) ListVersions(function string, pageSize int, pageToken string) ([]VersionInfo, string, error) {
+func (h *Host) ListVersions(tenant, function string, pageSize int, pageToken string) ([]VersionInfo, string, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	var all []VersionInfo
 	if function != "" {
 		f := h.find(function)
-		if f == nil {
+		if f == nil || !within(tenant, f.record.Tenant) {
 			return nil, "", &NotFoundError{Function: function}
 		}
 		for _, v := range f.versions {
@@ -191,7 +191,9 @@ func (h *Host) ListVersions(function string, pageSize int, pageToken string) ([]
 		}
 	} else {
 		for _, v := range h.versions {
-			all = append(all, h.functions[v.FunctionID].versionInfo(v))
+			if within(tenant, v.Tenant) {
+				all = append(all, h.functions[v.FunctionID].versionInfo(v))
+			}
 		}
 	}
 	// Keys that sort as strings do, the newest first.

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/web/api"
 	"vivarium/web/strictjson"
 )
 
@@ -119,7 +120,13 @@ func faultOf(err error, requestID string) fault {
 		}
 		return f
 	}
+	if e, ok := errors.AsType[*host.ForbiddenError](err); ok {
+		return fault{status: http.StatusForbidden, message: "Forbidden: " + e.Error(), kind: clientError}
+	}
 	switch {
+	case errors.Is(err, host.ErrUnauthenticated):
+		return fault{status: http.StatusUnauthorized, kind: clientError, header: api.Challenge,
+			message: "Unauthorized: this takes a key; send the header Authorization: Api-Key SECRET"}
 	case errors.Is(err, host.ErrBusy):
 		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
 			message: "Too Many Requests: No instance can serve the request: Concurrent requests exceeded"}

@@ -39,6 +39,11 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if call.function, err = functionName(r.URL); err != nil {
 		return err
 	}
+	// Before all that could tell something, and before the body is read.
+	function, err := s.callable(call)
+	if err != nil {
+		return err
+	}
 	query, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -51,7 +56,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 
 	// Before the body is read: nobody needs to upload one to learn of a 404.
-	if call.version, err = s.functions.Resolve(call.function, tag); err != nil {
+	if call.version, err = s.functions.Resolve(function, tag); err != nil {
 		return err
 	}
 	if integration == integrationAsync && call.version.Async == nil {
@@ -62,12 +67,12 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		return err
 	}
 	if integration == integrationAsync {
-		return s.queue(c, tag, body)
+		return s.queue(c, function, tag, body)
 	}
 
 	// The deadline counts from here and not from call.received, so that a slow
 	// upload takes no time from the function.
-	inv := host.Invocation{Function: call.function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
+	inv := host.Invocation{Function: function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
 	if integration == integrationRaw {
 		inv.Raw, inv.Body = true, body
 	} else {
@@ -114,11 +119,10 @@ func accept(result *host.Result, method string, raw bool, limit int64) (*respons
 }
 
 // queue accepts an asynchronous call.
-func (s *Server) queue(c echo.Context, tag string, body []byte) error {
-	call := callOf(c)
+func (s *Server) queue(c echo.Context, function, tag string, body []byte) error {
 	// The body, as in raw mode: nobody is there to answer over HTTP.
 	_, err := s.functions.InvokeAsync(c.Request().Context(), host.Invocation{
-		Function: call.function, Tag: tag, RequestID: call.requestID, Received: time.Now(), Raw: true, Body: body,
+		Function: function, Tag: tag, RequestID: callOf(c).requestID, Received: time.Now(), Raw: true, Body: body,
 	})
 	if err != nil {
 		return err
@@ -192,5 +196,6 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.
 	}
 	// From here on the connection is read only to notice that the caller left.
 	_ = connection.SetReadDeadline(time.Time{})
+	w.Header().Del("Connection") // see identify
 	return body.Bytes(), nil
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 	"sync"
@@ -79,7 +78,7 @@ func (m *metrics) begin() func(*call, **host.Result, *error) {
 func (m *metrics) end(call *call, result *host.Result, err error) {
 	name := ""
 	if call.version != nil {
-		name = cmp.Or(call.version.FunctionName, call.version.FunctionID)
+		name = call.version.Reference()
 		m.mu.Lock()
 		m.functions[name] = true
 		m.mu.Unlock()
@@ -120,6 +119,8 @@ func outcomeOf(err error) string {
 	switch f.status {
 	case http.StatusNotFound:
 		return "not_found"
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "refused"
 	case http.StatusRequestEntityTooLarge:
 		return "too_large"
 	case http.StatusTooManyRequests:

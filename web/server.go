@@ -15,6 +15,9 @@
 // function error, with X-Function-Error: true and no errorCode. The details of
 // our own faults are logged and never sent.
 //
+// Who asks is found out once, before anything else (auth.go): where keys are
+// needed, an Authorization header says it. Functions never see that header.
+//
 // Three things more are served here: /healthz and /readyz, /metrics (metrics.go),
 // and below /functions/v1 the management API, which is package api's.
 //
@@ -24,6 +27,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -106,6 +110,22 @@ type Config struct {
 	// OnDrain is called when Serve is told to stop, before it waits. It should
 	// end what would never end by itself. Default: nothing.
 	OnDrain func()
+	// Access says who may do what. As long as it has no keys, and without it,
+	// all may do all. Default: none.
+	Access Access
+	// RequireKeys says that nobody may do anything without a key even while there
+	// are none: what is public can still be called.
+	RequireKeys bool
+	// GuardHost refuses, as long as nobody needs a key, requests for a host name
+	// that is neither localhost nor an address of this machine's own. A page in a
+	// browser could otherwise have its name mean this machine, and use the server
+	// as if it were a page from here.
+	GuardHost bool
+	// AllowHosts are further names for GuardHost.
+	AllowHosts []string
+	// TLS makes Serve speak HTTPS, and HTTP/2, only. It must have a certificate.
+	// Default: HTTP.
+	TLS *tls.Config
 	// Logger takes our own faults. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -163,11 +183,11 @@ func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
 	s.metrics = newMetrics(s.config)
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.Pre(s.identify, s.guard)
+	s.echo.Pre(s.identify, s.guard, s.admit)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		s.echo.Add(method, "/healthz", s.health)
 		s.echo.Add(method, "/readyz", s.ready)
-		s.echo.Add(method, "/metrics", echo.WrapHandler(s.metrics.handler(s.functions)))
+		s.echo.Add(method, "/metrics", s.operatorsOnly(echo.WrapHandler(s.metrics.handler(s.functions))))
 	}
 	if s.config.Management != nil {
 		manage := echo.WrapHandler(s.config.Management)
@@ -208,7 +228,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		// time. identify and readBody set deadlines for the transfers alone.
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		if s.config.TLS != nil {
+			server.TLSConfig = s.config.TLS
+			served <- server.ServeTLS(listener, "", "")
+			return
+		}
+		served <- server.Serve(listener)
+	}()
 
 	select {
 	case err := <-served:

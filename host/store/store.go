@@ -75,8 +75,9 @@ type Config struct {
 type Store struct {
 	Functions *Bucket // by id
 	Versions  *Bucket // by id
-	Names     *Bucket // function ids by name
-	Timers    *Bucket // by id
+	Names     *Bucket // function ids by name; TENANT/NAME outside of the default tenant
+	Timers    *Bucket // by name, in the same way
+	Keys      *Bucket // by id
 
 	// Exclusive says that no other process uses the store, so what is left over
 	// in it nobody is about to need.
@@ -165,6 +166,7 @@ func (c Config) withDefaults() Config {
 func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 	for name, b := range map[string]**Bucket{
 		"functions": &s.Functions, "versions": &s.Versions, "names": &s.Names, "timers": &s.Timers,
+		"keys": &s.Keys,
 	} {
 		if *b, err = s.openBucket(ctx, name, cfg); err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 
 func TestAPI_AFunctionsLife(t *testing.T) {
 	s := startServer(t)
-	op := s.must("POST", "/functions", `{"name": "hello", "description": "greets", "labels": {"team": "a"}, "folderId": "f1"}`)
+	op := s.must("POST", "/functions", `{"name": "hello", "description": "greets", "labels": {"team": "a"}, "folderId": "default"}`)
 	if op.at("done") != true || op.text("description") != "Create function" ||
 		op.text("metadata.@type") != "type.googleapis.com/yandex.cloud.serverless.functions.v1.CreateFunctionMetadata" {
 		t.Errorf("operation: %v", op)
@@ -134,7 +134,7 @@ func TestAPI_ListsComeInPages(t *testing.T) {
 			t.Errorf("%s: %d functions, want %d", query, got, want)
 		}
 	}
-	operations := s.must("GET", "/functions/fn-1/operations?pageSize=1", "")
+	operations := s.must("GET", "/functions/fn-1/operations?folderId=f1&pageSize=1", "")
 	if operations.text("nextPageToken") != "" || len(operations.at("operations").([]any)) != 1 {
 		t.Errorf("got %v", operations)
 	}

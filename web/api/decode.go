@@ -64,5 +64,6 @@ func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error
 		return nil, &statusError{http: http.StatusBadRequest, code: CodeInvalidArgument, message: "the request's body ended early"}
 	}
 	_ = connection.SetReadDeadline(time.Time{})
+	w.Header().Del("Connection") // the server closes those with a body that is not read
 	return b.Bytes(), nil
 }

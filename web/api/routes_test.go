@@ -30,7 +30,7 @@ func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
 		if !ok || o.OperationID != r.id || r.summary == "" || (o.RequestBody != nil) != (r.body != nil) {
 			t.Errorf("%s %s is described as %+v", r.method, r.path, o)
 		}
-		if want := len(r.query) + strings.Count(r.path, "{"); len(o.Parameters) != want {
+		if want := 1 + len(r.query) + strings.Count(r.path, "{"); len(o.Parameters) != want {
 			t.Errorf("%s %s: %d parameters, want %d", r.method, r.path, len(o.Parameters), want)
 		}
 	}
