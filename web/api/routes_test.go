@@ -2,9 +2,14 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"vivarium/host"
 )
 
 func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
@@ -86,6 +91,45 @@ func TestInt64_IsAStringInJSON(t *testing.T) {
 		var n Int64
 		if err := json.Unmarshal([]byte(text), &n); err == nil {
 			t.Errorf("%s is taken for %d", text, n)
+		}
+	}
+}
+
+func TestRoutes_EachTakesARole(t *testing.T) {
+	for _, r := range routes {
+		if (r.role == "") != (r.id == "whoami") || r.role != "" && !slices.Contains(host.Roles, r.role) {
+			t.Errorf("%s %s takes the role %q", r.method, r.path, r.role)
+		}
+		if r.method != http.MethodGet && !r.role.Includes(host.RoleDeployer) {
+			t.Errorf("%s %s lets an invoker change something", r.method, r.path)
+		}
+	}
+}
+
+// What a body refers to must be looked up within the caller's tenant: no field
+// that has an id may lack the tag for that.
+func TestRoutes_BodiesSayWhatTheyReferTo(t *testing.T) {
+	var check func(t *testing.T, path string, of reflect.Type)
+	check = func(t *testing.T, path string, of reflect.Type) {
+		for of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
+			return
+		}
+		for f := range of.Fields() {
+			name := jsonName(f)
+			// Service accounts are names without a meaning here.
+			isID := strings.HasSuffix(name, "Id") && name != "serviceAccountId" && name != "roleId"
+			if isID && f.Tag.Get("ref") == "" {
+				t.Errorf("%s.%s has no tag ref", path, name)
+			}
+			check(t, path+"."+name, f.Type)
+		}
+	}
+	for _, r := range routes {
+		if r.body != nil {
+			check(t, r.id, reflect.TypeOf(r.body()))
 		}
 	}
 }
