@@ -67,6 +67,14 @@ func (h *Host) Try(
 	return c.result, c.try(ctx)
 }
 
+// PrepareTries begins to make what tries have in common, for which the first of
+// them would else have to wait. It does not block.
+func (h *Host) PrepareTries() {
+	h.tries.mu.Lock()
+	defer h.tries.mu.Unlock()
+	h.tries.prepare()
+}
+
 // try makes an instance for the call alone.
 func (c *call) try(ctx context.Context) error {
 	start := time.Now()
@@ -201,22 +209,30 @@ func (t *tries) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm
 	})
 }
 
+// prepare begins to make an image if there is none, or if the one that there is
+// has been used often enough. The caller holds mu.
+func (t *tries) prepare() {
+	if t.closed || t.renewing != nil {
+		return
+	}
+	if t.image == nil || t.image.uses >= tryImageUses {
+		t.renewing = make(chan struct{})
+		t.active.Go(t.renew)
+	}
+}
+
 // take returns the current image; the caller releases it. It blocks while there
 // is none yet. One that has been used often enough is renewed meanwhile.
 func (t *tries) take(ctx context.Context) (*tryImage, error) {
 	t.mu.Lock()
-	if (t.image == nil || t.image.uses >= tryImageUses) && t.renewing == nil && !t.closed {
-		t.renewing = make(chan struct{})
-		t.active.Go(t.renew)
-	}
+	t.prepare()
 	if t.image == nil {
 		renewing := t.renewing
 		t.mu.Unlock()
-		if renewing == nil {
-			return nil, ErrClosed
-		}
 		select {
 		case <-renewing:
+		case <-t.closing: // without an attempt there will never be one
+			return nil, ErrClosed
 		case <-ctx.Done():
 			return nil, ErrCancelled
 		}

@@ -33,6 +33,7 @@ func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, er
 	if err != nil {
 		return nil, fmt.Errorf("--play-origin: %w", err)
 	}
+	h.PrepareTries()
 	return play, nil
 }
 
