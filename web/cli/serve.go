@@ -26,6 +26,7 @@ type serveCommand struct {
 	NATS      string    `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
 	MaxMemory megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
 	limits
+	confining
 }
 
 // Help is shown by `vivarium serve --help`.
@@ -65,7 +66,15 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer listener.Close()
 	terminal := newTerminal(s.stderr)
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20})
+	confined, err := s.confine(c.confining, c.access())
+	if err != nil {
+		return err
+	}
+	defer confined.close()
+	confined.warn(terminal)
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{
+		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, temp: confined.temp,
+	})
 	if err != nil {
 		return err
 	}
@@ -90,9 +99,20 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
 	server := web.New(web.Config{
 		Version: programVersion(), Management: management, OnDrain: management.EndStreams, Ready: platform.ready,
-		Stats: platform.host.Stats, Backlog: platform.backlog(),
+		Confinement: confined.lines,
+		Stats:       platform.host.Stats, Backlog: platform.backlog(),
 	}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
+}
+
+// access returns what serving needs of the system. The code of functions is read
+// before that.
+func (c *serveCommand) access() access {
+	a := access{nats: c.NATS}
+	if c.Data != "" {
+		a.write = append(a.write, c.Data)
+	}
+	return a
 }
 
 // read reads the function's code.
