@@ -93,6 +93,9 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
 	Ready func(context.Context) error
+	// Confinement are lines that /readyz adds to its first, which is ok: what the
+	// process has given up of its rights, as in "seccomp: on". Default: none.
+	Confinement []string
 	// Stats tells what the host has at the moment, for /metrics. Default: it is
 	// not shown.
 	Stats func() host.Stats
@@ -271,5 +274,6 @@ func (s *Server) ready(c echo.Context) error {
 	if err := s.config.Ready(c.Request().Context()); err != nil {
 		return c.String(http.StatusServiceUnavailable, err.Error()+"\n")
 	}
-	return c.String(http.StatusOK, "ok\n")
+	lines := append([]string{"ok"}, s.config.Confinement...)
+	return c.String(http.StatusOK, strings.Join(lines, "\n")+"\n")
 }

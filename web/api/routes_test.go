@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
 	"time"
+	"vivarium/web/strictjson"
 
 	"vivarium/host"
 )
@@ -118,7 +120,7 @@ func TestRoutes_BodiesSayWhatTheyReferTo(t *testing.T) {
 			return
 		}
 		for f := range of.Fields() {
-			name := jsonName(f)
+			name := strictjson.FieldName(f)
 			// Service accounts are names without a meaning here.
 			isID := strings.HasSuffix(name, "Id") && name != "serviceAccountId" && name != "roleId"
 			if isID && f.Tag.Get("ref") == "" {

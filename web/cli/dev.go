@@ -22,6 +22,7 @@ type devCommand struct {
 	Listen     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
 	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this ready event at the start and after each save: ${samples}."`
 	limits
+	confining
 }
 
 // Help is shown by `vivarium dev --help`.
@@ -60,7 +61,12 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer listener.Close()
 	terminal := newTerminal(s.stderr)
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{})
+	confined, err := s.confine(c.confining, access{read: []string{source.dir()}})
+	if err != nil {
+		return err
+	}
+	defer confined.close()
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{temp: confined.temp})
 	if err != nil {
 		return err
 	}
@@ -77,7 +83,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	server := web.New(web.Config{Version: programVersion()}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	server := web.New(web.Config{Version: programVersion(), Confinement: confined.lines}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	d.trial = c.trial(ctx, s, d, server)
 	watcher, err := watch(source, d.reload)
 	if err != nil {

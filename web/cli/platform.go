@@ -27,6 +27,7 @@ type platformConfig struct {
 	shells int    // instances kept ready; 0 means the engine's default
 	data   string // folder of the store
 	memory int64  // bytes of all instances; 0 means three quarters of the machine's
+	temp   string // folder for temporary files; empty means the system's
 	nats   string // or the URL of servers that have it; with neither, all is in memory
 }
 
@@ -60,7 +61,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		log.Warn("machine code is compiled anew each time", "err", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
-	p.engine, err = host.NewEngine(ctx, wasm.Config{CacheDir: dir, Shells: cfg.shells, Log: log})
+	p.engine, err = host.NewEngine(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
 	done(err)
 	if err != nil && ctx.Err() != nil {
 		return nil, errInterrupted

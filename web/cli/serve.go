@@ -27,6 +27,7 @@ type serveCommand struct {
 	MaxMemory megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
 	playFlags
 	limits
+	confining
 }
 
 // Help is shown by `vivarium serve --help`.
@@ -66,7 +67,15 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer listener.Close()
 	terminal := newTerminal(s.stderr)
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20})
+	confined, err := s.confine(c.confining, c.access())
+	if err != nil {
+		return err
+	}
+	defer confined.close()
+	confined.warn(terminal)
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{
+		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, temp: confined.temp,
+	})
 	if err != nil {
 		return err
 	}
@@ -95,9 +104,20 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	server := web.New(web.Config{
 		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
-		Stats: platform.host.Stats, Backlog: platform.backlog(),
+		Confinement: confined.lines,
+		Stats:       platform.host.Stats, Backlog: platform.backlog(),
 	}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
+}
+
+// access returns what serving needs of the system. The code of functions is read
+// before that.
+func (c *serveCommand) access() access {
+	a := access{nats: c.NATS}
+	if c.Data != "" {
+		a.write = append(a.write, c.Data)
+	}
+	return a
 }
 
 // read reads the function's code.
