@@ -38,6 +38,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ import (
 	"time"
 
 	"vivarium/host/store"
+	"vivarium/host/throttle"
 	"vivarium/wasm"
 )
 
@@ -60,6 +62,13 @@ const (
 	DefaultIdleTimeout = 10 * time.Minute
 	// DefaultKeepObsolete is long enough to roll back to what ran last week.
 	DefaultKeepObsolete = 7 * 24 * time.Hour
+)
+
+// What functions can make the operator's log say: maxWarnings at once for each
+// function, and then warningRate a second.
+const (
+	warningRate = 0.1
+	maxWarnings = 10
 )
 
 // Config tells New how to run functions.
@@ -88,6 +97,9 @@ type Config struct {
 	// 0 means no bound. Idle instances leave first; when that does not help,
 	// no new ones are made, and guests are refused more memory.
 	MaxMemory int64
+	// Quotas bound what each tenant has that has no limits of its own, see
+	// SetQuotas. The zero value means DefaultQuotas.
+	Quotas Quotas
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
 	// TokenKey signs the tokens of service accounts: 32 bytes or more. Hosts that
@@ -106,10 +118,13 @@ type Host struct {
 	log       *slog.Logger
 	scheduler *scheduler
 	budget    *budget
+	ledger    *ledger
+	queued    *queueCount
 	bases     *baseStock
 	metrics   metrics
 	tokens    *tokenIssuer
 	book      *logBook
+	warnings  *throttle.Throttle // of what functions make the host say to the operator
 	clock     *clock
 
 	running context.Context // ends when Close begins to tear down
@@ -126,13 +141,15 @@ type Host struct {
 	versions  map[string]*Version
 	closed    bool
 
+	// admissions keep places for versions that are being made.
+	admissions admissions
 	// naming is held while a function gets a name: from looking if it is free
-	// to taking it. It may block for as long as the store does.
+	// to taking it; and while a tenant's quotas change. It may block for as long as the store does.
 	naming sync.Mutex
 	// unwatch ends the news from the store; nil without one.
 	unwatch func()
-	// unwatchTimers is the same for timers.
-	unwatchTimers func()
+	// unwatchTimers is the same for timers, unwatchQuotas for quotas.
+	unwatchTimers, unwatchQuotas func()
 	// endAsync ends the making of queued calls; nil without a store.
 	endAsync func()
 	// drains are versions and functions that are being taken down.
@@ -152,23 +169,13 @@ func New(cfg Config) (*Host, error) {
 	if cfg.Engine == nil {
 		return nil, errors.New("host: no engine")
 	}
-	if cfg.MaxQueue == 0 {
-		cfg.MaxQueue = DefaultMaxQueue
-	}
-	if cfg.KeepObsolete == 0 {
-		cfg.KeepObsolete = DefaultKeepObsolete
-	}
-	if cfg.IdleTimeout == 0 {
-		cfg.IdleTimeout = DefaultIdleTimeout
-	}
-	if cfg.Processors == 0 {
-		cfg.Processors = runtime.GOMAXPROCS(0)
-	}
+	cfg.MaxQueue = cmp.Or(cfg.MaxQueue, DefaultMaxQueue)
+	cfg.KeepObsolete = cmp.Or(cfg.KeepObsolete, DefaultKeepObsolete)
+	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, DefaultIdleTimeout)
+	cfg.Processors = cmp.Or(cfg.Processors, runtime.GOMAXPROCS(0))
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Logs == nil {
 		cfg.Logs = func(LogEntry) {}
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
 	}
 	if cfg.ImageDir != "" {
 		if err := os.MkdirAll(cfg.ImageDir, 0o700); err != nil {
@@ -183,10 +190,14 @@ func New(cfg Config) (*Host, error) {
 		cfg: cfg, log: cfg.Log, tokens: tokens, scheduler: newScheduler(cfg.Processors),
 		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
 	}
-	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
+	h.budget = &budget{limit: cfg.MaxMemory}
+	h.ledger = newLedger(cfg.Quotas.or(DefaultQuotas).or(Quotas{QuotaMemory: cmp.Or(cfg.MaxMemory/4*3, -1)}))
+	h.queued = &queueCount{h: h, counts: map[string]int64{}, pending: map[string]int64{}}
+	h.admissions.versions = map[string]*Version{}
 	h.running, h.stop = context.WithCancel(context.Background())
 	h.clock = newClock(h)
-	h.book = newLogBook(cfg.Store, cfg.Log)
+	h.book = newLogBook(cfg.Store, cfg.Log, h.ledger)
+	h.warnings = throttle.New(warningRate, maxWarnings)
 	h.bases = newBaseStock(h.running, cfg.Engine)
 	h.fills = make(chan *pool, 64)
 	h.discards = make(chan func(), 64)
@@ -194,7 +205,13 @@ func New(cfg Config) (*Host, error) {
 	h.janitor.Go(h.discard)
 	h.janitor.Go(h.expire)
 	if cfg.Store != nil {
-		err := h.load(context.Background())
+		var err error
+		if h.unwatchQuotas, err = h.watchQuotas(context.Background()); err == nil {
+			err = h.load(context.Background())
+		}
+		if err == nil {
+			err = storeError(h.book.load(context.Background(), h.tenantOf))
+		}
 		if err == nil {
 			h.unwatchTimers, err = h.clock.watch(context.Background())
 		}
@@ -291,6 +308,9 @@ func (h *Host) Close() {
 	}
 	if h.unwatchTimers != nil {
 		h.unwatchTimers()
+	}
+	if h.unwatchQuotas != nil {
+		h.unwatchQuotas()
 	}
 	for _, p := range h.pools() {
 		p.close()

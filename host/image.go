@@ -281,9 +281,11 @@ func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.
 	if err != nil {
 		return nil, err
 	}
+	tenant := v.Tenant
+	reserve := func(delta int64) bool { return h.reserve(tenant, delta) == nil }
 	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: h.budget.change,
-		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: h.budget.change}),
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve,
+		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
 }
 

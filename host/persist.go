@@ -178,6 +178,7 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	if err := s.DeleteLog(ctx, f.id); err != nil {
 		return storeError(err)
 	}
+	h.book.forget(f.snapshot(h).Tenant, f.id)
 	if err := s.Functions.Delete(ctx, f.id); err != nil {
 		return storeError(err)
 	}

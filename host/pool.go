@@ -158,12 +158,12 @@ func (p *pool) make(ctx context.Context) (_ *instance, err error) {
 		}
 		return nil, err
 	}
-	if !p.h.budget.change(instanceMemory) {
-		return nil, ErrBusy
+	if err := p.h.reserveInstance(p.v.Tenant); err != nil {
+		return nil, err
 	}
 	w, err := p.h.clone(ctx, image.Image, p.v)
 	if err != nil {
-		p.h.budget.change(-instanceMemory)
+		p.h.releaseInstance(p.v.Tenant)
 		return nil, err
 	}
 	p.h.metrics.coldStarts.Add(1)
@@ -234,7 +234,7 @@ func (p *pool) park(in *instance) {
 // discard closes an instance and lets another take its place.
 func (p *pool) discard(in *instance) {
 	in.Close()
-	p.h.budget.change(-instanceMemory)
+	p.h.releaseInstance(p.v.Tenant)
 	p.vacate()
 }
 

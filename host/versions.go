@@ -21,7 +21,7 @@ type VersionInfo struct {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the function is being
-// deleted, ErrStoreUnavailable, ErrClosed. The function is then as before.
+// deleted, *QuotaError, ErrStoreUnavailable, ErrClosed. The function is then as before.
 func (h *Host) CreateVersion(
 	ctx context.Context, function string, spec VersionSpec, archive []byte, tags []string,
 ) (*Version, error) {
@@ -45,6 +45,11 @@ func (h *Host) CreateVersion(
 	}
 	v := h.newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
 		Size: int64(len(archive))})
+	admitted, err := h.admit(v)
+	if err != nil {
+		return nil, err
+	}
+	defer admitted()
 	v.code.tree = tree
 	if h.cfg.Store == nil {
 		v.archive = archive

@@ -78,6 +78,10 @@ func faultOf(err error, requestID string) fault {
 	if e, ok := errors.AsType[*host.ConflictError](err); ok {
 		return fault{status: http.StatusConflict, message: "Conflict: " + e.Error(), kind: clientError}
 	}
+	if e, ok := errors.AsType[*host.QuotaError](err); ok {
+		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
+			message: "Too Many Requests: No instance can serve the request: " + e.Reason()}
+	}
 	if e, ok := errors.AsType[*host.FunctionError](err); ok {
 		status := http.StatusBadGateway
 		if e.Timeout {

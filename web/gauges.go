@@ -13,8 +13,12 @@ import (
 // prometheus.Collector that asks when it is asked.
 type gauges struct {
 	stats   func() host.Stats                         // nil: not shown
+	tenants func() []host.TenantQuotas                // nil: not shown
 	backlog func(ctx context.Context) (uint64, error) // nil: not shown
 }
+
+// maxTenants is how many tenants are shown, the first by name.
+const maxTenants = 200
 
 // description returns the description of a figure.
 func description(name, help string, labels ...string) *prometheus.Desc {
@@ -29,6 +33,8 @@ var (
 	memoryDesc    = description("instances_memory_bytes", "Memory that instances have taken for themselves.")
 	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
 	startedDesc   = description("instances_started_total", "Instances made, for calls of every kind.")
+	useDesc       = description("tenant_use", "What tenants have, by quota; queued calls are left out.", "tenant", "quota")
+	exceededDesc  = description("quota_exceeded_total", "What was refused because a tenant's quota was used up.", "tenant", "quota")
 	queuedDesc    = description("queued_calls", "Asynchronous calls that wait to be made. Missing while the store can't be reached.")
 )
 
@@ -36,6 +42,7 @@ var (
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, allCallsDesc, startedDesc, queuedDesc,
+		useDesc, exceededDesc,
 	} {
 		out <- desc
 	}
@@ -56,6 +63,19 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		show(memoryDesc, prometheus.GaugeValue, float64(s.Memory))
 		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
 		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
+	}
+	if g.tenants != nil {
+		all := g.tenants()
+		for _, of := range all[:min(len(all), maxTenants)] {
+			for q := range host.QuotaCount {
+				if q != host.QuotaAsyncCalls {
+					show(useDesc, prometheus.GaugeValue, float64(of.Use[q]), of.Tenant, q.String())
+				}
+				if of.Exceeded[q] > 0 {
+					show(exceededDesc, prometheus.CounterValue, float64(of.Exceeded[q]), of.Tenant, q.String())
+				}
+			}
+		}
 	}
 	if g.backlog != nil {
 		// Who asks for metrics has little patience.

@@ -63,7 +63,7 @@ func newMetrics(config Config) *metrics {
 		functions: map[string]bool{},
 	}
 	m.registry.MustRegister(m.inProgress, m.calls, m.duration, m.queuing, m.coldStarts, m.init, m.cpu, m.peakMemory,
-		gauges{config.Stats, config.Backlog}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		gauges{config.Stats, config.Tenants, config.Backlog}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -92,6 +92,9 @@ type Config struct {
 	// Stats tells what the host has at the moment, for /metrics. Default: it is
 	// not shown.
 	Stats func() host.Stats
+	// Tenants tells what tenants have and may have, for /metrics. Default: it is
+	// not shown.
+	Tenants func() []host.TenantQuotas
 	// Backlog counts the asynchronous calls that are queued, for /metrics.
 	// Default: it is not shown.
 	Backlog func(context.Context) (uint64, error)

@@ -29,7 +29,7 @@ const (
 // Status is the body of every answer that is an error, a google.rpc.Status. It
 // is also the error that a client gets.
 type Status struct {
-	Code    Code     `json:"code" doc:"google.rpc.Code: 3 invalid argument, 5 not found, 10 conflict, 13 internal, 14 unavailable, ..."`
+	Code    Code     `json:"code" doc:"google.rpc.Code: 3 invalid argument, 5 not found, 8 quota used up, 10 conflict, 13 internal, 14 unavailable, ..."`
 	Message string   `json:"message" doc:"What is wrong, and what to do."`
 	Details []Detail `json:"details"`
 }
@@ -115,6 +115,9 @@ func statusOf(err error) *statusError {
 		return &statusError{http: http.StatusConflict, code: CodeAborted, message: e.Error()}
 	}
 	retry := http.Header{"Retry-After": {"1"}}
+	if e, ok := errors.AsType[*host.QuotaError](err); ok {
+		return &statusError{http: http.StatusTooManyRequests, code: CodeExhausted, message: e.Error(), header: retry}
+	}
 	switch {
 	case errors.Is(err, host.ErrStoreUnavailable):
 		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,

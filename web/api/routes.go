@@ -89,6 +89,11 @@ var routes = []route{
 	{http.MethodPost, "/versions/{functionVersionId}:removeTag", "removeFunctionTag", "Take a tag from a version",
 		nil, body[TagRequest], false, Operation{}, (*Handler).removeTag},
 
+	{http.MethodGet, "/quotas", "getQuotas", "Get what a tenant may have and has; not the cloud's",
+		[]parameter{{"folderId", "The tenant. Default: default."}}, nil, false, TenantQuotas{}, (*Handler).getQuotas},
+	{http.MethodPatch, "/quotas", "setQuotas", "Change what a tenant may have; not the cloud's",
+		nil, body[SetQuotasRequest], false, TenantQuotas{}, (*Handler).setQuotas},
+
 	{http.MethodGet, "/runtimes", "listRuntimes", "List the names that a version's runtime may have",
 		nil, nil, false, ListRuntimesResponse{}, (*Handler).listRuntimes},
 	{http.MethodGet, "/operations/{operationId}", "getOperation", "Get what became of a change; also at /operations/{operationId}",

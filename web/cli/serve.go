@@ -90,7 +90,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
 	server := web.New(web.Config{
 		Version: programVersion(), Management: management, OnDrain: management.EndStreams, Ready: platform.ready,
-		Stats: platform.host.Stats, Backlog: platform.backlog(),
+		Stats: platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
 	}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
 }
