@@ -385,3 +385,31 @@ func keptStore(t *testing.T) *store.Store {
 	t.Cleanup(s.Close)
 	return s
 }
+
+// TestQuotas_TheMachineStackCounts recurses so deeply in C that the machine
+// stack has tens of megabytes, which a memory quota of less ends.
+func TestQuotas_TheMachineStackCounts(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("deep", `
+def handler(event, context):
+    it = iter([1])
+    for _ in range(event):
+        it = filter(None, it)
+    got = next(it)
+    while it is not None: # taken apart from the outside: a destructor would recurse as well
+        it = it.__reduce__()[1][1] if type(it) is filter else None
+    return got
+`, VersionSpec{MemoryMB: 256, Timeout: time.Minute})
+	h.want("deep", `250000`, "1")
+	of, err := h.QuotasOf(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := of.Use[QuotaMemory]
+	if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: idle + 16<<20}); err != nil {
+		t.Fatal(err)
+	}
+	h.wantFault("deep", `250000`, "OutOfMemory")
+	eventually(t, func() bool { return h.budget.used.Load() == 0 })
+	h.want("deep", `10`, "1")
+}
