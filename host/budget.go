@@ -96,8 +96,9 @@ func (h *Host) evictFor(tenant string) bool {
 	return h.evict(func(other string) (int64, bool) { return used[other], other == tenant || used[other] > share })
 }
 
-// evict closes an idle instance of one of the tenants that from allows: of the
-// one for which it returns most, the instance that has been idle longest.
+// evict forgets code that is not in use, or else closes an idle instance, of one
+// of the tenants that from allows: of the one for which it returns most, the
+// instance that has been idle longest.
 func (h *Host) evict(from func(tenant string) (weight int64, ok bool)) bool {
 	for {
 		var (
@@ -109,6 +110,9 @@ func (h *Host) evict(from func(tenant string) (weight int64, ok bool)) bool {
 			weight, ok := from(p.v.Tenant)
 			if !ok {
 				continue
+			}
+			if _, live, _ := p.stats(); live == 0 && p.v.code.drop() {
+				return true
 			}
 			at, idle := p.oldest()
 			if idle && (victim == nil || weight > most || weight == most && at.Before(oldest)) {

@@ -141,6 +141,8 @@ type Host struct {
 	versions  map[string]*Version
 	closed    bool
 
+	// unpacking has a place for each archive that is being unpacked.
+	unpacking chan struct{}
 	// admissions keep places for versions that are being made.
 	admissions admissions
 	// naming is held while a function gets a name: from looking if it is free
@@ -199,6 +201,7 @@ func New(cfg Config) (*Host, error) {
 	h.book = newLogBook(cfg.Store, cfg.Log, h.ledger)
 	h.warnings = throttle.New(warningRate, maxWarnings)
 	h.bases = newBaseStock(h.running, cfg.Engine)
+	h.unpacking = make(chan struct{}, maxUnpacking)
 	h.fills = make(chan *pool, 64)
 	h.discards = make(chan func(), 64)
 	h.janitor.Go(h.tidy)
@@ -245,7 +248,7 @@ func (h *Host) tidy() {
 			for _, p := range h.pools() {
 				p.evict(now.Add(-h.cfg.IdleTimeout))
 				p.fill(h.running)
-				if _, live, _ := p.stats(); live == 0 && p.v.SHA256 != "" {
+				if _, live, _ := p.stats(); live == 0 {
 					p.v.code.drop()
 				}
 			}

@@ -342,4 +342,5 @@ func (p *pool) close() {
 	}
 	<-p.drained
 	p.image.close()
+	p.v.code.drop()
 }

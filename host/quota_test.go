@@ -413,3 +413,37 @@ def handler(event, context):
 	eventually(t, func() bool { return h.budget.used.Load() == 0 })
 	h.want("deep", `10`, "1")
 }
+
+// TestQuotas_UnpackedCodeCounts wants code to count for as long as it is in
+// memory, to leave when memory is needed, and to come back.
+func TestQuotas_UnpackedCodeCounts(t *testing.T) {
+	eachStore(t, func(t *testing.T, h *testHost) {
+		const size = 8 << 20
+		source := "def handler(e, c): return 1\n#" + strings.Repeat("x", size)
+		f := h.create("large")
+		v := h.version(f.ID, source, VersionSpec{NoFreeze: true, Timeout: time.Minute})
+		if used := h.budget.used.Load(); used < size || used > 2*size {
+			t.Errorf("%d bytes are counted, want about %d", used, size)
+		}
+		h.evictOwn("default")
+		if used := h.budget.used.Load(); used != 0 {
+			t.Errorf("%d bytes are counted, want none", used)
+		}
+		h.want("large", "{}", "1")
+		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: 2 * size}); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 { // code that nobody uses makes room for the next
+			h.version(f.ID, source, VersionSpec{NoFreeze: true})
+		}
+		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: size}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.CreateVersion(t.Context(), f.ID, v.VersionSpec, archiveOf(t, source), nil)
+		wantQuota(t, err, "default", QuotaMemory, size)
+		if err := h.DeleteFunction(t.Context(), f.ID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return h.budget.used.Load() == 0 })
+	})
+}

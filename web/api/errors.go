@@ -122,6 +122,9 @@ func statusOf(err error) *statusError {
 	case errors.Is(err, host.ErrStoreUnavailable):
 		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
 			message: "the store can't be reached or has no room; try again"}
+	case errors.Is(err, host.ErrBusy):
+		return &statusError{http: http.StatusTooManyRequests, code: CodeExhausted, header: retry,
+			message: "the server has no memory free; try again, or give it more with --max-memory"}
 	case errors.Is(err, host.ErrClosed):
 		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
 			message: "the server is shutting down; try again"}
