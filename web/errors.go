@@ -107,6 +107,9 @@ func faultOf(err error, requestID string) fault {
 	case errors.Is(err, host.ErrBusy):
 		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
 			message: "Too Many Requests: No instance can serve the request: Concurrent requests exceeded"}
+	case errors.Is(err, errBodies):
+		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
+			message: "Too Many Requests: The server has no memory for the request's body"}
 	case errors.Is(err, host.ErrCancelled), errors.Is(err, context.Canceled):
 		return fault{status: statusCancelled, kind: clientError, message: "Request cancelled"}
 	case errors.Is(err, host.ErrClosed):

@@ -23,6 +23,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,6 +88,15 @@ type Config struct {
 	// DrainTimeout limits how long Serve waits, once it is told to stop, for the
 	// calls under way. Default: DefaultDrainTimeout.
 	DrainTimeout time.Duration
+	// MaxConnections limits the connections, those that are idle included, and
+	// MaxConnectionsPerClient those from one address, which may be a proxy's.
+	// What is beyond is closed. Negative: no limit. Defaults:
+	// DefaultMaxConnections and DefaultMaxConnectionsPerClient.
+	MaxConnections, MaxConnectionsPerClient int
+	// MaxBodies limits the bytes of bodies in memory, of which the functions of
+	// one tenant may have half. Requests beyond wait a moment and are then
+	// refused. Negative: no limit. Default: DefaultMaxBodies.
+	MaxBodies int64
 	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
 	Ready func(context.Context) error
 	// Stats tells what the host has at the moment, for /metrics. Default: it is
@@ -125,6 +135,9 @@ func (c Config) withDefaults() Config {
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = DefaultDrainTimeout
 	}
+	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
+	c.MaxConnectionsPerClient = cmp.Or(c.MaxConnectionsPerClient, DefaultMaxConnectionsPerClient)
+	c.MaxBodies = cmp.Or(c.MaxBodies, DefaultMaxBodies)
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
 	}
@@ -144,6 +157,9 @@ type Server struct {
 	echo      *echo.Echo
 	metrics   *metrics
 	draining  atomic.Bool
+
+	connections *connections
+	bodies      *bodies
 }
 
 // managed are the paths that Config.Management serves, with all below them.
@@ -159,7 +175,8 @@ func (s *Server) isManaged(path string) bool {
 // New returns a server for these functions. It opens nothing: see Serve.
 func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
-	s.metrics = newMetrics(s.config)
+	s.connections, s.bodies = newConnections(s.config), newBodies(s.config.MaxBodies)
+	s.metrics = newMetrics(s)
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(s.identify, s.guard)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -195,12 +212,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // not end within the configuration's DrainTimeout, their connections are cut,
 // which cancels them, and the error wraps context.DeadlineExceeded.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	listener = s.connections.listen(listener)
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:          callersLog(s.config.Logger),
 		// No ReadTimeout and no WriteTimeout: both would count the function's
 		// time. identify and readBody set deadlines for the transfers alone.
 	}
