@@ -1,10 +1,12 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -446,4 +448,113 @@ func TestQuotas_UnpackedCodeCounts(t *testing.T) {
 		}
 		eventually(t, func() bool { return h.budget.used.Load() == 0 })
 	})
+}
+
+func TestQuotas_BoundReadersOfLogs(t *testing.T) {
+	h := newTestHost(t, Config{Quotas: Quotas{QuotaLogStreams: 2}})
+	h.deploy("followed", sleeper, VersionSpec{})
+	h.want("followed", `{}`, "0")
+	ctx, cancel := context.WithCancel(t.Context())
+	began := make(chan struct{}, 100)
+	ended := make(chan error, 2)
+	follow := func() error {
+		return h.FollowLogs(ctx, LogQuery{Function: "followed", Contains: "START"}, func(LogEntry) error {
+			began <- struct{}{}
+			return nil
+		})
+	}
+	for range 2 {
+		go func() { ended <- follow() }()
+		<-began
+	}
+	wantQuota(t, follow(), "default", QuotaLogStreams, 2)
+	cancel()
+	for range 2 {
+		if err := <-ended; err != context.Canceled {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := h.Tenants()[0].Use[QuotaLogStreams]; n != 0 {
+		t.Errorf("%d are left", n)
+	}
+}
+
+// TestQuotas_ALogPushesOutItsOwnAlone lets one tenant log much more than it may
+// keep. What another has logged before stays, and so does its own newest.
+func TestQuotas_ALogPushesOutItsOwnAlone(t *testing.T) {
+	for name, s := range map[string]*store.Store{"in memory": nil, "in a store": keptStore(t)} {
+		t.Run(name, func(t *testing.T) {
+			const limit = 8 << 20
+			h := newTestHost(t, Config{Store: s, Quotas: Quotas{QuotaLogBytes: limit}})
+			const source = `
+def handler(event, context):
+    for n in range(event["lines"]): print("x" * 60000)
+    print(event["last"])
+`
+			for _, tenant := range []string{"quiet", "loud"} {
+				f, err := h.CreateFunction(t.Context(), FunctionSpec{Name: tenant + "-logs", Tenant: tenant})
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.version(f.ID, source, VersionSpec{Timeout: time.Minute})
+			}
+			h.want("quiet-logs", `{"lines": 0, "last": "remembered"}`, "null")
+			for range 3 { // 45 MB
+				h.want("loud-logs", `{"lines": 250, "last": "newest"}`, "null")
+			}
+			if s != nil {
+				eventually(t, func() bool {
+					h.book.flush(t.Context())
+					of, err := h.QuotasOf(t.Context(), "loud")
+					return err == nil && of.Use[QuotaLogBytes] > 0 && of.Use[QuotaLogBytes] <= limit
+				})
+			}
+			h.wantLogged("quiet-logs", "remembered")
+			h.wantLogged("loud-logs", "newest")
+			all, err := h.Logs(t.Context(), LogQuery{Function: "loud-logs", Limit: MaxLogLimit})
+			size := 0
+			for _, e := range all {
+				size += len(e.Message)
+			}
+			if most := max(limit, 2*maxRecentBytes); err != nil || size > most {
+				t.Errorf("%d bytes are kept, %v, want at most %d", size, err, most)
+			}
+			if s == nil {
+				return
+			}
+			// The next host over the store knows what is there.
+			next := newTestHost(t, Config{Store: s})
+			if of, err := next.QuotasOf(t.Context(), "loud"); err != nil || of.Use[QuotaLogBytes] < limit/8 {
+				t.Errorf("the next host: got %d bytes, %v", of.Use[QuotaLogBytes], err)
+			}
+		})
+	}
+}
+
+// wantLogged wants an entry in a function's log.
+func (h *testHost) wantLogged(function, message string) {
+	h.t.Helper()
+	entries, err := h.Logs(h.t.Context(), LogQuery{Function: function, Contains: message})
+	if err != nil || len(entries) == 0 {
+		h.t.Errorf("log of %s: %d entries with %q, %v", function, len(entries), message, err)
+	}
+}
+
+// TestWarnings_AreFew lets a function end its interpreter again and again, and
+// wants the operator to hear of it, but not of each time.
+func TestWarnings_AreFew(t *testing.T) {
+	var log bytes.Buffer
+	h, err := New(Config{Engine: testEngine, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := &testHost{Host: h, t: t}
+	th.deploy("breaks", "import os\ndef handler(e, c): os.abort()", VersionSpec{})
+	for range 3 * maxWarnings {
+		th.wantFault("breaks", "{}", "RuntimeExit")
+	}
+	h.Close()
+	if n := strings.Count(log.String(), "guest"); n == 0 || n > maxWarnings+1 {
+		t.Errorf("%d lines: %.2000s", n, &log)
+	}
 }
