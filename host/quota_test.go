@@ -558,3 +558,26 @@ func TestWarnings_AreFew(t *testing.T) {
 		t.Errorf("%d lines: %.2000s", n, &log)
 	}
 }
+
+func TestReserve_TakesNothingWhenItRefuses(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 3 << 20, Quotas: Quotas{QuotaMemory: 5 << 20, QuotaInstances: 1}})
+	if err := h.reserve("a", 4<<20); err != ErrBusy {
+		t.Errorf("more than the machine has: got %v", err)
+	}
+	wantQuota(t, h.reserve("a", 6<<20), "a", QuotaMemory, 5<<20)
+	if err := h.reserve("a", 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserveInstance("a"); err != ErrBusy {
+		t.Errorf("an instance more than the machine has: got %v", err)
+	}
+	_ = h.reserve("a", -2<<20)
+	if err := h.reserveInstance("a"); err != nil {
+		t.Fatal(err)
+	}
+	wantQuota(t, h.reserveInstance("a"), "a", QuotaInstances, 1)
+	h.releaseInstance("a")
+	if of := h.Tenants()[0]; of.Use != (Quotas{}) || h.budget.used.Load() != 0 {
+		t.Errorf("%v are left, %d of the machine's", of.Use, h.budget.used.Load())
+	}
+}
