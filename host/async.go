@@ -48,7 +48,8 @@ const (
 // # Errors
 //
 // *NotFoundError; *InvalidError when the version has no AsyncConfig, the host
-// no store, or the body is too large; ErrStoreUnavailable; ErrClosed.
+// no store, or the body is too large; *QuotaError; ErrStoreUnavailable;
+// ErrClosed.
 func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID string, err error) {
 	v, err := h.Resolve(inv.Function, inv.Tag)
 	if err != nil {
@@ -67,11 +68,17 @@ func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID strin
 	if inv.RequestID == "" {
 		inv.RequestID = uuid.NewString()
 	}
+	queued, err := h.queued.take(ctx, v.Tenant)
+	if err != nil {
+		return "", err
+	}
 	// A retry of the caller's own may carry the same request id: no item id.
-	return inv.RequestID, storeError(h.cfg.Store.Enqueue(ctx, store.Item{
+	err = storeError(h.cfg.Store.Enqueue(ctx, store.Item{
 		FunctionID: v.FunctionID, Body: inv.Body,
 		Notes: map[string]string{noteTag: inv.Tag, noteRequest: inv.RequestID},
 	}))
+	queued(err == nil)
+	return inv.RequestID, err
 }
 
 // asyncWorker makes the calls that are queued.
@@ -157,8 +164,8 @@ func (w *asyncWorker) call(i store.Item) {
 	})
 	close(ended)
 	reporting.Wait()
-	switch {
-	case errors.Is(err, ErrBusy), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled), errors.Is(err, ErrStoreUnavailable):
+	switch _, full := errors.AsType[*QuotaError](err); {
+	case full, errors.Is(err, ErrBusy), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled), errors.Is(err, ErrStoreUnavailable):
 		i.Later(busyRetry) // not the function's fault, and no attempt
 		return
 	case err != nil && w.gone(err):

@@ -34,6 +34,9 @@ type clock struct {
 	started time.Time
 	calls   sync.WaitGroup // of ticks, in memory
 
+	// creating is held while a timer is made, from counting those that there are.
+	creating sync.Mutex
+
 	mu     sync.Mutex        // guards timers; nothing blocks under it
 	timers map[string]*timer // by reference
 	wake   chan struct{}     // of capacity 1: timers have changed

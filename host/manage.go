@@ -12,8 +12,8 @@ import (
 //
 // # Errors
 //
-// *InvalidError, *ConflictError when the name is taken, ErrStoreUnavailable,
-// ErrClosed.
+// *InvalidError, *ConflictError when the name is taken, *QuotaError,
+// ErrStoreUnavailable, ErrClosed.
 func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionInfo, error) {
 	if err := spec.validate(); err != nil {
 		return FunctionInfo{}, err
@@ -21,6 +21,9 @@ func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionI
 	h.naming.Lock()
 	defer h.naming.Unlock()
 	f := newFunction(spec)
+	if err := h.fitsKept(f.record.Tenant, QuotaFunctions); err != nil {
+		return FunctionInfo{}, err
+	}
 	if err := h.claimName(ctx, f.record.Tenant, spec.Name, f.id); err != nil {
 		return FunctionInfo{}, err
 	}

@@ -179,6 +179,7 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	if err := s.DeleteLog(ctx, f.id); err != nil {
 		return storeError(err)
 	}
+	h.book.forget(f.snapshot(h).Tenant, f.id)
 	if err := s.Functions.Delete(ctx, f.id); err != nil {
 		return storeError(err)
 	}
@@ -210,15 +211,15 @@ func (h *Host) archive(ctx context.Context, v *Version) ([]byte, error) {
 
 // code returns a version's files; nil when it has none.
 func (h *Host) code(ctx context.Context, v *Version) (*vfs.Tree, error) {
-	return v.code.get(func() (*vfs.Tree, error) {
-		if v.SHA256 == "" {
-			return nil, nil
+	return v.code.get(func() (*vfs.Tree, func(), error) {
+		if v.SHA256 == "" && v.archive == nil {
+			return nil, nil, nil
 		}
 		archive, err := h.archive(ctx, v)
 		if err != nil {
-			return nil, fmt.Errorf("version %s: code: %w", v.ID, err)
+			return nil, nil, fmt.Errorf("version %s: code: %w", v.ID, err)
 		}
-		return CodeFromZip(archive)
+		return h.unpack(ctx, v.Tenant, archive)
 	})
 }
 

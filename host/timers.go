@@ -99,7 +99,7 @@ func (s TimerSpec) validate() error {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the name is taken,
-// ErrStoreUnavailable, ErrClosed.
+// *QuotaError, ErrStoreUnavailable, ErrClosed.
 func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	if err := spec.validate(); err != nil {
 		return Timer{}, err
@@ -121,6 +121,11 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 		TimerSpec: spec, ID: newID(timerPrefix), FunctionID: f.id, Tenant: f.snapshot(h).Tenant, CreatedAt: time.Now().UTC(),
 	}, 1)
 	if err != nil {
+		return Timer{}, err
+	}
+	h.clock.creating.Lock()
+	defer h.clock.creating.Unlock()
+	if err := h.fitsKept(f.snapshot(h).Tenant, QuotaTimers); err != nil {
 		return Timer{}, err
 	}
 	taken := conflict("timer", spec.Name, "exists already; choose another name")

@@ -88,7 +88,7 @@ func TestTry_NamesEachOutcome(t *testing.T) {
 	}
 }
 
-const sleeper = "import time\ndef handler(event, context):\n    print('begun', flush=True)\n    time.sleep(60)"
+const sleepingTry = "import time\ndef handler(event, context):\n    print('begun', flush=True)\n    time.sleep(60)"
 
 // waitTries waits until so many tries are under way and wait.
 func (h *testHost) waitTries(running, waiting int) {
@@ -103,12 +103,12 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 	errs := make(chan error, maxTriesWaiting+1)
 	for range maxTriesWaiting + 1 {
 		group.Go(func() {
-			_, _, err := h.try(ctx, sleeper, "1", VersionSpec{Timeout: time.Minute})
+			_, _, err := h.try(ctx, sleepingTry, "1", VersionSpec{Timeout: time.Minute})
 			errs <- err
 		})
 	}
 	h.waitTries(1, maxTriesWaiting)
-	if _, _, err := h.try(t.Context(), sleeper, "1", VersionSpec{}); err != ErrBusy {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != ErrBusy {
 		t.Errorf("one too many: got %v, want ErrBusy", err)
 	}
 	cancel()
@@ -126,6 +126,9 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 
 func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 	h := newTestHost(t, Config{MaxTries: 1})
+	if _, _, err := h.try(t.Context(), "def handler(event, context): pass", "1", VersionSpec{}); err != nil {
+		t.Fatal(err) // from here on there is what tries are made from
+	}
 	var group sync.WaitGroup
 	for _, want := range []error{nil, ErrClosed} {
 		group.Go(func() {
@@ -143,7 +146,7 @@ func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 	}
 	h.Close()
 	group.Wait()
-	if _, _, err := h.try(t.Context(), sleeper, "1", VersionSpec{}); err != ErrClosed {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != ErrClosed {
 		t.Errorf("after Close: got %v, want ErrClosed", err)
 	}
 }

@@ -21,7 +21,7 @@ type VersionInfo struct {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the function is being
-// deleted, ErrStoreUnavailable, ErrClosed. The function is then as before.
+// deleted, *QuotaError, ErrStoreUnavailable, ErrClosed. The function is then as before.
 func (h *Host) CreateVersion(
 	ctx context.Context, function string, spec VersionSpec, archive []byte, tags []string,
 ) (*Version, error) {
@@ -39,13 +39,23 @@ func (h *Host) CreateVersion(
 	if err := validateTags(tags); err != nil {
 		return nil, err
 	}
-	tree, err := CodeFromZip(archive)
+	v := h.newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
+		Size: int64(len(archive))})
+	admitted, err := h.admit(v)
 	if err != nil {
 		return nil, err
 	}
-	v := h.newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
-		Size: int64(len(archive))})
-	v.code.tree = tree
+	defer admitted()
+	// It is kept for the first call, which is soon.
+	if v.code.tree, v.code.give, err = h.unpack(ctx, v.Tenant, archive); err != nil {
+		return nil, err
+	}
+	listed := false
+	defer func() {
+		if !listed {
+			v.code.drop()
+		}
+	}()
 	if h.cfg.Store == nil {
 		v.archive = archive
 	}
@@ -61,7 +71,9 @@ func (h *Host) CreateVersion(
 		}
 		return nil, err
 	}
-	return h.versionOf(v), nil
+	live := h.versionOf(v)
+	listed = live == v
+	return live, nil
 }
 
 // versionOf returns the live version with the id of v: another one when news of

@@ -35,7 +35,7 @@ type metrics struct {
 // fraction of a millisecond to the longest timeout that is common.
 var durations = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-func newMetrics(config Config) *metrics {
+func newMetrics(s *Server) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "vivarium", Name: name, Help: help}, labels)
 	}
@@ -62,7 +62,7 @@ func newMetrics(config Config) *metrics {
 		functions: map[string]bool{},
 	}
 	m.registry.MustRegister(m.inProgress, m.calls, m.duration, m.queuing, m.coldStarts, m.init, m.cpu, m.peakMemory,
-		gauges{config.Stats, config.Backlog}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		gauges{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -26,6 +26,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -91,6 +92,15 @@ type Config struct {
 	// DrainTimeout limits how long Serve waits, once it is told to stop, for the
 	// calls under way. Default: DefaultDrainTimeout.
 	DrainTimeout time.Duration
+	// MaxConnections limits the connections, those that are idle included, and
+	// MaxConnectionsPerClient those from one address, which may be a proxy's.
+	// What is beyond is closed. Negative: no limit. Defaults:
+	// DefaultMaxConnections and DefaultMaxConnectionsPerClient.
+	MaxConnections, MaxConnectionsPerClient int
+	// MaxBodies limits the bytes of bodies in memory, of which the functions of
+	// one tenant may have half. Requests beyond wait a moment and are then
+	// refused. Negative: no limit. Default: DefaultMaxBodies.
+	MaxBodies int64
 	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
 	Ready func(context.Context) error
 	// Confinement are lines that /readyz adds to its first, which is ok: what the
@@ -99,6 +109,9 @@ type Config struct {
 	// Stats tells what the host has at the moment, for /metrics. Default: it is
 	// not shown.
 	Stats func() host.Stats
+	// Tenants tells what tenants have and may have, for /metrics. Default: it is
+	// not shown.
+	Tenants func() []host.TenantQuotas
 	// Backlog counts the asynchronous calls that are queued, for /metrics.
 	// Default: it is not shown.
 	Backlog func(context.Context) (uint64, error)
@@ -150,6 +163,9 @@ func (c Config) withDefaults() Config {
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = DefaultDrainTimeout
 	}
+	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
+	c.MaxConnectionsPerClient = cmp.Or(c.MaxConnectionsPerClient, DefaultMaxConnectionsPerClient)
+	c.MaxBodies = cmp.Or(c.MaxBodies, DefaultMaxBodies)
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
 	}
@@ -169,6 +185,9 @@ type Server struct {
 	echo      *echo.Echo
 	metrics   *metrics
 	draining  atomic.Bool
+
+	connections *connections
+	bodies      *bodies
 }
 
 // managed are the paths that Config.Management serves, with all below them.
@@ -184,7 +203,8 @@ func (s *Server) isManaged(path string) bool {
 // New returns a server for these functions. It opens nothing: see Serve.
 func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
-	s.metrics = newMetrics(s.config)
+	s.connections, s.bodies = newConnections(s.config), newBodies(s.config.MaxBodies)
+	s.metrics = newMetrics(s)
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(s.identify, s.guard, s.admit)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -221,12 +241,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // not end within the configuration's DrainTimeout, their connections are cut,
 // which cancels them, and the error wraps context.DeadlineExceeded.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	listener = s.connections.listen(listener)
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:          callersLog(s.config.Logger),
 		// No ReadTimeout and no WriteTimeout: both would count the function's
 		// time. identify and readBody set deadlines for the transfers alone.
 	}

@@ -74,6 +74,37 @@ func (s *Store) ReadLog(
 	}
 }
 
+// LogSizes tells how many batches of each function's log there are, and how
+// many bytes a batch has on average.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) LogSizes(ctx context.Context) (batches map[string]uint64, average int64, err error) {
+	if batches, err = s.countBySubject(ctx, s.logs, logSubject); err != nil {
+		return nil, 0, err
+	}
+	if state := s.logs.CachedInfo().State; state.Msgs > 0 {
+		average = int64(state.Bytes / state.Msgs)
+	}
+	return batches, average, nil
+}
+
+// TrimLog removes all but the newest batches of a function's log.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) TrimLog(ctx context.Context, functionID string, keep int) error {
+	if keep <= 0 {
+		return s.DeleteLog(ctx, functionID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	err := s.logs.Purge(ctx, jetstream.WithPurgeSubject(logSubject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
+	return unavailable("log of "+functionID, err)
+}
+
 // DeleteLog removes a function's log.
 //
 // # Errors

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -203,6 +204,31 @@ func (s *Store) Unbury(ctx context.Context, sequence uint64) error {
 		}
 	}
 	return unavailable("dead letters", err)
+}
+
+// Queued tells how many items wait in the queue or are being worked on, by
+// function.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) Queued(ctx context.Context) (map[string]uint64, error) {
+	return s.countBySubject(ctx, s.queue, queueSubject)
+}
+
+// countBySubject counts a stream's messages by what follows prefix.
+func (s *Store) countBySubject(ctx context.Context, stream jetstream.Stream, prefix string) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
+	if err != nil {
+		return nil, unavailable(prefix, err)
+	}
+	counts := make(map[string]uint64, len(info.State.Subjects))
+	for subject, n := range info.State.Subjects {
+		counts[strings.TrimPrefix(subject, prefix)] = n
+	}
+	return counts, nil
 }
 
 // Backlog is how many items wait in the queue or are being worked on.

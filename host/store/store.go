@@ -18,6 +18,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,7 @@ type Store struct {
 	Names     *Bucket // function ids by name; TENANT/NAME outside of the default tenant
 	Timers    *Bucket // by name, in the same way
 	Keys      *Bucket // by id
+	Quotas    *Bucket // by tenant
 
 	// Exclusive says that no other process uses the store, so what is left over
 	// in it nobody is about to need.
@@ -141,24 +143,12 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 }
 
 func (c Config) withDefaults() Config {
-	if c.LogAge == 0 {
-		c.LogAge = DefaultLogAge
-	}
-	if c.LogBytes == 0 {
-		c.LogBytes = DefaultLogBytes
-	}
-	if c.QueueBytes == 0 {
-		c.QueueBytes = DefaultQueueBytes
-	}
-	if c.DeadAge == 0 {
-		c.DeadAge = DefaultDeadAge
-	}
-	if c.Replicas == 0 {
-		c.Replicas = 1
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
+	c.LogAge = cmp.Or(c.LogAge, DefaultLogAge)
+	c.LogBytes = cmp.Or(c.LogBytes, DefaultLogBytes)
+	c.QueueBytes = cmp.Or(c.QueueBytes, DefaultQueueBytes)
+	c.DeadAge = cmp.Or(c.DeadAge, DefaultDeadAge)
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.Log = cmp.Or(c.Log, slog.Default())
 	return c
 }
 
@@ -166,7 +156,8 @@ func (c Config) withDefaults() Config {
 func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 	for name, b := range map[string]**Bucket{
 		"functions": &s.Functions, "versions": &s.Versions, "names": &s.Names, "timers": &s.Timers,
-		"keys": &s.Keys,
+		"keys":   &s.Keys,
+		"quotas": &s.Quotas,
 	} {
 		if *b, err = s.openBucket(ctx, name, cfg); err != nil {
 			return err

@@ -57,15 +57,11 @@ type Handler struct {
 	operations  operations
 	description func() []byte // the OpenAPI document
 	origins     *http.CrossOriginProtection
-	uploads     chan struct{} // a place for each archive in memory
+	uploads     *uploads
 
 	streams chan struct{} // closed when endless answers are to end
 	end     sync.Once
 }
-
-// maxUploads is how many archives are received at once. Each may take twice its
-// size in memory.
-const maxUploads = 4
 
 // New returns the API of a host.
 func New(config Config) *Handler {
@@ -74,7 +70,7 @@ func New(config Config) *Handler {
 	}
 	h := &Handler{
 		config: config, host: config.Host, origins: http.NewCrossOriginProtection(),
-		uploads: make(chan struct{}, maxUploads), streams: make(chan struct{}),
+		uploads: newUploads(), streams: make(chan struct{}),
 	}
 	h.description = sync.OnceValue(h.describe)
 	return h
@@ -140,12 +136,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		limit := int64(maxBody)
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
-			select {
-			case h.uploads <- struct{}{}:
-				defer func() { <-h.uploads }()
-			case <-r.Context().Done():
-				return nil, r.Context().Err()
+			give, err := h.uploads.take(r.Context(), uploader(r))
+			if err != nil {
+				return nil, err
 			}
+			defer give()
 		}
 		q.body = route.body()
 		if err := decode(w, r, limit, q.body); err != nil {

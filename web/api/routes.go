@@ -12,7 +12,7 @@ import (
 type route struct {
 	method  string
 	path    string    // below BasePath; {name} stands for one element
-	role    host.Role // that the caller must have; empty for anybody
+	role    host.Role // that the caller must have, or roleOperator; empty for anybody
 	id      string    // of the operation, in the description
 	summary string
 	query   []parameter
@@ -104,6 +104,11 @@ var routes = []route{
 		nil, body[TagRequest], false, Operation{}, (*Handler).setTag},
 	{http.MethodPost, "/versions/{functionVersionId}:removeTag", host.RoleDeployer, "removeFunctionTag", "Take a tag from a version",
 		nil, body[TagRequest], false, Operation{}, (*Handler).removeTag},
+
+	{http.MethodGet, "/quotas", host.RoleDeployer, "getQuotas", "Get what a tenant may have and has; not the cloud's",
+		nil, nil, false, TenantQuotas{}, (*Handler).getQuotas},
+	{http.MethodPatch, "/quotas", roleOperator, "setQuotas", "Change what a tenant may have; not the cloud's",
+		nil, body[SetQuotasRequest], false, TenantQuotas{}, (*Handler).setQuotas},
 
 	{http.MethodGet, "/runtimes", host.RoleDeployer, "listRuntimes", "List the names that a version's runtime may have",
 		nil, nil, false, ListRuntimesResponse{}, (*Handler).listRuntimes},

@@ -15,13 +15,19 @@ var Challenge = http.Header{"Www-Authenticate": {`Bearer realm="vivarium"`}}
 // folderParameter is one that every route has.
 var folderParameter = parameter{"folderId", "The folder, or tenant, in which to look. Default: the key's; all, when the key is of all."}
 
+// roleOperator is that of an admin of all tenants.
+const roleOperator host.Role = "operator"
+
 // allow says why somebody may not use a route.
 func (r *route) allow(p host.Principal) error {
 	switch {
-	case r.role == "" || p.Role.Includes(r.role):
+	case r.role == "" || p.Role.Includes(r.role) || r.role == roleOperator && p.Role == host.RoleAdmin && p.Tenant == host.AllTenants:
 		return nil
 	case p.Anonymous():
 		return host.ErrUnauthenticated
+	}
+	if r.role == roleOperator {
+		return &host.ForbiddenError{Reason: "this takes an admin's key of all tenants"}
 	}
 	return &host.ForbiddenError{Reason: fmt.Sprintf("this takes a key with the role %s; yours has the role %s", r.role, p.Role)}
 }

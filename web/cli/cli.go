@@ -11,6 +11,7 @@
 //	vivarium version      of this program; list, get, set-tag, remove-tag
 //	vivarium timer        create, list, delete
 //	vivarium dead-letter  list, replay
+//	vivarium tenant       quota
 //	vivarium completion   a script for bash, zsh or fish
 //
 // Every command that runs functions takes the same way. Code is packed into an
@@ -58,6 +59,7 @@ type grammar struct {
 	Version    versionCommands    `cmd:"" help:"Print this program's version; list, show and tag versions of functions."`
 	Timer      timerCommands      `cmd:"" help:"Call functions of a server at certain times."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
+	Tenant     tenantCommands     `cmd:"" help:"Show and change what tenants of a server may have."`
 	Completion completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 }
 

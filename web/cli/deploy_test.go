@@ -156,7 +156,7 @@ func TestManage_ErrorsSayWhatToDo(t *testing.T) {
 
 func TestCompletion_KnowsCommandsAndFlags(t *testing.T) {
 	for words, want := range map[string]string{
-		"":                 "completion dead-letter deploy dev function invoke logs run serve timer version",
+		"":                 "completion dead-letter deploy dev function invoke logs run serve tenant timer version",
 		"ver":              "version",
 		"version ":         "get list remove-tag set-tag show",
 		"version set-":     "set-tag",

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"vivarium/host"
+	"vivarium/host/throttle"
 	"vivarium/wasm/vfs"
 	"vivarium/web"
 	"vivarium/web/api"
@@ -19,16 +20,25 @@ import (
 
 // serveCommand is `vivarium serve`.
 type serveCommand struct {
-	Listen    string    `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
-	Functions []string  `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
-	Function  []string  `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
-	Data      string    `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
-	NATS      string    `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
-	MaxMemory megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
+	Listen                  string    `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
+	Functions               []string  `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
+	Function                []string  `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
+	Data                    string    `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
+	NATS                    string    `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
+	MaxMemory               megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
+	MaxConnections          int       `placeholder:"N" help:"Connections at once; -1 means any number. Default: 4096."`
+	MaxConnectionsPerClient int       `placeholder:"N" help:"Connections from one address at once; -1 means any number, as behind a proxy. Default: 1024."`
 	playFlags
 	limits
 	confining
 }
+
+// What each function may have the server print, in bytes: a terminal, or a
+// journal behind it, is read by people and shared by all functions.
+const (
+	terminalRate  = 64 << 10 // a second
+	terminalBurst = 1 << 20
+)
 
 // Help is shown by `vivarium serve --help`.
 func (*serveCommand) Help() string {
@@ -67,6 +77,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer listener.Close()
 	terminal := newTerminal(s.stderr)
+	terminal.limit = throttle.New(terminalRate, terminalBurst)
 	confined, err := s.confine(c.confining, c.access())
 	if err != nil {
 		return err
@@ -105,7 +116,8 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	server := web.New(web.Config{
 		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
 		Confinement: confined.lines,
-		Stats:       platform.host.Stats, Backlog: platform.backlog(),
+		Stats:       platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
+		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
 }
