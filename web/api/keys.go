@@ -38,7 +38,8 @@ type WhoamiResponse struct {
 	Role   string `json:"role" doc:"Empty without a valid key."`
 }
 
-func newKey(k host.Key) Key {
+// NewKey describes a key.
+func NewKey(k host.Key) Key {
 	return Key{ID: k.ID, Tenant: k.Tenant, Role: string(k.Role), Description: k.Description, CreatedAt: Time(k.CreatedAt)}
 }
 
@@ -54,7 +55,7 @@ func (h *Handler) listKeys(q *request) (any, error) {
 	}
 	keys, err := h.host.Keys().List(q.principal)
 	for _, k := range keys {
-		answer.Keys = append(answer.Keys, newKey(k))
+		answer.Keys = append(answer.Keys, NewKey(k))
 	}
 	return answer, err
 }
@@ -69,7 +70,7 @@ func (h *Handler) createKey(q *request) (any, error) {
 		return nil, err
 	}
 	q.w.Header().Set("Cache-Control", "no-store")
-	return &CreateKeyResponse{newKey(k), secret}, nil
+	return &CreateKeyResponse{NewKey(k), secret}, nil
 }
 
 func (h *Handler) deleteKey(q *request) (any, error) {

@@ -11,6 +11,7 @@
 //	vivarium version      of this program; list, get, set-tag, remove-tag
 //	vivarium timer        create, list, delete
 //	vivarium dead-letter  list, replay
+//	vivarium key          create, list, delete
 //	vivarium tenant       quota
 //	vivarium completion   a script for bash, zsh or fish
 //
@@ -55,9 +56,10 @@ type grammar struct {
 	Deploy     deployCommand      `cmd:"" help:"Send a folder's code to a server, as a new version of a function."`
 	Invoke     invokeCommand      `cmd:"" help:"Call a function of a server."`
 	Logs       logsCommand        `cmd:"" help:"Print what a function of a server has logged."`
-	Function   functionCommands   `cmd:"" help:"List, show and delete functions of a server."`
+	Function   functionCommands   `cmd:"" help:"List, show and delete functions of a server, and say who may call them."`
 	Version    versionCommands    `cmd:"" help:"Print this program's version; list, show and tag versions of functions."`
 	Timer      timerCommands      `cmd:"" help:"Call functions of a server at certain times."`
+	Key        keyCommands        `cmd:"" help:"Make, list and delete the keys that a server asks for."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
 	Tenant     tenantCommands     `cmd:"" help:"Show and change what tenants of a server may have."`
 	Completion completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +19,6 @@ import (
 
 // serveCommand is `vivarium serve`.
 type serveCommand struct {
-	Listen                  string    `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
 	Functions               []string  `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
 	Function                []string  `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
 	Data                    string    `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
@@ -29,6 +27,7 @@ type serveCommand struct {
 	MaxConnections          int       `placeholder:"N" help:"Connections at once; -1 means any number. Default: 4096."`
 	MaxConnectionsPerClient int       `placeholder:"N" help:"Connections from one address at once; -1 means any number, as behind a proxy. Default: 1024."`
 	playFlags
+	listening
 	limits
 	confining
 }
@@ -48,6 +47,7 @@ nothing of them is kept.
 
 Examples:
   vivarium serve --data ./data
+  vivarium serve --data ./data --listen :443 --tls-cert cert.pem --tls-key key.pem
   vivarium serve --functions examples
   vivarium serve --function hello=hello.py --function api=./api:app.handle`
 }
@@ -71,13 +71,18 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	listener, err := listen(c.Listen)
+	terminal := newTerminal(s.stderr)
+	terminal.limit = throttle.New(terminalRate, terminalBurst)
+	listener, err := c.open(terminal.say)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	terminal := newTerminal(s.stderr)
-	terminal.limit = throttle.New(terminalRate, terminalBurst)
+	if where := c.where(); where == "" {
+		if err := c.mayServe(listener, false, where); err != nil {
+			return err
+		}
+	}
 	confined, err := s.confine(c.confining, c.access())
 	if err != nil {
 		return err
@@ -91,45 +96,62 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer platform.close()
+	if err := c.mayServe(listener, platform.host.Keys().Exist(), c.where()); err != nil {
+		return err
+	}
 	terminal.prefix = func(id string) string {
 		v, err := platform.host.Resolve(id, "")
 		if err != nil {
 			return id + ": "
 		}
-		return v.FunctionName + ": "
+		return v.Reference() + ": "
 	}
 	for _, f := range functions {
 		if _, err := platform.host.Deploy(f.name, f.spec, f.code); err != nil {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
 	}
-	fmt.Fprintf(s.stdout, "vivarium: serving on http://%s\n", listener.Addr())
+	fmt.Fprintf(s.stdout, "vivarium: serving on %s\n", listener.url())
 	for _, f := range functions {
-		printCurl(s.stdout, listener.Addr(), f.name)
+		printCurl(s.stdout, listener.url(), f.name)
 	}
-	warnOpen(terminal, listener.Addr(), "call these functions, and deploy others")
+	c.warn(terminal, listener, platform.host.Keys(), "call these functions, and deploy others")
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
 	play, err := c.playground(listener.Addr(), platform.host)
 	if err != nil {
 		return err
 	}
-	server := web.New(web.Config{
+	config := web.Config{
 		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
 		Confinement: confined.lines,
 		Stats:       platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
-	}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	}
+	c.configure(&config, listener, platform.host)
+	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
 }
 
 // access returns what serving needs of the system. The code of functions is read
 // before that.
 func (c *serveCommand) access() access {
-	a := access{nats: c.NATS}
+	a := access{nats: c.NATS, read: c.certificates()}
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
 	}
 	return a
+}
+
+// where returns the flag that names where functions and keys are kept; empty
+// when nothing is.
+func (c *serveCommand) where() string {
+	switch {
+	case c.Data != "":
+		return "--data " + c.Data
+	case c.NATS != "":
+		return "--nats " + c.NATS
+	}
+	return ""
 }
 
 // read reads the function's code.
@@ -206,23 +228,7 @@ func findIn(dir string) ([]served, error) {
 	return found, nil
 }
 
-// listen opens the address.
-func listen(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%w; choose another address with --listen, 127.0.0.1:0 takes a free port", err)
-	}
-	return l, nil
-}
-
 // printCurl prints a command that calls a function.
-func printCurl(w io.Writer, address net.Addr, name string) {
-	fmt.Fprintf(w, "curl -H 'Content-Type: application/json' -d '{\"hello\": \"world\"}' 'http://%s/%s?param=one'\n", address, name)
-}
-
-// warnOpen says so when others than this machine can do something.
-func warnOpen(t *terminal, address net.Addr, what string) {
-	if tcp, ok := address.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		t.say("whoever reaches %s may %s: there is no authentication", address, what)
-	}
+func printCurl(w io.Writer, base, name string) {
+	fmt.Fprintf(w, "curl -H 'Content-Type: application/json' -d '{\"hello\": \"world\"}' '%s/%s?param=one'\n", base, name)
 }
