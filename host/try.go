@@ -229,10 +229,11 @@ func (t *tries) take(ctx context.Context) (*tryImage, error) {
 	if t.image == nil {
 		renewing := t.renewing
 		t.mu.Unlock()
+		if renewing == nil {
+			return nil, ErrClosed
+		}
 		select {
 		case <-renewing:
-		case <-t.closing: // without an attempt there will never be one
-			return nil, ErrClosed
 		case <-ctx.Done():
 			return nil, ErrCancelled
 		}

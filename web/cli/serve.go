@@ -83,16 +83,16 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
 	}
+	play, err := c.playground(listener.Addr(), platform.host)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(s.stdout, "vivarium: serving on http://%s\n", listener.Addr())
 	for _, f := range functions {
 		printCurl(s.stdout, listener.Addr(), f.name)
 	}
 	warnOpen(terminal, listener.Addr(), "call these functions, and deploy others")
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
-	play, err := c.playground(listener.Addr(), platform.host)
-	if err != nil {
-		return err
-	}
 	server := web.New(web.Config{
 		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
 		Stats: platform.host.Stats, Backlog: platform.backlog(),
