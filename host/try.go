@@ -90,10 +90,9 @@ func (c *call) try(ctx context.Context) error {
 	figures.Cold, figures.Making = true, time.Since(start)
 	figures.Init = figures.Making
 	c.deadline = time.Now().Add(c.v.Timeout)
-	err = c.process(ctx, &instance{Instance: w})
-	w.Close()
-	c.h.tries.reserve(-instanceMemory)
-	return c.settle(err)
+	defer c.h.tries.reserve(-instanceMemory)
+	defer w.Close()
+	return c.settle(c.process(ctx, &instance{Instance: w}))
 }
 
 // tries bounds the tries under way and keeps the image that they are made from.
