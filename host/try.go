@@ -90,10 +90,9 @@ func (c *call) try(ctx context.Context) error {
 	figures.Cold, figures.Making = true, time.Since(start)
 	figures.Init = figures.Making
 	c.deadline = time.Now().Add(c.v.Timeout)
-	err = c.process(ctx, &instance{Instance: w})
-	w.Close()
-	c.h.tries.reserve(-instanceMemory)
-	return c.settle(err)
+	defer c.h.tries.reserve(-instanceMemory)
+	defer w.Close()
+	return c.settle(c.process(ctx, &instance{Instance: w}))
 }
 
 // tries bounds the tries under way and keeps the image that they are made from.
@@ -229,10 +228,11 @@ func (t *tries) take(ctx context.Context) (*tryImage, error) {
 	if t.image == nil {
 		renewing := t.renewing
 		t.mu.Unlock()
+		if renewing == nil {
+			return nil, ErrClosed
+		}
 		select {
 		case <-renewing:
-		case <-t.closing: // without an attempt there will never be one
-			return nil, ErrClosed
 		case <-ctx.Done():
 			return nil, ErrCancelled
 		}

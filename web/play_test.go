@@ -414,7 +414,13 @@ func TestPlay_BoundsEachClient(t *testing.T) {
 
 func TestPlayClients_AreBoundedAndApart(t *testing.T) {
 	c := newPlayClients(0.001, 1, 10)
-	enter := func(address string) error { _, err := c.enter(address); return err }
+	enter := func(address string) error {
+		leave, err := c.enter(address)
+		if err == nil {
+			leave()
+		}
+		return err
+	}
 	for _, test := range []struct {
 		address string
 		known   bool
@@ -430,6 +436,14 @@ func TestPlayClients_AreBoundedAndApart(t *testing.T) {
 		if err := enter(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)); err != nil {
 			t.Fatalf("client %d: %v", i, err)
 		}
+	}
+	for i := range maxPlayTotal {
+		if _, err := c.enter(fmt.Sprintf("192.0.2.%d:1", 10+i)); err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+	}
+	if err := enter("198.51.100.1:1"); err == nil {
+		t.Errorf("%d requests are let in at once", maxPlayTotal+1)
 	}
 	if n, m := len(c.known), c.recent.Len(); n != maxPlayClients || m != maxPlayClients {
 		t.Errorf("%d and %d clients are remembered, want %d", n, m, maxPlayClients)

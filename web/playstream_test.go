@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
@@ -151,6 +152,19 @@ func TestPlayStream_TellsOfAFaultOfThePlatform(t *testing.T) {
 	if !strings.Contains(data, `"errorCode":500`) || strings.Contains(data, "fire") {
 		t.Errorf("got %s", data)
 	}
+}
+
+// A panic must not end the process, as it would on a goroutine that nobody
+// looks after.
+func TestPlayStream_SurvivesAPanic(t *testing.T) {
+	config := openPlay
+	config.Logger = slog.New(slog.DiscardHandler)
+	s := startPlay(t, config, triesFunc(
+		func(_ context.Context, _ host.VersionSpec, _ host.Invocation, _ func(host.LogEntry)) (*host.Result, error) {
+			panic("odd")
+		}))
+	a := do(t, "POST", s.url+PlayPath+"/run", snippet("", ""), "Content-Type", "application/json", "Accept", "text/event-stream")
+	a.wantStatus(t, http.StatusInternalServerError)
 }
 
 // smallHost returns a host with room for one try at a time, and a playground on

@@ -18,8 +18,9 @@
 // Who asks is found out once, before anything else (auth.go): where keys are
 // needed, an Authorization header says it. Functions never see that header.
 //
-// Three things more are served here: /healthz and /readyz, /metrics (metrics.go),
-// and below /functions/v1 the management API, which is package api's.
+// More is served here: /healthz and /readyz, /metrics (metrics.go), below
+// /functions/v1 the management API, which is package api's, and below /play/v1
+// the playground (play.go), which takes the same way to and from the handler.
 //
 // The package knows nothing of instances or sandboxes: it calls Functions, which
 // the host implements, and it is the only package that imports Echo.

@@ -111,16 +111,16 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
 	}
+	play, err := c.playground(listener.Addr(), platform.host)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(s.stdout, "vivarium: serving on %s\n", listener.url())
 	for _, f := range functions {
 		printCurl(s.stdout, listener.url(), f.name)
 	}
 	c.warn(terminal, listener, platform.host.Keys(), "call these functions, and deploy others")
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
-	play, err := c.playground(listener.Addr(), platform.host)
-	if err != nil {
-		return err
-	}
 	config := web.Config{
 		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
 		Confinement: confined.lines,
