@@ -45,7 +45,7 @@ type confinement struct {
 }
 
 // measures are the names that begin the lines of a confinement.
-var measures = [...]string{"landlock", "no_new_privs", "seccomp"}
+var measures = [...]string{"no_new_privs", "landlock", "seccomp"}
 
 // unconfined returns a confinement in which nothing is in force.
 func unconfined(reason string) *confinement {

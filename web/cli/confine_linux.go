@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -108,11 +107,8 @@ func restrictPaths(a access, ports []uint16) (string, error) {
 	}
 	for _, path := range read {
 		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) || path == "" {
-			continue
-		}
 		if err != nil {
-			return "", err
+			continue // missing, or not ours to read anyway
 		}
 		right := readFile
 		if info.IsDir() {
