@@ -194,7 +194,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h.budget = &budget{limit: cfg.MaxMemory}
 	h.ledger = newLedger(cfg.Quotas.or(DefaultQuotas).or(Quotas{QuotaMemory: cmp.Or(cfg.MaxMemory/4*3, -1)}))
-	h.queued = &queueCount{h: h, counts: map[string]int64{}, pending: map[string]int64{}}
+	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
 	h.admissions.versions = map[string]*Version{}
 	h.running, h.stop = context.WithCancel(context.Background())
 	h.clock = newClock(h)

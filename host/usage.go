@@ -118,7 +118,7 @@ func (h *Host) tenantOf(functionID string) (string, bool) {
 }
 
 // Tenants tells of all tenants that have something or whose quotas are special,
-// by name. AsyncCalls are not counted: that takes the store.
+// by name. Queued calls are not counted: that takes the store.
 func (h *Host) Tenants() []TenantQuotas {
 	use := h.kept("")
 	l := h.ledger
@@ -164,7 +164,7 @@ func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error
 	})
 	t.Use[QuotaLogBytes] = h.book.kept(tenant)
 	queued, err := h.queued.of(ctx, tenant)
-	t.Use[QuotaAsyncCalls] = queued
+	t.Use[QuotaAsyncCalls], t.Use[QuotaAsyncBytes] = queued.Items, queued.Bytes
 	return t, err
 }
 
@@ -231,9 +231,9 @@ type queueCount struct {
 	h *Host
 
 	mu      sync.Mutex // guards all below; held while the store is asked
-	at      time.Time  // when counts is from
-	counts  map[string]int64
-	pending map[string]int64 // by tenant: calls that are being queued now
+	at      time.Time  // when queued is from
+	queued  map[string]store.Queued
+	pending map[string]store.Queued // by tenant: calls that are being queued now
 }
 
 const (
@@ -243,49 +243,71 @@ const (
 	queueRefusalAge = 50 * time.Millisecond
 )
 
-// of returns how many queued calls a tenant has.
+// of returns what a tenant has in the queue.
 //
 // # Errors
 //
 // ErrStoreUnavailable.
-func (c *queueCount) of(ctx context.Context, tenant string) (int64, error) {
+func (c *queueCount) of(ctx context.Context, tenant string) (store.Queued, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.refresh(ctx, queueCountAge)
-	return c.counts[tenant] + c.pending[tenant], err
+	return plus(c.queued[tenant], c.pending[tenant]), err
 }
 
-// take makes sure that a tenant may queue one more call. The caller says, by the
-// function that take returns, that it is queued, or never will be.
+func plus(a, b store.Queued) store.Queued {
+	return store.Queued{Items: a.Items + b.Items, Bytes: a.Bytes + b.Bytes}
+}
+
+// take makes sure that a tenant may queue one more call with a body of so many
+// bytes. The caller says, by the function that take returns, that it is queued,
+// or never will be.
 //
 // # Errors
 //
 // *QuotaError, ErrStoreUnavailable.
-func (c *queueCount) take(ctx context.Context, tenant string) (done func(queued bool), err error) {
-	limit := c.h.ledger.limit(tenant, QuotaAsyncCalls)
-	if limit < 0 {
+func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
+	limits := map[Quota]int64{}
+	for _, q := range []Quota{QuotaAsyncCalls, QuotaAsyncBytes} {
+		if limit := c.h.ledger.limit(tenant, q); limit >= 0 {
+			limits[q] = limit
+		}
+	}
+	if len(limits) == 0 {
 		return func(bool) {}, nil
 	}
+	one := store.Queued{Items: 1, Bytes: int64(bytes)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// exceeded returns the quota for which there would be too much.
+	exceeded := func() Quota {
+		all := plus(plus(c.queued[tenant], c.pending[tenant]), one)
+		for q, limit := range limits {
+			if q == QuotaAsyncCalls && all.Items > limit || q == QuotaAsyncBytes && all.Bytes > limit {
+				return q
+			}
+		}
+		return -1
+	}
 	err = c.refresh(ctx, queueCountAge)
-	if err == nil && c.counts[tenant]+c.pending[tenant] >= limit {
+	if err == nil && exceeded() >= 0 {
 		err = c.refresh(ctx, queueRefusalAge)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case c.counts[tenant]+c.pending[tenant] >= limit:
-		return nil, c.h.ledger.refuse(tenant, QuotaAsyncCalls)
 	}
-	c.pending[tenant]++
+	if q := exceeded(); q >= 0 {
+		return nil, c.h.ledger.refuse(tenant, q)
+	}
+	c.pending[tenant] = plus(c.pending[tenant], one)
 	return func(queued bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if queued {
-			c.counts[tenant]++
+			c.queued[tenant] = plus(c.queued[tenant], one)
 		}
-		if c.pending[tenant]--; c.pending[tenant] == 0 {
+		c.pending[tenant] = plus(c.pending[tenant], store.Queued{Items: -1, Bytes: -one.Bytes})
+		if c.pending[tenant].Items == 0 {
 			delete(c.pending, tenant)
 		}
 	}, nil
@@ -301,12 +323,12 @@ func (c *queueCount) refresh(ctx context.Context, age time.Duration) error {
 	if err != nil {
 		return storeError(err)
 	}
-	c.at, c.counts = time.Now(), map[string]int64{}
+	c.at, c.queued = time.Now(), map[string]store.Queued{}
 	c.h.mu.RLock()
 	defer c.h.mu.RUnlock()
 	for id, n := range queued {
 		if f := c.h.functions[id]; f != nil {
-			c.counts[f.record.Tenant] += int64(n)
+			c.queued[f.record.Tenant] = plus(c.queued[f.record.Tenant], n)
 		}
 	}
 	return nil

@@ -27,6 +27,7 @@ type platformConfig struct {
 	shells int    // instances kept ready; 0 means the engine's default
 	data   string // folder of the store
 	memory int64  // bytes of all instances; 0 means three quarters of the machine's
+	quotas host.Quotas
 	nats   string // or the URL of servers that have it; with neither, all is in memory
 }
 
@@ -73,6 +74,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	p.host, err = host.New(host.Config{
 		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+		Quotas: cfg.quotas,
 	})
 	if err != nil {
 		return nil, err
