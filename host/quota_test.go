@@ -591,6 +591,29 @@ func TestWarnings_AreFew(t *testing.T) {
 	}
 }
 
+// TestReserve_LeavesOthersTheirShare wants a tenant whose memory is all in use to
+// be refused more, rather than to take what a modest one keeps warm.
+func TestReserve_LeavesOthersTheirShare(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 6 * instanceMemory, Quotas: Quotas{QuotaMemory: -1}})
+	v := h.deploy("modest-a", sleeper, VersionSpec{})
+	v.Tenant = "modest"
+	h.want("modest-a", `{}`, "0")
+	if err := h.reserve("greedy", 4*instanceMemory); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserve("greedy", 2*instanceMemory); err != ErrBusy || h.idle() != "modest-a 1" {
+		t.Errorf("got %v, %s", err, h.idle())
+	}
+	// Whoever has more than its share keeps nothing warm at others' expense.
+	_ = h.reserve("greedy", -3*instanceMemory)
+	if err := h.reserve("modest", 3*instanceMemory); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserve("greedy", 2*instanceMemory); err != nil || h.idle() != "modest-a 0" {
+		t.Errorf("got %v, %s", err, h.idle())
+	}
+}
+
 func TestReserve_TakesNothingWhenItRefuses(t *testing.T) {
 	h := newTestHost(t, Config{MaxMemory: 3 << 20, Quotas: Quotas{QuotaMemory: 5 << 20, QuotaInstances: 1}})
 	if err := h.reserve("a", 4<<20); err != ErrBusy {
