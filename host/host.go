@@ -146,7 +146,8 @@ type Host struct {
 	// admissions keep places for versions that are being made.
 	admissions admissions
 	// naming is held while a function gets a name: from looking if it is free
-	// to taking it; and while a tenant's quotas change. It may block for as long as the store does.
+	// to taking it; and while a tenant's quotas change. It may block for as long
+	// as the store does.
 	naming sync.Mutex
 	// unwatch ends the news from the store; nil without one.
 	unwatch func()

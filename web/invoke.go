@@ -160,7 +160,7 @@ func (s *Server) readBody(c echo.Context, held *held) ([]byte, error) {
 	if err := held.take(r.Context(), 0); err != nil { // answers may be in the way
 		return nil, err
 	}
-	body, err := transfer.Read(c.Response(), r, transfer.Limits{
+	body, err := transfer.Read(c.Response().Writer, r, transfer.Limits{
 		Bytes: limit, Time: s.config.TransferTimeout,
 		Hold: func(n int) error { return held.take(r.Context(), n) },
 	})
