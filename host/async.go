@@ -68,7 +68,7 @@ func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID strin
 	if inv.RequestID == "" {
 		inv.RequestID = uuid.NewString()
 	}
-	queued, err := h.queued.take(ctx, v.Tenant)
+	queued, err := h.queued.take(ctx, v.Tenant, len(inv.Body))
 	if err != nil {
 		return "", err
 	}

@@ -155,7 +155,8 @@ type Host struct {
 	// admissions keep places for versions that are being made.
 	admissions admissions
 	// naming is held while a function gets a name: from looking if it is free
-	// to taking it; and while a tenant's quotas change. It may block for as long as the store does.
+	// to taking it; and while a tenant's quotas change. It may block for as long
+	// as the store does.
 	naming sync.Mutex
 	// unwatch ends the news from the store; nil without one.
 	unwatch func()
@@ -208,7 +209,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h.budget = &budget{limit: cfg.MaxMemory}
 	h.ledger = newLedger(cfg.Quotas.or(DefaultQuotas).or(Quotas{QuotaMemory: cmp.Or(cfg.MaxMemory/4*3, -1)}))
-	h.queued = &queueCount{h: h, counts: map[string]int64{}, pending: map[string]int64{}}
+	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
 	h.admissions.versions = map[string]*Version{}
 	h.running, h.stop = context.WithCancel(context.Background())
 	h.clock = newClock(h)

@@ -136,6 +136,7 @@ func (h *Host) vanish(id string) {
 		})
 	}
 	h.forget(f)
+	h.book.forget(f.record.Tenant, f.id)
 }
 
 // collect removes what attempts that were cut off have left in the store, and

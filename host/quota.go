@@ -22,6 +22,7 @@ const (
 	QuotaCalls            // in progress or waiting for an instance
 	QuotaTimers           //
 	QuotaAsyncCalls       // queued
+	QuotaAsyncBytes       // of the bodies of queued calls
 	QuotaLogBytes         // kept in the store; the oldest go first
 	QuotaLogStreams       // readers that follow a log
 	QuotaCount            // is no quota: how many there are
@@ -29,7 +30,7 @@ const (
 
 // quotaNames are the names in JSON, in metrics and, with hyphens, in flags.
 var quotaNames = [QuotaCount]string{
-	"functions", "versions", "codeBytes", "instances", "memory", "calls", "timers", "asyncCalls", "logBytes", "logStreams",
+	"functions", "versions", "codeBytes", "instances", "memory", "calls", "timers", "asyncCalls", "asyncBytes", "logBytes", "logStreams",
 }
 
 // String returns the quota's name, such as codeBytes.
@@ -79,7 +80,7 @@ func (q Quotas) or(other Quotas) Quotas {
 // hardly notices them. Of memory it is three quarters of Config.MaxMemory.
 var DefaultQuotas = Quotas{
 	QuotaFunctions: 1000, QuotaVersions: 10_000, QuotaCodeBytes: 10 << 30,
-	QuotaInstances: 1000, QuotaCalls: 1000, QuotaTimers: 100, QuotaAsyncCalls: 10_000,
+	QuotaInstances: 1000, QuotaCalls: 1000, QuotaTimers: 100, QuotaAsyncCalls: 10_000, QuotaAsyncBytes: 256 << 20,
 	QuotaLogBytes: 256 << 20, QuotaLogStreams: 100,
 }
 
@@ -95,7 +96,7 @@ type QuotaError struct {
 var quotaCures = [QuotaCount]string{
 	"delete functions", "delete versions", "delete versions", "wait until instances are free",
 	"wait until instances are free", "call again later", "delete timers",
-	"wait until queued calls are made", "", "end other readers",
+	"wait until queued calls are made", "wait until queued calls are made", "", "end other readers",
 }
 
 func (e *QuotaError) Error() string {

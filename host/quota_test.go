@@ -43,17 +43,17 @@ func TestQuotas_AreWrittenByName(t *testing.T) {
 }
 
 func TestLedger_HoldsTheLimitUnderAHammer(t *testing.T) {
-	const limit = 7
+	const limit = 1
 	l := newLedger(Quotas{QuotaCalls: limit})
 	var inside, most, taken atomic.Int64
 	var all sync.WaitGroup
-	for range 16 {
+	for range 8 {
 		all.Go(func() {
-			for n := range 2000 {
-				// Others come and go, so that accounts are forgotten.
-				other := fmt.Sprint("other-", n)
-				if l.take(other, QuotaCalls, 1) {
-					l.give(other, QuotaCalls, 1)
+			for n := range 50_000 {
+				if n%20 == 0 { // others come and go, so that accounts are forgotten
+					if other := fmt.Sprint("other-", n); l.take(other, QuotaCalls, 1) {
+						l.give(other, QuotaCalls, 1)
+					}
 				}
 				if l.take("a", QuotaCalls, 1) {
 					taken.Add(1)
@@ -81,7 +81,9 @@ func TestLedger_HoldsTheLimitUnderAHammer(t *testing.T) {
 }
 
 func TestQuotas_BoundWhatIsKept(t *testing.T) {
-	h := newTestHost(t, Config{Quotas: Quotas{QuotaFunctions: 3, QuotaVersions: 5, QuotaTimers: 2}})
+	h := newTestHost(t, Config{
+		Store: keptStore(t), Quotas: Quotas{QuotaFunctions: 3, QuotaVersions: 5, QuotaTimers: 2},
+	})
 	archive := archiveOf(t, `def handler(e, c): return 1`)
 	made := hammer(12, func(n int) error {
 		_, err := h.CreateFunction(t.Context(), FunctionSpec{Name: fmt.Sprint("kept-", n), Tenant: "kept"})
@@ -134,6 +136,16 @@ func TestQuotas_BoundWhatIsKept(t *testing.T) {
 	wantQuota(t, err, "kept", QuotaCodeBytes, 1)
 	if err := h.SetQuotas(t.Context(), "No Name", nil); err == nil {
 		t.Error("quotas of a tenant that can't be")
+	}
+}
+
+// settles waits until something holds that takes the disk a while.
+func settles(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("has not come to hold within two minutes")
+		}
 	}
 }
 
@@ -196,7 +208,7 @@ func TestQuotas_BoundQueuedCalls(t *testing.T) {
 	}
 	_, err = h.CreateVersion(t.Context(), f.ID, VersionSpec{
 		Entrypoint: "main.handler", MaxInstances: 1, Timeout: time.Minute, Async: &AsyncConfig{},
-	}, archiveOf(t, "import time\ndef handler(e, c): time.sleep(1)"), nil)
+	}, archiveOf(t, "import time\ndef handler(e, c): time.sleep(0.3)"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,13 +220,28 @@ func TestQuotas_BoundQueuedCalls(t *testing.T) {
 	if made.ok == 0 || made.ok > 4 {
 		t.Errorf("%d calls were queued, want at most 4", made.ok)
 	}
-	eventually(t, func() bool {
+	settles(t, func() bool {
 		of, err := h.QuotasOf(t.Context(), "default")
 		return err == nil && of.Use[QuotaAsyncCalls] == 0
 	})
 	if _, err := h.InvokeAsync(t.Context(), Invocation{Function: f.ID}); err != nil {
 		t.Errorf("when they are made: %v", err)
 	}
+	if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaAsyncBytes: 2500}); err != nil {
+		t.Fatal(err)
+	}
+	made = hammer(4, func(int) error {
+		_, err := h.InvokeAsync(t.Context(), Invocation{Function: f.ID, Body: make([]byte, 1000)})
+		return err
+	})
+	wantQuota(t, made.err, "default", QuotaAsyncBytes, 2500)
+	if made.ok == 0 || made.ok > 2 {
+		t.Errorf("%d calls were queued, want at most 2", made.ok)
+	}
+	settles(t, func() bool {
+		of, err := h.QuotasOf(t.Context(), "default")
+		return err == nil && of.Use[QuotaAsyncBytes] == 0
+	})
 }
 
 const sleeper = `
@@ -501,9 +528,14 @@ def handler(event, context):
 			h.want("quiet/quiet-logs", `{"lines": 0, "last": "remembered"}`, "null")
 			for range 3 { // 45 MB
 				h.want("loud/loud-logs", `{"lines": 250, "last": "newest"}`, "null")
+				settles(t, func() bool { // else there is too much for a slow disk
+					h.book.mu.Lock()
+					defer h.book.mu.Unlock()
+					return h.book.size == 0
+				})
 			}
 			if s != nil {
-				eventually(t, func() bool {
+				settles(t, func() bool {
 					h.book.flush(t.Context())
 					of, err := h.QuotasOf(t.Context(), "loud")
 					return err == nil && of.Use[QuotaLogBytes] > 0 && of.Use[QuotaLogBytes] <= limit
@@ -556,6 +588,29 @@ func TestWarnings_AreFew(t *testing.T) {
 	h.Close()
 	if n := strings.Count(log.String(), "guest"); n == 0 || n > maxWarnings+1 {
 		t.Errorf("%d lines: %.2000s", n, &log)
+	}
+}
+
+// TestReserve_LeavesOthersTheirShare wants a tenant whose memory is all in use to
+// be refused more, rather than to take what a modest one keeps warm.
+func TestReserve_LeavesOthersTheirShare(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 6 * instanceMemory, Quotas: Quotas{QuotaMemory: -1}})
+	v := h.deploy("modest-a", sleeper, VersionSpec{})
+	v.Tenant = "modest"
+	h.want("modest-a", `{}`, "0")
+	if err := h.reserve("greedy", 4*instanceMemory); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserve("greedy", 2*instanceMemory); err != ErrBusy || h.idle() != "modest-a 1" {
+		t.Errorf("got %v, %s", err, h.idle())
+	}
+	// Whoever has more than its share keeps nothing warm at others' expense.
+	_ = h.reserve("greedy", -3*instanceMemory)
+	if err := h.reserve("modest", 3*instanceMemory); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserve("greedy", 2*instanceMemory); err != nil || h.idle() != "modest-a 0" {
+		t.Errorf("got %v, %s", err, h.idle())
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"vivarium/host/store"
 )
@@ -107,7 +106,7 @@ func (h *Host) kept(tenant string) map[string]Quotas {
 }
 
 // Tenants tells of all tenants that have something or whose quotas are special,
-// by name. AsyncCalls are not counted: that takes the store.
+// by name. Queued calls are not counted: that takes the store.
 func (h *Host) Tenants() []TenantQuotas {
 	use := h.kept("")
 	l := h.ledger
@@ -153,7 +152,7 @@ func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error
 	})
 	t.Use[QuotaLogBytes] = h.book.kept(tenant)
 	queued, err := h.queued.of(ctx, tenant)
-	t.Use[QuotaAsyncCalls] = queued
+	t.Use[QuotaAsyncCalls], t.Use[QuotaAsyncBytes] = queued.Items, queued.Bytes
 	return t, err
 }
 
@@ -202,92 +201,4 @@ func (h *Host) watchQuotas(ctx context.Context) (stop func(), err error) {
 		h.ledger.set(e.Key, limits)
 	}, func() {})
 	return stop, storeError(err)
-}
-
-// queueCount counts queued calls by tenant. The store is asked once a second at
-// most, so a tenant may be refused a moment too long, but never gets more than
-// it may have.
-type queueCount struct {
-	h *Host
-
-	mu      sync.Mutex // guards all below; held while the store is asked
-	at      time.Time  // when counts is from
-	counts  map[string]int64
-	pending map[string]int64 // by tenant: calls that are being queued now
-}
-
-const (
-	// queueCountAge is how old counts may be.
-	queueCountAge = time.Second
-	// queueRefusalAge is how old they may be when somebody is refused.
-	queueRefusalAge = 50 * time.Millisecond
-)
-
-// of returns how many queued calls a tenant has.
-//
-// # Errors
-//
-// ErrStoreUnavailable.
-func (c *queueCount) of(ctx context.Context, tenant string) (int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := c.refresh(ctx, queueCountAge)
-	return c.counts[tenant] + c.pending[tenant], err
-}
-
-// take makes sure that a tenant may queue one more call. The caller says, by the
-// function that take returns, that it is queued, or never will be.
-//
-// # Errors
-//
-// *QuotaError, ErrStoreUnavailable.
-func (c *queueCount) take(ctx context.Context, tenant string) (done func(queued bool), err error) {
-	limit := c.h.ledger.limit(tenant, QuotaAsyncCalls)
-	if limit < 0 {
-		return func(bool) {}, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err = c.refresh(ctx, queueCountAge)
-	if err == nil && c.counts[tenant]+c.pending[tenant] >= limit {
-		err = c.refresh(ctx, queueRefusalAge)
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case c.counts[tenant]+c.pending[tenant] >= limit:
-		return nil, c.h.ledger.refuse(tenant, QuotaAsyncCalls)
-	}
-	c.pending[tenant]++
-	return func(queued bool) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if queued {
-			c.counts[tenant]++
-		}
-		if c.pending[tenant]--; c.pending[tenant] == 0 {
-			delete(c.pending, tenant)
-		}
-	}, nil
-}
-
-// refresh asks the store unless the counts are younger than age. The caller
-// holds the mutex.
-func (c *queueCount) refresh(ctx context.Context, age time.Duration) error {
-	if c.h.cfg.Store == nil || time.Since(c.at) < age {
-		return nil
-	}
-	queued, err := c.h.cfg.Store.Queued(ctx)
-	if err != nil {
-		return storeError(err)
-	}
-	c.at, c.counts = time.Now(), map[string]int64{}
-	c.h.mu.RLock()
-	defer c.h.mu.RUnlock()
-	for id, n := range queued {
-		if f := c.h.functions[id]; f != nil {
-			c.counts[f.record.Tenant] += int64(n)
-		}
-	}
-	return nil
 }

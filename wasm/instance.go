@@ -52,7 +52,8 @@ type InstanceConfig struct {
 	Tmp         *vfs.Mem  // at /tmp; nil means empty. The instance closes it
 	// Reserve, when set, is asked before the linear memory grows beyond the
 	// image's, and soon after the machine stack has grown; it is told with a
-	// negative delta what the end of a call and of the instance gives back. It is called by the goroutine that uses the instance.
+	// negative delta what the end of a call and of the instance gives back. It is
+	// called by the goroutine that uses the instance.
 	Reserve func(delta int64) bool
 }
 

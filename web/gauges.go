@@ -72,7 +72,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		all := config.Tenants()
 		for _, of := range all[:min(len(all), maxTenants)] {
 			for q := range host.QuotaCount {
-				if q != host.QuotaAsyncCalls {
+				if q != host.QuotaAsyncCalls && q != host.QuotaAsyncBytes {
 					show(useDesc, prometheus.GaugeValue, float64(of.Use[q]), of.Tenant, q.String())
 				}
 				if of.Exceeded[q] > 0 {

@@ -164,7 +164,7 @@ func (s *Server) readBody(c echo.Context, held *held) ([]byte, error) {
 	if err := held.take(r.Context(), 0); err != nil { // answers may be in the way
 		return nil, err
 	}
-	return readBody(c.Response(), r, transfer.Limits{
+	return readBody(c.Response().Writer, r, transfer.Limits{
 		Bytes: s.config.MaxRequestBytes, Time: s.config.TransferTimeout,
 		Hold: func(n int) error { return held.take(r.Context(), n) },
 	})

@@ -76,6 +76,31 @@ func TestConnections_AreBoundedByClientAndInAll(t *testing.T) {
 	})
 }
 
+func TestConnections_HoldTheLimitUnderAHammer(t *testing.T) {
+	c := newConnections(Config{MaxConnections: 6, MaxConnectionsPerClient: 2})
+	var all sync.WaitGroup
+	for g := range 16 {
+		all.Go(func() {
+			for range 2000 {
+				client := fmt.Sprint(g % 5)
+				if !c.take(client) {
+					continue
+				}
+				c.mu.Lock()
+				if c.open > 6 || c.clients[client] > 2 {
+					t.Errorf("%d are open, %d of one client", c.open, c.clients[client])
+				}
+				c.mu.Unlock()
+				c.give(client)
+			}
+		})
+	}
+	all.Wait()
+	if c.open != 0 || len(c.clients) != 0 {
+		t.Errorf("%d are left, of %d clients", c.open, len(c.clients))
+	}
+}
+
 func TestClientOf_TakesAnIPv6NetworkForOne(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1",

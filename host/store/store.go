@@ -94,6 +94,8 @@ type Store struct {
 	logs  jetstream.Stream
 	queue jetstream.Stream
 	dead  jetstream.Stream
+
+	backlog backlogSizes
 }
 
 // Open opens the store. Close it after everything that uses it.
@@ -193,7 +195,7 @@ func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 			return unavailable(stream.config.Name, err)
 		}
 	}
-	return nil
+	return s.loadBacklog(ctx)
 }
 
 const (

@@ -24,11 +24,12 @@ type platform struct {
 
 // platformConfig says how a platform is opened. The zero value is usable.
 type platformConfig struct {
-	shells int    // instances kept ready; 0 means the engine's default
-	data   string // folder of the store
-	memory int64  // bytes of all instances; 0 means three quarters of the machine's
-	temp   string // folder for temporary files; empty means the system's
-	nats   string // or the URL of servers that have it; with neither, all is in memory
+	shells int         // instances kept ready; 0 means the engine's default
+	data   string      // folder of the store
+	memory int64       // bytes of all instances; 0 means three quarters of the machine's
+	temp   string      // folder for temporary files; empty means the system's
+	quotas host.Quotas // of each tenant that has none of its own
+	nats   string      // or the URL of servers that have it; with neither, all is in memory
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a host
@@ -74,6 +75,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	p.host, err = host.New(host.Config{
 		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+		Quotas: cfg.quotas,
 	})
 	if err != nil {
 		return nil, err

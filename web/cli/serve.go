@@ -19,13 +19,14 @@ import (
 
 // serveCommand is `vivarium serve`.
 type serveCommand struct {
-	Functions               []string  `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
-	Function                []string  `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
-	Data                    string    `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
-	NATS                    string    `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
-	MaxMemory               megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
-	MaxConnections          int       `placeholder:"N" help:"Connections at once; -1 means any number. Default: 4096."`
-	MaxConnectionsPerClient int       `placeholder:"N" help:"Connections from one address at once; -1 means any number, as behind a proxy. Default: 1024."`
+	Functions               []string         `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
+	Function                []string         `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
+	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
+	NATS                    string           `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
+	MaxMemory               megabytes        `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
+	MaxConnections          int              `placeholder:"N" help:"Connections at once; -1 means any number. Default: 4096."`
+	MaxConnectionsPerClient int              `placeholder:"N" help:"Connections from one address at once; -1 means any number, as behind a proxy. Default: 1024."`
+	Quota                   map[string]int64 `placeholder:"NAME=N" help:"What each tenant may have, unless vivarium tenant quota says otherwise, as in functions=100;instances=20; -1 means any number."`
 	playFlags
 	listening
 	limits
@@ -71,6 +72,14 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+	var quotas host.Quotas
+	for name, n := range c.Quota {
+		quota, ok := host.QuotaOf(name)
+		if !ok {
+			return fmt.Errorf("--quota %s: there is no such quota; vivarium tenant quota --help names all", name)
+		}
+		quotas[quota] = n
+	}
 	terminal := newTerminal(s.stderr)
 	terminal.limit = throttle.New(terminalRate, terminalBurst)
 	listener, err := c.open(terminal.say)
@@ -90,7 +99,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	defer confined.close()
 	confined.warn(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, temp: confined.temp,
+		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, quotas: quotas, temp: confined.temp,
 	})
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type tenantQuota struct {
 	Calls      *int64 `placeholder:"N" help:"Calls in progress and waiting."`
 	Timers     *int64 `placeholder:"N" help:"Timers."`
 	AsyncCalls *int64 `placeholder:"N" help:"Asynchronous calls that are queued."`
+	AsyncBytes *int64 `placeholder:"N" help:"Bytes of the bodies of queued calls."`
 	LogBytes   *int64 `placeholder:"N" help:"Bytes of logs that are kept; the oldest go first."`
 	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
 	remote
@@ -48,7 +49,7 @@ func (c *tenantQuota) changes() map[string]api.Int64 {
 	for quota, n := range map[host.Quota]*int64{
 		host.QuotaFunctions: c.Functions, host.QuotaVersions: c.Versions, host.QuotaCodeBytes: c.CodeBytes,
 		host.QuotaInstances: c.Instances, host.QuotaMemory: c.Memory, host.QuotaCalls: c.Calls, host.QuotaTimers: c.Timers,
-		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
+		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaAsyncBytes: c.AsyncBytes, host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
 	} {
 		if n != nil {
 			changes[quota.String()] = api.Int64(*n)
