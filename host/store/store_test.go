@@ -335,6 +335,9 @@ func TestLog_IsReadFromATimeOnAndFollowed(t *testing.T) {
 	if err := s.DeleteLog(ctx, "f"); err != nil || read(time.Time{}) != "" {
 		t.Errorf("deleted: %v", err)
 	}
+	if info, err := s.logs.Info(ctx); err != nil || info.State.Consumers != 0 {
+		t.Errorf("the server still has the readers: %+v, %v", info.State, err)
+	}
 }
 
 func TestDead_AreListedAndRemoved(t *testing.T) {
