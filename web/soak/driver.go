@@ -46,7 +46,8 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &driver{options: *o, out: out, ledger: newLedger(), secrets: map[string]string{}}
+	d := &driver{options: *o, out: out, secrets: map[string]string{}}
+	d.ledger = newLedger(func(example string) { d.say("BROKEN: %s", example) })
 	d.watch = &watch{d: d}
 	d.http = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},

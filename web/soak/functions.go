@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -121,6 +123,25 @@ func (f *function) died(ctx context.Context) ([]string, error) {
 	}
 	return bodies, err
 }
+
+// report returns the parts of a call's time, in milliseconds, as the program has
+// logged them: "" is all of it, then "Queuing " and "Init ".
+func (f *function) report(ctx context.Context, requestID string) (map[string]float64, error) {
+	var found struct{ Entries []struct{ Message string } }
+	query := url.Values{"requestId": {requestID}, "contains": {"REPORT "}}
+	if err := f.manage(ctx, http.MethodGet, "/functions/"+f.id+":logs?"+query.Encode(), nil, &found); err != nil {
+		return nil, err
+	}
+	parts := map[string]float64{}
+	for _, e := range found.Entries {
+		for _, m := range reportPart.FindAllStringSubmatch(e.Message, -1) {
+			parts[m[1]], _ = strconv.ParseFloat(m[2], 64) // it is a number
+		}
+	}
+	return parts, nil
+}
+
+var reportPart = regexp.MustCompile(`(Billed |Queuing |Init )?Duration: ([0-9.]+) ms`)
 
 // nonce returns a text that no other call has.
 func nonce() string { return noncePrefix + rand.Text() }

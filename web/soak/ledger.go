@@ -9,6 +9,8 @@ import (
 
 // ledger is what has happened so far. Safe for concurrent use.
 type ledger struct {
+	tell func(example string) // is called for the first examples of broken promises
+
 	mu         sync.Mutex // guards all below
 	phases     []*phase
 	outcomes   map[string]map[string]int // of hostile calls and changes, by kind and outcome
@@ -17,6 +19,15 @@ type ledger struct {
 	hindrances map[hindrance]*window
 	neighbours int // calls that were answered right
 	attackers  int // calls that ended
+	slow       []slowCall
+}
+
+// slowCall is a call of a neighbour that took longer than is promised.
+type slowCall struct {
+	f         *function
+	requestID string
+	took      time.Duration
+	phase     string
 }
 
 // hindrance is a fault that lets some things fail that otherwise must not.
@@ -43,8 +54,9 @@ type phase struct {
 	refused int             // 503 to changes and asynchronous calls
 }
 
-func newLedger() *ledger {
+func newLedger(tell func(example string)) *ledger {
 	return &ledger{
+		tell:     tell,
 		outcomes: map[string]map[string]int{}, broken: map[string]int{},
 		hindrances: map[hindrance]*window{withoutStore: {}, withoutProgram: {}},
 	}
@@ -87,12 +99,15 @@ func (l *ledger) hindered(h hindrance, since time.Time) bool {
 }
 
 // right counts a neighbour's call that was answered right.
-func (l *ledger) right(took time.Duration) {
+func (l *ledger) right(f *function, a *answer, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.neighbours++
 	p := l.phase()
 	p.took = append(p.took, took)
+	if took > promised {
+		l.slow = append(l.slow, slowCall{f, a.header.Get("X-Request-Id"), took, p.name})
+	}
 }
 
 // cut counts a neighbour's call that the end of the program has cut off.
@@ -132,8 +147,9 @@ func (l *ledger) breach(promise, format string, args ...any) {
 	defer l.mu.Unlock()
 	l.broken[promise]++
 	if l.broken[promise] <= 3 {
-		example := fmt.Sprintf("%.600s", fmt.Sprintf(format, args...))
-		l.examples = append(l.examples, fmt.Sprintf("%s, %s: %s", l.phase().name, promise, example))
+		example := fmt.Sprintf("%s, %s: %.1000s", l.phase().name, promise, fmt.Sprintf(format, args...))
+		l.examples = append(l.examples, example)
+		l.tell(example)
 	}
 }
 

@@ -50,7 +50,7 @@ func fakeProgram(t *testing.T, status int, header http.Header, body string) *dri
 		fmt.Fprint(w, body)
 	}))
 	t.Cleanup(s.Close)
-	d := &driver{ledger: newLedger(), http: s.Client(), secrets: map[string]string{"anna": secretPrefix + "ANNA"}}
+	d := &driver{ledger: newLedger(func(string) {}), http: s.Client(), secrets: map[string]string{"anna": secretPrefix + "ANNA"}}
 	d.program.Store(&process{address: strings.TrimPrefix(s.URL, "http://")})
 	d.ledger.begin("test")
 	return d

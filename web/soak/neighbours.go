@@ -146,7 +146,7 @@ func (n *neighbour) call(ctx context.Context, l *ledger) {
 	default:
 		switch wrong := n.wrong(n, a, nonce); {
 		case wrong == "":
-			l.right(took)
+			l.right(n.function, a, took)
 		case foreign(a.body, nonce, n.secret):
 			l.breach("crossed", "%s: %s", n.name, wrong)
 		default:

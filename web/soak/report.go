@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -41,6 +43,33 @@ func (d *driver) report() error {
 	fmt.Fprintln(d.out, "\nAll promises have held.")
 	return nil
 }
+
+// explain asks where the slow calls of the load have spent their time.
+func (d *driver) explain(ctx context.Context) {
+	d.ledger.mu.Lock()
+	slow := slices.Clone(d.ledger.slow)
+	d.ledger.mu.Unlock()
+	slices.SortFunc(slow, func(a, b slowCall) int { return cmp.Compare(b.took, a.took) })
+	for _, s := range slow[:min(len(slow), mostExplained)] {
+		part := "no longer logged"
+		if parts, err := s.f.report(ctx, s.requestID); err == nil && len(parts) > 0 {
+			all := parts[""]
+			part = "in the handler, or waiting for its turn to compute"
+			switch {
+			case float64(s.took)/1e6 > 2*all:
+				part = "outside of the call"
+			case parts["Init "] > all/2:
+				part = "making an instance"
+			case parts["Queuing "] > all/2:
+				part = "waiting for an instance"
+			}
+		}
+		d.ledger.count("slow calls of the load, and on what most of it went", part)
+	}
+}
+
+// mostExplained bounds how many slow calls are looked at: the slowest ones.
+const mostExplained = 200
 
 // reportCalls prints how neighbours' calls were answered. The ledger is locked.
 func (d *driver) reportCalls(t io.Writer) {
