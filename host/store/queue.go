@@ -66,6 +66,7 @@ func (s *Store) publish(ctx context.Context, subject string, i Item) error {
 		options = append(options, jetstream.WithMsgID(i.ID))
 	}
 	_, err := s.js.PublishMsg(ctx, m, options...)
+	s.wrote(err)
 	return unavailable("queue", err)
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sys/unix"
 )
 
 func open(t testing.TB, cfg Config) *Store {
@@ -248,6 +250,72 @@ func TestStore_FullIsUnavailableAndLosesNothing(t *testing.T) {
 	}
 	if _, err := s.PutCode(ctx, []byte("another")); err != nil {
 		t.Errorf("small again: %v", err)
+	}
+}
+
+// A disk can't be filled here; `go tool task soak` does that. What a full one
+// makes of the streams is left away, too: this is what mends it.
+func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	ctx := t.Context()
+	if _, err := s.Functions.Create(ctx, "f", []byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AppendLog(ctx, "f", []byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	given := make(chan string, 10)
+	end, err := s.Work(ctx, func(i Item) {
+		given <- string(i.Body)
+		if err := i.Done(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	before := s.server.JetStreamConfig()
+	s.wrote(unavailable("logs", &jetstream.APIError{ErrorCode: 10077, Description: "write x: " + unix.ENOSPC.Error()}))
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		// Until it is mended, the new call is refused, or the worker misses it.
+		if s.Enqueue(ctx, Item{ID: "1", FunctionID: "f", Body: []byte("after")}) == nil && s.conn.Stats().Reconnects > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not mended")
+		}
+	}
+	select {
+	case got := <-given:
+		if got != "after" {
+			t.Errorf("got %q from the queue", got)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the worker gets nothing any more")
+	}
+	if e, err := s.Functions.Get(ctx, "f"); err != nil || string(e.Value) != "before" {
+		t.Errorf("got %q, %v from the bucket", e.Value, err)
+	}
+	log := ""
+	if err := s.ReadLog(ctx, "f", time.Time{}, false, func(b []byte) error { log += string(b); return nil }); err != nil || log != "before" {
+		t.Errorf("got %q, %v from the log", log, err)
+	}
+	if after := s.server.JetStreamConfig(); after == nil || *after != *before {
+		t.Errorf("opened with %+v, before with %+v", after, before)
+	}
+}
+
+func TestIsFull_IsTheDiskAlone(t *testing.T) {
+	for text, want := range map[string]bool{
+		"write /x: no space left on device": true, "disk quota exceeded": true, "maximum bytes exceeded": false, "": false,
+	} {
+		if got := isFull(unavailable("x", &jetstream.APIError{Description: text})); got != want {
+			t.Errorf("%q: got %v", text, got)
+		}
+	}
+	if isFull(nil) || isFull(errors.New("no space left on device")) {
+		t.Error("what the server has not said is taken for its word")
 	}
 }
 

@@ -85,11 +85,22 @@ func (d *driver) killStore(ctx context.Context, outage time.Duration) {
 	}, func() error { return d.startStore(ctx, d.store.address) })
 }
 
-// fillDisk makes the store's disk full.
+// fillDisk makes the store's disk full. A NATS server writes no more to what it
+// could not write once, so whoever runs one has to start it again; the program's
+// own store goes on by itself.
 func (d *driver) fillDisk(ctx context.Context, outage time.Duration) {
-	if d.disk != nil {
-		d.withoutStore(ctx, "disk is full", outage, d.disk.fill, d.disk.free)
+	if d.disk == nil {
+		return
 	}
+	d.withoutStore(ctx, "disk is full", outage, d.disk.fill, func() error {
+		if err := d.disk.free(); err != nil || d.store == nil {
+			return err
+		}
+		if err := d.store.end(time.Minute); err != nil {
+			return err
+		}
+		return d.startStore(ctx, d.store.address)
+	})
 }
 
 // withoutStore takes the store away for a while, and waits until the program
