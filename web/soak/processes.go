@@ -108,6 +108,21 @@ func (p *process) resident() int64 {
 	return resident * int64(os.Getpagesize())
 }
 
+// computed returns the processor time that the process has used, 0 where the
+// system does not tell.
+func (p *process) computed() time.Duration {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/stat")
+	// The program's name, in parentheses, may have anything in it. The times are
+	// the 12th and 13th field after it, in hundredths of a second.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if err != nil || len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // tail keeps the end of what a process complains of. Safe for concurrent use.
 type tail struct {
 	mu   sync.Mutex // guards b

@@ -120,6 +120,7 @@ func (w *watch) atEnd(ctx context.Context) {
 func (w *watch) keep(ctx context.Context) {
 	program, started := w.d.program.Load(), time.Now()
 	var told time.Time
+	var computed time.Duration
 	for ; ctx.Err() == nil; pause(ctx, time.Second) {
 		if w.d.program.Load() == program {
 			if resident := program.resident(); resident > 0 {
@@ -127,8 +128,9 @@ func (w *watch) keep(ctx context.Context) {
 			}
 		}
 		if time.Since(told) >= tellEvery {
-			told = time.Now()
-			w.tell(time.Since(started))
+			now := w.d.program.Load().computed()
+			w.tell(time.Since(started), float64(now-computed)/float64(time.Since(told)))
+			told, computed = time.Now(), now
 		}
 	}
 }
@@ -136,7 +138,8 @@ func (w *watch) keep(ctx context.Context) {
 // tellEvery is how often a line tells how it goes.
 const tellEvery = 5 * time.Second
 
-func (w *watch) tell(at time.Duration) {
+// tell prints that line; processors is how many the program had of late.
+func (w *watch) tell(at time.Duration, processors float64) {
 	l := w.d.ledger
 	name, s := l.current()
 	l.mu.Lock()
@@ -144,9 +147,9 @@ func (w *watch) tell(at time.Duration) {
 	l.mu.Unlock()
 	acknowledged, owed := w.d.queue.figures()
 	broken, _ := l.breaches()
-	w.d.say("%3.0f s  %-28s calls %d, here p50 %s p99 %s ms  hostile %d  asynchronous %d, owed %d  memory %d MiB  broken %d",
+	w.d.say("%3.0f s  %-28s calls %d, here p50 %s p99 %s ms  hostile %d  asynchronous %d, owed %d  memory %d MiB  processors %.1f  broken %d",
 		at.Seconds(), name, neighbours, millis(s.p50), millis(s.p99), attackers, acknowledged, owed,
-		w.d.program.Load().resident()>>20, broken)
+		w.d.program.Load().resident()>>20, max(processors, 0), broken)
 }
 
 // median of the program's memory in a part of the load.
