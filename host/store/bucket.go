@@ -15,9 +15,8 @@ const markerTTL = time.Hour
 
 // Bucket holds values by key. Safe for concurrent use.
 type Bucket struct {
-	name  string
-	kv    jetstream.KeyValue
-	wrote func(error) // is told what became of each request
+	name string
+	kv   jetstream.KeyValue
 }
 
 // Entry is a key with its value.
@@ -38,7 +37,7 @@ func (s *Store) openBucket(ctx context.Context, name string, cfg Config) (*Bucke
 	if err != nil {
 		return nil, unavailable(name, err)
 	}
-	return &Bucket{name, kv, s.wrote}, nil
+	return &Bucket{name, kv}, nil
 }
 
 // Get returns the value of a key.
@@ -180,7 +179,6 @@ func entry(e jetstream.KeyValueEntry) Entry {
 var wrongLastSequence = []jetstream.ErrorCode{jetstream.JSErrCodeStreamWrongLastSequence, 10164}
 
 func (b *Bucket) fault(err error) error {
-	b.wrote(err)
 	var api *jetstream.APIError
 	switch {
 	case err == nil:

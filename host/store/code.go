@@ -41,7 +41,6 @@ func (s *Store) PutCode(ctx context.Context, archive []byte) (name string, err e
 		return "", err
 	}
 	_, err = s.code.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(archive))
-	s.wrote(err)
 	return name, unavailable("code "+name, err)
 }
 

@@ -3,12 +3,12 @@ package store
 import (
 	"errors"
 	"log/slog"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,19 +25,22 @@ const (
 // opened anew.
 type mender struct {
 	server *server.Server
+	conn   *nats.Conn
 	dir    string
 	log    *slog.Logger
-	full   chan struct{}          // of capacity 1: the disk is
+	full   <-chan struct{}        // the disk is
 	once   sync.Once              // of close
 	ended  chan struct{}          // closed by close
 	done   chan struct{}          // closed when keepMending has ended
 	limits server.JetStreamConfig // of the server, as it was started
 }
 
-func newMender(s *Store, dir string, log *slog.Logger) *mender {
-	m := &mender{server: s.server, dir: dir, log: log,
-		full: make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan struct{})}
-	go m.keepMending(s)
+// newMender returns the mender of a server, which runs on a connection of ours.
+// Whoever learns that the disk is full sends to full.
+func newMender(server *server.Server, conn *nats.Conn, full <-chan struct{}, dir string, log *slog.Logger) *mender {
+	m := &mender{server: server, conn: conn, dir: dir, log: log,
+		full: full, ended: make(chan struct{}), done: make(chan struct{})}
+	go m.keepMending()
 	return m
 }
 
@@ -47,26 +50,18 @@ func (m *mender) close() {
 	<-m.done
 }
 
-// wrote looks at what became of a write.
-func (s *Store) wrote(err error) {
-	if s.mender != nil && isFull(err) {
-		select {
-		case s.mender.full <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// isFull says if a write failed because the disk is full. The server tells by
-// text alone; a queue that is full has another one.
-func isFull(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (strings.Contains(api.Description, unix.ENOSPC.Error()) || strings.Contains(api.Description, unix.EDQUOT.Error()))
+// isFull says if one of the errors that the server complains of is that the disk
+// is full. Nothing else tells: who sent what could not be written gets no answer.
+func isFull(complaint []any) bool {
+	return slices.ContainsFunc(complaint, func(v any) bool {
+		err, ok := v.(error)
+		return ok && (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT))
+	})
 }
 
 // keepMending opens all streams anew whenever the disk was full and has room
 // again, until close.
-func (m *mender) keepMending(s *Store) {
+func (m *mender) keepMending() {
 	defer close(m.done)
 	for {
 		select {
@@ -82,8 +77,12 @@ func (m *mender) keepMending(s *Store) {
 				return
 			}
 		}
+		select { // a complaint of before
+		case <-m.full:
+		default:
+		}
 		// Whoever reads a stream learns by this that it has to ask again.
-		_ = s.conn.ForceReconnect() // else they find out by themselves, later
+		_ = m.conn.ForceReconnect() // else they find out by themselves, later
 		m.log.Warn("store: the disk has room again", "dir", m.dir)
 	}
 }

@@ -19,7 +19,6 @@ func (s *Store) AppendLog(ctx context.Context, functionID string, batch []byte) 
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	_, err := s.js.Publish(ctx, logSubject+functionID, batch)
-	s.wrote(err)
 	return unavailable("logs", err)
 }
 

@@ -66,7 +66,6 @@ func (s *Store) publish(ctx context.Context, subject string, i Item) error {
 		options = append(options, jetstream.WithMsgID(i.ID))
 	}
 	_, err := s.js.PublishMsg(ctx, m, options...)
-	s.wrote(err)
 	return unavailable("queue", err)
 }
 

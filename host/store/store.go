@@ -107,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, errors.New("store: give either a directory or a URL")
 	}
 	cfg = cfg.withDefaults()
-	s := &Store{Exclusive: cfg.Dir != ""}
+	s, full := &Store{Exclusive: cfg.Dir != ""}, make(chan struct{}, 1)
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -121,7 +121,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		if s.lock, err = lockDir(cfg.Dir); err != nil {
 			return nil, err
 		}
-		if s.server, err = startServer(filepath.Join(cfg.Dir, "jetstream"), cfg); err != nil {
+		if s.server, err = startServer(filepath.Join(cfg.Dir, "jetstream"), cfg, full); err != nil {
 			return nil, err
 		}
 		options = append(options, nats.InProcessServer(s.server))
@@ -130,7 +130,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("%w: %s: %v; is the server running, and is the URL right?", ErrUnavailable, cfg.URL, err)
 	}
 	if s.server != nil {
-		s.mender = newMender(s, filepath.Join(cfg.Dir, "jetstream"), cfg.Log)
+		s.mender = newMender(s.server, s.conn, full, filepath.Join(cfg.Dir, "jetstream"), cfg.Log)
 	}
 	if most := s.conn.MaxPayload(); most < maxMessage {
 		return nil, fmt.Errorf("store: %s takes messages of at most %d bytes; set its max_payload to %d or more",

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sys/unix"
 )
 
@@ -276,7 +275,7 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	}
 	defer end()
 	before := s.server.JetStreamConfig()
-	s.wrote(unavailable("logs", &jetstream.APIError{ErrorCode: 10077, Description: "write x: " + unix.ENOSPC.Error()}))
+	s.server.Errorf("what can't be written: %v", &os.PathError{Op: "write", Path: "x", Err: unix.ENOSPC})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		// Until it is mended, the new call is refused, or the worker misses it.
 		if s.Enqueue(ctx, Item{ID: "1", FunctionID: "f", Body: []byte("after")}) == nil && s.conn.Stats().Reconnects > 0 {
@@ -303,19 +302,6 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	}
 	if after := s.server.JetStreamConfig(); after == nil || *after != *before {
 		t.Errorf("opened with %+v, before with %+v", after, before)
-	}
-}
-
-func TestIsFull_IsTheDiskAlone(t *testing.T) {
-	for text, want := range map[string]bool{
-		"write /x: no space left on device": true, "disk quota exceeded": true, "maximum bytes exceeded": false, "": false,
-	} {
-		if got := isFull(unavailable("x", &jetstream.APIError{Description: text})); got != want {
-			t.Errorf("%q: got %v", text, got)
-		}
-	}
-	if isFull(nil) || isFull(errors.New("no space left on device")) {
-		t.Error("what the server has not said is taken for its word")
 	}
 }
 

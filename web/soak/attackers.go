@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"vivarium/web/api"
 )
 
 // attacker is a hostile function, and the error types that its calls may end in.
@@ -120,6 +122,33 @@ func (a *attacker) cancel(ctx context.Context, l *ledger) {
 	}
 }
 
+// trespass tries what is another tenant's. To the attacker, it must not exist.
+func (a *attacker) trespass(ctx context.Context, l *ledger, victim *function) {
+	const kind = "others' functions"
+	method, path := http.MethodGet, api.BasePath+"/functions/"+victim.id
+	switch rand.IntN(4) {
+	case 0:
+		method, path = http.MethodPost, "/"+victim.id+"?integration=raw"
+	case 1:
+		path += ":logs"
+	case 2:
+		method = http.MethodDelete
+	}
+	started := time.Now()
+	got, err := a.client.call(ctx, method, path, nil, nil)
+	switch {
+	case ctx.Err() != nil:
+	case l.hindered(withoutProgram, started):
+		l.attacked(kind, "no answer")
+	case err != nil:
+		l.breach("lost", "%s: %v", kind, err)
+	case got.status != http.StatusNotFound:
+		l.breach("crossed", "%s: %s %s: %d %.300s", kind, method, path, got.status, got.body)
+	default:
+		l.attacked(kind, "404")
+	}
+}
+
 // oddRequests are bytes that are no request, or not a whole one. They are sent
 // in pieces, {} being a function's id.
 var oddRequests = [][]string{
@@ -197,6 +226,8 @@ func (d *driver) keepAttacking(ctx context.Context, slow bool) {
 			a.cancel(ctx, d.ledger)
 		case !slow && n == 1:
 			a.sendOdd(ctx, d.ledger)
+		case !slow && n == 2:
+			a.trespass(ctx, d.ledger, d.neighbours[rand.IntN(len(d.neighbours))].function)
 		default:
 			a.attack(ctx, d.ledger)
 		}

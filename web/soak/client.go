@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"vivarium/web/api"
@@ -19,14 +20,15 @@ const callLimit = 60 * time.Second
 
 // client speaks to the program as one tenant.
 type client struct {
-	base   func() string // http://ADDRESS of the program as it runs now
-	tenant string
+	base   func() string     // http://ADDRESS of the program as it runs now
+	tenant string            // "" for who runs the program
+	keys   map[string]string // by tenant; filled before the load
 	http   *http.Client
 }
 
 // client returns the client of a tenant. All clients are made here.
 func (d *driver) client(tenant string) *client {
-	return &client{base: d.base, tenant: tenant, http: d.http}
+	return &client{base: d.base, tenant: tenant, keys: d.keys, http: d.http}
 }
 
 // answer is what came back.
@@ -46,6 +48,9 @@ func (c *client) call(ctx context.Context, method, path string, header http.Head
 	}
 	for name, values := range header {
 		r.Header[name] = values
+	}
+	if key := c.keys[c.tenant]; key != "" {
+		r.Header.Set("Authorization", "Api-Key "+key)
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
@@ -102,6 +107,35 @@ func (c *client) manage(ctx context.Context, method, path string, body, result a
 		return nil
 	}
 	return json.Unmarshal(a.body, result)
+}
+
+// makeKeys makes a key for who runs the program, after which nobody goes without
+// one, and with that a key for each tenant.
+func (d *driver) makeKeys(ctx context.Context, tenants []string) error {
+	for _, key := range append([]api.CreateKeyRequest{{Tenant: "*", Role: "admin"}}, deployers(tenants)...) {
+		text, err := json.Marshal(key)
+		if err != nil {
+			return err
+		}
+		a, err := d.client("").call(ctx, http.MethodPost, api.BasePath+"/keys", asJSON, text)
+		if err != nil {
+			return err
+		}
+		var made api.CreateKeyResponse
+		if a.status != http.StatusOK || json.Unmarshal(a.body, &made) != nil || made.Secret == "" {
+			return fmt.Errorf("key for %s: status %d: %s", key.Tenant, a.status, a.body)
+		}
+		d.keys[strings.TrimPrefix(key.Tenant, "*")] = made.Secret
+	}
+	return nil
+}
+
+func deployers(tenants []string) []api.CreateKeyRequest {
+	var keys []api.CreateKeyRequest
+	for _, tenant := range tenants {
+		keys = append(keys, api.CreateKeyRequest{Tenant: tenant, Role: "deployer"})
+	}
+	return keys
 }
 
 // functionError returns the error type that an answer of a function has.

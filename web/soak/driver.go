@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +31,7 @@ type driver struct {
 	store   *process // nil when it is embedded
 	program atomic.Pointer[process]
 
+	keys       map[string]string // see client
 	secrets    map[string]string // of the neighbours' tenants
 	neighbours []*neighbour
 	attackers  []*attacker
@@ -46,7 +49,7 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &driver{options: *o, out: out, secrets: map[string]string{}}
+	d := &driver{options: *o, out: out, secrets: map[string]string{}, keys: map[string]string{}}
 	d.ledger = newLedger(func(example string) { d.say("BROKEN: %s", example) })
 	d.watch = &watch{d: d}
 	d.http = &http.Client{
@@ -158,6 +161,13 @@ func (d *driver) deployAll(ctx context.Context) error {
 	}
 	for _, a := range d.attackers {
 		functions = append(functions, a.function)
+	}
+	tenants := map[string]bool{}
+	for _, f := range functions {
+		tenants[f.tenant] = true
+	}
+	if err := d.makeKeys(ctx, slices.Sorted(maps.Keys(tenants))); err != nil {
+		return err
 	}
 	for _, f := range functions {
 		if err := f.create(ctx); err != nil {

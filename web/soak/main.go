@@ -6,9 +6,9 @@
 // The driver starts the program as a child, with its store: a NATS server in
 // another child (or the program's own, -store embedded), whose files lie on a
 // small disk in memory that can be filled. It deploys functions for several
-// tenants over the management API. Neighbours are well-behaved: they echo,
+// tenants over the management API, each with a key of its own. Neighbours are well-behaved: they echo,
 // compute, sleep, write files, count. Attackers spin, take memory, flood logs,
-// kill their instances, send requests that are none, and what else the suites
+// kill their instances, reach for others' functions, send requests that are none, and what else the suites
 // of attacks on the sandbox have.
 //
 // Loops call them, each the next call after the answer, so that the program is
