@@ -201,6 +201,11 @@ func (h *Host) freeze(i *wasm.Instance, path string, v *Version, note imageNote)
 		return nil, err
 	}
 	image, err := i.Freeze(path, v.ID, text)
+	if err != nil && path != "" {
+		// Functions don't need the disk: the next start makes the image anew.
+		h.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
+		image, err = i.Freeze("", v.ID, text)
+	}
 	if err != nil {
 		return nil, err
 	}

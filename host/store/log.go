@@ -46,6 +46,7 @@ func (s *Store) ReadLog(
 	if err != nil {
 		return unavailable("logs", err)
 	}
+	defer s.endReading(c)
 	pending := info.NumPending
 	if pending == 0 && !follow {
 		return nil
@@ -103,6 +104,18 @@ func (s *Store) TrimLog(ctx context.Context, functionID string, keep int) error 
 	defer cancel()
 	err := s.logs.Purge(ctx, jetstream.WithPurgeSubject(logSubject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
 	return unavailable("log of "+functionID, err)
+}
+
+// endReading lets the server forget a reader of logs, which it would otherwise
+// keep for minutes.
+func (s *Store) endReading(c jetstream.Consumer) {
+	info := c.CachedInfo()
+	if info == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own may have ended
+	defer cancel()
+	_ = s.logs.DeleteConsumer(ctx, info.Name) // else it goes by itself, later
 }
 
 // DeleteLog removes a function's log.

@@ -14,7 +14,8 @@
 //     that it is done. Dead letters are those that nobody could make.
 //
 // What a method has confirmed is on the disk (of the server in this process;
-// another one answers for itself).
+// another one answers for itself). When the disk was full and has room again, the
+// server in this process goes on by itself; another one has to be started again.
 package store
 
 import (
@@ -87,6 +88,7 @@ type Store struct {
 
 	lock   *os.File       // nil without Dir
 	server *server.Server // nil without Dir
+	mender *mender        // nil without Dir
 	conn   *nats.Conn
 	js     jetstream.JetStream
 
@@ -109,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, errors.New("store: give either a directory or a URL")
 	}
 	cfg = cfg.withDefaults()
-	s := &Store{Exclusive: cfg.Dir != ""}
+	s, full := &Store{Exclusive: cfg.Dir != ""}, make(chan struct{}, 1)
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -123,13 +125,16 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		if s.lock, err = lockDir(cfg.Dir); err != nil {
 			return nil, err
 		}
-		if s.server, err = startServer(filepath.Join(cfg.Dir, "jetstream"), cfg); err != nil {
+		if s.server, err = startServer(filepath.Join(cfg.Dir, "jetstream"), cfg, full); err != nil {
 			return nil, err
 		}
 		options = append(options, nats.InProcessServer(s.server))
 	}
 	if s.conn, err = nats.Connect(cfg.URL, options...); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v; is the server running, and is the URL right?", ErrUnavailable, cfg.URL, err)
+	}
+	if s.server != nil {
+		s.mender = newMender(s.server, s.conn, full, filepath.Join(cfg.Dir, "jetstream"), cfg.Log)
 	}
 	if most := s.conn.MaxPayload(); most < maxMessage {
 		return nil, fmt.Errorf("store: %s takes messages of at most %d bytes; set its max_payload to %d or more",
@@ -225,6 +230,9 @@ func (s *Store) Ready(ctx context.Context) error {
 
 // Close ends the connection, the server in this process, and the lock.
 func (s *Store) Close() {
+	if s.mender != nil {
+		s.mender.close()
+	}
 	if s.conn != nil {
 		s.conn.Close()
 	}
