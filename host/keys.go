@@ -163,10 +163,7 @@ func splitSecret(secret string) (id string, random []byte, ok bool) {
 		return "", nil, false
 	}
 	random, err := base64.RawURLEncoding.Strict().DecodeString(secret[idEnd+1:])
-	if err != nil || len(random) != secretBytes { // the decoder skips line ends
-		return "", nil, false
-	}
-	return secret[len(secretPrefix):idEnd], random, true
+	return secret[len(secretPrefix):idEnd], random, err == nil
 }
 
 // Create makes a key and returns its secret, which nobody can learn again. The
