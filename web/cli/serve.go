@@ -15,6 +15,7 @@ import (
 	"vivarium/wasm/vfs"
 	"vivarium/web"
 	"vivarium/web/api"
+	"vivarium/web/console"
 )
 
 // serveCommand is `vivarium serve`.
@@ -84,6 +85,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		}
 	}
 	fmt.Fprintf(s.stdout, "vivarium: serving on http://%s\n", listener.Addr())
+	fmt.Fprintf(s.stdout, "vivarium: console on http://%s%s/\n", listener.Addr(), console.Path)
 	for _, f := range functions {
 		printCurl(s.stdout, listener.Addr(), f.name)
 	}
@@ -94,7 +96,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	server := web.New(web.Config{
-		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
+		Version: programVersion(), Management: management, Play: play, Console: console.Handler(), OnDrain: management.EndStreams, Ready: platform.ready,
 		Stats: platform.host.Stats, Backlog: platform.backlog(),
 	}, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
