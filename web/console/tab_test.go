@@ -36,7 +36,7 @@ type tab struct {
 // newTab opens a tab with a profile of its own.
 func newTab(t *testing.T, options ...func(*tab)) *tab {
 	t.Helper()
-	b := &tab{t: t}
+	b := &tab{t: t, allowed: []string{"v1/whoami"}} // a server without keys has none
 	for _, option := range options {
 		option(b)
 	}
@@ -220,3 +220,6 @@ func (b *tab) onNewDocument(script string) {
 		return err
 	}))
 }
+
+// reload loads the page anew: a change of the fragment alone does not.
+var reload = chromedp.Reload()

@@ -2,13 +2,14 @@
 
 // Control characters, those that turn the direction of text, and those that
 // nobody sees. Line feed and tab stay as they are.
-const hidden =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+const hiddenClass =
+  '[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]';
+const hidden = new RegExp(hiddenClass, 'g');
+const anyHidden = new RegExp(hiddenClass);
 
-/** isHidden says if a text has characters that don't show as themselves. */
+/** hasHidden says if a text has characters that don't show as themselves. */
 export function hasHidden(text: string): boolean {
-  hidden.lastIndex = 0;
-  return hidden.test(text);
+  return anyHidden.test(text);
 }
 
 /** Piece is a part of a text; name is set for a character that can't be shown. */

@@ -170,7 +170,7 @@ def png(width, height, pixel):
 def leaf(x, y):
     u, v = x / 80 - 1, y / 60 - 1
     wave = math.sin(7 * u + 3 * math.sin(4 * v)) + math.cos(6 * v)
-    return int(30 + 20 * wave), int(120 + 45 * wave), int(80 + 25 * wave)
+    return int(60 + 25 * wave), int(130 + 50 * wave), int(95 + 30 * wave)
 
 
 def handler(event, context):

@@ -7,7 +7,7 @@ import { json } from '@codemirror/lang-json';
 import { python, pythonLanguage } from '@codemirror/lang-python';
 import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language';
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
-import { Compartment, EditorState, RangeSet, StateEffect, StateField, type Extension } from '@codemirror/state';
+import { Annotation, Compartment, EditorState, RangeSet, StateEffect, StateField, type Extension } from '@codemirror/state';
 import {
   Decoration, drawSelection, dropCursor, EditorView, GutterMarker, gutterLineClass, highlightActiveLine,
   highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers, WidgetType, type DecorationSet,
@@ -84,6 +84,9 @@ const theme = EditorView.theme({
   },
 });
 
+/** fromProps marks changes that the editor was told of, and needs to tell nobody. */
+const fromProps = Annotation.define<boolean>();
+
 const setMark = StateEffect.define<Mark | null>();
 
 class Note extends WidgetType {
@@ -153,6 +156,7 @@ export function Editor(props: Props) {
   const latest = useRef(props);
   latest.current = props;
   const language = useRef(new Compartment());
+  const known = useRef(props.value); // the last text that both sides know
 
   useLayoutEffect(() => {
     const root = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: 'open' });
@@ -175,7 +179,9 @@ export function Editor(props: Props) {
           EditorView.contentAttributes.of({ 'aria-label': props.label }),
           props.language === 'text' ? EditorView.lineWrapping : [],
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) latest.current.onChange?.(update.state.doc.toString());
+            if (!update.docChanged || update.transactions.some((tr) => tr.annotation(fromProps))) return;
+            known.current = update.state.doc.toString();
+            latest.current.onChange?.(known.current);
           }),
         ],
       }),
@@ -184,10 +190,13 @@ export function Editor(props: Props) {
     return () => editor.destroy();
   }, []);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
+    if (known.current === props.value) return;
+    known.current = props.value;
     const editor = view.current!;
-    if (editor.state.doc.toString() !== props.value)
-      editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: props.value } });
+    editor.dispatch({
+      changes: { from: 0, to: editor.state.doc.length, insert: props.value }, annotations: fromProps.of(true),
+    });
   }, [props.value]);
 
   useEffect(() => {
