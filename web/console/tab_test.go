@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience only keeps a test that goes wrong from hanging.
@@ -118,10 +119,10 @@ func eval[T any](b *tab, expression string) T {
 	return value
 }
 
-// wait waits until an expression is true.
+// wait waits until an expression is true; one that throws is not, yet.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(10*time.Millisecond)))
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("(() => { try { return !!("+expression+"); } catch { return false; } })()", chromedp.WithPollingInterval(10*time.Millisecond)))
 	if err != nil {
 		b.t.Fatalf("waiting for %s: %v\n%s", expression, err, b.visible())
 	}
@@ -223,3 +224,8 @@ func (b *tab) onNewDocument(script string) {
 
 // reload loads the page anew: a change of the fragment alone does not.
 var reload = chromedp.Reload()
+
+var (
+	pressEscape = chromedp.KeyEvent(kb.Escape)
+	pressTab    = chromedp.KeyEvent(kb.Tab)
+)

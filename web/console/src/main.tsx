@@ -129,7 +129,7 @@ function KeyDialog({ onClose, onKey }: { onClose: () => void; onKey: (who: Who) 
       <form onSubmit={(e) => { e.preventDefault(); void submit(); }}>
         <p class="muted">It is kept in this tab alone, until you close it. Whoever runs the server can make one: <code>vivarium key create</code></p>
         <Field label="API key" error={wrong}>
-          <input type="password" name="api-key" autocomplete="off" spellcheck={false} placeholder="viv_…" value={text} onInput={(e) => setText(e.currentTarget.value)} autofocus required />
+          <input type="password" name="api-key" autocomplete="off" spellcheck={false} placeholder="viv_…" value={text} onInput={(e) => setText(e.currentTarget.value)} required />
         </Field>
         {had && <Notice>This tab has a key already. <button type="button" class="small" onClick={() => { setAPIKey(''); location.reload(); }}>Forget it</button></Notice>}
         <div class="dialog-actions">

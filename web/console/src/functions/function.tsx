@@ -162,7 +162,7 @@ function Delete({ fn, onClose }: { fn: Fn; onClose: () => void }) {
     <Confirm title={`Delete ${name}?`} action="Delete for good" danger onDo={remove} onClose={onClose}>
       <p>All its versions and tags go, and nobody can call it any more. Calls in progress are finished first.</p>
       <Field label={`Type ${name} to go on`}>
-        <input value={typed} onInput={(e) => setTyped(e.currentTarget.value)} autocomplete="off" spellcheck={false} autofocus />
+        <input value={typed} onInput={(e) => setTyped(e.currentTarget.value)} autocomplete="off" spellcheck={false} />
       </Field>
     </Confirm>
   );

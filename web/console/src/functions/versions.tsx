@@ -145,7 +145,7 @@ function TagDialog({ version, versions, tags, onTag, onClose }: { version: Versi
   return (
     <Confirm title="Put a tag on this version" action={has ? `Move ${tag}` : 'Set the tag'} onClose={onClose} onDo={() => onTag(tag)}>
       <Field label="Tag" hint="Lower-case letters, digits, hyphens and underscores; a letter first.">
-        <input value={tag} list="known-tags" onInput={(e) => setTag(e.currentTarget.value.trim())} required autocomplete="off" spellcheck={false} autofocus placeholder="prod" />
+        <input value={tag} list="known-tags" onInput={(e) => setTag(e.currentTarget.value.trim())} required autocomplete="off" spellcheck={false} placeholder="prod" />
       </Field>
       <datalist id="known-tags">{tags.map((t) => <option value={t} />)}</datalist>
       {has && has.id !== version.id && <Move from={has} to={version} />}

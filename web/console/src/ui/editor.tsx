@@ -176,7 +176,7 @@ export function Editor(props: Props) {
           bracketMatching(), closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(),
           autocompletion({ icons: false }), syntaxHighlighting(colors), theme, marked, language.current.of(languageOf(props.language)),
           EditorState.readOnly.of(fixed),
-          EditorView.contentAttributes.of({ 'aria-label': props.label }),
+          EditorView.contentAttributes.of({ 'aria-label': props.label, tabindex: '0' }),
           props.language === 'text' ? EditorView.lineWrapping : [],
           EditorView.updateListener.of((update) => {
             if (!update.docChanged || update.transactions.some((tr) => tr.annotation(fromProps))) return;
