@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path"
 	"sync"
 
 	"vivarium/wasm/vfs"
@@ -20,19 +21,20 @@ const (
 	maxCodeBytes   = 680 << 20 // unpacked
 	maxCodeEntries = 20_000
 	maxArchive     = 128 << 20
+	maxFileName    = 255 // bytes of a name in CodeFromFiles, folders included
 )
 
-// CodeFromDir takes a snapshot of the folder at path: later changes to it do
+// CodeFromDir takes a snapshot of a folder: later changes to it do
 // not reach functions. Anything but regular files and folders is refused.
-func CodeFromDir(path string) (*vfs.Tree, error) {
-	info, err := os.Stat(path)
+func CodeFromDir(folder string) (*vfs.Tree, error) {
+	info, err := os.Stat(folder)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s: is not a folder", path)
+		return nil, fmt.Errorf("%s: is not a folder", folder)
 	}
-	return newCode(os.DirFS(path))
+	return newCode(os.DirFS(folder))
 }
 
 // CodeFromZip unpacks an archive. It must have no links, no absolute names, no
@@ -71,8 +73,14 @@ func CodeFromFiles(files map[string]string) (*vfs.Tree, error) {
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
 	for name, text := range files {
-		if !fs.ValidPath(name) || name == "." {
-			return nil, invalid("files", "the name %.80q must be a relative one without \"..\", such as main.py", name)
+		if !fs.ValidPath(name) || name == "." || len(name) > maxFileName {
+			return nil, invalid("files", "the name %.80q must be a relative one without \"..\", such as main.py, of at most %d bytes",
+				name, maxFileName)
+		}
+		for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+			if _, ok := files[folder]; ok {
+				return nil, invalid("files", "%.80q is a file and also a folder, with %.80q in it", folder, name)
+			}
 		}
 		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
 		if err == nil {

@@ -20,6 +20,8 @@
 //	pool        a clean return or a Python exception: the instance is kept;
 //	            anything else: it is thrown away
 //
+// A try takes the same way with code that is in no table (try.go).
+//
 // What a function prints, and what the platform says of its calls, are log
 // entries.
 //

@@ -67,6 +67,14 @@ func (h *Host) Try(
 	return c.result, c.try(ctx)
 }
 
+// PrepareTries begins to make what tries have in common, for which the first of
+// them would else have to wait. It does not block.
+func (h *Host) PrepareTries() {
+	h.tries.mu.Lock()
+	defer h.tries.mu.Unlock()
+	h.tries.prepare()
+}
+
 // try makes an instance for the call alone.
 func (c *call) try(ctx context.Context) error {
 	start := time.Now()
@@ -82,10 +90,9 @@ func (c *call) try(ctx context.Context) error {
 	figures.Cold, figures.Making = true, time.Since(start)
 	figures.Init = figures.Making
 	c.deadline = time.Now().Add(c.v.Timeout)
-	err = c.process(ctx, &instance{Instance: w})
-	w.Close()
-	c.h.tries.reserve(-instanceMemory)
-	return c.settle(err)
+	defer c.h.tries.reserve(-instanceMemory)
+	defer w.Close()
+	return c.settle(c.process(ctx, &instance{Instance: w}))
 }
 
 // tries bounds the tries under way and keeps the image that they are made from.
@@ -201,14 +208,23 @@ func (t *tries) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm
 	})
 }
 
+// prepare begins to make an image if there is none, or if the one that there is
+// has been used often enough. The caller holds mu.
+func (t *tries) prepare() {
+	if t.closed || t.renewing != nil {
+		return
+	}
+	if t.image == nil || t.image.uses >= tryImageUses {
+		t.renewing = make(chan struct{})
+		t.active.Go(t.renew)
+	}
+}
+
 // take returns the current image; the caller releases it. It blocks while there
 // is none yet. One that has been used often enough is renewed meanwhile.
 func (t *tries) take(ctx context.Context) (*tryImage, error) {
 	t.mu.Lock()
-	if (t.image == nil || t.image.uses >= tryImageUses) && t.renewing == nil && !t.closed {
-		t.renewing = make(chan struct{})
-		t.active.Go(t.renew)
-	}
+	t.prepare()
 	if t.image == nil {
 		renewing := t.renewing
 		t.mu.Unlock()

@@ -223,7 +223,7 @@ func (p *Play) run(w http.ResponseWriter, r *http.Request, call *call) error {
 func (p *Play) send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body)
 }
 
 // fail answers an error.

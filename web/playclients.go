@@ -14,6 +14,10 @@ import (
 // starts anew; what all of them use at once is bounded elsewhere.
 const maxPlayClients = 4096
 
+// maxPlayTotal bounds the requests under way, each of which may have some
+// megabytes in memory. Most snippets run or wait, which the host bounds lower.
+const maxPlayTotal = 100
+
 // playClients bounds what each client asks for. Safe for concurrent use.
 type playClients struct {
 	rate   rate.Limit
@@ -21,6 +25,7 @@ type playClients struct {
 	atOnce int
 
 	mu     sync.Mutex // guards all below
+	total  int        // requests of all clients that have begun
 	known  map[netip.Prefix]*list.Element
 	recent *list.List // of *playClient, the most recent first
 }
@@ -47,6 +52,9 @@ func (c *playClients) enter(remoteAddress string) (leave func(), err error) {
 	network := clientNetwork(remoteAddress)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.total >= maxPlayTotal {
+		return nil, &rateError{"the playground is full; wait a little", time.Second}
+	}
 	client := c.find(network)
 	if client.running >= c.atOnce {
 		return nil, &rateError{fmt.Sprintf("%d snippets of yours are being run; wait for one to end", client.running), time.Second}
@@ -58,10 +66,12 @@ func (c *playClients) enter(remoteAddress string) (leave func(), err error) {
 		return nil, &rateError{fmt.Sprintf("at most %v snippets a second; wait a little", float64(c.rate)), wait}
 	}
 	client.running++
+	c.total++
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		client.running--
+		c.total--
 	}, nil
 }
 

@@ -2,7 +2,9 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 )
 
@@ -27,6 +29,11 @@ func (p *Play) stream(w http.ResponseWriter, r *http.Request, t *playTry) error 
 	// while it has its turn to compute.
 	go func() {
 		defer close(ended)
+		defer func() { // as the Server's guard does on the request's own goroutine
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
 		answer, err = p.try(ctx, t)
 	}()
 	defer func() { cancel(); <-ended }()

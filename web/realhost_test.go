@@ -16,14 +16,20 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// realHost returns the one host that all tests of this package share: real
-// Python in the real sandbox. It lives as long as the test binary.
-var realHost = sync.OnceValues(func() (*host.Host, error) {
+// realEngine returns the one engine that all tests of this package share. It
+// lives as long as the test binary.
+var realEngine = sync.OnceValues(func() (*wasm.Engine, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
 	}
-	engine, err := host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	return host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+})
+
+// realHost returns the one host that most of them share: real Python in the real
+// sandbox. It lives as long as the engine.
+var realHost = sync.OnceValues(func() (*host.Host, error) {
+	engine, err := realEngine()
 	if err != nil {
 		return nil, err
 	}

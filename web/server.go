@@ -15,8 +15,9 @@
 // function error, with X-Function-Error: true and no errorCode. The details of
 // our own faults are logged and never sent.
 //
-// Three things more are served here: /healthz and /readyz, /metrics (metrics.go),
-// and below /functions/v1 the management API, which is package api's.
+// More is served here: /healthz and /readyz, /metrics (metrics.go), below
+// /functions/v1 the management API, which is package api's, and below /play/v1
+// the playground (play.go), which takes the same way to and from the handler.
 //
 // The package knows nothing of instances or sandboxes: it calls Functions, which
 // the host implements, and it is the only package that imports Echo.

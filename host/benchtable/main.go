@@ -38,6 +38,8 @@ var rows = []row{
 	{"warm call through host, p50", "WarmCall", "p50-ms", "ms", 0.3, 0.1, false},
 	{"warm call over loopback HTTP, p50", "HTTPWarmCall", "p50-ms", "ms", 0.6, 0.25, false},
 	{"warm call over loopback HTTP, p99", "HTTPWarmCall", "p99-ms", "ms", 3, 0, false},
+	{"snippet in the playground, an instance of its own, over loopback HTTP, p50", "Play", "p50-ms", "ms", 100, 10, false},
+	{"… p99", "Play", "p99-ms", "ms", 0, 0, false},
 	{"speed of Python, of an uninterruptible guest's: fib", "Compute/fib", "of-uninterruptible", "", 0.9, 0.97, true},
 	{"… nbody", "Compute/nbody", "of-uninterruptible", "", 0.9, 0.97, true},
 	{"… dicts", "Compute/dicts", "of-uninterruptible", "", 0.9, 0.97, true},

@@ -19,10 +19,7 @@ type playFlags struct {
 // playground returns what serves snippets to those who reach the address; nil
 // when nobody may have any run.
 func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, error) {
-	on := isLoopback(address)
-	if f.Playground != nil {
-		on = *f.Playground
-	}
+	on := f.on(address)
 	switch {
 	case !on && len(f.PlayOrigins) > 0:
 		return nil, errors.New("--play-origin: the playground is off; add --playground")
@@ -33,11 +30,16 @@ func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, er
 	if err != nil {
 		return nil, fmt.Errorf("--play-origin: %w", err)
 	}
+	h.PrepareTries()
 	return play, nil
 }
 
-// isLoopback says if nobody but this machine reaches an address.
-func isLoopback(address net.Addr) bool {
+// on says if snippets are run for those who reach the address: as the flag says,
+// else when that is nobody but this machine.
+func (f *playFlags) on(address net.Addr) bool {
+	if f.Playground != nil {
+		return *f.Playground
+	}
 	tcp, ok := address.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }

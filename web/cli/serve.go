@@ -84,6 +84,10 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
 	}
+	play, err := c.playground(listener.Addr(), platform.host)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(s.stdout, "vivarium: serving on http://%s\n", listener.Addr())
 	fmt.Fprintf(s.stdout, "vivarium: console on http://%s%s/\n", listener.Addr(), console.Path)
 	for _, f := range functions {
@@ -91,10 +95,6 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	warnOpen(terminal, listener.Addr(), "call these functions, and deploy others")
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
-	play, err := c.playground(listener.Addr(), platform.host)
-	if err != nil {
-		return err
-	}
 	server := web.New(web.Config{
 		Version: programVersion(), Management: management, Play: play, Console: console.Handler(), OnDrain: management.EndStreams, Ready: platform.ready,
 		Stats: platform.host.Stats, Backlog: platform.backlog(),
