@@ -28,8 +28,9 @@ import (
 // as the program's own. TestMain makes both.
 var shared struct {
 	browser context.Context
-	url     string // http://127.0.0.1:PORT
-	docs    string // a page elsewhere, http://docs.localhost:PORT
+	handler http.Handler // the server's
+	url     string       // http://127.0.0.1:PORT
+	docs    string       // a page elsewhere, http://docs.localhost:PORT
 }
 
 func TestMain(m *testing.M) {
@@ -90,9 +91,8 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 		return nil, nil, err
 	}
 	management := api.New(api.Config{Host: h, Logger: quiet})
-	server := httptest.NewServer(web.New(web.Config{
-		Management: management, Play: play, Console: console.Handler(), Logger: quiet,
-	}, h))
+	shared.handler = web.New(web.Config{Management: management, Play: play, Console: console.Handler(), Logger: quiet}, h)
+	server := httptest.NewServer(shared.handler)
 	return server, func() {
 		management.EndStreams()
 		server.Close()

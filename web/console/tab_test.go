@@ -27,6 +27,7 @@ const patience = 90 * time.Second
 type tab struct {
 	t   *testing.T
 	ctx context.Context
+	url string // of the server
 
 	mu    sync.Mutex // guards what follows
 	wrong []string
@@ -37,7 +38,7 @@ type tab struct {
 // newTab opens a tab with a profile of its own.
 func newTab(t *testing.T, options ...func(*tab)) *tab {
 	t.Helper()
-	b := &tab{t: t, allowed: []string{"v1/whoami"}} // a server without keys has none
+	b := &tab{t: t, url: shared.url, allowed: []string{"v1/whoami"}} // a server without keys has none
 	for _, option := range options {
 		option(b)
 	}
@@ -84,7 +85,7 @@ func (b *tab) heard(event any) {
 		b.note("log: " + e.Entry.Text + " " + e.Entry.URL)
 	case *network.EventRequestWillBeSent:
 		url := e.Request.URL
-		if !strings.HasPrefix(url, shared.url+"/") && !strings.HasPrefix(url, "blob:"+shared.url+"/") && !strings.HasPrefix(url, "data:") && url != "about:blank" {
+		if !strings.HasPrefix(url, b.url+"/") && !strings.HasPrefix(url, "blob:"+b.url+"/") && !strings.HasPrefix(url, "data:") && url != "about:blank" {
 			b.note("request to " + url)
 		}
 	}
@@ -142,7 +143,7 @@ func (b *tab) visible() string {
 // open shows a page of the console and waits until it is there.
 func (b *tab) open(fragment string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate(shared.url + "/console/" + fragment))
+	b.do(chromedp.Navigate(b.url + "/console/" + fragment))
 	b.wait(`document.querySelector('main h1')`)
 }
 

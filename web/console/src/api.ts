@@ -102,7 +102,6 @@ export interface Key {
   role: string;
   description: string;
   createdAt: string;
-  secret?: string;
 }
 
 const keyName = 'vivarium.key';

@@ -1,16 +1,22 @@
 // The API keys of the server.
 import { useEffect, useState } from 'preact/hooks';
-import { ask, Failure, messageOf, seg, type Key } from './api';
+import { ask, Failure, messageOf, seg, setAPIKey, type Key } from './api';
 import { ago } from './text';
 import { Icon } from './ui/icons';
 import { Confirm, Copy, Dialog, Field, Foreign, Notice, Pill, tell } from './ui/parts';
 
-/** Keys lists, makes and deletes keys. */
-export function Keys() {
+/** NewKey is a key with its secret, which is told this once. */
+interface NewKey {
+  key: Key;
+  secret: string;
+}
+
+/** Keys lists, makes and deletes keys. onChange is called when this tab's own rights may be others. */
+export function Keys({ open, onChange }: { open: boolean; onChange: () => void }) {
   const [keys, setKeys] = useState<Key[] | null>(null);
   const [wrong, setWrong] = useState('');
   const [making, setMaking] = useState(false);
-  const [made, setMade] = useState<Key | null>(null);
+  const [made, setMade] = useState<NewKey | null>(null);
   const [removing, setRemoving] = useState<Key | null>(null);
   const load = async () => {
     try {
@@ -29,7 +35,7 @@ export function Keys() {
       </header>
       {wrong && <Notice kind="warn"><Foreign text={wrong} /></Notice>}
       {keys === null && !wrong && <p class="empty">Loading…</p>}
-      {keys?.length === 0 && <Notice>There is no key. Whoever reaches this server may do everything.</Notice>}
+      {open && <Notice kind="warn">Whoever reaches this server may do everything. As soon as there is a key, nobody may do anything without one.</Notice>}
       {keys && keys.length > 0 && (
         <div class="table-wrap">
           <table>
@@ -48,12 +54,15 @@ export function Keys() {
           </table>
         </div>
       )}
-      {making && <Make onClose={() => setMaking(false)} onMade={(k) => { setMade(k); void load(); }} />}
+      {making && <Make open={open} onClose={() => setMaking(false)} onMade={(k) => { setMade(k); if (!open) void load(); }} />}
       {made && (
         <Dialog title="The new key" onClose={() => setMade(null)}>
           <p>Copy it now: it is shown only this once.</p>
-          <p class="secret"><code>{made.secret}</code><Copy text={made.secret ?? ''} label="Copy the key" /></p>
-          <div class="dialog-actions"><button type="button" class="primary" onClick={() => setMade(null)}>I have it</button></div>
+          <p class="secret"><code>{made.secret}</code><Copy text={made.secret} label="Copy the key" /></p>
+          <div class="dialog-actions">
+            <button type="button" onClick={() => { setAPIKey(made.secret); setMade(null); onChange(); }}>Use it in this tab</button>
+            <button type="button" class="primary" onClick={() => { setMade(null); if (open) onChange(); }}>I have it</button>
+          </div>
         </Dialog>
       )}
       {removing && (
@@ -67,21 +76,19 @@ export function Keys() {
   );
 }
 
-function Make({ onClose, onMade }: { onClose: () => void; onMade: (k: Key) => void }) {
-  const [tenant, setTenant] = useState('default');
-  const [role, setRole] = useState('deployer');
+function Make({ open, onClose, onMade }: { open: boolean; onClose: () => void; onMade: (k: NewKey) => void }) {
+  // Without an admin's key, nobody could make a second one.
+  const [tenant, setTenant] = useState(open ? '*' : 'default');
+  const [role, setRole] = useState(open ? 'admin' : 'deployer');
   const [description, setDescription] = useState('');
-  const make = async () => {
-    const answer = await ask<Key & { response?: Key }>('POST', '/keys', { tenant, role, description });
-    onMade(answer.response ?? answer);
-  };
+  const make = async () => onMade(await ask<NewKey>('POST', '/keys', { tenant, role, description }));
   return (
     <Confirm title="New key" action="Make the key" onClose={onClose} onDo={make}>
-      <Field label="Role"><select value={role} onChange={(e) => setRole(e.currentTarget.value)}>
-        <option value="invoker">invoker: calls functions</option><option value="deployer">deployer: deploys them, too</option><option value="admin">admin: everything</option>
+      <Field label="Role"><select name="role" value={role} onChange={(e) => setRole(e.currentTarget.value)}>
+        <option value="invoker">invoker: calls functions</option><option value="deployer">deployer: manages them, too</option><option value="admin">admin: manages keys, too</option>
       </select></Field>
-      <Field label="Tenant" hint="* for all of them."><input value={tenant} onInput={(e) => setTenant(e.currentTarget.value.trim())} required autocomplete="off" spellcheck={false} /></Field>
-      <Field label="Description"><input value={description} onInput={(e) => setDescription(e.currentTarget.value)} autocomplete="off" /></Field>
+      <Field label="Tenant" hint="* for all of them."><input name="tenant" value={tenant} onInput={(e) => setTenant(e.currentTarget.value.trim())} required autocomplete="off" spellcheck={false} /></Field>
+      <Field label="Description"><input name="description" value={description} onInput={(e) => setDescription(e.currentTarget.value)} autocomplete="off" /></Field>
     </Confirm>
   );
 }

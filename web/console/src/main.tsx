@@ -6,7 +6,7 @@ import './css/play.css';
 import './css/functions.css';
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { apiKey, ask, Failure, setAPIKey, whenDenied, type Who } from './api';
+import { apiKey, ask, Failure, messageOf, setAPIKey, whenDenied, type Who } from './api';
 import { Deploy } from './functions/deploy';
 import { FunctionPage } from './functions/function';
 import { FunctionList } from './functions/list';
@@ -58,9 +58,15 @@ function App() {
 
   useEffect(() => {
     // A server that knows no keys knows no such path either.
-    ask<Who>('GET', '/whoami').then(setWho, (err: unknown) => {
-      if (err instanceof Failure && err.status === 404) setWho({ open: true, tenant: '', role: 'admin' });
-    });
+    ask<Who>('GET', '/whoami').then(
+      (w) => {
+        setWho(w);
+        if (!w.open && !w.role) setAsking(true);
+      },
+      (err: unknown) => {
+        if (err instanceof Failure && err.status === 404) setWho({ open: true, tenant: '', role: '' });
+      },
+    );
   }, [age]);
 
   const section = at.path[0] ?? 'play';
@@ -81,12 +87,12 @@ function App() {
         <nav aria-label="Main">
           <a href="#/play" aria-current={section === 'play' ? 'page' : undefined}>Playground</a>
           <a href="#/functions" aria-current={section === 'functions' || section === 'deploy' ? 'page' : undefined}>Functions</a>
-          {who && !who.open && <a href="#/keys" aria-current={section === 'keys' ? 'page' : undefined}>Keys</a>}
+          {who?.role === 'admin' && <a href="#/keys" aria-current={section === 'keys' ? 'page' : undefined}>Keys</a>}
         </nav>
         <span class="grow" />
         {who && !who.open && (
           <button type="button" class="who" onClick={() => setAsking(true)} title="Use another key">
-            <Icon name="key" /> <b>{who.tenant === '*' ? 'all tenants' : who.tenant}</b> <span class="muted">{who.role}</span>
+            <Icon name="key" /> {who.role ? <><b>{who.tenant === '*' ? 'all tenants' : who.tenant}</b> <span class="muted">{who.role}</span></> : <b>Give a key</b>}
           </button>
         )}
         <button
@@ -99,7 +105,7 @@ function App() {
           : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} />
           : section === 'functions' ? <FunctionList key={age} />
           : section === 'deploy' ? <Deploy key={`${at.path[1] ?? ''} ${age}`} name={at.path[1] ?? ''} />
-          : section === 'keys' ? <Keys key={age} />
+          : section === 'keys' ? <Keys key={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
           : <div class="page"><h1 tabIndex={-1}>There is no such page</h1><p><a href="#/play">To the playground</a></p><p class="muted">{place}</p></div>}
       </main>
       {asking && (
@@ -117,12 +123,15 @@ function KeyDialog({ onClose, onKey }: { onClose: () => void; onKey: (who: Who) 
   const had = apiKey();
   const submit = async () => {
     setAPIKey(text.trim());
+    let message = 'The server does not know this key.';
     try {
-      onKey(await ask<Who>('GET', '/whoami'));
+      const who = await ask<Who>('GET', '/whoami');
+      if (who.open || who.role) return onKey(who);
     } catch (err) {
-      setAPIKey(had);
-      setWrong(err instanceof Failure && err.status === 401 ? 'The server does not know this key.' : (err as Error).message);
+      if (!(err instanceof Failure) || err.status !== 401) message = messageOf(err);
     }
+    setAPIKey(had);
+    setWrong(message);
   };
   return (
     <Dialog title="This server asks for a key" onClose={onClose}>

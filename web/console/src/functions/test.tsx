@@ -44,7 +44,7 @@ export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
         <header class="panel-head">
           <h2>Answer</h2>
           <span class="grow" />
-          {answer && <span class="muted">{millis(answer.took)} with the way there and back</span>}
+          {answer && <span class="muted">{millis(answer.took)} there and back</span>}
           <label class="inline"><span>Tag</span>
             <select value={tag} onChange={(e) => setTag(e.currentTarget.value)}>{tags.map((t) => <option>{t}</option>)}</select>
           </label>

@@ -40,7 +40,8 @@ export function Chart({ title, lines, format, height = 36, since }: Props) {
         {lines.map((l) => {
           const step = width / Math.max(1, l.values.length - 1);
           const points = l.values.map((v, i) => `${(i * step).toFixed(1)},${(height - 2 - (v / top) * (height - 5)).toFixed(1)}`);
-          if (points.length < 2) return null;
+          // A line along the bottom would say in red that nothing went wrong.
+          if (points.length < 2 || (l.kind === 'bad' && !l.values.some((v) => v > 0))) return null;
           return (
             <g class={l.kind}>
               <polygon class="area" points={`0,${height} ${points.join(' ')} ${width},${height}`} />
