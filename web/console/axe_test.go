@@ -41,7 +41,6 @@ func TestAccessibility(t *testing.T) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)
-				b.do(reload)
 				if p.prepare != nil {
 					p.prepare(b)
 				}

@@ -83,7 +83,6 @@ func TestPictures(t *testing.T) {
 					continue // the others have nothing of their own there
 				}
 				b.open(p.fragment)
-				b.do(reload)
 				if p.prepare != nil {
 					p.prepare(b)
 				}

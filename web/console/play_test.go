@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // answer is what the playground shows, as a visitor sees it.
@@ -217,7 +219,6 @@ func TestPlay_ALinkBringsTheCodeAndABadOneSaysSo(t *testing.T) {
 	// A bomb: a megabyte and more out of a few bytes.
 	for _, hash := range []string{"#/play?s=AAAA", "#/play?s=%%%", link(t, strings.Repeat("A", 2<<20))} {
 		bad.open(hash)
-		bad.do(reload)
 		bad.wait(`document.querySelector('.notice.bad')?.innerText.includes('not whole')`)
 	}
 }
@@ -266,12 +267,23 @@ def handler(event, context):
 		b.open(link(t, `def handler(event, context):
     return {'headers': {'Content-Type': '`+kind+`', 'X-Evil': '<b id=evil>'}, 'body': '<svg xmlns="http://www.w3.org/2000/svg" onload="pwned=1"><script>pwned=1</script></svg>'}
 `))
-		b.do(reload)
 		b.wait(`document.querySelector('.notice')`)
 		b.run()
 		if n := eval[int](b, `pwned + document.querySelectorAll('#evil, main script').length`); n != 0 {
 			t.Errorf("%s: a script ran, or an element was made", kind)
 		}
+	}
+}
+
+// A service worker of a function's would answer for the console in this browser,
+// and have the operator's key.
+func TestConsole_NoFunctionAnswersForIt(t *testing.T) {
+	deployed(t, "worker", []string{"def handler(event, context):\n    return {'headers': {'Content-Type': 'text/javascript'}, 'body': 'onfetch = () => {}'}\n"})
+	b := newTab(t, allowing("status of 403", "service worker", "A bad HTTP response code", "favicon.ico"))
+	b.do(chromedp.Navigate(shared.url + "/worker"))
+	said := eval[string](b, `navigator.serviceWorker.register('/worker', { scope: '/' }).then(() => 'registered', (err) => err.name)`)
+	if said != "TypeError" {
+		t.Errorf("a function became a service worker: %s", said)
 	}
 }
 

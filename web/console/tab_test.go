@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,8 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 	url string // of the server
+
+	opened int // pages
 
 	mu    sync.Mutex // guards what follows
 	wrong []string
@@ -143,7 +146,8 @@ func (b *tab) visible() string {
 // open shows a page of the console and waits until it is there.
 func (b *tab) open(fragment string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate(b.url + "/console/" + fragment))
+	b.opened++ // a change of the fragment alone would load nothing
+	b.do(chromedp.Navigate(fmt.Sprintf("%s/console/?%d%s", b.url, b.opened, fragment)))
 	b.wait(`document.querySelector('main h1')`)
 }
 
@@ -222,9 +226,6 @@ func (b *tab) onNewDocument(script string) {
 		return err
 	}))
 }
-
-// reload loads the page anew: a change of the fragment alone does not.
-var reload = chromedp.Reload()
 
 var (
 	pressEscape = chromedp.KeyEvent(kb.Escape)

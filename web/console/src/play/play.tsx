@@ -87,6 +87,7 @@ export function Play({ shared }: { shared: string }) {
     setSpoken('Running');
     try {
       const result = await run(latest.current, (e) => lines.add(e), stop.signal);
+      lines.flush();
       setState({ kind: 'done', result, answer: answerOf(result) });
       const e = result.error;
       if (e?.file === 'main.py' && e.line) setMark({ line: e.line, text: `${e.errorType}: ${e.errorMessage.slice(0, 400)}` });

@@ -24,7 +24,7 @@ export class Lines {
   shown: LogLine[] = [];
   dropped = 0;
   #last = 0;
-  #asked = false;
+  #asked: ReturnType<typeof setTimeout> | undefined;
   #listener = () => {};
 
   add(line: Omit<LogLine, 'id'>): void {
@@ -51,14 +51,16 @@ export class Lines {
   }
 
   #changed(): void {
-    if (this.#asked) return;
-    this.#asked = true;
     // A timer, since frames stand still in a tab that nobody sees.
-    setTimeout(() => {
-      this.#asked = false;
-      this.#trim();
-      this.#listener();
-    }, 16);
+    this.#asked ??= setTimeout(() => this.flush(), 16);
+  }
+
+  /** flush shows at once what was added. */
+  flush(): void {
+    clearTimeout(this.#asked);
+    this.#asked = undefined;
+    this.#trim();
+    this.#listener();
   }
 }
 

@@ -54,6 +54,11 @@ export function Notice({ kind = 'plain', children }: { kind?: 'bad' | 'warn' | '
   );
 }
 
+/** copy puts a text into the clipboard. Without TLS, browsers have none for pages of other machines. */
+async function copy(text: string): Promise<void> {
+  await navigator.clipboard.writeText(text);
+}
+
 /** Copy puts a text into the clipboard. */
 export function Copy({ text, label }: { text: string; label: string }) {
   const [done, setDone] = useState(false);
@@ -65,7 +70,7 @@ export function Copy({ text, label }: { text: string; label: string }) {
   return (
     <button
       type="button" class="bare" aria-label={done ? 'Copied' : label} title={label}
-      onClick={() => void navigator.clipboard?.writeText(text).then(() => setDone(true), () => tell('Your browser does not let pages copy.', 'bad'))}
+      onClick={() => void copy(text).then(() => setDone(true), () => tell('The browser lets no page copy here. Select the text and copy it.', 'bad'))}
     >
       <Icon name={done ? 'check' : 'copy'} size={15} />
     </button>
