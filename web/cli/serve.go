@@ -15,6 +15,7 @@ import (
 	"vivarium/wasm/vfs"
 	"vivarium/web"
 	"vivarium/web/api"
+	"vivarium/web/console"
 )
 
 // serveCommand is `vivarium serve`.
@@ -125,13 +126,15 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	fmt.Fprintf(s.stdout, "vivarium: serving on %s\n", listener.url())
+	fmt.Fprintf(s.stdout, "vivarium: console on %s%s/\n", listener.url(), console.Path)
 	for _, f := range functions {
 		printCurl(s.stdout, listener.url(), f.name)
 	}
 	c.warn(terminal, listener, platform.host.Keys(), "call these functions, and deploy others")
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
 	config := web.Config{
-		Version: programVersion(), Management: management, Play: play, OnDrain: management.EndStreams, Ready: platform.ready,
+		Version: programVersion(), Management: management, Play: play, Console: console.Handler(),
+		OnDrain: management.EndStreams, Ready: platform.ready,
 		Confinement: confined.lines,
 		Stats:       platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,

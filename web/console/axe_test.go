@@ -1,0 +1,86 @@
+package console_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestAccessibility looks at each page with axe, in both themes, wide and
+// narrow: no serious or critical violation is let pass.
+func TestAccessibility(t *testing.T) {
+	axe, err := os.ReadFile("testdata/axe.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployed(t, "seen", []string{page1, page1}, []string{"prod"})
+	call(t, "/seen")
+	for _, theme := range []string{"light", "dark"} {
+		b := newTab(t)
+		for _, p := range []struct {
+			name, fragment, ready string
+			prepare               func(*tab)
+		}{
+			{"play", "#/play", ".welcome", nil},
+			{"answer", "#/play", ".figures", func(b *tab) { b.run() }},
+			{"error", "#/play", ".trace", func(b *tab) { b.choose("error"); b.run() }},
+			{"raw", "#/play", ".event .editor", func(b *tab) { b.choose("raw"); b.run() }},
+			{"functions", "#/functions", ".functions tbody tr", nil},
+			{"overview", "#/functions/seen", ".charts", nil},
+			{"code", "#/functions/seen/code", ".files .editor", nil},
+			{"versions", "#/functions/seen/versions", ".tag-list", nil},
+			{"dialog", "#/functions/seen/versions", "dialog .field", func(b *tab) { b.button(".versions", "Tag") }},
+			{"test", "#/functions/seen/test", ".answer", func(b *tab) { b.button(".test", "Call") }},
+			{"logs", "#/functions/seen/logs", ".log-line", nil},
+			{"deploy", "#/deploy", ".drop .error", func(b *tab) { b.button(".deploy-foot", "Deploy") }},
+		} {
+			t.Run(theme+" "+p.name, func(t *testing.T) {
+				b.t = t
+				b.look(theme, 1280, 800)
+				if p.name == "overview" || p.name == "play" {
+					b.look(theme, 360, 780)
+				}
+				b.open(p.fragment)
+				if p.prepare != nil {
+					p.prepare(b)
+				}
+				b.wait(`document.querySelector("` + p.ready + `")`)
+				eval[bool](b, string(axe)+"; true")
+				violations := eval[[]string](b, `axe.run({ resultTypes: ['violations'] }).then((r) => r.violations
+					.filter((v) => ['serious', 'critical'].includes(v.impact))
+					.map((v) => v.id + ': ' + v.help + '\n    ' + v.nodes.slice(0, 4).map((n) => n.target.join(' ') + '\n      ' + n.failureSummary).join('\n    ')))`)
+				if len(violations) > 0 {
+					t.Error(strings.Join(violations, "\n"))
+				}
+				if wide := eval[float64](b, `document.documentElement.scrollWidth - innerWidth`); wide > 0 {
+					t.Errorf("the page is %v pixels wider than the window", wide)
+				}
+			})
+		}
+		b.t = t
+	}
+}
+
+// Who uses no mouse gets everywhere, sees where, and hears what happened.
+func TestKeyboard_FocusGoesAlong(t *testing.T) {
+	deployed(t, "focused", []string{page1})
+	b := newTab(t)
+	b.open("#/play")
+	b.button("header", "Functions")
+	b.wait(`document.activeElement?.tagName === 'H1' && document.activeElement.textContent === 'Functions'`)
+	b.open("#/functions/focused/versions")
+	b.wait(`document.querySelector('.versions tbody tr')`)
+	opener := `[...document.querySelectorAll('.versions button')].find((e) => e.textContent.trim() === 'Tag')`
+	eval[bool](b, `(`+opener+`.focus(), `+opener+`.click(), true)`)
+	b.wait(`document.activeElement === document.querySelector('dialog input')`)
+	b.do(pressEscape)
+	b.wait(`!document.querySelector('dialog') && document.activeElement === ` + opener)
+
+	b.open("#/play")
+	b.run()
+	b.wait(`document.querySelector('.play > [role=status]').textContent.startsWith('Answered 200 in')`)
+	// Tab would be a part of the code; after Escape it isn't.
+	eval[bool](b, `(document.querySelector('.code .editor').shadowRoot.querySelector('.cm-content').focus(), true)`)
+	b.do(pressEscape, pressTab)
+	b.wait(`!document.activeElement.matches('.code .editor')`)
+}

@@ -1,0 +1,1 @@
+"use strict";(()=>{var m="vivarium.theme";function t(){try{let e=localStorage.getItem(m);return e==="light"||e==="dark"?e:null}catch{return null}}function o(e){e?document.documentElement.dataset.theme=e:delete document.documentElement.dataset.theme}o(t());})();

@@ -1,0 +1,339 @@
+package console_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// answer is what the playground shows, as a visitor sees it.
+const answer = ".result .panel-body"
+
+// choose picks an example from the menu.
+func (b *tab) choose(example string) {
+	b.t.Helper()
+	b.fill(".toolbar select", example)
+}
+
+// run presses Run and waits for the end.
+func (b *tab) run() {
+	b.t.Helper()
+	b.button(".toolbar", "Run")
+	b.wait(`document.querySelector('.result').getAttribute('aria-busy') === 'false' && document.querySelector('.result .answer, .result .notice')`)
+}
+
+// code replaces the code.
+func (b *tab) code(code string) {
+	b.t.Helper()
+	b.paste(".code .editor", code)
+}
+
+// link returns the link to a draft that is nothing but code.
+func link(t *testing.T, code string) string {
+	t.Helper()
+	draft, err := json.Marshal(map[string]any{"code": code, "timeoutMS": 10_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(draft); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return "#/play?s=" + base64.RawURLEncoding.EncodeToString(packed.Bytes())
+}
+
+const markedLine = `document.querySelector('.code .editor').shadowRoot.querySelector('.cm-markedLine')?.textContent ?? ''`
+
+func TestPlay_EachExampleShowsWhatItIsFor(t *testing.T) {
+	b := newTab(t)
+	b.open("#/play")
+	for _, example := range []struct{ id, answer, log, marked string }{
+		{"hello", "200 OK\n", "greeting Ann", ""},
+		{"script", "200 OK\n", "5 squared is 25", ""},
+		{"async", "task 3, task 1, task 2: all in", "task 1 is done", ""},
+		{"http", "418 I’m a teapot\n", "printed nothing", ""},
+		{"raw", `"handled": 1`, "got yandex.cloud.events.messagequeue.QueueMessage", ""},
+		{"error", "KeyError: 'plum'", "adding up", "    return sum(prices[item] * n for item, n in order.items())"},
+		{"timeout", "ExecutionTimeout", "I have", ""},
+		{"memory", "MB, and no more", "MB of 128", ""},
+	} {
+		t.Run(example.id, func(t *testing.T) {
+			b.t = t
+			b.choose(example.id)
+			b.run()
+			if got := b.text(answer); !strings.Contains(got, example.answer) {
+				t.Errorf("%q is not in the answer:\n%s", example.answer, got)
+			}
+			if got := b.text(".output"); !strings.Contains(got, example.log) {
+				t.Errorf("%q is not in the log:\n%s", example.log, got)
+			}
+			if got := eval[string](b, markedLine); got != example.marked {
+				t.Errorf("the marked line is %q, want %q", got, example.marked)
+			}
+			if got := b.text(".figures"); !strings.Contains(got, "handler") || !strings.Contains(got, "of 128 MB") {
+				t.Errorf("figures: %s", got)
+			}
+		})
+	}
+	b.t = t
+}
+
+func TestPlay_AnImageIsShownAsOne(t *testing.T) {
+	b := newTab(t)
+	b.open("#/play")
+	b.choose("image")
+	b.run()
+	b.wait(`document.querySelector('.picture img')?.naturalWidth === 160`)
+}
+
+func TestPlay_MultipleHeadersAreAllThere(t *testing.T) {
+	b := newTab(t)
+	b.open("#/play")
+	b.choose("http")
+	b.run()
+	b.button(".result", "5 header") // opens them
+	if got := b.text(".headers dl"); !strings.Contains(got, "tea=green") || !strings.Contains(got, "cup=small") || !strings.Contains(got, "no-store") {
+		t.Errorf("headers: %s", got)
+	}
+	// HTML is an answer like any other, not a part of the page.
+	if got := b.text(".body"); !strings.Contains(got, "<h1>I am a teapot</h1>") {
+		t.Errorf("body: %s", got)
+	}
+}
+
+func TestPlay_CtrlEnterRunsAndAnEditTakesTheMarkAway(t *testing.T) {
+	b := newTab(t)
+	b.open("#/play")
+	b.code("def handler(event, context):\n    return {'body': str(1 / 0)}\n")
+	eval[bool](b, `document.querySelector('.code .editor').shadowRoot.querySelector('.cm-content').dispatchEvent(
+		new KeyboardEvent('keydown', { key: 'Enter', keyCode: 13, ctrlKey: true, bubbles: true, cancelable: true, composed: true })) || true`)
+	b.wait(`document.querySelector('.trace')`)
+	if got := eval[string](b, markedLine); !strings.Contains(got, "1 / 0") {
+		t.Errorf("marked: %q", got)
+	}
+	b.code("def handler(event, context):\n    return {'body': 'mended'}\n")
+	if got := eval[string](b, markedLine); got != "" {
+		t.Errorf("still marked: %q", got)
+	}
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, "mended") {
+		t.Errorf("answer: %s", got)
+	}
+}
+
+func TestPlay_TheLogIsShownWhileTheCodeRunsAndStopEndsIt(t *testing.T) {
+	b := newTab(t)
+	b.open(link(t, "def handler(event, context):\n    print('begun')\n    while True:\n        pass\n"))
+	b.button(".toolbar", "Run")
+	b.wait(`document.querySelector('.output .log').innerText.includes('begun')`)
+	if busy := eval[string](b, `document.querySelector('.result').getAttribute('aria-busy')`); busy != "true" {
+		t.Fatalf("it is over already: %s", b.visible())
+	}
+	// The page is alive meanwhile: it can be typed into.
+	b.fill(".request-line input", "page=alive")
+	b.button(".toolbar", "Stop")
+	b.wait(`document.querySelector('` + answer + `').innerText.includes('Stopped')`)
+	b.choose("hello")
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, "200 OK") {
+		t.Errorf("after a stop: %s", got)
+	}
+}
+
+func TestPlay_SettingsReachTheCode(t *testing.T) {
+	b := newTab(t)
+	b.open(link(t, `def handler(event, context):
+    return {'body': f"{context.memory_limit_in_mb} {event['httpMethod']} {event['headers']['X-One']} {event['queryStringParameters']['q']} {event['body']}"}
+`))
+	b.fill(".toolbar label:nth-of-type(2) select", "256")
+	b.fill(".request-line select", "PUT")
+	b.fill(".request-line input", "q=a%20b")
+	b.button(".request", "Header")
+	b.fill("[aria-label='Name of header 1']", "X-One")
+	b.fill("[aria-label='Value of header 1']", "1")
+	b.button(".request", "Header")
+	b.fill("[aria-label='Name of header 2']", "Content-Type")
+	b.fill("[aria-label='Value of header 2']", "application/json")
+	b.paste(".request .editor", `{"n": 1}`)
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, `256 PUT 1 a b {"n": 1}`) {
+		t.Errorf("answer: %s", got)
+	}
+}
+
+func TestPlay_SamplesAreThoseOfTheCommandLine(t *testing.T) {
+	b := newTab(t)
+	b.open(link(t, "def handler(event, context):\n    return event['messages'][0]['details']['bucket_id']\n"))
+	b.button(".event", "Raw")
+	b.fill(".event select", "object-storage")
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, `"photos"`) {
+		t.Errorf("answer: %s", got)
+	}
+	b.paste(".event .editor", "{not json")
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, "The event is not JSON") {
+		t.Errorf("answer: %s", got)
+	}
+}
+
+func TestPlay_AnAnswerThatNoRunBringsIsExplained(t *testing.T) {
+	b := newTab(t, allowing("status of 400", "status of 503"))
+	b.open("#/play")
+	b.code("x = '" + strings.Repeat("long", 70_000) + "'")
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, "at most 262144 are allowed") {
+		t.Errorf("answer: %s", got)
+	}
+}
+
+func TestPlay_ALinkBringsTheCodeAndABadOneSaysSo(t *testing.T) {
+	b := newTab(t)
+	b.open("#/play")
+	b.code("print('from a link')\n")
+	b.button(".toolbar", "Share")
+	b.wait(`location.hash.startsWith('#/play?s=')`)
+	shared := eval[string](b, `location.hash`)
+	other := newTab(t)
+	other.open(shared)
+	if got := other.text("#main"); !strings.Contains(got, "came with a link") {
+		t.Errorf("page: %s", got)
+	}
+	other.run()
+	if got := other.text(".output"); !strings.Contains(got, "from a link") {
+		t.Errorf("log: %s", got)
+	}
+	bad := newTab(t)
+	// A bomb: a megabyte and more out of a few bytes.
+	for _, hash := range []string{"#/play?s=AAAA", "#/play?s=%%%", link(t, strings.Repeat("A", 2<<20))} {
+		bad.open(hash)
+		bad.wait(`document.querySelector('.notice.bad')?.innerText.includes('not whole')`)
+	}
+}
+
+func TestPlay_TwoTabsAtOnceDoNotMix(t *testing.T) {
+	one, two := newTab(t), newTab(t)
+	one.open(link(t, "import time\nprint('one')\ntime.sleep(0.3)\nprint('one ends')\n"))
+	two.open(link(t, "import time\nprint('two')\ntime.sleep(0.3)\nprint('two ends')\n"))
+	one.button(".toolbar", "Run")
+	two.button(".toolbar", "Run")
+	for b, want := range map[*tab][2]string{one: {"one ends", "two"}, two: {"two ends", "one"}} {
+		b.wait(`document.querySelector('.figures')`)
+		if got := b.text(".output"); !strings.Contains(got, want[0]) || strings.Contains(got, want[1]) {
+			t.Errorf("log: %s", got)
+		}
+	}
+}
+
+func TestPlay_HostileOutputIsText(t *testing.T) {
+	b := newTab(t)
+	b.onNewDocument(`window.pwned = 0;`)
+	b.open(link(t, `evil = '<img src=x onerror="pwned=1"><script>pwned=1</script><b id=evil>bold</b>'
+
+def handler(event, context):
+    print(evil)
+    print('\x1b[31mred\x1b[0m \u202egnp.exe \u200bwide \x00 nul')
+    print('x' * 50_000)
+    raise ValueError(evil)
+`))
+	b.run()
+	if n := eval[int](b, `pwned + document.querySelectorAll('#evil, main script, main img:not([src="logo.svg"])').length`); n != 0 {
+		t.Errorf("a script ran, or an element was made: %s", eval[string](b, `document.querySelector('main').innerHTML.slice(0, 2000)`))
+	}
+	log := b.text(".output .log")
+	for _, want := range []string{"<script>pwned=1</script>", "␛[31mred", "‹U+202E›gnp.exe", "‹U+200B›wide", "more characters"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%q is not in the log: %.3000s", want, log)
+		}
+	}
+	if got := b.text(answer); !strings.Contains(got, "ValueError: <img src=x") {
+		t.Errorf("answer: %s", got)
+	}
+
+	// The same as the answer: of each type that a browser would make something of.
+	for _, kind := range []string{"text/html", "image/svg+xml", "application/xhtml+xml", "text/plain", "application/json"} {
+		b.open(link(t, `def handler(event, context):
+    return {'headers': {'Content-Type': '`+kind+`', 'X-Evil': '<b id=evil>'}, 'body': '<svg xmlns="http://www.w3.org/2000/svg" onload="pwned=1"><script>pwned=1</script></svg>'}
+`))
+		b.wait(`document.querySelector('.notice')`)
+		b.run()
+		if n := eval[int](b, `pwned + document.querySelectorAll('#evil, main script').length`); n != 0 {
+			t.Errorf("%s: a script ran, or an element was made", kind)
+		}
+	}
+}
+
+// A service worker of a function's would answer for the console in this browser,
+// and have the operator's key.
+func TestConsole_NoFunctionAnswersForIt(t *testing.T) {
+	deployed(t, "worker", []string{"def handler(event, context):\n    return {'headers': {'Content-Type': 'text/javascript'}, 'body': 'onfetch = () => {}'}\n"})
+	b := newTab(t, allowing("status of 403", "service worker", "A bad HTTP response code", "favicon.ico"))
+	b.do(chromedp.Navigate(shared.url + "/worker"))
+	said := eval[string](b, `navigator.serviceWorker.register('/worker', { scope: '/' }).then(() => 'registered', (err) => err.name)`)
+	if said != "TypeError" {
+		t.Errorf("a function became a service worker: %s", said)
+	}
+}
+
+func TestPlay_FloodsLeaveThePageAlive(t *testing.T) {
+	b := newTab(t)
+	b.open(link(t, `def handler(event, context):
+    for n in range(20_000):
+        print('line', n)
+    return {'headers': {'Content-Type': 'text/plain'}, 'body': 'y' * 3_000_000}
+`))
+	b.run()
+	log := eval[string](b, `document.querySelector('.output .log').innerText.slice(0, 200)`)
+	if !strings.Contains(log, "earlier lines are not shown") {
+		t.Errorf("log: %s", log)
+	}
+	if n := eval[int](b, `document.querySelectorAll('.log-line').length`); n > 1000 {
+		t.Errorf("%d lines are in the page", n)
+	}
+	if got := b.text(answer); !strings.Contains(got, "more characters") || !strings.Contains(got, "The answer was longer") {
+		t.Errorf("answer: %s", got[len(got)-300:])
+	}
+	if got := b.text(".output header"); !strings.Contains(got, "cut off") {
+		t.Errorf("the log was cut off, and the page doesn't say so: %s", got)
+	}
+	// Bytes that are no text.
+	b.choose("hello")
+	b.code(`import base64
+def handler(event, context):
+    return {'isBase64Encoded': True, 'body': base64.b64encode(bytes(range(256)) * 40).decode()}
+`)
+	b.run()
+	if got := b.text(".body"); !strings.Contains(got, "000010  10 11 12") || !strings.Contains(got, "of 10,240 bytes") {
+		t.Errorf("body: %.400s", got)
+	}
+}
+
+// The figure of the first answer is printed and not judged: it is this machine's.
+func TestPlay_TheFirstAnswerIsQuick(t *testing.T) {
+	newTab(t).open("#/play") // the server is warm
+	b := newTab(t)
+	b.open("#/play")
+	b.wait(`document.querySelector('.toolbar .run:not(:disabled)')`)
+	took := eval[float64](b, `new Promise((resolve) => {
+		const start = performance.now();
+		new MutationObserver((_, o) => { if (document.querySelector('.answer')) { o.disconnect(); resolve(performance.now() - start); } })
+			.observe(document.querySelector('.result'), { childList: true, subtree: true });
+		document.querySelector('.toolbar .run').click();
+	})`)
+	if took <= 0 {
+		t.Error("no answer")
+	}
+	t.Logf("from the click to the answer of a first run: %.0f ms", took)
+}

@@ -1,0 +1,216 @@
+// The server's APIs: /functions/v1, which manages functions, and /play/v1, which
+// runs code that is not kept.
+
+/** Failure is an answer that is an error. */
+export class Failure extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    /** What is wrong with which field of the request. */
+    readonly fields: Record<string, string> = {},
+    readonly retryAfter = 0,
+  ) {
+    super(message);
+  }
+}
+
+export interface Who {
+  open: boolean;
+  tenant: string;
+  role: string;
+}
+
+export interface Fn {
+  id: string;
+  folderId: string;
+  createdAt: string;
+  name: string;
+  description: string;
+  httpInvokeUrl: string;
+  status: string;
+}
+
+export interface Version {
+  id: string;
+  functionId: string;
+  description: string;
+  createdAt: string;
+  runtime: string;
+  entrypoint: string;
+  resources: { memory: string };
+  executionTimeout: string;
+  serviceAccountId?: string;
+  imageSize: string;
+  status: string;
+  tags: string[] | null;
+  environment: Record<string, string>;
+  logOptions?: { minLevel?: string };
+  asyncInvocationConfig?: unknown;
+  noFreeze?: boolean;
+}
+
+export interface TagEvent {
+  functionVersionId: string;
+  tag: string;
+  effectiveFrom: string;
+  effectiveTo: string | null;
+}
+
+export interface LogEntry {
+  timestamp: string;
+  versionId: string;
+  requestId?: string;
+  level: string;
+  message: string;
+  jsonPayload?: unknown;
+}
+
+export interface Point {
+  time: string;
+  calls: number;
+  errors: number;
+  p50MS?: number;
+  p99MS?: number;
+  idle?: number;
+  busy?: number;
+  memory?: number | string;
+}
+
+export interface Figures {
+  functionId: string;
+  calls: number;
+  errors: number;
+  p50MS: number;
+  p99MS: number;
+  idle: number;
+  busy: number;
+  memory: number | string;
+  points: Point[];
+}
+
+export interface Operation {
+  id: string;
+  done: boolean;
+  metadata: { functionId?: string; functionVersionId?: string };
+  response?: { id?: string };
+  error?: { message: string };
+}
+
+export interface Key {
+  id: string;
+  tenant: string;
+  role: string;
+  description: string;
+  createdAt: string;
+}
+
+const keyName = 'vivarium.key';
+
+/** apiKey returns the secret that requests are made with, empty when there is none. */
+export function apiKey(): string {
+  try {
+    return sessionStorage.getItem(keyName) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/** setAPIKey keeps a secret for as long as the tab is open. */
+export function setAPIKey(secret: string): void {
+  if (secret) sessionStorage.setItem(keyName, secret);
+  else sessionStorage.removeItem(keyName);
+}
+
+/** authorization returns the header that proves who asks. */
+export function authorization(): Record<string, string> {
+  const key = apiKey();
+  return key ? { Authorization: `Api-Key ${key}` } : {};
+}
+
+/** onDenied is called when the server wants a key, or another one. */
+let onDenied = () => {};
+
+/** whenDenied says what to do when the server wants a key. */
+export function whenDenied(action: () => void): void {
+  onDenied = action;
+}
+
+/** failureOf returns the error that an answer of the server tells of. */
+export async function failureOf(answer: Response): Promise<Failure> {
+  if (answer.status === 401) onDenied();
+  return readFailure(answer.status, await answer.text(), Number(answer.headers.get('Retry-After')) || 0);
+}
+
+/** readFailure reads an error document: one of the management API, or one of the platform. */
+export function readFailure(status: number, text: string, retryAfter = 0): Failure {
+  let message = `the server answered with status ${status}`;
+  const fields: Record<string, string> = {};
+  try {
+    const body = JSON.parse(text) as {
+      message?: string;
+      errorMessage?: string;
+      details?: { fieldViolations?: { field: string; description: string }[] }[];
+    };
+    message = body.message || body.errorMessage || message;
+    for (const detail of body.details ?? [])
+      for (const { field, description } of detail.fieldViolations ?? []) fields[field] = description;
+  } catch {
+    // whoever answered is no Vivarium
+  }
+  return new Failure(status, message, fields, retryAfter);
+}
+
+/** reach is fetch, with the key, and with an error that says what to do. */
+export async function reach(path: string, init: RequestInit = {}): Promise<Response> {
+  try {
+    return await fetch(path, {
+      ...init,
+      headers: { ...authorization(), ...(init.headers as Record<string, string>) },
+      cache: 'no-store',
+    });
+  } catch (err) {
+    if (err instanceof DOMException && err.name === 'AbortError') throw err;
+    throw new Failure(0, 'The server can’t be reached. Is it running?');
+  }
+}
+
+/** ask makes a request of the management API and returns its answer. */
+export async function ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const answer = await reach(`/functions/v1${path}`, {
+    method,
+    signal: signal ?? null,
+    ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw await failureOf(answer);
+  return (await answer.json()) as T;
+}
+
+/** all returns the items of all pages of a list. */
+export async function all<T>(path: string, member: string, signal?: AbortSignal): Promise<T[]> {
+  const items: T[] = [];
+  let token = '';
+  do {
+    const page = await ask<Record<string, unknown>>(
+      'GET',
+      `${path}${path.includes('?') ? '&' : '?'}pageSize=1000${token && `&pageToken=${encodeURIComponent(token)}`}`,
+      undefined,
+      signal,
+    );
+    items.push(...((page[member] as T[] | undefined) ?? []));
+    token = (page['nextPageToken'] as string | undefined) ?? '';
+  } while (token);
+  return items;
+}
+
+/** seg escapes an id for a path. */
+export const seg = encodeURIComponent;
+
+/** messageOf returns what to tell of an error. */
+export function messageOf(err: unknown): string {
+  return err instanceof Error ? err.message : String(err);
+}
+
+/** isAbort says if an error only tells that we gave up ourselves. */
+export function isAbort(err: unknown): boolean {
+  return err instanceof DOMException && err.name === 'AbortError';
+}

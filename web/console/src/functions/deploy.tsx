@@ -1,0 +1,191 @@
+// Deploying: drop a folder or an archive, see what is wrong, be done.
+import { useRef, useState } from 'preact/hooks';
+import { ask, authorization, Failure, messageOf, readFailure, seg, type Fn, type Operation } from '../api';
+import { bytes, count } from '../text';
+import { Icon } from '../ui/icons';
+import { Field, Foreign, Notice, tell } from '../ui/parts';
+import { base64, fromArchive, fromDrop, fromFiles, maxContent, pack, type Source } from './archive';
+
+const nameRule = /^[a-z][-a-z0-9]{1,61}[a-z0-9]$/;
+
+/** Deploy makes a function, or a new version of the one that is named. */
+export function Deploy({ name: given }: { name: string }) {
+  const [source, setSource] = useState<Source | null>(null);
+  const [name, setName] = useState(given);
+  const [entrypoint, setEntrypoint] = useState('main.handler');
+  const [memory, setMemory] = useState('128');
+  const [timeout, setTime] = useState('3');
+  const [environment, setEnvironment] = useState('');
+  const [tags, setTags] = useState('');
+  const [wrong, setWrong] = useState<Record<string, string>>({});
+  const [over, setOver] = useState(false);
+  const [progress, setProgress] = useState<{ what: string; part: number } | null>(null);
+  const folder = useRef<HTMLInputElement>(null);
+  const archive = useRef<HTMLInputElement>(null);
+
+  const take = async (make: () => Source | Promise<Source>) => {
+    try {
+      const found = await make();
+      setSource(found);
+      setWrong(({ content: _, ...rest }) => rest);
+      if (!name && nameRule.test(found.name)) setName(found.name);
+      const main = found.files.some((f) => f.path === 'main.py');
+      const only = found.files.filter((f) => /^[a-z_]\w*\.py$/i.test(f.path));
+      if (!main && only.length === 1) setEntrypoint(only[0]!.path.replace(/\.py$/, '.handler'));
+    } catch (err) {
+      setWrong((w) => ({ ...w, content: messageOf(err) }));
+    }
+  };
+
+  const submit = async () => {
+    const found = check({ source, name, entrypoint, memory, timeout, environment, tags });
+    setWrong(found.wrong);
+    if (!source || Object.keys(found.wrong).length > 0) return;
+    try {
+      setProgress({ what: 'Packing', part: 0 });
+      const blob = await pack(source, (part) => setProgress({ what: 'Packing', part }));
+      if (blob.size > maxContent) throw new Failure(413, '', { content: `The archive has ${bytes(blob.size)}; the server takes at most ${bytes(maxContent)}.` });
+      const id = await functionID(name);
+      const content = await base64(blob);
+      const op = await upload(
+        {
+          functionId: id, runtime: 'python312', entrypoint, content, environment: found.environment, tag: found.tags,
+          resources: { memory: String(Number(memory) * 1048576) }, executionTimeout: `${timeout}s`,
+        },
+        (part) => setProgress({ what: part < 1 ? 'Sending' : 'Checking the code', part }),
+      );
+      tell(`${name} has a new version: ${op.response?.id ?? ''}`);
+      location.hash = `#/functions/${seg(id)}`;
+    } catch (err) {
+      const fields = err instanceof Failure ? err.fields : {};
+      const known = ['content', 'functionId', 'name', 'entrypoint', 'resources.memory', 'executionTimeout', 'environment', 'tag'];
+      const placed = Object.fromEntries(Object.entries(fields).map(([f, text]) => [known.includes(f) ? f : f.startsWith('environment') ? 'environment' : '', text]));
+      setWrong(Object.keys(placed).length ? placed : { '': messageOf(err) });
+    } finally {
+      setProgress(null);
+    }
+  };
+
+  const size = source?.archive ? source.archive.size : (source?.files.reduce((sum, f) => sum + f.file.size, 0) ?? 0);
+  return (
+    <div class="page narrow">
+      <header class="page-head"><h1 tabIndex={-1}>{given ? `Deploy ${given}` : 'New function'}</h1></header>
+      <form class="deploy" noValidate onSubmit={(e) => { e.preventDefault(); void submit(); }}>
+        <div
+          class={`drop ${over ? 'over' : ''} ${wrong['content'] ? 'wrong' : ''}`} role="group" aria-label="Code"
+          onDragOver={(e) => { e.preventDefault(); setOver(true); }}
+          onDragLeave={() => setOver(false)}
+          onDrop={(e) => { e.preventDefault(); setOver(false); const data = e.dataTransfer; if (data) void take(() => fromDrop(data)); }}
+        >
+          <Icon name={source ? 'check' : 'upload'} size={30} />
+          {source ? (
+            <p><b><Foreign text={source.archive?.name ?? (source.name || source.files[0]!.path)} /></b>{' '}
+              <span class="muted">{source.archive ? bytes(size) : `${count(source.files.length)} file${source.files.length === 1 ? '' : 's'}, ${bytes(size)}`}{source.skipped > 0 && `, ${count(source.skipped)} left out`}</span></p>
+          ) : <p><b>Drop a folder or a zip archive here</b><br /><span class="muted">with <code>main.py</code> at its top</span></p>}
+          <p>
+            <button type="button" onClick={() => folder.current!.click()}>Choose a folder</button>{' '}
+            <button type="button" onClick={() => archive.current!.click()}>Choose an archive</button>
+          </p>
+          <input ref={folder} type="file" hidden {...{ webkitdirectory: true }} onChange={(e) => { const list = e.currentTarget.files; if (list?.length) void take(() => fromFiles(list)); }} />
+          <input ref={archive} type="file" hidden accept=".zip,application/zip" onChange={(e) => { const file = e.currentTarget.files?.[0]; if (file) void take(() => fromArchive(file)); }} />
+          {wrong['content'] && <p class="error" role="alert"><Foreign text={wrong['content']} /></p>}
+        </div>
+        <div class="form-grid">
+          <Field label="Name" hint="It is part of the address." error={wrong['functionId'] ?? wrong['name']}>
+            <input name="name" value={name} onInput={(e) => setName(e.currentTarget.value.trim())} disabled={given !== ''} autocomplete="off" spellcheck={false} placeholder="hello" />
+          </Field>
+          <Field label="Entry point" hint="File and function." error={wrong['entrypoint']}>
+            <input name="entrypoint" value={entrypoint} onInput={(e) => setEntrypoint(e.currentTarget.value.trim())} autocomplete="off" spellcheck={false} />
+          </Field>
+          <Field label="Memory" error={wrong['resources.memory']}>
+            <select name="memory" value={memory} onChange={(e) => setMemory(e.currentTarget.value)}>
+              {[128, 256, 384, 512, 1024, 2048, 4096].map((mb) => <option value={String(mb)}>{mb} MB</option>)}
+            </select>
+          </Field>
+          <Field label="Timeout, in seconds" error={wrong['executionTimeout']}>
+            <input name="timeout" type="number" min="1" max="3600" value={timeout} onInput={(e) => setTime(e.currentTarget.value)} />
+          </Field>
+          <Field label="Tags" hint="Separated by spaces. $latest comes by itself." error={wrong['tag']}>
+            <input name="tags" value={tags} onInput={(e) => setTags(e.currentTarget.value)} autocomplete="off" spellcheck={false} placeholder="prod" />
+          </Field>
+          <Field label="Environment" hint="NAME=value, one a line." error={wrong['environment']}>
+            <textarea name="environment" rows={3} value={environment} onInput={(e) => setEnvironment(e.currentTarget.value)} spellcheck={false} />
+          </Field>
+        </div>
+        {wrong[''] && <Notice kind="bad"><Foreign text={wrong['']} /></Notice>}
+        <div class="deploy-foot">
+          {progress && (
+            <div class="uploading" role="status"><progress value={progress.part} max={1} aria-label={progress.what} /> {progress.what}…</div>
+          )}
+          <a class="button" href={given ? `#/functions/${seg(given)}` : '#/functions'}>Cancel</a>
+          <button type="submit" class="primary" disabled={progress !== null}><Icon name="upload" /> Deploy</button>
+        </div>
+      </form>
+    </div>
+  );
+}
+
+interface Form {
+  source: Source | null;
+  name: string;
+  entrypoint: string;
+  memory: string;
+  timeout: string;
+  environment: string;
+  tags: string;
+}
+
+/** check finds what the server would refuse. */
+function check(f: Form): { wrong: Record<string, string>; environment: Record<string, string>; tags: string[] } {
+  const wrong: Record<string, string> = {};
+  const environment: Record<string, string> = {};
+  if (!f.source) wrong['content'] = 'Drop the code here first.';
+  else if (f.source.archive && f.source.archive.size > maxContent) wrong['content'] = `The archive has ${bytes(f.source.archive.size)}; the server takes at most ${bytes(maxContent)}.`;
+  if (!nameRule.test(f.name) && !/^d4e/.test(f.name)) wrong['name'] = '3 to 63 lower-case letters, digits and hyphens; a letter first.';
+  const dot = f.entrypoint.lastIndexOf('.');
+  if (dot < 1 || dot === f.entrypoint.length - 1) wrong['entrypoint'] = 'Write file and function, such as main.handler.';
+  else if (f.source && !f.source.archive) {
+    const module = f.entrypoint.slice(0, dot).replaceAll('.', '/');
+    if (!f.source.files.some((x) => x.path === `${module}.py` || x.path === `${module}/__init__.py`)) wrong['entrypoint'] = `There is no ${module}.py in the code.`;
+  }
+  const seconds = Number(f.timeout);
+  if (!(seconds > 0 && seconds <= 3600)) wrong['executionTimeout'] = 'More than 0, at most 3600.';
+  for (const line of f.environment.split('\n')) {
+    if (!line.trim()) continue;
+    const [, name, value] = /^\s*([A-Za-z]\w*)=(.*)$/.exec(line) ?? [];
+    if (name === undefined) wrong['environment'] = `“${line.slice(0, 40)}” is not NAME=value.`;
+    else environment[name] = value ?? '';
+  }
+  const tags = f.tags.split(/[\s,]+/).filter((t) => t);
+  const bad = tags.find((t) => !/^[a-z][-_0-9a-z]*$/.test(t));
+  if (bad) wrong['tag'] = `“${bad.slice(0, 40)}” must have lower-case letters, digits, - and _, a letter first.`;
+  return { wrong, environment, tags };
+}
+
+/** functionID returns the id of a function, which is made when there is none. */
+async function functionID(name: string): Promise<string> {
+  try {
+    return (await ask<Fn>('GET', `/functions/${seg(name)}`)).id;
+  } catch (err) {
+    if (!(err instanceof Failure) || err.status !== 404) throw err;
+  }
+  const op = await ask<Operation>('POST', '/functions', { name });
+  return op.metadata.functionId ?? '';
+}
+
+/** upload makes a version. Unlike fetch, it can tell how far it is. */
+function upload(version: unknown, progress: (part: number) => void): Promise<Operation> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', '/functions/v1/versions');
+    request.setRequestHeader('Content-Type', 'application/json');
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    request.upload.onprogress = (e) => progress(e.loaded / (e.total || 1));
+    request.onerror = () => reject(new Failure(0, 'The server can’t be reached. Is it running?'));
+    request.onload = () => {
+      if (request.status >= 400) reject(readFailure(request.status, request.responseText));
+      else resolve(JSON.parse(request.responseText) as Operation);
+    };
+    request.send(JSON.stringify(version));
+  });
+}

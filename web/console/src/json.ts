@@ -1,0 +1,44 @@
+// JSON as people like to read it. The numbers stay as they were written, since
+// a parser would round what is longer than a double.
+
+/** Token is a part of a JSON text; kind names its colour. */
+export interface Token {
+  text: string;
+  kind: 'key' | 'string' | 'number' | 'word' | 'punctuation' | 'space';
+}
+
+const token = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)|([[\]{},])/g;
+
+/** layOut returns the tokens of a JSON text, with line breaks and indentation of its own; null when it is none. */
+export function layOut(text: string): Token[] | null {
+  try {
+    JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const found: Token[] = [];
+  let depth = 0;
+  let last = '';
+  const line = () => found.push({ text: `\n${'  '.repeat(Math.min(depth, 40))}`, kind: 'space' });
+  for (const [, string, colon, number, word, mark] of text.matchAll(token)) {
+    if (mark === ']' || mark === '}') {
+      depth--;
+      if (last !== '[' && last !== '{') line();
+    } else if (last === '[' || last === '{' || last === ',') {
+      line();
+    }
+    if (string !== undefined) {
+      found.push({ text: string, kind: colon ? 'key' : 'string' });
+      if (colon) found.push({ text: ': ', kind: 'punctuation' });
+    } else if (number !== undefined) {
+      found.push({ text: number, kind: 'number' });
+    } else if (word !== undefined) {
+      found.push({ text: word, kind: 'word' });
+    } else if (mark !== undefined) {
+      found.push({ text: mark, kind: 'punctuation' });
+      if (mark === '[' || mark === '{') depth++;
+    }
+    last = mark ?? '';
+  }
+  return found;
+}

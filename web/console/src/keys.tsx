@@ -1,0 +1,94 @@
+// The API keys of the server.
+import { useEffect, useState } from 'preact/hooks';
+import { ask, Failure, messageOf, seg, setAPIKey, type Key } from './api';
+import { ago } from './text';
+import { Icon } from './ui/icons';
+import { Confirm, Copy, Dialog, Field, Foreign, Notice, Pill, tell } from './ui/parts';
+
+/** NewKey is a key with its secret, which is told this once. */
+interface NewKey {
+  key: Key;
+  secret: string;
+}
+
+/** Keys lists, makes and deletes keys. onChange is called when this tab's own rights may be others. */
+export function Keys({ open, onChange }: { open: boolean; onChange: () => void }) {
+  const [keys, setKeys] = useState<Key[] | null>(null);
+  const [wrong, setWrong] = useState('');
+  const [making, setMaking] = useState(false);
+  const [made, setMade] = useState<NewKey | null>(null);
+  const [removing, setRemoving] = useState<Key | null>(null);
+  const load = async () => {
+    try {
+      setKeys((await ask<{ keys: Key[] }>('GET', '/keys')).keys);
+      setWrong('');
+    } catch (err) {
+      setWrong(err instanceof Failure && err.status === 404 ? 'This server knows no keys.' : messageOf(err));
+    }
+  };
+  useEffect(() => void load(), []);
+  return (
+    <div class="page">
+      <header class="page-head">
+        <h1 tabIndex={-1}>Keys</h1><span class="grow" />
+        <button type="button" class="primary" onClick={() => setMaking(true)} disabled={!keys}><Icon name="plus" /> New key</button>
+      </header>
+      {wrong && <Notice kind="warn"><Foreign text={wrong} /></Notice>}
+      {keys === null && !wrong && <p class="empty">Loading…</p>}
+      {open && <Notice kind="warn">Whoever reaches this server may do everything. As soon as there is a key, nobody may do anything without one.</Notice>}
+      {keys && keys.length > 0 && (
+        <div class="table-wrap">
+          <table>
+            <thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Tenant</th><th scope="col">Made</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
+            <tbody>
+              {keys.map((k) => (
+                <tr key={k.id}>
+                  <th scope="row"><code>{k.id}</code><span class="muted small-text"><Foreign text={k.description} /></span></th>
+                  <td data-label="Role"><Pill kind={k.role === 'admin' ? 'warn' : 'plain'}>{k.role}</Pill></td>
+                  <td data-label="Tenant">{k.tenant === '*' ? 'all' : k.tenant}</td>
+                  <td data-label="Made">{ago(k.createdAt)}</td>
+                  <td class="actions"><button type="button" class="bare" aria-label={`Delete key ${k.id}`} onClick={() => setRemoving(k)}><Icon name="trash" size={15} /></button></td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {making && <Make open={open} onClose={() => setMaking(false)} onMade={(k) => { setMade(k); if (!open) void load(); }} />}
+      {made && (
+        <Dialog title="The new key" onClose={() => setMade(null)}>
+          <p>Copy it now: it is shown only this once.</p>
+          <p class="secret"><code>{made.secret}</code><Copy text={made.secret} label="Copy the key" /></p>
+          <div class="dialog-actions">
+            <button type="button" onClick={() => { setAPIKey(made.secret); setMade(null); onChange(); }}>Use it in this tab</button>
+            <button type="button" class="primary" onClick={() => { setMade(null); if (open) onChange(); }}>I have it</button>
+          </div>
+        </Dialog>
+      )}
+      {removing && (
+        <Confirm title="Delete this key?" action="Delete for good" danger onClose={() => setRemoving(null)}
+          onDo={async () => { await ask('DELETE', `/keys/${seg(removing.id)}`); tell('The key is deleted.'); await load(); }}>
+          <p><code>{removing.id}</code> <Foreign text={removing.description} /></p>
+          <p>Whoever uses it is refused from then on.</p>
+        </Confirm>
+      )}
+    </div>
+  );
+}
+
+function Make({ open, onClose, onMade }: { open: boolean; onClose: () => void; onMade: (k: NewKey) => void }) {
+  // Without an admin's key, nobody could make a second one.
+  const [tenant, setTenant] = useState(open ? '*' : 'default');
+  const [role, setRole] = useState(open ? 'admin' : 'deployer');
+  const [description, setDescription] = useState('');
+  const make = async () => onMade(await ask<NewKey>('POST', '/keys', { tenant, role, description }));
+  return (
+    <Confirm title="New key" action="Make the key" onClose={onClose} onDo={make}>
+      <Field label="Role"><select name="role" value={role} onChange={(e) => setRole(e.currentTarget.value)}>
+        <option value="invoker">invoker: calls functions</option><option value="deployer">deployer: manages them, too</option><option value="admin">admin: manages keys, too</option>
+      </select></Field>
+      <Field label="Tenant" hint="* for all of them."><input name="tenant" value={tenant} onInput={(e) => setTenant(e.currentTarget.value.trim())} required autocomplete="off" spellcheck={false} /></Field>
+      <Field label="Description"><input name="description" value={description} onInput={(e) => setDescription(e.currentTarget.value)} autocomplete="off" /></Field>
+    </Confirm>
+  );
+}

@@ -1,0 +1,155 @@
+// The page: header, the view that the address names, and the key when the
+// server wants one.
+import './css/base.css';
+import './css/parts.css';
+import './css/play.css';
+import './css/functions.css';
+import { render } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { apiKey, ask, Failure, messageOf, setAPIKey, whenDenied, type Who } from './api';
+import { Deploy } from './functions/deploy';
+import { FunctionPage } from './functions/function';
+import { FunctionList } from './functions/list';
+import { Keys } from './keys';
+import { Play } from './play/play';
+import { Dialog, Field, Notice, Toasts } from './ui/parts';
+import { Icon } from './ui/icons';
+import { chooseTheme, currentTheme } from './ui/theme';
+
+/** Route is what the part of the address after # names. */
+interface Route {
+  path: string[];
+  query: URLSearchParams;
+}
+
+function route(): Route {
+  const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?', 2);
+  return { path: (path || 'play').split('/').map(unescape), query: new URLSearchParams(query) };
+}
+
+function unescape(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function App() {
+  const [at, setAt] = useState(route);
+  const [who, setWho] = useState<Who | null>(null);
+  const [asking, setAsking] = useState(false);
+  const [age, setAge] = useState(0); // grows with each new key, and makes pages ask again
+  const [theme, setTheme] = useState(currentTheme);
+  const main = useRef<HTMLElement>(null);
+
+  useEffect(() => {
+    const moved = () => setAt(route());
+    addEventListener('hashchange', moved);
+    whenDenied(() => setAsking(true));
+    const media = matchMedia('(prefers-color-scheme: dark)');
+    const themed = () => setTheme(currentTheme());
+    media.addEventListener('change', themed);
+    return () => {
+      removeEventListener('hashchange', moved);
+      media.removeEventListener('change', themed);
+    };
+  }, []);
+
+  useEffect(() => {
+    // A server that knows no keys knows no such path either.
+    ask<Who>('GET', '/whoami').then(
+      (w) => {
+        setWho(w);
+        if (!w.open && !w.role) setAsking(true);
+      },
+      (err: unknown) => {
+        if (err instanceof Failure && err.status === 404) setWho({ open: true, tenant: '', role: '' });
+      },
+    );
+  }, [age]);
+
+  const section = at.path[0] ?? 'play';
+  const place = at.path.join('/');
+  const started = useRef(false);
+  useEffect(() => {
+    document.title = `${{ play: 'Playground', functions: at.path[1] ?? 'Functions', deploy: 'Deploy', keys: 'Keys' }[section] ?? 'Not found'} · Vivarium`;
+    // Whoever followed a link is where it leads, and hears so.
+    if (started.current) main.current?.querySelector<HTMLElement>('h1')?.focus();
+    started.current = true;
+  }, [section, at.path[1]]);
+
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); main.current?.focus(); }}>Skip to the content</a>
+      <header class="top">
+        <a class="brand" href="#/play"><img src="logo.svg" alt="" width="26" height="26" />Vivarium</a>
+        <nav aria-label="Main">
+          <a href="#/play" aria-current={section === 'play' ? 'page' : undefined}>Playground</a>
+          <a href="#/functions" aria-current={section === 'functions' || section === 'deploy' ? 'page' : undefined}>Functions</a>
+          {who?.role === 'admin' && <a href="#/keys" aria-current={section === 'keys' ? 'page' : undefined}>Keys</a>}
+        </nav>
+        <span class="grow" />
+        {who && !who.open && (
+          <button type="button" class="who" onClick={() => setAsking(true)} title="Use another key">
+            <Icon name="key" /> {who.role ? <><b>{who.tenant === '*' ? 'all tenants' : who.tenant}</b> <span class="muted">{who.role}</span></> : <b>Give a key</b>}
+          </button>
+        )}
+        <button
+          type="button" class="bare" aria-label={theme === 'dark' ? 'Light theme' : 'Dark theme'}
+          onClick={() => { const next = theme === 'dark' ? 'light' : 'dark'; chooseTheme(next); setTheme(next); }}
+        ><Icon name={theme === 'dark' ? 'sun' : 'moon'} size={18} /></button>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        {section === 'play' ? <Play shared={at.query.get('s') ?? ''} />
+          : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} />
+          : section === 'functions' ? <FunctionList key={age} />
+          : section === 'deploy' ? <Deploy key={`${at.path[1] ?? ''} ${age}`} name={at.path[1] ?? ''} />
+          : section === 'keys' ? <Keys key={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
+          : <div class="page"><h1 tabIndex={-1}>There is no such page</h1><p><a href="#/play">To the playground</a></p><p class="muted">{place}</p></div>}
+      </main>
+      {asking && (
+        <KeyDialog onClose={() => setAsking(false)} onKey={(w) => { setWho(w); setAge((n) => n + 1); setAsking(false); }} />
+      )}
+      <Toasts />
+    </>
+  );
+}
+
+/** KeyDialog asks for a key, and tries it before it takes it. */
+function KeyDialog({ onClose, onKey }: { onClose: () => void; onKey: (who: Who) => void }) {
+  const [text, setText] = useState('');
+  const [wrong, setWrong] = useState('');
+  const had = apiKey();
+  const submit = async () => {
+    setAPIKey(text.trim());
+    let message = 'The server does not know this key.';
+    try {
+      const who = await ask<Who>('GET', '/whoami');
+      if (who.open || who.role) return onKey(who);
+    } catch (err) {
+      if (!(err instanceof Failure) || err.status !== 401) message = messageOf(err);
+    }
+    setAPIKey(had);
+    setWrong(message);
+  };
+  return (
+    <Dialog title="This server asks for a key" onClose={onClose}>
+      <form onSubmit={(e) => { e.preventDefault(); void submit(); }}>
+        <p class="muted">It is kept in this tab alone, until you close it. Whoever runs the server can make one: <code>vivarium key create</code></p>
+        <Field label="API key" error={wrong}>
+          <input type="password" name="api-key" autocomplete="off" spellcheck={false} placeholder="viv_…" value={text} onInput={(e) => setText(e.currentTarget.value)} required />
+        </Field>
+        {had && <Notice>This tab has a key already. <button type="button" class="small" onClick={() => { setAPIKey(''); location.reload(); }}>Forget it</button></Notice>}
+        <div class="dialog-actions">
+          <button type="button" onClick={onClose}>Not now</button>
+          <button type="submit" class="primary">Use this key</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+const root = document.getElementById('app')!;
+root.textContent = '';
+render(<App />, root);

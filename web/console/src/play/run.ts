@@ -1,0 +1,123 @@
+// One run of code that is not kept: /play/v1.
+import { failureOf, Failure, reach } from '../api';
+import { filesOf } from './script';
+import { serverEvents } from './stream';
+
+/** Limits are what a run may use. */
+export interface Limits {
+  memoryMB: number;
+  timeoutMS: number;
+  bytes: number;
+}
+
+/** Request is what a handler in HTTP mode is called with. */
+export interface Request {
+  method: string;
+  query: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** Draft is everything that a run is made from. */
+export interface Draft {
+  code: string;
+  mode: 'http' | 'raw';
+  request: Request;
+  /** The event of raw mode, as JSON text. */
+  event: string;
+  memoryMB: number;
+  timeoutMS: number;
+}
+
+/** Entry is one entry of the log; system ones are the platform's. */
+export interface Entry {
+  time: string;
+  level: string;
+  message: string;
+  system: boolean;
+}
+
+/** FunctionError is what became of a call that failed. */
+export interface FunctionError {
+  errorType: string;
+  errorMessage: string;
+  stackTrace?: string[];
+  file?: string;
+  line?: number;
+}
+
+/** RunFigures tell where the time and the memory went. */
+export interface RunFigures {
+  durationMS: number;
+  queueMS: number;
+  startMS: number;
+  initMS: number;
+  handlerMS: number;
+  cpuMS: number;
+  peakMemory: number;
+  memoryLimit: number;
+  cold: boolean;
+}
+
+/** Result is how a run ended. */
+export interface Result {
+  requestId: string;
+  outcome: 'ok' | 'error' | 'timeout';
+  status: number;
+  headers: Record<string, string[]>;
+  body: string;
+  bodyEncoding: 'utf8' | 'base64';
+  truncated?: boolean;
+  error?: FunctionError;
+  logTruncated?: boolean;
+  figures: RunFigures;
+}
+
+/** readLimits returns what a run may use. A Failure with status 404 means that this server runs no such code. */
+export async function readLimits(): Promise<Limits> {
+  const answer = await reach('/play/v1/limits');
+  if (!answer.ok) throw await failureOf(answer);
+  return (await answer.json()) as Limits;
+}
+
+/** InvalidDraft says which part of a draft can't be sent. */
+export class InvalidDraft extends Error {}
+
+/** bodyOf returns the request that runs a draft. */
+export function bodyOf(draft: Draft): unknown {
+  const common = { ...filesOf(draft.code), memoryMB: draft.memoryMB, timeoutMS: draft.timeoutMS };
+  if (draft.mode === 'http') {
+    const { method, query, body } = draft.request;
+    const headers = Object.fromEntries(Object.entries(draft.request.headers).filter(([name]) => name !== ''));
+    return { ...common, mode: 'http', request: { method, query, headers, body: method === 'GET' || method === 'HEAD' ? '' : body } };
+  }
+  let event: unknown = '';
+  if (draft.event.trim()) {
+    try {
+      event = JSON.parse(draft.event);
+    } catch (err) {
+      throw new InvalidDraft(`The event is not JSON: ${(err as Error).message}`);
+    }
+  }
+  return { ...common, mode: 'raw', event };
+}
+
+/** run runs a draft and returns how it ended; onEntry gets the log as it is written. */
+export async function run(draft: Draft, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
+  const answer = await reach('/play/v1/run', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
+    body: JSON.stringify(bodyOf(draft)),
+    signal,
+  });
+  if (!answer.ok || !answer.body) throw await failureOf(answer);
+  for await (const event of serverEvents(answer.body)) {
+    if (event.name === 'log') onEntry(JSON.parse(event.data) as Entry);
+    if (event.name === 'result') return JSON.parse(event.data) as Result;
+    if (event.name === 'fault') {
+      const fault = JSON.parse(event.data) as { errorCode: number; errorMessage: string };
+      throw new Failure(fault.errorCode, fault.errorMessage);
+    }
+  }
+  throw new Failure(0, 'The server ended the answer before the run was done. Run it again.');
+}
