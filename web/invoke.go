@@ -106,10 +106,18 @@ func (s *Server) invoke(c echo.Context) (err error) {
 			return err
 		}
 	}
+	if s.config.Console != nil {
+		answer.header.Add("Content-Security-Policy", pagePolicy)
+	}
 	held.force(len(answer.body)) // for as long as the caller takes to read it
 	send(c, answer)
 	return nil
 }
+
+// pagePolicy gives a function's page an origin of its own. In that of the server,
+// where the console is, its scripts could do what the operator may: use the
+// management API, and read the key that the console was given.
+const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads"
 
 // accept returns the answer that a result means, or the function's error when it
 // means none or has more bytes than the limit.
