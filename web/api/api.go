@@ -136,7 +136,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		limit := int64(maxBody)
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
-			give, err := h.uploads.take(r.Context(), uploader(r))
+			give, err := h.uploads.take(r.Context(), uploader(r, q.principal))
 			if err != nil {
 				return nil, err
 			}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"vivarium/host"
 )
 
 const (
@@ -80,8 +82,12 @@ func (u *uploads) take(ctx context.Context, who string) (give func(), err error)
 	}, nil
 }
 
-// uploader returns who sends a request, as far as uploads are concerned.
-func uploader(r *http.Request) string {
+// uploader returns who sends a request, as far as uploads are concerned: a
+// tenant, or who acts for all of them from one address.
+func uploader(r *http.Request, p host.Principal) string {
+	if p.Tenant != host.AllTenants {
+		return p.Tenant
+	}
 	client, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
