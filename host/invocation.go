@@ -251,7 +251,11 @@ func (c *call) fault(err error) error {
 // warn tells the operator what a function's code has done. It can do so at will,
 // so only some of it is told: the next line says how many were left out.
 func (h *Host) warn(message string, v *Version, args ...any) {
-	ok, dropped := h.warnings.Allow(v.FunctionID, 1)
+	who := v.FunctionID
+	if v.Tenant == tryTenant { // each try is a function of its own
+		who = tryTenant
+	}
+	ok, dropped := h.warnings.Allow(who, 1)
 	if !ok {
 		return
 	}
