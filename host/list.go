@@ -13,8 +13,8 @@ const (
 	MaxPageSize     = 1000
 )
 
-// within says if what a tenant has is in a list of another tenant's, or of all.
-func within(list, tenant string) bool { return list == AllTenants || list == tenant }
+// within says if what a tenant has belongs into the list of one, or of all.
+func within(list, tenant string) bool { return Principal{Tenant: list}.ActsFor(tenant) }
 
 // nameFilter is the one expression that a list of functions can be filtered by.
 var nameFilter = regexp.MustCompile(`^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))\s*$`)

@@ -146,6 +146,9 @@ func TestTenants_TimersAreTheirOwn(t *testing.T) {
 		if timers, err := h.ListTimers("acme", ""); err != nil || len(timers) != 1 || timers[0].ID != b.ID {
 			t.Errorf("got %+v, %v", timers, err)
 		}
+		if timers, err := h.ListTimers("", ""); err != nil || len(timers) != 0 {
+			t.Errorf("nobody's: %+v, %v", timers, err)
+		}
 		if err := h.DeleteFunction(ctx, theirs.ID); err != nil {
 			t.Fatal(err)
 		}
