@@ -219,7 +219,7 @@ func (d *driver) soak(ctx context.Context) error {
 // keepChanging replaces versions and moves tags in the midst of the calls, until
 // ctx ends.
 func (d *driver) keepChanging(ctx context.Context) {
-	pace := min(d.duration/30, time.Second)
+	pace := min(d.duration/20, 2*time.Second) // each takes an interpreter to be booted
 	for n := 0; ctx.Err() == nil; n++ {
 		d.gate.RLock()
 		started := time.Now()

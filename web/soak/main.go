@@ -6,10 +6,11 @@
 // The driver starts the program as a child, with its store: a NATS server in
 // another child (or the program's own, -store embedded), whose files lie on a
 // small disk in memory that can be filled. It deploys functions for several
-// tenants over the management API, each with a key of its own. Neighbours are well-behaved: they echo,
-// compute, sleep, write files, count. Attackers spin, take memory, flood logs,
-// kill their instances, reach for others' functions, send requests that are none, and what else the suites
-// of attacks on the sandbox have.
+// tenants over the management API, each with a key of its own. Neighbours are
+// well-behaved: they echo, compute, sleep, write files, count. Attackers spin,
+// take memory, flood logs, kill their instances, reach for others' functions,
+// send requests that are none, and what else the suites of attacks on the
+// sandbox have.
 //
 // Loops call them, each the next call after the answer, so that the program is
 // always busy, and so that half of the calls are hostile. Meanwhile versions are
@@ -38,8 +39,9 @@
 //     minutes are not judged by it.
 //
 // That 99 of 100 calls of neighbours are answered within 100 ms is reported, and
-// not enforced: the machine may have other work. So is what is judged by fewer
-// than the figures above. The exit code is 0 when all of the above has held.
+// not enforced: the machine may have other work. For the calls that took longer
+// the report says on what, as the program itself has logged it. The exit code is 0
+// when all that is listed above has held.
 package main
 
 import (

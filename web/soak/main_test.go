@@ -169,6 +169,28 @@ func TestWatch_MemoryThatGrowsIsNotFlat(t *testing.T) {
 	}
 }
 
+func TestTail_TellsFaultsFromWhatFunctionsLog(t *testing.T) {
+	var l tail
+	for _, part := range []string{
+		"anna-plain: panic: not ours\ntime=x level=ERROR msg=\"request not", " served\" id=1\n", "panic: ours\nvivarium: well\n",
+	} {
+		_, _ = l.Write([]byte(part))
+	}
+	want := "time=x level=ERROR msg=\"request not served\" id=1\npanic: ours\nvivarium: well\n"
+	if n := l.faults(); n != 2 || l.text() != want {
+		t.Errorf("got %d faults and %q", n, l.text())
+	}
+}
+
+func TestTrespass_FindsNothing(t *testing.T) {
+	for status, want := range map[int]string{404: "", 200: "crossed", 403: "crossed", 500: "crossed"} {
+		d := fakeProgram(t, status, nil, "{}")
+		a := &attacker{function: d.newFunction("oscar", "hostile", "leave")}
+		a.trespass(t.Context(), d.ledger, d.newNeighbours()[0].function)
+		d.ledger.wantBroken(t, want)
+	}
+}
+
 func TestParse_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for _, args := range [][]string{{"-store", "paper"}, {"more"}, {"-duration", "x"}} {
 		if _, err := parse(args, &bytes.Buffer{}); err == nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,21 +124,42 @@ func (p *process) computed() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// tail keeps the end of what a process complains of. Safe for concurrent use.
+// tail keeps the end of what a process complains of, without what functions log.
+// Safe for concurrent use.
 type tail struct {
-	mu   sync.Mutex // guards b
-	b    []byte
-	ours int // lines that tell of a fault of the program's own
+	mu      sync.Mutex // guards all below
+	partial []byte     // of a line
+	b       []byte
+	ours    int // lines that tell of a fault of the program's own
 }
 
 const tailBytes = 16 << 10
+
+// faultLine is how a line begins that tells of a fault of the program's own.
+var faultLine = regexp.MustCompile(`^(time=\S+ level=ERROR msg="request not served"|panic: |fatal error: )`)
+
+// logLine is how a line begins that a function has logged.
+var logLine = regexp.MustCompile(`^[a-z/]+-[a-z/-]+: `)
 
 // Write implements io.Writer.
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ours += bytes.Count(p, []byte("request not served")) + bytes.Count(p, []byte("panic"))
-	t.b = append(t.b, p...)
+	t.partial = append(t.partial, p...)
+	for {
+		line, rest, whole := bytes.Cut(t.partial, []byte("\n"))
+		if !whole {
+			break
+		}
+		if faultLine.Match(line) {
+			t.ours++
+		}
+		if !logLine.Match(line) {
+			t.b = append(append(t.b, line...), '\n')
+		}
+		t.partial = rest
+	}
+	t.partial = append([]byte(nil), t.partial...)
 	if len(t.b) > 2*tailBytes {
 		t.b = append([]byte(nil), t.b[len(t.b)-tailBytes:]...)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,15 +46,19 @@ func mountDisk(dir string) (*disk, error) {
 	return &disk{dir}, nil
 }
 
-// fill leaves no room but a few pages.
-func (d *disk) fill() error {
-	var s unix.Statfs_t
-	if err := unix.Statfs(d.dir, &s); err != nil {
-		return err
-	}
+// fill leaves no room.
+func (d *disk) fill() (err error) {
 	// Others write meanwhile, and what is used can't be cut off.
-	const room = 64 << 10
-	return d.resize(int64(s.Blocks-s.Bfree)*s.Bsize + room)
+	for range 100 {
+		var s unix.Statfs_t
+		if err := unix.Statfs(d.dir, &s); err != nil {
+			return err
+		}
+		if err = d.resize(int64(s.Blocks-s.Bfree) * s.Bsize); !errors.Is(err, unix.EINVAL) {
+			return err
+		}
+	}
+	return err
 }
 
 // free takes the fault away.
