@@ -213,7 +213,10 @@ func (d *driver) soak(ctx context.Context) error {
 	}
 	stopLoad()
 	loops.Wait()
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return d.finish(ctx)
 }
 
 // keepChanging replaces versions and moves tags in the midst of the calls, until

@@ -57,12 +57,7 @@ func (d *driver) hurt(ctx context.Context) error {
 	}
 	d.ledger.begin("load after a restart")
 	pause(ctx, min(share, longOutage))
-
-	d.gate.Lock()
-	defer d.gate.Unlock()
-	d.ledger.begin("end")
-	d.queue.drain(ctx, time.Minute)
-	return d.deleteAll(ctx)
+	return nil
 }
 
 // freezeStore lets the store stand still: its connections are there, and nothing
@@ -232,6 +227,14 @@ func (d *driver) sleeper() *neighbour {
 		}
 	}
 	panic("no sleeper")
+}
+
+// finish looks, when the load has ended, for what was not done and for what is
+// left.
+func (d *driver) finish(ctx context.Context) error {
+	d.ledger.begin("end")
+	d.queue.drain(ctx, time.Minute)
+	return d.deleteAll(ctx)
 }
 
 // deleteAll deletes all functions and looks for what is left of them.
