@@ -129,6 +129,18 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 	return image, nil
 }
 
+// preparePatience is how long a deploy waits for the version's image.
+const preparePatience = 2 * time.Second
+
+// prepareImage makes the image of a version that nobody can call yet, so that
+// its first callers, of whom there may be many, find it made. What goes wrong,
+// or takes too long, is left for calls to meet and to report.
+func (h *Host) prepareImage(ctx context.Context, v *Version) {
+	ctx, cancel := context.WithTimeout(ctx, preparePatience)
+	defer cancel()
+	_, _ = v.pool.image.get(ctx, func() (*versionImage, error) { return h.buildImage(v) })
+}
+
 func (h *Host) imagePath(v *Version) string {
 	if h.cfg.ImageDir == "" {
 		return ""

@@ -50,15 +50,20 @@ func (h *Host) CreateVersion(
 	if v.code.tree, v.code.give, err = h.unpack(ctx, v.Tenant, archive); err != nil {
 		return nil, err
 	}
-	listed := false
+	listed, used := false, false // by its function's record; by this host
 	defer func() {
-		if !listed {
+		if !used {
+			v.pool.close()
 			v.code.drop()
+		}
+		if !listed {
+			h.removeImage(v.ID)
 		}
 	}()
 	if h.cfg.Store == nil {
 		v.archive = archive
 	}
+	h.prepareImage(ctx, v)
 	// Nothing may take the code away before the function's record lists it.
 	h.collecting.RLock()
 	defer h.collecting.RUnlock()
@@ -66,13 +71,14 @@ func (h *Host) CreateVersion(
 		return nil, err
 	}
 	if err := h.addVersion(ctx, f, v, tags); err != nil {
-		if h.cfg.Store != nil && !errors.Is(err, ErrStoreUnavailable) { // else it may be listed after all
+		listed = errors.Is(err, ErrStoreUnavailable) // perhaps
+		if h.cfg.Store != nil && !listed {
 			_ = h.cfg.Store.Versions.Delete(context.WithoutCancel(ctx), v.ID) // or the next start does it
 		}
 		return nil, err
 	}
 	live := h.versionOf(v)
-	listed = live == v
+	listed, used = true, live == v
 	return live, nil
 }
 
