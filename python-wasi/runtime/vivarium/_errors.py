@@ -193,6 +193,26 @@ def _depth(tb: TracebackType | None) -> int:
     return depth
 
 
+class _Stack(StackSummary):
+    """A stack that finds out but once what frames that are alike look like.
+
+    To mark a part of a line, its code is parsed. A deep recursion would have that
+    done for each of its frames: a second of computing.
+    """
+
+    def __init__(self, frames: list[FrameSummary]) -> None:
+        super().__init__(frames)
+        self._known: dict[object, str] = {}
+
+    def format_frame_summary(self, frame_summary: FrameSummary, **options: object) -> str:
+        f = frame_summary
+        key = (f.filename, f.name, f.lineno, f.end_lineno, f.colno, f.end_colno)
+        known = self._known
+        if key not in known:
+            known[key] = super().format_frame_summary(f, **options)  # type: ignore[arg-type]
+        return known[key]
+
+
 def _trim(stack: list[FrameSummary]) -> StackSummary:
     """The stack without the runner's own frames but the one of the call."""
     head: list[FrameSummary] = []
@@ -203,7 +223,7 @@ def _trim(stack: list[FrameSummary]) -> StackSummary:
         if frame.filename == _caller:
             head = [frame]
     rest = (f for f in stack[start:] if not f.filename.startswith("<frozen importlib"))
-    return StackSummary.from_list([*head, *rest])
+    return _Stack([*head, *rest])
 
 
 def _syntax_error_place(error: BaseException) -> str:
