@@ -98,20 +98,29 @@ func (h *testHost) waitTries(running, waiting int) {
 
 func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 	h := newTestHost(t, Config{MaxTries: 1})
-	ctx, cancel := context.WithCancel(t.Context())
+	first, cancelFirst := context.WithCancel(t.Context())
+	defer cancelFirst()
+	others, cancelOthers := context.WithCancel(t.Context())
+	defer cancelOthers()
 	var group sync.WaitGroup
 	errs := make(chan error, maxTriesWaiting+1)
-	for range maxTriesWaiting + 1 {
+	for n := range maxTriesWaiting + 1 {
+		ctx := others
+		if n == 0 {
+			ctx = first
+		}
 		group.Go(func() {
 			_, _, err := h.try(ctx, sleeper, "1", VersionSpec{Timeout: time.Minute})
 			errs <- err
 		})
+		h.waitTries(1, n)
 	}
-	h.waitTries(1, maxTriesWaiting)
 	if _, _, err := h.try(t.Context(), sleeper, "1", VersionSpec{}); err != ErrBusy {
 		t.Errorf("one too many: got %v, want ErrBusy", err)
 	}
-	cancel()
+	cancelOthers()
+	h.waitTries(1, 0) // those who wait leave at once
+	cancelFirst()
 	group.Wait()
 	for range maxTriesWaiting + 1 {
 		if err := <-errs; err != ErrCancelled {
