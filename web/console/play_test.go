@@ -32,8 +32,7 @@ func (b *tab) run() {
 	b.wait(`document.querySelector('.result').getAttribute('aria-busy') === 'false' && document.querySelector('.result .answer, .result .notice')`)
 }
 
-// log returns all of the log that is in the page. What is not in view has no
-// innerText.
+// log returns all of the log that is in the page.
 func (b *tab) log() string {
 	b.t.Helper()
 	return eval[string](b, `document.querySelector('.output .log').textContent`)
@@ -310,6 +309,9 @@ func TestPlay_FloodsLeaveThePageAlive(t *testing.T) {
 	log := eval[string](b, `document.querySelector('.output .log').textContent.slice(0, 200)`)
 	if !strings.Contains(log, "earlier lines are not shown") {
 		t.Errorf("log: %s", log)
+	}
+	if left := eval[float64](b, `(() => { const l = document.querySelector('.output .log'); return l.scrollHeight - l.scrollTop - l.clientHeight; })()`); left > 2 {
+		t.Errorf("the end of the log is %v pixels out of view", left)
 	}
 	if n := eval[int](b, `document.querySelectorAll('.log-line').length`); n > 1000 {
 		t.Errorf("%d lines are in the page", n)
