@@ -48,7 +48,8 @@ const (
 // # Errors
 //
 // *NotFoundError; *InvalidError when the version has no AsyncConfig, the host
-// no store, or the body is too large; ErrStoreUnavailable; ErrClosed.
+// no store, or the body is too large; *QuotaError; ErrStoreUnavailable;
+// ErrClosed.
 func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID string, err error) {
 	v, err := h.Resolve(inv.Function, inv.Tag)
 	if err != nil {
@@ -67,11 +68,17 @@ func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID strin
 	if inv.RequestID == "" {
 		inv.RequestID = uuid.NewString()
 	}
+	queued, err := h.queued.take(ctx, v.Tenant, len(inv.Body))
+	if err != nil {
+		return "", err
+	}
 	// A retry of the caller's own may carry the same request id: no item id.
-	return inv.RequestID, storeError(h.cfg.Store.Enqueue(ctx, store.Item{
+	err = storeError(h.cfg.Store.Enqueue(ctx, store.Item{
 		FunctionID: v.FunctionID, Body: inv.Body,
 		Notes: map[string]string{noteTag: inv.Tag, noteRequest: inv.RequestID},
 	}))
+	queued(err == nil)
+	return inv.RequestID, err
 }
 
 // asyncWorker makes the calls that are queued.
@@ -157,8 +164,8 @@ func (w *asyncWorker) call(i store.Item) {
 	})
 	close(ended)
 	reporting.Wait()
-	switch {
-	case errors.Is(err, ErrBusy), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled), errors.Is(err, ErrStoreUnavailable):
+	switch _, full := errors.AsType[*QuotaError](err); {
+	case full, errors.Is(err, ErrBusy), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled), errors.Is(err, ErrStoreUnavailable):
 		i.Later(busyRetry) // not the function's fault, and no attempt
 		return
 	case err != nil && w.gone(err):
@@ -224,11 +231,12 @@ func itemID(what string, cause store.Item) string {
 	return what + "." + strconv.FormatUint(cause.Sequence, 10)
 }
 
-// notify queues a call of a target with an outcome. A target that does not
-// exist, or that calls have led to for too long, makes it a dead letter.
+// notify queues a call of a target with an outcome. A target that the function's
+// tenant does not have, or that calls have led to for too long, makes it a dead
+// letter.
 func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, body []byte) error {
 	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
-	f, err := w.h.lookup(target)
+	f, err := w.h.Find(Principal{Tenant: w.h.tenantOf(i.FunctionID)}, target)
 	next := store.Item{
 		ID: itemID("outcome", i), Body: body,
 		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},
@@ -238,10 +246,10 @@ func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, b
 		next.FunctionID = i.FunctionID
 		return w.bury(ctx, next, i, "", 0, "the target of the outcome: "+err.Error())
 	case chain >= maxChain:
-		next.FunctionID = f.id
+		next.FunctionID = f.ID
 		return w.bury(ctx, next, i, "", 0, "the outcomes of "+strconv.Itoa(maxChain)+" calls have led here; do they go in a circle?")
 	}
-	next.FunctionID = f.id
+	next.FunctionID = f.ID
 	return w.h.cfg.Store.Enqueue(ctx, next)
 }
 

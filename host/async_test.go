@@ -81,7 +81,7 @@ func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
 			t.Errorf("the log has %d times %s", len(h.log(want)), want)
 		}
 	}
-	if letters, err := h.ListDeadLetters(t.Context(), "", 0); err != nil || len(letters) != 0 {
+	if letters, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0); err != nil || len(letters) != 0 {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
 }
@@ -92,7 +92,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", VersionSpec{Async: &AsyncConfig{}})
 	request := h.async("fun", `{"a": 1}`)
 	h.emptied()
-	letters, err := h.ListDeadLetters(t.Context(), "fun", 0)
+	letters, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0)
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
@@ -118,7 +118,7 @@ func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 	h.async("fun", "1")
 	for range 2 {
 		h.emptied()
-		letters, err := h.ListDeadLetters(t.Context(), "", 0)
+		letters, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0)
 		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
 			t.Fatalf("dead letters: %+v, %v", letters, err)
 		}
@@ -135,7 +135,7 @@ func TestAsync_CirclesEnd(t *testing.T) {
 	h.version("fun", "def handler(event, context): return event\n", VersionSpec{Async: &AsyncConfig{Success: "fun"}})
 	h.async("fun", "1")
 	h.emptied()
-	letters, err := h.ListDeadLetters(t.Context(), "fun", 0)
+	letters, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0)
 	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Error, "circle") {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}

@@ -92,6 +92,7 @@ type attack struct {
 	log     []string
 	refused string   // of the archive suite: part of the refusal
 	next    []string // error types of the call after the attack; none when it must answer
+	differ  string   // whose outcomes must all differ: "calls", or those of two "versions"
 }
 
 // Defaults of an attack.
@@ -153,7 +154,7 @@ func readAttack(path string) (*attack, error) {
 			a.code[f.Name] = &fstest.MapFile{Data: f.Data}
 		}
 	}
-	if a.answer == "" && a.errors == nil && a.refused == "" {
+	if a.answer == "" && a.errors == nil && a.refused == "" && a.differ == "" {
 		return nil, errors.New("wants nothing")
 	}
 	if a.within == 0 {
@@ -202,6 +203,8 @@ func (a *attack) set(name, value string) (err error) {
 		a.log = append(a.log, value)
 	case "refused":
 		a.refused = value
+	case "differ":
+		a.differ = value
 	case "next":
 		a.next = strings.Split(value, " or ")
 	default:
@@ -306,8 +309,14 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 	start := time.Now()
 	var got string
 	var err error
-	for range a.calls {
+	var outcomes []string
+	for n := range a.calls {
+		if n > 0 && a.differ == "versions" {
+			r.Retire("attacker")
+			r.deployFiles("attacker", a.code, a.spec).Tenant = "attacker"
+		}
 		got, err = r.raw("attacker", a.event)
+		outcomes = append(outcomes, fmt.Sprint(got, err))
 		var fe *FunctionError
 		if err != nil && !errors.As(err, &fe) {
 			t.Errorf("the attack made the platform fail: %v", err)
@@ -318,6 +327,10 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 	others.Wait()
 
 	a.judge(t, got, err)
+	slices.Sort(outcomes)
+	if distinct := slices.Compact(slices.Clone(outcomes)); a.differ != "" && len(distinct) < len(outcomes) {
+		t.Errorf("the outcomes of calls: got %q, want no two alike", outcomes)
+	}
 	if took > a.within {
 		t.Errorf("the attack took %v, want at most %v", took, a.within)
 	}
@@ -344,7 +357,7 @@ func (a *attack) judge(t *testing.T, got string, err error) {
 	switch errors.As(err, &fe); {
 	case a.answer != "" && (err != nil || got != a.answer):
 		t.Errorf("the attack: got %.2000s, %.2000v, want %s", got, err, a.answer)
-	case a.answer != "":
+	case a.answer != "" || a.errors == nil && err == nil: // and the latter differ
 	case fe == nil || !slices.Contains(a.errors, fe.Type):
 		t.Errorf("the attack: got %.2000s, %.2000v, want an error %v", got, err, a.errors)
 	case !strings.Contains(fe.Message, a.message):

@@ -61,12 +61,12 @@ func (h *Host) install(r functionRecord, revision uint64, made []*Version) *func
 	if h.closed { // nothing is made or taken down any more
 		return f
 	}
-	if old := f.record.Name; old != r.Name && h.names[old] == f {
+	if old := f.record.reference(); old != r.reference() && h.names[old] == f {
 		delete(h.names, old)
 	}
 	f.record, f.revision = r, revision
 	if r.Name != "" {
-		h.names[r.Name] = f
+		h.names[r.reference()] = f
 	}
 	for _, v := range made {
 		if f.versions[v.ID] == nil && r.entry(v.ID) >= 0 {

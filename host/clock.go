@@ -34,9 +34,12 @@ type clock struct {
 	started time.Time
 	calls   sync.WaitGroup // of ticks, in memory
 
-	mu     sync.Mutex // guards timers; nothing blocks under it
-	timers map[string]*timer
-	wake   chan struct{} // of capacity 1: timers have changed
+	// creating is held while a timer is made, from counting those that there are.
+	creating sync.Mutex
+
+	mu     sync.Mutex        // guards timers; nothing blocks under it
+	timers map[string]*timer // by reference
+	wake   chan struct{}     // of capacity 1: timers have changed
 }
 
 func newClock(h *Host) *clock {
@@ -48,7 +51,7 @@ func newClock(h *Host) *clock {
 func (c *clock) put(t *timer, fresh bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.timers[t.Name]; old != nil {
+	if old := c.timers[t.reference()]; old != nil {
 		if fresh {
 			return false
 		}
@@ -56,7 +59,7 @@ func (c *clock) put(t *timer, fresh bool) bool {
 			return true
 		}
 	}
-	c.timers[t.Name] = t
+	c.timers[t.reference()] = t
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -64,10 +67,17 @@ func (c *clock) put(t *timer, fresh bool) bool {
 	return true
 }
 
-func (c *clock) drop(name string) {
+func (c *clock) drop(reference string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.timers, name)
+	delete(c.timers, reference)
+}
+
+// all returns the timers that there are.
+func (c *clock) all() []*timer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.timers))
 }
 
 // watch takes over the timers of the store, and their changes.
@@ -97,10 +107,7 @@ func (c *clock) run() {
 	for {
 		now := time.Now()
 		next := now.Add(maxClockSleep)
-		c.mu.Lock()
-		timers := slices.Collect(maps.Values(c.timers))
-		c.mu.Unlock()
-		for _, t := range timers {
+		for _, t := range c.all() {
 			if !t.NextTick.After(now) {
 				if c.settle(t, now) {
 					continue // its next state wakes this
@@ -147,7 +154,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 	revision := t.revision + 1
 	if s := c.h.cfg.Store; s != nil {
 		var err error
-		revision, err = s.Timers.Update(c.h.running, t.Name, encodeRecord(record), t.revision)
+		revision, err = s.Timers.Update(c.h.running, t.reference(), encodeRecord(record), t.revision)
 		if errors.Is(err, store.ErrRevision) {
 			return c.reload(t) // another host was first, or it is deleted
 		}
@@ -158,7 +165,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 	if settled, err := newTimer(record, revision); err == nil {
 		c.put(settled, false)
 	} else {
-		c.drop(t.Name) // its last tick was this
+		c.drop(t.reference()) // its last tick was this
 	}
 	c.announce(t, first, last, missed, late)
 	return true
@@ -166,9 +173,9 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 
 // reload takes over a timer that somebody else has changed.
 func (c *clock) reload(t *timer) bool {
-	e, err := c.h.cfg.Store.Timers.Get(c.h.running, t.Name)
+	e, err := c.h.cfg.Store.Timers.Get(c.h.running, t.reference())
 	if errors.Is(err, store.ErrNotFound) {
-		c.drop(t.Name)
+		c.drop(t.reference())
 		return true
 	}
 	var r Timer

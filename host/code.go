@@ -3,13 +3,11 @@ package host
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path"
 	"sync"
 
@@ -23,19 +21,6 @@ const (
 	maxArchive     = 128 << 20
 	maxFileName    = 255 // bytes of a name in CodeFromFiles, folders included
 )
-
-// CodeFromDir takes a snapshot of a folder: later changes to it do
-// not reach functions. Anything but regular files and folders is refused.
-func CodeFromDir(folder string) (*vfs.Tree, error) {
-	info, err := os.Stat(folder)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("%s: is not a folder", folder)
-	}
-	return newCode(os.DirFS(folder))
-}
 
 // CodeFromZip unpacks an archive. It must have no links, no absolute names, no
 // names with "..", and no name twice.
@@ -127,40 +112,70 @@ func countRecords(archive []byte) int {
 // codeCell holds a version's code, which is read from the store when it is first
 // needed.
 type codeCell struct {
-	mu   sync.Mutex // guards tree, and is held while it is loaded
+	mu   sync.Mutex // guards the members, and is held while tree is loaded
 	tree *vfs.Tree
+	give func() // gives back the memory that was reserved for tree; nil when none was
 }
 
-// get returns the code, from load the first time.
-func (c *codeCell) get(load func() (*vfs.Tree, error)) (*vfs.Tree, error) {
+// get returns the code, from load the first time. Load reserves its memory.
+func (c *codeCell) get(load func() (tree *vfs.Tree, give func(), err error)) (*vfs.Tree, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tree == nil {
-		tree, err := load()
+		tree, give, err := load()
 		if err != nil {
 			return nil, err
 		}
-		c.tree = tree
+		c.tree, c.give = tree, give
 	}
 	return c.tree, nil
 }
 
-// drop forgets the code, unless it is being loaded: the store has it.
-func (c *codeCell) drop() {
-	if c.mu.TryLock() {
-		c.tree = nil
-		c.mu.Unlock()
+// drop forgets code that can be loaded anew, and says if there was any. Code
+// that is just being loaded stays.
+func (c *codeCell) drop() bool {
+	if !c.mu.TryLock() {
+		return false
 	}
+	defer c.mu.Unlock()
+	if c.give == nil {
+		return false
+	}
+	c.give()
+	c.tree, c.give = nil, nil
+	return true
+}
+
+// maxUnpacking is how many archives are unpacked at once: the memory for what
+// comes out is reserved afterwards, when its size is known.
+const maxUnpacking = 2
+
+// unpack makes code of a version's archive, and reserves the memory that it
+// takes until give is called.
+//
+// # Errors
+//
+// Those of CodeFromZip and of reserve; ctx's.
+func (h *Host) unpack(ctx context.Context, tenant string, archive []byte) (tree *vfs.Tree, give func(), err error) {
+	select {
+	case h.unpacking <- struct{}{}:
+		defer func() { <-h.unpacking }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	if tree, err = CodeFromZip(archive); err != nil {
+		return nil, nil, err
+	}
+	if err := h.reserve(tenant, tree.Size()); err != nil {
+		return nil, nil, err
+	}
+	return tree, func() { _ = h.reserve(tenant, -tree.Size()) }, nil // giving back does not fail
 }
 
 func newCode(fsys fs.FS) (*vfs.Tree, error) {
-	t, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
+	tree, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) && errors.Is(err, fs.ErrPermission) {
-			return nil, err
-		}
-		return nil, &InvalidError{Field: "code", Rule: err.Error()}
+		return nil, invalid("code", "%v", err)
 	}
-	return t, nil
+	return tree, nil
 }

@@ -162,7 +162,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 			t.Errorf("round %d: %v", round, err)
 			continue
 		}
-		listed, _, err := h.ListVersions(name, MaxPageSize, "")
+		listed, _, err := h.ListVersions(AllTenants, name, MaxPageSize, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,39 +35,81 @@ func newDeadLetter(i store.Item) DeadLetter {
 	return d
 }
 
-// ListDeadLetters lists dead letters, oldest first: those of a function, or all
-// when function is empty. A limit of 0 means DefaultPageSize.
+// ListDeadLetters lists dead letters, oldest first: those of a function, or of all
+// functions of a tenant when function is empty. A limit of 0 means
+// DefaultPageSize.
 //
 // # Errors
 //
 // *NotFoundError, *InvalidError, ErrStoreUnavailable.
-func (h *Host) ListDeadLetters(ctx context.Context, function string, limit int) ([]DeadLetter, error) {
+func (h *Host) ListDeadLetters(ctx context.Context, tenant, function string, limit int) ([]DeadLetter, error) {
 	if limit == 0 {
 		limit = DefaultPageSize
 	}
 	if limit < 0 || limit > MaxPageSize {
 		return nil, invalid("limit", "%d must be between 1 and %d", limit, MaxPageSize)
 	}
-	id := ""
+	ids := []string{""} // of functions; this one means all
 	if function != "" {
 		f, err := h.lookup(function)
 		if err != nil {
 			return nil, err
 		}
-		id = f.id
+		ids[0] = f.id
+	} else if tenant != AllTenants {
+		ids = nil
+		for _, f := range h.Functions() {
+			if f.Tenant == tenant {
+				ids = append(ids, f.ID)
+			}
+		}
 	}
 	letters := []DeadLetter{}
 	if h.cfg.Store == nil {
 		return letters, nil
 	}
-	items, err := h.cfg.Store.Dead(ctx, id, limit)
+	for _, id := range ids {
+		items, err := h.cfg.Store.Dead(ctx, id, limit)
+		if err != nil {
+			return nil, storeError(err)
+		}
+		for _, i := range items {
+			letters = append(letters, newDeadLetter(i))
+		}
+	}
+	slices.SortStableFunc(letters, func(a, b DeadLetter) int { return a.FailedAt.Compare(b.FailedAt) })
+	return letters[:min(limit, len(letters))], nil
+}
+
+// FindDeadLetter returns the dead letter of that id, when it is of a function
+// within p's reach. Those of functions that are no more are within
+// the reach of who acts for all tenants.
+//
+// # Errors
+//
+// *NotFoundError, ErrStoreUnavailable.
+func (h *Host) FindDeadLetter(ctx context.Context, p Principal, id string) (DeadLetter, error) {
+	i, err := h.deadLetter(ctx, id)
 	if err != nil {
-		return nil, storeError(err)
+		return DeadLetter{}, err
 	}
-	for _, i := range items {
-		letters = append(letters, newDeadLetter(i))
+	if p.Tenant != AllTenants && !p.ActsFor(h.tenantOf(i.FunctionID)) {
+		return DeadLetter{}, &NotFoundError{Kind: "dead letter", Name: id}
 	}
-	return letters, nil
+	return newDeadLetter(i), nil
+}
+
+func (h *Host) deadLetter(ctx context.Context, id string) (store.Item, error) {
+	missing := &NotFoundError{Kind: "dead letter", Name: id}
+	sequence, err := strconv.ParseUint(id, 10, 64)
+	if err != nil || sequence == 0 || h.cfg.Store == nil {
+		return store.Item{}, missing
+	}
+	i, err := h.cfg.Store.DeadLetter(ctx, sequence)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Item{}, missing
+	}
+	return i, storeError(err)
 }
 
 // ReplayDeadLetter queues the call anew, with all its attempts, and removes the
@@ -76,17 +119,9 @@ func (h *Host) ListDeadLetters(ctx context.Context, function string, limit int) 
 //
 // *NotFoundError, also when the function is no more; ErrStoreUnavailable.
 func (h *Host) ReplayDeadLetter(ctx context.Context, id string) (requestID string, err error) {
-	missing := &NotFoundError{Kind: "dead letter", Name: id}
-	sequence, err := strconv.ParseUint(id, 10, 64)
-	if err != nil || sequence == 0 || h.cfg.Store == nil {
-		return "", missing
-	}
-	i, err := h.cfg.Store.DeadLetter(ctx, sequence)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", missing
-	}
+	i, err := h.deadLetter(ctx, id)
 	if err != nil {
-		return "", storeError(err)
+		return "", err
 	}
 	if _, err := h.lookup(i.FunctionID); err != nil {
 		return "", err
@@ -98,5 +133,5 @@ func (h *Host) ReplayDeadLetter(ctx context.Context, id string) (requestID strin
 	if err := h.cfg.Store.Enqueue(ctx, i); err != nil {
 		return "", storeError(err)
 	}
-	return i.Notes[noteRequest], storeError(h.cfg.Store.Unbury(ctx, sequence))
+	return i.Notes[noteRequest], storeError(h.cfg.Store.Unbury(ctx, i.Sequence))
 }

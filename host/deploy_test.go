@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -133,37 +132,6 @@ func TestCodeFromZip_RefusesABomb(t *testing.T) {
 	var ie *InvalidError
 	if _, err := CodeFromZip(b.Bytes()); !errors.As(err, &ie) {
 		t.Errorf("got %v, want an InvalidError", err)
-	}
-}
-
-func TestCodeFromDir_IsASnapshotWithoutLinks(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "main.py")
-	if err := os.WriteFile(file, []byte("def handler(e, c): return 1\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	code, err := CodeFromDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte("def handler(e, c): return 2\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	h := newTestHost(t, Config{})
-	if _, err := h.Deploy("snapshot", VersionSpec{Entrypoint: "main.handler"}, code); err != nil {
-		t.Fatal(err)
-	}
-	h.want("snapshot", "", "1")
-
-	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
-	}
-	var ie *InvalidError
-	if _, err := CodeFromDir(dir); !errors.As(err, &ie) || !strings.Contains(err.Error(), "link") {
-		t.Errorf("a folder with a link: got %v", err)
-	}
-	if _, err := CodeFromDir(file); err == nil {
-		t.Error("a file was taken for a folder")
 	}
 }
 

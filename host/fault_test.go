@@ -64,7 +64,7 @@ func TestCreateVersion_ManyAtOnceAllCount(t *testing.T) {
 			makers.Go(func() { h.version("fun", answering(fmt.Sprint(i)), VersionSpec{}, "prod") })
 		}
 		makers.Wait()
-		versions, _, err := h.ListVersions("fun", 0, "")
+		versions, _, err := h.ListVersions(AllTenants, "fun", 0, "")
 		if err != nil || len(versions) != 8 {
 			t.Fatalf("%d versions, %v", len(versions), err)
 		}

@@ -30,6 +30,7 @@ type FunctionUpdate struct {
 	Name        *string
 	Description *string
 	Labels      map[string]string // all of them; an empty map clears them
+	Public      *bool
 }
 
 // FunctionInfo describes a function as it is now.
@@ -41,6 +42,7 @@ type FunctionInfo struct {
 	Tenant      string // the folder, in the words of the management API
 	LogGroupID  string
 	Status      Status
+	Public      bool // anybody may call it, without a key
 	CreatedAt   time.Time
 	Latest      *Version          // nil when it has no version
 	Tags        map[string]string // version ids by tag
@@ -73,6 +75,7 @@ type functionRecord struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Tenant      string            `json:"tenant"`
 	LogGroupID  string            `json:"log_group_id"`
+	Public      bool              `json:"public,omitempty"`
 	Status      Status            `json:"status"`
 	CreatedAt   time.Time         `json:"created_at"`
 	Versions    []versionEntry    `json:"versions,omitempty"` // in order of creation
@@ -141,23 +144,33 @@ func (f *function) info() FunctionInfo {
 	r := &f.record
 	return FunctionInfo{
 		ID: r.ID, Name: r.Name, Description: r.Description, Labels: cloneMap(r.Labels), Tenant: r.Tenant,
-		LogGroupID: r.LogGroupID, Status: r.Status, CreatedAt: r.CreatedAt,
+		LogGroupID: r.LogGroupID, Status: r.Status, Public: r.Public, CreatedAt: r.CreatedAt,
 		Latest: f.versions[r.Tags[LatestTag]], Tags: cloneMap(r.Tags),
 	}
 }
 
-// defaultTenant owns functions that nobody else does.
-const defaultTenant = "default"
+// DefaultTenant owns functions that nobody else does.
+const DefaultTenant = "default"
 
-// find returns the function of that id or name. The caller holds the mutex.
+// reference returns how a name, which is unique in its tenant, is written where
+// there are several: as it is in the default tenant, else as TENANT/NAME. The
+// host's tables and the store have names in this form.
+func reference(tenant, name string) string {
+	if tenant == DefaultTenant || tenant == "" || name == "" {
+		return name
+	}
+	return tenant + "/" + name
+}
+
+func (r *functionRecord) reference() string { return reference(r.Tenant, r.Name) }
+
+// find returns the function of that id or name, or TENANT/NAME. The caller holds
+// the mutex.
 func (h *Host) find(idOrName string) *function {
 	if f, ok := h.functions[idOrName]; ok {
 		return f
 	}
-	if idOrName == "" {
-		return nil
-	}
-	return h.names[idOrName]
+	return h.names[strings.TrimPrefix(idOrName, DefaultTenant+"/")]
 }
 
 // Resolve returns the version of a function, given by id or name, that carries

@@ -4,6 +4,9 @@
 // # Vocabulary
 //
 //   - Function: a name and an id; what callers address.
+//   - Tenant: whose a function is. Names are unique within one; a function of
+//     another tenant can be neither found nor called, unless it is public.
+//   - Key: lets a program act for a tenant, in a Role. A Principal is who asks.
 //   - Version: immutable code with an entry point, limits and an environment.
 //     Tags point at versions; LatestTag at the newest.
 //   - Instance: a live interpreter of one version. It processes one call at a
@@ -40,6 +43,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +57,7 @@ import (
 	"time"
 
 	"vivarium/host/store"
+	"vivarium/host/throttle"
 	"vivarium/wasm"
 )
 
@@ -62,6 +67,13 @@ const (
 	DefaultIdleTimeout = 10 * time.Minute
 	// DefaultKeepObsolete is long enough to roll back to what ran last week.
 	DefaultKeepObsolete = 7 * 24 * time.Hour
+)
+
+// What functions can make the operator's log say: maxWarnings at once for each
+// function, and then warningRate a second.
+const (
+	warningRate = 0.1
+	maxWarnings = 10
 )
 
 // Config tells New how to run functions.
@@ -90,6 +102,9 @@ type Config struct {
 	// 0 means no bound. Idle instances leave first; when that does not help,
 	// no new ones are made, and guests are refused more memory.
 	MaxMemory int64
+	// Quotas bound what each tenant has that has no limits of its own, see
+	// SetQuotas. The zero value means DefaultQuotas.
+	Quotas Quotas
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
 	// MaxTries is how many tries run at once; 0 means DefaultMaxTries.
@@ -110,12 +125,16 @@ type Host struct {
 	log       *slog.Logger
 	scheduler *scheduler
 	budget    *budget
+	ledger    *ledger
+	queued    *queueCount
 	bases     *baseStock
 	metrics   metrics
 	tokens    *tokenIssuer
 	book      *logBook
+	warnings  *throttle.Throttle // of what functions make the host say to the operator
 	clock     *clock
 	tries     *tries
+	keys      *Keys
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -127,17 +146,22 @@ type Host struct {
 
 	mu        sync.RWMutex // guards the members below; nothing blocks under it
 	functions map[string]*function
-	names     map[string]*function
+	names     map[string]*function // by reference
 	versions  map[string]*Version
 	closed    bool
 
+	// unpacking has a place for each archive that is being unpacked.
+	unpacking chan struct{}
+	// admissions keep places for versions that are being made.
+	admissions admissions
 	// naming is held while a function gets a name: from looking if it is free
-	// to taking it. It may block for as long as the store does.
+	// to taking it; and while a tenant's quotas change. It may block for as long
+	// as the store does.
 	naming sync.Mutex
 	// unwatch ends the news from the store; nil without one.
 	unwatch func()
-	// unwatchTimers is the same for timers.
-	unwatchTimers func()
+	// unwatchTimers is the same for timers, unwatchQuotas for quotas.
+	unwatchTimers, unwatchQuotas func()
 	// endAsync ends the making of queued calls; nil without a store.
 	endAsync func()
 	// drains are versions and functions that are being taken down.
@@ -157,26 +181,14 @@ func New(cfg Config) (*Host, error) {
 	if cfg.Engine == nil {
 		return nil, errors.New("host: no engine")
 	}
-	if cfg.MaxQueue == 0 {
-		cfg.MaxQueue = DefaultMaxQueue
-	}
-	if cfg.KeepObsolete == 0 {
-		cfg.KeepObsolete = DefaultKeepObsolete
-	}
-	if cfg.IdleTimeout == 0 {
-		cfg.IdleTimeout = DefaultIdleTimeout
-	}
-	if cfg.Processors == 0 {
-		cfg.Processors = runtime.GOMAXPROCS(0)
-	}
-	if cfg.MaxTries == 0 {
-		cfg.MaxTries = DefaultMaxTries
-	}
+	cfg.MaxQueue = cmp.Or(cfg.MaxQueue, DefaultMaxQueue)
+	cfg.KeepObsolete = cmp.Or(cfg.KeepObsolete, DefaultKeepObsolete)
+	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, DefaultIdleTimeout)
+	cfg.Processors = cmp.Or(cfg.Processors, runtime.GOMAXPROCS(0))
+	cfg.MaxTries = cmp.Or(cfg.MaxTries, DefaultMaxTries)
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Logs == nil {
 		cfg.Logs = func(LogEntry) {}
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
 	}
 	if cfg.ImageDir != "" {
 		if err := os.MkdirAll(cfg.ImageDir, 0o700); err != nil {
@@ -187,16 +199,25 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := OpenKeys(context.Background(), cfg.Store)
+	if err != nil {
+		return nil, err
+	}
 	h := &Host{
-		cfg: cfg, log: cfg.Log, tokens: tokens, scheduler: newScheduler(cfg.Processors),
+		cfg: cfg, log: cfg.Log, tokens: tokens, keys: keys, scheduler: newScheduler(cfg.Processors),
 		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
 	}
-	h.budget = &budget{limit: cfg.MaxMemory, evict: h.evictOldest}
+	h.budget = &budget{limit: cfg.MaxMemory}
+	h.ledger = newLedger(cfg.Quotas.or(DefaultQuotas).or(Quotas{QuotaMemory: cmp.Or(cfg.MaxMemory/4*3, -1)}))
+	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
+	h.admissions.versions = map[string]*Version{}
 	h.running, h.stop = context.WithCancel(context.Background())
 	h.clock = newClock(h)
-	h.book = newLogBook(cfg.Store, cfg.Log)
+	h.book = newLogBook(cfg.Store, cfg.Log, h.ledger)
+	h.warnings = throttle.New(warningRate, maxWarnings)
 	h.bases = newBaseStock(h.running, cfg.Engine)
 	h.tries = newTries(h)
+	h.unpacking = make(chan struct{}, maxUnpacking)
 	h.fills = make(chan *pool, 64)
 	h.discards = make(chan func(), 64)
 	h.janitor.Go(h.tidy)
@@ -204,7 +225,13 @@ func New(cfg Config) (*Host, error) {
 	h.janitor.Go(h.expire)
 	h.janitor.Go(h.sample)
 	if cfg.Store != nil {
-		err := h.load(context.Background())
+		var err error
+		if h.unwatchQuotas, err = h.watchQuotas(context.Background()); err == nil {
+			err = h.load(context.Background())
+		}
+		if err == nil {
+			err = storeError(h.book.load(context.Background(), h.tenantOf))
+		}
 		if err == nil {
 			h.unwatchTimers, err = h.clock.watch(context.Background())
 		}
@@ -219,6 +246,9 @@ func New(cfg Config) (*Host, error) {
 	h.janitor.Go(h.clock.run)
 	return h, nil
 }
+
+// Keys returns the keys of those who may use the host. The host closes them.
+func (h *Host) Keys() *Keys { return h.keys }
 
 // discard closes instances that calls have left behind, until Close.
 func (h *Host) discard() {
@@ -238,7 +268,7 @@ func (h *Host) tidy() {
 			for _, p := range h.pools() {
 				p.evict(now.Add(-h.cfg.IdleTimeout))
 				p.fill(h.running)
-				if _, live, _ := p.stats(); live == 0 && p.v.SHA256 != "" {
+				if _, live, _ := p.stats(); live == 0 {
 					p.v.code.drop()
 				}
 			}
@@ -296,11 +326,15 @@ func (h *Host) Close() {
 	if already {
 		return
 	}
+	h.keys.Close()
 	if h.unwatch != nil {
 		h.unwatch()
 	}
 	if h.unwatchTimers != nil {
 		h.unwatchTimers()
+	}
+	if h.unwatchQuotas != nil {
+		h.unwatchQuotas()
 	}
 	for _, p := range h.pools() {
 		p.close()

@@ -320,6 +320,16 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 	}
 }
 
+func TestImage_IsNotKeptWhereThereIsNoRoom(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "images")
+	h := newTestHost(t, Config{ImageDir: dir})
+	if err := os.Remove(dir); err != nil { // a full disk can't be had here
+		t.Fatal(err)
+	}
+	h.deploy("counter", counter, VersionSpec{})
+	h.want("counter", "", "1")
+}
+
 func TestPool_IdleInstancesLeave(t *testing.T) {
 	h := newTestHost(t, Config{IdleTimeout: 50 * time.Millisecond})
 	v := h.deploy("counter", counter, VersionSpec{})

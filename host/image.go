@@ -129,6 +129,18 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 	return image, nil
 }
 
+// preparePatience is how long a deploy waits for the version's image.
+const preparePatience = 2 * time.Second
+
+// prepareImage makes the image of a version that nobody can call yet, so that
+// its first callers, of whom there may be many, find it made. What goes wrong,
+// or takes too long, is left for calls to meet and to report.
+func (h *Host) prepareImage(ctx context.Context, v *Version) {
+	ctx, cancel := context.WithTimeout(ctx, preparePatience)
+	defer cancel()
+	_, _ = v.pool.image.get(ctx, func() (*versionImage, error) { return h.buildImage(v) })
+}
+
 func (h *Host) imagePath(v *Version) string {
 	if h.cfg.ImageDir == "" {
 		return ""
@@ -201,6 +213,11 @@ func (h *Host) freeze(i *wasm.Instance, path string, v *Version, note imageNote)
 		return nil, err
 	}
 	image, err := i.Freeze(path, v.ID, text)
+	if err != nil && path != "" {
+		// Functions don't need the disk: the next start makes the image anew.
+		h.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
+		image, err = i.Freeze("", v.ID, text)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +298,7 @@ func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.
 	if err != nil {
 		return nil, err
 	}
-	reserve := v.pool.counted(h.budget.change)
+	reserve := v.pool.counted(func(delta int64) bool { return h.reserve(v.Tenant, delta) == nil })
 	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),

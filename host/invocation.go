@@ -65,7 +65,7 @@ type Figures struct {
 //
 // # Errors
 //
-// *NotFoundError, ErrBusy, ErrCancelled, ErrClosed, *FunctionError; anything
+// *NotFoundError, ErrBusy, *QuotaError, ErrCancelled, ErrClosed, *FunctionError; anything
 // else is the platform's own fault. When the version was found, the Result is
 // there in spite of an error and has the version and the figures.
 func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
@@ -98,12 +98,19 @@ type call struct {
 }
 
 func (c *call) run(ctx context.Context) error {
+	tenant := c.v.Tenant
+	if !c.h.ledger.take(tenant, QuotaCalls, 1) {
+		err := c.h.ledger.refuse(tenant, QuotaCalls)
+		c.refused(err)
+		return err
+	}
+	defer c.h.ledger.give(tenant, QuotaCalls, 1)
 	c.deadline = c.inv.Received.Add(c.v.Timeout)
 	figures := &c.result.Figures
 	acquired := time.Now()
 	in, err := c.v.pool.acquire(ctx, c.deadline)
 	if err != nil {
-		if err != ErrCancelled && err != ErrBusy && err != ErrClosed {
+		if _, full := errors.AsType[*QuotaError](err); !full && err != ErrCancelled && err != ErrBusy && err != ErrClosed {
 			err = fmt.Errorf("function %s: instance: %w", c.v.FunctionID, err)
 		}
 		c.refused(err)
@@ -229,18 +236,34 @@ func (c *call) fault(err error) error {
 		return &FunctionError{Type: "RuntimeExit",
 			Message: fmt.Sprintf("the process ended itself with exit code %d", exit.Code)}
 	case errors.As(err, &trap):
-		c.h.log.Warn("guest trapped", "function", c.v.FunctionID, "version", c.v.ID,
-			"request_id", c.inv.RequestID, "reason", trap.Reason, "trace", trap.Trace)
+		c.h.warn("guest trapped", c.v, "request_id", c.inv.RequestID, "reason", trap.Reason, "trace", trap.Trace)
 		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
 	}
 	if errors.As(err, &status) || errors.Is(err, wasm.ErrNoResponse) {
 		// Our own runtime does not do this by itself. A function can make it,
 		// by closing the file that the request comes from, for example.
-		c.h.log.Warn("guest broke off", "function", c.v.FunctionID, "version", c.v.ID,
-			"request_id", c.inv.RequestID, "reason", err)
+		c.h.warn("guest broke off", c.v, "request_id", c.inv.RequestID, "reason", err)
 		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter can't go on: the function has broken its runtime"}
 	}
 	return fmt.Errorf("function %s: %w", c.v.FunctionID, err)
+}
+
+// warn tells the operator what a function's code has done. It can do so at will,
+// so only some of it is told: the next line says how many were left out.
+func (h *Host) warn(message string, v *Version, args ...any) {
+	who := v.FunctionID
+	if v.Tenant == tryTenant { // each try is a function of its own
+		who = tryTenant
+	}
+	ok, dropped := h.warnings.Allow(who, 1)
+	if !ok {
+		return
+	}
+	args = append([]any{"function", v.FunctionID, "version", v.ID}, args...)
+	if dropped > 0 {
+		args = append(args, "dropped", dropped)
+	}
+	h.log.Warn(message, args...)
 }
 
 // refused logs a call that got no instance.
@@ -274,8 +297,11 @@ func (c *call) finish(err error) {
 // logError writes the entry that says how a call failed (contract §4).
 func (c *call) logError(err error) {
 	var fe *FunctionError
+	var full *QuotaError
 	code, message := 500, "Internal error"
 	switch {
+	case errors.As(err, &full):
+		code, message = 429, "No node can serve the request: "+full.Reason()
 	case errors.As(err, &fe) && fe.Timeout:
 		code, message = 504, "Execution timeout exceeded"
 	case errors.As(err, &fe), c.unfit:

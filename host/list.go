@@ -13,18 +13,21 @@ const (
 	MaxPageSize     = 1000
 )
 
+// within says if what a tenant has belongs into the list of one, or of all.
+func within(list, tenant string) bool { return Principal{Tenant: list}.ActsFor(tenant) }
+
 // nameFilter is the one expression that a list of functions can be filtered by.
 var nameFilter = regexp.MustCompile(`^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))\s*$`)
 
-// ListFunctions lists functions in order of name and id, a page at a time.
-// The token of the next page is empty on the last one. The filter is empty or
-// name="…".
+// ListFunctions lists the functions of a tenant, or of all, in order of name and
+// id, a page at a time. The token of the next page is empty on the last one. The
+// filter is empty or name="…".
 //
 // # Errors
 //
 // *InvalidError.
-func (h *Host) ListFunctions(pageSize int, pageToken, filter string) (page []FunctionInfo, next string, err error) {
-	all := h.Functions()
+func (h *Host) ListFunctions(tenant string, pageSize int, pageToken, filter string) (page []FunctionInfo, next string, err error) {
+	all := slices.DeleteFunc(h.Functions(), func(f FunctionInfo) bool { return !within(tenant, f.Tenant) })
 	if filter != "" {
 		m := nameFilter.FindStringSubmatch(filter)
 		if m == nil {

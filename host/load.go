@@ -136,6 +136,7 @@ func (h *Host) vanish(id string) {
 		})
 	}
 	h.forget(f)
+	h.book.forget(f.record.Tenant, f.id)
 }
 
 // collect removes what attempts that were cut off have left in the store, and
@@ -166,13 +167,23 @@ func (h *Host) collect(ctx context.Context, versions map[string]time.Time) error
 	if err != nil {
 		return err
 	}
+	claimed := map[string]bool{}
 	for _, e := range names {
+		claimed[e.Key] = true
 		h.mu.RLock()
 		f := h.functions[string(e.Value)]
-		used := f != nil && f.record.Name == e.Key
+		used := f != nil && f.record.reference() == e.Key
 		h.mu.RUnlock()
 		if !used && time.Since(e.Created) >= age {
 			if err := s.Names.Delete(ctx, e.Key); err != nil {
+				return err
+			}
+		}
+	}
+	// Names used to be claimed without the tenant.
+	for _, f := range h.Functions() {
+		if name := reference(f.Tenant, f.Name); name != "" && !claimed[name] {
+			if _, err := s.Names.Create(ctx, name, []byte(f.ID)); err != nil && !errors.Is(err, store.ErrRevision) {
 				return err
 			}
 		}

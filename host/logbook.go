@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vivarium/host/store"
+	"vivarium/host/throttle"
 )
 
 const (
@@ -16,35 +17,73 @@ const (
 	// each store waits for the disk.
 	logInterval = 50 * time.Millisecond
 	logBatch    = 256 << 10 // bytes that make a batch complete
-	maxUnstored = 32 << 20  // bytes that wait for a store that is not there
-	maxRecent   = 10_000    // entries that are kept in memory
+	maxUnstored = 64 << 20  // bytes that wait for a store that is not there
 	logRetry    = time.Second
+
+	// What of one tenant is kept, at most: bytes that wait for the store, and
+	// what is kept in memory.
+	maxUnstoredOf  = maxUnstored / 4
+	maxRecent      = 10_000
+	maxRecentBytes = 16 << 20
+	// maxRecentAll bounds what is kept in memory of all tenants, in bytes.
+	maxRecentAll = 256 << 20
 )
 
 // logBook keeps execution logs: in the store, else the most recent entries in
 // memory. No call waits for it. Safe for concurrent use.
 type logBook struct {
-	store *store.Store // nil: memory alone
-	log   *slog.Logger
+	store  *store.Store // nil: memory alone
+	log    *slog.Logger
+	ledger *ledger
+	losses *throttle.Throttle
 
-	mu       sync.Mutex           // guards all below; nothing blocks under it
-	unstored map[string][][]byte  // batches by function id, lines of JSON each
-	size     int                  // bytes in unstored
-	lost     int                  // entries that there was no room for
-	recent   []LogEntry           // of functions that are in no store
-	first    int                  // number of the first entry in recent
-	changed  chan struct{}        // closed when recent gets an entry
-	wake     chan struct{}        // of capacity 1: something is unstored
-	flushes  chan chan<- struct{} // who waits until all is stored
-	ended    context.Context      // when Close begins
-	end      context.CancelFunc   //
-	storing  sync.WaitGroup       //
+	mu       sync.Mutex            // guards all below; nothing blocks under it
+	unstored map[logOwner][][]byte // batches, lines of JSON each
+	sizes    map[string]int        // bytes in unstored by tenant
+	size     int                   // and of all
+	lost     map[string]int        // entries by tenant that there was no room for
+	tally    logTally
+	recent   map[string]*recentLog // by tenant: of functions that are in no store
+	inMemory int                   // bytes in recent
+	changed  chan struct{}         // closed when recent gets an entry
+	wake     chan struct{}         // of capacity 1: something is unstored
+	flushes  chan chan<- struct{}  // who waits until all is stored
+	ended    context.Context       // when Close begins
+	end      context.CancelFunc    //
+	storing  sync.WaitGroup        //
 }
 
-func newLogBook(s *store.Store, log *slog.Logger) *logBook {
+// logOwner is whose log an entry belongs to.
+type logOwner struct{ tenant, function string }
+
+// recentLog is the newest entries of a tenant.
+type recentLog struct {
+	entries []LogEntry
+	first   int // number of the first entry
+	size    int // bytes
+}
+
+// memorySize returns about how many bytes an entry takes in memory.
+func (e *LogEntry) memorySize() int { return entryBytes + len(e.Message) + len(e.Payload) }
+
+// keep cuts the log down to so many entries and bytes, and returns how many
+// bytes that frees.
+func (l *recentLog) keep(entries, size int) (freed int) {
+	drop := 0
+	for drop < len(l.entries) && (len(l.entries)-drop > entries || l.size-freed > size) {
+		freed += l.entries[drop].memorySize()
+		drop++
+	}
+	l.entries = append([]LogEntry(nil), l.entries[drop:]...)
+	l.first, l.size = l.first+drop, l.size-freed
+	return freed
+}
+
+func newLogBook(s *store.Store, log *slog.Logger, l *ledger) *logBook {
 	b := &logBook{
-		store: s, log: log, unstored: map[string][][]byte{}, changed: make(chan struct{}),
-		wake: make(chan struct{}, 1), flushes: make(chan chan<- struct{}),
+		store: s, log: log, ledger: l, losses: throttle.New(warningRate, 1), changed: make(chan struct{}), wake: make(chan struct{}, 1),
+		flushes: make(chan chan<- struct{}), tally: logTally{map[string]map[string]*storedLog{}},
+		unstored: map[logOwner][][]byte{}, sizes: map[string]int{}, lost: map[string]int{}, recent: map[string]*recentLog{},
 	}
 	b.ended, b.end = context.WithCancel(context.Background())
 	if s != nil {
@@ -53,17 +92,39 @@ func newLogBook(s *store.Store, log *slog.Logger) *logBook {
 	return b
 }
 
-// add takes an entry. Those of functions that are in no store stay in memory.
-func (b *logBook) add(e LogEntry, stored bool) {
-	if !stored || b.store == nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.recent = append(b.recent, e); len(b.recent) >= 2*maxRecent {
-			drop := len(b.recent) - maxRecent
-			b.recent, b.first = append([]LogEntry(nil), b.recent[drop:]...), b.first+drop
+// remember keeps an entry in memory, and of a tenant's and of all no more than
+// there is room for: who has most loses first.
+func (b *logBook) remember(tenant string, e LogEntry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.recent[tenant]
+	if l == nil {
+		l = &recentLog{}
+		b.recent[tenant] = l
+	}
+	l.entries = append(l.entries, e)
+	l.size += e.memorySize()
+	b.inMemory += e.memorySize()
+	if len(l.entries) >= 2*maxRecent || l.size >= 2*maxRecentBytes {
+		b.inMemory -= l.keep(maxRecent, maxRecentBytes)
+	}
+	if b.inMemory > maxRecentAll {
+		for _, other := range b.recent {
+			if other.size > l.size {
+				l = other
+			}
 		}
-		close(b.changed)
-		b.changed = make(chan struct{})
+		b.inMemory -= l.keep(maxRecent, l.size/2)
+	}
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// add takes an entry of a tenant's function. Those of functions that are in no
+// store stay in memory.
+func (b *logBook) add(e LogEntry, tenant string, stored bool) {
+	if !stored || b.store == nil {
+		b.remember(tenant, e)
 		return
 	}
 	line, err := json.Marshal(e)
@@ -73,18 +134,20 @@ func (b *logBook) add(e LogEntry, stored bool) {
 	line = append(line, '\n')
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.size+len(line) > maxUnstored {
-		b.lost++
+	if b.size+len(line) > maxUnstored || b.sizes[tenant]+len(line) > maxUnstoredOf {
+		b.lost[tenant]++
 		return
 	}
 	b.size += len(line)
-	batches := b.unstored[e.FunctionID]
+	b.sizes[tenant] += len(line)
+	owner := logOwner{tenant, e.FunctionID}
+	batches := b.unstored[owner]
 	if n := len(batches); n == 0 || len(batches[n-1])+len(line) > logBatch {
 		batches = append(batches, nil)
 	}
 	n := len(batches)
 	batches[n-1] = append(batches[n-1], line...)
-	b.unstored[e.FunctionID] = batches
+	b.unstored[owner] = batches
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -121,30 +184,41 @@ func (b *logBook) keepStoring() {
 func (b *logBook) storeAll() {
 	b.mu.Lock()
 	unstored, lost := b.unstored, b.lost
-	b.unstored, b.lost = map[string][][]byte{}, 0
+	b.unstored, b.lost = map[logOwner][][]byte{}, map[string]int{}
 	b.mu.Unlock()
-	if lost > 0 {
-		b.log.Error("log entries lost: the store took none for too long", "entries", lost)
+	for tenant, n := range lost {
+		if ok, dropped := b.losses.Allow(tenant, 1); ok {
+			b.log.Error("log entries lost: there were more than the store took in time", "tenant", tenant, "entries", n,
+				"dropped", dropped)
+		}
 	}
-	for functionID, batches := range unstored {
+	for owner, batches := range unstored {
 		for _, batch := range batches {
-			b.storeBatch(functionID, batch)
+			stored := b.storeBatch(owner.function, batch)
 			b.mu.Lock()
 			b.size -= len(batch)
+			if b.sizes[owner.tenant] -= len(batch); b.sizes[owner.tenant] == 0 {
+				delete(b.sizes, owner.tenant)
+			}
+			if stored {
+				b.tally.add(owner.tenant, owner.function, int64(len(batch))+batchBytes)
+			}
 			b.mu.Unlock()
 		}
+		b.trim(owner.tenant)
 	}
 }
 
-func (b *logBook) storeBatch(functionID string, batch []byte) {
+// storeBatch stores a batch and says if it could.
+func (b *logBook) storeBatch(functionID string, batch []byte) bool {
 	for attempt := 0; ; attempt++ {
 		err := b.store.AppendLog(context.Background(), functionID, batch)
 		if err == nil {
-			return
+			return true
 		}
 		if b.ended.Err() != nil {
 			b.log.Error("log entries lost", "function", functionID, "err", err)
-			return
+			return false
 		}
 		if attempt == 0 {
 			b.log.Error("log not stored; trying again", "function", functionID, "err", err)
@@ -176,12 +250,17 @@ func (b *logBook) flush(ctx context.Context) {
 
 // readMemory passes on the entries of a function that are in memory, and with
 // follow those that come.
-func (b *logBook) readMemory(ctx context.Context, functionID string, follow bool, each func(LogEntry) error) error {
+func (b *logBook) readMemory(
+	ctx context.Context, tenant, functionID string, follow bool, each func(LogEntry) error,
+) error {
 	next := 0
 	for {
 		b.mu.Lock()
-		next = max(next, b.first)
-		entries := b.recent[next-b.first:]
+		var entries []LogEntry
+		if l := b.recent[tenant]; l != nil {
+			next = max(next, l.first)
+			entries = l.entries[next-l.first:]
+		}
 		changed := b.changed
 		b.mu.Unlock()
 		next += len(entries)

@@ -89,8 +89,17 @@ func (h *Host) Logs(ctx context.Context, q LogQuery) ([]LogEntry, error) {
 //
 // # Errors
 //
-// Those of Logs, ctx's, ErrClosed.
+// Those of Logs, ctx's, *QuotaError, ErrClosed.
 func (h *Host) FollowLogs(ctx context.Context, q LogQuery, yield func(LogEntry) error) error {
+	f, err := h.lookup(q.Function)
+	if err != nil {
+		return err
+	}
+	tenant := f.snapshot(h).Tenant
+	if !h.ledger.take(tenant, QuotaLogStreams, 1) {
+		return h.ledger.refuse(tenant, QuotaLogStreams)
+	}
+	defer h.ledger.give(tenant, QuotaLogStreams, 1)
 	return h.readLog(ctx, q, true, yield)
 }
 
@@ -109,7 +118,7 @@ func (h *Host) readLog(ctx context.Context, q LogQuery, follow bool, each func(L
 		return each(e)
 	}
 	if h.cfg.Store == nil || f.transient {
-		return h.book.readMemory(ctx, f.id, follow, wanted)
+		return h.book.readMemory(ctx, f.snapshot(h).Tenant, f.id, follow, wanted)
 	}
 	h.book.flush(ctx)
 	return h.book.readStore(ctx, f.id, q.Since, follow, wanted)
@@ -119,7 +128,7 @@ func (h *Host) readLog(ctx context.Context, q LogQuery, follow bool, each func(L
 func (h *Host) recorder(v *Version) func(LogEntry) {
 	return func(e LogEntry) {
 		h.cfg.Logs(e)
-		h.book.add(e, v.SHA256 != "")
+		h.book.add(e, v.Tenant, v.SHA256 != "")
 	}
 }
 
@@ -129,5 +138,5 @@ func (h *Host) remark(f *function, level Level, message string, payload any) {
 	e := LogEntry{Time: time.Now(), FunctionID: f.id, Level: level, Message: message, System: true}
 	e.Payload, _ = json.Marshal(payload) // plain data always marshals
 	h.cfg.Logs(e)
-	h.book.add(e, !f.transient)
+	h.book.add(e, f.snapshot(h).Tenant, !f.transient)
 }

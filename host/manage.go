@@ -12,8 +12,8 @@ import (
 //
 // # Errors
 //
-// *InvalidError, *ConflictError when the name is taken, ErrStoreUnavailable,
-// ErrClosed.
+// *InvalidError, *ConflictError when the name is taken, *QuotaError,
+// ErrStoreUnavailable, ErrClosed.
 func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionInfo, error) {
 	if err := spec.validate(); err != nil {
 		return FunctionInfo{}, err
@@ -21,12 +21,15 @@ func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionI
 	h.naming.Lock()
 	defer h.naming.Unlock()
 	f := newFunction(spec)
-	if err := h.claimName(ctx, spec.Name, f.id); err != nil {
+	if err := h.fitsKept(f.record.Tenant, QuotaFunctions); err != nil {
+		return FunctionInfo{}, err
+	}
+	if err := h.claimName(ctx, f.record.Tenant, spec.Name, f.id); err != nil {
 		return FunctionInfo{}, err
 	}
 	revision, err := h.persistNew(ctx, &f.record)
 	if err != nil {
-		h.releaseName(spec.Name, f.id)
+		h.releaseName(f.record.Tenant, spec.Name, f.id)
 		return FunctionInfo{}, err
 	}
 	h.mu.Lock()
@@ -39,7 +42,7 @@ func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionI
 
 func newFunction(spec FunctionSpec) *function {
 	if spec.Tenant == "" {
-		spec.Tenant = defaultTenant
+		spec.Tenant = DefaultTenant
 	}
 	id := newID(functionPrefix)
 	return &function{
@@ -68,10 +71,11 @@ func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUp
 	}
 	h.naming.Lock()
 	defer h.naming.Unlock()
-	old := f.snapshot(h).Name
+	before := f.snapshot(h)
+	old, tenant := before.Name, before.Tenant
 	renamed := u.Name != nil && *u.Name != old
 	if renamed {
-		if err := h.claimName(ctx, *u.Name, f.id); err != nil {
+		if err := h.claimName(ctx, tenant, *u.Name, f.id); err != nil {
 			return FunctionInfo{}, err
 		}
 	}
@@ -85,13 +89,16 @@ func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUp
 		if u.Labels != nil {
 			r.Labels = cloneMap(u.Labels)
 		}
+		if u.Public != nil {
+			r.Public = *u.Public
+		}
 		return nil
 	})
 	if renamed {
 		if err == nil {
-			h.releaseName(old, f.id)
+			h.releaseName(tenant, old, f.id)
 		} else if !errors.Is(err, ErrStoreUnavailable) { // else nobody knows which name it has
-			h.releaseName(*u.Name, f.id)
+			h.releaseName(tenant, *u.Name, f.id)
 		}
 	}
 	if err != nil {
@@ -194,8 +201,8 @@ func (h *Host) remove(f *function) *removal {
 // caller holds the mutex.
 func (h *Host) forget(f *function) {
 	delete(h.functions, f.id)
-	if h.names[f.record.Name] == f {
-		delete(h.names, f.record.Name)
+	if name := f.record.reference(); h.names[name] == f {
+		delete(h.names, name)
 	}
 	for id := range f.versions {
 		delete(h.versions, id)

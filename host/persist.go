@@ -20,13 +20,14 @@ import (
 // again, where other processes could be about to make that function.
 const claimAge = time.Minute
 
-// claimName makes sure that no other function has or gets that name. The caller
-// holds naming.
-func (h *Host) claimName(ctx context.Context, name, id string) error {
+// claimName makes sure that no other function of the tenant has or gets that
+// name. The caller holds naming.
+func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 	if name == "" {
 		return nil
 	}
 	taken := conflict("function", name, "exists already; choose another name")
+	name = reference(tenant, name)
 	h.mu.RLock()
 	f := h.names[name]
 	h.mu.RUnlock()
@@ -63,9 +64,9 @@ func (h *Host) claimName(ctx context.Context, name, id string) error {
 
 // releaseName frees a name that a function had, or was to have. What fails here
 // costs nothing but a record, see claimName.
-func (h *Host) releaseName(name, id string) {
+func (h *Host) releaseName(tenant, name, id string) {
 	if s := h.cfg.Store; s != nil && name != "" {
-		ctx := context.Background()
+		ctx, name := context.Background(), reference(tenant, name)
 		if e, err := s.Names.Get(ctx, name); err == nil && string(e.Value) == id {
 			_ = s.Names.Delete(ctx, name)
 		}
@@ -166,7 +167,7 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	if s == nil || f.transient {
 		return h.deleteTimersOf(ctx, f)
 	}
-	name := f.snapshot(h).Name
+	record := f.snapshot(h)
 	if err := h.deleteTimersOf(ctx, f); err != nil {
 		return err
 	}
@@ -178,10 +179,11 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	if err := s.DeleteLog(ctx, f.id); err != nil {
 		return storeError(err)
 	}
+	h.book.forget(f.snapshot(h).Tenant, f.id)
 	if err := s.Functions.Delete(ctx, f.id); err != nil {
 		return storeError(err)
 	}
-	h.releaseName(name, f.id)
+	h.releaseName(record.Tenant, record.Name, f.id)
 	h.mu.Lock()
 	for _, v := range versions {
 		delete(h.versions, v.ID)
@@ -209,15 +211,15 @@ func (h *Host) archive(ctx context.Context, v *Version) ([]byte, error) {
 
 // code returns a version's files; nil when it has none.
 func (h *Host) code(ctx context.Context, v *Version) (*vfs.Tree, error) {
-	return v.code.get(func() (*vfs.Tree, error) {
-		if v.SHA256 == "" {
-			return nil, nil
+	return v.code.get(func() (*vfs.Tree, func(), error) {
+		if v.SHA256 == "" && v.archive == nil {
+			return nil, nil, nil
 		}
 		archive, err := h.archive(ctx, v)
 		if err != nil {
-			return nil, fmt.Errorf("version %s: code: %w", v.ID, err)
+			return nil, nil, fmt.Errorf("version %s: code: %w", v.ID, err)
 		}
-		return CodeFromZip(archive)
+		return h.unpack(ctx, v.Tenant, archive)
 	})
 }
 

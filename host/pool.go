@@ -161,12 +161,12 @@ func (p *pool) make(ctx context.Context) (_ *instance, err error) {
 		}
 		return nil, err
 	}
-	if !p.h.budget.change(instanceMemory) {
-		return nil, ErrBusy
+	if err := p.h.reserveInstance(p.v.Tenant); err != nil {
+		return nil, err
 	}
 	w, err := p.h.clone(ctx, image.Image, p.v)
 	if err != nil {
-		p.h.budget.change(-instanceMemory)
+		p.h.releaseInstance(p.v.Tenant)
 		return nil, err
 	}
 	p.memory.Add(instanceMemory)
@@ -238,7 +238,7 @@ func (p *pool) park(in *instance) {
 // discard closes an instance and lets another take its place.
 func (p *pool) discard(in *instance) {
 	in.Close()
-	p.h.budget.change(-instanceMemory)
+	p.h.releaseInstance(p.v.Tenant)
 	p.memory.Add(-instanceMemory)
 	p.vacate()
 }
@@ -358,4 +358,5 @@ func (p *pool) close() {
 	}
 	<-p.drained
 	p.image.close()
+	p.v.code.drop()
 }

@@ -35,7 +35,7 @@ func held(t *testing.T) holdings {
 }
 
 // TestSoak makes many calls, good and bad, on many instances, and then looks
-// for what is left of them. `go tool task soak` runs the long form.
+// for what is left of them. `go tool task soak:leaks` runs the long form.
 func TestSoak(t *testing.T) {
 	before := held(t)
 	start := time.Now()

@@ -15,7 +15,7 @@ import (
 
 // TimerSpec says when to call which function.
 type TimerSpec struct {
-	Name     string `json:"name"`                // unique; the rules are those of functions' names
+	Name     string `json:"name"`                // unique in the function's tenant; the rules are those of functions' names
 	Function string `json:"-"`                   // id or name
 	Tag      string `json:"tag,omitempty"`       // empty means LatestTag
 	Cron     string `json:"cron"`                // [second] minute hour day month weekday, or @hourly and such
@@ -28,10 +28,15 @@ type Timer struct {
 	TimerSpec
 	ID         string    `json:"id"`
 	FunctionID string    `json:"function_id"`
+	Tenant     string    `json:"tenant,omitempty"` // the function's; empty means DefaultTenant
 	CreatedAt  time.Time `json:"created_at"`
 	LastTick   time.Time `json:"last_tick,omitzero"` // zero before the first
 	NextTick   time.Time `json:"-"`
 }
+
+// reference is what the timer is called where there are several tenants: its
+// key in the store and in the clock.
+func (t *Timer) reference() string { return reference(t.Tenant, t.Name) }
 
 // timer is one that ticks.
 type timer struct {
@@ -94,7 +99,7 @@ func (s TimerSpec) validate() error {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the name is taken,
-// ErrStoreUnavailable, ErrClosed.
+// *QuotaError, ErrStoreUnavailable, ErrClosed.
 func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	if err := spec.validate(); err != nil {
 		return Timer{}, err
@@ -113,14 +118,19 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	}
 	spec.Function = f.id
 	t, err := newTimer(Timer{
-		TimerSpec: spec, ID: newID(timerPrefix), FunctionID: f.id, CreatedAt: time.Now().UTC(),
+		TimerSpec: spec, ID: newID(timerPrefix), FunctionID: f.id, Tenant: f.snapshot(h).Tenant, CreatedAt: time.Now().UTC(),
 	}, 1)
 	if err != nil {
 		return Timer{}, err
 	}
+	h.clock.creating.Lock()
+	defer h.clock.creating.Unlock()
+	if err := h.fitsKept(f.snapshot(h).Tenant, QuotaTimers); err != nil {
+		return Timer{}, err
+	}
 	taken := conflict("timer", spec.Name, "exists already; choose another name")
 	if h.cfg.Store != nil {
-		t.revision, err = h.cfg.Store.Timers.Create(ctx, spec.Name, encodeRecord(t.Timer))
+		t.revision, err = h.cfg.Store.Timers.Create(ctx, t.reference(), encodeRecord(t.Timer))
 		if errors.Is(err, store.ErrRevision) {
 			return Timer{}, taken
 		}
@@ -134,13 +144,13 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	return t.Timer, nil
 }
 
-// ListTimers lists timers by name: those of a function, or all when function is
-// empty.
+// ListTimers lists timers by name: those of a function, or of all functions of a
+// tenant when function is empty.
 //
 // # Errors
 //
 // *NotFoundError.
-func (h *Host) ListTimers(function string) ([]Timer, error) {
+func (h *Host) ListTimers(tenant, function string) ([]Timer, error) {
 	id := ""
 	if function != "" {
 		f, err := h.lookup(function)
@@ -149,48 +159,68 @@ func (h *Host) ListTimers(function string) ([]Timer, error) {
 		}
 		id = f.id
 	}
-	h.clock.mu.Lock()
-	defer h.clock.mu.Unlock()
 	timers := []Timer{}
-	for _, t := range h.clock.timers {
-		if id == "" || t.FunctionID == id {
+	for _, t := range h.clock.all() {
+		if within(tenant, h.tenantOf(t.FunctionID)) && (id == "" || t.FunctionID == id) {
 			timers = append(timers, t.Timer)
 		}
 	}
-	slices.SortFunc(timers, func(a, b Timer) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(timers, func(a, b Timer) int { return strings.Compare(a.reference(), b.reference()) })
 	return timers, nil
 }
 
-// DeleteTimer removes a timer, given by id or name. A call that it has begun
-// goes on.
+// tenantOf returns whose a function is; empty when it is nobody's.
+func (h *Host) tenantOf(functionID string) string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if f := h.functions[functionID]; f != nil {
+		return f.record.Tenant
+	}
+	return ""
+}
+
+// FindTimer returns the timer that p means by an id or a name: one of p's tenant,
+// see Find.
+//
+// # Errors
+//
+// *NotFoundError.
+func (h *Host) FindTimer(p Principal, idOrName string) (Timer, error) {
+	name := strings.TrimPrefix(idOrName, DefaultTenant+"/")
+	if p.Tenant != AllTenants {
+		name = reference(p.Tenant, idOrName)
+	}
+	for _, t := range h.clock.all() {
+		if (t.ID == idOrName || t.reference() == name) && p.ActsFor(h.tenantOf(t.FunctionID)) {
+			return t.Timer, nil
+		}
+	}
+	return Timer{}, &NotFoundError{Kind: "timer", Name: idOrName}
+}
+
+// DeleteTimer removes a timer, given by id or name, or as TENANT/NAME. A call
+// that it has begun goes on.
 //
 // # Errors
 //
 // *NotFoundError, ErrStoreUnavailable.
 func (h *Host) DeleteTimer(ctx context.Context, idOrName string) error {
-	h.clock.mu.Lock()
-	name := ""
-	for _, t := range h.clock.timers {
-		if t.ID == idOrName || t.Name == idOrName {
-			name = t.Name
-		}
-	}
-	h.clock.mu.Unlock()
-	if name == "" {
-		return &NotFoundError{Kind: "timer", Name: idOrName}
+	t, err := h.FindTimer(Operator, idOrName)
+	if err != nil {
+		return err
 	}
 	if h.cfg.Store != nil {
-		if err := h.cfg.Store.Timers.Delete(ctx, name); err != nil {
+		if err := h.cfg.Store.Timers.Delete(ctx, t.reference()); err != nil {
 			return storeError(err)
 		}
 	}
-	h.clock.drop(name)
+	h.clock.drop(t.reference())
 	return nil
 }
 
 // deleteTimersOf removes the timers of a function that goes.
 func (h *Host) deleteTimersOf(ctx context.Context, f *function) error {
-	timers, err := h.ListTimers(f.id)
+	timers, err := h.ListTimers(AllTenants, f.id)
 	if err != nil {
 		return nil // it is gone
 	}
@@ -222,7 +252,7 @@ func timerEvent(t *Timer, tenant string, tick time.Time) []byte {
 	}
 	return encodeRecord(map[string][]message{"messages": {{
 		metadata{newID(timerPrefix), "yandex.cloud.events.serverless.triggers.TimerMessage",
-			tick.UTC().Format(time.RFC3339Nano), defaultTenant, tenant},
+			tick.UTC().Format(time.RFC3339Nano), DefaultTenant, tenant},
 		details{t.ID, t.Payload},
 	}}})
 }

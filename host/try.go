@@ -175,7 +175,7 @@ func (t *tries) leave() {
 // reserve takes memory from what tries may have and from the host's budget, or
 // gives it back, and says if it was there.
 func (t *tries) reserve(delta int64) bool {
-	if used := t.memory.Add(delta); delta > 0 && t.limit > 0 && used > t.limit || !t.h.budget.change(delta) {
+	if used := t.memory.Add(delta); delta > 0 && t.limit > 0 && used > t.limit || t.h.reserve(tryTenant, delta) != nil {
 		t.memory.Add(-delta)
 		return false
 	}

@@ -88,7 +88,7 @@ func TestTry_NamesEachOutcome(t *testing.T) {
 	}
 }
 
-const sleeper = "import time\ndef handler(event, context):\n    print('begun', flush=True)\n    time.sleep(60)"
+const sleepingTry = "import time\ndef handler(event, context):\n    print('begun', flush=True)\n    time.sleep(60)"
 
 // waitTries waits until so many tries are under way and wait.
 func (h *testHost) waitTries(running, waiting int) {
@@ -110,12 +110,12 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 			ctx = first
 		}
 		group.Go(func() {
-			_, _, err := h.try(ctx, sleeper, "1", VersionSpec{Timeout: time.Minute})
+			_, _, err := h.try(ctx, sleepingTry, "1", VersionSpec{Timeout: time.Minute})
 			errs <- err
 		})
 		h.waitTries(1, n)
 	}
-	if _, _, err := h.try(t.Context(), sleeper, "1", VersionSpec{}); err != ErrBusy {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != ErrBusy {
 		t.Errorf("one too many: got %v, want ErrBusy", err)
 	}
 	cancelOthers()
@@ -135,6 +135,9 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 
 func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 	h := newTestHost(t, Config{MaxTries: 1})
+	if _, _, err := h.try(t.Context(), "def handler(event, context): pass", "1", VersionSpec{}); err != nil {
+		t.Fatal(err) // from here on there is what tries are made from
+	}
 	var group sync.WaitGroup
 	for _, want := range []error{nil, ErrClosed} {
 		group.Go(func() {
@@ -152,7 +155,7 @@ func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 	}
 	h.Close()
 	group.Wait()
-	if _, _, err := h.try(t.Context(), sleeper, "1", VersionSpec{}); err != ErrClosed {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != ErrClosed {
 		t.Errorf("after Close: got %v, want ErrClosed", err)
 	}
 }

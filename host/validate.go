@@ -88,6 +88,11 @@ func validateLabels(labels map[string]string) error {
 }
 
 func (s FunctionSpec) validate() error {
+	if s.Tenant != "" {
+		if err := validateTenant("folder_id", s.Tenant); err != nil {
+			return err
+		}
+	}
 	return FunctionUpdate{Name: &s.Name, Description: &s.Description, Labels: s.Labels}.validate()
 }
 

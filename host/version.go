@@ -1,6 +1,9 @@
 package host
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // LatestTag is the tag that the newest version of a function carries.
 const LatestTag = "$latest"
@@ -22,6 +25,12 @@ type Version struct {
 	archive []byte // of a version in no store; nil when it was made from none
 	pool    *pool
 	figures *figures // its function's; nil when it has none
+}
+
+// Reference returns what the function is called, for people and for Resolve: its
+// name, TENANT/NAME outside of the default tenant, or its id when it has no name.
+func (v *Version) Reference() string {
+	return cmp.Or(reference(v.Tenant, v.FunctionName), v.FunctionID)
 }
 
 // VersionSpec is what the owner of a function says of a version. The zero
@@ -56,8 +65,8 @@ type VersionSpec struct {
 // AsyncConfig says what becomes of asynchronous calls (contract §7.4).
 type AsyncConfig struct {
 	Retries int `json:"retries"` // after the first attempt failed
-	// Success and Failure name the functions, by id or name, that get the
-	// outcome. Without Failure, calls that failed become dead letters.
+	// Success and Failure name the functions of the same tenant, by id or name,
+	// that get the outcome. Without Failure, calls that failed become dead letters.
 	Success string `json:"success,omitempty"`
 	Failure string `json:"failure,omitempty"`
 }

@@ -21,7 +21,7 @@ type VersionInfo struct {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the function is being
-// deleted, ErrStoreUnavailable, ErrClosed. The function is then as before.
+// deleted, *QuotaError, ErrStoreUnavailable, ErrClosed. The function is then as before.
 func (h *Host) CreateVersion(
 	ctx context.Context, function string, spec VersionSpec, archive []byte, tags []string,
 ) (*Version, error) {
@@ -39,16 +39,31 @@ func (h *Host) CreateVersion(
 	if err := validateTags(tags); err != nil {
 		return nil, err
 	}
-	tree, err := CodeFromZip(archive)
+	v := h.newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
+		Size: int64(len(archive))})
+	admitted, err := h.admit(v)
 	if err != nil {
 		return nil, err
 	}
-	v := h.newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
-		Size: int64(len(archive))})
-	v.code.tree = tree
+	defer admitted()
+	// It is kept for the first call, which is soon.
+	if v.code.tree, v.code.give, err = h.unpack(ctx, v.Tenant, archive); err != nil {
+		return nil, err
+	}
+	listed, used := false, false // by its function's record; by this host
+	defer func() {
+		if !used {
+			v.pool.close()
+			v.code.drop()
+		}
+		if !listed {
+			h.removeImage(v.ID)
+		}
+	}()
 	if h.cfg.Store == nil {
 		v.archive = archive
 	}
+	h.prepareImage(ctx, v)
 	// Nothing may take the code away before the function's record lists it.
 	h.collecting.RLock()
 	defer h.collecting.RUnlock()
@@ -56,12 +71,15 @@ func (h *Host) CreateVersion(
 		return nil, err
 	}
 	if err := h.addVersion(ctx, f, v, tags); err != nil {
-		if h.cfg.Store != nil && !errors.Is(err, ErrStoreUnavailable) { // else it may be listed after all
+		listed = errors.Is(err, ErrStoreUnavailable) // perhaps
+		if h.cfg.Store != nil && !listed {
 			_ = h.cfg.Store.Versions.Delete(context.WithoutCancel(ctx), v.ID) // or the next start does it
 		}
 		return nil, err
 	}
-	return h.versionOf(v), nil
+	live := h.versionOf(v)
+	listed, used = true, live == v
+	return live, nil
 }
 
 // versionOf returns the live version with the id of v: another one when news of
@@ -171,19 +189,19 @@ func (h *Host) GetVersionByTag(function, tag string) (VersionInfo, error) {
 	return h.GetVersion(v.ID)
 }
 
-// ListVersions lists the versions of a function, or of all when function is
-// empty, newest first, a page at a time.
+// ListVersions lists the versions of a function, or of all functions of a tenant
+// when function is empty, newest first, a page at a time.
 //
 // # Errors
 //
 // *NotFoundError, *InvalidError.
-func (h *Host) ListVersions(function string, pageSize int, pageToken string) ([]VersionInfo, string, error) {
+func (h *Host) ListVersions(tenant, function string, pageSize int, pageToken string) ([]VersionInfo, string, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	var all []VersionInfo
 	if function != "" {
 		f := h.find(function)
-		if f == nil {
+		if f == nil || !within(tenant, f.record.Tenant) {
 			return nil, "", &NotFoundError{Function: function}
 		}
 		for _, v := range f.versions {
@@ -191,7 +209,9 @@ func (h *Host) ListVersions(function string, pageSize int, pageToken string) ([]
 		}
 	} else {
 		for _, v := range h.versions {
-			all = append(all, h.functions[v.FunctionID].versionInfo(v))
+			if within(tenant, v.Tenant) {
+				all = append(all, h.functions[v.FunctionID].versionInfo(v))
+			}
 		}
 	}
 	// Keys that sort as strings do, the newest first.

@@ -40,6 +40,8 @@ type Instance struct {
 	since    int64 // when the turn began, on the engine's clock
 	used     time.Duration
 	stopped  error // why the host ended the call
+	calling  api.Function
+	stack    int64 // bytes of machine stack that the owner is charged for
 	response *Response
 }
 
@@ -49,8 +51,9 @@ type InstanceConfig struct {
 	Code        *vfs.Tree // at /function/code; nil means empty
 	Tmp         *vfs.Mem  // at /tmp; nil means empty. The instance closes it
 	// Reserve, when set, is asked before the linear memory grows beyond the
-	// image's, and told with a negative delta what the end of the instance
-	// gives back. It is called by the goroutine that uses the instance.
+	// image's, and soon after the machine stack has grown; it is told with a
+	// negative delta what the end of a call and of the instance gives back. It is
+	// called by the goroutine that uses the instance.
 	Reserve func(delta int64) bool
 }
 
@@ -170,11 +173,6 @@ func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
 	return r, err
 }
 
-// longCall is the computing time from which on a call may have needed a large
-// machine stack: wazero keeps up to a hundred megabytes of it with the function,
-// for good. Shorter ones, which are most, have no time to make it large.
-const longCall = 2 * time.Millisecond
-
 func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c Call) (*Response, error) {
 	status, err := i.run(ctx, f, c)
 	switch {
@@ -193,9 +191,6 @@ func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c
 	}
 	r := i.response
 	i.response = nil
-	if i.used > longCall {
-		i.load, i.invoke = nil, nil
-	}
 	r.Spent = status == statusSpent
 	i.broken = i.broken || r.Spent
 	return r, nil
@@ -212,7 +207,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call) (status int3
 		return 0, ErrClosed
 	}
 	i.ctx, i.turn, i.stopped, i.response, i.used = ctx, c.Turn, nil, nil, 0
-	i.until, i.deadline = c.Deadline, 0
+	i.until, i.deadline, i.calling = c.Deadline, 0, f
 	if !c.Deadline.IsZero() {
 		i.deadline = i.engine.now() + int64(time.Until(c.Deadline))
 	}
@@ -225,6 +220,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call) (status int3
 		i.stdout.set(nil)
 		i.stderr.set(nil)
 		i.ctx, i.turn = nil, nil
+		i.dropStack()
 		i.broken = i.broken || err != nil
 	}()
 
@@ -328,6 +324,9 @@ func (i *Instance) end(why error) {
 func (i *Instance) yield() int32 {
 	if why := i.overdue(); why != nil {
 		i.end(why)
+	}
+	if !i.chargeStack() {
+		i.end(&MemoryError{Limit: int64(i.linear.limit), Cause: errStack})
 	}
 	used := i.lap()
 	if i.turn != nil {

@@ -27,15 +27,31 @@ type charge struct {
 
 // grow says if the owner lets a memory grow.
 func (c *charge) grow(from, to uint64) bool {
-	if c.reserve == nil || to <= from {
+	if to <= from {
 		return true
 	}
-	delta := int64(to - from)
+	return c.take(int64(to - from))
+}
+
+// take says if the owner lets the instance have so many bytes more.
+func (c *charge) take(delta int64) bool {
+	if c.reserve == nil {
+		return true
+	}
 	if !c.reserve(delta) {
 		return false
 	}
 	c.total += delta
 	return true
+}
+
+// give gives back what take got.
+func (c *charge) give(delta int64) {
+	delta = min(delta, c.total) // none when the instance is closed already
+	if c.reserve != nil && delta > 0 {
+		c.reserve(-delta)
+		c.total -= delta
+	}
 }
 
 // clear gives all of it back.

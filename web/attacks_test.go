@@ -34,15 +34,39 @@ import (
 // connection; "403 x" that the answer's body has an x.
 //
 // No call but the ones that are wanted may reach a function, and another caller
-// must be served all the time.
+// must be served all the time. All is done twice: with a stand-in for the host,
+// and with the real one, whose function tells what Python has got.
 func TestHTTPAttacks(t *testing.T) {
+	t.Run("stand-in", func(t *testing.T) { runHTTPAttacks(t, echoes()) })
+	t.Run("host", func(t *testing.T) {
+		h := deploy(t, "hello", host.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
+			{Name: "main.py", Data: []byte(echoSource)},
+		})
+		defer h.Retire("hello")
+		if _, err := h.Invoke(t.Context(), host.Invocation{Function: "hello", Raw: true, Received: time.Now(), Body: []byte("warm")}); err != nil {
+			t.Fatal(err)
+		}
+		runHTTPAttacks(t, h)
+	})
+}
+
+// echoSource answers as echoes does.
+const echoSource = `
+import json
+def handler(event, context):
+    if isinstance(event, dict) and "httpMethod" in event:
+        return {"body": json.dumps(event)}
+    return event if isinstance(event, bytes) else str(event).encode()
+`
+
+func runHTTPAttacks(t *testing.T, functions Functions) {
 	files, err := filepath.Glob("testdata/attacks/http_smuggling/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no attacks: %v", err)
 	}
 	before := runtime.NumGoroutine()
-	r := &recorder{}
-	s := start(t, Config{TransferTimeout: 500 * time.Millisecond}, r.functions())
+	r := &recorder{Functions: functions}
+	s := start(t, Config{TransferTimeout: 500 * time.Millisecond}, r)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			a, err := readHTTPAttack(file)
@@ -73,8 +97,9 @@ func TestHTTPAttacks(t *testing.T) {
 	}
 }
 
-// recorder is a function that answers what it is sent and counts its calls.
+// recorder counts the calls that reach functions.
 type recorder struct {
+	Functions
 	mu   sync.Mutex // guards made
 	made int
 }
@@ -83,16 +108,12 @@ func (r *recorder) reset() { r.mu.Lock(); r.made = 0; r.mu.Unlock() }
 
 func (r *recorder) calls() int { r.mu.Lock(); defer r.mu.Unlock(); return r.made }
 
-func (r *recorder) functions() functions {
-	answer := echoes()
-	counted := answer.handler
-	answer.handler = func(ctx context.Context, inv host.Invocation) (*host.Result, error) {
-		r.mu.Lock()
-		r.made++
-		r.mu.Unlock()
-		return counted(ctx, inv)
-	}
-	return answer
+// Invoke implements Functions.
+func (r *recorder) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+	r.mu.Lock()
+	r.made++
+	r.mu.Unlock()
+	return r.Functions.Invoke(ctx, inv)
 }
 
 // httpAttack is one attack.

@@ -30,6 +30,10 @@ type call struct {
 	received  time.Time
 	function  string        // as the caller named it; empty outside /{function}
 	version   *host.Version // nil until it is found
+
+	principal host.Principal // who asks
+	open      bool           // nobody needs a key
+	foreign   bool           // the request has an Authorization header that is no key's
 }
 
 // callKey is where a request's call lies in the echo.Context.
@@ -68,6 +72,11 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set("Server", server)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set(headerRequestID, call.requestID)
+		if c.Request().ContentLength != 0 {
+			// Until the body is read. Otherwise net/http would wait for a body that
+			// nobody wants before it sends an answer, and for one that never comes.
+			header.Set("Connection", "close")
+		}
 
 		// A deadline of the request before this one on the same connection may
 		// still be set. Recorders and such know no deadlines; nothing to do then.

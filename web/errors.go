@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/web/api"
 	"vivarium/web/strictjson"
 )
 
@@ -98,6 +99,10 @@ func faultOf(err error, requestID string) fault {
 	if e, ok := errors.AsType[*host.ConflictError](err); ok {
 		return fault{status: http.StatusConflict, message: "Conflict: " + e.Error(), kind: clientError}
 	}
+	if e, ok := errors.AsType[*host.QuotaError](err); ok {
+		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
+			message: "Too Many Requests: No instance can serve the request: " + e.Reason()}
+	}
 	if e, ok := errors.AsType[*host.FunctionError](err); ok {
 		status := http.StatusBadGateway
 		if e.Timeout {
@@ -119,10 +124,19 @@ func faultOf(err error, requestID string) fault {
 		}
 		return f
 	}
+	if e, ok := errors.AsType[*host.ForbiddenError](err); ok {
+		return fault{status: http.StatusForbidden, message: "Forbidden: " + e.Error(), kind: clientError}
+	}
 	switch {
+	case errors.Is(err, host.ErrUnauthenticated):
+		return fault{status: http.StatusUnauthorized, kind: clientError, header: api.Challenge,
+			message: "Unauthorized: this takes a key; send the header Authorization: Api-Key SECRET"}
 	case errors.Is(err, host.ErrBusy):
 		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
 			message: "Too Many Requests: No instance can serve the request: Concurrent requests exceeded"}
+	case errors.Is(err, errBodies):
+		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
+			message: "Too Many Requests: The server has no memory for the request's body"}
 	case errors.Is(err, host.ErrCancelled), errors.Is(err, context.Canceled):
 		return fault{status: statusCancelled, kind: clientError, message: "Request cancelled"}
 	case errors.Is(err, host.ErrClosed):

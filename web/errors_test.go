@@ -30,6 +30,11 @@ func TestErrors_OfTheMoment(t *testing.T) {
 	a.wantPlatformError(t, 429, "Too Many Requests: No instance can serve the request: Concurrent requests exceeded", clientError)
 	a.wantHeader(t, "Retry-After", "1")
 
+	full := &host.QuotaError{Tenant: "default", Quota: host.QuotaCalls, Limit: 1000}
+	a = do(t, "GET", start(t, Config{}, fails(fmt.Errorf("call: %w", full))).url+"/hello", "")
+	a.wantPlatformError(t, 429, "Too Many Requests: No instance can serve the request: Concurrent requests quota 1000 exceeded", clientError)
+	a.wantHeader(t, "Retry-After", "1")
+
 	a = do(t, "GET", start(t, Config{}, fails(host.ErrClosed)).url+"/hello", "")
 	a.wantPlatformError(t, 503, "Service Unavailable: The server is shutting down", serverError)
 	a.wantHeader(t, "Retry-After", "1")

@@ -11,10 +11,10 @@ import (
 
 // gauges shows on /metrics what there is at the moment. It is a
 // prometheus.Collector that asks when it is asked.
-type gauges struct {
-	stats   func() host.Stats                         // nil: not shown
-	backlog func(ctx context.Context) (uint64, error) // nil: not shown
-}
+type gauges struct{ server *Server }
+
+// maxTenants is how many tenants are shown, the first by name.
+const maxTenants = 200
 
 // description returns the description of a figure.
 func description(name, help string, labels ...string) *prometheus.Desc {
@@ -29,6 +29,11 @@ var (
 	memoryDesc    = description("instances_memory_bytes", "Memory that instances have taken for themselves.")
 	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
 	startedDesc   = description("instances_started_total", "Instances made, for calls of every kind.")
+	openDesc      = description("connections", "Connections that are open.")
+	refusedDesc   = description("connections_refused_total", "Connections that were closed because there were too many.")
+	bodiesDesc    = description("bodies_bytes", "Bytes of requests' and responses' bodies in memory.")
+	useDesc       = description("tenant_use", "What tenants have, by quota; queued calls are left out.", "tenant", "quota")
+	exceededDesc  = description("quota_exceeded_total", "What was refused because a tenant's quota was used up.", "tenant", "quota")
 	queuedDesc    = description("queued_calls", "Asynchronous calls that wait to be made. Missing while the store can't be reached.")
 )
 
@@ -36,6 +41,7 @@ var (
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, allCallsDesc, startedDesc, queuedDesc,
+		useDesc, exceededDesc, openDesc, refusedDesc, bodiesDesc,
 	} {
 		out <- desc
 	}
@@ -46,8 +52,13 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	show := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
 	}
-	if g.stats != nil {
-		s := g.stats()
+	open, refused := g.server.connections.stats()
+	show(openDesc, prometheus.GaugeValue, float64(open))
+	show(refusedDesc, prometheus.CounterValue, float64(refused))
+	show(bodiesDesc, prometheus.GaugeValue, float64(g.server.bodies.size()))
+	config := &g.server.config
+	if config.Stats != nil {
+		s := config.Stats()
 		show(functionsDesc, prometheus.GaugeValue, float64(s.Functions))
 		show(versionsDesc, prometheus.GaugeValue, float64(s.Versions))
 		show(instancesDesc, prometheus.GaugeValue, float64(s.Idle), "idle")
@@ -57,11 +68,24 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
 		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
 	}
-	if g.backlog != nil {
+	if config.Tenants != nil {
+		all := config.Tenants()
+		for _, of := range all[:min(len(all), maxTenants)] {
+			for q := range host.QuotaCount {
+				if q != host.QuotaAsyncCalls && q != host.QuotaAsyncBytes {
+					show(useDesc, prometheus.GaugeValue, float64(of.Use[q]), of.Tenant, q.String())
+				}
+				if of.Exceeded[q] > 0 {
+					show(exceededDesc, prometheus.CounterValue, float64(of.Exceeded[q]), of.Tenant, q.String())
+				}
+			}
+		}
+	}
+	if config.Backlog != nil {
 		// Who asks for metrics has little patience.
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if n, err := g.backlog(ctx); err == nil {
+		if n, err := config.Backlog(ctx); err == nil {
 			show(queuedDesc, prometheus.GaugeValue, float64(n))
 		}
 	}

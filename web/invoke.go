@@ -1,14 +1,11 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/web/transfer"
 )
 
 // methods are those by which a function can be called.
@@ -39,6 +37,11 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if call.function, err = functionName(r.URL); err != nil {
 		return err
 	}
+	// Before all that could tell something, and before the body is read.
+	function, err := s.callable(call)
+	if err != nil {
+		return err
+	}
 	if s.config.Console != nil && r.Header.Get("Service-Worker") != "" {
 		// A browser would let it answer for the console, from then on.
 		return &callerError{http.StatusForbidden, "Forbidden: a function can't be a service worker beside the console", clientError}
@@ -55,23 +58,25 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 
 	// Before the body is read: nobody needs to upload one to learn of a 404.
-	if call.version, err = s.functions.Resolve(call.function, tag); err != nil {
+	if call.version, err = s.functions.Resolve(function, tag); err != nil {
 		return err
 	}
 	if integration == integrationAsync && call.version.Async == nil {
 		return badRequest("asynchronous invocation is not configured for function %s", call.function)
 	}
-	body, err := s.readBody(c)
+	held := &held{of: s.bodies, tenant: call.version.Tenant}
+	defer held.release()
+	body, err := s.readBody(c, held)
 	if err != nil {
 		return err
 	}
 	if integration == integrationAsync {
-		return s.queue(c, tag, body)
+		return s.queue(c, function, tag, body)
 	}
 
 	// The deadline counts from here and not from call.received, so that a slow
 	// upload takes no time from the function.
-	inv := host.Invocation{Function: call.function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
+	inv := host.Invocation{Function: function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
 	if integration == integrationRaw {
 		inv.Raw, inv.Body = true, body
 	} else {
@@ -101,9 +106,18 @@ func (s *Server) invoke(c echo.Context) (err error) {
 			return err
 		}
 	}
+	if s.config.Console != nil {
+		answer.header.Add("Content-Security-Policy", pagePolicy)
+	}
+	held.force(len(answer.body)) // for as long as the caller takes to read it
 	send(c, answer)
 	return nil
 }
+
+// pagePolicy gives a function's page an origin of its own. In that of the server,
+// where the console is, its scripts could do what the operator may: use the
+// management API, and read the key that the console was given.
+const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads"
 
 // accept returns the answer that a result means, or the function's error when it
 // means none or has more bytes than the limit.
@@ -118,11 +132,10 @@ func accept(result *host.Result, method string, raw bool, limit int64) (*respons
 }
 
 // queue accepts an asynchronous call.
-func (s *Server) queue(c echo.Context, tag string, body []byte) error {
-	call := callOf(c)
+func (s *Server) queue(c echo.Context, function, tag string, body []byte) error {
 	// The body, as in raw mode: nobody is there to answer over HTTP.
 	_, err := s.functions.InvokeAsync(c.Request().Context(), host.Invocation{
-		Function: call.function, Tag: tag, RequestID: call.requestID, Received: time.Now(), Raw: true, Body: body,
+		Function: function, Tag: tag, RequestID: callOf(c).requestID, Received: time.Now(), Raw: true, Body: body,
 	})
 	if err != nil {
 		return err
@@ -156,45 +169,31 @@ func functionName(u *url.URL) (string, error) {
 	return name, nil
 }
 
-// readBody reads the request's body to its end, within the limits of size and
-// of time.
-func (s *Server) readBody(c echo.Context) ([]byte, error) {
-	return readBody(c.Response(), c.Request(), s.config.MaxRequestBytes, s.config.TransferTimeout)
+// readBody reads the request's body to its end, within the limits of size, of
+// time, and of the memory that bodies have.
+func (s *Server) readBody(c echo.Context, held *held) ([]byte, error) {
+	r := c.Request()
+	if err := held.take(r.Context(), 0); err != nil { // answers may be in the way
+		return nil, err
+	}
+	return readBody(c.Response().Writer, r, transfer.Limits{
+		Bytes: s.config.MaxRequestBytes, Time: s.config.TransferTimeout,
+		Hold: func(n int) error { return held.take(r.Context(), n) },
+	})
 }
 
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) ([]byte, error) {
-	tooLarge := &callerError{
-		http.StatusRequestEntityTooLarge,
-		fmt.Sprintf("request entity is larger than limits (%d)", limit),
-		proxyIntegrationError,
-	}
-	if r.ContentLength > limit {
-		return nil, tooLarge
-	}
-	if r.ContentLength == 0 {
-		return nil, nil
-	}
-
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(timeout))
-	var body bytes.Buffer
-	// An announced length is only believed up to a point: memory is for bytes
-	// that came. The 512 let ReadFrom see the end without growing once more.
-	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge
-	}
+func readBody(w http.ResponseWriter, r *http.Request, limits transfer.Limits) ([]byte, error) {
+	body, err := transfer.Read(w, r, limits)
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		// The deadline stays, so that the server does not wait for the rest.
+	case errors.Is(err, transfer.ErrTooLarge):
+		return nil, &callerError{http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("request entity is larger than limits (%d)", limits.Bytes), proxyIntegrationError}
+	case errors.Is(err, transfer.ErrSlow):
 		return nil, &callerError{http.StatusRequestTimeout, "Request Timeout: the request body took too long", clientError}
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, transfer.ErrCut):
 		return nil, badRequest("the request body is shorter than announced")
-	case err != nil:
+	case errors.Is(err, transfer.ErrBroken):
 		return nil, badRequest("the request body can't be read")
 	}
-	// From here on the connection is read only to notice that the caller left.
-	_ = connection.SetReadDeadline(time.Time{})
-	return body.Bytes(), nil
+	return body, err
 }

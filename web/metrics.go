@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 	"sync"
@@ -36,7 +35,7 @@ type metrics struct {
 // fraction of a millisecond to the longest timeout that is common.
 var durations = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-func newMetrics(config Config) *metrics {
+func newMetrics(s *Server) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "vivarium", Name: name, Help: help}, labels)
 	}
@@ -63,7 +62,7 @@ func newMetrics(config Config) *metrics {
 		functions: map[string]bool{},
 	}
 	m.registry.MustRegister(m.inProgress, m.calls, m.duration, m.queuing, m.coldStarts, m.init, m.cpu, m.peakMemory,
-		gauges{config.Stats, config.Backlog}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		gauges{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -79,7 +78,7 @@ func (m *metrics) begin() func(*call, **host.Result, *error) {
 func (m *metrics) end(call *call, result *host.Result, err error) {
 	name := ""
 	if call.version != nil {
-		name = cmp.Or(call.version.FunctionName, call.version.FunctionID)
+		name = call.version.Reference()
 		m.mu.Lock()
 		m.functions[name] = true
 		m.mu.Unlock()
@@ -120,6 +119,8 @@ func outcomeOf(err error) string {
 	switch f.status {
 	case http.StatusNotFound:
 		return "not_found"
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "refused"
 	case http.StatusRequestEntityTooLarge:
 		return "too_large"
 	case http.StatusTooManyRequests:

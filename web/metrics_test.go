@@ -43,7 +43,10 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 	}}}
 	config := Config{
 		Backlog: func(context.Context) (uint64, error) { return 7, nil },
-		Stats:   func() host.Stats { return host.Stats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096} },
+		Tenants: func() []host.TenantQuotas {
+			return []host.TenantQuotas{{Tenant: "ours", Use: host.Quotas{host.QuotaCalls: 3}, Exceeded: host.Quotas{host.QuotaTimers: 2}}}
+		},
+		Stats: func() host.Stats { return host.Stats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096} },
 	}
 	s := start(t, config, f)
 	for range answers {
@@ -60,6 +63,7 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 		`calls_total{function="hello",outcome="bad_request"} 1`, `calls_total{function="",outcome="not_found"} 1`,
 		`cold_starts_total{function="hello"} 1`, `function_cpu_seconds_total{function="hello"} 1`,
 		`function_memory_bytes{function="hello"} 1.048576e+06`, "calls_in_progress 0", "queued_calls 7",
+		`tenant_use{quota="calls",tenant="ours"} 3`, `quota_exceeded_total{quota="timers",tenant="ours"} 2`,
 		`call_duration_seconds_count{function="hello"} 7`, "go_goroutines", "process_resident_memory_bytes",
 	} {
 		if !strings.Contains(text, want) {

@@ -14,6 +14,7 @@ import (
 	"vivarium/host"
 	"vivarium/wasm/vfs"
 	"vivarium/web/strictjson"
+	"vivarium/web/transfer"
 )
 
 // PlayPath precedes the paths of the playground.
@@ -195,7 +196,7 @@ func (p *Play) run(w http.ResponseWriter, r *http.Request, call *call) error {
 		return err
 	}
 	defer leave()
-	body, err := readBody(w, r, maxPlayRequest, playTransferTimeout)
+	body, err := readBody(w, r, transfer.Limits{Bytes: maxPlayRequest, Time: playTransferTimeout})
 	if err != nil {
 		return err
 	}

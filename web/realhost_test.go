@@ -26,8 +26,8 @@ var realEngine = sync.OnceValues(func() (*wasm.Engine, error) {
 	return host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 })
 
-// realHost returns the one host that most of them share: real Python in the real
-// sandbox. It lives as long as the engine.
+// realHost returns the one host that most tests of this package share: real
+// Python in the real sandbox. It lives as long as the test binary.
 var realHost = sync.OnceValues(func() (*host.Host, error) {
 	engine, err := realEngine()
 	if err != nil {

@@ -15,6 +15,9 @@
 // function error, with X-Function-Error: true and no errorCode. The details of
 // our own faults are logged and never sent.
 //
+// Who asks is found out once, before anything else (auth.go): where keys are
+// needed, an Authorization header says it. Functions never see that header.
+//
 // More is served here: /healthz and /readyz, /metrics (metrics.go), below
 // /functions/v1 the management API, which is package api's, and below /play/v1
 // the playground (play.go), which takes the same way to and from the handler.
@@ -24,7 +27,9 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,11 +93,26 @@ type Config struct {
 	// DrainTimeout limits how long Serve waits, once it is told to stop, for the
 	// calls under way. Default: DefaultDrainTimeout.
 	DrainTimeout time.Duration
+	// MaxConnections limits the connections, those that are idle included, and
+	// MaxConnectionsPerClient those from one address, which may be a proxy's.
+	// What is beyond is closed. Negative: no limit. Defaults:
+	// DefaultMaxConnections and DefaultMaxConnectionsPerClient.
+	MaxConnections, MaxConnectionsPerClient int
+	// MaxBodies limits the bytes of bodies in memory, of which the functions of
+	// one tenant may have half. Requests beyond wait a moment and are then
+	// refused. Negative: no limit. Default: DefaultMaxBodies.
+	MaxBodies int64
 	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
 	Ready func(context.Context) error
+	// Confinement are lines that /readyz adds to its first, which is ok: what the
+	// process has given up of its rights, as in "seccomp: on". Default: none.
+	Confinement []string
 	// Stats tells what the host has at the moment, for /metrics. Default: it is
 	// not shown.
 	Stats func() host.Stats
+	// Tenants tells what tenants have and may have, for /metrics. Default: it is
+	// not shown.
+	Tenants func() []host.TenantQuotas
 	// Backlog counts the asynchronous calls that are queued, for /metrics.
 	// Default: it is not shown.
 	Backlog func(context.Context) (uint64, error)
@@ -107,6 +127,22 @@ type Config struct {
 	// OnDrain is called when Serve is told to stop, before it waits. It should
 	// end what would never end by itself. Default: nothing.
 	OnDrain func()
+	// Access says who may do what. As long as it has no keys, and without it,
+	// all may do all. Default: none.
+	Access Access
+	// RequireKeys says that nobody may do anything without a key even while there
+	// are none: what is public can still be called.
+	RequireKeys bool
+	// GuardHost refuses, as long as nobody needs a key, requests for a host name
+	// that is neither localhost nor an address of this machine's own. A page in a
+	// browser could otherwise have its name mean this machine, and use the server
+	// as if it were a page from here.
+	GuardHost bool
+	// AllowHosts are further names for GuardHost.
+	AllowHosts []string
+	// TLS makes Serve speak HTTPS, and HTTP/2, only. It must have a certificate.
+	// Default: HTTP.
+	TLS *tls.Config
 	// Logger takes our own faults. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -128,6 +164,9 @@ func (c Config) withDefaults() Config {
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = DefaultDrainTimeout
 	}
+	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
+	c.MaxConnectionsPerClient = cmp.Or(c.MaxConnectionsPerClient, DefaultMaxConnectionsPerClient)
+	c.MaxBodies = cmp.Or(c.MaxBodies, DefaultMaxBodies)
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
 	}
@@ -147,6 +186,9 @@ type Server struct {
 	echo      *echo.Echo
 	metrics   *metrics
 	draining  atomic.Bool
+
+	connections *connections
+	bodies      *bodies
 }
 
 // managed are the paths that Config.Management serves, with all below them.
@@ -162,13 +204,14 @@ func (s *Server) isManaged(path string) bool {
 // New returns a server for these functions. It opens nothing: see Serve.
 func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
-	s.metrics = newMetrics(s.config)
+	s.connections, s.bodies = newConnections(s.config), newBodies(s.config.MaxBodies)
+	s.metrics = newMetrics(s)
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.Pre(s.identify, s.guard)
+	s.echo.Pre(s.identify, s.guard, s.admit)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		s.echo.Add(method, "/healthz", s.health)
 		s.echo.Add(method, "/readyz", s.ready)
-		s.echo.Add(method, "/metrics", echo.WrapHandler(s.metrics.handler(s.functions)))
+		s.echo.Add(method, "/metrics", s.operatorsOnly(echo.WrapHandler(s.metrics.handler(s.functions))))
 	}
 	if s.config.Management != nil {
 		manage := echo.WrapHandler(s.config.Management)
@@ -199,17 +242,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // not end within the configuration's DrainTimeout, their connections are cut,
 // which cancels them, and the error wraps context.DeadlineExceeded.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	listener = s.connections.listen(listener)
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:          callersLog(s.config.Logger),
 		// No ReadTimeout and no WriteTimeout: both would count the function's
 		// time. identify and readBody set deadlines for the transfers alone.
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		if s.config.TLS != nil {
+			server.TLSConfig = s.config.TLS
+			served <- server.ServeTLS(listener, "", "")
+			return
+		}
+		served <- server.Serve(listener)
+	}()
 
 	select {
 	case err := <-served:
@@ -245,5 +296,6 @@ func (s *Server) ready(c echo.Context) error {
 	if err := s.config.Ready(c.Request().Context()); err != nil {
 		return c.String(http.StatusServiceUnavailable, err.Error()+"\n")
 	}
-	return c.String(http.StatusOK, "ok\n")
+	lines := append([]string{"ok"}, s.config.Confinement...)
+	return c.String(http.StatusOK, strings.Join(lines, "\n")+"\n")
 }

@@ -80,6 +80,18 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 	return revision, b.fault(err)
 }
 
+// Put gives a key a value, whatever it had.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (b *Bucket) Put(ctx context.Context, key string, value []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	_, err := b.kv.Put(ctx, key, value)
+	return b.fault(err)
+}
+
 // Delete removes a key; one that is not there is no error.
 //
 // # Errors

@@ -46,6 +46,7 @@ func (s *Store) ReadLog(
 	if err != nil {
 		return unavailable("logs", err)
 	}
+	defer s.endReading(c)
 	pending := info.NumPending
 	if pending == 0 && !follow {
 		return nil
@@ -72,6 +73,49 @@ func (s *Store) ReadLog(
 			return nil
 		}
 	}
+}
+
+// LogSizes tells how many batches of each function's log there are, and how
+// many bytes a batch has on average.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) LogSizes(ctx context.Context) (batches map[string]uint64, average int64, err error) {
+	if batches, err = s.countBySubject(ctx, s.logs, logSubject); err != nil {
+		return nil, 0, err
+	}
+	if state := s.logs.CachedInfo().State; state.Msgs > 0 {
+		average = int64(state.Bytes / state.Msgs)
+	}
+	return batches, average, nil
+}
+
+// TrimLog removes all but the newest batches of a function's log.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) TrimLog(ctx context.Context, functionID string, keep int) error {
+	if keep <= 0 {
+		return s.DeleteLog(ctx, functionID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	err := s.logs.Purge(ctx, jetstream.WithPurgeSubject(logSubject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
+	return unavailable("log of "+functionID, err)
+}
+
+// endReading lets the server forget a reader of logs, which it would otherwise
+// keep for minutes.
+func (s *Store) endReading(c jetstream.Consumer) {
+	info := c.CachedInfo()
+	if info == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own may have ended
+	defer cancel()
+	_ = s.logs.DeleteConsumer(ctx, info.Name) // else it goes by itself, later
 }
 
 // DeleteLog removes a function's log.

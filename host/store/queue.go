@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,6 +37,7 @@ type Item struct {
 	Stored time.Time
 
 	message jetstream.Msg
+	backlog *backlogSizes
 }
 
 // Enqueue adds an item to the queue. It is stored when Enqueue returns.
@@ -65,8 +68,41 @@ func (s *Store) publish(ctx context.Context, subject string, i Item) error {
 	if i.ID != "" {
 		options = append(options, jetstream.WithMsgID(i.ID))
 	}
-	_, err := s.js.PublishMsg(ctx, m, options...)
+	ack, err := s.js.PublishMsg(ctx, m, options...)
+	if err == nil && !ack.Duplicate && subject == queueSubject {
+		s.backlog.add(i.FunctionID, int64(len(i.Body)))
+	}
 	return unavailable("queue", err)
+}
+
+// backlogSizes knows the bytes of queued bodies by function, as far as this
+// process can: what others queue or make it does not see. Safe for concurrent
+// use.
+type backlogSizes struct {
+	mu    sync.Mutex // guards bytes
+	bytes map[string]int64
+}
+
+func (b *backlogSizes) add(functionID string, n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bytes[functionID] += n; b.bytes[functionID] <= 0 {
+		delete(b.bytes, functionID)
+	}
+}
+
+// load estimates what an earlier process has left in the queue.
+func (s *Store) loadBacklog(ctx context.Context) error {
+	counts, err := s.countBySubject(ctx, s.queue, queueSubject)
+	if err != nil {
+		return err
+	}
+	s.backlog.bytes = map[string]int64{}
+	for id, n := range counts {
+		state := s.queue.CachedInfo().State
+		s.backlog.bytes[id] = int64(n * (state.Bytes / max(state.Msgs, 1)))
+	}
+	return nil
 }
 
 func newItem(subject, prefix string, h nats.Header, body []byte) Item {
@@ -99,7 +135,7 @@ func (s *Store) Work(ctx context.Context, each func(Item)) (stop func(), err err
 	// Few at a time: what is here and can't be made yet, another process could.
 	working, err := c.Consume(func(m jetstream.Msg) {
 		i := newItem(m.Subject(), queueSubject, m.Headers(), m.Data())
-		i.message = m
+		i.message, i.backlog = m, &s.backlog
 		if meta, err := m.Metadata(); err == nil {
 			i.Stored, i.Sequence = meta.Timestamp, meta.Sequence.Stream
 		}
@@ -122,7 +158,11 @@ func (s *Store) Work(ctx context.Context, each func(Item)) (stop func(), err err
 func (i Item) Done(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	return unavailable("queue", i.message.DoubleAck(ctx))
+	err := i.message.DoubleAck(ctx)
+	if err == nil {
+		i.backlog.add(i.FunctionID, -int64(len(i.Body)))
+	}
+	return unavailable("queue", err)
 }
 
 // Later gives the item back, to come again after a while.
@@ -203,6 +243,46 @@ func (s *Store) Unbury(ctx context.Context, sequence uint64) error {
 		}
 	}
 	return unavailable("dead letters", err)
+}
+
+// Queued is what waits in the queue for a function or is being worked on.
+type Queued struct {
+	Items int64
+	Bytes int64 // of their bodies, about: see backlogSizes
+}
+
+// Queued tells what there is in the queue, by function.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) Queued(ctx context.Context) (map[string]Queued, error) {
+	counts, err := s.countBySubject(ctx, s.queue, queueSubject)
+	if err != nil {
+		return nil, err
+	}
+	s.backlog.mu.Lock()
+	defer s.backlog.mu.Unlock()
+	queued := make(map[string]Queued, len(counts))
+	for id, n := range counts {
+		queued[id] = Queued{int64(n), s.backlog.bytes[id]}
+	}
+	return queued, nil
+}
+
+// countBySubject counts a stream's messages by what follows prefix.
+func (s *Store) countBySubject(ctx context.Context, stream jetstream.Stream, prefix string) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
+	if err != nil {
+		return nil, unavailable(prefix, err)
+	}
+	counts := make(map[string]uint64, len(info.State.Subjects))
+	for subject, n := range info.State.Subjects {
+		counts[strings.TrimPrefix(subject, prefix)] = n
+	}
+	return counts, nil
 }
 
 // Backlog is how many items wait in the queue or are being worked on.

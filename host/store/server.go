@@ -17,8 +17,8 @@ const (
 )
 
 // startServer runs a server in this process, which nothing but this process can
-// reach.
-func startServer(dir string, cfg Config) (*server.Server, error) {
+// reach. It sends to full when it finds the disk full.
+func startServer(dir string, cfg Config, full chan<- struct{}) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName: "vivarium", DontListen: true, NoSigs: true, MaxPayload: maxMessage,
 		JetStream: true, StoreDir: dir, JetStreamMaxStore: cfg.MaxBytes,
@@ -29,7 +29,7 @@ func startServer(dir string, cfg Config) (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: server: %w", err)
 	}
-	s.SetLoggerV2(serverLog{cfg.Log}, false, false, false)
+	s.SetLoggerV2(serverLog{cfg.Log, full}, false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(startTimeout) {
 		s.Shutdown()
@@ -45,13 +45,22 @@ func startServer(dir string, cfg Config) (*server.Server, error) {
 }
 
 // serverLog passes on what the server complains of.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log  *slog.Logger
+	full chan<- struct{} // of capacity 1: the disk is
+}
 
 func (l serverLog) Warnf(format string, v ...any) {
 	l.log.Warn("store: " + fmt.Sprintf(format, v...))
 }
 
 func (l serverLog) Errorf(format string, v ...any) {
+	if isFull(v) {
+		select {
+		case l.full <- struct{}{}:
+		default:
+		}
+	}
 	l.log.Error("store: " + fmt.Sprintf(format, v...))
 }
 

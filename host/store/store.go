@@ -14,10 +14,12 @@
 //     that it is done. Dead letters are those that nobody could make.
 //
 // What a method has confirmed is on the disk (of the server in this process;
-// another one answers for itself).
+// another one answers for itself). When the disk was full and has room again, the
+// server in this process goes on by itself; another one has to be started again.
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,8 +77,10 @@ type Config struct {
 type Store struct {
 	Functions *Bucket // by id
 	Versions  *Bucket // by id
-	Names     *Bucket // function ids by name
-	Timers    *Bucket // by id
+	Names     *Bucket // function ids by name; TENANT/NAME outside of the default tenant
+	Timers    *Bucket // by name, in the same way
+	Keys      *Bucket // by id
+	Quotas    *Bucket // by tenant
 
 	// Exclusive says that no other process uses the store, so what is left over
 	// in it nobody is about to need.
@@ -84,6 +88,7 @@ type Store struct {
 
 	lock   *os.File       // nil without Dir
 	server *server.Server // nil without Dir
+	mender *mender        // nil without Dir
 	conn   *nats.Conn
 	js     jetstream.JetStream
 
@@ -91,6 +96,8 @@ type Store struct {
 	logs  jetstream.Stream
 	queue jetstream.Stream
 	dead  jetstream.Stream
+
+	backlog backlogSizes
 }
 
 // Open opens the store. Close it after everything that uses it.
@@ -104,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, errors.New("store: give either a directory or a URL")
 	}
 	cfg = cfg.withDefaults()
-	s := &Store{Exclusive: cfg.Dir != ""}
+	s, full := &Store{Exclusive: cfg.Dir != ""}, make(chan struct{}, 1)
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -118,13 +125,16 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		if s.lock, err = lockDir(cfg.Dir); err != nil {
 			return nil, err
 		}
-		if s.server, err = startServer(filepath.Join(cfg.Dir, "jetstream"), cfg); err != nil {
+		if s.server, err = startServer(filepath.Join(cfg.Dir, "jetstream"), cfg, full); err != nil {
 			return nil, err
 		}
 		options = append(options, nats.InProcessServer(s.server))
 	}
 	if s.conn, err = nats.Connect(cfg.URL, options...); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v; is the server running, and is the URL right?", ErrUnavailable, cfg.URL, err)
+	}
+	if s.server != nil {
+		s.mender = newMender(s.server, s.conn, full, filepath.Join(cfg.Dir, "jetstream"), cfg.Log)
 	}
 	if most := s.conn.MaxPayload(); most < maxMessage {
 		return nil, fmt.Errorf("store: %s takes messages of at most %d bytes; set its max_payload to %d or more",
@@ -140,24 +150,12 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 }
 
 func (c Config) withDefaults() Config {
-	if c.LogAge == 0 {
-		c.LogAge = DefaultLogAge
-	}
-	if c.LogBytes == 0 {
-		c.LogBytes = DefaultLogBytes
-	}
-	if c.QueueBytes == 0 {
-		c.QueueBytes = DefaultQueueBytes
-	}
-	if c.DeadAge == 0 {
-		c.DeadAge = DefaultDeadAge
-	}
-	if c.Replicas == 0 {
-		c.Replicas = 1
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
+	c.LogAge = cmp.Or(c.LogAge, DefaultLogAge)
+	c.LogBytes = cmp.Or(c.LogBytes, DefaultLogBytes)
+	c.QueueBytes = cmp.Or(c.QueueBytes, DefaultQueueBytes)
+	c.DeadAge = cmp.Or(c.DeadAge, DefaultDeadAge)
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.Log = cmp.Or(c.Log, slog.Default())
 	return c
 }
 
@@ -165,6 +163,8 @@ func (c Config) withDefaults() Config {
 func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 	for name, b := range map[string]**Bucket{
 		"functions": &s.Functions, "versions": &s.Versions, "names": &s.Names, "timers": &s.Timers,
+		"keys":   &s.Keys,
+		"quotas": &s.Quotas,
 	} {
 		if *b, err = s.openBucket(ctx, name, cfg); err != nil {
 			return err
@@ -200,7 +200,7 @@ func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 			return unavailable(stream.config.Name, err)
 		}
 	}
-	return nil
+	return s.loadBacklog(ctx)
 }
 
 const (
@@ -230,6 +230,9 @@ func (s *Store) Ready(ctx context.Context) error {
 
 // Close ends the connection, the server in this process, and the lock.
 func (s *Store) Close() {
+	if s.mender != nil {
+		s.mender.close()
+	}
 	if s.conn != nil {
 		s.conn.Close()
 	}

@@ -106,6 +106,7 @@ def load(request: bytes) -> int:
         # A missing handler is nobody's raise statement.
         answer = _errors.report(error, type(error) is not _entrypoint.HandlerNotFound)
         kind, status, _load_error = ERROR, _status_after(error), answer
+    _loop.recover()
     if kind == JSON and freeze:
         # What lives now lives for good. The collector must not touch it again:
         # each page it writes to is a page that a clone has to copy.
@@ -171,6 +172,7 @@ def invoke(request: bytes) -> int:
         status = status or _status_after(error)
         if not _errors.keep_reserve():
             status = DISCARD
+    _loop.recover()
     _loop.report_failures()
     _logs.flush()
     respond(kind, answer)
@@ -222,7 +224,6 @@ def prepare(environment: dict[str, str]) -> None:
 
 
 def _status_after(error: BaseException) -> int:
-    _loop.recover()
     # Not isinstance, which asks the exception for its __class__.
     return DISCARD if issubclass(type(error), SystemExit) else KEEP
 

@@ -248,6 +248,26 @@ class SyncHandler(unittest.TestCase):
         """
         self.assertEqual(fail(code)["errorMessage"], "no running event loop")
 
+    def test_that_leaves_a_loop_running_is_followed_by_one_that_can_await(self):
+        for leave in (
+            "asyncio.events._set_running_loop(asyncio.new_event_loop())",
+            # Half of run_forever, which Python 3.13 has in halves.
+            "getattr(asyncio.get_event_loop(), '_run_forever_setup', int)()",
+        ):
+            self.works(
+                f"""
+                calls = []
+                def handler(event, context):
+                    calls.append(1)
+                    if len(calls) == 2:
+                        return asyncio.run(work())
+                    if len(calls) == 3:
+                        return work()
+                    {leave}
+                    return "ok"
+                """
+            )
+
     def test_asyncio_run(self):
         self.works("def handler(event, context): return asyncio.run(work())")
 

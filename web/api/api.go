@@ -13,6 +13,10 @@
 // be encoded; it calls the host, and what the host refuses becomes an answer in
 // one place (errors.go).
 //
+// Who asks is in the request's context, see host.WithPrincipal: nobody known may
+// do next to nothing. What a caller says is looked up within the caller's tenant,
+// in one place (scope.go), and each route says which role it takes.
+//
 // The package knows no Echo: package web mounts the Handler below BasePath.
 package api
 
@@ -53,15 +57,11 @@ type Handler struct {
 	operations  operations
 	description func() []byte // the OpenAPI document
 	origins     *http.CrossOriginProtection
-	uploads     chan struct{} // a place for each archive in memory
+	uploads     *uploads
 
 	streams chan struct{} // closed when endless answers are to end
 	end     sync.Once
 }
-
-// maxUploads is how many archives are received at once. Each may take twice its
-// size in memory.
-const maxUploads = 4
 
 // New returns the API of a host.
 func New(config Config) *Handler {
@@ -70,7 +70,7 @@ func New(config Config) *Handler {
 	}
 	h := &Handler{
 		config: config, host: config.Host, origins: http.NewCrossOriginProtection(),
-		uploads: make(chan struct{}, maxUploads), streams: make(chan struct{}),
+		uploads: newUploads(), streams: make(chan struct{}),
 	}
 	h.description = sync.OnceValue(h.describe)
 	return h
@@ -87,6 +87,9 @@ type request struct {
 	path  map[string]string // the values of the route's {names}
 	query url.Values
 	body  any // pointer to the route's body, decoded; nil without one
+
+	principal host.Principal // who asks, for the folder that the query names
+	tenant    string         // whose it is what the request is about
 }
 
 // ServeHTTP answers one request. The path is one below BasePath or
@@ -107,7 +110,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	// A browser sends what any page tells it to. No page but one from here may
 	// change anything.
 	if err := h.origins.Check(r); err != nil {
-		return nil, &statusError{http: http.StatusForbidden, code: 7, message: "a page of another origin must not change anything here"}
+		return nil, &statusError{http: http.StatusForbidden, code: CodePermissionDenied, message: "a page of another origin must not change anything here"}
 	}
 	path := strings.TrimPrefix(r.URL.Path, BasePath)
 	if path == "/openapi.json" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -117,12 +120,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &request{Request: r, w: w, path: values}
+	q := &request{Request: r, w: w, path: values, principal: host.PrincipalOf(r.Context())}
+	if err := route.allow(q.principal); err != nil {
+		return nil, err
+	}
 	if q.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return nil, invalid("the query", "must be escaped as URLs are: "+err.Error())
 	}
 	for name := range q.query {
-		if !slices.ContainsFunc(route.query, func(p parameter) bool { return p.name == name }) {
+		if name != folderParameter.name && !slices.ContainsFunc(route.query, func(p parameter) bool { return p.name == name }) {
 			return nil, invalid(name, "there is no such parameter")
 		}
 	}
@@ -130,17 +136,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		limit := int64(maxBody)
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
-			select {
-			case h.uploads <- struct{}{}:
-				defer func() { <-h.uploads }()
-			case <-r.Context().Done():
-				return nil, r.Context().Err()
+			give, err := h.uploads.take(r.Context(), uploader(r, q.principal))
+			if err != nil {
+				return nil, err
 			}
+			defer give()
 		}
 		q.body = route.body()
 		if err := decode(w, r, limit, q.body); err != nil {
 			return nil, err
 		}
+	}
+	if err := h.resolve(q); err != nil {
+		return nil, err
 	}
 	return route.serve(h, q)
 }

@@ -15,7 +15,7 @@ import (
 
 func TestAPI_AFunctionsLife(t *testing.T) {
 	s := startServer(t)
-	op := s.must("POST", "/functions", `{"name": "hello", "description": "greets", "labels": {"team": "a"}, "folderId": "f1"}`)
+	op := s.must("POST", "/functions", `{"name": "hello", "description": "greets", "labels": {"team": "a"}, "folderId": "default"}`)
 	if op.at("done") != true || op.text("description") != "Create function" ||
 		op.text("metadata.@type") != "type.googleapis.com/yandex.cloud.serverless.functions.v1.CreateFunctionMetadata" {
 		t.Errorf("operation: %v", op)
@@ -134,7 +134,7 @@ func TestAPI_ListsComeInPages(t *testing.T) {
 			t.Errorf("%s: %d functions, want %d", query, got, want)
 		}
 	}
-	operations := s.must("GET", "/functions/fn-1/operations?pageSize=1", "")
+	operations := s.must("GET", "/functions/fn-1/operations?folderId=f1&pageSize=1", "")
 	if operations.text("nextPageToken") != "" || len(operations.at("operations").([]any)) != 1 {
 		t.Errorf("got %v", operations)
 	}
@@ -173,6 +173,10 @@ func TestAPI_RefusesByFieldAndRule(t *testing.T) {
 		{"GET /versions/nobody", "", 404, "version nobody not found"},
 		{"GET /versions:byTag", "", 400, "^functionId: "},
 		{"GET /versions:byTag?functionId=taken&tag=none", "", 404, "tag none not found"},
+		{"GET /quotas?folderId=Team%20A", "", 400, "^tenant: .*lower-case"},
+		{"PATCH /quotas", `{"limits": {"functions": 1}}`, 400, "^folderId: is missing"},
+		{"PATCH /quotas", `{"folderId": "default", "limits": {"cats": 1}}`, 400, "^limits.cats: there is no such quota"},
+		{"PATCH /quotas", `{"folderId": "default", "limits": {"functions": -2}}`, 400, "^limits.functions: "},
 		{"GET /operations/none", "", 404, "operation none not found"},
 		{"POST /versions", `{}`, 400, "^functionId: is missing"},
 		{"POST /versions", `{"functionId": "taken", "entrypoint": "main.handler"}`, 400, "^content: "},
@@ -344,5 +348,27 @@ func TestAPI_ALogThatIsFollowedEndsWithTheServer(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the log went on for %v", took)
+	}
+}
+
+func TestQuotas_AreShownSetAndEnforced(t *testing.T) {
+	s := startServer(t)
+	s.must("PATCH", "/quotas", `{"folderId": "team-a", "limits": {"functions": "1", "calls": -1}}`)
+	s.must("POST", "/functions", `{"name": "first-of-a", "folderId": "team-a"}`)
+	status, text := s.raw("POST", api.BasePath+"/functions", `{"name": "second-of-a", "folderId": "team-a"}`)
+	if status != 429 || !strings.Contains(text, `"code":8`) || !strings.Contains(text, "vivarium tenant quota team-a --functions N") {
+		t.Errorf("got %d %s", status, text)
+	}
+	_, text = s.raw("GET", api.BasePath+"/quotas?folderId=team-a", "")
+	for _, want := range []string{
+		`{"folderId":"team-a","quotas":[{"name":"functions","limit":"1","use":"1","exceeded":"1"},`,
+		`{"name":"codeBytes","limit":"10737418240","use":"0","exceeded":"0"}`, `{"name":"calls","limit":"-1",`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got %s, want something with %s", text, want)
+		}
+	}
+	if of := s.must("GET", "/quotas", ""); of.text("folderId") != "default" {
+		t.Errorf("got %v", of)
 	}
 }

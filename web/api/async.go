@@ -46,7 +46,7 @@ type Timer struct {
 // CreateTimerRequest is the body of POST /timers.
 type CreateTimerRequest struct {
 	Name       string `json:"name"`
-	FunctionID string `json:"functionId" doc:"Id or name."`
+	FunctionID string `json:"functionId" ref:"functionId" doc:"Id or name."`
 	Tag        string `json:"tag" doc:"Default: $latest."`
 	Cron       string `json:"cronExpression" doc:"[second] minute hour day month weekday, or @hourly and such."`
 	TimeZone   string `json:"timeZone" doc:"As in Europe/Berlin. Default: UTC."`
@@ -77,7 +77,7 @@ func (h *Handler) listDeadLetters(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	letters, err := h.host.ListDeadLetters(q.Context(), q.query.Get("functionId"), limit)
+	letters, err := h.host.ListDeadLetters(q.Context(), q.principal.Tenant, q.query.Get("functionId"), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (h *Handler) replayDeadLetter(q *request) (any, error) {
 }
 
 func (h *Handler) listTimers(q *request) (any, error) {
-	timers, err := h.host.ListTimers(q.query.Get("functionId"))
+	timers, err := h.host.ListTimers(q.principal.Tenant, q.query.Get("functionId"))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (h *Handler) createTimer(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done("Create timer", "CreateTimerMetadata", t.FunctionID, started,
+	return h.done(q, "Create timer", "CreateTimerMetadata", t.FunctionID, started,
 		map[string]any{"timerId": t.ID}, newTimer(t)), nil
 }
 
@@ -127,5 +127,5 @@ func (h *Handler) deleteTimer(q *request) (any, error) {
 	if err := h.host.DeleteTimer(q.Context(), id); err != nil {
 		return nil, err
 	}
-	return h.done("Delete timer", "DeleteTimerMetadata", "", started, map[string]any{"timerId": id}, struct{}{}), nil
+	return h.done(q, "Delete timer", "DeleteTimerMetadata", "", started, map[string]any{"timerId": id}, struct{}{}), nil
 }

@@ -1,15 +1,14 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
-	"os"
 	"time"
 
 	"vivarium/web/strictjson"
+	"vivarium/web/transfer"
 )
 
 const (
@@ -45,24 +44,15 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
 
 // readAll reads the body within the limits of size and time.
 func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	tooLarge := &statusError{http: http.StatusRequestEntityTooLarge, code: CodeInvalidArgument,
-		message: fmt.Sprintf("the request is larger than %d bytes", limit)}
-	if r.ContentLength > limit {
-		return nil, tooLarge
-	}
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(transferTimeout)) // a recorder knows no deadlines
-	var b bytes.Buffer
-	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge
-	}
+	body, err := transfer.Read(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout})
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, transfer.ErrTooLarge):
+		return nil, &statusError{http: http.StatusRequestEntityTooLarge, code: CodeInvalidArgument,
+			message: fmt.Sprintf("the request is larger than %d bytes", limit)}
+	case errors.Is(err, transfer.ErrSlow):
 		return nil, &statusError{http: http.StatusRequestTimeout, code: CodeInvalidArgument, message: "the request's body took too long"}
 	case err != nil:
 		return nil, &statusError{http: http.StatusBadRequest, code: CodeInvalidArgument, message: "the request's body ended early"}
 	}
-	_ = connection.SetReadDeadline(time.Time{})
-	return b.Bytes(), nil
+	return body, nil
 }

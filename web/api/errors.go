@@ -17,19 +17,21 @@ type Code int
 
 // The codes that this API uses.
 const (
-	CodeInvalidArgument Code = 3
-	CodeNotFound        Code = 5
-	CodeExhausted       Code = 8
-	CodeAborted         Code = 10
-	CodeUnimplemented   Code = 12
-	CodeInternal        Code = 13
-	CodeUnavailable     Code = 14
+	CodeInvalidArgument  Code = 3
+	CodeNotFound         Code = 5
+	CodePermissionDenied Code = 7
+	CodeExhausted        Code = 8
+	CodeAborted          Code = 10
+	CodeUnimplemented    Code = 12
+	CodeInternal         Code = 13
+	CodeUnavailable      Code = 14
+	CodeUnauthenticated  Code = 16
 )
 
 // Status is the body of every answer that is an error, a google.rpc.Status. It
 // is also the error that a client gets.
 type Status struct {
-	Code    Code     `json:"code" doc:"google.rpc.Code: 3 invalid argument, 5 not found, 10 conflict, 13 internal, 14 unavailable, ..."`
+	Code    Code     `json:"code" doc:"google.rpc.Code: 3 invalid argument, 5 not found, 7 not allowed, 8 quota used up, 10 conflict, 13 internal, 14 unavailable, 16 no key, ..."`
 	Message string   `json:"message" doc:"What is wrong, and what to do."`
 	Details []Detail `json:"details"`
 }
@@ -114,11 +116,23 @@ func statusOf(err error) *statusError {
 	if e, ok := errors.AsType[*host.ConflictError](err); ok {
 		return &statusError{http: http.StatusConflict, code: CodeAborted, message: e.Error()}
 	}
+	if e, ok := errors.AsType[*host.ForbiddenError](err); ok {
+		return &statusError{http: http.StatusForbidden, code: CodePermissionDenied, message: e.Error()}
+	}
 	retry := http.Header{"Retry-After": {"1"}}
+	if e, ok := errors.AsType[*host.QuotaError](err); ok {
+		return &statusError{http: http.StatusTooManyRequests, code: CodeExhausted, message: e.Error(), header: retry}
+	}
 	switch {
+	case errors.Is(err, host.ErrUnauthenticated):
+		return &statusError{http: http.StatusUnauthorized, code: CodeUnauthenticated, header: Challenge,
+			message: "this takes a key; send the header Authorization: Api-Key SECRET"}
 	case errors.Is(err, host.ErrStoreUnavailable):
 		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
 			message: "the store can't be reached or has no room; try again"}
+	case errors.Is(err, host.ErrBusy):
+		return &statusError{http: http.StatusTooManyRequests, code: CodeExhausted, header: retry,
+			message: "the server has no memory free; try again, or give it more with --max-memory"}
 	case errors.Is(err, host.ErrClosed):
 		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
 			message: "the server is shutting down; try again"}

@@ -23,6 +23,8 @@ func TestStatusOf_TellsWhoseFaultItIs(t *testing.T) {
 		{&host.NotFoundError{Function: "x"}, 404, 5, "function x not found"},
 		{fmt.Errorf("delete: %w", &host.ConflictError{Kind: "function", Name: "x", Reason: "is being deleted"}), 409, 10, "function x is being deleted"},
 		{fmt.Errorf("put: %w", host.ErrStoreUnavailable), 503, 14, "the store can't be reached or has no room; try again"},
+		{fmt.Errorf("x: %w", &host.QuotaError{Tenant: "ours", Quota: host.QuotaCodeBytes, Limit: 5}), 429, 8,
+			"tenant ours has used up its quota of codeBytes, 5: delete versions, or raise it with: vivarium tenant quota ours --code-bytes N"},
 		{host.ErrClosed, 503, 14, "the server is shutting down; try again"},
 		{context.Canceled, 499, 1, "the caller went away"},
 		{errors.New("open /secret: no such file"), 500, 13, "internal error; the server's log has more"},

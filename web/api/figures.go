@@ -39,10 +39,12 @@ type ListFiguresResponse struct {
 // listedPoints is how many points a function has in the list of all.
 const listedPoints = 30
 
-func (h *Handler) listFigures(*request) (any, error) {
+func (h *Handler) listFigures(q *request) (any, error) {
 	answer := &ListFiguresResponse{Functions: []FunctionFigures{}}
 	for _, f := range h.host.Figures(listedPoints) {
-		answer.Functions = append(answer.Functions, newFunctionFigures(f))
+		if q.principal.ActsFor(f.Tenant) {
+			answer.Functions = append(answer.Functions, newFunctionFigures(f))
+		}
 	}
 	return answer, nil
 }

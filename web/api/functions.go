@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +11,7 @@ import (
 
 // CreateFunctionRequest is the body of POST /functions.
 type CreateFunctionRequest struct {
-	FolderID    string            `json:"folderId" doc:"Whose share of the processors the function uses. Default: default."`
+	FolderID    string            `json:"folderId" ref:"folderId" doc:"Whose the function is. Default: the key's; default, when the key is of all."`
 	Name        string            `json:"name"`
 	Description string            `json:"description"`
 	Labels      map[string]string `json:"labels"`
@@ -44,30 +43,26 @@ type ListOperationsResponse struct {
 	NextPageToken string       `json:"nextPageToken,omitempty"`
 }
 
-var folderID = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,49}$`)
-
 func (h *Handler) listFunctions(q *request) (any, error) {
 	size, token, err := q.page()
 	if err != nil {
 		return nil, err
 	}
-	functions, next, err := h.host.ListFunctions(size, token, q.query.Get("filter"))
+	functions, next, err := h.host.ListFunctions(q.principal.Tenant, size, token, q.query.Get("filter"))
 	if err != nil {
 		return nil, err
 	}
 	answer := &ListFunctionsResponse{Functions: []*Function{}, NextPageToken: next}
 	for _, f := range functions {
-		if folder := q.query.Get("folderId"); folder == "" || folder == f.Tenant {
-			answer.Functions = append(answer.Functions, q.function(f))
-		}
+		answer.Functions = append(answer.Functions, q.function(f))
 	}
 	return answer, nil
 }
 
 func (h *Handler) createFunction(q *request) (any, error) {
 	started, body := now(), q.body.(*CreateFunctionRequest)
-	if body.FolderID != "" && !folderID.MatchString(body.FolderID) {
-		return nil, invalid("folderId", "must have at most 50 lower-case letters, digits, hyphens and underscores")
+	if body.FolderID == "" && q.principal.Tenant != host.AllTenants {
+		body.FolderID = q.principal.Tenant
 	}
 	f, err := h.host.CreateFunction(q.Context(), host.FunctionSpec{
 		Name: body.Name, Description: body.Description, Labels: body.Labels, Tenant: body.FolderID,
@@ -75,7 +70,8 @@ func (h *Handler) createFunction(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done("Create function", "CreateFunctionMetadata", f.ID, started,
+	q.tenant = f.Tenant
+	return h.done(q, "Create function", "CreateFunctionMetadata", f.ID, started,
 		map[string]any{"functionId": f.ID}, q.function(f)), nil
 }
 
@@ -98,7 +94,7 @@ func (h *Handler) updateFunction(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done("Update function", "UpdateFunctionMetadata", f.ID, started,
+	return h.done(q, "Update function", "UpdateFunctionMetadata", f.ID, started,
 		map[string]any{"functionId": f.ID}, q.function(f)), nil
 }
 
@@ -140,7 +136,7 @@ func (h *Handler) deleteFunction(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := h.pending("Delete function", "DeleteFunctionMetadata", f.ID, started, map[string]any{"functionId": f.ID})
+	op := h.pending(q, "Delete function", "DeleteFunctionMetadata", f.ID, started, map[string]any{"functionId": f.ID})
 	return h.drain(q, op, func() error { return h.host.DeleteFunction(noEnd(q.Context()), f.ID) })
 }
 

@@ -127,6 +127,9 @@ func (h *Handler) follow(q *request, query host.LogQuery) error {
 			}
 		case <-first:
 		case <-beat.C:
+			if !h.host.Keys().Has(q.principal) {
+				return nil // the key was deleted
+			}
 		case err := <-ended:
 			if !started {
 				return err

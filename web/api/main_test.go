@@ -40,7 +40,10 @@ type server struct {
 	done chan error
 }
 
-func startServer(t *testing.T) *server {
+func startServer(t *testing.T) *server { return startServerWith(t, func(*web.Config, *host.Host) {}) }
+
+// startServerWith is startServer for one that is configured in a way of its own.
+func startServerWith(t *testing.T, configure func(*web.Config, *host.Host)) *server {
 	t.Helper()
 	e, err := engine()
 	if err != nil {
@@ -59,8 +62,10 @@ func startServer(t *testing.T) *server {
 	management := api.New(api.Config{Host: h, Logger: quiet})
 	ctx, stop := context.WithCancel(context.Background())
 	s := &server{t, "http://" + listener.Addr().String(), h, stop, make(chan error, 1)}
-	web := web.New(web.Config{Management: management, OnDrain: management.EndStreams, Logger: quiet}, h)
-	go func() { s.done <- web.Serve(ctx, listener) }()
+	config := web.Config{Management: management, OnDrain: management.EndStreams, Logger: quiet}
+	configure(&config, h)
+	server := web.New(config, h)
+	go func() { s.done <- server.Serve(ctx, listener) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-s.done; err != nil {

@@ -37,13 +37,14 @@ func (h *Handler) describe() []byte {
 				})
 			}
 		}
-		for _, p := range r.query {
+		for _, p := range append([]parameter{folderParameter}, r.query...) {
 			parameters = append(parameters, object{
 				"name": p.name, "in": "query", "description": p.doc, "schema": object{"type": "string"},
 			})
 		}
-		if len(parameters) > 0 {
-			operation["parameters"] = parameters
+		operation["parameters"] = parameters
+		if r.role != "" {
+			operation["description"] = "Takes a key with the role " + string(r.role) + ", where keys are needed."
 		}
 		if r.body != nil {
 			operation["requestBody"] = object{
@@ -70,9 +71,13 @@ func (h *Handler) describe() []byte {
 			"description": "Functions, versions and tags, in the paths and the JSON of the Yandex Cloud Functions API. " +
 				"64-bit numbers are strings, durations seconds (\"5s\"), bytes base64, times RFC 3339. Unknown fields are refused.",
 		},
-		"servers":    []object{{"url": BasePath}},
-		"paths":      paths,
-		"components": object{"schemas": schemas},
+		"servers": []object{{"url": BasePath}},
+		"paths":   paths,
+		"components": object{
+			"schemas":         schemas,
+			"securitySchemes": object{"key": object{"type": "http", "scheme": "bearer"}},
+		},
+		"security": []object{{"key": []string{}}, {}},
 	}, "", "  ")
 	if err != nil { // it consists of maps and strings
 		panic(err)

@@ -15,7 +15,7 @@ type Operation struct {
 	ID          string         `json:"id"`
 	Description string         `json:"description"`
 	CreatedAt   Time           `json:"createdAt"`
-	CreatedBy   string         `json:"createdBy" doc:"Empty: calls are not authenticated."`
+	CreatedBy   string         `json:"createdBy" doc:"The id of the key; empty where no key was needed."`
 	ModifiedAt  Time           `json:"modifiedAt"`
 	Done        bool           `json:"done"`
 	Metadata    map[string]any `json:"metadata" doc:"Its @type tells the change; functionId or functionVersionId, what was changed."`
@@ -23,6 +23,7 @@ type Operation struct {
 	Error       *Status        `json:"error,omitempty"`
 
 	functionID string
+	tenant     string // whose it is
 }
 
 // maxOperations is how many operations can still be looked up.
@@ -84,20 +85,20 @@ const operationPrefix = "d4o"
 
 // pending returns an operation that is not done. Metadata names what it
 // changes; kind is its message's name.
-func (h *Handler) pending(description, kind, functionID string, started time.Time, metadata map[string]any) *Operation {
+func (h *Handler) pending(q *request, description, kind, functionID string, started time.Time, metadata map[string]any) *Operation {
 	metadata["@type"] = typePrefix + "yandex.cloud.serverless.functions.v1." + kind
 	return &Operation{
 		ID:          operationPrefix + strings.ToLower(rand.Text())[:17],
-		Description: description, CreatedAt: Time(started), ModifiedAt: Time(started),
-		Metadata: metadata, functionID: functionID,
+		Description: description, CreatedAt: Time(started), CreatedBy: q.principal.KeyID, ModifiedAt: Time(started),
+		Metadata: metadata, functionID: functionID, tenant: q.tenant,
 	}
 }
 
 // done returns the operation of a change that was made.
 func (h *Handler) done(
-	description, kind, functionID string, started time.Time, metadata map[string]any, response any,
+	q *request, description, kind, functionID string, started time.Time, metadata map[string]any, response any,
 ) *Operation {
-	op := h.pending(description, kind, functionID, started, metadata)
+	op := h.pending(q, description, kind, functionID, started, metadata)
 	h.operations.finish(op, response, nil)
 	h.operations.add(op)
 	return h.operations.copy(op)
@@ -138,13 +139,15 @@ func (h *Handler) drain(q *request, op *Operation, remove func() error) (any, er
 	return h.operations.copy(op), nil
 }
 
-// getOperation serves GET /operations/{operationId}.
-func (h *Handler) getOperation(q *request) (any, error) {
-	id := q.path["operationId"]
-	found := h.operations.find(func(op *Operation) bool { return op.ID == id })
+// operation returns an operation of the caller's tenant.
+func (h *Handler) operation(q *request, id string) (*Operation, error) {
+	found := h.operations.find(func(op *Operation) bool { return op.ID == id && q.principal.ActsFor(op.tenant) })
 	if len(found) == 0 {
 		return nil, &statusError{http: http.StatusNotFound, code: CodeNotFound,
 			message: "operation " + id + " not found; each server knows the last 1000 of its own"}
 	}
 	return found[0], nil
 }
+
+// getOperation serves GET /operations/{operationId}.
+func (h *Handler) getOperation(q *request) (any, error) { return h.operation(q, q.path["operationId"]) }

@@ -68,7 +68,7 @@ func (h *Handler) setPolicy(q *request) (any, error) {
 	if err := h.host.SetScalingPolicy(q.Context(), f.ID, policy); err != nil {
 		return nil, err
 	}
-	return h.done("Set scaling policy", "SetScalingPolicyMetadata", f.ID, started,
+	return h.done(q, "Set scaling policy", "SetScalingPolicyMetadata", f.ID, started,
 		map[string]any{"functionId": f.ID}, newPolicy(f.ID, policy)), nil
 }
 
@@ -81,6 +81,6 @@ func (h *Handler) removePolicy(q *request) (any, error) {
 	if err := h.host.RemoveScalingPolicy(q.Context(), f.ID, body.Tag); err != nil {
 		return nil, err
 	}
-	return h.done("Remove scaling policy", "RemoveScalingPolicyMetadata", f.ID, started,
+	return h.done(q, "Remove scaling policy", "RemoveScalingPolicyMetadata", f.ID, started,
 		map[string]any{"functionId": f.ID}, struct{}{}), nil
 }

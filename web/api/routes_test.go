@@ -2,9 +2,15 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"vivarium/host"
+	"vivarium/web/strictjson"
 )
 
 func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
@@ -30,7 +36,7 @@ func TestOpenAPI_DescribesEveryRoute(t *testing.T) {
 		if !ok || o.OperationID != r.id || r.summary == "" || (o.RequestBody != nil) != (r.body != nil) {
 			t.Errorf("%s %s is described as %+v", r.method, r.path, o)
 		}
-		if want := len(r.query) + strings.Count(r.path, "{"); len(o.Parameters) != want {
+		if want := 1 + len(r.query) + strings.Count(r.path, "{"); len(o.Parameters) != want {
 			t.Errorf("%s %s: %d parameters, want %d", r.method, r.path, len(o.Parameters), want)
 		}
 	}
@@ -86,6 +92,45 @@ func TestInt64_IsAStringInJSON(t *testing.T) {
 		var n Int64
 		if err := json.Unmarshal([]byte(text), &n); err == nil {
 			t.Errorf("%s is taken for %d", text, n)
+		}
+	}
+}
+
+func TestRoutes_EachTakesARole(t *testing.T) {
+	for _, r := range routes {
+		if (r.role == "") != (r.id == "whoami") || r.role != "" && r.role != roleOperator && !slices.Contains(host.Roles, r.role) {
+			t.Errorf("%s %s takes the role %q", r.method, r.path, r.role)
+		}
+		if r.method != http.MethodGet && r.role != roleOperator && !r.role.Includes(host.RoleDeployer) {
+			t.Errorf("%s %s lets an invoker change something", r.method, r.path)
+		}
+	}
+}
+
+// What a body refers to must be looked up within the caller's tenant: no field
+// that has an id may lack the tag for that.
+func TestRoutes_BodiesSayWhatTheyReferTo(t *testing.T) {
+	var check func(t *testing.T, path string, of reflect.Type)
+	check = func(t *testing.T, path string, of reflect.Type) {
+		for of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
+			return
+		}
+		for f := range of.Fields() {
+			name := strictjson.FieldName(f)
+			// Service accounts are names without a meaning here.
+			isID := strings.HasSuffix(name, "Id") && name != "serviceAccountId" && name != "roleId"
+			if isID && f.Tag.Get("ref") == "" {
+				t.Errorf("%s.%s has no tag ref", path, name)
+			}
+			check(t, path+"."+name, f.Type)
+		}
+	}
+	for _, r := range routes {
+		if r.body != nil {
+			check(t, r.id, reflect.TypeOf(r.body()))
 		}
 	}
 }

@@ -57,7 +57,7 @@ type AsyncConfig struct {
 	RetriesCount     Int64   `json:"retriesCount" doc:"Attempts after the first one failed, 0 to 100."`
 	SuccessTarget    *Target `json:"successTarget,omitempty"`
 	FailureTarget    *Target `json:"failureTarget,omitempty" doc:"Without one, calls that failed become dead letters."`
-	ServiceAccountID string  `json:"serviceAccountId,omitempty" doc:"Accepted, and of no effect: calls are not authenticated."`
+	ServiceAccountID string  `json:"serviceAccountId,omitempty" doc:"Accepted, and of no effect: outcomes stay in the folder."`
 }
 
 // Target is where the outcome of an asynchronous call goes.
@@ -69,7 +69,7 @@ type Target struct {
 
 // FunctionTarget is a function that gets an outcome as its event.
 type FunctionTarget struct {
-	FunctionID string `json:"functionId" doc:"Id or name."`
+	FunctionID string `json:"functionId" ref:"target" doc:"Id or name, of a function in the same folder."`
 }
 
 // TagEvent is one entry of a function's tag history.

@@ -13,7 +13,7 @@ import (
 // CreateVersionRequest is the body of POST /versions. The fields that are here
 // only to be refused by name are the cloud's.
 type CreateVersionRequest struct {
-	FunctionID       string            `json:"functionId" doc:"Id or name."`
+	FunctionID       string            `json:"functionId" ref:"functionId" doc:"Id or name."`
 	Runtime          string            `json:"runtime" doc:"One of GET /runtimes. Default: python313, which all of them mean."`
 	Description      string            `json:"description"`
 	Entrypoint       string            `json:"entrypoint" doc:"module.attribute, such as main.handler."`
@@ -21,7 +21,7 @@ type CreateVersionRequest struct {
 	ExecutionTimeout *Duration         `json:"executionTimeout" doc:"More than 0s, at most 3600s. Default: 3s."`
 	ServiceAccountID string            `json:"serviceAccountId"`
 	Content          []byte            `json:"content" doc:"A zip archive, base64; at most 52428800 bytes. This or versionId."`
-	VersionID        string            `json:"versionId" doc:"Take the code of this version."`
+	VersionID        string            `json:"versionId" ref:"sourceVersionId" doc:"Take the code of this version."`
 	Environment      map[string]string `json:"environment"`
 	Tag              []string          `json:"tag"`
 	LogOptions       *LogOptions       `json:"logOptions"`
@@ -65,15 +65,13 @@ func (h *Handler) listVersions(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	versions, next, err := h.host.ListVersions(q.query.Get("functionId"), size, token)
+	versions, next, err := h.host.ListVersions(q.principal.Tenant, q.query.Get("functionId"), size, token)
 	if err != nil {
 		return nil, err
 	}
 	answer := &ListVersionsResponse{Versions: []*Version{}, NextPageToken: next}
 	for _, v := range versions {
-		if folder := q.query.Get("folderId"); folder == "" || folder == v.Tenant {
-			answer.Versions = append(answer.Versions, newVersion(v))
-		}
+		answer.Versions = append(answer.Versions, newVersion(v))
 	}
 	return answer, nil
 }
@@ -117,7 +115,7 @@ func (h *Handler) createVersion(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done("Create function version", "CreateFunctionVersionMetadata", v.FunctionID, started,
+	return h.done(q, "Create function version", "CreateFunctionVersionMetadata", v.FunctionID, started,
 		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
 }
 
@@ -231,7 +229,7 @@ func (h *Handler) deleteVersion(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := h.pending("Delete function version", "DeleteFunctionVersionMetadata", v.FunctionID, started,
+	op := h.pending(q, "Delete function version", "DeleteFunctionVersionMetadata", v.FunctionID, started,
 		map[string]any{"functionVersionId": v.ID})
 	return h.drain(q, op, func() error { return h.host.DeleteVersion(noEnd(q.Context()), v.ID, force == "true") })
 }
@@ -242,7 +240,7 @@ func (h *Handler) setTag(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done("Set function tag", "SetFunctionTagMetadata", v.FunctionID, started,
+	return h.done(q, "Set function tag", "SetFunctionTagMetadata", v.FunctionID, started,
 		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
 }
 
@@ -252,6 +250,6 @@ func (h *Handler) removeTag(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done("Remove function tag", "RemoveFunctionTagMetadata", v.FunctionID, started,
+	return h.done(q, "Remove function tag", "RemoveFunctionTagMetadata", v.FunctionID, started,
 		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
 }

@@ -11,6 +11,8 @@
 //	vivarium version      of this program; list, get, set-tag, remove-tag
 //	vivarium timer        create, list, delete
 //	vivarium dead-letter  list, replay
+//	vivarium key          create, list, delete
+//	vivarium tenant       quota
 //	vivarium completion   a script for bash, zsh or fish
 //
 // Every command that runs functions takes the same way. Code is packed into an
@@ -18,7 +20,8 @@
 // compiled guest and a host, is opened (platform.go); the archive is deployed,
 // and calls reach it through the server of package web, over a socket or, for a
 // single call, without one. What functions log goes to the terminal
-// (terminal.go). The others speak to a server over HTTP (client.go), in the terms
+// (terminal.go). Before the first call the process gives up what it does not need
+// (confine.go). The others speak to a server over HTTP (client.go), in the terms
 // of package api.
 //
 // # Exit codes
@@ -53,10 +56,12 @@ type grammar struct {
 	Deploy     deployCommand      `cmd:"" help:"Send a folder's code to a server, as a new version of a function."`
 	Invoke     invokeCommand      `cmd:"" help:"Call a function of a server."`
 	Logs       logsCommand        `cmd:"" help:"Print what a function of a server has logged."`
-	Function   functionCommands   `cmd:"" help:"List, show and delete functions of a server."`
+	Function   functionCommands   `cmd:"" help:"List, show and delete functions of a server, and say who may call them."`
 	Version    versionCommands    `cmd:"" help:"Print this program's version; list, show and tag versions of functions."`
 	Timer      timerCommands      `cmd:"" help:"Call functions of a server at certain times."`
+	Key        keyCommands        `cmd:"" help:"Make, list and delete the keys that a server asks for."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
+	Tenant     tenantCommands     `cmd:"" help:"Show and change what tenants of a server may have."`
 	Completion completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 }
 
@@ -67,12 +72,17 @@ type session struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	cacheDir       string // as the user gave it; may be empty
+	ownsProcess    bool   // which may then be confined
 }
 
 // Run executes the command line args, which come without the program's name,
 // and returns the exit code. It blocks until the command is done or ctx ends;
 // commands that serve then finish the calls in progress.
-func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return runSession(ctx, args, &session{stdin: stdin, stdout: stdout, stderr: stderr})
+}
+
+func runSession(ctx context.Context, args []string, s *session) (code int) {
 	defer func() { // kong ends the program after --help, see below
 		if r := recover(); r != nil {
 			exit, ok := r.(helpShown)
@@ -88,7 +98,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var g grammar
 	parser, err := kong.New(&g,
 		kong.Name("vivarium"), kong.Description(description),
-		kong.Writers(stdout, stderr), kong.Vars{"samples": sampleNames()},
+		kong.Writers(s.stdout, s.stderr), kong.Vars{"samples": sampleNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Exit(func(code int) { panic(helpShown(code)) }),
@@ -98,21 +108,22 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	if args[0] == completeCommand {
 		for _, word := range complete(parser.Model, args[1:]) {
-			fmt.Fprintln(stdout, word)
+			fmt.Fprintln(s.stdout, word)
 		}
 		return ExitOK
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(stderr, "vivarium: %v\nTry: vivarium --help\n", err)
+		fmt.Fprintf(s.stderr, "vivarium: %v\nTry: vivarium --help\n", err)
 		return ExitFailure
 	}
-	err = command.Run(&session{stdin: stdin, stdout: stdout, stderr: stderr, cacheDir: g.CacheDir})
+	s.cacheDir = g.CacheDir
+	err = command.Run(s)
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "vivarium: %v\n", err)
+		fmt.Fprintf(s.stderr, "vivarium: %v\n", err)
 		return ExitFailure
 	}
 	return ExitOK

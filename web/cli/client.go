@@ -16,26 +16,50 @@ import (
 	"vivarium/web/api"
 )
 
-// remote are the flags of commands that speak to a server.
-type remote struct {
+// address are the flags of commands that speak to a server.
+type address struct {
 	Server string `env:"VIVARIUM_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server to speak to. (${default})"`
-	JSON   bool   `name:"json" help:"Print JSON, for scripts."`
+	APIKey string `name:"api-key" env:"VIVARIUM_API_KEY" placeholder:"SECRET" help:"The secret of a key, where the server asks for one. Better in the environment, which other users of the machine do not see."`
+}
+
+// connection are those of commands that can print JSON.
+type connection struct {
+	address
+	JSON bool `name:"json" help:"Print JSON, for scripts."`
+}
+
+// remote are those of commands that manage what a tenant has.
+type remote struct {
+	connection
+	Tenant string `env:"VIVARIUM_TENANT" placeholder:"TENANT" help:"Act for this tenant, with a key of all tenants. Default: the key's tenant, or all; names are then those of the default tenant."`
 }
 
 // serverClient speaks to a server. Safe for concurrent use.
 type serverClient struct {
-	base string // without a slash at the end
-	http *http.Client
+	base   string // without a slash at the end
+	key    string // secret of the key; may be empty
+	tenant string // that names are to be those of; empty for the server's default
+	http   *http.Client
 }
 
 // connect returns a client of the server that the flags name. It opens nothing.
 func (r *remote) connect() (*serverClient, error) {
+	c, err := r.connection.connect()
+	if err != nil {
+		return nil, err
+	}
+	c.tenant = r.Tenant
+	return c, nil
+}
+
+// connect returns a client of the server that the flags name. It opens nothing.
+func (r *address) connect() (*serverClient, error) {
 	u, err := url.Parse(r.Server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 		return nil, fmt.Errorf("--server %s: write http://HOST:PORT", r.Server)
 	}
 	return &serverClient{
-		base: u.Scheme + "://" + u.Host,
+		base: u.Scheme + "://" + u.Host, key: strings.TrimSpace(r.APIKey),
 		// A function's address has no redirects, and the API has none either.
 		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
@@ -84,8 +108,20 @@ type operation struct {
 	Error    *api.Status
 }
 
+// managed returns the address of a path of the management API.
+func (c *serverClient) managed(path string) string {
+	if c.tenant != "" {
+		separator := "?"
+		if strings.Contains(path, "?") {
+			separator = "&"
+		}
+		path += separator + url.Values{"folderId": {c.tenant}}.Encode()
+	}
+	return c.base + api.BasePath + path
+}
+
 func (c *serverClient) do(ctx context.Context, method, path string, body io.Reader, answer any) error {
-	response, err := c.send(ctx, method, c.base+api.BasePath+path, body)
+	response, err := c.send(ctx, method, c.managed(path), body)
 	if err != nil {
 		return err
 	}
@@ -95,7 +131,7 @@ func (c *serverClient) do(ctx context.Context, method, path string, body io.Read
 		return c.explain(ctx, err)
 	}
 	if err := api.ErrorOf(response.StatusCode, text); err != nil {
-		return err
+		return c.keyHint(response.StatusCode, err)
 	}
 	if answer == nil {
 		return nil
@@ -118,6 +154,9 @@ func (c *serverClient) send(ctx context.Context, method, address string, body io
 	if p, ok := body.(*progress); ok {
 		r.ContentLength = p.size
 	}
+	if c.key != "" {
+		r.Header.Set("Authorization", "Api-Key "+c.key)
+	}
 	r.Header.Set("User-Agent", "vivarium/"+programVersion())
 	response, err := c.http.Do(r)
 	if err != nil {
@@ -138,6 +177,17 @@ func (c *serverClient) explain(ctx context.Context, err error) error {
 		err = e.Err
 	}
 	return fmt.Errorf("%s: %w; check --server, and whether the server is running", c.base, err)
+}
+
+// keyHint says how to give a key where one is needed.
+func (c *serverClient) keyHint(status int, err error) error {
+	switch {
+	case status == http.StatusUnauthorized && c.key == "":
+		return fmt.Errorf("%w; set VIVARIUM_API_KEY to the secret of a key, see vivarium key create --help", err)
+	case status == http.StatusUnauthorized:
+		return fmt.Errorf("%s does not know the key in VIVARIUM_API_KEY or --api-key; it may have been deleted", c.base)
+	}
+	return err
 }
 
 // isNotFound says if the server does not know what was asked for.

@@ -81,12 +81,21 @@ func (s *source) read() (*bundle, error) {
 	return b, nil
 }
 
+// dir returns the folder that the code is in, which is where changes of it are
+// seen.
+func (s *source) dir() string {
+	if s.kind == folder {
+		return s.path
+	}
+	return filepath.Dir(s.path)
+}
+
 // files returns where the code lies, unless it is an archive.
 func (s *source) files() (fsys fs.FS, root string) {
 	if s.kind == folder {
 		return os.DirFS(s.path), "."
 	}
-	return os.DirFS(filepath.Dir(s.path)), filepath.Base(s.path)
+	return os.DirFS(s.dir()), filepath.Base(s.path)
 }
 
 // defaultEntrypoint returns what is called when the user names nothing.

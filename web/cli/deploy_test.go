@@ -156,12 +156,12 @@ func TestManage_ErrorsSayWhatToDo(t *testing.T) {
 
 func TestCompletion_KnowsCommandsAndFlags(t *testing.T) {
 	for words, want := range map[string]string{
-		"":                 "completion dead-letter deploy dev function invoke logs run serve timer version",
+		"":                 "completion dead-letter deploy dev function invoke key logs run serve tenant timer version",
 		"ver":              "version",
 		"version ":         "get list remove-tag set-tag show",
 		"version set-":     "set-tag",
 		"logs hello --fo":  "--follow",
-		"function list --": "--cache-dir --help --json --server",
+		"function list --": "--api-key --cache-dir --help --json --server --tenant",
 		"deploy name ":     "",
 	} {
 		out := must(t, append([]string{completeCommand}, strings.Split(words, " ")...)...)

@@ -19,9 +19,10 @@ type devCommand struct {
 	Path       string `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
 	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
 	Name       string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
-	Listen     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
 	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this ready event at the start and after each save: ${samples}."`
+	listening
 	limits
+	confining
 }
 
 // Help is shown by `vivarium dev --help`.
@@ -54,13 +55,21 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(c.Listen)
+	terminal := newTerminal(s.stderr)
+	listener, err := c.open(terminal.say)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	terminal := newTerminal(s.stderr)
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{})
+	if err := c.mayServe(listener, false, ""); err != nil {
+		return err
+	}
+	confined, err := s.confine(c.confining, access{read: append(c.certificates(), source.dir())})
+	if err != nil {
+		return err
+	}
+	defer confined.close()
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{temp: confined.temp})
 	if err != nil {
 		return err
 	}
@@ -77,7 +86,9 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	server := web.New(web.Config{Version: programVersion()}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	config := web.Config{Version: programVersion(), Confinement: confined.lines}
+	c.configure(&config, listener, platform.host)
+	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
 	d.trial = c.trial(ctx, s, d, server)
 	watcher, err := watch(source, d.reload)
 	if err != nil {
@@ -85,9 +96,9 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer watcher.close()
 
-	fmt.Fprintf(s.stdout, "vivarium: serving %s on http://%s/%s\n", c.Path, listener.Addr(), d.name)
-	printCurl(s.stdout, listener.Addr(), d.name)
-	warnOpen(terminal, listener.Addr(), "call this function")
+	fmt.Fprintf(s.stdout, "vivarium: serving %s on %s/%s\n", c.Path, listener.url(), d.name)
+	printCurl(s.stdout, listener.url(), d.name)
+	c.warn(terminal, listener, platform.host.Keys(), "call this function")
 	d.retiring.Go(d.trial)
 	return server.Serve(ctx, listener)
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,6 +19,8 @@ type functionCommands struct {
 	List   functionList   `cmd:"" help:"List the functions of a server."`
 	Get    functionGet    `cmd:"" help:"Show a function and which versions carry its tags."`
 	Delete functionDelete `cmd:"" help:"Delete a function and all of its versions."`
+	Allow  functionAllow  `cmd:"" name:"allow-unauthenticated-invoke" help:"Let anybody call a function, without a key."`
+	Deny   functionDeny   `cmd:"" name:"deny-unauthenticated-invoke" help:"Let only holders of keys call a function."`
 }
 
 type functionList struct{ remote }
@@ -44,9 +48,9 @@ func (c *functionList) Run(ctx context.Context, s *session) error {
 	}
 	rows := [][]string{}
 	for _, f := range all {
-		rows = append(rows, []string{f.Name, f.ID, f.Status, timeText(f.CreatedAt), f.Description})
+		rows = append(rows, []string{f.Name, f.ID, f.FolderID, f.Status, timeText(f.CreatedAt), f.Description})
 	}
-	return printTable(s.stdout, "NAME ID STATUS CREATED DESCRIPTION", rows)
+	return printTable(s.stdout, "NAME ID TENANT STATUS CREATED DESCRIPTION", rows)
 }
 
 type functionGet struct {
@@ -71,9 +75,17 @@ func (c *functionGet) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	var bindings api.ListAccessBindingsResponse
+	if err := client.get(ctx, functionPath(f.ID)+":listAccessBindings", nil, &bindings); err != nil {
+		return err
+	}
+	callers := "holders of keys, where keys are needed"
+	if len(bindings.AccessBindings) > 0 {
+		callers = "anybody"
+	}
 	fields := [][2]string{
 		{"name", f.Name}, {"id", f.ID}, {"status", f.Status}, {"description", f.Description},
-		{"created", timeText(f.CreatedAt)}, {"url", f.HTTPInvokeURL}, {"log group", f.LogGroupID},
+		{"created", timeText(f.CreatedAt)}, {"url", f.HTTPInvokeURL}, {"log group", f.LogGroupID}, {"tenant", f.FolderID}, {"may be called by", callers},
 	}
 	for _, label := range slices.Sorted(maps.Keys(f.Labels)) {
 		fields = append(fields, [2]string{"label " + label, f.Labels[label]})
@@ -109,6 +121,49 @@ func (c *functionDelete) Run(ctx context.Context, s *session) error {
 	default:
 		fmt.Fprintf(s.stdout, "deleted %s\n", c.Function)
 	}
+	return nil
+}
+
+type functionAllow struct {
+	Function string `arg:"" help:"Name or id."`
+	remote
+}
+
+// Run implements the command.
+func (c *functionAllow) Run(ctx context.Context, s *session) error {
+	return c.setPublic(ctx, s, c.Function, "ADD", "anybody may call")
+}
+
+type functionDeny struct {
+	Function string `arg:"" help:"Name or id."`
+	remote
+}
+
+// Run implements the command.
+func (c *functionDeny) Run(ctx context.Context, s *session) error {
+	return c.setPublic(ctx, s, c.Function, "REMOVE", "only holders of keys may call")
+}
+
+// setPublic adds or removes the access binding that makes a function public.
+func (r *remote) setPublic(ctx context.Context, s *session, function, action, done string) error {
+	client, err := r.connect()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(api.UpdateAccessBindingsRequest{
+		Deltas: []api.AccessBindingDelta{{Action: action, AccessBinding: api.PublicBinding()}},
+	})
+	if err != nil {
+		return fmt.Errorf("request: %w", err)
+	}
+	op, err := client.change(ctx, http.MethodPost, functionPath(function)+":updateAccessBindings", bytes.NewReader(body), nil)
+	if err != nil {
+		return err
+	}
+	if r.JSON {
+		return printJSON(s.stdout, op)
+	}
+	fmt.Fprintf(s.stdout, "%s %s\n", done, function)
 	return nil
 }
 

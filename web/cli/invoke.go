@@ -17,7 +17,7 @@ type invokeCommand struct {
 	Data     string `short:"d" placeholder:"DATA" help:"What the handler gets: the text itself, @FILE, or @- for standard input. JSON is parsed for it."`
 	Tag      string `placeholder:"TAG" help:"Call the version that carries this tag. Default: the newest."`
 	Async    bool   `help:"Queue the call and print its request id."`
-	Server   string `env:"VIVARIUM_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server to speak to. (${default})"`
+	address
 }
 
 // Help is shown by `vivarium invoke --help`.
@@ -34,7 +34,7 @@ Examples:
 
 // Run implements the command.
 func (c *invokeCommand) Run(ctx context.Context, s *session) error {
-	client, err := (&remote{Server: c.Server}).connect()
+	client, err := c.connect()
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func (c *invokeCommand) Run(ctx context.Context, s *session) error {
 	if c.Tag != "" {
 		query.Set("tag", c.Tag)
 	}
-	address := client.base + "/" + url.PathEscape(c.Function) + "?" + query.Encode()
-	response, err := client.send(ctx, http.MethodPost, address, bytes.NewReader(data))
+	target := client.base + "/" + url.PathEscape(c.Function) + "?" + query.Encode()
+	response, err := client.send(ctx, http.MethodPost, target, bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (c *invokeCommand) Run(ctx context.Context, s *session) error {
 		if response.StatusCode == http.StatusNotFound {
 			return errors.New(e.ErrorMessage + "; `vivarium function list` shows what there is")
 		}
-		return errors.New(e.ErrorMessage)
+		return client.keyHint(response.StatusCode, errors.New(e.ErrorMessage))
 	}
 	if c.Async {
 		body = append([]byte(response.Header.Get("X-Request-Id")), '\n')

@@ -84,7 +84,7 @@ func moment(text string) (time.Time, error) {
 
 // follow prints entries until the user ends it.
 func (c *logsCommand) follow(ctx context.Context, s *session, client *serverClient, path string) error {
-	response, err := client.send(ctx, http.MethodGet, client.base+api.BasePath+path, nil)
+	response, err := client.send(ctx, http.MethodGet, client.managed(path), nil)
 	if errors.Is(err, errInterrupted) {
 		return nil
 	}
@@ -94,7 +94,7 @@ func (c *logsCommand) follow(ctx context.Context, s *session, client *serverClie
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(response.Body)
-		return api.ErrorOf(response.StatusCode, text)
+		return client.keyHint(response.StatusCode, api.ErrorOf(response.StatusCode, text))
 	}
 	lines := bufio.NewReader(response.Body)
 	for {

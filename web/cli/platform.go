@@ -24,10 +24,12 @@ type platform struct {
 
 // platformConfig says how a platform is opened. The zero value is usable.
 type platformConfig struct {
-	shells int    // instances kept ready; 0 means the engine's default
-	data   string // folder of the store
-	memory int64  // bytes of all instances; 0 means three quarters of the machine's
-	nats   string // or the URL of servers that have it; with neither, all is in memory
+	shells int         // instances kept ready; 0 means the engine's default
+	data   string      // folder of the store
+	memory int64       // bytes of all instances; 0 means three quarters of the machine's
+	temp   string      // folder for temporary files; empty means the system's
+	quotas host.Quotas // of each tenant that has none of its own
+	nats   string      // or the URL of servers that have it; with neither, all is in memory
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a host
@@ -60,7 +62,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		log.Warn("machine code is compiled anew each time", "err", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
-	p.engine, err = host.NewEngine(ctx, wasm.Config{CacheDir: dir, Shells: cfg.shells, Log: log})
+	p.engine, err = host.NewEngine(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
 	done(err)
 	if err != nil && ctx.Err() != nil {
 		return nil, errInterrupted
@@ -73,6 +75,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	p.host, err = host.New(host.Config{
 		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+		Quotas: cfg.quotas,
 	})
 	if err != nil {
 		return nil, err

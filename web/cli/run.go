@@ -24,6 +24,7 @@ type runCommand struct {
 	EventSample string  `placeholder:"NAME" help:"Send a ready event: ${samples}. All but http are raw."`
 	Include     bool    `short:"i" help:"Print status and headers before the body, as curl -i does."`
 	limits
+	confining
 }
 
 // functionName is the name that a function has while it is run without a server.
@@ -61,8 +62,13 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	terminal := newTerminal(s.stderr)
+	confined, err := s.confine(c.confining, access{})
+	if err != nil {
+		return err
+	}
+	defer confined.close()
 	// One call needs few shells: boot, load, freeze, call.
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{shells: 1})
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{shells: 1, temp: confined.temp})
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"vivarium/host"
+	"vivarium/host/throttle"
 	"vivarium/wasm/vfs"
 	"vivarium/web"
 	"vivarium/web/api"
@@ -20,15 +20,26 @@ import (
 
 // serveCommand is `vivarium serve`.
 type serveCommand struct {
-	Listen    string    `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
-	Functions []string  `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
-	Function  []string  `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
-	Data      string    `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
-	NATS      string    `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
-	MaxMemory megabytes `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
+	Functions               []string         `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
+	Function                []string         `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
+	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
+	NATS                    string           `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
+	MaxMemory               megabytes        `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
+	MaxConnections          int              `placeholder:"N" help:"Connections at once; -1 means any number. Default: 4096."`
+	MaxConnectionsPerClient int              `placeholder:"N" help:"Connections from one address at once; -1 means any number, as behind a proxy. Default: 1024."`
+	Quota                   map[string]int64 `placeholder:"NAME=N" help:"What each tenant may have, unless vivarium tenant quota says otherwise, as in functions=100;instances=20; -1 means any number."`
 	playFlags
+	listening
 	limits
+	confining
 }
+
+// What each function may have the server print, in bytes: a terminal, or a
+// journal behind it, is read by people and shared by all functions.
+const (
+	terminalRate  = 64 << 10 // a second
+	terminalBurst = 1 << 20
+)
 
 // Help is shown by `vivarium serve --help`.
 func (*serveCommand) Help() string {
@@ -38,6 +49,7 @@ nothing of them is kept.
 
 Examples:
   vivarium serve --data ./data
+  vivarium serve --data ./data --listen :443 --tls-cert cert.pem --tls-key key.pem
   vivarium serve --functions examples
   vivarium serve --function hello=hello.py --function api=./api:app.handle`
 }
@@ -61,23 +73,48 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	listener, err := listen(c.Listen)
+	var quotas host.Quotas
+	for name, n := range c.Quota {
+		quota, ok := host.QuotaOf(name)
+		if !ok {
+			return fmt.Errorf("--quota %s: there is no such quota; vivarium tenant quota --help names all", name)
+		}
+		quotas[quota] = n
+	}
+	terminal := newTerminal(s.stderr)
+	terminal.limit = throttle.New(terminalRate, terminalBurst)
+	listener, err := c.open(terminal.say)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	terminal := newTerminal(s.stderr)
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20})
+	if where := c.where(); where == "" {
+		if err := c.mayServe(listener, false, where); err != nil {
+			return err
+		}
+	}
+	confined, err := s.confine(c.confining, c.access())
+	if err != nil {
+		return err
+	}
+	defer confined.close()
+	confined.warn(terminal)
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{
+		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, quotas: quotas, temp: confined.temp,
+	})
 	if err != nil {
 		return err
 	}
 	defer platform.close()
+	if err := c.mayServe(listener, platform.host.Keys().Exist(), c.where()); err != nil {
+		return err
+	}
 	terminal.prefix = func(id string) string {
 		v, err := platform.host.Resolve(id, "")
 		if err != nil {
 			return id + ": "
 		}
-		return v.FunctionName + ": "
+		return v.Reference() + ": "
 	}
 	for _, f := range functions {
 		if _, err := platform.host.Deploy(f.name, f.spec, f.code); err != nil {
@@ -88,18 +125,45 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stdout, "vivarium: serving on http://%s\n", listener.Addr())
-	fmt.Fprintf(s.stdout, "vivarium: console on http://%s%s/\n", listener.Addr(), console.Path)
+	fmt.Fprintf(s.stdout, "vivarium: serving on %s\n", listener.url())
+	fmt.Fprintf(s.stdout, "vivarium: console on %s%s/\n", listener.url(), console.Path)
 	for _, f := range functions {
-		printCurl(s.stdout, listener.Addr(), f.name)
+		printCurl(s.stdout, listener.url(), f.name)
 	}
-	warnOpen(terminal, listener.Addr(), "call these functions, and deploy others")
+	c.warn(terminal, listener, platform.host.Keys(), "call these functions, and deploy others")
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
-	server := web.New(web.Config{
-		Version: programVersion(), Management: management, Play: play, Console: console.Handler(), OnDrain: management.EndStreams, Ready: platform.ready,
-		Stats: platform.host.Stats, Backlog: platform.backlog(),
-	}, &watchedFunctions{Host: platform.host, terminal: terminal})
+	config := web.Config{
+		Version: programVersion(), Management: management, Play: play, Console: console.Handler(),
+		OnDrain: management.EndStreams, Ready: platform.ready,
+		Confinement: confined.lines,
+		Stats:       platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
+		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
+	}
+	c.configure(&config, listener, platform.host)
+	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
+}
+
+// access returns what serving needs of the system. The code of functions is read
+// before that.
+func (c *serveCommand) access() access {
+	a := access{nats: c.NATS, read: c.certificates()}
+	if c.Data != "" {
+		a.write = append(a.write, c.Data)
+	}
+	return a
+}
+
+// where returns the flag that names where functions and keys are kept; empty
+// when nothing is.
+func (c *serveCommand) where() string {
+	switch {
+	case c.Data != "":
+		return "--data " + c.Data
+	case c.NATS != "":
+		return "--nats " + c.NATS
+	}
+	return ""
 }
 
 // read reads the function's code.
@@ -176,23 +240,7 @@ func findIn(dir string) ([]served, error) {
 	return found, nil
 }
 
-// listen opens the address.
-func listen(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%w; choose another address with --listen, 127.0.0.1:0 takes a free port", err)
-	}
-	return l, nil
-}
-
 // printCurl prints a command that calls a function.
-func printCurl(w io.Writer, address net.Addr, name string) {
-	fmt.Fprintf(w, "curl -H 'Content-Type: application/json' -d '{\"hello\": \"world\"}' 'http://%s/%s?param=one'\n", address, name)
-}
-
-// warnOpen says so when others than this machine can do something.
-func warnOpen(t *terminal, address net.Addr, what string) {
-	if tcp, ok := address.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		t.say("whoever reaches %s may %s: there is no authentication", address, what)
-	}
+func printCurl(w io.Writer, base, name string) {
+	fmt.Fprintf(w, "curl -H 'Content-Type: application/json' -d '{\"hello\": \"world\"}' '%s/%s?param=one'\n", base, name)
 }

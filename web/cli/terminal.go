@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"vivarium/host"
+	"vivarium/host/throttle"
 )
 
 // terminal prints what functions log, and how they fail. Safe for concurrent use.
@@ -19,6 +20,9 @@ type terminal struct {
 	// prefix says for an entry what to print before each of its lines; nil means
 	// nothing.
 	prefix func(functionID string) string
+	// limit bounds the bytes that each function prints; nil means that nothing
+	// does.
+	limit *throttle.Throttle
 }
 
 func newTerminal(w io.Writer) *terminal {
@@ -67,6 +71,13 @@ func (t *terminal) say(format string, args ...any) {
 }
 
 func (t *terminal) print(functionID, text, style string) {
+	dropped := 0
+	if t.limit != nil {
+		var ok bool
+		if ok, dropped = t.limit.Allow(functionID, len(text)+1); !ok {
+			return
+		}
+	}
 	prefix := ""
 	if t.prefix != nil {
 		prefix = t.prefix(functionID)
@@ -75,6 +86,9 @@ func (t *terminal) print(functionID, text, style string) {
 		style = ""
 	}
 	var b strings.Builder
+	if dropped > 0 {
+		fmt.Fprintf(&b, "%s%d log entries are not shown here: there were too many\n", prefix, dropped)
+	}
 	for line := range strings.Lines(harmless(text)) {
 		b.WriteString(prefix + style + strings.TrimSuffix(line, "\n"))
 		if style != "" {

@@ -35,7 +35,7 @@ func watch(s *source, changed func()) (*watcher, error) {
 	if s.kind == folder {
 		err = w.add(s.path)
 	} else {
-		err = notify.Add(filepath.Dir(s.path))
+		err = notify.Add(s.dir())
 	}
 	if err != nil {
 		_ = notify.Close()

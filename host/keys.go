@@ -1,0 +1,325 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"vivarium/host/store"
+)
+
+// Key lets its holder act for a tenant. Its secret is known to the holder alone.
+type Key struct {
+	ID          string    `json:"id"`
+	Tenant      string    `json:"tenant"` // or AllTenants
+	Role        Role      `json:"role"`
+	Description string    `json:"description,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+// KeySpec says what key to make.
+type KeySpec struct {
+	Tenant      string // or AllTenants; empty means the tenant of who makes it
+	Role        Role   // may be empty for the first key, which is an admin's
+	Description string
+}
+
+// keyRecord is the stored form of a key. The secret has 256 random bits, so its
+// plain hash tells nothing that would help to guess it.
+type keyRecord struct {
+	Key
+	Hash []byte `json:"sha256"` // of the secret
+}
+
+const (
+	keyPrefix     = "aje" // of ids
+	secretPrefix  = "viv_"
+	secretBytes   = 32
+	maxTenantKeys = 1000
+)
+
+// Keys are all keys of a server. With a store, hosts that share it know of each
+// other's new and deleted keys at once. Safe for concurrent use.
+//
+// As long as there is a key, there is one of AllTenants and RoleAdmin: else
+// nobody could manage the others.
+type Keys struct {
+	bucket  *store.Bucket // nil: in memory
+	unwatch func()
+	// unknown is what the secret of a key that there is not is compared with, so
+	// that this takes as long.
+	unknown []byte
+
+	write sync.Mutex   // held while a key is made or deleted; it may block on the store
+	mu    sync.RWMutex // guards byID; nothing blocks under it
+	byID  map[string]keyRecord
+}
+
+// OpenKeys returns the keys of a store, or, without one, keys that are kept in
+// memory. Close it before the store.
+//
+// # Errors
+//
+// ErrStoreUnavailable.
+func OpenKeys(ctx context.Context, s *store.Store) (*Keys, error) {
+	k := &Keys{byID: map[string]keyRecord{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
+	_, _ = rand.Read(k.unknown) // never fails
+	if s == nil {
+		return k, nil
+	}
+	k.bucket = s.Keys
+	stop, err := k.bucket.Watch(ctx, func(e store.Entry) {
+		if e.Deleted {
+			k.forget(e.Key)
+			return
+		}
+		var r keyRecord
+		if err := json.Unmarshal(e.Value, &r); err != nil || r.ID != e.Key {
+			// Nobody has it, but it counts: a key that can't be read must not
+			// make a server that anybody may use.
+			r = keyRecord{Key: Key{ID: e.Key}}
+		}
+		k.keep(r)
+	}, func() {})
+	if err != nil {
+		return nil, storeError(err)
+	}
+	k.unwatch = stop
+	return k, nil
+}
+
+// Close ends the news from the store.
+func (k *Keys) Close() { k.unwatch() }
+
+func (k *Keys) keep(r keyRecord) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.byID[r.ID] = r
+}
+
+func (k *Keys) forget(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.byID, id)
+}
+
+// Exist says if there are keys.
+func (k *Keys) Exist() bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return len(k.byID) > 0
+}
+
+// Has says if there still is the key that p has shown, if any.
+func (k *Keys) Has(p Principal) bool {
+	if p.KeyID == "" {
+		return true
+	}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	_, ok := k.byID[p.KeyID]
+	return ok
+}
+
+// Authenticate returns who has a secret. It takes as long for a key that there
+// is not.
+//
+// # Errors
+//
+// ErrUnauthenticated.
+func (k *Keys) Authenticate(secret string) (Principal, error) {
+	id, random, ok := splitSecret(secret)
+	if !ok {
+		return Principal{}, ErrUnauthenticated
+	}
+	k.mu.RLock()
+	r, known := k.byID[id]
+	k.mu.RUnlock()
+	if !known {
+		r.Hash = k.unknown
+	}
+	hash := sha256.Sum256(random)
+	if equal := subtle.ConstantTimeCompare(hash[:], r.Hash) == 1; !equal || !known {
+		return Principal{}, ErrUnauthenticated
+	}
+	return Principal{KeyID: r.ID, Tenant: r.Tenant, Role: r.Role}, nil
+}
+
+// splitSecret returns the id and the random bytes that a secret's text has:
+// viv_ID_BASE64URL. One secret has one text only.
+func splitSecret(secret string) (id string, random []byte, ok bool) {
+	const idEnd = len(secretPrefix) + idLength
+	if len(secret) != idEnd+1+base64.RawURLEncoding.EncodedLen(secretBytes) ||
+		!strings.HasPrefix(secret, secretPrefix) || secret[idEnd] != '_' {
+		return "", nil, false
+	}
+	random, err := base64.RawURLEncoding.Strict().DecodeString(secret[idEnd+1:])
+	return secret[len(secretPrefix):idEnd], random, err == nil
+}
+
+// Create makes a key and returns its secret, which nobody can learn again. The
+// admin of a tenant makes keys of this tenant only.
+//
+// # Errors
+//
+// *ForbiddenError, *InvalidError; *ConflictError for a first key that could not
+// manage the others, or when the tenant has too many; ErrStoreUnavailable.
+func (k *Keys) Create(ctx context.Context, by Principal, spec KeySpec) (key Key, secret string, err error) {
+	if spec.Tenant == "" {
+		spec.Tenant = by.Tenant
+	}
+	if err := by.mayManageKeys(spec.Tenant); err != nil {
+		return Key{}, "", err
+	}
+	k.write.Lock()
+	defer k.write.Unlock()
+	if spec.Role == "" && !k.Exist() {
+		spec.Role = RoleAdmin
+	}
+	if err := spec.validate(); err != nil {
+		return Key{}, "", err
+	}
+	r := keyRecord{Key: Key{
+		ID: newID(keyPrefix), Tenant: spec.Tenant, Role: spec.Role, Description: spec.Description, CreatedAt: time.Now().UTC(),
+	}}
+	k.mu.RLock()
+	first := !r.operates() && !k.operated("")
+	count := 0
+	for _, other := range k.byID {
+		if other.Tenant == spec.Tenant {
+			count++
+		}
+	}
+	k.mu.RUnlock()
+	switch {
+	case first:
+		return Key{}, "", conflict("key", "of tenant "+spec.Tenant, "would be the first: make one of all tenants (*) with the "+
+			"role admin before, else nobody could manage keys")
+	case count >= maxTenantKeys:
+		return Key{}, "", conflict("tenant", spec.Tenant, "has %d keys already; delete some", count)
+	}
+	random := make([]byte, secretBytes)
+	_, _ = rand.Read(random) // never fails
+	hash := sha256.Sum256(random)
+	r.Hash = hash[:]
+	if k.bucket != nil {
+		if _, err := k.bucket.Create(ctx, r.ID, encodeRecord(r)); err != nil {
+			return Key{}, "", storeError(err)
+		}
+	}
+	k.keep(r)
+	return r.Key, secretPrefix + r.ID + "_" + base64.RawURLEncoding.EncodeToString(random), nil
+}
+
+// List lists the keys that an admin may manage, by tenant and age.
+//
+// # Errors
+//
+// *ForbiddenError.
+func (k *Keys) List(by Principal) ([]Key, error) {
+	if err := by.mayManageKeys(by.Tenant); err != nil {
+		return nil, err
+	}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	keys := []Key{}
+	for _, r := range k.byID {
+		if by.ActsFor(r.Tenant) {
+			keys = append(keys, r.Key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b Key) int {
+		return cmp.Or(strings.Compare(a.Tenant, b.Tenant), a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return keys, nil
+}
+
+// Delete deletes a key: who holds it is unknown from then on.
+//
+// # Errors
+//
+// *ForbiddenError; *NotFoundError, also for another tenant's; *ConflictError for
+// the last key that could manage the others; ErrStoreUnavailable.
+func (k *Keys) Delete(ctx context.Context, by Principal, id string) error {
+	if err := by.mayManageKeys(by.Tenant); err != nil {
+		return err
+	}
+	k.write.Lock()
+	defer k.write.Unlock()
+	k.mu.RLock()
+	r, known := k.byID[id]
+	last := known && r.operates() && !k.operated(id) && len(k.byID) > 1
+	k.mu.RUnlock()
+	switch {
+	case !known || !by.ActsFor(r.Tenant):
+		return &NotFoundError{Kind: "key", Name: id}
+	case last:
+		return conflict("key", id, "is the last one of all tenants with the role admin: make another one before, or delete the others")
+	}
+	if k.bucket != nil {
+		if err := k.bucket.Delete(ctx, id); err != nil {
+			return storeError(err)
+		}
+	}
+	k.forget(id)
+	return nil
+}
+
+// operates says if a key can manage all others.
+func (r *keyRecord) operates() bool { return r.Tenant == AllTenants && r.Role == RoleAdmin }
+
+// operated says if there is a key, but for the given one, that can manage all
+// others. The caller holds the mutex.
+func (k *Keys) operated(without string) bool {
+	for id, r := range k.byID {
+		if id != without && r.operates() {
+			return true
+		}
+	}
+	return false
+}
+
+// mayManageKeys says why p may not make, list or delete keys of a tenant.
+func (p Principal) mayManageKeys(tenant string) error {
+	switch {
+	case p.Anonymous():
+		return ErrUnauthenticated
+	case !p.Role.Includes(RoleAdmin):
+		return &ForbiddenError{"this takes a key with the role admin; yours has the role " + string(p.Role)}
+	case !p.ActsFor(tenant):
+		return &ForbiddenError{"your key is of tenant " + p.Tenant + ": it manages keys of this tenant only"}
+	}
+	return nil
+}
+
+var tenantName = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,49}$`)
+
+// validateTenant checks the name of a tenant, which is a folder's id in the words
+// of the management API.
+func validateTenant(field, tenant string) error {
+	if !tenantName.MatchString(tenant) {
+		return invalid(field, "%.80q must have at most 50 lower-case letters, digits, hyphens and underscores", tenant)
+	}
+	return nil
+}
+
+func (s KeySpec) validate() error {
+	if s.Tenant != AllTenants {
+		if err := validateTenant("tenant", s.Tenant); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(Roles, s.Role) {
+		return invalid("role", "%.80q must be one of %v", s.Role, Roles)
+	}
+	return validateDescription(s.Description)
+}

@@ -1,0 +1,131 @@
+package host
+
+import (
+	"context"
+
+	"vivarium/host/store"
+)
+
+// logTally knows how much of each log the store has, so that the log of one
+// tenant does not push out another's: the store itself only bounds all of them
+// together. Other processes' entries it learns of at the start. The goroutine
+// that stores entries changes it, under the book's mutex.
+type logTally struct {
+	tenants map[string]map[string]*storedLog // by function
+}
+
+// storedLog is what the store has of one function's log.
+type storedLog struct {
+	batches []int32 // their sizes in bytes, oldest first
+	size    int64
+}
+
+// batchBytes is what the store adds to a batch.
+const batchBytes = 64
+
+func (t *logTally) add(tenant, functionID string, size int64) {
+	if t.tenants[tenant] == nil {
+		t.tenants[tenant] = map[string]*storedLog{}
+	}
+	l := t.tenants[tenant][functionID]
+	if l == nil {
+		l = &storedLog{}
+		t.tenants[tenant][functionID] = l
+	}
+	l.batches = append(l.batches, int32(size))
+	l.size += size
+}
+
+// size returns the bytes that a tenant's logs have.
+func (t *logTally) size(tenant string) (n int64) {
+	for _, l := range t.tenants[tenant] {
+		n += l.size
+	}
+	return n
+}
+
+// surplus returns, when a tenant has more than limit, its longest log and how
+// many of its newest batches leave it a quarter below.
+func (t *logTally) surplus(tenant string, limit int64) (functionID string, keep int, ok bool) {
+	total := t.size(tenant)
+	if total <= limit {
+		return "", 0, false
+	}
+	var longest *storedLog
+	for id, l := range t.tenants[tenant] {
+		if longest == nil || l.size > longest.size {
+			functionID, longest = id, l
+		}
+	}
+	excess, drop := total-limit/4*3, 0
+	for excess > 0 && drop < len(longest.batches) {
+		excess -= int64(longest.batches[drop])
+		drop++
+	}
+	return functionID, len(longest.batches) - drop, true
+}
+
+// trim forgets all but the newest batches of a log.
+func (t *logTally) trim(tenant, functionID string, keep int) {
+	l := t.tenants[tenant][functionID]
+	for _, size := range l.batches[:len(l.batches)-keep] {
+		l.size -= int64(size)
+	}
+	l.batches = append([]int32(nil), l.batches[len(l.batches)-keep:]...)
+}
+
+// load takes over what the store has.
+func (b *logBook) load(ctx context.Context, tenantOf func(functionID string) string) error {
+	batches, average, err := b.store.LogSizes(ctx)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, n := range batches {
+		if tenant := tenantOf(id); tenant != "" {
+			for range n {
+				b.tally.add(tenant, id, average)
+			}
+		}
+	}
+	return nil
+}
+
+// kept returns how many bytes of a tenant's logs the store has.
+func (b *logBook) kept(tenant string) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tally.size(tenant)
+}
+
+// forget says that a function and its log are no more.
+func (b *logBook) forget(tenant, functionID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.tally.tenants[tenant], functionID)
+	if len(b.tally.tenants[tenant]) == 0 {
+		delete(b.tally.tenants, tenant)
+	}
+}
+
+// trim removes the oldest of a tenant's log while it has more than its quota.
+func (b *logBook) trim(tenant string) {
+	limit := b.ledger.limit(tenant, QuotaLogBytes)
+	if limit < 0 {
+		limit = store.DefaultLogBytes // the store has no more
+	}
+	for {
+		b.mu.Lock()
+		functionID, keep, ok := b.tally.surplus(tenant, limit)
+		b.mu.Unlock()
+		if !ok || b.store.TrimLog(context.Background(), functionID, keep) != nil {
+			return // with the next batch, when the store was not there
+		}
+		b.mu.Lock()
+		if b.tally.tenants[tenant][functionID] != nil {
+			b.tally.trim(tenant, functionID, keep)
+		}
+		b.mu.Unlock()
+	}
+}

@@ -1,0 +1,119 @@
+package host
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"vivarium/host/store"
+)
+
+// queueCount counts queued calls by tenant. The store is asked once a second at
+// most, so a tenant may be refused a moment too long, but never gets more than
+// it may have.
+type queueCount struct {
+	h *Host
+
+	mu      sync.Mutex // guards all below; held while the store is asked
+	at      time.Time  // when queued is from
+	queued  map[string]store.Queued
+	pending map[string]store.Queued // by tenant: calls that are being queued now
+}
+
+const (
+	// queueCountAge is how old counts may be.
+	queueCountAge = time.Second
+	// queueRefusalAge is how old they may be when somebody is refused.
+	queueRefusalAge = 50 * time.Millisecond
+)
+
+// of returns what a tenant has in the queue.
+//
+// # Errors
+//
+// ErrStoreUnavailable.
+func (c *queueCount) of(ctx context.Context, tenant string) (store.Queued, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.refresh(ctx, queueCountAge)
+	return plus(c.queued[tenant], c.pending[tenant]), err
+}
+
+func plus(a, b store.Queued) store.Queued {
+	return store.Queued{Items: a.Items + b.Items, Bytes: a.Bytes + b.Bytes}
+}
+
+// take makes sure that a tenant may queue one more call with a body of so many
+// bytes. The caller says, by the function that take returns, that it is queued,
+// or never will be.
+//
+// # Errors
+//
+// *QuotaError, ErrStoreUnavailable.
+func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
+	limits := map[Quota]int64{}
+	for _, q := range []Quota{QuotaAsyncCalls, QuotaAsyncBytes} {
+		if limit := c.h.ledger.limit(tenant, q); limit >= 0 {
+			limits[q] = limit
+		}
+	}
+	if len(limits) == 0 {
+		return func(bool) {}, nil
+	}
+	one := store.Queued{Items: 1, Bytes: int64(bytes)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// exceeded returns the quota for which there would be too much.
+	exceeded := func() Quota {
+		all := plus(plus(c.queued[tenant], c.pending[tenant]), one)
+		for q, limit := range limits {
+			if q == QuotaAsyncCalls && all.Items > limit || q == QuotaAsyncBytes && all.Bytes > limit {
+				return q
+			}
+		}
+		return -1
+	}
+	err = c.refresh(ctx, queueCountAge)
+	if err == nil && exceeded() >= 0 {
+		err = c.refresh(ctx, queueRefusalAge)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if q := exceeded(); q >= 0 {
+		return nil, c.h.ledger.refuse(tenant, q)
+	}
+	c.pending[tenant] = plus(c.pending[tenant], one)
+	return func(queued bool) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if queued {
+			c.queued[tenant] = plus(c.queued[tenant], one)
+		}
+		c.pending[tenant] = plus(c.pending[tenant], store.Queued{Items: -1, Bytes: -one.Bytes})
+		if c.pending[tenant].Items == 0 {
+			delete(c.pending, tenant)
+		}
+	}, nil
+}
+
+// refresh asks the store unless the counts are younger than age. The caller
+// holds the mutex.
+func (c *queueCount) refresh(ctx context.Context, age time.Duration) error {
+	if c.h.cfg.Store == nil || time.Since(c.at) < age {
+		return nil
+	}
+	queued, err := c.h.cfg.Store.Queued(ctx)
+	if err != nil {
+		return storeError(err)
+	}
+	c.at, c.queued = time.Now(), map[string]store.Queued{}
+	c.h.mu.RLock()
+	defer c.h.mu.RUnlock()
+	for id, n := range queued {
+		if f := c.h.functions[id]; f != nil {
+			c.queued[f.record.Tenant] = plus(c.queued[f.record.Tenant], n)
+		}
+	}
+	return nil
+}

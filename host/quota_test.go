@@ -1,0 +1,638 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vivarium/host/store"
+)
+
+// wantQuota wants an error that says which quota was used up.
+func wantQuota(t *testing.T, err error, tenant string, q Quota, limit int64) {
+	t.Helper()
+	e, ok := errors.AsType[*QuotaError](err)
+	if !ok || *e != (QuotaError{tenant, q, limit}) {
+		t.Errorf("got %v, want that %s has used up %d %s", err, tenant, limit, q)
+	}
+}
+
+func TestQuotas_AreWrittenByName(t *testing.T) {
+	want := Quotas{QuotaFunctions: 5, QuotaLogStreams: -1}
+	text, err := json.Marshal(want)
+	if err != nil || string(text) != `{"functions":5,"logStreams":-1}` {
+		t.Fatalf("got %s, %v", text, err)
+	}
+	var got Quotas
+	if err := json.Unmarshal([]byte(`{"functions":5,"logStreams":-1,"later":7}`), &got); err != nil || got != want {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got := QuotaCodeBytes.Flag(); got != "code-bytes" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestLedger_HoldsTheLimitUnderAHammer(t *testing.T) {
+	const limit = 1
+	l := newLedger(Quotas{QuotaCalls: limit})
+	var inside, most, taken atomic.Int64
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for n := range 50_000 {
+				if n%20 == 0 { // others come and go, so that accounts are forgotten
+					if other := fmt.Sprint("other-", n); l.take(other, QuotaCalls, 1) {
+						l.give(other, QuotaCalls, 1)
+					}
+				}
+				if l.take("a", QuotaCalls, 1) {
+					taken.Add(1)
+					if now := inside.Add(1); now > most.Load() {
+						most.Store(now)
+					}
+					inside.Add(-1)
+					l.give("a", QuotaCalls, 1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() > limit || taken.Load() == 0 {
+		t.Errorf("%d were inside at once of %d, %d in all", most.Load(), limit, taken.Load())
+	}
+	for tenant, a := range l.accounts {
+		if n := a.used[QuotaCalls].Load(); n != 0 {
+			t.Errorf("%s has %d left", tenant, n)
+		}
+	}
+	if len(l.accounts) > maxAccounts+16 {
+		t.Errorf("%d accounts", len(l.accounts))
+	}
+}
+
+func TestQuotas_BoundWhatIsKept(t *testing.T) {
+	h := newTestHost(t, Config{
+		Store: keptStore(t), Quotas: Quotas{QuotaFunctions: 3, QuotaVersions: 5, QuotaTimers: 2},
+	})
+	archive := archiveOf(t, `def handler(e, c): return 1`)
+	made := hammer(12, func(n int) error {
+		_, err := h.CreateFunction(t.Context(), FunctionSpec{Name: fmt.Sprint("kept-", n), Tenant: "kept"})
+		return err
+	})
+	wantQuota(t, made.err, "kept", QuotaFunctions, 3)
+	functions := h.Functions()
+	if made.ok != 3 || len(functions) != 3 {
+		t.Fatalf("%d functions were made, %d are there, want 3", made.ok, len(functions))
+	}
+	made = hammer(12, func(n int) error {
+		_, err := h.CreateVersion(t.Context(), functions[n%3].ID, VersionSpec{Entrypoint: "main.handler"}, archive, nil)
+		return err
+	})
+	wantQuota(t, made.err, "kept", QuotaVersions, 5)
+	if made.ok != 5 || h.Stats().Versions != 5 {
+		t.Errorf("%d versions were made, %d are there, want 5", made.ok, h.Stats().Versions)
+	}
+	made = hammer(6, func(n int) error {
+		_, err := h.CreateTimer(t.Context(), TimerSpec{Name: fmt.Sprint("kept-", n), Function: functions[n%3].ID, Cron: "@yearly"})
+		return err
+	})
+	wantQuota(t, made.err, "kept", QuotaTimers, 2)
+	if made.ok != 2 {
+		t.Errorf("%d timers were made, want 2", made.ok)
+	}
+	if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "another", Tenant: "another"}); err != nil {
+		t.Errorf("another tenant: %v", err)
+	}
+	of, err := h.QuotasOf(t.Context(), "kept")
+	if err != nil || of.Use[QuotaFunctions] != 3 || of.Use[QuotaVersions] != 5 || of.Use[QuotaTimers] != 2 ||
+		of.Use[QuotaCodeBytes] != 5*int64(len(archive)) || of.Exceeded[QuotaFunctions] != 9 {
+		t.Errorf("got %+v, %v", of, err)
+	}
+	// What goes makes room.
+	if err := h.DeleteFunction(t.Context(), functions[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "in-its-place", Tenant: "kept"}); err != nil {
+		t.Errorf("after one was deleted: %v", err)
+	}
+	// And so does a limit of the tenant's own.
+	if err := h.SetQuotas(t.Context(), "kept", map[Quota]int64{QuotaFunctions: 4, QuotaCodeBytes: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "the-fourth", Tenant: "kept"}); err != nil {
+		t.Errorf("with a higher limit: %v", err)
+	}
+	_, err = h.CreateVersion(t.Context(), "kept/the-fourth", VersionSpec{Entrypoint: "main.handler"}, archive, nil)
+	wantQuota(t, err, "kept", QuotaCodeBytes, 1)
+	if err := h.SetQuotas(t.Context(), "No Name", nil); err == nil {
+		t.Error("quotas of a tenant that can't be")
+	}
+}
+
+// settles waits until something holds that takes the disk a while.
+func settles(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("has not come to hold within two minutes")
+		}
+	}
+}
+
+// outcome is what became of a hammer's calls.
+type outcome struct {
+	mu  sync.Mutex // guards all below
+	ok  int
+	err error // the last one
+}
+
+// hammer makes calls at once.
+func hammer(calls int, call func(n int) error) *outcome {
+	var all sync.WaitGroup
+	o := &outcome{}
+	for n := range calls {
+		all.Go(func() {
+			err := call(n)
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			if err == nil {
+				o.ok++
+			} else {
+				o.err = err
+			}
+		})
+	}
+	all.Wait()
+	return o
+}
+
+func TestQuotas_AreKeptInTheStore(t *testing.T) {
+	s := keptStore(t)
+	h := newTestHost(t, Config{Store: s})
+	for _, q := range []Quota{QuotaFunctions, QuotaTimers} { // one change keeps the other
+		if err := h.SetQuotas(t.Context(), "ours", map[Quota]int64{q: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Another host over the same store learns of it, and of later changes.
+	other := newTestHost(t, Config{Store: s})
+	if _, err := other.CreateFunction(t.Context(), FunctionSpec{Name: "first", Tenant: "ours"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := other.CreateFunction(t.Context(), FunctionSpec{Name: "second", Tenant: "ours"})
+	wantQuota(t, err, "ours", QuotaFunctions, 1)
+	if err := h.SetQuotas(t.Context(), "ours", map[Quota]int64{QuotaFunctions: 0}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return other.ledger.limit("ours", QuotaFunctions) == 1000 })
+	if n := other.ledger.limit("ours", QuotaTimers); n != 1 {
+		t.Errorf("the other limit is now %d", n)
+	}
+}
+
+func TestQuotas_BoundQueuedCalls(t *testing.T) {
+	h := newTestHost(t, Config{Store: keptStore(t), Quotas: Quotas{QuotaAsyncCalls: 4}})
+	f, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "queued"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.CreateVersion(t.Context(), f.ID, VersionSpec{
+		Entrypoint: "main.handler", MaxInstances: 1, Timeout: time.Minute, Async: &AsyncConfig{},
+	}, archiveOf(t, "import time\ndef handler(e, c): time.sleep(0.3)"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := hammer(12, func(int) error {
+		_, err := h.InvokeAsync(t.Context(), Invocation{Function: f.ID})
+		return err
+	})
+	wantQuota(t, made.err, "default", QuotaAsyncCalls, 4)
+	if made.ok == 0 || made.ok > 4 {
+		t.Errorf("%d calls were queued, want at most 4", made.ok)
+	}
+	settles(t, func() bool {
+		of, err := h.QuotasOf(t.Context(), "default")
+		return err == nil && of.Use[QuotaAsyncCalls] == 0
+	})
+	if _, err := h.InvokeAsync(t.Context(), Invocation{Function: f.ID}); err != nil {
+		t.Errorf("when they are made: %v", err)
+	}
+	if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaAsyncBytes: 2500}); err != nil {
+		t.Fatal(err)
+	}
+	made = hammer(4, func(int) error {
+		_, err := h.InvokeAsync(t.Context(), Invocation{Function: f.ID, Body: make([]byte, 1000)})
+		return err
+	})
+	wantQuota(t, made.err, "default", QuotaAsyncBytes, 2500)
+	if made.ok == 0 || made.ok > 2 {
+		t.Errorf("%d calls were queued, want at most 2", made.ok)
+	}
+	settles(t, func() bool {
+		of, err := h.QuotasOf(t.Context(), "default")
+		return err == nil && of.Use[QuotaAsyncBytes] == 0
+	})
+}
+
+const sleeper = `
+import time
+def handler(event, context):
+    kept = bytearray(event.get("bytes", 0))
+    for n in range(0, len(kept), 4096): kept[n] = 1
+    time.sleep(event.get("seconds", 0))
+    if event.get("raise"): raise ValueError
+    if event.get("exit"): import os; os._exit(1)
+    return len(kept)
+`
+
+// TestQuotas_AreGivenBackOnEveryPath makes calls that end in every way, of
+// tenants that have too little of everything, and wants nobody to have anything
+// in the end, nor more than it may have meanwhile.
+func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
+	limits := Quotas{QuotaCalls: 6, QuotaInstances: 3, QuotaMemory: 24 << 20}
+	h := newTestHost(t, Config{Quotas: limits, MaxMemory: 40 << 20})
+	for n := range 3 {
+		v := h.deploy(fmt.Sprint("tenant-", n), sleeper, VersionSpec{MaxInstances: 5, Timeout: 200 * time.Millisecond})
+		v.Tenant = fmt.Sprint("tenant-", n%2)
+	}
+	events := []string{`{}`, `{"raise": 1}`, `{"exit": 1}`, `{"seconds": 5}`, `{"bytes": 9000000}`, `{"bytes": 90000000}`, `{"seconds": 0.01}`}
+	stop := make(chan struct{})
+	var watching, all sync.WaitGroup
+	watching.Go(func() {
+		for {
+			for _, of := range h.Tenants() {
+				for q := range QuotaCount {
+					if limit := of.Limits[q]; limits[q] > 0 && of.Use[q] > limit {
+						t.Errorf("%s has %d %s of %d", of.Tenant, of.Use[q], q, limit)
+					}
+				}
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	var busy, answered atomic.Int64
+	for g := range 16 {
+		all.Go(func() {
+			for n := range 12 {
+				ctx := t.Context()
+				if (n+g)%5 == 0 { // the caller leaves
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, 10*time.Millisecond)
+					defer cancel()
+				}
+				_, err := h.rawContext(ctx, fmt.Sprint("tenant-", (n+g)%3), events[(n*7+g)%len(events)])
+				var fe *FunctionError
+				_, full := errors.AsType[*QuotaError](err)
+				switch {
+				case full || err == ErrBusy:
+					busy.Add(1)
+				case err == nil || errors.As(err, &fe):
+					answered.Add(1)
+				case err != ErrCancelled:
+					t.Errorf("got %v", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(stop)
+	watching.Wait()
+	if busy.Load() == 0 || answered.Load() == 0 {
+		t.Errorf("%d calls were refused, %d answered; the test wants both", busy.Load(), answered.Load())
+	}
+	eventually(t, func() bool {
+		for _, p := range h.pools() {
+			for p.evictOldest() {
+			}
+		}
+		for _, of := range h.Tenants() {
+			if of.Use[QuotaCalls] != 0 || of.Use[QuotaInstances] != 0 || of.Use[QuotaMemory] != 0 {
+				return false
+			}
+		}
+		return h.budget.used.Load() == 0
+	})
+}
+
+func TestQuotas_ACallBeyondIsRefusedAndLogged(t *testing.T) {
+	h := newTestHost(t, Config{Quotas: Quotas{QuotaCalls: 1}})
+	h.deploy("one-call", sleeper, VersionSpec{Timeout: time.Minute})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := h.rawContext(ctx, "one-call", `{"seconds": 50}`)
+		ended <- err
+	}()
+	eventually(t, func() bool { return h.Stats().Busy == 1 })
+	r, err := h.Invoke(t.Context(), Invocation{Function: "one-call", RequestID: uuid.NewString(), Received: time.Now(), Raw: true})
+	wantQuota(t, err, "default", QuotaCalls, 1)
+	if r == nil || r.Version == nil {
+		t.Error("the result of a refused call has no version")
+	}
+	if got := h.log("Code: 429 Message: No node can serve the request: Concurrent requests quota 1 exceeded"); len(got) != 1 {
+		t.Errorf("log: got %q", got)
+	}
+	cancel()
+	if err := <-ended; err != ErrCancelled {
+		t.Errorf("got %v", err)
+	}
+	h.want("one-call", `{}`, "0")
+}
+
+// TestQuotas_ATenantEvictsItsOwn wants a tenant at its quota of instances to
+// lose an idle instance of its own, and nobody else to lose one.
+func TestQuotas_ATenantEvictsItsOwn(t *testing.T) {
+	h := newTestHost(t, Config{Quotas: Quotas{QuotaInstances: 2}})
+	for _, name := range []string{"mine-a", "mine-b", "mine-c", "theirs"} {
+		v := h.deploy(name, sleeper, VersionSpec{})
+		v.Tenant = name[:4]
+	}
+	for _, name := range []string{"theirs", "mine-a", "mine-b", "mine-c"} {
+		h.want(name, `{}`, "0")
+	}
+	if got, want := h.idle(), "mine-a 0, mine-b 1, mine-c 1, theirs 1"; got != want {
+		t.Errorf("idle instances: got %s, want %s", got, want)
+	}
+	if of, err := h.QuotasOf(t.Context(), "mine"); err != nil || of.Use[QuotaInstances] != 2 {
+		t.Errorf("got %+v, %v", of, err)
+	}
+}
+
+// idle tells how many idle instances functions have.
+func (h *testHost) idle() string {
+	var all []string
+	for _, f := range h.Functions() {
+		n, _, _ := f.Latest.pool.stats()
+		all = append(all, fmt.Sprintf("%s %d", f.Name, n))
+	}
+	return strings.Join(all, ", ")
+}
+
+// TestQuotas_WhoHasMostMakesRoom fills the machine with the idle instances of a
+// greedy tenant. Others get theirs at its expense, and it does not get those
+// back at theirs.
+func TestQuotas_WhoHasMostMakesRoom(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 6 * instanceMemory, Quotas: Quotas{QuotaMemory: -1}})
+	deploy := func(name string) {
+		v := h.deploy(name, sleeper, VersionSpec{})
+		v.Tenant = name[:len(name)-2]
+	}
+	deploy("modest-a") // the oldest: without tenants, it would go first
+	h.want("modest-a", `{}`, "0")
+	for _, name := range []string{"greedy-a", "greedy-b", "greedy-c", "greedy-d", "greedy-e"} {
+		deploy(name)
+		h.want(name, `{}`, "0")
+	}
+	deploy("second-a")
+	h.want("second-a", `{}`, "0")
+	if got, want := h.idle(), "greedy-a 0, greedy-b 1, greedy-c 1, greedy-d 1, greedy-e 1, modest-a 1, second-a 1"; got != want {
+		t.Errorf("idle instances: got %s, want %s", got, want)
+	}
+	h.want("greedy-a", `{}`, "0")
+	if got, want := h.idle(), "greedy-a 1, greedy-b 0, greedy-c 1, greedy-d 1, greedy-e 1, modest-a 1, second-a 1"; got != want {
+		t.Errorf("idle instances: got %s, want %s", got, want)
+	}
+}
+
+// keptStore opens a store that the test closes.
+func keptStore(t *testing.T) *store.Store {
+	s := openStore(t, t.TempDir())
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TestQuotas_TheMachineStackCounts recurses so deeply in C that the machine
+// stack has tens of megabytes, which a memory quota of less ends.
+func TestQuotas_TheMachineStackCounts(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("deep", `
+def handler(event, context):
+    it = iter([1])
+    for _ in range(event):
+        it = filter(None, it)
+    got = next(it)
+    while it is not None: # taken apart from the outside: a destructor would recurse as well
+        it = it.__reduce__()[1][1] if type(it) is filter else None
+    return got
+`, VersionSpec{MemoryMB: 256, Timeout: time.Minute})
+	h.want("deep", `250000`, "1")
+	of, err := h.QuotasOf(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := of.Use[QuotaMemory]
+	if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: idle + 16<<20}); err != nil {
+		t.Fatal(err)
+	}
+	h.wantFault("deep", `250000`, "OutOfMemory")
+	eventually(t, func() bool { return h.budget.used.Load() == 0 })
+	h.want("deep", `10`, "1")
+}
+
+// TestQuotas_UnpackedCodeCounts wants code to count for as long as it is in
+// memory, to leave when memory is needed, and to come back.
+func TestQuotas_UnpackedCodeCounts(t *testing.T) {
+	eachStore(t, func(t *testing.T, h *testHost) {
+		const size = 8 << 20
+		source := "def handler(e, c): return 1\n#" + strings.Repeat("x", size)
+		f := h.create("large")
+		v := h.version(f.ID, source, VersionSpec{NoFreeze: true, Timeout: time.Minute})
+		if used := h.budget.used.Load(); used < size || used > 2*size {
+			t.Errorf("%d bytes are counted, want about %d", used, size)
+		}
+		h.evictOwn("default")
+		if used := h.budget.used.Load(); used != 0 {
+			t.Errorf("%d bytes are counted, want none", used)
+		}
+		h.want("large", "{}", "1")
+		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: 2 * size}); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 { // code that nobody uses makes room for the next
+			h.version(f.ID, source, VersionSpec{NoFreeze: true})
+		}
+		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: size}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.CreateVersion(t.Context(), f.ID, v.VersionSpec, archiveOf(t, source), nil)
+		wantQuota(t, err, "default", QuotaMemory, size)
+		if err := h.DeleteFunction(t.Context(), f.ID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return h.budget.used.Load() == 0 })
+	})
+}
+
+func TestQuotas_BoundReadersOfLogs(t *testing.T) {
+	h := newTestHost(t, Config{Quotas: Quotas{QuotaLogStreams: 2}})
+	h.deploy("followed", sleeper, VersionSpec{})
+	h.want("followed", `{}`, "0")
+	ctx, cancel := context.WithCancel(t.Context())
+	began := make(chan struct{}, 100)
+	ended := make(chan error, 2)
+	follow := func() error {
+		return h.FollowLogs(ctx, LogQuery{Function: "followed", Contains: "START"}, func(LogEntry) error {
+			began <- struct{}{}
+			return nil
+		})
+	}
+	for range 2 {
+		go func() { ended <- follow() }()
+		<-began
+	}
+	wantQuota(t, follow(), "default", QuotaLogStreams, 2)
+	cancel()
+	for range 2 {
+		if err := <-ended; err != context.Canceled {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := h.Tenants()[0].Use[QuotaLogStreams]; n != 0 {
+		t.Errorf("%d are left", n)
+	}
+}
+
+// TestQuotas_ALogPushesOutItsOwnAlone lets one tenant log much more than it may
+// keep. What another has logged before stays, and so does its own newest.
+func TestQuotas_ALogPushesOutItsOwnAlone(t *testing.T) {
+	for name, s := range map[string]*store.Store{"in memory": nil, "in a store": keptStore(t)} {
+		t.Run(name, func(t *testing.T) {
+			const limit = 8 << 20
+			h := newTestHost(t, Config{Store: s, Quotas: Quotas{QuotaLogBytes: limit}})
+			const source = `
+def handler(event, context):
+    for n in range(event["lines"]): print("x" * 60000)
+    print(event["last"])
+`
+			for _, tenant := range []string{"quiet", "loud"} {
+				f, err := h.CreateFunction(t.Context(), FunctionSpec{Name: tenant + "-logs", Tenant: tenant})
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.version(f.ID, source, VersionSpec{Timeout: time.Minute})
+			}
+			h.want("quiet/quiet-logs", `{"lines": 0, "last": "remembered"}`, "null")
+			for range 3 { // 45 MB
+				h.want("loud/loud-logs", `{"lines": 250, "last": "newest"}`, "null")
+				settles(t, func() bool { // else there is too much for a slow disk
+					h.book.mu.Lock()
+					defer h.book.mu.Unlock()
+					return h.book.size == 0
+				})
+			}
+			if s != nil {
+				settles(t, func() bool {
+					h.book.flush(t.Context())
+					of, err := h.QuotasOf(t.Context(), "loud")
+					return err == nil && of.Use[QuotaLogBytes] > 0 && of.Use[QuotaLogBytes] <= limit
+				})
+			}
+			h.wantLogged("quiet/quiet-logs", "remembered")
+			h.wantLogged("loud/loud-logs", "newest")
+			all, err := h.Logs(t.Context(), LogQuery{Function: "loud/loud-logs", Limit: MaxLogLimit})
+			size := 0
+			for _, e := range all {
+				size += len(e.Message)
+			}
+			if most := max(limit, 2*maxRecentBytes); err != nil || size > most {
+				t.Errorf("%d bytes are kept, %v, want at most %d", size, err, most)
+			}
+			if s == nil {
+				return
+			}
+			// The next host over the store knows what is there.
+			next := newTestHost(t, Config{Store: s})
+			if of, err := next.QuotasOf(t.Context(), "loud"); err != nil || of.Use[QuotaLogBytes] < limit/8 {
+				t.Errorf("the next host: got %d bytes, %v", of.Use[QuotaLogBytes], err)
+			}
+		})
+	}
+}
+
+// wantLogged wants an entry in a function's log.
+func (h *testHost) wantLogged(function, message string) {
+	h.t.Helper()
+	entries, err := h.Logs(h.t.Context(), LogQuery{Function: function, Contains: message})
+	if err != nil || len(entries) == 0 {
+		h.t.Errorf("log of %s: %d entries with %q, %v", function, len(entries), message, err)
+	}
+}
+
+// TestWarnings_AreFew lets a function end its interpreter again and again, and
+// wants the operator to hear of it, but not of each time.
+func TestWarnings_AreFew(t *testing.T) {
+	var log bytes.Buffer
+	h, err := New(Config{Engine: testEngine, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := &testHost{Host: h, t: t}
+	th.deploy("breaks", "import os\ndef handler(e, c): os.abort()", VersionSpec{})
+	for range 3 * maxWarnings {
+		th.wantFault("breaks", "{}", "RuntimeExit")
+	}
+	h.Close()
+	if n := strings.Count(log.String(), "guest"); n == 0 || n > maxWarnings+1 {
+		t.Errorf("%d lines: %.2000s", n, &log)
+	}
+}
+
+// TestReserve_LeavesOthersTheirShare wants a tenant whose memory is all in use to
+// be refused more, rather than to take what a modest one keeps warm.
+func TestReserve_LeavesOthersTheirShare(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 6 * instanceMemory, Quotas: Quotas{QuotaMemory: -1}})
+	v := h.deploy("modest-a", sleeper, VersionSpec{})
+	v.Tenant = "modest"
+	h.want("modest-a", `{}`, "0")
+	if err := h.reserve("greedy", 4*instanceMemory); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserve("greedy", 2*instanceMemory); err != ErrBusy || h.idle() != "modest-a 1" {
+		t.Errorf("got %v, %s", err, h.idle())
+	}
+	// Whoever has more than its share keeps nothing warm at others' expense.
+	_ = h.reserve("greedy", -3*instanceMemory)
+	if err := h.reserve("modest", 3*instanceMemory); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserve("greedy", 2*instanceMemory); err != nil || h.idle() != "modest-a 0" {
+		t.Errorf("got %v, %s", err, h.idle())
+	}
+}
+
+func TestReserve_TakesNothingWhenItRefuses(t *testing.T) {
+	h := newTestHost(t, Config{MaxMemory: 3 << 20, Quotas: Quotas{QuotaMemory: 5 << 20, QuotaInstances: 1}})
+	if err := h.reserve("a", 4<<20); err != ErrBusy {
+		t.Errorf("more than the machine has: got %v", err)
+	}
+	wantQuota(t, h.reserve("a", 6<<20), "a", QuotaMemory, 5<<20)
+	if err := h.reserve("a", 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserveInstance("a"); err != ErrBusy {
+		t.Errorf("an instance more than the machine has: got %v", err)
+	}
+	_ = h.reserve("a", -2<<20)
+	if err := h.reserveInstance("a"); err != nil {
+		t.Fatal(err)
+	}
+	wantQuota(t, h.reserveInstance("a"), "a", QuotaInstances, 1)
+	h.releaseInstance("a")
+	if of := h.Tenants()[0]; of.Use != (Quotas{}) || h.budget.used.Load() != 0 {
+		t.Errorf("%v are left, %d of the machine's", of.Use, h.budget.used.Load())
+	}
+}

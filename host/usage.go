@@ -1,0 +1,204 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+
+	"vivarium/host/store"
+)
+
+// TenantQuotas is what a tenant may have and has.
+type TenantQuotas struct {
+	Tenant   string
+	Limits   Quotas // negative: no limit
+	Use      Quotas
+	Exceeded Quotas // how often something was refused in this process
+}
+
+// admissions are versions that are being made: nobody lists them yet, and their
+// tenants' quotas have a place for them.
+type admissions struct {
+	mu       sync.Mutex // guards versions; held while those that there are are counted
+	versions map[string]*Version
+}
+
+// admit makes sure that a tenant may have one more version, v. The caller calls
+// the function it returns when v is listed, or never will be.
+//
+// # Errors
+//
+// *QuotaError.
+func (h *Host) admit(v *Version) (done func(), err error) {
+	a := &h.admissions
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	use := h.kept(v.Tenant)[v.Tenant]
+	h.mu.RLock()
+	for id, other := range a.versions {
+		if other.Tenant == v.Tenant && h.versions[id] == nil {
+			use[QuotaVersions]++
+			use[QuotaCodeBytes] += other.ImageSize
+		}
+	}
+	h.mu.RUnlock()
+	if err := h.fits(v.Tenant, use, QuotaVersions, 1); err != nil {
+		return nil, err
+	}
+	if err := h.fits(v.Tenant, use, QuotaCodeBytes, v.ImageSize); err != nil {
+		return nil, err
+	}
+	a.versions[v.ID] = v
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.versions, v.ID)
+	}, nil
+}
+
+// fits says if a tenant may have n more of something that use counts.
+func (h *Host) fits(tenant string, use Quotas, q Quota, n int64) error {
+	if limit := h.ledger.limit(tenant, q); limit >= 0 && use[q]+n > limit {
+		return h.ledger.refuse(tenant, q)
+	}
+	return nil
+}
+
+// fitsKept is fits for what kept counts. The caller sees to it that nobody else
+// of this host adds one meanwhile.
+func (h *Host) fitsKept(tenant string, q Quota) error {
+	return h.fits(tenant, h.kept(tenant)[tenant], q, 1)
+}
+
+// kept counts what is there until somebody deletes it: functions, versions, code
+// and timers of a tenant, or of all when tenant is empty.
+func (h *Host) kept(tenant string) map[string]Quotas {
+	use := map[string]Quotas{}
+	owners := map[string]string{} // tenants by function
+	h.mu.RLock()
+	for id, f := range h.functions {
+		owner := f.record.Tenant
+		if tenant != "" && owner != tenant {
+			continue
+		}
+		owners[id] = owner
+		u := use[owner]
+		u[QuotaFunctions]++
+		for _, v := range f.versions {
+			u[QuotaVersions]++
+			u[QuotaCodeBytes] += v.ImageSize
+		}
+		use[owner] = u
+	}
+	h.mu.RUnlock()
+	h.clock.mu.Lock()
+	defer h.clock.mu.Unlock()
+	for _, t := range h.clock.timers {
+		if owner, ok := owners[t.FunctionID]; ok {
+			u := use[owner]
+			u[QuotaTimers]++
+			use[owner] = u
+		}
+	}
+	return use
+}
+
+// Tenants tells of all tenants that have something or whose quotas are special,
+// by name. Queued calls are not counted: that takes the store.
+func (h *Host) Tenants() []TenantQuotas {
+	use := h.kept("")
+	l := h.ledger
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for tenant := range l.accounts {
+		use[tenant] = use[tenant] // there is one
+	}
+	for tenant := range l.special {
+		use[tenant] = use[tenant]
+	}
+	all := []TenantQuotas{}
+	for _, tenant := range slices.Sorted(maps.Keys(use)) {
+		t := TenantQuotas{Tenant: tenant, Limits: l.special[tenant].or(l.defaults), Use: use[tenant]}
+		if a := l.accounts[tenant]; a != nil {
+			for q := range QuotaCount {
+				t.Use[q] += a.used[q].Load()
+				t.Exceeded[q] = a.exceeded[q].Load()
+			}
+		}
+		t.Use[QuotaLogBytes] = h.book.kept(tenant)
+		all = append(all, t)
+	}
+	return all
+}
+
+// QuotasOf tells what a tenant may have and has.
+//
+// # Errors
+//
+// *InvalidError, ErrStoreUnavailable.
+func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error) {
+	if err := validateTenant("tenant", tenant); err != nil {
+		return TenantQuotas{}, err
+	}
+	t := TenantQuotas{Tenant: tenant, Use: h.kept(tenant)[tenant]}
+	h.ledger.with(tenant, func(a *account) {
+		t.Limits = a.limits
+		for q := range QuotaCount {
+			t.Use[q] += a.used[q].Load()
+			t.Exceeded[q] = a.exceeded[q].Load()
+		}
+	})
+	t.Use[QuotaLogBytes] = h.book.kept(tenant)
+	queued, err := h.queued.of(ctx, tenant)
+	t.Use[QuotaAsyncCalls], t.Use[QuotaAsyncBytes] = queued.Items, queued.Bytes
+	return t, err
+}
+
+// SetQuotas changes a tenant's limits: 0 means the default, a negative number no
+// limit; those that are not named stay. So does what the tenant has beyond them.
+//
+// # Errors
+//
+// *InvalidError, ErrStoreUnavailable, ErrClosed.
+func (h *Host) SetQuotas(ctx context.Context, tenant string, changes map[Quota]int64) error {
+	if err := validateTenant("tenant", tenant); err != nil {
+		return err
+	}
+	if h.running.Err() != nil {
+		return ErrClosed
+	}
+	h.naming.Lock() // two changes at once would lose one
+	defer h.naming.Unlock()
+	limits := h.ledger.own(tenant)
+	for q, n := range changes {
+		limits[q] = n
+	}
+	if s := h.cfg.Store; s != nil {
+		if limits == (Quotas{}) {
+			if err := s.Quotas.Delete(ctx, tenant); err != nil {
+				return storeError(err)
+			}
+		} else if err := s.Quotas.Put(ctx, tenant, encodeRecord(limits)); err != nil {
+			return storeError(err)
+		}
+	}
+	h.ledger.set(tenant, limits)
+	return nil
+}
+
+// watchQuotas takes over the limits in the store, and their changes.
+func (h *Host) watchQuotas(ctx context.Context) (stop func(), err error) {
+	stop, err = h.cfg.Store.Quotas.Watch(ctx, func(e store.Entry) {
+		var limits Quotas
+		if !e.Deleted {
+			if err := json.Unmarshal(e.Value, &limits); err != nil {
+				h.log.Error("quotas of a tenant not taken over", "tenant", e.Key, "err", err)
+				return
+			}
+		}
+		h.ledger.set(e.Key, limits)
+	}, func() {})
+	return stop, storeError(err)
+}

@@ -1,0 +1,76 @@
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"vivarium/web/api"
+)
+
+// dial connects to the server from an address of this machine's own.
+func (s *server) dial(from string) net.Conn {
+	s.t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
+	conn, err := dialer.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return conn
+}
+
+// TestUploads_SlowOnesHoldUpNobodyElse starts many uploads that hardly come,
+// more than there are places, and deploys from another address.
+func TestUploads_SlowOnesHoldUpNobodyElse(t *testing.T) {
+	s := startServer(t)
+	s.must("POST", "/functions", `{"name": "uploaded"}`)
+	for range 50 {
+		_, _ = fmt.Fprintf(s.dial("127.0.0.7"), "POST %s/versions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+			"Content-Length: 50000000\r\n\r\n{", api.BasePath)
+	}
+	for n := range 3 {
+		s.deploy("uploaded", answering(t, fmt.Sprint("version ", n)), "")
+	}
+	if status, text := s.raw("GET", "/uploaded", ""); status != 200 || text != "version 2" {
+		t.Errorf("got %d %s", status, text)
+	}
+}
+
+// TestLogs_FollowersHoldUpNobodyElse opens as many followers of logs as there
+// may be, of which none reads. One more is refused, and the rest goes on.
+func TestLogs_FollowersHoldUpNobodyElse(t *testing.T) {
+	s := startServer(t)
+	s.must("POST", "/functions", `{"name": "followed"}`)
+	s.deploy("followed", code(t, "def handler(event, context):\n    print('x' * 60000)\n    return {'body': 'ok'}\n"), "")
+	s.must("PATCH", "/quotas", `{"folderId": "default", "limits": {"logStreams": 40}}`)
+	ask := func() (*http.Response, error) {
+		conn := s.dial("127.0.0.8")
+		_, _ = fmt.Fprintf(conn, "GET %s/functions/followed:logs?follow=true HTTP/1.1\r\nHost: x\r\n\r\n", api.BasePath)
+		return http.ReadResponse(bufio.NewReader(conn), nil)
+	}
+	for n := range 41 {
+		answer, err := ask()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{true: 200, false: 429}[n < 40]; answer.StatusCode != want {
+			text, _ := io.ReadAll(answer.Body)
+			t.Fatalf("follower %d: got %d %s", n, answer.StatusCode, text)
+		}
+	}
+	for range 20 {
+		if status, text := s.raw("GET", "/followed", ""); status != 200 || text != "ok" {
+			t.Fatalf("got %d %s", status, text)
+		}
+	}
+	if status, _ := s.raw("GET", api.BasePath+"/functions/followed:logs", ""); status != 200 {
+		t.Errorf("who reads once: got %d", status)
+	}
+}

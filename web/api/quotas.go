@@ -1,0 +1,75 @@
+package api
+
+import (
+	"fmt"
+
+	"vivarium/host"
+)
+
+// TenantQuotas is what a tenant may have and has.
+type TenantQuotas struct {
+	FolderID string       `json:"folderId"`
+	Quotas   []QuotaState `json:"quotas"`
+}
+
+// QuotaState is what a tenant may have and has of one thing.
+type QuotaState struct {
+	Name     string `json:"name" doc:"functions, versions, codeBytes, instances, memory, calls, timers, asyncCalls, asyncBytes, logBytes or logStreams."`
+	Limit    Int64  `json:"limit" doc:"-1: none."`
+	Use      Int64  `json:"use"`
+	Exceeded Int64  `json:"exceeded" doc:"How often this server has refused more since its start."`
+}
+
+// SetQuotasRequest is the body of PATCH /quotas.
+type SetQuotasRequest struct {
+	FolderID string           `json:"folderId" ref:"folderId" doc:"The tenant."`
+	Limits   map[string]Int64 `json:"limits" doc:"By name; others stay. 0: the default; -1: no limit."`
+}
+
+func (h *Handler) getQuotas(q *request) (any, error) {
+	switch q.tenant {
+	case "": // a folder of somebody else
+		return nil, &host.NotFoundError{Kind: "folder", Name: q.query.Get(folderParameter.name)}
+	case host.AllTenants:
+		return h.quotasOf(q, host.DefaultTenant)
+	}
+	return h.quotasOf(q, q.tenant)
+}
+
+func (h *Handler) quotasOf(q *request, tenant string) (any, error) {
+	of, err := h.host.QuotasOf(q.Context(), tenant)
+	if err != nil {
+		return nil, err
+	}
+	answer := &TenantQuotas{FolderID: of.Tenant}
+	for i := range host.QuotaCount {
+		answer.Quotas = append(answer.Quotas, QuotaState{
+			i.String(), Int64(max(of.Limits[i], -1)), Int64(of.Use[i]), Int64(of.Exceeded[i]),
+		})
+	}
+	return answer, nil
+}
+
+// setQuotas is for those who may do everything, for all tenants: nobody sets
+// limits for himself.
+func (h *Handler) setQuotas(q *request) (any, error) {
+	body := q.body.(*SetQuotasRequest)
+	if body.FolderID == "" {
+		return nil, invalid("folderId", "is missing; give the name of a tenant, such as "+host.DefaultTenant)
+	}
+	changes := map[host.Quota]int64{}
+	for name, n := range body.Limits {
+		quota, ok := host.QuotaOf(name)
+		switch {
+		case !ok:
+			return nil, invalid("limits."+name, "there is no such quota; GET /quotas names all")
+		case n < -1:
+			return nil, invalid("limits."+name, fmt.Sprintf("%d must be 0 (the default), -1 (no limit) or more", n))
+		}
+		changes[quota] = int64(n)
+	}
+	if err := h.host.SetQuotas(q.Context(), body.FolderID, changes); err != nil {
+		return nil, err
+	}
+	return h.quotasOf(q, body.FolderID)
+}

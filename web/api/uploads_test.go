@@ -1,0 +1,66 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+func TestUploads_OneOfEachAndFewInAll(t *testing.T) {
+	u := newUploads()
+	var each [8]atomic.Int64
+	var inAll atomic.Int64
+	var all sync.WaitGroup
+	for g := range 64 {
+		all.Go(func() {
+			who := g % len(each)
+			give, err := u.take(t.Context(), fmt.Sprint(who))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if n, m := each[who].Add(1), inAll.Add(1); n > 1 || m > maxUploads {
+				t.Errorf("%d of one, %d in all", n, m)
+			}
+			each[who].Add(-1)
+			inAll.Add(-1)
+			give()
+		})
+	}
+	all.Wait()
+	if len(u.each) != 0 || len(u.all) != 0 {
+		t.Errorf("%d uploaders and %d places are left", len(u.each), len(u.all))
+	}
+}
+
+func TestUploads_ASlowOneHoldsUpItsOwnAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUploads()
+		slow, err := u.take(t.Context(), "slow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		give, err := u.take(t.Context(), "another")
+		if err != nil {
+			t.Errorf("another: %v", err)
+		}
+		give()
+		_, err = u.take(t.Context(), "slow")
+		if e, ok := errors.AsType[*statusError](err); !ok || e.http != 429 || e.code != CodeExhausted {
+			t.Errorf("its second: got %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := u.take(ctx, "slow"); !errors.Is(err, context.Canceled) {
+			t.Errorf("who left: got %v", err)
+		}
+		slow()
+		if len(u.each) != 0 || len(u.all) != 0 {
+			t.Errorf("%d uploaders and %d places are left", len(u.each), len(u.all))
+		}
+	})
+}

@@ -1,0 +1,104 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"vivarium/host"
+)
+
+// Access is what the server needs of the host to know who may do what.
+// *host.Host implements it.
+type Access interface {
+	// Keys returns the keys of those who may use the server.
+	Keys() *host.Keys
+	// Callable returns the id of the function that somebody means by an id or a
+	// name and may call; see host.Host.Callable.
+	Callable(p host.Principal, function string) (id string, err error)
+}
+
+// open says if nobody needs a key.
+func (s *Server) open() bool {
+	return s.config.Access == nil || !s.config.RequireKeys && !s.config.Access.Keys().Exist()
+}
+
+// admit finds out who asks, before anything of the request is looked at, and
+// puts that into the request's context. What they may do is decided where it is
+// done: for calls in invoke, for the management API in its table of routes.
+func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		call := callOf(c)
+		if call.open = s.open(); call.open {
+			if s.config.GuardHost && !s.isHere(r.Host) {
+				return &callerError{http.StatusMisdirectedRequest, "Misdirected Request: this server does not answer for the host " +
+					"name of this request, since a page that a browser shows could have made it up; to allow the name, start the " +
+					"server with --allow-host NAME", clientError}
+			}
+			call.principal = host.Operator
+		} else if shown := r.Header["Authorization"]; len(shown) > 0 {
+			p, err := s.authenticate(shown)
+			call.principal, call.foreign = p, err != nil
+		}
+		c.SetRequest(r.WithContext(host.WithPrincipal(r.Context(), call.principal)))
+		return next(c)
+	}
+}
+
+// authenticate returns who shows these Authorization headers: Api-Key SECRET or
+// Bearer SECRET, and one only.
+func (s *Server) authenticate(shown []string) (host.Principal, error) {
+	scheme, secret, _ := strings.Cut(shown[0], " ")
+	if len(shown) != 1 || !strings.EqualFold(scheme, "Api-Key") && !strings.EqualFold(scheme, "Bearer") {
+		return host.Principal{}, host.ErrUnauthenticated
+	}
+	return s.config.Access.Keys().Authenticate(secret)
+}
+
+// callable returns by what the host knows the function that a call is for, when
+// the caller may call it.
+func (s *Server) callable(call *call) (function string, err error) {
+	switch {
+	case call.open:
+		return call.function, nil
+	case call.foreign:
+		// Public functions, too: a function never sees the header, so who sends
+		// one that means nothing here takes it for something else.
+		return "", &callerError{http.StatusForbidden, "Forbidden: Not authorized", clientError}
+	}
+	return s.config.Access.Callable(call.principal, call.function)
+}
+
+// operatorsOnly serves what tells of all tenants.
+func (s *Server) operatorsOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		switch p := callOf(c).principal; {
+		case p.Anonymous():
+			return host.ErrUnauthenticated
+		case p.Tenant != host.AllTenants || !p.Role.Includes(host.RoleAdmin):
+			return &host.ForbiddenError{Reason: "this takes a key of all tenants with the role admin"}
+		}
+		return next(c)
+	}
+}
+
+// isHere says if a Host header is one that no page from elsewhere can have: a
+// browser sends the name that the page's address has, and DNS may say of any
+// name that it is this machine.
+func (s *Server) isHere(header string) bool {
+	name := header
+	if h, _, err := net.SplitHostPort(header); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
+		slices.ContainsFunc(s.config.AllowHosts, func(allowed string) bool { return strings.EqualFold(allowed, name) })
+}

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Main is Run for a program that is nothing but this command line. Commands that
+// run functions give up, for good and for the whole process, what they don't
+// need of the system: should a function ever break out of its sandbox, it finds
+// itself in a second one. Run leaves the process as it is.
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return runSession(ctx, args, &session{stdin: stdin, stdout: stdout, stderr: stderr, ownsProcess: true})
+}
+
+// confining are the flags of commands that run functions.
+type confining struct {
+	NoConfine bool `help:"Keep all rights of the process. By default, on Linux, it gives up what it does not need once it listens: starting programs, files and network other than its own. For debuggers, and for folders that it can't know of beforehand."`
+}
+
+// access is what a command needs of the system while functions run.
+type access struct {
+	write []string // folders, with all below; they are made if they are missing
+	read  []string // files, and folders with all below; what is missing is left out
+	nats  string   // URLs of servers to connect to, with commas between them
+}
+
+// confinement is what the process has given up. Close it when nothing runs that
+// needs the temporary folder.
+type confinement struct {
+	// temp is a folder for temporary files; empty means the system's.
+	temp string
+	// lines tell for each measure if it is in force, as in "seccomp: on".
+	lines []string
+	// missing are those lines that tell of something that should be and is not.
+	missing []string
+
+	proc *os.File // keeps the rule for /proc/self valid, see openProc
+}
+
+// measures are the names that begin the lines of a confinement.
+var measures = [...]string{"no_new_privs", "landlock", "seccomp"}
+
+// unconfined returns a confinement in which nothing is in force.
+func unconfined(reason string) *confinement {
+	c := &confinement{}
+	for _, m := range measures {
+		c.lines = append(c.lines, m+": off: "+reason)
+	}
+	return c
+}
+
+// confine gives up what is not in access. It is called after the listener is
+// open and before the first guest runs.
+//
+// # Errors
+//
+// A system that can't do it is none, see confinement.missing.
+func (s *session) confine(flags confining, a access) (*confinement, error) {
+	switch {
+	case flags.NoConfine:
+		return unconfined("--no-confine"), nil
+	case !s.ownsProcess:
+		return unconfined("the process is not Vivarium's alone"), nil
+	}
+	dir, err := machineCodeDir(s.cacheDir)
+	if err == nil { // else there is no such folder; openPlatform says so
+		a.write = append(a.write, dir)
+	}
+	for _, dir := range a.write {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	return confineProcess(a)
+}
+
+// close removes the temporary folder. The rights don't come back.
+func (c *confinement) close() {
+	if c.temp != "" {
+		_ = os.RemoveAll(c.temp) // an empty folder at worst is left
+	}
+	if c.proc != nil {
+		_ = c.proc.Close()
+	}
+}
+
+// warn tells the operator of what is missing.
+func (c *confinement) warn(t *terminal) {
+	for _, line := range c.missing {
+		t.say("%s; functions are still in their own sandbox", line)
+	}
+}
+
+// natsPorts returns the TCP ports of the servers.
+func natsPorts(urls string) ([]uint16, error) {
+	var ports []uint16
+	for text := range strings.SplitSeq(urls, ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		if !strings.Contains(text, "://") {
+			text = "nats://" + text
+		}
+		u, err := url.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("--nats: %w; write nats://HOST:PORT", err)
+		}
+		port := u.Port()
+		if port == "" {
+			port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+		}
+		if port == "" {
+			port = "4222"
+		}
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("--nats: port %s: write nats://%s", port, net.JoinHostPort(u.Hostname(), "4222"))
+		}
+		ports = append(ports, uint16(n))
+	}
+	return ports, nil
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// systemFiles are what the process reads of the system: for its metrics, and for
+// the time zones of timers.
+var systemFiles = []string{
+	"/proc/self", "/proc/stat", "/proc/meminfo", "/proc/sys/net/core/somaxconn",
+	"/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo",
+}
+
+// networkFiles are what it reads to connect to a server: resolving its name, and
+// checking its certificate.
+var networkFiles = []string{
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/services", "/etc/protocols",
+	"/run/systemd/resolve", // what resolv.conf may link to is replaced, not rewritten
+	"/etc/ssl/certs", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/ssl/cert.pem",
+	"/etc/pki/tls", "/etc/pki/ca-trust", "/etc/ssl/ca-bundle.pem", "/var/lib/ca-certificates", "/etc/ca-certificates",
+}
+
+// Rights below a folder. None of them lets a file be executed, nor devices,
+// sockets and links be made.
+const (
+	readFile  = landlock.AccessFSSet(ll.AccessFSReadFile)
+	readDir   = readFile | ll.AccessFSReadDir
+	writeDir  = readDir | ll.AccessFSWriteFile | ll.AccessFSTruncate | moveInDir
+	moveInDir = ll.AccessFSMakeReg | ll.AccessFSMakeDir | ll.AccessFSRemoveFile | ll.AccessFSRemoveDir |
+		ll.AccessFSRefer // JetStream moves files between its folders
+)
+
+// confineProcess gives up, for all threads, what is not in a.
+func confineProcess(a access) (*confinement, error) {
+	ports, err := natsPorts(a.nats)
+	if err != nil {
+		return nil, err
+	}
+	c := &confinement{}
+	if c.temp, err = os.MkdirTemp("", "vivarium-"); err != nil {
+		return nil, fmt.Errorf("temporary folder: %w", err)
+	}
+	a.write = append(a.write, c.temp)
+	c.openProc()
+	// Without this one, the kernel takes neither of the others.
+	failed := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	c.report("no_new_privs", "on", failed)
+	how, failed := restrictPaths(a, ports)
+	c.report("landlock", how, failed)
+	c.report("seccomp", "on", filterSystemCalls(a.nats != ""))
+	return c, nil
+}
+
+// report notes what has become of a measure.
+func (c *confinement) report(measure, how string, err error) {
+	if err == nil {
+		c.lines = append(c.lines, measure+": "+how)
+		return
+	}
+	line := fmt.Sprintf("%s: off: %v", measure, err)
+	c.lines = append(c.lines, line)
+	c.missing = append(c.missing, line)
+}
+
+// openProc opens /proc/self and leaves it open. A Landlock rule is about an
+// inode, and those of /proc are made anew once the system has forgotten them,
+// which it does not do while they are open.
+func (c *confinement) openProc() {
+	c.proc, _ = os.Open("/proc/self") // without /proc there is no rule for it either
+}
+
+// restrictPaths lets Landlock refuse all files but those in a, and all TCP ports
+// but these to connect to. It returns what is in force.
+func restrictPaths(a access, ports []uint16) (string, error) {
+	abi, err := ll.LandlockGetABIVersion()
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return "", errors.New("the system forbids it, as an older container runtime does")
+	case err != nil:
+		return "", errors.New("the kernel has no Landlock, or it is not turned on")
+	case abi < 2: // which can't allow that files move between folders
+		return "", errors.New("the kernel's Landlock is too old; Linux 5.19 has what is needed")
+	}
+	rules := []landlock.Rule{
+		landlock.PathAccess(writeDir, a.write...),
+		// So that the temporary folder can be removed.
+		landlock.PathAccess(ll.AccessFSRemoveDir, os.TempDir()),
+	}
+	read := append(a.read, systemFiles...)
+	if a.nats != "" {
+		read = append(read, networkFiles...)
+		for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+			read = append(read, filepath.SplitList(os.Getenv(name))...)
+		}
+		const dns = 53
+		for _, port := range append(ports, dns) {
+			rules = append(rules, landlock.ConnectTCP(port))
+		}
+		rules = append(rules, landlock.BindUDP(0), landlock.ConnectSendUDP(dns)) // 0: any, as the kernel chooses
+	}
+	for _, path := range read {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue // missing, or not ours to read anyway
+		}
+		right := readFile
+		if info.IsDir() {
+			right = readDir
+		}
+		rules = append(rules, landlock.PathAccess(right, path).IgnoreIfMissing())
+	}
+	if err := landlock.V11.BestEffort().Restrict(rules...); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("on (ABI %d)", abi), nil
+}

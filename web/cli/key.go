@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path/filepath"
+
+	"vivarium/host"
+	"vivarium/host/store"
+	"vivarium/web/api"
+)
+
+// keyCommands are `vivarium key ...`.
+type keyCommands struct {
+	Create keyCreate `cmd:"" help:"Make a key and print its secret, once."`
+	List   keyList   `cmd:"" help:"List keys; their secrets nobody knows."`
+	Delete keyDelete `cmd:"" help:"Delete a key: it is of no use from then on."`
+}
+
+// keyring is where keys are: a server's, or those of a data folder that no server
+// uses at the moment.
+type keyring struct {
+	Data string `placeholder:"DIR" xor:"store" help:"The keys of this data folder, while no server uses it."`
+	NATS string `name:"nats" placeholder:"URL" xor:"store" help:"The keys that are kept in these NATS servers."`
+	connection
+}
+
+// stored calls do with the keys of the store that the flags name; it says if
+// they name one.
+func (k *keyring) stored(ctx context.Context, do func(*host.Keys) error) (bool, error) {
+	config := store.Config{URL: k.NATS, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	if k.Data != "" {
+		config.Dir = filepath.Join(k.Data, "store")
+	}
+	if config.Dir == "" && config.URL == "" {
+		return false, nil
+	}
+	s, err := store.Open(ctx, config)
+	if _, ok := errors.AsType[*store.LockedError](err); ok {
+		return true, fmt.Errorf("%w; or leave --data out and ask that server, with --server and --api-key", err)
+	}
+	if err != nil {
+		return true, err
+	}
+	defer s.Close()
+	keys, err := host.OpenKeys(ctx, s)
+	if err != nil {
+		return true, err
+	}
+	defer keys.Close()
+	return true, do(keys)
+}
+
+type keyCreate struct {
+	Tenant      string `placeholder:"TENANT" help:"Whose the key is; * for all tenants. Default: the tenant of the key that is used, or *."`
+	Role        string `placeholder:"ROLE" help:"invoker calls functions; deployer also manages them; admin also manages keys. Default for the first key: admin."`
+	Description string `placeholder:"TEXT" help:"What it is for."`
+	keyring
+}
+
+// Help is shown by `vivarium key create --help`.
+func (*keyCreate) Help() string {
+	return `The secret is printed alone on standard output. Send it as "Authorization: Api-Key SECRET", or give it to these
+commands as --api-key or VIVARIUM_API_KEY. As soon as there is a key, a server asks for keys. The first one is of
+all tenants and has the role admin.
+
+Examples:
+  export VIVARIUM_API_KEY=$(vivarium key create --data ./data)
+  vivarium key create --tenant acme --role deployer --description "acme's builds"`
+}
+
+// Run implements the command.
+func (c *keyCreate) Run(ctx context.Context, s *session) error {
+	var made api.CreateKeyResponse
+	stored, err := c.stored(ctx, func(keys *host.Keys) error {
+		k, secret, err := keys.Create(ctx, host.Operator, host.KeySpec{
+			Tenant: c.Tenant, Role: host.Role(c.Role), Description: c.Description,
+		})
+		made = api.CreateKeyResponse{Key: api.NewKey(k), Secret: secret}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !stored {
+		client, err := c.connect()
+		if err != nil {
+			return err
+		}
+		request := api.CreateKeyRequest{Tenant: c.Tenant, Role: c.Role, Description: c.Description}
+		if err := client.post(ctx, "/keys", request, &made); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return printJSON(s.stdout, made)
+	}
+	fmt.Fprintf(s.stderr, "vivarium: key %s of tenant %s with the role %s; this is its secret, which nobody can look up again:\n",
+		made.Key.ID, made.Key.Tenant, made.Key.Role)
+	fmt.Fprintln(s.stdout, made.Secret)
+	return nil
+}
+
+type keyList struct{ keyring }
+
+// Run implements the command.
+func (c *keyList) Run(ctx context.Context, s *session) error {
+	keys := []api.Key{}
+	stored, err := c.stored(ctx, func(k *host.Keys) error {
+		all, err := k.List(host.Operator)
+		for _, k := range all {
+			keys = append(keys, api.NewKey(k))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !stored {
+		client, err := c.connect()
+		if err != nil {
+			return err
+		}
+		var answer api.ListKeysResponse
+		if err := client.get(ctx, "/keys", nil, &answer); err != nil {
+			return err
+		}
+		keys = answer.Keys
+	}
+	if c.JSON {
+		return printJSON(s.stdout, keys)
+	}
+	rows := [][]string{}
+	for _, k := range keys {
+		rows = append(rows, []string{k.ID, k.Tenant, k.Role, timeText(k.CreatedAt), k.Description})
+	}
+	return printTable(s.stdout, "ID TENANT ROLE CREATED DESCRIPTION", rows)
+}
+
+type keyDelete struct {
+	ID string `arg:"" help:"Id of the key; vivarium key list shows it."`
+	keyring
+}
+
+// Run implements the command.
+func (c *keyDelete) Run(ctx context.Context, s *session) error {
+	stored, err := c.stored(ctx, func(k *host.Keys) error { return k.Delete(ctx, host.Operator, c.ID) })
+	if err != nil {
+		return err
+	}
+	if !stored {
+		client, err := c.connect()
+		if err != nil {
+			return err
+		}
+		if _, err := client.change(ctx, http.MethodDelete, "/keys/"+url.PathEscape(c.ID), nil, nil); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return printJSON(s.stdout, struct{}{})
+	}
+	fmt.Fprintf(s.stdout, "deleted key %s\n", c.ID)
+	return nil
+}

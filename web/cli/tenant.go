@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"vivarium/host"
+	"vivarium/web/api"
+)
+
+// tenantCommands are `vivarium tenant ...`.
+type tenantCommands struct {
+	Quota tenantQuota `cmd:"" help:"Show what a tenant may have and has, or change what it may have."`
+}
+
+// tenantQuota is `vivarium tenant quota`. Its flags are named as the quotas are.
+type tenantQuota struct {
+	Tenant     string `arg:"" help:"The tenant; default owns what nobody else does."`
+	Functions  *int64 `placeholder:"N" help:"Functions."`
+	Versions   *int64 `placeholder:"N" help:"Versions of all functions."`
+	CodeBytes  *int64 `placeholder:"N" help:"Bytes of the versions' archives."`
+	Instances  *int64 `placeholder:"N" help:"Instances at once."`
+	Memory     *int64 `placeholder:"BYTES" help:"Bytes that instances and unpacked code take."`
+	Calls      *int64 `placeholder:"N" help:"Calls in progress and waiting."`
+	Timers     *int64 `placeholder:"N" help:"Timers."`
+	AsyncCalls *int64 `placeholder:"N" help:"Asynchronous calls that are queued."`
+	AsyncBytes *int64 `placeholder:"N" help:"Bytes of the bodies of queued calls."`
+	LogBytes   *int64 `placeholder:"N" help:"Bytes of logs that are kept; the oldest go first."`
+	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
+	remote
+}
+
+// Help is shown by `vivarium tenant quota --help`.
+func (*tenantQuota) Help() string {
+	return `0 means the default, -1 no limit. What a tenant has beyond a limit stays.
+
+Examples:
+  vivarium tenant quota default
+  vivarium tenant quota team-a --instances 20 --functions=-1`
+}
+
+// changes returns the limits that the flags give, by name.
+func (c *tenantQuota) changes() map[string]api.Int64 {
+	changes := map[string]api.Int64{}
+	for quota, n := range map[host.Quota]*int64{
+		host.QuotaFunctions: c.Functions, host.QuotaVersions: c.Versions, host.QuotaCodeBytes: c.CodeBytes,
+		host.QuotaInstances: c.Instances, host.QuotaMemory: c.Memory, host.QuotaCalls: c.Calls, host.QuotaTimers: c.Timers,
+		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaAsyncBytes: c.AsyncBytes, host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
+	} {
+		if n != nil {
+			changes[quota.String()] = api.Int64(*n)
+		}
+	}
+	return changes
+}
+
+// Run implements the command.
+func (c *tenantQuota) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	var of api.TenantQuotas
+	if changes := c.changes(); len(changes) > 0 {
+		body, err := json.Marshal(api.SetQuotasRequest{FolderID: c.Tenant, Limits: changes})
+		if err != nil {
+			return fmt.Errorf("request: %w", err)
+		}
+		err = client.do(ctx, http.MethodPatch, "/quotas", bytes.NewReader(body), &of)
+		if err != nil {
+			return err
+		}
+	} else if err := client.get(ctx, "/quotas", url.Values{"folderId": {c.Tenant}}, &of); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(s.stdout, of)
+	}
+	rows := [][]string{}
+	for _, q := range of.Quotas {
+		limit := fmt.Sprint(int64(q.Limit))
+		if q.Limit < 0 {
+			limit = "none"
+		}
+		rows = append(rows, []string{q.Name, fmt.Sprint(int64(q.Use)), limit, fmt.Sprint(int64(q.Exceeded))})
+	}
+	return printTable(s.stdout, "QUOTA USE LIMIT EXCEEDED", rows)
+}

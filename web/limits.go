@@ -1,0 +1,251 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"vivarium/host/throttle"
+)
+
+// Defaults of Config's limits.
+const (
+	// DefaultMaxConnections is how many connections there may be. Each takes some
+	// 20 KB.
+	DefaultMaxConnections = 4096
+	// DefaultMaxConnectionsPerClient is how many of them one client may have.
+	DefaultMaxConnectionsPerClient = 1024
+	// DefaultMaxBodies is how many bytes of requests' and responses' bodies may
+	// be in memory.
+	DefaultMaxBodies = 256 << 20
+)
+
+// connections bounds the connections of a listener, in all and by client. Those
+// beyond are closed at once: one that waited unaccepted would hold up others
+// that come after it. Safe for concurrent use.
+type connections struct {
+	most, mostOfClient int // negative: any number
+
+	mu      sync.Mutex // guards all below
+	open    int
+	clients map[string]int
+	refused int64
+}
+
+func newConnections(config Config) *connections {
+	return &connections{most: config.MaxConnections, mostOfClient: config.MaxConnectionsPerClient, clients: map[string]int{}}
+}
+
+// listen returns a listener that accepts no more than there may be.
+func (c *connections) listen(l net.Listener) net.Listener { return &limitedListener{l, c} }
+
+// take takes a place for a client's connection and says if there is one.
+func (c *connections) take(client string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.most >= 0 && c.open >= c.most || c.mostOfClient >= 0 && c.clients[client] >= c.mostOfClient {
+		c.refused++
+		return false
+	}
+	c.open++
+	c.clients[client]++
+	return true
+}
+
+func (c *connections) give(client string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open--
+	if c.clients[client]--; c.clients[client] == 0 {
+		delete(c.clients, client)
+	}
+}
+
+// stats returns how many connections are open and how many were refused.
+func (c *connections) stats() (open int, refused int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open, c.refused
+}
+
+type limitedListener struct {
+	net.Listener
+	connections *connections
+}
+
+// Accept implements net.Listener.
+func (l *limitedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		client := clientOf(conn.RemoteAddr())
+		if l.connections.take(client) {
+			return &limitedConn{Conn: conn, give: sync.OnceFunc(func() { l.connections.give(client) })}, nil
+		}
+		_ = conn.Close() // nobody is told of it
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	give func()
+}
+
+// Close implements net.Conn.
+func (c *limitedConn) Close() error {
+	c.give()
+	return c.Conn.Close()
+}
+
+// clientOf returns who is at an address. A client has all of an IPv6 network of
+// 64 bits, since that is the least that is given to one.
+func clientOf(address net.Addr) string {
+	at, err := netip.ParseAddrPort(address.String())
+	if err != nil { // no TCP
+		return address.String()
+	}
+	ip := at.Addr().Unmap()
+	if ip.Is6() {
+		if network, err := ip.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return ip.String()
+}
+
+// errBodies says that there is no memory for a body.
+var errBodies = errors.New("web: too many bodies in memory")
+
+// bodyWait is how long a body waits for memory.
+const bodyWait = time.Second
+
+// bodies bounds the bytes of bodies in memory. One tenant may have half of it,
+// and never counts for more than that against the others. Safe for concurrent
+// use.
+type bodies struct {
+	most int64 // negative: any number
+
+	mu      sync.Mutex // guards all below
+	held    int64      // the sum of what tenants count for
+	tenants map[string]int64
+	freed   chan struct{} // closed when there is room again
+}
+
+func newBodies(most int64) *bodies {
+	return &bodies{most: most, tenants: map[string]int64{}, freed: make(chan struct{})}
+}
+
+// held is what one call has in memory. It belongs to one goroutine.
+type held struct {
+	of     *bodies
+	tenant string
+	n      int64
+}
+
+// fits says if so many bytes more may be held. The caller holds the mutex.
+func (b *bodies) fits(tenant string, n int64) bool {
+	return b.most < 0 || b.held+n <= b.most && b.tenants[tenant]+n <= b.most/2
+}
+
+// take holds n bytes more, or none if there is room for some. It waits a moment
+// for room.
+//
+// # Errors
+//
+// errBodies; ctx's.
+func (h *held) take(ctx context.Context, n int) error {
+	var late <-chan time.Time
+	for {
+		h.of.mu.Lock()
+		if h.of.fits(h.tenant, int64(n)) {
+			h.add(n)
+			h.of.mu.Unlock()
+			return nil
+		}
+		freed := h.of.freed
+		h.of.mu.Unlock()
+		if late == nil {
+			timer := time.NewTimer(bodyWait)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-freed:
+		case <-late:
+			return errBodies
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// force holds n bytes more, even if there is no room: the tenant's calls that
+// come after have to wait.
+func (h *held) force(n int) {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	h.add(n)
+}
+
+// add counts bytes. The caller holds the mutex.
+func (h *held) add(n int) {
+	h.n += int64(n)
+	h.of.change(h.tenant, int64(n))
+}
+
+// change counts bytes of a tenant. The caller holds the mutex.
+func (b *bodies) change(tenant string, n int64) {
+	was := b.tenants[tenant]
+	b.held += min(was+n, b.most/2) - min(was, b.most/2)
+	if b.tenants[tenant] = was + n; was+n == 0 {
+		delete(b.tenants, tenant)
+	}
+}
+
+// release gives all of it back.
+func (h *held) release() {
+	b := h.of
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.change(h.tenant, -h.n)
+	h.n = 0
+	close(b.freed)
+	b.freed = make(chan struct{})
+}
+
+// size returns the bytes that are held.
+func (b *bodies) size() (n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, of := range b.tenants {
+		n += of
+	}
+	return n
+}
+
+// callersLog returns what net/http logs to: what callers do wrong, which they
+// can do as often as they like.
+func callersLog(logger *slog.Logger) *log.Logger {
+	return log.New(&quietWriter{logger, throttle.New(1, 10)}, "", 0)
+}
+
+type quietWriter struct {
+	logger *slog.Logger
+	limit  *throttle.Throttle
+}
+
+// Write implements io.Writer.
+func (w *quietWriter) Write(line []byte) (int, error) {
+	if ok, dropped := w.limit.Allow("", 1); ok {
+		w.logger.Warn(strings.TrimSpace(string(line)), "dropped", dropped)
+	}
+	return len(line), nil
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// recoverLimit is how long the program may take to work again after a fault.
+	recoverLimit = time.Minute
+	// longOutage is what it takes for changes to be refused rather than late.
+	longOutage = 20 * time.Second
+	// longForm is the duration from which on rare things are worth a judgement.
+	longForm = 2 * time.Minute
+)
+
+// hurt lets the load run and hurts the program meanwhile.
+func (d *driver) hurt(ctx context.Context) error {
+	outage := min(d.duration/10, longOutage)
+	faults := []func(context.Context, time.Duration){d.freezeStore, d.killStore, d.fillDisk}
+	if d.store == nil {
+		faults = faults[2:]
+	}
+	share := d.duration / time.Duration(len(faults)+2)
+	d.ledger.begin("load")
+	pause(ctx, share)
+	for _, fault := range faults {
+		started := time.Now()
+		fault(ctx, outage)
+		d.ledger.begin("load after it")
+		pause(ctx, share-time.Since(started))
+	}
+	d.ledger.begin("load at the end")
+	pause(ctx, share)
+
+	d.gate.Lock()
+	d.ledger.begin("rest")
+	d.queue.drain(ctx, time.Minute)
+	d.watch.afterLoad(ctx)
+	d.explain(ctx)
+	var err error
+	if d.duration >= longForm {
+		err = d.killProgram(ctx)
+	}
+	d.gate.Unlock()
+	if err != nil {
+		return err
+	}
+	d.ledger.begin("load after it")
+	pause(ctx, min(share, longOutage))
+	if err := d.endProgram(ctx); err != nil {
+		return err
+	}
+	d.ledger.begin("load after a restart")
+	pause(ctx, min(share, longOutage))
+	return nil
+}
+
+// freezeStore lets the store stand still: its connections are there, and nothing
+// is answered.
+func (d *driver) freezeStore(ctx context.Context, outage time.Duration) {
+	d.withoutStore(ctx, "store stands still", outage, func() error {
+		d.store.signal(syscall.SIGSTOP)
+		return nil
+	}, func() error {
+		d.store.signal(syscall.SIGCONT)
+		return nil
+	})
+}
+
+// killStore kills the store and starts it again.
+func (d *driver) killStore(ctx context.Context, outage time.Duration) {
+	d.withoutStore(ctx, "store is killed", outage, func() error {
+		d.store.kill()
+		return nil
+	}, func() error { return d.startStore(ctx, d.store.address) })
+}
+
+// fillDisk makes the store's disk full. A NATS server writes no more to what it
+// could not write once, so whoever runs one has to start it again; the program's
+// own store goes on by itself.
+func (d *driver) fillDisk(ctx context.Context, outage time.Duration) {
+	if d.disk == nil {
+		return
+	}
+	d.withoutStore(ctx, "disk is full", outage, d.disk.fill, func() error {
+		if err := d.disk.free(); err != nil || d.store == nil {
+			return err
+		}
+		if err := d.store.end(time.Minute); err != nil {
+			return err
+		}
+		return d.startStore(ctx, d.store.address)
+	})
+}
+
+// withoutStore takes the store away for a while, and waits until the program
+// works again.
+func (d *driver) withoutStore(ctx context.Context, name string, outage time.Duration, take, give func() error) {
+	l := d.ledger
+	p := l.begin(name)
+	over := l.hinder(withoutStore)
+	defer over()
+	if err := take(); err != nil {
+		l.breach("soak", "%s: %v", name, err)
+		return
+	}
+	pause(ctx, outage)
+	for _, n := range d.neighbours { // functions that are in use go on
+		n.call(ctx, l)
+	}
+	l.mu.Lock()
+	refused := p.refused
+	l.mu.Unlock()
+	if err := give(); err != nil {
+		l.breach("soak", "after %q: %v", name, err)
+		return
+	}
+	if refused == 0 && outage >= longOutage {
+		l.breach("changes are refused without the store", "none was refused in %v", outage)
+	}
+	l.begin(name + ", and back")
+	d.recover(ctx)
+}
+
+// recover waits until what needs the store works again.
+func (d *driver) recover(ctx context.Context) {
+	var err error
+	for end := time.Now().Add(recoverLimit); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
+		if err = d.works(ctx); err == nil {
+			return
+		}
+	}
+	if ctx.Err() == nil {
+		d.ledger.breach("recovers by itself", "not within %v: %v", recoverLimit, err)
+	}
+}
+
+// works says why the program does not work as it should.
+func (d *driver) works(ctx context.Context) error {
+	a, err := d.client("").call(ctx, http.MethodGet, "/readyz", nil, nil)
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusOK {
+		return fmt.Errorf("not ready: %s", a.body)
+	}
+	if err := d.queue.prints.retag(ctx, "works"); err != nil {
+		return err
+	}
+	return d.queue.settle(ctx)
+}
+
+// burst is how many asynchronous calls are acknowledged right before the program
+// is killed. How they end is stored, so that it can be told afterwards; what is
+// logged may be lost with the program that has not stored it yet.
+const burst = 30
+
+// killProgram kills the program and starts it again.
+func (d *driver) killProgram(ctx context.Context) error {
+	d.ledger.begin("kill -9")
+	over := d.ledger.hinder(withoutProgram)
+	defer over()
+	var calls sync.WaitGroup
+	for range burst {
+		calls.Go(func() { d.queue.enqueue(ctx, d.queue.fails) })
+	}
+	calls.Wait()
+	d.noteFaults()
+	d.program.Load().kill()
+	if err := d.startProgram(ctx); err != nil {
+		return err
+	}
+	d.queue.drain(ctx, 2*time.Minute)
+	return nil
+}
+
+// patient is how many calls are in progress when the program is told to end.
+const patient = 8
+
+// endProgram tells the program to end in the midst of calls, and starts it
+// again. Those that it had begun must be answered.
+func (d *driver) endProgram(ctx context.Context) error {
+	d.ledger.begin("SIGTERM")
+	const seconds = 4
+	body := func(nonce string) []byte {
+		return fmt.Appendf(nil, `{"nonce": "%s", "seconds": %d}`, nonce, seconds)
+	}
+	sleeper := d.sleeper()
+	var calls sync.WaitGroup
+	for range patient {
+		calls.Go(func() {
+			nonce := nonce()
+			a, err := sleeper.client.call(ctx, http.MethodPost, "/"+sleeper.id+sleeper.path, asJSON, body(nonce))
+			switch {
+			case ctx.Err() != nil:
+			case err != nil:
+				d.ledger.breach("calls in progress are finished", "%v", err)
+			default:
+				if wrong := sleeper.wrong(sleeper, a, nonce); wrong != "" {
+					d.ledger.breach("calls in progress are finished", "%s", wrong)
+				}
+			}
+		})
+	}
+	pause(ctx, seconds*time.Second/2) // they have begun by now
+	over := d.ledger.hinder(withoutProgram)
+	defer over()
+	d.noteFaults()
+	err := d.program.Load().end(time.Minute)
+	calls.Wait()
+	if err != nil {
+		d.ledger.breach("the program ends in order", "%v\n%s", err, d.program.Load().stderr.text())
+	}
+	return d.startProgram(ctx)
+}
+
+// sleeper is the neighbour that sleeps for as long as it is told.
+func (d *driver) sleeper() *neighbour {
+	for _, n := range d.neighbours {
+		if n.entry == "neighbour.sleeper" {
+			return n
+		}
+	}
+	panic("no sleeper")
+}
+
+// finish looks, when the load has ended, for what was not done and for what is
+// left.
+func (d *driver) finish(ctx context.Context) error {
+	d.ledger.begin("end")
+	d.queue.drain(ctx, time.Minute)
+	return d.deleteAll(ctx)
+}
+
+// deleteAll deletes all functions and looks for what is left of them.
+func (d *driver) deleteAll(ctx context.Context) error {
+	d.noteFaults()
+	var all struct{ Functions []struct{ ID string } }
+	if err := d.client("").manage(ctx, http.MethodGet, "/functions?pageSize=1000", nil, &all); err != nil {
+		return err
+	}
+	if want := len(d.neighbours) + len(d.attackers) + 3; len(all.Functions) != want {
+		d.ledger.breach("lost", "%d functions are there after the restarts, %d were deployed", len(all.Functions), want)
+	}
+	for _, f := range all.Functions {
+		if err := d.client("").manage(ctx, http.MethodDelete, "/functions/"+f.ID, nil, nil); err != nil {
+			return err
+		}
+	}
+	d.watch.atEnd(ctx)
+	return nil
+}
+
+// noteFaults counts what the program, as it runs now, has logged of faults of
+// its own.
+func (d *driver) noteFaults() {
+	p := d.program.Load()
+	if n := p.stderr.faults(); n > 0 {
+		d.ledger.breach("logs no fault of its own", "%d times\n%s", n, p.stderr.text())
+	}
+}

@@ -1,0 +1,79 @@
+# Well-behaved functions. Each gives back the nonce that its caller sent, beside
+# the secret of its tenant: an answer that has somebody else's was crossed.
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import time
+import uuid
+
+SECRET = os.environ["SECRET"]
+state = {"instance": None, "calls": 0}
+
+
+def plain(event, context):
+    return {"nonce": event["nonce"], "secret": SECRET}
+
+
+async def concurrent(event, context):
+    async def part(text):
+        await asyncio.sleep(0.001)
+        return text
+
+    half = len(event["nonce"]) // 2
+    parts = await asyncio.gather(part(event["nonce"][:half]), part(event["nonce"][half:]))
+    return {"nonce": "".join(parts), "secret": SECRET}
+
+
+def web(event, context):
+    nonce = event["headers"]["X-Nonce"]
+    assert nonce == base64.b64decode(event["body"]).decode()
+    return {
+        "statusCode": 201,
+        "headers": {"X-Nonce": nonce, "Content-Type": "application/json"},
+        "multiValueHeaders": {"X-Twice": [nonce, nonce]},
+        "body": json.dumps({"nonce": nonce, "secret": SECRET}),
+    }
+
+
+def raw(event, context):
+    return b"\xff" + event[1:] + SECRET.encode()
+
+
+def files(event, context):
+    path = "/tmp/" + event["nonce"]
+    with open(path, "w") as f:
+        f.write(event["nonce"] * 100)
+    assert os.listdir("/tmp") == [event["nonce"]], os.listdir("/tmp")
+    with open(path) as f:
+        nonce = f.read()[: len(event["nonce"])]
+    os.remove(path)
+    return {"nonce": nonce, "secret": SECRET}
+
+
+def counter(event, context):
+    if state["instance"] is None:
+        state["instance"] = str(uuid.uuid4())
+    state["calls"] += 1
+    return {"nonce": event["nonce"], "secret": SECRET, "instance": state["instance"], "calls": state["calls"]}
+
+
+def compute(event, context):
+    digest = event["nonce"].encode()
+    for _ in range(2000):
+        digest = hashlib.sha256(digest).digest()
+    return {"nonce": event["nonce"], "secret": SECRET, "digest": digest.hex()}
+
+
+def sleeper(event, context):
+    time.sleep(event.get("seconds", 0.02))
+    return {"nonce": event["nonce"], "secret": SECRET}
+
+
+def queued(event, context):
+    print("ran", event["nonce"])
+
+
+def failing(event, context):
+    raise RuntimeError("failed " + event["nonce"])

@@ -1,0 +1,173 @@
+// Command soak runs the real program under load and faults, and says what
+// became of its promises: `go tool task soak`.
+//
+// # What runs
+//
+// The driver starts the program as a child, with its store: a NATS server in
+// another child (or the program's own, -store embedded), whose files lie on a
+// small disk in memory that can be filled. It deploys functions for several
+// tenants over the management API, each with a key of its own. Neighbours are
+// well-behaved: they echo, compute, sleep, write files, count. Attackers spin,
+// take memory, flood logs, kill their instances, reach for others' functions,
+// send requests that are none, and what else the suites of attacks on the
+// sandbox have.
+//
+// Loops call them, each the next call after the answer, so that the program is
+// always busy, and so that half of the calls are hostile. Meanwhile versions are
+// replaced and tags moved, and one fault follows the other (faults.go): the
+// store stands still, is killed, its disk is full; the program is killed, and
+// told to end in the midst of calls.
+//
+// # What must hold
+//
+//   - Each call of a neighbour is answered, by an answer with its own nonce and
+//     its own tenant's secret: nothing is lost, wrong or crossed.
+//   - What is hostile ends in one of the errors that it may end in, or is told to
+//     come later (429); never in a 5xx of the platform's.
+//   - Without the store, the functions that are in use go on. Changes and
+//     asynchronous calls are refused with 503, and work again by themselves once
+//     it is back.
+//   - An asynchronous call that was acknowledged is made, whatever happens: it is
+//     found in the function's log, or among the dead letters.
+//   - The program that is told to end finishes the calls in progress. The one that
+//     was killed has, when started again, all that it had acknowledged.
+//   - After the load, once all is quiet, the program has as many goroutines and
+//     open files as before it, give or take a few; once everything is
+//     deleted, no instance, and no memory that is accounted to one.
+//   - Its resident memory is flat: the median of the load's last third is at most
+//     a tenth and 32 MiB above that of its second third. Loads of less than two
+//     minutes are not judged by it.
+//
+// That 99 of 100 calls of neighbours are answered within 100 ms is reported, and
+// not enforced: the machine may have other work. For the calls that took longer
+// the report says on what, as the program itself has logged it. The exit code is 0
+// when all that is listed above has held.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"vivarium/web/cli"
+)
+
+// roleVariable says which of its parts this program plays. The driver's
+// children are this very program again.
+const roleVariable = "VIVARIUM_SOAK_ROLE"
+
+// The parts. Without one, the program starts the driver.
+const (
+	roleDriver  = "driver"
+	roleProgram = "program" // Vivarium
+	roleStore   = "store"   // a NATS server
+)
+
+func main() {
+	os.Exit(play(os.Getenv(roleVariable), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// play plays a part and returns the exit code.
+func play(role string, args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	switch role {
+	case roleProgram:
+		return cli.Run(ctx, args, os.Stdin, stdout, stderr)
+	case roleStore:
+		err = runStore(ctx, args, stdout)
+	case roleDriver:
+		err = drive(ctx, args, stdout)
+	default:
+		err = startDriver(ctx, args, stdout, stderr)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && role == "" {
+		return max(exit.ExitCode(), 1)
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(stderr, "soak:", err)
+		return 1
+	}
+	return 0
+}
+
+// startDriver runs the driver in a process of its own, which may mount a disk
+// that nobody else sees and that is gone with it.
+func startDriver(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	run := func(confine func(*exec.Cmd)) error {
+		cmd, err := again(ctx, roleDriver, args...)
+		if err != nil {
+			return err
+		}
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		cmd.WaitDelay = time.Minute
+		endWithParent(cmd)
+		confine(cmd)
+		return cmd.Run()
+	}
+	err := run(privateMounts)
+	if errors.Is(err, os.ErrPermission) { // it did not start
+		return run(func(*exec.Cmd) {})
+	}
+	return err
+}
+
+// again returns a command that runs this program in another part.
+func again(ctx context.Context, role string, args ...string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	return cmd, nil
+}
+
+// options are what the driver is told.
+type options struct {
+	duration   time.Duration // of the load
+	store      string        // "nats" or "embedded"
+	program    string        // path; empty means this program itself
+	attacks    string        // folder of the suites of attacks on the sandbox
+	neighbours int           // loops
+	attackers  int           // loops
+	memoryMB   int           // of all instances
+}
+
+func parse(args []string, output io.Writer) (*options, error) {
+	o := &options{}
+	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
+	flags.SetOutput(output)
+	flags.DurationVar(&o.duration, "duration", 10*time.Minute, "how long the load lasts")
+	flags.StringVar(&o.store, "store", storeNATS, "nats: a NATS server that can be stopped and killed; embedded: the program's own")
+	flags.StringVar(&o.program, "program", "", "the vivarium to run; by default the one that is built into this command")
+	flags.StringVar(&o.attacks, "attacks", "host/testdata/attacks", "the folder with the suites of attacks")
+	flags.IntVar(&o.neighbours, "neighbours", 8, "loops that call well-behaved functions")
+	flags.IntVar(&o.attackers, "attackers", 8, "loops that call hostile functions")
+	flags.IntVar(&o.memoryMB, "max-memory", 2048, "memory of all instances, in MB; tight, so that idle ones have to go")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("%q is not understood; see -help", flags.Arg(0))
+	case o.store != storeNATS && o.store != storeEmbedded:
+		return nil, fmt.Errorf("-store %q: write nats or embedded", o.store)
+	}
+	return o, nil
+}
+
+// Where the program's store is.
+const (
+	storeNATS     = "nats"
+	storeEmbedded = "embedded"
+)

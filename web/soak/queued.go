@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// queue makes asynchronous calls and looks for what became of them. Safe for
+// concurrent use.
+type queue struct {
+	l      *ledger
+	prints *function // logs its nonce
+	fails  *function // fails, so that its event becomes a dead letter
+
+	mu           sync.Mutex           // guards all below
+	owed         map[string]time.Time // when those were acknowledged that may not be made yet
+	acknowledged int
+}
+
+func (d *driver) newQueue() *queue {
+	q := &queue{l: d.ledger, owed: map[string]time.Time{},
+		prints: d.newFunction("anna", "neighbour", "queued"), fails: d.newFunction("boris", "neighbour", "failing")}
+	for _, f := range []*function{q.prints, q.fails} {
+		f.secret, f.async = d.secrets[f.tenant], true
+	}
+	return q
+}
+
+// enqueue makes one call.
+func (q *queue) enqueue(ctx context.Context, f *function) {
+	nonce := nonce()
+	_, body := sendEvent(nonce)
+	started := time.Now()
+	a, err := f.client.call(ctx, http.MethodPost, "/"+f.id+"?integration=async", asJSON, body)
+	if ctx.Err() != nil {
+		return
+	}
+	cut := q.l.hindered(withoutProgram, started)
+	switch {
+	case err != nil:
+		if !cut {
+			q.l.breach("lost", "asynchronous call: %v", err)
+		}
+		q.l.count("asynchronous calls", "no answer")
+	case a.status == http.StatusAccepted:
+		q.mu.Lock()
+		q.owed[nonce] = started
+		q.acknowledged++
+		q.mu.Unlock()
+		q.l.count("asynchronous calls", "202")
+	case a.status == http.StatusServiceUnavailable:
+		if !cut && !q.l.hindered(withoutStore, started) {
+			q.l.breach("failed", "asynchronous call: 503 %s", a.body)
+		}
+		q.l.count("asynchronous calls", unavailable)
+	default:
+		q.l.breach("failed", "asynchronous call: %d %s", a.status, a.body)
+	}
+}
+
+// settle looks for those of the calls owed that have been made.
+func (q *queue) settle(ctx context.Context) error {
+	since := time.Now()
+	q.mu.Lock()
+	owed := len(q.owed)
+	for _, started := range q.owed {
+		if started.Before(since) {
+			since = started
+		}
+	}
+	q.mu.Unlock()
+	if owed == 0 {
+		return nil
+	}
+	ran, err := q.prints.ran(ctx, since)
+	if err != nil {
+		return err
+	}
+	died, err := q.fails.died(ctx)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, nonce := range ran {
+		delete(q.owed, nonce)
+	}
+	for _, body := range died {
+		const before, after = `{"nonce": "`, `"}`
+		if len(body) > len(before)+len(after) {
+			delete(q.owed, body[len(before):len(body)-len(after)])
+		}
+	}
+	return nil
+}
+
+// figures returns how many calls were acknowledged, and how many of them are yet
+// to be made.
+func (q *queue) figures() (acknowledged, owed int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.acknowledged, len(q.owed)
+}
+
+// drain waits until all calls that were acknowledged are made. What is not after
+// a while is lost.
+func (q *queue) drain(ctx context.Context, limit time.Duration) {
+	var err error
+	for end := time.Now().Add(limit); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 200*time.Millisecond) {
+		if err = q.settle(ctx); err == nil {
+			if _, owed := q.figures(); owed == 0 {
+				return
+			}
+		}
+	}
+	if ctx.Err() == nil {
+		_, owed := q.figures()
+		q.l.breach("lost", "%d asynchronous calls were acknowledged and not made within %v (%v)", owed, limit, err)
+	}
+}
+
+// keepQueuing makes asynchronous calls and looks after them, until ctx ends.
+func (d *driver) keepQueuing(ctx context.Context) {
+	for n := 1; ctx.Err() == nil; n++ {
+		d.gate.RLock()
+		f := d.queue.prints
+		if n%20 == 0 {
+			f = d.queue.fails
+		}
+		d.queue.enqueue(ctx, f)
+		if n%50 == 0 {
+			started := time.Now()
+			err := d.queue.settle(ctx)
+			d.noteChange(ctx, "reading logs", started, err)
+		}
+		d.gate.RUnlock()
+		pause(ctx, 50*time.Millisecond)
+	}
+}
+
+// noteChange counts what became of a request to the management API, which may
+// only fail for want of a store.
+func (d *driver) noteChange(ctx context.Context, kind string, started time.Time, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	l := d.ledger
+	switch {
+	case err == nil:
+		l.count(kind, "done")
+	case errors.Is(err, errUnavailable) && (l.hindered(withoutStore, started) || l.hindered(withoutProgram, started)):
+		l.count(kind, unavailable)
+	case l.hindered(withoutProgram, started):
+		l.count(kind, "no answer")
+		pause(ctx, 50*time.Millisecond)
+	default:
+		l.breach("changes", "%s: %v", kind, err)
+	}
+}
