@@ -24,7 +24,6 @@ const { metafile } = await build({
   target: ['chrome105', 'firefox115', 'safari16.4'],
   jsx: 'automatic',
   jsxImportSource: 'preact',
-  loader: { '.svg': 'copy' },
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',

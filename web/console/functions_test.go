@@ -285,13 +285,13 @@ def handler(event, context):
 	call(t, "/talking?n=before")
 	b := newTab(t)
 	b.open("#/functions/talking/logs")
-	b.wait(`document.querySelector('.logs .log').innerText.includes('said before')`)
+	b.wait(`document.querySelector('.logs .log').textContent.includes('said before')`)
 	call(t, "/talking?n=after")
-	b.wait(`document.querySelector('.logs .log').innerText.includes('said after')`)
+	b.wait(`document.querySelector('.logs .log').textContent.includes('said after')`)
 	b.fill(".logs select", "ERROR")
-	b.wait(`(() => { const l = document.querySelector('.logs .log').innerText; return l.includes('bad after') && l.includes('{"size":5}') && !l.includes('said'); })()`)
+	b.wait(`(() => { const l = document.querySelector('.logs .log').textContent; return l.includes('bad after') && l.includes('{"size":5}') && !l.includes('said'); })()`)
 	b.fill(".logs [type=search]", "bad before")
-	b.wait(`(() => { const l = document.querySelector('.logs .log').innerText; return l.includes('bad before') && !l.includes('after'); })()`)
+	b.wait(`(() => { const l = document.querySelector('.logs .log').textContent; return l.includes('bad before') && !l.includes('after'); })()`)
 }
 
 func TestFunction_FiguresCountCalls(t *testing.T) {

@@ -3,11 +3,16 @@ package console_test
 import (
 	"bytes"
 	"compress/flate"
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -25,6 +30,12 @@ func (b *tab) run() {
 	b.t.Helper()
 	b.button(".toolbar", "Run")
 	b.wait(`document.querySelector('.result').getAttribute('aria-busy') === 'false' && document.querySelector('.result .answer, .result .notice')`)
+}
+
+// log returns all of the log that is in the page.
+func (b *tab) log() string {
+	b.t.Helper()
+	return eval[string](b, `document.querySelector('.output .log').textContent`)
 }
 
 // code replaces the code.
@@ -76,7 +87,7 @@ func TestPlay_EachExampleShowsWhatItIsFor(t *testing.T) {
 			if got := b.text(answer); !strings.Contains(got, example.answer) {
 				t.Errorf("%q is not in the answer:\n%s", example.answer, got)
 			}
-			if got := b.text(".output"); !strings.Contains(got, example.log) {
+			if got := b.log(); !strings.Contains(got, example.log) {
 				t.Errorf("%q is not in the log:\n%s", example.log, got)
 			}
 			if got := eval[string](b, markedLine); got != example.marked {
@@ -137,7 +148,7 @@ func TestPlay_TheLogIsShownWhileTheCodeRunsAndStopEndsIt(t *testing.T) {
 	b := newTab(t)
 	b.open(link(t, "def handler(event, context):\n    print('begun')\n    while True:\n        pass\n"))
 	b.button(".toolbar", "Run")
-	b.wait(`document.querySelector('.output .log').innerText.includes('begun')`)
+	b.wait(`document.querySelector('.output .log').textContent.includes('begun')`)
 	if busy := eval[string](b, `document.querySelector('.result').getAttribute('aria-busy')`); busy != "true" {
 		t.Fatalf("it is over already: %s", b.visible())
 	}
@@ -212,7 +223,7 @@ func TestPlay_ALinkBringsTheCodeAndABadOneSaysSo(t *testing.T) {
 		t.Errorf("page: %s", got)
 	}
 	other.run()
-	if got := other.text(".output"); !strings.Contains(got, "from a link") {
+	if got := other.log(); !strings.Contains(got, "from a link") {
 		t.Errorf("log: %s", got)
 	}
 	bad := newTab(t)
@@ -231,7 +242,7 @@ func TestPlay_TwoTabsAtOnceDoNotMix(t *testing.T) {
 	two.button(".toolbar", "Run")
 	for b, want := range map[*tab][2]string{one: {"one ends", "two"}, two: {"two ends", "one"}} {
 		b.wait(`document.querySelector('.figures')`)
-		if got := b.text(".output"); !strings.Contains(got, want[0]) || strings.Contains(got, want[1]) {
+		if got := b.log(); !strings.Contains(got, want[0]) || strings.Contains(got, want[1]) {
 			t.Errorf("log: %s", got)
 		}
 	}
@@ -252,7 +263,7 @@ def handler(event, context):
 	if n := eval[int](b, `pwned + document.querySelectorAll('#evil, main script, main img:not([src="logo.svg"])').length`); n != 0 {
 		t.Errorf("a script ran, or an element was made: %s", eval[string](b, `document.querySelector('main').innerHTML.slice(0, 2000)`))
 	}
-	log := b.text(".output .log")
+	log := b.log()
 	for _, want := range []string{"<script>pwned=1</script>", "␛[31mred", "‹U+202E›gnp.exe", "‹U+200B›wide", "more characters"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("%q is not in the log: %.3000s", want, log)
@@ -295,9 +306,12 @@ func TestPlay_FloodsLeaveThePageAlive(t *testing.T) {
     return {'headers': {'Content-Type': 'text/plain'}, 'body': 'y' * 3_000_000}
 `))
 	b.run()
-	log := eval[string](b, `document.querySelector('.output .log').innerText.slice(0, 200)`)
+	log := eval[string](b, `document.querySelector('.output .log').textContent.slice(0, 200)`)
 	if !strings.Contains(log, "earlier lines are not shown") {
 		t.Errorf("log: %s", log)
+	}
+	if left := eval[float64](b, `(() => { const l = document.querySelector('.output .log'); return l.scrollHeight - l.scrollTop - l.clientHeight; })()`); left > 2 {
+		t.Errorf("the end of the log is %v pixels out of view", left)
 	}
 	if n := eval[int](b, `document.querySelectorAll('.log-line').length`); n > 1000 {
 		t.Errorf("%d lines are in the page", n)
@@ -320,20 +334,54 @@ def handler(event, context):
 	}
 }
 
-// The figure of the first answer is printed and not judged: it is this machine's.
-func TestPlay_TheFirstAnswerIsQuick(t *testing.T) {
-	newTab(t).open("#/play") // the server is warm
+// The figures are printed and not judged: they are this machine's, and of what
+// else it does.
+func TestPlay_AnswersAreQuick(t *testing.T) {
 	b := newTab(t)
 	b.open("#/play")
 	b.wait(`document.querySelector('.toolbar .run:not(:disabled)')`)
-	took := eval[float64](b, `new Promise((resolve) => {
-		const start = performance.now();
-		new MutationObserver((_, o) => { if (document.querySelector('.answer')) { o.disconnect(); resolve(performance.now() - start); } })
-			.observe(document.querySelector('.result'), { childList: true, subtree: true });
-		document.querySelector('.toolbar .run').click();
-	})`)
-	if took <= 0 {
+	var took []float64
+	for range 10 {
+		took = append(took, eval[float64](b, `new Promise((resolve) => {
+			const start = performance.now();
+			let before = document.querySelector('.answer');
+			new MutationObserver((_, o) => {
+				const now = document.querySelector('.answer');
+				if (!now) before = null;
+				if (now && now !== before) { o.disconnect(); resolve(performance.now() - start); }
+			}).observe(document.querySelector('.result'), { childList: true, subtree: true });
+			document.querySelector('.toolbar .run').click();
+		})`))
+		b.wait(`document.querySelector('.toolbar .primary')`)
+	}
+	if slices.Min(took) <= 0 {
 		t.Error("no answer")
 	}
-	t.Logf("from the click to the answer of a first run: %.0f ms", took)
+	t.Logf("from the click to the answer: the first run %.0f ms, the fastest of ten %.0f ms", took[0], slices.Min(took))
+}
+
+func TestPlay_TheEditorKnowsWhatAHandlerHas(t *testing.T) {
+	b := newTab(t)
+	b.open("#/play")
+	for typed, want := range map[string]string{"context.re": "request_id", "event['query": "queryStringParameters", "hand": "answers a request"} {
+		b.code("")
+		b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			_, err := chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: typed})
+			return err
+		}))
+		quoted, _ := json.Marshal(want)
+		b.wait(`document.querySelector('.code .editor').shadowRoot.querySelector('.cm-tooltip-autocomplete')?.textContent.includes(` + string(quoted) + `)`)
+	}
+}
+
+func TestPlay_SaysSoWhereNobodyMayRunCode(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle("/play/v1/", http.NotFoundHandler())
+	mux.Handle("/", shared.handler)
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	b := newTab(t, allowing("status of 404"))
+	b.url = server.URL
+	b.open("#/play")
+	b.wait(`document.querySelector('.notice')?.innerText.includes('--playground') && document.querySelector('.toolbar .run').disabled`)
 }

@@ -105,7 +105,7 @@ export function Versions({ fn, versions, reload }: Props) {
       {action?.kind === 'back' && (
         <Confirm title={`Roll ${action.tag} back?`} action="Roll back" onClose={close}
           onDo={() => change(`/versions/${seg(action.to.id)}:setTag`, { tag: action.tag }, `${action.tag} is back on ${action.to.id}.`)}>
-          <Move from={action.from} to={action.to} />
+          <Move from={action.from} to={action.to} way="Back to" />
           <p class="muted">No call is lost: those in progress finish on the version they began on.</p>
         </Confirm>
       )}
@@ -130,11 +130,11 @@ export function Versions({ fn, versions, reload }: Props) {
   );
 }
 
-function Move({ from, to }: { from: Version; to: Version }) {
+function Move({ from, to, way }: { from: Version; to: Version; way: string }) {
   return (
     <dl class="facts">
       <div><dt>From</dt><dd><code>{from.id}</code> <span class="muted">made {ago(from.createdAt)}</span></dd></div>
-      <div><dt>Back to</dt><dd><code>{to.id}</code> <span class="muted">made {ago(to.createdAt)}</span></dd></div>
+      <div><dt>{way}</dt><dd><code>{to.id}</code> <span class="muted">made {ago(to.createdAt)}</span></dd></div>
     </dl>
   );
 }
@@ -148,7 +148,7 @@ function TagDialog({ version, versions, tags, onTag, onClose }: { version: Versi
         <input value={tag} list="known-tags" onInput={(e) => setTag(e.currentTarget.value.trim())} required autocomplete="off" spellcheck={false} placeholder="prod" />
       </Field>
       <datalist id="known-tags">{tags.map((t) => <option value={t} />)}</datalist>
-      {has && has.id !== version.id && <Move from={has} to={version} />}
+      {has && has.id !== version.id && <Move from={has} to={version} way="To" />}
     </Confirm>
   );
 }

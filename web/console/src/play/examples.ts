@@ -132,7 +132,7 @@ def handler(event, context):
       mode: 'raw',
       event: json(messageQueue),
       code: `def handler(event, context):
-    # In raw mode the event is the body, parsed, and the result goes out as JSON.
+    # Raw: the event is the body, the result goes out as JSON.
     for message in event['messages']:
         kind = message['event_metadata']['event_type']
         print('got', kind)

@@ -11,6 +11,7 @@ import { Choice, Foreign, Notice, Pill, tell } from '../ui/parts';
 import { draftOf, examples } from './examples';
 import { EventEditor } from './request';
 import { InvalidDraft, readLimits, run, type Draft, type Limits, type Result, type RunFigures } from './run';
+import { runnerFile } from './script';
 import { pack, unpack } from './share';
 
 const draftKey = 'vivarium.draft';
@@ -45,7 +46,6 @@ type State =
 export function Play({ shared }: { shared: string }) {
   const begin = useMemo(() => firstDraft(shared), [shared]);
   const [draft, setDraft] = useState(begin.draft);
-  const [example, setExample] = useState(begin.from === 'example' ? 'hello' : '');
   const [limits, setLimits] = useState<Limits | null>(null);
   const [off, setOff] = useState('');
   const [state, setState] = useState<State>({ kind: 'idle' });
@@ -135,7 +135,6 @@ export function Play({ shared }: { shared: string }) {
   const choose = (id: string) => {
     const found = examples.find((e) => e.id === id);
     if (!found) return;
-    setExample(id);
     setDraft(draftOf(found));
     setMark(null);
     setState({ kind: 'idle' });
@@ -143,6 +142,7 @@ export function Play({ shared }: { shared: string }) {
     if (location.hash !== '#/play') history.replaceState(null, '', '#/play');
   };
 
+  const example = examples.find((e) => e.draft.code === draft.code)?.id ?? '';
   const busy = state.kind === 'running';
   return (
     <div class="play">
@@ -253,7 +253,9 @@ function RunView({ figures: f }: { figures: RunFigures }) {
 
 function answerOf(result: Result): Answer {
   const body = result.bodyEncoding === 'base64' ? fromBase64(result.body) : new TextEncoder().encode(result.body);
-  return { status: result.status, headers: result.headers ?? {}, body, truncated: result.truncated ?? false, error: result.error, timeout: result.outcome === 'timeout' };
+  // What ran a script is none of the visitor's code.
+  const error = result.error && { ...result.error, stackTrace: result.error.stackTrace?.filter((frame) => !frame.includes(runnerFile)) };
+  return { status: result.status, headers: result.headers, body, truncated: result.truncated ?? false, error };
 }
 
 /** memories returns the sizes to choose from, with the one that is chosen. */

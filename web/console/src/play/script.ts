@@ -2,11 +2,16 @@
 
 const handler = /^(async\s+def|def|class)\s+handler\b|^handler\s*=|^(from|import)\b.*\bhandler\b/m;
 
-const runner = `import runpy
+/** runnerFile is the file that runs a script. */
+export const runnerFile = 'run_script.py';
+
+const runner = `PATH = '/function/code/main.py'
 
 
 def handler(event, context):
-    runpy.run_path('/function/code/main.py', run_name='__main__')
+    with open(PATH, 'rb') as file:
+        code = compile(file.read(), PATH, 'exec')
+    exec(code, {'__name__': '__main__', '__file__': PATH, 'event': event, 'context': context})
     return {}
 `;
 
@@ -16,13 +21,8 @@ export interface Files {
   entrypoint: string;
 }
 
-/** isScript says if code has no handler, so that it is run from top to bottom. */
-export function isScript(code: string): boolean {
-  return !handler.test(code);
-}
-
 /** filesOf returns the files for code, which may be a mere script. */
 export function filesOf(code: string): Files {
-  if (!isScript(code)) return { files: { 'main.py': code }, entrypoint: 'main.handler' };
-  return { files: { 'main.py': code, 'run_script.py': runner }, entrypoint: 'run_script.handler' };
+  if (handler.test(code)) return { files: { 'main.py': code }, entrypoint: 'main.handler' };
+  return { files: { 'main.py': code, [runnerFile]: runner }, entrypoint: 'run_script.handler' };
 }

@@ -13,7 +13,6 @@ export interface Answer {
   body: Uint8Array<ArrayBuffer>;
   truncated?: boolean;
   error?: { errorType: string; errorMessage: string; stackTrace?: string[] | undefined } | undefined;
-  timeout?: boolean;
 }
 
 /** step is how much of a long text is shown at once. */

@@ -13,7 +13,7 @@ import {
   highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers, WidgetType, type DecorationSet,
 } from '@codemirror/view';
 import { tags as t } from '@lezer/highlight';
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { completions } from './completions';
 
 /** Mark is a line that something is to be said about. */
@@ -199,11 +199,11 @@ export function Editor(props: Props) {
     });
   }, [props.value]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     view.current!.dispatch({ effects: language.current.reconfigure(languageOf(props.language)) });
   }, [props.language]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const editor = view.current!;
     const effects: StateEffect<unknown>[] = [setMark.of(props.mark ?? null)];
     if (props.mark && props.mark.line <= editor.state.doc.lines)

@@ -7,7 +7,7 @@ import { Foreign } from './parts';
 
 /** maxLines is how many entries are on show, maxWidth how much of each. */
 const maxLines = 1000;
-const maxWidth = 4000;
+const maxWidth = 2000;
 
 /** LogLine is an entry as it is shown. */
 export interface LogLine {

@@ -38,7 +38,7 @@ export function Field(props: { label: string; hint?: string; error?: string | un
     <label class={`field ${props.error ? 'wrong' : ''}`}>
       <span class="field-name">{props.label}</span>
       {props.children}
-      {props.hint && <span class="hint">{props.hint}</span>}
+      {props.hint && !props.error && <span class="hint">{props.hint}</span>}
       {props.error && <span class="error" role="alert">{props.error}</span>}
     </label>
   );
