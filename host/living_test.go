@@ -269,7 +269,7 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()
 		h.create("fun")
-		v := h.version("fun", "import time\ndef handler(e, c): time.sleep(0.5)\n", VersionSpec{})
+		v := h.version("fun", "import time\ndef handler(e, c): time.sleep(0.5)\n", VersionSpec{Timeout: time.Minute})
 		wantError[*InvalidError](t, h.SetScalingPolicy(ctx, "fun", ScalingPolicy{
 			Tag: LatestTag, ProvisionedInstances: 2, ZoneInstancesLimit: 1}), "provisioned_instances_count")
 		if err := h.SetScalingPolicy(ctx, "fun", ScalingPolicy{Tag: LatestTag, ZoneRequestsLimit: 2, ZoneInstancesLimit: 1}); err != nil {

@@ -42,10 +42,6 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.config.Console != nil && r.Header.Get("Service-Worker") != "" {
-		// A browser would let it answer for the console, from then on.
-		return &callerError{http.StatusForbidden, "Forbidden: a function can't be a service worker beside the console", clientError}
-	}
 	query, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
 		return err

@@ -286,18 +286,6 @@ def handler(event, context):
 	}
 }
 
-// A service worker of a function's would answer for the console in this browser,
-// and have the operator's key.
-func TestConsole_NoFunctionAnswersForIt(t *testing.T) {
-	deployed(t, "worker", []string{"def handler(event, context):\n    return {'headers': {'Content-Type': 'text/javascript'}, 'body': 'onfetch = () => {}'}\n"})
-	b := newTab(t, allowing("status of 403", "service worker", "A bad HTTP response code", "favicon.ico"))
-	b.do(chromedp.Navigate(shared.url + "/worker"))
-	said := eval[string](b, `navigator.serviceWorker.register('/worker', { scope: '/' }).then(() => 'registered', (err) => err.name)`)
-	if said != "TypeError" {
-		t.Errorf("a function became a service worker: %s", said)
-	}
-}
-
 func TestPlay_FloodsLeaveThePageAlive(t *testing.T) {
 	b := newTab(t)
 	b.open(link(t, `def handler(event, context):
