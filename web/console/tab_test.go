@@ -41,7 +41,7 @@ type tab struct {
 // newTab opens a tab with a profile of its own.
 func newTab(t *testing.T, options ...func(*tab)) *tab {
 	t.Helper()
-	b := &tab{t: t, url: shared.url, allowed: []string{"v1/whoami"}} // a server without keys has none
+	b := &tab{t: t, url: shared.url}
 	for _, option := range options {
 		option(b)
 	}
