@@ -2,71 +2,48 @@ package console_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
+
+	"vivarium/host"
+	"vivarium/web"
+	"vivarium/web/api"
+	"vivarium/web/console"
 )
 
-// keyring stands for a server that wants keys. The page is to get on with what
-// it answers; that the answers are right is tested where they are made.
-type keyring struct {
-	mu   sync.Mutex
-	keys map[string]map[string]string // by secret
-}
-
-// ServeHTTP lets those pass who have a key.
-func (k *keyring) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	own := k.keys[strings.TrimPrefix(r.Header.Get("Authorization"), "Api-Key ")]
-	path := strings.TrimPrefix(r.URL.Path, "/functions/v1")
-	w.Header().Set("Content-Type", "application/json")
-	answer := func(v any) { _ = json.NewEncoder(w).Encode(v) }
-	switch {
-	case path == "/whoami":
-		answer(map[string]any{"open": false, "tenant": own["tenant"], "role": own["role"]})
-	case own == nil:
-		w.WriteHeader(http.StatusUnauthorized)
-		answer(map[string]any{"code": 16, "message": "give a key", "details": []any{}})
-	case path == "/keys" && r.Method == http.MethodGet:
-		list := []map[string]string{}
-		for _, key := range k.keys {
-			list = append(list, key)
-		}
-		answer(map[string]any{"keys": list})
-	case path == "/keys":
-		key := map[string]string{"id": fmt.Sprint("key", len(k.keys)), "createdAt": "2026-01-02T03:04:05Z"}
-		_ = json.NewDecoder(r.Body).Decode(&key)
-		k.keys["viv_"+key["id"]] = key
-		answer(map[string]any{"key": key, "secret": "viv_" + key["id"]})
-	case strings.HasPrefix(path, "/keys/") && r.Method == http.MethodDelete:
-		delete(k.keys, "viv_"+strings.TrimPrefix(path, "/keys/"))
-		answer(map[string]any{"done": true})
-	default:
-		answer(map[string]any{"functions": []any{}})
+// guarded starts a server that asks for keys, and returns its address, its host
+// and the secret of the first key.
+func guarded(t *testing.T) (url string, h *host.Host, secret string) {
+	t.Helper()
+	h, err := host.New(host.Config{Engine: shared.engine, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(h.Close)
+	_, secret, err = h.Keys().Create(t.Context(), host.Operator,
+		host.KeySpec{Tenant: host.AllTenants, Role: host.RoleAdmin, Description: "<b>the first</b>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	management := api.New(api.Config{Host: h, Logger: quiet})
+	server := httptest.NewServer(web.New(web.Config{Management: management, Console: console.Handler(), Access: h, Logger: quiet}, h))
+	t.Cleanup(func() {
+		management.EndStreams()
+		server.Close()
+	})
+	return server.URL, h, secret
 }
 
 func TestKeys_AreAskedForMadeAndDeleted(t *testing.T) {
-	ring := &keyring{keys: map[string]map[string]string{
-		"viv_key0": {"id": "key0", "tenant": "*", "role": "admin", "description": "<b>the first</b>", "createdAt": "2026-01-02T03:04:05Z"},
-	}}
-	mux := http.NewServeMux()
-	mux.Handle("/functions/v1/", ring)
-	mux.Handle("/", shared.handler)
-	server := httptest.NewServer(mux)
-	defer server.Close()
-	b := newTab(t, allowing("status of 401"))
-	b.url = server.URL
+	url, h, secret := guarded(t)
+	b := newTab(t, allowing("status of 401", "status of 404"))
+	b.url = url
 	b.open("#/functions")
 	b.wait(`document.querySelector('dialog')?.innerText.includes('asks for a key')`)
 	b.fill("[name=api-key]", "viv_wrong")
 	b.button("dialog", "Use this key")
 	b.wait(`document.querySelector('dialog .error')?.innerText.includes('does not know this key')`)
-	b.fill("[name=api-key]", "viv_key0")
+	b.fill("[name=api-key]", secret)
 	b.button("dialog", "Use this key")
 	b.wait(`!document.querySelector('dialog') && document.querySelector('.who').innerText.includes('all tenants')`)
 	if kept := eval[bool](b, `JSON.stringify(localStorage).includes('viv_')`); kept {
@@ -79,10 +56,49 @@ func TestKeys_AreAskedForMadeAndDeleted(t *testing.T) {
 	b.fill("dialog [name=role]", "invoker")
 	b.fill("dialog [name=tenant]", "shop")
 	b.button("dialog", "Make the key")
-	b.wait(`document.querySelector('.secret')?.innerText.includes('viv_key1')`)
+	b.wait(`document.querySelector('.secret')?.innerText.includes('viv_')`)
+	made := eval[string](b, `document.querySelector('.secret').innerText.match(/viv_[\w-]+/)[0]`)
+	if p, err := h.Keys().Authenticate(made); err != nil || p.Tenant != "shop" || p.Role != host.RoleInvoker {
+		t.Errorf("the key that was shown is of %+v, %v", p, err)
+	}
 	b.button("dialog", "I have it")
 	b.wait(`!document.querySelector('dialog') && document.querySelector('tbody').innerText.includes('shop')`)
-	b.button("tbody", "Delete key key1")
+	p, err := h.Keys().Authenticate(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.button("tbody", "Delete key "+p.KeyID)
 	b.button("dialog", "Delete for good")
 	b.wait(`!document.querySelector('dialog') && !document.querySelector('tbody').innerText.includes('shop')`)
+	if _, err := h.Keys().Authenticate(made); err == nil {
+		t.Error("the key that was deleted is still good")
+	}
+}
+
+// What the console does it does with the key: nothing of it is open to others.
+func TestKeys_DeployCallAndReadLogs(t *testing.T) {
+	url, _, secret := guarded(t)
+	b := newTab(t, allowing("status of 401", "status of 404"))
+	b.url = url
+	b.open("#/functions")
+	b.fill("[name=api-key]", secret)
+	b.button("dialog", "Use this key")
+	b.wait(`!document.querySelector('dialog')`)
+	b.open("#/deploy")
+	b.drop(".drop", folder(t, "locked", map[string]string{
+		"main.py": "def handler(event, context):\n    print('was called')\n    return {'body': 'only with a key'}\n",
+	}))
+	b.wait(`document.querySelector('.drop').innerText.includes('1 file')`)
+	b.fill("[name=timeout]", "60")
+	b.button(".deploy-foot", "Deploy")
+	b.wait(`location.hash.startsWith('#/functions/d4e')`)
+	b.open("#/functions/locked/test")
+	b.button(".test", "Call")
+	b.wait(`document.querySelector('.test .answer')?.innerText.includes('only with a key')`)
+	b.open("#/functions/locked/logs")
+	b.wait(`document.querySelector('.logs .log').textContent.includes('was called')`)
+	quoted, _ := json.Marshal(url + "/locked")
+	if status := eval[int](b, `fetch(`+string(quoted)+`).then((r) => r.status)`); status != 401 {
+		t.Errorf("without the key: %d, want 401", status)
+	}
 }

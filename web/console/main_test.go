@@ -28,6 +28,7 @@ import (
 // as the program's own. TestMain makes both.
 var shared struct {
 	browser context.Context
+	engine  *wasm.Engine
 	handler http.Handler // the server's
 	url     string       // http://127.0.0.1:PORT
 	docs    string       // a page elsewhere, http://docs.localhost:PORT
@@ -63,6 +64,9 @@ func fail(err error) int {
 	return 1
 }
 
+// quiet drops what a server says to its operator.
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
 // startServer starts a server with a store, the management API, the playground
 // and the console.
 func startServer(dir string) (*httptest.Server, func(), error) {
@@ -74,7 +78,7 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (the guest is built by: go tool task guest)", err)
 	}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	shared.engine = engine
 	kept, err := store.Open(context.Background(), store.Config{Dir: filepath.Join(dir, "store"), Log: quiet})
 	if err != nil {
 		return nil, nil, err
