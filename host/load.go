@@ -194,8 +194,9 @@ func (h *Host) collect(ctx context.Context, versions map[string]time.Time) error
 	return h.collectImages(listed)
 }
 
-// collectImages removes files of versions that are no more. Image directories
-// are a process's own, so there is nobody to take them from.
+// collectImages removes files of versions that are no more, or are not yet: a
+// process that shares the directory may be about to list one. What it has open
+// stays with it.
 func (h *Host) collectImages(listed map[string]bool) error {
 	if h.cfg.ImageDir == "" {
 		return nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -46,12 +47,10 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 			_ = p.close() // the first error is the telling one
 		}
 	}()
-	images := ""
 	if cfg.data != "" || cfg.nats != "" {
 		storeConfig := store.Config{URL: cfg.nats, Log: log}
 		if cfg.data != "" {
 			storeConfig.Dir = filepath.Join(cfg.data, "store")
-			images = filepath.Join(cfg.data, "images")
 		}
 		if p.store, err = store.Open(ctx, storeConfig); err != nil {
 			return nil, err
@@ -74,7 +73,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		cfg.memory = memoryOfMachine() / 4 * 3
 	}
 	p.host, err = host.New(host.Config{
-		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: s.imageDir(cfg.data, cfg.nats), MaxMemory: cfg.memory,
 		Quotas: cfg.quotas,
 	})
 	if err != nil {
@@ -129,6 +128,19 @@ func (s *session) cacheFolder() string {
 		user = os.TempDir()
 	}
 	return filepath.Join(user, "vivarium")
+}
+
+// imageDir returns where images of the versions in a store are kept; empty where
+// there is none. Without them each function would be made ready anew after a
+// restart. They hold functions' environments: the folder is the user's own.
+func (s *session) imageDir(data, nats string) string {
+	switch {
+	case data != "":
+		return filepath.Join(data, "images")
+	case nats != "":
+		return filepath.Join(s.cacheFolder(), "images", fmt.Sprintf("%x", sha256.Sum256([]byte(nats)))[:16])
+	}
+	return ""
 }
 
 // machineCodeDir returns where machine code is cached; empty when nowhere.

@@ -93,7 +93,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	confined, err := s.confine(c.confining, c.access())
+	confined, err := s.confine(c.confining, c.access(s))
 	if err != nil {
 		return err
 	}
@@ -146,10 +146,13 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 
 // access returns what serving needs of the system. The code of functions is read
 // before that.
-func (c *serveCommand) access() access {
+func (c *serveCommand) access(s *session) access {
 	a := access{nats: c.NATS, read: c.certificates()}
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
+	}
+	if images := s.imageDir(c.Data, c.NATS); images != "" {
+		a.write = append(a.write, images)
 	}
 	return a
 }

@@ -23,6 +23,7 @@ type driver struct {
 	options
 	out    io.Writer
 	dir    string // of all that this soak stores
+	cache  string // of the program, beside the disk that can be full
 	ledger *ledger
 	watch  *watch
 	http   *http.Client
@@ -86,6 +87,9 @@ func (d *driver) start(ctx context.Context) (err error) {
 	if d.dir, err = os.MkdirTemp("", "vivarium-soak-"); err != nil {
 		return err
 	}
+	if err = d.makeCache(); err != nil {
+		return err
+	}
 	if d.disk, err = mountDisk(d.dir); err != nil {
 		d.say("no disk in memory, so none will be full: %v", err)
 		d.disk = nil
@@ -96,6 +100,20 @@ func (d *driver) start(ctx context.Context) (err error) {
 		}
 	}
 	return d.startProgram(ctx)
+}
+
+// makeCache makes a cache in which only the machine code is the user's, which
+// takes a while to make: nothing else of a soak is to stay.
+func (d *driver) makeCache() (err error) {
+	if d.cache, err = os.MkdirTemp("", "vivarium-soak-cache-"); err != nil {
+		return err
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	machineCode := filepath.Join(user, "vivarium", "wasm")
+	return errors.Join(os.MkdirAll(machineCode, 0o700), os.Symlink(machineCode, filepath.Join(d.cache, "wasm")))
 }
 
 func (d *driver) startStore(ctx context.Context, address string) error {
@@ -109,7 +127,7 @@ func (d *driver) startStore(ctx context.Context, address string) error {
 
 // startProgram starts Vivarium on the store as it is.
 func (d *driver) startProgram(ctx context.Context) error {
-	args := []string{"serve", "--listen", "127.0.0.1:0", "--max-memory", fmt.Sprint(d.memoryMB)}
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--max-memory", fmt.Sprint(d.memoryMB), "--cache-dir", d.cache}
 	if d.store != nil {
 		args = append(args, "--nats", "nats://"+d.store.address)
 	} else {
@@ -145,7 +163,7 @@ func (d *driver) stop() (err error) {
 	if d.disk != nil {
 		err = errors.Join(err, d.disk.unmount())
 	}
-	return errors.Join(err, os.RemoveAll(d.dir))
+	return errors.Join(err, os.RemoveAll(d.dir), os.RemoveAll(d.cache))
 }
 
 // say prints a line.
