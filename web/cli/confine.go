@@ -91,8 +91,9 @@ func (c *confinement) close() {
 	}
 }
 
-// warn tells the operator of what is missing.
-func (c *confinement) warn(t *terminal) {
+// tell tells the operator what is in force, and what is missing.
+func (c *confinement) tell(t *terminal) {
+	t.say("rights given up: %s", strings.Join(c.lines, "; "))
 	for _, line := range c.missing {
 		t.say("%s; functions are still in their own sandbox", line)
 	}

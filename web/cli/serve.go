@@ -98,7 +98,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer confined.close()
-	confined.warn(terminal)
+	confined.tell(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
 		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, quotas: quotas, temp: confined.temp,
 	})
