@@ -34,7 +34,6 @@ type FiguresPoint struct {
 // one last.
 type FunctionFigures struct {
 	FunctionID string
-	Tenant     string
 	Total      FiguresPoint // of all points together; instances and memory as they are now
 	Points     []FiguresPoint
 }
@@ -55,15 +54,17 @@ func (h *Host) GetFigures(idOrName string, points int) (FunctionFigures, error) 
 	return f.lastFigures(time.Now(), points), nil
 }
 
-// Figures returns the last points, up to MaxFigures, of all functions, by the
-// functions' names.
-func (h *Host) Figures(points int) []FunctionFigures {
+// Figures returns the last points, up to MaxFigures, of the functions of a
+// tenant, or of all, by the functions' names.
+func (h *Host) Figures(tenant string, points int) []FunctionFigures {
 	now := time.Now()
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	all := make([]FunctionFigures, 0, len(h.functions))
+	all := []FunctionFigures{}
 	for _, f := range h.functions {
-		all = append(all, f.lastFigures(now, points))
+		if within(tenant, f.record.Tenant) {
+			all = append(all, f.lastFigures(now, points))
+		}
 	}
 	slices.SortFunc(all, func(a, b FunctionFigures) int {
 		x, y := h.functions[a.FunctionID], h.functions[b.FunctionID]
@@ -76,7 +77,7 @@ func (h *Host) Figures(points int) []FunctionFigures {
 func (f *function) lastFigures(now time.Time, points int) FunctionFigures {
 	idle, busy, memory := f.instances()
 	all := f.figures.last(now, min(max(points, 1), MaxFigures), idle, busy, memory)
-	all.FunctionID, all.Tenant = f.id, f.record.Tenant
+	all.FunctionID = f.id
 	return all
 }
 

@@ -105,20 +105,33 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// clientOf returns who is at an address. A client has all of an IPv6 network of
-// 64 bits, since that is the least that is given to one.
+// clientOf returns the client at an address, as text; see clientNetwork.
 func clientOf(address net.Addr) string {
-	at, err := netip.ParseAddrPort(address.String())
-	if err != nil { // no TCP
+	network := clientNetwork(address.String())
+	switch {
+	case !network.IsValid(): // no TCP
 		return address.String()
+	case network.IsSingleIP():
+		return network.Addr().String()
 	}
-	ip := at.Addr().Unmap()
-	if ip.Is6() {
-		if network, err := ip.Prefix(64); err == nil {
-			return network.String()
-		}
+	return network.String()
+}
+
+// clientNetwork returns what counts as one client: an IPv4 address, or the
+// network of an IPv6 address, since whoever has one has 2^64 of them. Callers
+// without an address are one client.
+func clientNetwork(remoteAddress string) netip.Prefix {
+	address, err := netip.ParseAddrPort(remoteAddress)
+	if err != nil {
+		return netip.Prefix{}
 	}
-	return ip.String()
+	ip := address.Addr().Unmap().WithZone("")
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	network, _ := ip.Prefix(bits) // which both kinds have
+	return network
 }
 
 // errBodies says that there is no memory for a body.

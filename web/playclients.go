@@ -88,20 +88,3 @@ func (c *playClients) find(network netip.Prefix) *playClient {
 	c.known[network] = c.recent.PushFront(client)
 	return client
 }
-
-// clientNetwork returns what counts as one client: an IPv4 address, or the
-// network of an IPv6 address, since whoever has one has 2^64 of them. Callers
-// without an address are one client.
-func clientNetwork(remoteAddress string) netip.Prefix {
-	address, err := netip.ParseAddrPort(remoteAddress)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip := address.Addr().Unmap().WithZone("")
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	network, _ := ip.Prefix(bits) // which both kinds have
-	return network
-}

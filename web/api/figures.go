@@ -41,10 +41,8 @@ const listedPoints = 30
 
 func (h *Handler) listFigures(q *request) (any, error) {
 	answer := &ListFiguresResponse{Functions: []FunctionFigures{}}
-	for _, f := range h.host.Figures(listedPoints) {
-		if q.principal.ActsFor(f.Tenant) {
-			answer.Functions = append(answer.Functions, newFunctionFigures(f))
-		}
+	for _, f := range h.host.Figures(q.principal.Tenant, listedPoints) {
+		answer.Functions = append(answer.Functions, newFunctionFigures(f))
 	}
 	return answer, nil
 }

@@ -30,30 +30,34 @@ type keyring struct {
 	connection
 }
 
-// stored calls do with the keys of the store that the flags name; it says if
-// they name one.
-func (k *keyring) stored(ctx context.Context, do func(*host.Keys) error) (bool, error) {
+// use calls stored with the keys of the store that the flags name, or remote with
+// the server when they name none.
+func (k *keyring) use(ctx context.Context, stored func(*host.Keys) error, remote func(*serverClient) error) error {
 	config := store.Config{URL: k.NATS, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if k.Data != "" {
 		config.Dir = filepath.Join(k.Data, "store")
 	}
 	if config.Dir == "" && config.URL == "" {
-		return false, nil
+		client, err := k.connect()
+		if err != nil {
+			return err
+		}
+		return remote(client)
 	}
 	s, err := store.Open(ctx, config)
 	if _, ok := errors.AsType[*store.LockedError](err); ok {
-		return true, fmt.Errorf("%w; or leave --data out and ask that server, with --server and --api-key", err)
+		return fmt.Errorf("%w; or leave --data out and ask that server, with --server and --api-key", err)
 	}
 	if err != nil {
-		return true, err
+		return err
 	}
 	defer s.Close()
 	keys, err := host.OpenKeys(ctx, s)
 	if err != nil {
-		return true, err
+		return err
 	}
 	defer keys.Close()
-	return true, do(keys)
+	return stored(keys)
 }
 
 type keyCreate struct {
@@ -77,25 +81,18 @@ Examples:
 // Run implements the command.
 func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	var made api.CreateKeyResponse
-	stored, err := c.stored(ctx, func(keys *host.Keys) error {
+	err := c.use(ctx, func(keys *host.Keys) error {
 		k, secret, err := keys.Create(ctx, host.Operator, host.KeySpec{
 			Tenant: c.Tenant, Role: host.Role(c.Role), Description: c.Description,
 		})
 		made = api.CreateKeyResponse{Key: api.NewKey(k), Secret: secret}
 		return err
+	}, func(client *serverClient) error {
+		request := api.CreateKeyRequest{Tenant: c.Tenant, Role: c.Role, Description: c.Description}
+		return client.post(ctx, "/keys", request, &made)
 	})
 	if err != nil {
 		return err
-	}
-	if !stored {
-		client, err := c.connect()
-		if err != nil {
-			return err
-		}
-		request := api.CreateKeyRequest{Tenant: c.Tenant, Role: c.Role, Description: c.Description}
-		if err := client.post(ctx, "/keys", request, &made); err != nil {
-			return err
-		}
 	}
 	if c.JSON {
 		return printJSON(s.stdout, made)
@@ -111,26 +108,20 @@ type keyList struct{ keyring }
 // Run implements the command.
 func (c *keyList) Run(ctx context.Context, s *session) error {
 	keys := []api.Key{}
-	stored, err := c.stored(ctx, func(k *host.Keys) error {
+	err := c.use(ctx, func(k *host.Keys) error {
 		all, err := k.List(host.Operator)
 		for _, k := range all {
 			keys = append(keys, api.NewKey(k))
 		}
 		return err
+	}, func(client *serverClient) error {
+		var answer api.ListKeysResponse
+		err := client.get(ctx, "/keys", nil, &answer)
+		keys = answer.Keys
+		return err
 	})
 	if err != nil {
 		return err
-	}
-	if !stored {
-		client, err := c.connect()
-		if err != nil {
-			return err
-		}
-		var answer api.ListKeysResponse
-		if err := client.get(ctx, "/keys", nil, &answer); err != nil {
-			return err
-		}
-		keys = answer.Keys
 	}
 	if c.JSON {
 		return printJSON(s.stdout, keys)
@@ -149,18 +140,14 @@ type keyDelete struct {
 
 // Run implements the command.
 func (c *keyDelete) Run(ctx context.Context, s *session) error {
-	stored, err := c.stored(ctx, func(k *host.Keys) error { return k.Delete(ctx, host.Operator, c.ID) })
+	err := c.use(ctx, func(k *host.Keys) error {
+		return k.Delete(ctx, host.Operator, c.ID)
+	}, func(client *serverClient) error {
+		_, err := client.change(ctx, http.MethodDelete, "/keys/"+url.PathEscape(c.ID), nil, nil)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	if !stored {
-		client, err := c.connect()
-		if err != nil {
-			return err
-		}
-		if _, err := client.change(ctx, http.MethodDelete, "/keys/"+url.PathEscape(c.ID), nil, nil); err != nil {
-			return err
-		}
 	}
 	if c.JSON {
 		return printJSON(s.stdout, struct{}{})
