@@ -411,7 +411,7 @@ func (r *attackRange) checkDrained(t *testing.T) {
 			for p.evictOldest() {
 			}
 		}
-		return r.budget.used.Load() == 0
+		return r.ledger.Total(QuotaMemory) == 0
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"path"
 	"sync"
 
+	"vivarium/host/quota"
 	"vivarium/wasm/vfs"
 )
 
@@ -155,7 +156,7 @@ const maxUnpacking = 2
 //
 // # Errors
 //
-// Those of CodeFromZip and of reserve; ctx's.
+// Those of CodeFromZip and of Reserve; ctx's.
 func (h *Host) unpack(ctx context.Context, tenant string, archive []byte) (tree *vfs.Tree, give func(), err error) {
 	select {
 	case h.unpacking <- struct{}{}:
@@ -166,10 +167,10 @@ func (h *Host) unpack(ctx context.Context, tenant string, archive []byte) (tree 
 	if tree, err = CodeFromZip(archive); err != nil {
 		return nil, nil, err
 	}
-	if err := h.reserve(tenant, tree.Size()); err != nil {
+	if give, err = h.Reserve(tenant, quota.CodeTree, tree.Size()); err != nil {
 		return nil, nil, err
 	}
-	return tree, func() { _ = h.reserve(tenant, -tree.Size()) }, nil // giving back does not fail
+	return tree, give, nil
 }
 
 func newCode(fsys fs.FS) (*vfs.Tree, error) {

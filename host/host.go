@@ -56,6 +56,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/host/throttle"
 	"vivarium/wasm"
@@ -103,7 +104,8 @@ type Config struct {
 	// no new ones are made, and guests are refused more memory.
 	MaxMemory int64
 	// Quotas bound what each tenant has that has no limits of its own, see
-	// SetQuotas. The zero value means DefaultQuotas.
+	// SetQuotas. The zero value means the defaults that package quota has; of
+	// memory that is three quarters of MaxMemory.
 	Quotas Quotas
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
@@ -124,8 +126,7 @@ type Host struct {
 	cfg       Config
 	log       *slog.Logger
 	scheduler *scheduler
-	budget    *budget
-	ledger    *ledger
+	ledger    *quota.Ledger
 	queued    *queueCount
 	bases     *baseStock
 	metrics   metrics
@@ -207,8 +208,7 @@ func New(cfg Config) (*Host, error) {
 		cfg: cfg, log: cfg.Log, tokens: tokens, keys: keys, scheduler: newScheduler(cfg.Processors),
 		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
 	}
-	h.budget = &budget{limit: cfg.MaxMemory}
-	h.ledger = newLedger(cfg.Quotas.or(DefaultQuotas).or(Quotas{QuotaMemory: cmp.Or(cfg.MaxMemory/4*3, -1)}))
+	h.ledger = h.newLedger()
 	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
 	h.admissions.versions = map[string]*Version{}
 	h.running, h.stop = context.WithCancel(context.Background())

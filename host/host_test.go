@@ -362,14 +362,14 @@ func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
 
 	h.deploy("greedy", "def handler(event, context):\n    return len(bytearray(64 << 20))\n", VersionSpec{})
 	h.wantFault("greedy", "", "MemoryError")
-	if used := h.budget.used.Load(); used > 3*instanceMemory {
+	if used := h.ledger.Total(QuotaMemory); used > 3*instanceMemory {
 		t.Errorf("budget: %d bytes used of %d", used, 3*instanceMemory)
 	}
 	for _, p := range h.pools() {
 		for p.evictOldest() {
 		}
 	}
-	if used := h.budget.used.Load(); used != 0 {
+	if used := h.ledger.Total(QuotaMemory); used != 0 {
 		t.Errorf("budget: %d bytes used by nobody", used)
 	}
 }

@@ -298,7 +298,7 @@ func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.
 	if err != nil {
 		return nil, err
 	}
-	reserve := v.pool.counted(func(delta int64) bool { return h.reserve(v.Tenant, delta) == nil })
+	reserve := v.pool.counted(h.ownMemory(v.Tenant))
 	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"vivarium/host/quota"
 	"vivarium/wasm"
 )
 
@@ -99,12 +100,11 @@ type call struct {
 
 func (c *call) run(ctx context.Context) error {
 	tenant := c.v.Tenant
-	if !c.h.ledger.take(tenant, QuotaCalls, 1) {
-		err := c.h.ledger.refuse(tenant, QuotaCalls)
+	if err := c.h.ledger.Take(tenant, quota.Call, 1); err != nil {
 		c.refused(err)
 		return err
 	}
-	defer c.h.ledger.give(tenant, QuotaCalls, 1)
+	defer c.h.ledger.Give(tenant, quota.Call, 1)
 	c.deadline = c.inv.Received.Add(c.v.Timeout)
 	figures := &c.result.Figures
 	acquired := time.Now()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/host/throttle"
 )
@@ -34,7 +35,7 @@ const (
 type logBook struct {
 	store  *store.Store // nil: memory alone
 	log    *slog.Logger
-	ledger *ledger
+	ledger *quota.Ledger
 	losses *throttle.Throttle
 
 	mu       sync.Mutex            // guards all below; nothing blocks under it
@@ -79,7 +80,7 @@ func (l *recentLog) keep(entries, size int) (freed int) {
 	return freed
 }
 
-func newLogBook(s *store.Store, log *slog.Logger, l *ledger) *logBook {
+func newLogBook(s *store.Store, log *slog.Logger, l *quota.Ledger) *logBook {
 	b := &logBook{
 		store: s, log: log, ledger: l, losses: throttle.New(warningRate, 1), changed: make(chan struct{}), wake: make(chan struct{}, 1),
 		flushes: make(chan chan<- struct{}), tally: logTally{map[string]map[string]*storedLog{}},

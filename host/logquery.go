@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"vivarium/host/quota"
 )
 
 // DefaultLogLimit is how many entries Logs returns unless the query says
@@ -96,10 +98,10 @@ func (h *Host) FollowLogs(ctx context.Context, q LogQuery, yield func(LogEntry) 
 		return err
 	}
 	tenant := f.snapshot(h).Tenant
-	if !h.ledger.take(tenant, QuotaLogStreams, 1) {
-		return h.ledger.refuse(tenant, QuotaLogStreams)
+	if err := h.ledger.Take(tenant, quota.LogStream, 1); err != nil {
+		return err
 	}
-	defer h.ledger.give(tenant, QuotaLogStreams, 1)
+	defer h.ledger.Give(tenant, quota.LogStream, 1)
 	return h.readLog(ctx, q, true, yield)
 }
 

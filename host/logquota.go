@@ -111,7 +111,7 @@ func (b *logBook) forget(tenant, functionID string) {
 
 // trim removes the oldest of a tenant's log while it has more than its quota.
 func (b *logBook) trim(tenant string) {
-	limit := b.ledger.limit(tenant, QuotaLogBytes)
+	limit := b.ledger.Limit(tenant, QuotaLogBytes)
 	if limit < 0 {
 		limit = store.DefaultLogBytes // the store has no more
 	}

@@ -53,7 +53,7 @@ func plus(a, b store.Queued) store.Queued {
 func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
 	limits := map[Quota]int64{}
 	for _, q := range []Quota{QuotaAsyncCalls, QuotaAsyncBytes} {
-		if limit := c.h.ledger.limit(tenant, q); limit >= 0 {
+		if limit := c.h.ledger.Limit(tenant, q); limit >= 0 {
 			limits[q] = limit
 		}
 	}
@@ -81,7 +81,7 @@ func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done f
 		return nil, err
 	}
 	if q := exceeded(); q >= 0 {
-		return nil, c.h.ledger.refuse(tenant, q)
+		return nil, c.h.ledger.Refuse(tenant, q)
 	}
 	c.pending[tenant] = plus(c.pending[tenant], one)
 	return func(queued bool) {

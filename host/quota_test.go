@@ -3,7 +3,6 @@ package host
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/quota"
 	"vivarium/host/store"
 )
 
@@ -22,61 +22,8 @@ import (
 func wantQuota(t *testing.T, err error, tenant string, q Quota, limit int64) {
 	t.Helper()
 	e, ok := errors.AsType[*QuotaError](err)
-	if !ok || *e != (QuotaError{tenant, q, limit}) {
+	if !ok || *e != (QuotaError{Tenant: tenant, Quota: q, Limit: limit}) {
 		t.Errorf("got %v, want that %s has used up %d %s", err, tenant, limit, q)
-	}
-}
-
-func TestQuotas_AreWrittenByName(t *testing.T) {
-	want := Quotas{QuotaFunctions: 5, QuotaLogStreams: -1}
-	text, err := json.Marshal(want)
-	if err != nil || string(text) != `{"functions":5,"logStreams":-1}` {
-		t.Fatalf("got %s, %v", text, err)
-	}
-	var got Quotas
-	if err := json.Unmarshal([]byte(`{"functions":5,"logStreams":-1,"later":7}`), &got); err != nil || got != want {
-		t.Errorf("got %v, %v", got, err)
-	}
-	if got := QuotaCodeBytes.Flag(); got != "code-bytes" {
-		t.Errorf("got %s", got)
-	}
-}
-
-func TestLedger_HoldsTheLimitUnderAHammer(t *testing.T) {
-	const limit = 1
-	l := newLedger(Quotas{QuotaCalls: limit})
-	var inside, most, taken atomic.Int64
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for n := range 50_000 {
-				if n%20 == 0 { // others come and go, so that accounts are forgotten
-					if other := fmt.Sprint("other-", n); l.take(other, QuotaCalls, 1) {
-						l.give(other, QuotaCalls, 1)
-					}
-				}
-				if l.take("a", QuotaCalls, 1) {
-					taken.Add(1)
-					if now := inside.Add(1); now > most.Load() {
-						most.Store(now)
-					}
-					inside.Add(-1)
-					l.give("a", QuotaCalls, 1)
-				}
-			}
-		})
-	}
-	all.Wait()
-	if most.Load() > limit || taken.Load() == 0 {
-		t.Errorf("%d were inside at once of %d, %d in all", most.Load(), limit, taken.Load())
-	}
-	for tenant, a := range l.accounts {
-		if n := a.used[QuotaCalls].Load(); n != 0 {
-			t.Errorf("%s has %d left", tenant, n)
-		}
-	}
-	if len(l.accounts) > maxAccounts+16 {
-		t.Errorf("%d accounts", len(l.accounts))
 	}
 }
 
@@ -194,8 +141,8 @@ func TestQuotas_AreKeptInTheStore(t *testing.T) {
 	if err := h.SetQuotas(t.Context(), "ours", map[Quota]int64{QuotaFunctions: 0}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return other.ledger.limit("ours", QuotaFunctions) == 1000 })
-	if n := other.ledger.limit("ours", QuotaTimers); n != 1 {
+	eventually(t, func() bool { return other.ledger.Limit("ours", QuotaFunctions) == 1000 })
+	if n := other.ledger.Limit("ours", QuotaTimers); n != 1 {
 		t.Errorf("the other limit is now %d", n)
 	}
 }
@@ -324,7 +271,7 @@ func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
 				return false
 			}
 		}
-		return h.budget.used.Load() == 0
+		return h.ledger.Total(QuotaMemory) == 0
 	})
 }
 
@@ -439,7 +386,7 @@ def handler(event, context):
 		t.Fatal(err)
 	}
 	h.wantFault("deep", `250000`, "OutOfMemory")
-	eventually(t, func() bool { return h.budget.used.Load() == 0 })
+	eventually(t, func() bool { return h.ledger.Total(QuotaMemory) == 0 })
 	h.want("deep", `10`, "1")
 }
 
@@ -451,11 +398,11 @@ func TestQuotas_UnpackedCodeCounts(t *testing.T) {
 		source := "def handler(e, c): return 1\n#" + strings.Repeat("x", size)
 		f := h.create("large")
 		v := h.version(f.ID, source, VersionSpec{NoFreeze: true, Timeout: time.Minute})
-		if used := h.budget.used.Load(); used < size || used > 2*size {
+		if used := h.ledger.Total(QuotaMemory); used < size || used > 2*size {
 			t.Errorf("%d bytes are counted, want about %d", used, size)
 		}
 		h.evictOwn("default")
-		if used := h.budget.used.Load(); used != 0 {
+		if used := h.ledger.Total(QuotaMemory); used != 0 {
 			t.Errorf("%d bytes are counted, want none", used)
 		}
 		h.want("large", "{}", "1")
@@ -473,7 +420,7 @@ func TestQuotas_UnpackedCodeCounts(t *testing.T) {
 		if err := h.DeleteFunction(t.Context(), f.ID); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return h.budget.used.Load() == 0 })
+		eventually(t, func() bool { return h.ledger.Total(QuotaMemory) == 0 })
 	})
 }
 
@@ -591,6 +538,16 @@ func TestWarnings_AreFew(t *testing.T) {
 	}
 }
 
+// take takes memory for a tenant, or gives it back.
+func (h *testHost) take(tenant string, n int64) error {
+	if n < 0 {
+		h.ledger.Give(tenant, quota.CodeTree, -n)
+		return nil
+	}
+	_, err := h.Reserve(tenant, quota.CodeTree, n)
+	return err
+}
+
 // TestReserve_LeavesOthersTheirShare wants a tenant whose memory is all in use to
 // be refused more, rather than to take what a modest one keeps warm.
 func TestReserve_LeavesOthersTheirShare(t *testing.T) {
@@ -598,41 +555,41 @@ func TestReserve_LeavesOthersTheirShare(t *testing.T) {
 	v := h.deploy("modest-a", sleeper, VersionSpec{})
 	v.Tenant = "modest"
 	h.want("modest-a", `{}`, "0")
-	if err := h.reserve("greedy", 4*instanceMemory); err != nil {
+	if err := h.take("greedy", 4*instanceMemory); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.reserve("greedy", 2*instanceMemory); err != ErrBusy || h.idle() != "modest-a 1" {
+	if err := h.take("greedy", 2*instanceMemory); err != ErrBusy || h.idle() != "modest-a 1" {
 		t.Errorf("got %v, %s", err, h.idle())
 	}
 	// Whoever has more than its share keeps nothing warm at others' expense.
-	_ = h.reserve("greedy", -3*instanceMemory)
-	if err := h.reserve("modest", 3*instanceMemory); err != nil {
+	_ = h.take("greedy", -3*instanceMemory)
+	if err := h.take("modest", 3*instanceMemory); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.reserve("greedy", 2*instanceMemory); err != nil || h.idle() != "modest-a 0" {
+	if err := h.take("greedy", 2*instanceMemory); err != nil || h.idle() != "modest-a 0" {
 		t.Errorf("got %v, %s", err, h.idle())
 	}
 }
 
 func TestReserve_TakesNothingWhenItRefuses(t *testing.T) {
 	h := newTestHost(t, Config{MaxMemory: 3 << 20, Quotas: Quotas{QuotaMemory: 5 << 20, QuotaInstances: 1}})
-	if err := h.reserve("a", 4<<20); err != ErrBusy {
+	if err := h.take("a", 4<<20); err != ErrBusy {
 		t.Errorf("more than the machine has: got %v", err)
 	}
-	wantQuota(t, h.reserve("a", 6<<20), "a", QuotaMemory, 5<<20)
-	if err := h.reserve("a", 2<<20); err != nil {
+	wantQuota(t, h.take("a", 6<<20), "a", QuotaMemory, 5<<20)
+	if err := h.take("a", 2<<20); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.reserveInstance("a"); err != ErrBusy {
 		t.Errorf("an instance more than the machine has: got %v", err)
 	}
-	_ = h.reserve("a", -2<<20)
+	_ = h.take("a", -2<<20)
 	if err := h.reserveInstance("a"); err != nil {
 		t.Fatal(err)
 	}
 	wantQuota(t, h.reserveInstance("a"), "a", QuotaInstances, 1)
 	h.releaseInstance("a")
-	if of := h.Tenants()[0]; of.Use != (Quotas{}) || h.budget.used.Load() != 0 {
-		t.Errorf("%v are left, %d of the machine's", of.Use, h.budget.used.Load())
+	if of := h.Tenants()[0]; of.Use != (Quotas{}) || h.ledger.Total(QuotaMemory) != 0 {
+		t.Errorf("%v are left, %d of the machine's", of.Use, h.ledger.Total(QuotaMemory))
 	}
 }

@@ -89,11 +89,11 @@ def handler(event, context):
 	}
 	grown := residentMemory() - rss
 	during := held(t)
-	if used := h.budget.used.Load(); used > 512<<20 {
+	if used := h.ledger.Total(QuotaMemory); used > 512<<20 {
 		t.Errorf("budget: %d MiB used of 512", used>>20)
 	}
 	h.Close()
-	if used := h.budget.used.Load(); used != 0 {
+	if used := h.ledger.Total(QuotaMemory); used != 0 {
 		t.Errorf("budget: %d bytes used by nobody", used)
 	}
 	after := held(t)

@@ -24,6 +24,6 @@ func (h *Host) Stats() Stats {
 		s.Busy += live - idle
 		s.Waiting += waiting
 	}
-	s.Memory, s.Calls, s.ColdStarts = h.budget.used.Load(), h.metrics.calls.Load(), h.metrics.coldStarts.Load()
+	s.Memory, s.Calls, s.ColdStarts = h.ledger.Total(QuotaMemory), h.metrics.calls.Load(), h.metrics.coldStarts.Load()
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/quota"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
 )
@@ -90,7 +91,7 @@ func (c *call) try(ctx context.Context) error {
 	figures.Cold, figures.Making = true, time.Since(start)
 	figures.Init = figures.Making
 	c.deadline = time.Now().Add(c.v.Timeout)
-	defer c.h.tries.reserve(-instanceMemory)
+	defer c.h.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 	defer w.Close()
 	return c.settle(c.process(ctx, &instance{Instance: w}))
 }
@@ -101,8 +102,6 @@ type tries struct {
 	h       *Host
 	places  chan struct{} // one is in it for each try under way
 	waiting atomic.Int64  // tries that wait for a place
-	memory  atomic.Int64  // bytes that their instances have taken
-	limit   int64         // of memory; 0 means none
 
 	mu       sync.Mutex    // guards all below; nothing blocks under it
 	image    *tryImage     // nil until it is first needed
@@ -121,10 +120,7 @@ type tryImage struct {
 }
 
 func newTries(h *Host) *tries {
-	return &tries{
-		h: h, places: make(chan struct{}, h.cfg.MaxTries), limit: h.cfg.MaxMemory / tryMemoryShare,
-		closing: make(chan struct{}),
-	}
+	return &tries{h: h, places: make(chan struct{}, h.cfg.MaxTries), closing: make(chan struct{})}
 }
 
 // enter waits for a place, which leave gives back.
@@ -172,16 +168,6 @@ func (t *tries) leave() {
 	t.active.Done()
 }
 
-// reserve takes memory from what tries may have and from the host's budget, or
-// gives it back, and says if it was there.
-func (t *tries) reserve(delta int64) bool {
-	if used := t.memory.Add(delta); delta > 0 && t.limit > 0 && used > t.limit || t.h.reserve(tryTenant, delta) != nil {
-		t.memory.Add(-delta)
-		return false
-	}
-	return true
-}
-
 // instance makes an instance for a version that is in no table. The caller
 // closes it and then gives instanceMemory back.
 func (t *tries) instance(ctx context.Context, v *Version) (*wasm.Instance, error) {
@@ -190,21 +176,22 @@ func (t *tries) instance(ctx context.Context, v *Version) (*wasm.Instance, error
 		return nil, err
 	}
 	defer t.release(image)
-	if !t.reserve(instanceMemory) {
+	if t.h.ledger.Take(tryTenant, quota.InstanceMemory, instanceMemory) != nil {
 		return nil, ErrBusy
 	}
 	w, err := t.clone(ctx, image.Image, v)
 	if err != nil {
-		t.reserve(-instanceMemory)
+		t.h.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 		return nil, fmt.Errorf("try: instance: %w", err)
 	}
 	return w, nil
 }
 
 func (t *tries) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
+	reserve := t.h.ownMemory(tryTenant)
 	return t.h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: t.reserve,
-		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: t.reserve}),
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: reserve,
+		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
 }
 

@@ -83,7 +83,7 @@ func TestTry_NamesEachOutcome(t *testing.T) {
 	if _, _, err := h.try(t.Context(), "", "1", VersionSpec{MemoryMB: 100}); !errors.As(err, &invalid) {
 		t.Errorf("100 MB: got %v, want *InvalidError", err)
 	}
-	if used := h.budget.used.Load(); used != 0 {
+	if used := h.ledger.Total(QuotaMemory); used != 0 {
 		t.Errorf("%d bytes are still accounted for", used)
 	}
 }
@@ -176,7 +176,7 @@ def handler(event, context):
 	if _, scanErr := fmt.Sscan(got, &n); err != nil || scanErr != nil || n > 64 || n < 32 {
 		t.Errorf("got %s MiB, %v, want nearly a quarter of 256", got, err)
 	}
-	if used := h.budget.used.Load() + h.tries.memory.Load(); used != 0 {
+	if used := h.ledger.Total(QuotaMemory); used != 0 {
 		t.Errorf("%d bytes are still accounted for", used)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"vivarium/host/quota"
 	"vivarium/host/store"
 )
 
@@ -44,10 +45,10 @@ func (h *Host) admit(v *Version) (done func(), err error) {
 		}
 	}
 	h.mu.RUnlock()
-	if err := h.fits(v.Tenant, use, QuotaVersions, 1); err != nil {
+	if err := h.ledger.Check(v.Tenant, QuotaVersions, use[QuotaVersions], 1); err != nil {
 		return nil, err
 	}
-	if err := h.fits(v.Tenant, use, QuotaCodeBytes, v.ImageSize); err != nil {
+	if err := h.ledger.Check(v.Tenant, QuotaCodeBytes, use[QuotaCodeBytes], v.ImageSize); err != nil {
 		return nil, err
 	}
 	a.versions[v.ID] = v
@@ -58,18 +59,10 @@ func (h *Host) admit(v *Version) (done func(), err error) {
 	}, nil
 }
 
-// fits says if a tenant may have n more of something that use counts.
-func (h *Host) fits(tenant string, use Quotas, q Quota, n int64) error {
-	if limit := h.ledger.limit(tenant, q); limit >= 0 && use[q]+n > limit {
-		return h.ledger.refuse(tenant, q)
-	}
-	return nil
-}
-
-// fitsKept is fits for what kept counts. The caller sees to it that nobody else
-// of this host adds one meanwhile.
+// fitsKept says if a tenant may have one more of what kept counts. The caller
+// sees to it that nobody else of this host adds one meanwhile.
 func (h *Host) fitsKept(tenant string, q Quota) error {
-	return h.fits(tenant, h.kept(tenant)[tenant], q, 1)
+	return h.ledger.Check(tenant, q, h.kept(tenant)[tenant][q], 1)
 }
 
 // kept counts what is there until somebody deletes it: functions, versions, code
@@ -108,29 +101,28 @@ func (h *Host) kept(tenant string) map[string]Quotas {
 // Tenants tells of all tenants that have something or whose quotas are special,
 // by name. Queued calls are not counted: that takes the store.
 func (h *Host) Tenants() []TenantQuotas {
-	use := h.kept("")
-	l := h.ledger
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	for tenant := range l.accounts {
-		use[tenant] = use[tenant] // there is one
-	}
-	for tenant := range l.special {
-		use[tenant] = use[tenant]
+	use, states := h.kept(""), h.ledger.States()
+	for tenant := range use {
+		if _, ok := states[tenant]; !ok {
+			states[tenant] = h.ledger.State(tenant)
+		}
 	}
 	all := []TenantQuotas{}
-	for _, tenant := range slices.Sorted(maps.Keys(use)) {
-		t := TenantQuotas{Tenant: tenant, Limits: l.special[tenant].or(l.defaults), Use: use[tenant]}
-		if a := l.accounts[tenant]; a != nil {
-			for q := range QuotaCount {
-				t.Use[q] += a.used[q].Load()
-				t.Exceeded[q] = a.exceeded[q].Load()
-			}
-		}
-		t.Use[QuotaLogBytes] = h.book.kept(tenant)
-		all = append(all, t)
+	for _, tenant := range slices.Sorted(maps.Keys(states)) {
+		all = append(all, h.tenantQuotas(tenant, states[tenant], use[tenant]))
 	}
 	return all
+}
+
+// tenantQuotas puts together what the ledger knows and what is counted
+// elsewhere.
+func (h *Host) tenantQuotas(tenant string, s quota.State, kept Quotas) TenantQuotas {
+	t := TenantQuotas{Tenant: tenant, Limits: s.Limits, Use: s.Use, Exceeded: s.Exceeded}
+	for q, n := range kept {
+		t.Use[q] += n
+	}
+	t.Use[QuotaLogBytes] = h.book.kept(tenant)
+	return t
 }
 
 // QuotasOf tells what a tenant may have and has.
@@ -142,15 +134,7 @@ func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error
 	if err := validateTenant("tenant", tenant); err != nil {
 		return TenantQuotas{}, err
 	}
-	t := TenantQuotas{Tenant: tenant, Use: h.kept(tenant)[tenant]}
-	h.ledger.with(tenant, func(a *account) {
-		t.Limits = a.limits
-		for q := range QuotaCount {
-			t.Use[q] += a.used[q].Load()
-			t.Exceeded[q] = a.exceeded[q].Load()
-		}
-	})
-	t.Use[QuotaLogBytes] = h.book.kept(tenant)
+	t := h.tenantQuotas(tenant, h.ledger.State(tenant), h.kept(tenant)[tenant])
 	queued, err := h.queued.of(ctx, tenant)
 	t.Use[QuotaAsyncCalls], t.Use[QuotaAsyncBytes] = queued.Items, queued.Bytes
 	return t, err
@@ -171,7 +155,7 @@ func (h *Host) SetQuotas(ctx context.Context, tenant string, changes map[Quota]i
 	}
 	h.naming.Lock() // two changes at once would lose one
 	defer h.naming.Unlock()
-	limits := h.ledger.own(tenant)
+	limits := h.ledger.Own(tenant)
 	for q, n := range changes {
 		limits[q] = n
 	}
@@ -184,7 +168,7 @@ func (h *Host) SetQuotas(ctx context.Context, tenant string, changes map[Quota]i
 			return storeError(err)
 		}
 	}
-	h.ledger.set(tenant, limits)
+	h.ledger.SetOwn(tenant, limits)
 	return nil
 }
 
@@ -198,7 +182,7 @@ func (h *Host) watchQuotas(ctx context.Context) (stop func(), err error) {
 				return
 			}
 		}
-		h.ledger.set(e.Key, limits)
+		h.ledger.SetOwn(e.Key, limits)
 	}, func() {})
 	return stop, storeError(err)
 }

@@ -1,0 +1,234 @@
+// Package quota is the one place that knows what tenants make the host hold:
+// memory, instances, calls, files.
+//
+// # Vocabulary
+//
+//   - Quota: a thing of which a tenant may have only so much. One table has the
+//     name, unit and default of each.
+//   - Kind: a kind of thing that is held, such as a body or an instance. It
+//     counts against one quota, and of those that are memory many against the
+//     same, so that a tenant may spend its memory as it likes.
+//   - Ledger: who has how much. It also bounds what all tenants have together.
+//
+// # Rule
+//
+// What somebody else decides the size of is taken before it is held, and given
+// back by whoever took it:
+//
+//	release, err := ledger.Reserve(tenant, quota.Body, size)
+//	if err != nil {
+//		return err // *Error: the tenant has all it may have; ErrFull: the machine has no more
+//	}
+//	defer release()
+//	body := make([]byte, size)
+//
+// A size that is not known yet is taken in steps, each before it is filled.
+//
+// What is listed in records until somebody deletes it (functions, versions,
+// timers), and what the store counts (queued calls, logs), is not taken here:
+// several hosts may share a store, so it is counted where it is and compared
+// with the limit by Check. The limits are the ledger's nevertheless.
+package quota
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrFull says that all tenants together have what the machine can give. It is
+// nobody's fault; later there may be more.
+var ErrFull = errors.New("quota: the machine has no more to give")
+
+// Error says that a tenant has all that it may have of something. It is the
+// caller's fault, or that of the tenant's other callers.
+type Error struct {
+	Tenant string
+	Quota  Quota
+	Limit  int64
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("tenant %s has used up its quota of %s, %d: %s, or raise it with: vivarium tenant quota %s --%s N",
+		e.Tenant, e.Quota, e.Limit, table[e.Quota].cure, e.Tenant, e.Quota.Flag())
+}
+
+// Reason says which limit was met, in the contract's words (§1.4).
+func (e *Error) Reason() string {
+	what := e.Quota.String()
+	if e.Quota == Calls {
+		what = "requests"
+	}
+	return fmt.Sprintf("Concurrent %s quota %d exceeded", what, e.Limit)
+}
+
+// Config tells New what the limits are.
+type Config struct {
+	// Defaults are the limits of tenants that have none of their own. A negative
+	// number is no limit, and so is 0.
+	Defaults Amounts
+	// Machine bounds what all tenants have together; 0 means no bound.
+	Machine Amounts
+	// Reclaim, when set, lets go of something that is held only because it may be
+	// of use again, to make room for a tenant; it says if there was anything. With
+	// own it must be the tenant's, whose quota is used up; otherwise the machine
+	// is full. It is called without locks, by whoever takes.
+	Reclaim func(tenant string, q Quota, own bool) bool
+}
+
+// maxAccounts is how many tenants are remembered that have nothing.
+const maxAccounts = 1000
+
+// Ledger counts what tenants have. Safe for concurrent use; nothing blocks but
+// what Config.Reclaim does.
+type Ledger struct {
+	cfg   Config
+	total [Count]atomic.Int64 // of all tenants together
+	held  [kinds]atomic.Int64
+
+	mu       sync.RWMutex        // guards the maps; the numbers in accounts change under RLock
+	accounts map[string]*account // all that have something, and some others
+	special  map[string]Amounts  // of tenants whose limits are not the defaults
+}
+
+// account is what one tenant has.
+type account struct {
+	limits   Amounts // negative: none
+	used     [Count]atomic.Int64
+	exceeded [Count]atomic.Int64 // how often something was refused
+}
+
+// New returns a ledger in which nobody has anything.
+func New(cfg Config) *Ledger {
+	for q, n := range cfg.Defaults {
+		if n == 0 {
+			cfg.Defaults[q] = -1
+		}
+	}
+	return &Ledger{cfg: cfg, accounts: map[string]*account{}, special: map[string]Amounts{}}
+}
+
+// Reserve takes n of a kind for a tenant. Release gives it back; only the first
+// call of it counts.
+//
+// # Errors
+//
+// *Error, ErrFull.
+func (l *Ledger) Reserve(tenant string, k Kind, n int64) (release func(), err error) {
+	if err := l.Take(tenant, k, n); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() { l.Give(tenant, k, n) }), nil
+}
+
+// Take is Reserve for those who give back themselves, perhaps in parts.
+//
+// # Errors
+//
+// Those of Reserve.
+func (l *Ledger) Take(tenant string, k Kind, n int64) error {
+	q := k.Quota()
+	for !l.takeOwn(tenant, q, n) {
+		if l.cfg.Reclaim == nil || !l.cfg.Reclaim(tenant, q, true) {
+			return l.Refuse(tenant, q)
+		}
+	}
+	for !within(&l.total[q], n, l.cfg.Machine[q]) {
+		if l.cfg.Reclaim == nil || !l.cfg.Reclaim(tenant, q, false) {
+			l.giveOwn(tenant, q, n)
+			return ErrFull
+		}
+	}
+	l.held[k].Add(n)
+	return nil
+}
+
+// Give takes back n of a kind from a tenant.
+func (l *Ledger) Give(tenant string, k Kind, n int64) {
+	q := k.Quota()
+	l.held[k].Add(-n)
+	l.total[q].Add(-n)
+	l.giveOwn(tenant, q, n)
+}
+
+func (l *Ledger) takeOwn(tenant string, q Quota, n int64) (ok bool) {
+	l.with(tenant, func(a *account) { ok = within(&a.used[q], n, max(a.limits[q], 0)) })
+	return ok
+}
+
+func (l *Ledger) giveOwn(tenant string, q Quota, n int64) {
+	l.with(tenant, func(a *account) { a.used[q].Add(-n) })
+}
+
+// within adds n to a number unless it were more than the limit then; a limit of
+// 0 is none.
+func within(used *atomic.Int64, n, limit int64) bool {
+	for {
+		now := used.Load()
+		if limit > 0 && now+n > limit {
+			return false
+		}
+		if used.CompareAndSwap(now, now+n) {
+			return true
+		}
+	}
+}
+
+// Check says if a tenant that has used so much of something may have n more, for
+// what is counted elsewhere.
+//
+// # Errors
+//
+// *Error.
+func (l *Ledger) Check(tenant string, q Quota, used, n int64) error {
+	if limit := l.Limit(tenant, q); limit >= 0 && used+n > limit {
+		return l.Refuse(tenant, q)
+	}
+	return nil
+}
+
+// Refuse notes that something was refused and returns the error that says so.
+func (l *Ledger) Refuse(tenant string, q Quota) (err error) {
+	l.with(tenant, func(a *account) {
+		a.exceeded[q].Add(1)
+		err = &Error{Tenant: tenant, Quota: q, Limit: a.limits[q]}
+	})
+	return err
+}
+
+// with calls f with a tenant's account.
+func (l *Ledger) with(tenant string, f func(*account)) {
+	l.mu.RLock()
+	if a := l.accounts[tenant]; a != nil {
+		f(a)
+		l.mu.RUnlock()
+		return
+	}
+	l.mu.RUnlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.accounts[tenant]
+	if a == nil {
+		if len(l.accounts) >= maxAccounts {
+			l.forgetIdle()
+		}
+		a = &account{limits: l.limits(tenant)}
+		l.accounts[tenant] = a
+	}
+	f(a)
+}
+
+// forgetIdle drops accounts of those that have nothing. The caller holds the
+// mutex.
+func (l *Ledger) forgetIdle() {
+	for tenant, a := range l.accounts {
+		idle := true
+		for q := range a.used {
+			idle = idle && a.used[q].Load() == 0
+		}
+		if idle {
+			delete(l.accounts, tenant)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package quota
+
+// State is what a tenant may have, has and was refused.
+type State struct {
+	Limits   Amounts // negative: no limit
+	Use      Amounts // of what is taken from the ledger
+	Exceeded Amounts // how often something was refused since the start
+}
+
+// State returns what a tenant may have and has.
+func (l *Ledger) State(tenant string) State {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if a := l.accounts[tenant]; a != nil {
+		return a.state()
+	}
+	return State{Limits: l.limits(tenant)}
+}
+
+func (a *account) state() (s State) {
+	s.Limits = a.limits
+	for q := range Count {
+		s.Use[q], s.Exceeded[q] = a.used[q].Load(), a.exceeded[q].Load()
+	}
+	return s
+}
+
+// States returns the state of every tenant that has something, was refused
+// something of late, or has limits of its own.
+func (l *Ledger) States() map[string]State {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	all := make(map[string]State, len(l.accounts)+len(l.special))
+	for tenant := range l.special {
+		all[tenant] = State{Limits: l.limits(tenant)}
+	}
+	for tenant, a := range l.accounts {
+		all[tenant] = a.state()
+	}
+	return all
+}
+
+// Limit returns what a tenant may have of something; negative is any amount.
+func (l *Ledger) Limit(tenant string, q Quota) int64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.limits(tenant)[q]
+}
+
+// limits returns a tenant's limits. The caller holds the mutex.
+func (l *Ledger) limits(tenant string) Amounts { return l.special[tenant].Or(l.cfg.Defaults) }
+
+// Own returns the limits that a tenant has in place of the defaults.
+func (l *Ledger) Own(tenant string) Amounts {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.special[tenant]
+}
+
+// SetOwn gives a tenant limits of its own. What it has beyond them stays.
+func (l *Ledger) SetOwn(tenant string, limits Amounts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limits == (Amounts{}) {
+		delete(l.special, tenant)
+	} else {
+		l.special[tenant] = limits
+	}
+	if a := l.accounts[tenant]; a != nil {
+		a.limits = l.limits(tenant)
+	}
+}
+
+// Users returns what each tenant has of something, those that have none left
+// out.
+func (l *Ledger) Users(q Quota) map[string]int64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	used := map[string]int64{}
+	for tenant, a := range l.accounts {
+		if n := a.used[q].Load(); n > 0 {
+			used[tenant] = n
+		}
+	}
+	return used
+}
+
+// Total returns what all tenants together have of something.
+func (l *Ledger) Total(q Quota) int64 { return l.total[q].Load() }
+
+// Machine returns what all tenants together may have of something; 0 is any
+// amount.
+func (l *Ledger) Machine(q Quota) int64 { return l.cfg.Machine[q] }
+
+// Held returns what all tenants together have of one kind.
+func (l *Ledger) Held(k Kind) int64 { return l.held[k].Load() }
