@@ -2,23 +2,12 @@ package web
 
 import (
 	"net/url"
-	"slices"
 	"strings"
 )
 
 // values are names with all the values that each was given, in the order in
 // which the names came first.
 type values ordered[[]string]
-
-// add appends a value to those of name.
-func (v *values) add(name, value string) {
-	i := slices.IndexFunc(*v, func(m member[[]string]) bool { return m.name == name })
-	if i < 0 {
-		*v = append(*v, member[[]string]{name: name})
-		i = len(*v) - 1
-	}
-	(*v)[i].value = append((*v)[i].value, value)
-}
 
 // last returns the last value of name, or the empty string.
 func (v values) last(name string) string {
@@ -39,8 +28,8 @@ func (v values) lasts() ordered[string] {
 	return lasts
 }
 
-// maxParameters bounds what one query costs: each parameter is looked up among
-// those before it.
+// maxParameters bounds what one query costs: each parameter appears twice in an
+// event.
 const maxParameters = 1000
 
 // parseQuery splits a query at its ampersands. A semicolon is an ordinary
@@ -49,6 +38,7 @@ const maxParameters = 1000
 // parameter silently lost or changed.
 func parseQuery(raw string) (values, error) {
 	var parsed values
+	places := map[string]int{} // of names in parsed
 	count := 0
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
@@ -65,7 +55,14 @@ func parseQuery(raw string) (values, error) {
 		if err != nil {
 			return nil, badRequest("malformed query string: %v", err)
 		}
-		parsed.add(strings.ToValidUTF8(name, "\ufffd"), strings.ToValidUTF8(value, "\ufffd"))
+		name = strings.ToValidUTF8(name, "\ufffd")
+		i, known := places[name]
+		if !known {
+			i = len(parsed)
+			places[name] = i
+			parsed = append(parsed, member[[]string]{name: name})
+		}
+		parsed[i].value = append(parsed[i].value, strings.ToValidUTF8(value, "\ufffd"))
 	}
 	return parsed, nil
 }

@@ -5,14 +5,15 @@ package strictjson
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Error says what is wrong with an object. It is the caller's fault.
@@ -37,55 +38,70 @@ type Described interface {
 	DescribeJSON() string
 }
 
+const (
+	// maxFaults is how many faults an Error names: who sends thousands learns no
+	// more from all of them.
+	maxFaults = 10
+	// maxMembers bounds each list and each object. In memory an element takes many
+	// times the bytes that it has in the text.
+	maxMembers = 10_000
+)
+
 // Decode reads text, one JSON object and nothing else, into v, a pointer to a
-// struct.
+// struct. It takes time in proportion to the text.
+//
+// A field counts under exactly its name, and once. A null stands for a field that
+// is left out, as the JSON of protocol buffers has it, and for nothing else: it is
+// no object, no element of a list and no value of a map.
 //
 // # Errors
 //
-// *Error.
+// *Error, which names ten fields at most.
 func Decode(text []byte, v any) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(v)
-	if err == nil && decoder.InputOffset() < int64(len(text)) && len(bytes.TrimSpace(text[decoder.InputOffset():])) > 0 {
-		err = errors.New("something follows the object")
+	if !utf8.Valid(text) {
+		return &Error{[]FieldError{{whole, "must be UTF-8"}}}
 	}
-	if err != nil {
-		return &Error{explain(err, text, v)}
+	if !json.Valid(text) {
+		return &Error{[]FieldError{{whole, "must be one JSON object: " + syntax(json.Unmarshal(text, v), text)}}}
+	}
+	// encoding/json takes a field in any case of letters, the last one of several,
+	// null for anything, and lists of any length.
+	s := scanner{rest: text}
+	s.value("", reflect.TypeOf(v).Elem())
+	if len(s.faults) > 0 {
+		slices.SortStableFunc(s.faults, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+		return &Error{s.faults}
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return &Error{[]FieldError{explain(err, v)}}
 	}
 	return nil
 }
 
-// explain says what is wrong, by field.
-func explain(err error, text []byte, v any) []FieldError {
-	const whole = "the request's body"
+// whole is what an Error calls the object itself.
+const whole = "the request's body"
+
+// syntax says why text is not JSON.
+func syntax(err error, text []byte) string {
+	switch message := err.Error(); {
+	case len(bytes.TrimSpace(text)) == 0:
+		return "it is empty"
+	case strings.Contains(message, "after top-level value"):
+		return "something follows the object"
+	default:
+		return message
+	}
+}
+
+// explain says why JSON does not fit the type.
+func explain(err error, v any) FieldError {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		field := e.Field
-		if field == "" {
-			field = whole
-		}
-		return []FieldError{{field, fmt.Sprintf("must be %s, which %.40s is not", typeName(e.Type), e.Value)}}
+		return FieldError{shown(cmp.Or(e.Field, whole)), fmt.Sprintf("must be %s, which %.40s is not", typeName(e.Type), e.Value)}
 	}
 	if _, ok := errors.AsType[base64.CorruptInputError](err); ok {
-		return []FieldError{{bytesField(reflect.TypeOf(v).Elem(), whole), "must be base64"}}
+		return FieldError{bytesField(reflect.TypeOf(v).Elem(), whole), "must be base64"}
 	}
-	if strings.Contains(err.Error(), "unknown field") {
-		var document any
-		if json.Unmarshal(text, &document) == nil {
-			var fields []FieldError
-			for _, name := range unknownFields("", document, reflect.TypeOf(v)) {
-				fields = append(fields, FieldError{name, "there is no such field"})
-			}
-			if len(fields) > 0 {
-				return fields
-			}
-		}
-	}
-	message := strings.TrimPrefix(err.Error(), "json: ")
-	if errors.Is(err, io.EOF) {
-		message = "it is empty"
-	}
-	return []FieldError{{whole, "must be one JSON object: " + message}}
+	return FieldError{whole, "must be one JSON object: " + strings.TrimPrefix(err.Error(), "json: ")}
 }
 
 // bytesField returns the name of a struct's first field of bytes, or another name
@@ -116,46 +132,6 @@ func typeName(t reflect.Type) string {
 	default:
 		return "a number"
 	}
-}
-
-// unknownFields returns the paths of members that the type does not have.
-func unknownFields(path string, value any, t reflect.Type) []string {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	var unknown []string
-	switch value := value.(type) {
-	case []any:
-		for i, v := range value {
-			if t.Kind() == reflect.Slice {
-				unknown = append(unknown, unknownFields(fmt.Sprintf("%s[%d]", path, i), v, t.Elem())...)
-			}
-		}
-	case map[string]any:
-		if t.Kind() != reflect.Struct {
-			return nil
-		}
-		for name, v := range value {
-			at := strings.TrimPrefix(path+"."+name, ".")
-			if f, ok := fieldOf(t, name); ok {
-				unknown = append(unknown, unknownFields(at, v, f.Type)...)
-			} else {
-				unknown = append(unknown, at)
-			}
-		}
-	}
-	slices.Sort(unknown)
-	return unknown
-}
-
-// fieldOf returns the field of a struct that has this name in JSON.
-func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
-	for f := range t.Fields() {
-		if FieldName(f) == name {
-			return f, true
-		}
-	}
-	return reflect.StructField{}, false
 }
 
 // FieldName returns the name that a field has in JSON.
