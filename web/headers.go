@@ -34,8 +34,10 @@ const (
 // remapped precedes the name of a renamed header.
 const remapped = "X-Yf-Remapped-"
 
-// responseRules holds the headers that do not simply pass.
+// responseRules holds the headers that do not simply pass. README.md has them as a
+// table, with the reasons.
 var responseRules = map[string]headerRule{
+	// Of a request, or the platform's own (contract §1.3).
 	"Host":                   remove,
 	"Authorization":          remove,
 	"User-Agent":             remove,
@@ -55,6 +57,70 @@ var responseRules = map[string]headerRule{
 	"Date":             rename,
 	"Server":           rename,
 	"Www-Authenticate": rename,
+
+	// Of the connection, which is the server's. HTTP/2 has none of them.
+	"Http2-Settings":            remove,
+	"Keep-Alive":                remove,
+	"Proxy-Authentication-Info": remove,
+	"Proxy-Connection":          remove,
+	"Te":                        remove,
+	"Trailer":                   remove,
+	"Upgrade":                   remove,
+
+	// What a browser keeps for the whole address, which all functions and the
+	// console share, or for the whole host.
+	"Accept-Ch":                   remove,
+	"Accept-Ch-Lifetime":          remove,
+	"Alt-Svc":                     remove,
+	"Clear-Site-Data":             remove,
+	"Critical-Ch":                 remove,
+	"Expect-Ct":                   remove,
+	"Nel":                         remove,
+	"Origin-Agent-Cluster":        remove,
+	"Public-Key-Pins":             remove,
+	"Public-Key-Pins-Report-Only": remove,
+	"Report-To":                   remove,
+	"Reporting-Endpoints":         remove,
+	"Sec-Session-Registration":    remove,
+	"Secure-Session-Registration": remove,
+	"Service-Worker-Allowed":      remove,
+	"Set-Login":                   remove,
+	"Shared-Storage-Write":        remove,
+	"Strict-Transport-Security":   remove,
+	"Use-As-Dictionary":           remove,
+}
+
+// proxyPrefixes begin the names of headers by which a server tells the proxy before
+// it what to send instead, from wherever the proxy can read.
+var proxyPrefixes = []string{"X-Accel-", "X-Lighttpd-", "X-Litespeed-", "X-Reproxy-", "X-Sendfile"}
+
+// ruleOf returns what becomes of a header that a handler returned, by its name in
+// canonical form.
+func ruleOf(name string) headerRule {
+	if slices.ContainsFunc(proxyPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+		return remove
+	}
+	return responseRules[name]
+}
+
+// scopeCookies makes a browser send cookies to the function alone that has set
+// them. It would otherwise send them with every request for this address, the
+// console's, too, until they are more than a server takes; and with those for
+// other servers of the domain.
+func scopeCookies(header http.Header, path string) {
+	cookies := header["Set-Cookie"]
+	if strings.Contains(path, ";") { // which ends an attribute
+		delete(header, "Set-Cookie")
+		return
+	}
+	for i, cookie := range cookies {
+		parts := slices.DeleteFunc(strings.Split(cookie, ";"), func(part string) bool {
+			name, _, _ := strings.Cut(part, "=")
+			name = strings.TrimSpace(name)
+			return strings.EqualFold(name, "Path") || strings.EqualFold(name, "Domain")
+		})
+		cookies[i] = strings.Join(append(parts, " Path="+path), ";")
+	}
 }
 
 // requestHeaders returns the headers that a handler sees, sorted by name: those
@@ -125,7 +191,7 @@ func addHeader(header http.Header, name, value string) error {
 		return headerError(name, "has a value with a line break or another control character")
 	}
 	name = http.CanonicalHeaderKey(name)
-	switch responseRules[name] {
+	switch ruleOf(name) {
 	case remove:
 		return nil
 	case refuse:
