@@ -34,5 +34,8 @@ func NewEngine(ctx context.Context, cfg wasm.Config) (*wasm.Engine, error) {
 		return nil, fmt.Errorf("host: Python's library: %w", err)
 	}
 	cfg.Guest, cfg.Library, cfg.Key = module, tree, info.Key
+	if cfg.MaxResponse == 0 {
+		cfg.MaxResponse = maxResult
+	}
 	return wasm.NewEngine(ctx, cfg)
 }

@@ -194,9 +194,13 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 
 // interpret takes the guest's response to an invocation.
 func (c *call) interpret(r *wasm.Response) error {
-	if r.Size > MaxResponse {
+	limit := int64(MaxResponse)
+	if r.Kind == responseJSON && !c.inv.Raw {
+		limit = maxResult
+	}
+	if r.Size > limit {
 		return &FunctionError{Type: "ResponseTooLarge",
-			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", r.Size, MaxResponse)}
+			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", r.Size, limit)}
 	}
 	switch r.Kind {
 	case responseJSON:
@@ -211,9 +215,14 @@ func (c *call) interpret(r *wasm.Response) error {
 	return nil
 }
 
-// MaxResponse is the largest response that a function may give, in bytes
-// (contract §7.3).
+// MaxResponse is the largest body that a function may answer with, in bytes as
+// they are delivered (contract §7.3).
 const MaxResponse = 3_670_016
+
+// maxResult bounds the JSON text of what a handler returns in HTTP mode. It holds
+// the largest body, each byte of which can be six in JSON; how large the body is,
+// whoever interprets the result sees. A megabyte is for all else.
+const maxResult = 6*MaxResponse + 1<<20
 
 // fault says whose fault it is that a guest call failed.
 func (c *call) fault(err error) error {

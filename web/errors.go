@@ -42,13 +42,32 @@ func badRequest(format string, args ...any) error {
 	return &callerError{http.StatusBadRequest, "Bad Request: " + fmt.Sprintf(format, args...), clientError}
 }
 
-// malformedError is a fault of the function: its result is not a response.
+// malformedError is a fault of the function: its result is not a response. The
+// function's author learns the reason from the log; callers get the text that the
+// contract has for all of them (§3.2).
 type malformedError struct {
-	fault   string
+	fault   string // and what to return instead
 	payload []byte // the result
 }
 
 func (e *malformedError) Error() string { return "Malformed serverless function response: " + e.fault }
+
+// maxPayload bounds what an answer shows of a result, in bytes. In JSON it can have
+// six times as many.
+const maxPayload = 64 << 10
+
+// body returns the answer's body.
+func (e *malformedError) body() []byte {
+	payload, cut := e.payload, ""
+	if len(payload) > maxPayload {
+		payload, cut = payload[:maxPayload], "..."
+	}
+	return encodeJSON(struct {
+		Message string `json:"errorMessage"`
+		Type    string `json:"errorType"`
+		Payload string `json:"payload"`
+	}{"Malformed serverless function response: not a valid json", proxyIntegrationError, strings.ToValidUTF8(string(payload), "\ufffd") + cut})
+}
 
 // rateError says that a caller asks for too much at a time.
 type rateError struct {
@@ -111,11 +130,7 @@ func faultOf(err error, requestID string) fault {
 		return fault{status: status, function: e.Body()}
 	}
 	if e, ok := errors.AsType[*malformedError](err); ok {
-		return fault{status: http.StatusBadGateway, function: encodeJSON(struct {
-			Message string `json:"errorMessage"`
-			Type    string `json:"errorType"`
-			Payload string `json:"payload"`
-		}{e.Error(), proxyIntegrationError, string(e.payload)})}
+		return fault{status: http.StatusBadGateway, function: e.body()}
 	}
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok { // the router's
 		f := fault{status: e.Code, message: http.StatusText(e.Code), kind: clientError}

@@ -104,6 +104,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 	if s.config.Console != nil {
 		answer.header.Add("Content-Security-Policy", pagePolicy)
+		scopeCookies(answer.header, r.URL.EscapedPath())
 	}
 	held.force(len(answer.body)) // for as long as the caller takes to read it
 	send(c, answer)
@@ -118,13 +119,16 @@ const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-modals 
 // accept returns the answer that a result means, or the function's error when it
 // means none or has more bytes than the limit.
 func accept(result *host.Result, method string, raw bool, limit int64) (*response, error) {
-	if err := checkSize(result.Body, limit); err != nil {
+	if raw {
+		return rawResponse(result), checkSize(result.Body, limit)
+	}
+	answer, err := interpret(result, method == http.MethodHead)
+	if err != nil {
 		return nil, err
 	}
-	if raw {
-		return rawResponse(result), nil
-	}
-	return interpret(result, method == http.MethodHead)
+	// The body as it is delivered: in the result's JSON it can have six times as
+	// many bytes.
+	return answer, checkSize(answer.body, limit)
 }
 
 // queue accepts an asynchronous call.

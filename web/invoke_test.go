@@ -184,10 +184,16 @@ func TestInvoke_LimitsTheResponse(t *testing.T) {
 		if inv.Raw {
 			return nil, &host.FunctionError{Type: "ValueError", Message: "a long one"}
 		}
-		return &host.Result{Body: []byte(`{"body": "123456"}`)}, nil
+		if strings.Contains(string(inv.Event(version)), "PUT") {
+			return &host.Result{Body: []byte(`{"body": "\u0416\u0416\u0416\u0416\u0416\u0416\u0416\u0416"}`)}, nil
+		}
+		return &host.Result{Body: []byte(`{"body": "12345678901234567"}`)}, nil
 	}})
+	if a := do(t, "PUT", s.url+"/hello", ""); a.StatusCode != 200 || len(a.text) != 16 {
+		t.Errorf("a body of as many bytes as may be: got %d %s", a.StatusCode, a.text)
+	}
 	message := do(t, "GET", s.url+"/hello", "").wantFunctionError(t, 502, "ResponseTooLarge")
-	if message != "the response has 18 bytes, at most 16 are allowed" {
+	if message != "the response has 17 bytes, at most 16 are allowed" {
 		t.Errorf("got %q, want both sizes", message)
 	}
 	do(t, "GET", s.url+"/hello?integration=raw", "").wantFunctionError(t, 502, "ResponseTooLarge")

@@ -44,6 +44,9 @@ func (a *response) addTo(header http.Header) {
 	if bodyless(a.status) {
 		header.Del("Content-Length")
 		header.Del("Content-Type")
+		if a.status == http.StatusResetContent { // which HTTP delimits as it does an empty body
+			header.Set("Content-Length", "0")
+		}
 	} else if header.Get("Content-Length") == "" {
 		header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
@@ -51,7 +54,7 @@ func (a *response) addTo(header http.Header) {
 
 // bodyless reports whether HTTP has no body under a status.
 func bodyless(status int) bool {
-	return status == http.StatusNoContent || status == http.StatusNotModified
+	return status == http.StatusNoContent || status == http.StatusResetContent || status == http.StatusNotModified
 }
 
 // rawResponse returns the answer in raw mode: the result as it is.
@@ -80,46 +83,52 @@ func interpret(result *host.Result, head bool) (*response, error) {
 
 	var members map[string]json.RawMessage
 	if result.Kind != host.ResultJSON || !utf8.Valid(result.Body) || !decode(result.Body, &members) {
-		return nil, malformed("not a valid json")
+		return nil, malformed("the result is not a dict; return one, such as {'statusCode': 200, 'body': 'text'}")
 	}
-	answer := &response{status: http.StatusOK, header: http.Header{}}
+	answer := &response{status: http.StatusOK, header: http.Header{}, body: []byte{}}
 
 	if raw, ok := members["statusCode"]; ok {
 		if !decode(raw, &answer.status) || answer.status < 100 || answer.status > 599 {
-			return nil, malformed("statusCode is not an integer from 100 to 599")
+			return nil, malformed("statusCode is not an integer from 200 to 599; return one, or leave statusCode out, which means 200")
 		}
 		if answer.status < 200 { // HTTP sends these before an answer, never as one
-			return nil, malformed("statusCode is an interim one, which can't end a response")
+			return nil, malformed("statusCode is an interim one, which can't end a response; return one from 200 to 599")
 		}
 	}
 	isBase64 := false
 	if raw, ok := members["isBase64Encoded"]; ok && !decode(raw, &isBase64) {
-		return nil, malformed("isBase64Encoded is not a boolean")
+		return nil, malformed("isBase64Encoded is not a boolean; return True, False, or leave it out")
 	}
-	text := ""
+	contentType := "text/plain; charset=utf-8"
 	if raw, ok := members["body"]; ok {
-		if !decode(raw, &text) {
-			return nil, malformed("body is not a string")
-		}
-		if loneSurrogate(raw) {
-			return nil, malformed("body has a lone surrogate, which UTF-8 can't express")
-		}
-	}
-	answer.body = []byte(text)
-	if isBase64 {
-		var err error
-		if answer.body, err = base64.StdEncoding.DecodeString(text); err != nil {
-			return nil, malformed("body is not valid base64")
+		var text string
+		switch {
+		case !isBase64 && (raw[0] == '{' || raw[0] == '['):
+			// The cloud's own documentation returns a dict. What json.dumps has
+			// made of it is the text that its author meant.
+			answer.body, contentType = bytes.Clone(raw), "application/json"
+		case !decode(raw, &text):
+			return nil, malformed("body is not a string; return a str, such as json.dumps(value), a dict or a list")
+		case loneSurrogate(raw):
+			return nil, malformed("body has a lone surrogate, which UTF-8 can't express; leave it out, or return base64")
+		case isBase64:
+			var err error
+			if answer.body, err = base64.StdEncoding.DecodeString(text); err != nil {
+				return nil, malformed("body is not valid base64; return base64.b64encode(data).decode(), or leave isBase64Encoded out")
+			}
+			contentType = "application/octet-stream"
+		default:
+			answer.body = []byte(text)
 		}
 	}
 
 	single, ok := decodeObject[string](members["headers"])
 	if !ok {
-		return nil, malformed("headers is not an object of strings")
+		return nil, malformed("headers is not a dict of strings; return str for each value, and lists in multiValueHeaders")
 	}
 	multi, ok := decodeObject[[]*string](members["multiValueHeaders"])
 	if !ok {
-		return nil, malformed("multiValueHeaders is not an object of lists of strings")
+		return nil, malformed(badMultiValueHeaders)
 	}
 	if err := answer.addHeaders(single, multi, malformed); err != nil {
 		return nil, err
@@ -129,14 +138,12 @@ func interpret(result *host.Result, head bool) (*response, error) {
 	}
 
 	if _, ok := answer.header["Content-Type"]; !ok {
-		contentType := "text/plain; charset=utf-8"
-		if isBase64 {
-			contentType = "application/octet-stream"
-		}
 		answer.header.Set("Content-Type", contentType)
 	}
 	return answer, nil
 }
+
+const badMultiValueHeaders = "multiValueHeaders is not a dict of lists of strings; return a list of str for each name"
 
 // addHeaders adds the headers of both of a result's maps. Under a name that is
 // in both, whatever its case, only multiValueHeaders counts; of several that
@@ -160,7 +167,7 @@ func (a *response) addHeaders(single ordered[string], multi ordered[[]*string], 
 	for _, name := range names {
 		for _, value := range all[name] {
 			if value == nil {
-				return malformed("multiValueHeaders is not an object of lists of strings")
+				return malformed(badMultiValueHeaders)
 			}
 			if err := addHeader(a.header, name, *value); err != nil {
 				return err

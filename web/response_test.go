@@ -34,6 +34,11 @@ func TestResponse_Interprets(t *testing.T) {
 			200, http.Header{"Content-Type": {"a/b"}, "X-A": {"2"}, "X-Empty": {""}, "X-Uni": {"ж"}}, []byte{}},
 		`{"headers": {"Set-Cookie": "lost", "X-B": "kept"}, "multiValueHeaders": {"set-cookie": ["a=1", "b=2"], "X-None": []}}`: {
 			200, http.Header{"Content-Type": {plain}, "Set-Cookie": {"a=1", "b=2"}, "X-B": {"kept"}}, []byte{}},
+		`{"body": {"a": ["\ud83d", "<"]}}`: {200, http.Header{"Content-Type": {"application/json"}}, []byte(`{"a": ["\ud83d", "<"]}`)},
+		`{"body": [], "headers": {"content-type": "a/b"}, "isBase64Encoded": false}`: {
+			200, http.Header{"Content-Type": {"a/b"}}, []byte("[]")},
+		`{"headers": {"X-Accel-Redirect": "/x", "x-sendfile": "/x", "Clear-Site-Data": "*", "KEEP-alive": "1", "te": "x", "Set-Cookie": "a=b"}}`: {
+			200, http.Header{"Content-Type": {plain}, "Set-Cookie": {"a=b"}}, []byte{}},
 		`{"body": "abc", "headers": {"content-length": "3"}}`: {
 			200, http.Header{"Content-Type": {plain}, "Content-Length": {"3"}}, []byte("abc")},
 		`{"body": "abc", "multiValueHeaders": {"Content-Length": ["3", "3"]}}`: {
@@ -51,35 +56,44 @@ func TestResponse_Interprets(t *testing.T) {
 }
 
 func TestResponse_Malformed(t *testing.T) {
-	const status, multi = "statusCode is not an integer from 100 to 599", "multiValueHeaders is not an object of lists of strings"
+	const (
+		none   = "the result is not a dict; "
+		status = "statusCode is not an integer from 200 to 599; "
+		body   = "body is not a string; "
+		boxed  = "isBase64Encoded is not a boolean; "
+		coded  = "body is not valid base64; "
+		single = "headers is not a dict of strings; "
+		multi  = "multiValueHeaders is not a dict of lists of strings; "
+	)
 	for text, fault := range map[string]string{
-		`"text"`: "not a valid json", `null`: "not a valid json", `[]`: "not a valid json", `1`: "not a valid json",
-		`true`: "not a valid json", ``: "not a valid json", `{"x": NaN}`: "not a valid json", `{} {}`: "not a valid json",
-		"{\"body\": \"\xff\"}":  "not a valid json",
+		`"text"`: none, `null`: none, `[]`: none, `1`: none, `true`: none, ``: none, `{"x": NaN}`: none, `{} {}`: none,
+		"{\"body\": \"\xff\"}":  none,
 		`{"statusCode": 200.0}`: status, `{"statusCode": 2e2}`: status, `{"statusCode": "200"}`: status,
 		`{"statusCode": true}`: status, `{"statusCode": null}`: status, `{"statusCode": 99}`: status,
 		`{"statusCode": 600}`: status, `{"statusCode": -200}`: status, `{"statusCode": 100000000000000000000}`: status,
-		`{"statusCode": 101}`:                       "statusCode is an interim one, which can't end a response",
-		`{"body": null}`:                            "body is not a string",
-		`{"body": {"a": 1}}`:                        "body is not a string",
-		`{"body": "\ud83d"}`:                        "body has a lone surrogate, which UTF-8 can't express",
-		`{"isBase64Encoded": 1}`:                    "isBase64Encoded is not a boolean",
-		`{"isBase64Encoded": null}`:                 "isBase64Encoded is not a boolean",
-		`{"body": "é", "isBase64Encoded": true}`:    "body is not valid base64",
-		`{"body": "YQ", "isBase64Encoded": true}`:   "body is not valid base64",
-		`{"headers": null}`:                         "headers is not an object of strings",
-		`{"headers": []}`:                           "headers is not an object of strings",
-		`{"headers": {"A": 1}}`:                     "headers is not an object of strings",
-		`{"headers": {"A": null}}`:                  "headers is not an object of strings",
-		`{"headers": {"A": "\udc00"}}`:              "headers is not an object of strings",
-		`{"multiValueHeaders": null}`:               multi,
-		`{"multiValueHeaders": {"A": "b"}}`:         multi,
-		`{"multiValueHeaders": {"A": null}}`:        multi,
-		`{"multiValueHeaders": {"A": ["b", null]}}`: multi,
-		`{"multiValueHeaders": {"A": ["b", 1]}}`:    multi,
+		`{"statusCode": 101}`: "statusCode is an interim one, which can't end a response; ",
+		`{"body": null}`:      body,
+		`{"body": 1}`:         body,
+		`{"body": true}`:      body,
+		`{"body": {"a": 1}, "isBase64Encoded": true}`: body,
+		`{"body": "\ud83d"}`:                          "body has a lone surrogate, which UTF-8 can't express; ",
+		`{"isBase64Encoded": 1}`:                      boxed,
+		`{"isBase64Encoded": null}`:                   boxed,
+		`{"body": "é", "isBase64Encoded": true}`:      coded,
+		`{"body": "YQ", "isBase64Encoded": true}`:     coded,
+		`{"headers": null}`:                           single,
+		`{"headers": []}`:                             single,
+		`{"headers": {"A": 1}}`:                       single,
+		`{"headers": {"A": null}}`:                    single,
+		`{"headers": {"A": "\udc00"}}`:                single,
+		`{"multiValueHeaders": null}`:                 multi,
+		`{"multiValueHeaders": {"A": "b"}}`:           multi,
+		`{"multiValueHeaders": {"A": null}}`:          multi,
+		`{"multiValueHeaders": {"A": ["b", null]}}`:   multi,
+		`{"multiValueHeaders": {"A": ["b", 1]}}`:      multi,
 	} {
 		_, err := interpreted(text, false)
-		if e, ok := errors.AsType[*malformedError](err); !ok || e.fault != fault || string(e.payload) != text {
+		if e, ok := errors.AsType[*malformedError](err); !ok || !strings.HasPrefix(e.fault, fault) || string(e.payload) != text {
 			t.Errorf("%s: got %v, want %s", text, err, fault)
 		}
 	}
@@ -94,6 +108,42 @@ func TestResponse_MalformedAnswer(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", a.text, want)
 	}
 	a.wantHeader(t, "X-Function-Version-Id", version.ID)
+}
+
+func TestResponse_ErrorsAreBounded(t *testing.T) {
+	for _, result := range []string{
+		`["` + strings.Repeat(`\"`, 1_800_000) + `"]`, `["` + strings.Repeat(`ж`, 1_800_000) + `"]`, `["` + strings.Repeat(`\u0001`, 600_000) + `"]`,
+	} {
+		a := do(t, "GET", start(t, Config{}, returns(result)).url+"/hello", "")
+		a.wantFunctionError(t, 502, proxyIntegrationError)
+		if len(a.text) > 6*maxPayload+200 || !strings.HasSuffix(a.text, `..."}`) {
+			t.Errorf("%.20s: an answer of %d bytes: %.200s", result, len(a.text), a.text)
+		}
+	}
+}
+
+// A browser sends cookies to the function that has set them, and nowhere else.
+func TestResponse_CookiesAreTheFunctionsOwn(t *testing.T) {
+	result := `{"multiValueHeaders": {"Set-Cookie": ["a=1", "b=2; path=/; Domain=example.com; Secure", "c=3;PATH = /console;HttpOnly", ""]}}`
+	for _, test := range []struct {
+		config Config
+		path   string
+		want   []string
+	}{
+		{Config{Console: http.NotFoundHandler()}, "/hello", []string{
+			"a=1; Path=/hello", "b=2; Secure; Path=/hello", "c=3;HttpOnly; Path=/hello", "; Path=/hello"}},
+		{Config{Console: http.NotFoundHandler()}, "/he%6clo", []string{
+			"a=1; Path=/he%6clo", "b=2; Secure; Path=/he%6clo", "c=3;HttpOnly; Path=/he%6clo", "; Path=/he%6clo"}},
+		{Config{}, "/hello", []string{"a=1", "b=2; path=/; Domain=example.com; Secure", "c=3;PATH = /console;HttpOnly", ""}},
+	} {
+		a := do(t, "GET", start(t, test.config, returns(result)).url+test.path, "")
+		a.wantStatus(t, 200)
+		a.wantHeader(t, "Set-Cookie", test.want...)
+	}
+	header := http.Header{"Set-Cookie": {"a=1"}}
+	if scopeCookies(header, "/hello; Domain=com"); len(header) != 0 {
+		t.Errorf("a path that would be an attribute: got %v", header)
+	}
 }
 
 func TestResponse_HeadersThatDoNotSimplyPass(t *testing.T) {
@@ -165,14 +215,14 @@ func TestResponse_LengthOfWhatAGetWouldBring(t *testing.T) {
 }
 
 func TestResponse_StatusesWithoutBody(t *testing.T) {
-	for _, status := range []string{"204", "304"} {
+	for status, length := range map[string][]string{"204": nil, "205": {"0"}, "304": nil} {
 		s := start(t, Config{}, returns(`{"statusCode": `+status+`, "body": "abc", "headers": {"Content-Length": "3", "ETag": "e"}}`))
 		for range 2 { // a stray body would be taken for the second answer
 			a := exchange(t, s.addr, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 			if !strings.HasPrefix(a.Status, status) || a.text != "" {
 				t.Errorf("got %s %q", a.Status, a.text)
 			}
-			a.wantHeader(t, "Content-Length")
+			a.wantHeader(t, "Content-Length", length...)
 			a.wantHeader(t, "Content-Type")
 			a.wantHeader(t, "Etag", "e")
 		}
@@ -197,7 +247,7 @@ func FuzzResponse(f *testing.F) {
 			t.Errorf("status %d", answer.status)
 		}
 		for name, values := range answer.header {
-			if !httpguts.ValidHeaderFieldName(name) || http.CanonicalHeaderKey(name) != name || responseRules[name] != pass {
+			if !httpguts.ValidHeaderFieldName(name) || http.CanonicalHeaderKey(name) != name || ruleOf(name) != pass {
 				t.Errorf("header name %q", name)
 			}
 			for _, value := range values {

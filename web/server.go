@@ -83,8 +83,8 @@ type Config struct {
 	Version string
 	// MaxRequestBytes limits the body of a request. Default: DefaultMaxBytes.
 	MaxRequestBytes int64
-	// MaxResponseBytes limits what a handler returns: the JSON text of its
-	// result, or in raw mode its bytes. Default: DefaultMaxBytes.
+	// MaxResponseBytes limits the body of a response, as it is delivered.
+	// Default: DefaultMaxBytes.
 	MaxResponseBytes int64
 	// TransferTimeout limits how long the body of a request may take to come in,
 	// and a response to go out. The function's own time is not part of it.

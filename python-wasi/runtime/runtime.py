@@ -27,7 +27,7 @@ from _sitebuiltins import Quitter  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from contextvars import copy_context  # noqa: E402
 from importlib.machinery import PathFinder  # noqa: E402
-from json import dumps, loads  # noqa: E402
+from json import JSONEncoder, loads  # noqa: E402
 from typing import Any  # noqa: E402
 
 import snapshot_restore_py  # noqa: E402, F401
@@ -50,6 +50,9 @@ _REHEARSALS = 16
 
 # Results that need no look for something to await. Exact types only.
 _plain = frozenset((dict, str, list, bytes, int, float, bool, type(None)))
+
+# NaN and Infinity, which json.dumps writes, are no JSON: nobody could read them.
+dumps = JSONEncoder(allow_nan=False).encode
 
 _library = [path for path in sys.path if path not in (CODE, RUNTIME)]
 
