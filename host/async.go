@@ -15,9 +15,8 @@ import (
 )
 
 const (
-	maxAsyncCalls = 256 // in progress in this host
-	maxChain      = 16  // calls that lead to each other by outcome
-	maxAsyncBody  = MaxResponse
+	maxChain     = 16 // calls that lead to each other by outcome
+	maxAsyncBody = MaxResponse
 	// maxFailureBody is the largest body that is told to the target of failures
 	// (contract §2.6): as JSON it can be six times as long.
 	maxFailureBody = 256 << 10
@@ -39,6 +38,7 @@ const (
 	noteError   = "Error"      // of a dead letter
 	noteVersion = "Version"    // of a dead letter
 	noteTimer   = "Timer"      // the id of the timer that called
+	noteNews    = "Revision"   // of the function's record, as who queued it knew it
 )
 
 // InvokeAsync queues a call, in raw mode, and returns its request id. The call
@@ -73,77 +73,65 @@ func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID strin
 		return "", err
 	}
 	// A retry of the caller's own may carry the same request id: no item id.
-	err = storeError(h.cfg.Store.Enqueue(ctx, store.Item{
+	err = h.enqueue(ctx, store.Item{
 		FunctionID: v.FunctionID, Body: inv.Body,
 		Notes: map[string]string{noteTag: inv.Tag, noteRequest: inv.RequestID},
-	}))
+	})
 	queued(err == nil)
 	return inv.RequestID, err
 }
 
-// asyncWorker makes the calls that are queued.
-type asyncWorker struct {
-	h     *Host
-	calls sync.WaitGroup
-	slots chan struct{} // taken by calls in progress
-
-	mu   sync.Mutex     // guards busy
-	busy map[string]int // calls in progress by function
+// enqueue queues an item.
+func (h *Host) enqueue(ctx context.Context, i store.Item) error {
+	if !h.cfg.Store.Exclusive {
+		h.mu.RLock()
+		if f := h.functions[i.FunctionID]; f != nil {
+			i.Notes[noteNews] = strconv.FormatUint(f.revision, 10)
+		}
+		h.mu.RUnlock()
+	}
+	if err := h.cfg.Store.Enqueue(ctx, i); err != nil {
+		return storeError(err)
+	}
+	h.dispatcher.arrived(i.Line())
+	return nil
 }
 
 // startAsync begins to make queued calls; the function that it returns ends
 // that, and waits for those in progress.
-func (h *Host) startAsync(ctx context.Context) (stop func(), err error) {
-	w := &asyncWorker{h: h, slots: make(chan struct{}, maxAsyncCalls), busy: map[string]int{}}
-	end, err := h.cfg.Store.Work(ctx, w.take)
-	if err != nil {
-		return nil, storeError(err)
-	}
+func (h *Host) startAsync() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { h.dispatcher.run(ctx) })
 	return func() {
-		end()
-		w.calls.Wait()
-	}, nil
+		cancel()
+		running.Wait()
+	}
 }
 
-// take begins to make one call, or puts it off. It is called for one item after
-// the other.
-func (w *asyncWorker) take(i store.Item) {
-	if ms, err := strconv.ParseInt(i.Notes[noteAfter], 10, 64); err == nil {
-		// A longer wait than there is means that the clock was put back.
-		if wait := time.Until(time.UnixMilli(ms)); wait > 0 && wait <= lastRetry {
-			i.Later(wait)
-			return
-		}
+// asyncWorker makes the calls that are queued.
+type asyncWorker struct{ h *Host }
+
+// early returns how long an item has to wait before it is tried again.
+func (w *asyncWorker) early(i store.Item) time.Duration {
+	ms, err := strconv.ParseInt(i.Notes[noteAfter], 10, 64)
+	if err != nil {
+		return 0
 	}
-	// No function may fill all slots.
-	most := DefaultMaxInstances
-	if v, err := w.h.Resolve(i.FunctionID, i.Notes[noteTag]); err == nil {
-		most = v.MaxInstances
+	// A longer wait than there is means that the clock was put back.
+	if wait := time.Until(time.UnixMilli(ms)); wait <= lastRetry {
+		return max(wait, 0)
 	}
-	w.mu.Lock()
-	full := w.busy[i.FunctionID] >= most || len(w.slots) == cap(w.slots)
-	if !full {
-		w.busy[i.FunctionID]++
-		w.slots <- struct{}{}
-	}
-	w.mu.Unlock()
-	if full {
+	return 0
+}
+
+// call makes one attempt of a queued call and sees to its outcome. When it could
+// not be made now, it is given back, to come again after the time that is returned.
+func (w *asyncWorker) call(i store.Item) (again time.Duration) {
+	if w.behind(i) {
 		i.Later(busyRetry)
-		return
+		return busyRetry
 	}
-	w.calls.Go(func() {
-		w.call(i)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		<-w.slots
-		if w.busy[i.FunctionID]--; w.busy[i.FunctionID] == 0 {
-			delete(w.busy, i.FunctionID)
-		}
-	})
-}
-
-// call makes one attempt of a queued call and sees to its outcome.
-func (w *asyncWorker) call(i store.Item) {
 	working := time.NewTicker(store.WorkingEvery)
 	defer working.Stop()
 	ended := make(chan struct{})
@@ -167,27 +155,51 @@ func (w *asyncWorker) call(i store.Item) {
 	switch _, full := errors.AsType[*QuotaError](err); {
 	case full, errors.Is(err, ErrBusy), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled), errors.Is(err, ErrStoreUnavailable):
 		i.Later(busyRetry) // not the function's fault, and no attempt
-		return
-	case err != nil && w.gone(err):
-		err = nil // deleted, and its queued calls with it
+		return busyRetry
+	case err != nil && w.gone(err, i.FunctionID):
+		err = nil // it is being deleted, and its queued calls with it
 		result = nil
 	}
 	ctx := context.Background()
 	if settled := w.settle(ctx, i, result, err); settled != nil {
 		w.h.log.Error("outcome of an asynchronous call not stored; the call is made again",
 			"function", i.FunctionID, "request_id", i.Notes[noteRequest], "err", settled)
-		return // it comes again
+		return 0 // it comes again
 	}
 	if err := i.Done(ctx); err != nil {
 		w.h.log.Warn("asynchronous call may be made again", "function", i.FunctionID,
 			"request_id", i.Notes[noteRequest], "err", err)
 	}
+	return 0
 }
 
-// gone says if a call failed because its function is no more.
-func (w *asyncWorker) gone(err error) bool {
+// behind says if this host has yet to learn what whoever queued the item knew of
+// its function. The call would meet what was there before, or nothing.
+func (w *asyncWorker) behind(i store.Item) bool {
+	if w.h.cfg.Store.Exclusive {
+		return false
+	}
+	w.h.mu.RLock()
+	f := w.h.functions[i.FunctionID]
+	known := f != nil
+	revision := uint64(0)
+	if known {
+		revision = f.revision
+	}
+	w.h.mu.RUnlock()
+	if known {
+		needed, _ := strconv.ParseUint(i.Notes[noteNews], 10, 64) // none means any
+		return revision < needed
+	}
+	_, err := w.h.cfg.Store.Functions.Get(w.h.running, i.FunctionID)
+	return !errors.Is(err, store.ErrNotFound)
+}
+
+// gone says if a call failed because its function is being deleted. One that
+// nobody has heard of is something else: what it was called with must not be lost.
+func (w *asyncWorker) gone(err error, functionID string) bool {
 	var nf *NotFoundError
-	return errors.As(err, &nf) && nf.Tag == ""
+	return errors.As(err, &nf) && nf.Tag == "" && w.h.tenantOf(functionID) != ""
 }
 
 // settle stores what follows from an attempt: another one, a call of a target,
@@ -214,7 +226,7 @@ func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, 
 		i.Notes[noteAttempt] = strconv.Itoa(attempts)
 		i.Notes[noteAfter] = strconv.FormatInt(time.Now().Add(delay).UnixMilli(), 10)
 		i.ID = itemID("retry", i)
-		return w.h.cfg.Store.Enqueue(ctx, i)
+		return w.h.enqueue(ctx, i)
 	}
 	if i.Notes[noteTimer] != "" && (result == nil || result.Version.Async == nil) {
 		return nil // nobody asked for more than the log says
@@ -250,7 +262,7 @@ func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, b
 		return w.bury(ctx, next, i, "", 0, "the outcomes of "+strconv.Itoa(maxChain)+" calls have led here; do they go in a circle?")
 	}
 	next.FunctionID = f.ID
-	return w.h.cfg.Store.Enqueue(ctx, next)
+	return w.h.enqueue(ctx, next)
 }
 
 // bury makes i, which follows from an item, a dead letter.
@@ -259,7 +271,7 @@ func (w *asyncWorker) bury(ctx context.Context, i, cause store.Item, versionID s
 	i.Notes[noteAttempt] = strconv.Itoa(attempts)
 	delete(i.Notes, noteAfter)
 	i.ID = itemID("dead", cause)
-	return w.h.cfg.Store.Bury(ctx, i)
+	return w.h.letters.bury(ctx, i)
 }
 
 // headerText makes text that fits into a header: one line, not too long.

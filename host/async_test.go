@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vivarium/host/store"
 )
 
 // storedHost is a host on a store of its own.
@@ -81,7 +83,7 @@ func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
 			t.Errorf("the log has %d times %s", len(h.log(want)), want)
 		}
 	}
-	if letters, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0); err != nil || len(letters) != 0 {
+	if letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0, ""); err != nil || len(letters) != 0 {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
 }
@@ -92,7 +94,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", VersionSpec{Async: &AsyncConfig{}})
 	request := h.async("fun", `{"a": 1}`)
 	h.emptied()
-	letters, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0)
+	letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0, "")
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
@@ -118,7 +120,7 @@ func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 	h.async("fun", "1")
 	for range 2 {
 		h.emptied()
-		letters, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0)
+		letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0, "")
 		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
 			t.Fatalf("dead letters: %+v, %v", letters, err)
 		}
@@ -135,7 +137,7 @@ func TestAsync_CirclesEnd(t *testing.T) {
 	h.version("fun", "def handler(event, context): return event\n", VersionSpec{Async: &AsyncConfig{Success: "fun"}})
 	h.async("fun", "1")
 	h.emptied()
-	letters, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0)
+	letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0, "")
 	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Error, "circle") {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
@@ -180,4 +182,17 @@ func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}, func(h *testHost) { h.emptied() })
+}
+
+// What nobody has heard of may have been somebody's: its calls are kept.
+func TestAsync_UnknownFunctionsCallsAreKept(t *testing.T) {
+	h := storedHost(t)
+	if err := h.enqueue(t.Context(), store.Item{FunctionID: "d4eunknown", Body: []byte("1"), Notes: map[string]string{}}); err != nil {
+		t.Fatal(err)
+	}
+	h.emptied()
+	letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0, "")
+	if err != nil || len(letters) != 1 || string(letters[0].Body) != "1" {
+		t.Errorf("got %+v, %v", letters, err)
+	}
 }

@@ -102,28 +102,50 @@ func (c *clock) watch(ctx context.Context) (stop func(), err error) {
 	return stop, storeError(err)
 }
 
+// dueAtOnce is how many timers of one tenant are settled before others are
+// looked for: each takes as long as the disk does.
+const dueAtOnce = 8
+
+// due returns timers whose tick has come: some of each tenant that has any, who
+// waits longest first. When there are none, it says when there will be.
+func (c *clock) due(now time.Time) (due []*timer, next time.Time) {
+	next = now.Add(maxClockSleep)
+	for _, t := range c.all() {
+		if !t.NextTick.After(now) {
+			due = append(due, t)
+		} else if t.NextTick.Before(next) {
+			next = t.NextTick
+		}
+	}
+	slices.SortFunc(due, func(a, b *timer) int { return a.NextTick.Compare(b.NextTick) })
+	taken := map[string]int{}
+	due = slices.DeleteFunc(due, func(t *timer) bool {
+		taken[t.Tenant]++
+		return taken[t.Tenant] > dueAtOnce
+	})
+	return due, next
+}
+
 // run ticks until Close.
 func (c *clock) run() {
-	for {
+	for c.h.running.Err() == nil {
 		now := time.Now()
-		next := now.Add(maxClockSleep)
-		for _, t := range c.all() {
-			if !t.NextTick.After(now) {
-				if c.settle(t, now) {
-					continue // its next state wakes this
-				}
-				next = now.Add(time.Second) // the store was not there
-			} else if t.NextTick.Before(next) {
-				next = t.NextTick
-			}
+		due, next := c.due(now)
+		failed := false
+		for _, t := range due {
+			failed = !c.settle(t, now) || failed
+		}
+		switch {
+		case failed:
+			next = now.Add(time.Second) // the store was not there
+		case len(due) > 0:
+			continue
 		}
 		sleep := time.NewTimer(time.Until(next))
 		select {
 		case <-sleep.C:
 		case <-c.wake:
 		case <-c.h.running.Done():
-			sleep.Stop()
-			return
 		}
 		sleep.Stop()
 	}
@@ -217,8 +239,8 @@ func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool)
 		})
 		return
 	}
-	err = c.h.cfg.Store.Enqueue(c.h.running, store.Item{
-		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: f.id, Body: body,
+	err = c.h.enqueue(c.h.running, store.Item{
+		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: f.id, Body: body, Timer: true,
 		Notes: map[string]string{noteTag: t.Tag, noteRequest: request, noteTimer: t.ID},
 	})
 	if err != nil {

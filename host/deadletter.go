@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"vivarium/host/store"
@@ -35,50 +35,64 @@ func newDeadLetter(i store.Item) DeadLetter {
 	return d
 }
 
-// ListDeadLetters lists dead letters, oldest first: those of a function, or of all
-// functions of a tenant when function is empty. A limit of 0 means
-// DefaultPageSize.
+// maxLetterPage is how many bytes the bodies of a page of dead letters have, but
+// for the last one.
+const maxLetterPage = 16 << 20
+
+// ListDeadLetters lists dead letters, oldest first, a page at a time: those of a
+// function, or of all functions of a tenant when function is empty. A page has at
+// most limit letters, where 0 means DefaultPageSize, and fewer when they are long.
 //
 // # Errors
 //
 // *NotFoundError, *InvalidError, ErrStoreUnavailable.
-func (h *Host) ListDeadLetters(ctx context.Context, tenant, function string, limit int) ([]DeadLetter, error) {
+func (h *Host) ListDeadLetters(
+	ctx context.Context, tenant, function string, limit int, pageToken string,
+) (letters []DeadLetter, next string, err error) {
 	if limit == 0 {
 		limit = DefaultPageSize
 	}
 	if limit < 0 || limit > MaxPageSize {
-		return nil, invalid("limit", "%d must be between 1 and %d", limit, MaxPageSize)
+		return nil, "", invalid("limit", "%d must be between 1 and %d", limit, MaxPageSize)
 	}
-	ids := []string{""} // of functions; this one means all
+	after := uint64(0)
+	if pageToken != "" {
+		if after, err = strconv.ParseUint(pageToken, 10, 64); err != nil {
+			return nil, "", invalid("pageToken", "must be the nextPageToken of an earlier answer")
+		}
+	}
+	var ids []string // of functions; none means all
 	if function != "" {
 		f, err := h.lookup(function)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		ids[0] = f.id
+		ids = []string{f.id}
 	} else if tenant != AllTenants {
-		ids = nil
 		for _, f := range h.Functions() {
 			if f.Tenant == tenant {
 				ids = append(ids, f.ID)
 			}
 		}
 	}
-	letters := []DeadLetter{}
-	if h.cfg.Store == nil {
-		return letters, nil
+	letters = []DeadLetter{}
+	if h.cfg.Store == nil || ids == nil && tenant != AllTenants {
+		return letters, "", nil
 	}
-	for _, id := range ids {
-		items, err := h.cfg.Store.Dead(ctx, id, limit)
-		if err != nil {
-			return nil, storeError(err)
+	size := 0
+	err = h.cfg.Store.Dead(ctx, ids, after, func(i store.Item) bool {
+		if len(letters) >= limit || size >= maxLetterPage {
+			next = letters[len(letters)-1].ID
+			return false
 		}
-		for _, i := range items {
-			letters = append(letters, newDeadLetter(i))
-		}
+		size += len(i.Body)
+		letters = append(letters, newDeadLetter(i))
+		return true
+	})
+	if err != nil {
+		return nil, "", storeError(err)
 	}
-	slices.SortStableFunc(letters, func(a, b DeadLetter) int { return a.FailedAt.Compare(b.FailedAt) })
-	return letters[:min(limit, len(letters))], nil
+	return letters, next, nil
 }
 
 // FindDeadLetter returns the dead letter of that id, when it is of a function
@@ -130,8 +144,127 @@ func (h *Host) ReplayDeadLetter(ctx context.Context, id string) (requestID strin
 	for _, note := range []string{noteAttempt, noteError, noteVersion, noteAfter, noteChain} {
 		delete(i.Notes, note)
 	}
-	if err := h.cfg.Store.Enqueue(ctx, i); err != nil {
-		return "", storeError(err)
+	if err := h.enqueue(ctx, i); err != nil {
+		return "", err
 	}
 	return i.Notes[noteRequest], storeError(h.cfg.Store.Unbury(ctx, i.Sequence))
+}
+
+// letters keeps the dead letters of one tenant from pushing out another's: when
+// there is no room, who has most loses the oldest.
+type letters struct {
+	h *Host
+
+	mu   sync.Mutex // guards all below; held while the store is asked
+	kept map[string]map[string][]letterSize
+	at   time.Time // when kept was read from the store; zero for never
+}
+
+// letterSize is what a dead letter takes in the store.
+type letterSize struct {
+	sequence uint64
+	bytes    int64
+}
+
+// letterAge is how long it may be that the store's dead letters were looked at:
+// some expire, and others bury, too.
+const letterAge = 10 * time.Minute
+
+// bury adds a dead letter.
+func (l *letters) bury(ctx context.Context, i store.Item) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tenant, need := l.h.tenantOf(i.FunctionID), store.DeadSize(i)
+	if err := l.makeRoom(ctx, tenant, need); err != nil {
+		return storeError(err)
+	}
+	sequence, err := l.h.cfg.Store.Bury(ctx, i)
+	if err == nil && !l.at.IsZero() {
+		l.add(tenant, i.FunctionID, letterSize{sequence, need})
+	}
+	return storeError(err)
+}
+
+func (l *letters) add(tenant, functionID string, s letterSize) {
+	if l.kept[tenant] == nil {
+		l.kept[tenant] = map[string][]letterSize{}
+	}
+	l.kept[tenant][functionID] = append(l.kept[tenant][functionID], s)
+}
+
+// makeRoom makes room for a letter of a tenant's. The caller holds the mutex.
+func (l *letters) makeRoom(ctx context.Context, tenant string, need int64) error {
+	use, capacity, err := l.h.cfg.Store.DeadUse(ctx)
+	if err != nil {
+		return err
+	}
+	excess := use + need - capacity/16*15
+	if capacity < 0 || excess <= 0 {
+		return nil
+	}
+	if time.Since(l.at) > letterAge {
+		l.kept = map[string]map[string][]letterSize{}
+		err := l.h.cfg.Store.DeadSizes(ctx, func(functionID string, sequence uint64, bytes int64) {
+			l.add(l.h.tenantOf(functionID), functionID, letterSize{sequence, bytes})
+		})
+		if err != nil {
+			return err
+		}
+		l.at = time.Now()
+	}
+	for excess > 0 {
+		most := l.most(tenant, need)
+		functionID, last, freed := l.oldest(most, max(excess, min(capacity/16, sum(l.kept[most])/4)))
+		if freed == 0 {
+			return nil // the store makes room by itself
+		}
+		if err := l.h.cfg.Store.DropDead(ctx, functionID, last); err != nil {
+			return err
+		}
+		excess -= freed
+	}
+	return nil
+}
+
+// most returns the tenant that has most, with what one of them is to get.
+func (l *letters) most(tenant string, more int64) (most string) {
+	most, size := tenant, sum(l.kept[tenant])+more
+	for other, functions := range l.kept {
+		if n := sum(functions); n > size {
+			most, size = other, n
+		}
+	}
+	return most
+}
+
+func sum(functions map[string][]letterSize) (n int64) {
+	for _, all := range functions {
+		for _, s := range all {
+			n += s.bytes
+		}
+	}
+	return n
+}
+
+// oldest forgets the oldest letters of the function that has most of a tenant's,
+// until that frees so many bytes, and returns the last of them.
+func (l *letters) oldest(tenant string, bytes int64) (functionID string, last uint64, freed int64) {
+	size := int64(-1)
+	for id, all := range l.kept[tenant] {
+		if n := sum(map[string][]letterSize{id: all}); n > size {
+			functionID, size = id, n
+		}
+	}
+	all := l.kept[tenant][functionID]
+	n := 0
+	for n < len(all) && freed < bytes {
+		last, freed = all[n].sequence, freed+all[n].bytes
+		n++
+	}
+	if n == len(all) {
+		delete(l.kept[tenant], functionID)
+	} else {
+		l.kept[tenant][functionID] = all[n:]
+	}
+	return functionID, last, freed
 }

@@ -123,19 +123,21 @@ type Config struct {
 
 // Host runs functions. Safe for concurrent use.
 type Host struct {
-	cfg       Config
-	log       *slog.Logger
-	scheduler *scheduler
-	ledger    *quota.Ledger
-	queued    *queueCount
-	bases     *baseStock
-	metrics   metrics
-	tokens    *tokenIssuer
-	book      *logBook
-	warnings  *throttle.Throttle // of what functions make the host say to the operator
-	clock     *clock
-	tries     *tries
-	keys      *Keys
+	cfg        Config
+	log        *slog.Logger
+	scheduler  *scheduler
+	ledger     *quota.Ledger
+	queued     *queueCount
+	dispatcher *dispatcher
+	letters    *letters
+	bases      *baseStock
+	metrics    metrics
+	tokens     *tokenIssuer
+	book       *logBook
+	warnings   *throttle.Throttle // of what functions make the host say to the operator
+	clock      *clock
+	tries      *tries
+	keys       *Keys
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -213,6 +215,8 @@ func New(cfg Config) (*Host, error) {
 	h.admissions.versions = map[string]*Version{}
 	h.running, h.stop = context.WithCancel(context.Background())
 	h.clock = newClock(h)
+	h.dispatcher = newDispatcher(h)
+	h.letters = &letters{h: h}
 	h.book = newLogBook(cfg.Store, cfg.Log, h.ledger)
 	h.warnings = throttle.New(warningRate, maxWarnings)
 	h.bases = newBaseStock(h.running, cfg.Engine)
@@ -236,7 +240,7 @@ func New(cfg Config) (*Host, error) {
 			h.unwatchTimers, err = h.clock.watch(context.Background())
 		}
 		if err == nil {
-			h.endAsync, err = h.startAsync(context.Background())
+			h.endAsync = h.startAsync()
 		}
 		if err != nil {
 			h.Close()

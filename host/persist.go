@@ -176,6 +176,9 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 			return storeError(err)
 		}
 	}
+	if err := s.DropQueued(ctx, f.id); err != nil {
+		return storeError(err)
+	}
 	if err := s.DeleteLog(ctx, f.id); err != nil {
 		return storeError(err)
 	}

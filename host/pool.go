@@ -337,6 +337,13 @@ func (p *pool) stats() (idle, live, waiting int) {
 	return len(p.idle), p.live, len(p.waiting)
 }
 
+// room returns how many more calls would find an instance at once.
+func (p *pool) room() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle) + p.limits.instances - p.live - len(p.waiting)
+}
+
 // close refuses new calls, closes idle instances, and waits until the calls in
 // progress are done.
 func (p *pool) close() {

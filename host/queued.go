@@ -43,6 +43,24 @@ func plus(a, b store.Queued) store.Queued {
 	return store.Queued{Items: a.Items + b.Items, Bytes: a.Bytes + b.Bytes}
 }
 
+// itemBytes is what a queued call takes in the store besides its body, about.
+const itemBytes = 512
+
+// free returns how many bytes the store's queue would have left with one more.
+// Since nobody may have more than that, however many fill the queue there is
+// always room for those who have nothing in it. The caller holds the mutex.
+func (c *queueCount) free(one store.Queued) int64 {
+	all := one
+	for _, n := range c.queued {
+		all = plus(all, n)
+	}
+	for _, n := range c.pending {
+		all = plus(all, n)
+	}
+	capacity := c.h.cfg.Store.QueueCapacity() / 16 * 15 // the rest is for ticks and retries
+	return capacity - all.Bytes - all.Items*itemBytes
+}
+
 // take makes sure that a tenant may queue one more call with a body of so many
 // bytes. The caller says, by the function that take returns, that it is queued,
 // or never will be.
@@ -51,25 +69,19 @@ func plus(a, b store.Queued) store.Queued {
 //
 // *QuotaError, ErrStoreUnavailable.
 func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
-	limits := map[Quota]int64{}
-	for _, q := range []Quota{QuotaAsyncCalls, QuotaAsyncBytes} {
-		if limit := c.h.ledger.Limit(tenant, q); limit >= 0 {
-			limits[q] = limit
-		}
-	}
-	if len(limits) == 0 {
-		return func(bool) {}, nil
-	}
 	one := store.Queued{Items: 1, Bytes: int64(bytes)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// exceeded returns the quota for which there would be too much.
 	exceeded := func() Quota {
 		all := plus(plus(c.queued[tenant], c.pending[tenant]), one)
-		for q, limit := range limits {
-			if q == QuotaAsyncCalls && all.Items > limit || q == QuotaAsyncBytes && all.Bytes > limit {
+		for q, n := range map[Quota]int64{QuotaAsyncCalls: all.Items, QuotaAsyncBytes: all.Bytes} {
+			if limit := c.h.ledger.Limit(tenant, q); limit >= 0 && n > limit {
 				return q
 			}
+		}
+		if all.Bytes+all.Items*itemBytes > c.free(one) {
+			return QuotaAsyncBytes
 		}
 		return -1
 	}

@@ -173,11 +173,11 @@ func TestTenants_OutcomesAndDeadLettersStayWithin(t *testing.T) {
 	if len(h.log("theirs named")) != 1 || len(h.log("ours")) != 0 {
 		t.Errorf("the log has %q, %q", h.log("theirs"), h.log("ours"))
 	}
-	letters, err := h.ListDeadLetters(t.Context(), "acme", "", 0)
+	letters, _, err := h.ListDeadLetters(t.Context(), "acme", "", 0, "")
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
-	if others, err := h.ListDeadLetters(t.Context(), DefaultTenant, "", 0); err != nil || len(others) != 0 {
+	if others, _, err := h.ListDeadLetters(t.Context(), DefaultTenant, "", 0, ""); err != nil || len(others) != 0 {
 		t.Errorf("the other tenant's: %+v, %v", others, err)
 	}
 	for tenant, found := range map[string]bool{"acme": true, AllTenants: true, DefaultTenant: false, "": false} {

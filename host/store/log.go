@@ -36,18 +36,11 @@ func (s *Store) ReadLog(
 	if !since.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
-	opening, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	c, err := s.logs.OrderedConsumer(opening, cfg)
+	c, pending, err := s.reader(ctx, s.logs, cfg)
 	if err != nil {
 		return unavailable("logs", err)
 	}
-	info, err := c.Info(opening)
-	if err != nil {
-		return unavailable("logs", err)
-	}
-	defer s.endReading(c)
-	pending := info.NumPending
+	defer s.endReading(s.logs, c)
 	if pending == 0 && !follow {
 		return nil
 	}
@@ -106,16 +99,34 @@ func (s *Store) TrimLog(ctx context.Context, functionID string, keep int) error 
 	return unavailable("log of "+functionID, err)
 }
 
-// endReading lets the server forget a reader of logs, which it would otherwise
-// keep for minutes.
-func (s *Store) endReading(c jetstream.Consumer) {
+// reader returns a reader of a stream, and how much there is to read. Whoever
+// got it calls endReading.
+func (s *Store) reader(
+	ctx context.Context, stream jetstream.Stream, cfg jetstream.OrderedConsumerConfig,
+) (c jetstream.Consumer, pending uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if c, err = stream.OrderedConsumer(ctx, cfg); err != nil {
+		return nil, 0, err
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		s.endReading(stream, c)
+		return nil, 0, err
+	}
+	return c, info.NumPending, nil
+}
+
+// endReading lets the server forget a reader, which it would otherwise keep for
+// minutes.
+func (s *Store) endReading(stream jetstream.Stream, c jetstream.Consumer) {
 	info := c.CachedInfo()
 	if info == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own may have ended
 	defer cancel()
-	_ = s.logs.DeleteConsumer(ctx, info.Name) // else it goes by itself, later
+	_ = stream.DeleteConsumer(ctx, info.Name) // else it goes by itself, later
 }
 
 // DeleteLog removes a function's log.

@@ -10,8 +10,9 @@
 //     since it was read.
 //   - Code: archives, named by their SHA-256 and checked against it when read.
 //   - Logs: a stream of batches per function, bounded in age and size.
-//   - Queue: calls that wait to be made; each is given out until somebody says
-//     that it is done. Dead letters are those that nobody could make.
+//   - Queue: calls that wait to be made, in a line for each function; each is
+//     given out until somebody says that it is done. Dead letters are those that
+//     nobody could make.
 //
 // What a method has confirmed is on the disk (of the server in this process;
 // another one answers for itself). When the disk was full and has room again, the
@@ -98,6 +99,7 @@ type Store struct {
 	dead  jetstream.Stream
 
 	backlog backlogSizes
+	givers  givers
 }
 
 // Open opens the store. Close it after everything that uses it.
@@ -111,7 +113,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, errors.New("store: give either a directory or a URL")
 	}
 	cfg = cfg.withDefaults()
-	s, full := &Store{Exclusive: cfg.Dir != ""}, make(chan struct{}, 1)
+	s, full := &Store{Exclusive: cfg.Dir != "", givers: givers{used: map[Line]giver{}}}, make(chan struct{}, 1)
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -187,7 +189,7 @@ func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 			MaxAge: cfg.LogAge, MaxBytes: cfg.LogBytes, Discard: jetstream.DiscardOld,
 		}},
 		{&s.queue, jetstream.StreamConfig{
-			Name: prefix + "queue", Subjects: []string{queueSubject + "*"}, Retention: jetstream.WorkQueuePolicy,
+			Name: prefix + "queue", Subjects: []string{queueSubject + ">"}, Retention: jetstream.WorkQueuePolicy,
 			MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardNew, Duplicates: duplicateWindow,
 		}},
 		{&s.dead, jetstream.StreamConfig{
@@ -199,6 +201,10 @@ func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 		if *stream.into, err = s.js.CreateOrUpdateStream(opening, stream.config); err != nil {
 			return unavailable(stream.config.Name, err)
 		}
+	}
+	// All calls were given out in one line once.
+	if err := s.queue.DeleteConsumer(opening, "workers"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return unavailable("queue", err)
 	}
 	return s.loadBacklog(ctx)
 }

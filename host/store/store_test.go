@@ -5,14 +5,18 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sys/unix"
 )
 
@@ -79,12 +83,10 @@ func TestClose_LeavesNoGoroutines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		end, err := s.Work(t.Context(), func(Item) {})
-		if err != nil {
+		if _, err := s.Take(t.Context(), Line{FunctionID: "f"}, 1); err != nil {
 			t.Fatal(err)
 		}
 		stop()
-		end()
 		s.Close()
 	}
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
@@ -263,21 +265,11 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	if err := s.AppendLog(ctx, "f", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
-	given := make(chan string, 10)
-	end, err := s.Work(ctx, func(i Item) {
-		given <- string(i.Body)
-		if err := i.Done(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer end()
+	take(t, s, Line{FunctionID: "f"}, 0)
 	before := s.server.JetStreamConfig()
 	s.server.Errorf("what can't be written: %v", &os.PathError{Op: "write", Path: "x", Err: unix.ENOSPC})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		// Until it is mended, the new call is refused, or the worker misses it.
+		// Until it is mended, the new call is refused, or lost.
 		if s.Enqueue(ctx, Item{ID: "1", FunctionID: "f", Body: []byte("after")}) == nil && s.conn.Stats().Reconnects > 0 {
 			break
 		}
@@ -285,13 +277,8 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 			t.Fatal("not mended")
 		}
 	}
-	select {
-	case got := <-given:
-		if got != "after" {
-			t.Errorf("got %q from the queue", got)
-		}
-	case <-time.After(time.Minute):
-		t.Error("the worker gets nothing any more")
+	if got := take(t, s, Line{FunctionID: "f"}, 1)[0]; string(got.Body) != "after" || got.Done(ctx) != nil {
+		t.Errorf("got %q from the queue", got.Body)
 	}
 	if e, err := s.Functions.Get(ctx, "f"); err != nil || string(e.Value) != "before" {
 		t.Errorf("got %q, %v from the bucket", e.Value, err)
@@ -302,6 +289,101 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	}
 	if after := s.server.JetStreamConfig(); after == nil || *after != *before {
 		t.Errorf("opened with %+v, before with %+v", after, before)
+	}
+}
+
+// take takes as many items out of a line, waiting for them; with 0 it wants none.
+func take(t *testing.T, s *Store, l Line, n int) (items []Item) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		more, err := s.Take(t.Context(), l, max(n-len(items), 1))
+		if items = append(items, more...); err == nil && len(items) == n {
+			return items
+		}
+		if n == 0 || time.Now().After(deadline) {
+			t.Fatalf("got %d items of line %v, %v, want %d", len(items), l, err, n)
+		}
+	}
+}
+
+func TestQueue_LinesDoNotWaitForEachOther(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	ctx := t.Context()
+	for range 20 {
+		for _, i := range []Item{{FunctionID: "f"}, {FunctionID: "f", Timer: true}, {FunctionID: "g"}} {
+			if err := s.Enqueue(ctx, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	take(t, s, Line{"f", false}, 20) // and nobody is done with them
+	if i := take(t, s, Line{"f", true}, 1)[0]; !i.Timer || i.FunctionID != "f" {
+		t.Errorf("got %+v", i)
+	}
+	take(t, s, Line{"g", false}, 1)
+	want := map[Line]uint64{{"f", false}: 20, {"f", true}: 20, {"g", false}: 20}
+	if got, err := s.Lines(ctx); err != nil || !maps.Equal(got, want) {
+		t.Errorf("lines: %v, %v, want %v", got, err, want)
+	}
+	if err := s.DropQueued(ctx, "f"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Backlog(ctx); err != nil || n != 20 {
+		t.Errorf("%d are left, %v, want 20", n, err)
+	}
+}
+
+// Lines that nobody asks for leave nothing behind in the server, and are there
+// again when somebody does.
+func TestQueue_ForgetsLinesThatAreOfNoUse(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	for n := range 20 {
+		l := Line{FunctionID: fmt.Sprint("f", n)}
+		if err := s.Enqueue(t.Context(), Item{FunctionID: l.FunctionID}); err != nil {
+			t.Fatal(err)
+		}
+		if err := take(t, s, l, 1)[0].Done(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		info, err := s.queue.Info(t.Context())
+		if err == nil && info.State.Consumers == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server still knows %d, %v", info.State.Consumers, err)
+		}
+	}
+	if err := s.Enqueue(t.Context(), Item{FunctionID: "f0"}); err != nil {
+		t.Fatal(err)
+	}
+	take(t, s, Line{FunctionID: "f0"}, 1)
+}
+
+// A folder of before lines: all calls were in one, with one worker for all.
+func TestQueue_TakesOverOneLineForAll(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	ctx := t.Context()
+	if _, err := s.js.UpdateStream(ctx, jetstream.StreamConfig{
+		Name: prefix + "queue", Subjects: []string{queueSubject + "*"}, Retention: jetstream.WorkQueuePolicy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.queue.CreateConsumer(ctx, jetstream.ConsumerConfig{Durable: "workers", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Enqueue(ctx, Item{FunctionID: "f", Body: []byte("before")}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = open(t, Config{Dir: dir})
+	if i := take(t, s, Line{FunctionID: "f"}, 1)[0]; string(i.Body) != "before" {
+		t.Errorf("got %q", i.Body)
+	}
+	if err := s.Enqueue(ctx, Item{FunctionID: "f", Timer: true}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -316,12 +398,8 @@ func TestQueue_GivesOutUntilDone(t *testing.T) {
 	}
 	s.Close()
 	s = open(t, Config{Dir: dir})
-	got := make(chan Item, 10)
-	stop, err := s.Work(ctx, func(i Item) { got <- i })
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, second := <-got, <-got
+	given := take(t, s, Line{FunctionID: "f"}, 2)
+	first, second := given[0], given[1]
 	if string(first.Body) != "a" || string(second.Body) != "b" || first.FunctionID != "f" || first.Notes["Tag"] != "prod" {
 		t.Errorf("got %+v and %+v", first, second)
 	}
@@ -329,15 +407,10 @@ func TestQueue_GivesOutUntilDone(t *testing.T) {
 	if err := second.Done(ctx); err != nil {
 		t.Error(err)
 	}
-	select {
-	case again := <-got:
-		if err := again.Done(ctx); err != nil || string(again.Body) != "a" {
-			t.Errorf("put off: %s, %v", again.Body, err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("what was put off did not come again")
+	again := take(t, s, Line{FunctionID: "f"}, 1)[0]
+	if err := again.Done(ctx); err != nil || string(again.Body) != "a" {
+		t.Errorf("put off: %s, %v", again.Body, err)
 	}
-	stop()
 	if n, err := s.Backlog(ctx); err != nil || n != 0 {
 		t.Errorf("%d are left, %v", n, err)
 	}
@@ -398,13 +471,22 @@ func TestDead_AreListedAndRemoved(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	ctx := t.Context()
 	for _, id := range []string{"f", "g", "f"} {
-		if err := s.Bury(ctx, Item{FunctionID: id, Body: []byte(id)}); err != nil {
+		if _, err := s.Bury(ctx, Item{FunctionID: id, Body: []byte(id)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	of, err := s.Dead(ctx, "f", 10)
-	if err != nil || len(of) != 2 || of[0].Sequence != 1 || of[1].Sequence != 3 {
-		t.Errorf("of one function: %+v, %v", of, err)
+	list := func(after uint64, ids ...string) (sequences []uint64) {
+		t.Helper()
+		if err := s.Dead(ctx, ids, after, func(i Item) bool {
+			sequences = append(sequences, i.Sequence)
+			return len(sequences) < 2
+		}); err != nil {
+			t.Error(err)
+		}
+		return sequences
+	}
+	if got := list(0, "f"); !slices.Equal(got, []uint64{1, 3}) {
+		t.Errorf("of one function: %v", got)
 	}
 	for range 2 {
 		if err := s.Unbury(ctx, 1); err != nil {
@@ -414,7 +496,20 @@ func TestDead_AreListedAndRemoved(t *testing.T) {
 	if _, err := s.DeadLetter(ctx, 1); !errors.Is(err, ErrNotFound) {
 		t.Errorf("removed: %v", err)
 	}
-	if all, err := s.Dead(ctx, "", 1); err != nil || len(all) != 1 || all[0].FunctionID != "g" {
-		t.Errorf("of all, one: %+v, %v", all, err)
+	if got := list(0); !slices.Equal(got, []uint64{2, 3}) {
+		t.Errorf("of all: %v", got)
+	}
+	if got := list(2, "f", "g"); !slices.Equal(got, []uint64{3}) {
+		t.Errorf("after the second: %v", got)
+	}
+	sizes := 0
+	if err := s.DeadSizes(ctx, func(id string, sequence uint64, bytes int64) { sizes += int(bytes) - deadBytes }); err != nil || sizes != 2 {
+		t.Errorf("bodies of %d bytes, %v, want 2", sizes, err)
+	}
+	if err := s.DropDead(ctx, "f", 3); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(0); !slices.Equal(got, []uint64{2}) {
+		t.Errorf("without those of a function: %v", got)
 	}
 }

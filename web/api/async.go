@@ -21,7 +21,8 @@ type DeadLetter struct {
 
 // ListDeadLettersResponse is dead letters, oldest first.
 type ListDeadLettersResponse struct {
-	DeadLetters []DeadLetter `json:"deadLetters"`
+	DeadLetters   []DeadLetter `json:"deadLetters"`
+	NextPageToken string       `json:"nextPageToken,omitempty" doc:"Empty when there are no more."`
 }
 
 // ReplayResponse tells of a dead letter that is a queued call again.
@@ -77,11 +78,12 @@ func (h *Handler) listDeadLetters(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	letters, err := h.host.ListDeadLetters(q.Context(), q.principal.Tenant, q.query.Get("functionId"), limit)
+	letters, next, err := h.host.ListDeadLetters(
+		q.Context(), q.principal.Tenant, q.query.Get("functionId"), limit, q.query.Get("pageToken"))
 	if err != nil {
 		return nil, err
 	}
-	answer := &ListDeadLettersResponse{DeadLetters: []DeadLetter{}}
+	answer := &ListDeadLettersResponse{DeadLetters: []DeadLetter{}, NextPageToken: next}
 	for _, l := range letters {
 		answer.DeadLetters = append(answer.DeadLetters, DeadLetter{
 			l.ID, l.FunctionID, l.VersionID, l.Tag, l.RequestID, Int64(l.Attempts), l.Error, Time(l.FailedAt), l.Body,

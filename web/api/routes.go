@@ -116,7 +116,8 @@ var routes = []route{
 		nil, nil, false, Operation{}, (*Handler).getOperation},
 
 	{http.MethodGet, "/deadLetters", host.RoleDeployer, "listDeadLetters", "List asynchronous calls that failed for good, oldest first",
-		[]parameter{{"functionId", "Only of this function, by id or name."}, {"limit", "Most items, up to 1000. Default: 100."}},
+		[]parameter{{"functionId", "Only of this function, by id or name."}, {"limit", "Most items, up to 1000, and fewer when they are long. Default: 100."},
+			{"pageToken", "The nextPageToken of the answer before."}},
 		nil, false, ListDeadLettersResponse{}, (*Handler).listDeadLetters},
 	{http.MethodPost, "/deadLetters/{deadLetterId}:replay", host.RoleDeployer, "replayDeadLetter", "Queue a dead letter's call anew",
 		nil, nil, false, ReplayResponse{}, (*Handler).replayDeadLetter},

@@ -21,7 +21,7 @@ type deadLetterCommands struct {
 
 type deadLetterList struct {
 	Function string `arg:"" optional:"" help:"Name or id. Default: all functions."`
-	Limit    int    `default:"100" placeholder:"N" help:"Most letters. (${default})"`
+	Limit    int    `default:"100" placeholder:"N" help:"Most letters; 0 means all. (${default})"`
 	remote
 }
 
@@ -31,8 +31,14 @@ func (c *deadLetterList) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	letters, err := client.deadLetters(ctx, c.Function, c.Limit)
-	if err != nil {
+	letters := []api.DeadLetter{}
+	if err := client.deadLetters(ctx, c.Function, c.Limit, func(l api.DeadLetter) error {
+		if !c.JSON {
+			l.Body = nil // the table has none
+		}
+		letters = append(letters, l)
+		return nil
+	}); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -55,14 +61,33 @@ func shorten(text string) string {
 	return text
 }
 
-func (c *serverClient) deadLetters(ctx context.Context, function string, limit int) ([]api.DeadLetter, error) {
-	query := url.Values{"limit": {strconv.Itoa(limit)}}
+// deadLetters calls each for dead letters, oldest first, until it returns an
+// error, which it returns. A limit of 0 means all.
+func (c *serverClient) deadLetters(ctx context.Context, function string, limit int, each func(api.DeadLetter) error) error {
+	query := url.Values{}
 	if function != "" {
 		query.Set("functionId", function)
 	}
-	var answer api.ListDeadLettersResponse
-	err := c.get(ctx, "/deadLetters", query, &answer)
-	return answer.DeadLetters, err
+	for n := 0; ; {
+		query.Set("limit", strconv.Itoa(1000))
+		if limit > 0 {
+			query.Set("limit", strconv.Itoa(min(limit-n, 1000)))
+		}
+		var answer api.ListDeadLettersResponse
+		if err := c.get(ctx, "/deadLetters", query, &answer); err != nil {
+			return err
+		}
+		for _, l := range answer.DeadLetters {
+			if err := each(l); err != nil {
+				return err
+			}
+		}
+		n += len(answer.DeadLetters)
+		if answer.NextPageToken == "" || n == limit {
+			return nil
+		}
+		query.Set("pageToken", answer.NextPageToken)
+	}
 }
 
 type deadLetterReplay struct {
@@ -81,12 +106,11 @@ func (c *deadLetterReplay) Run(ctx context.Context, s *session) error {
 		return errors.New("give the ids of dead letters, or --function for all of a function; `vivarium dead-letter list` shows them")
 	}
 	if c.Function != "" {
-		letters, err := client.deadLetters(ctx, c.Function, 1000)
-		if err != nil {
-			return err
-		}
-		for _, l := range letters {
+		if err := client.deadLetters(ctx, c.Function, 0, func(l api.DeadLetter) error {
 			c.ID = append(c.ID, l.ID)
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
 	replayed := []api.ReplayResponse{}

@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bury adds a dead letter, unless it is there already, and returns its sequence.
+// When there is no room the oldest of all gives way: see DeadUse.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) Bury(ctx context.Context, i Item) (sequence uint64, err error) {
+	ack, err := s.publish(ctx, deadSubject+i.FunctionID, i)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// DeadUse returns how many bytes dead letters take, and how many they may.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) DeadUse(ctx context.Context) (bytes, capacity int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	info, err := s.dead.Info(ctx)
+	if err != nil {
+		return 0, 0, unavailable("dead letters", err)
+	}
+	return int64(info.State.Bytes), info.Config.MaxBytes, nil
+}
+
+// Dead passes on dead letters, oldest first, until each returns false: those of
+// the given functions, or all when there are none given, that came after the one
+// of that sequence.
+//
+// # Errors
+//
+// ErrUnavailable, ctx's.
+func (s *Store) Dead(ctx context.Context, functionIDs []string, after uint64, each func(Item) (more bool)) error {
+	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1}
+	for _, id := range functionIDs {
+		cfg.FilterSubjects = append(cfg.FilterSubjects, deadSubject+id)
+	}
+	// Few at a time: nobody knows how long they are.
+	return s.readDead(ctx, cfg, 4, func(m jetstream.Msg, sequence uint64, at time.Time) bool {
+		i := newItem(m.Subject()[len(deadSubject):], m.Headers(), m.Data())
+		i.Sequence, i.Stored = sequence, at
+		return each(i)
+	})
+}
+
+// DropDead removes a function's dead letters up to the one of that sequence.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) DropDead(ctx context.Context, functionID string, last uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	err := s.dead.Purge(ctx, jetstream.WithPurgeSubject(deadSubject+functionID), jetstream.WithPurgeSequence(last+1))
+	return unavailable("dead letters", err)
+}
+
+// DeadSize returns about how many bytes a dead letter takes.
+func DeadSize(i Item) int64 { return int64(len(i.Body)) + deadBytes }
+
+// DeadSizes passes on what each dead letter takes, about, oldest first.
+//
+// # Errors
+//
+// ErrUnavailable, ctx's.
+func (s *Store) DeadSizes(ctx context.Context, each func(functionID string, sequence uint64, bytes int64)) error {
+	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
+	return s.readDead(ctx, cfg, jetstream.DefaultMaxMessages, func(m jetstream.Msg, sequence uint64, _ time.Time) bool {
+		size, _ := strconv.ParseInt(m.Headers().Get("Nats-Msg-Size"), 10, 64) // the server wrote it
+		each(m.Subject()[len(deadSubject):], sequence, size+deadBytes)
+		return true
+	})
+}
+
+// deadBytes is what a dead letter takes besides its body.
+const deadBytes = 512
+
+func (s *Store) readDead(
+	ctx context.Context, cfg jetstream.OrderedConsumerConfig, atOnce int,
+	each func(m jetstream.Msg, sequence uint64, at time.Time) (more bool),
+) error {
+	c, pending, err := s.reader(ctx, s.dead, cfg)
+	if err != nil {
+		return unavailable("dead letters", err)
+	}
+	defer s.endReading(s.dead, c)
+	if pending == 0 {
+		return nil
+	}
+	messages, err := c.Messages(jetstream.PullMaxMessages(atOnce))
+	if err != nil {
+		return unavailable("dead letters", err)
+	}
+	defer messages.Stop()
+	for {
+		next, cancel := context.WithTimeout(ctx, opTimeout)
+		m, err := messages.Next(jetstream.NextContext(next))
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return unavailable("dead letters", err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return unavailable("dead letters", err)
+		}
+		if !each(m, meta.Sequence.Stream, meta.Timestamp) || meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
+
+func deadItem(m *jetstream.RawStreamMsg) Item {
+	i := newItem(m.Subject[len(deadSubject):], m.Header, m.Data)
+	i.Sequence, i.Stored = m.Sequence, m.Time
+	return i
+}
+
+// DeadLetter returns one dead letter.
+//
+// # Errors
+//
+// ErrNotFound, ErrUnavailable.
+func (s *Store) DeadLetter(ctx context.Context, sequence uint64) (Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	m, err := s.dead.GetMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Item{}, ErrNotFound
+	}
+	if err != nil {
+		return Item{}, unavailable("dead letter "+strconv.FormatUint(sequence, 10), err)
+	}
+	return deadItem(m), nil
+}
+
+// Unbury removes a dead letter; one that is not there is no error.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) Unbury(ctx context.Context, sequence uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	err := s.dead.DeleteMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		if _, err := s.DeadLetter(ctx, sequence); errors.Is(err, ErrNotFound) {
+			return nil
+		}
+	}
+	return unavailable("dead letters", err)
+}
