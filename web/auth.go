@@ -34,12 +34,14 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		call := callOf(c)
-		if call.open = s.open(); call.open {
-			if s.config.GuardHost && !s.isHere(r.Host) {
-				return &callerError{http.StatusMisdirectedRequest, "Misdirected Request: this server does not answer for the host " +
-					"name of this request, since a page that a browser shows could have made it up; to allow the name, start the " +
-					"server with --allow-host NAME", clientError}
-			}
+		call.open = s.open()
+		// The playground takes no key even where there are some.
+		if s.config.GuardHost && (call.open || isPlay(r.URL.Path)) && !s.isHere(r) {
+			return &callerError{http.StatusMisdirectedRequest, "Misdirected Request: this server does not answer for the host " +
+				"name of this request, since a page that a browser shows could have made it up; to allow the name, start the " +
+				"server with --allow-host NAME", clientError}
+		}
+		if call.open {
 			call.principal = host.Operator
 		} else if shown := r.Header["Authorization"]; len(shown) > 0 {
 			p, err := s.authenticate(shown)
@@ -87,12 +89,15 @@ func (s *Server) operatorsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// isHere says if a Host header is one that no page from elsewhere can have: a
-// browser sends the name that the page's address has, and DNS may say of any
-// name that it is this machine.
-func (s *Server) isHere(header string) bool {
-	name := header
-	if h, _, err := net.SplitHostPort(header); err == nil {
+// isHere says if a request's Host header is one that no page from elsewhere can
+// have: a browser sends the name that the page's address has, and DNS may say of any
+// name that it is this machine. No browser speaks HTTP/1.0, which has no such header.
+func (s *Server) isHere(r *http.Request) bool {
+	if r.Host == "" {
+		return !r.ProtoAtLeast(1, 1)
+	}
+	name := r.Host
+	if h, _, err := net.SplitHostPort(r.Host); err == nil {
 		name = h
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))

@@ -72,9 +72,10 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set("Server", server)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set(headerRequestID, call.requestID)
-		if c.Request().ContentLength != 0 {
+		if c.Request().ContentLength != 0 && c.Request().ProtoMajor == 1 {
 			// Until the body is read. Otherwise net/http would wait for a body that
 			// nobody wants before it sends an answer, and for one that never comes.
+			// HTTP/2 ends the stream alone.
 			header.Set("Connection", "close")
 		}
 

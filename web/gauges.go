@@ -31,6 +31,8 @@ var (
 	startedDesc   = description("instances_started_total", "Instances made, for calls of every kind.")
 	openDesc      = description("connections", "Connections that are open.")
 	refusedDesc   = description("connections_refused_total", "Connections that were closed because there were too many.")
+	requestsDesc  = description("requests", "Requests that are being served.")
+	crowdedDesc   = description("requests_refused_total", "Requests that were refused because there were too many.")
 	bodiesDesc    = description("bodies_bytes", "Bytes of requests' and responses' bodies in memory.")
 	useDesc       = description("tenant_use", "What tenants have, by quota; queued calls are left out.", "tenant", "quota")
 	exceededDesc  = description("quota_exceeded_total", "What was refused because a tenant's quota was used up.", "tenant", "quota")
@@ -41,7 +43,7 @@ var (
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, allCallsDesc, startedDesc, queuedDesc,
-		useDesc, exceededDesc, openDesc, refusedDesc, bodiesDesc,
+		useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc,
 	} {
 		out <- desc
 	}
@@ -55,6 +57,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	open, refused := g.server.connections.stats()
 	show(openDesc, prometheus.GaugeValue, float64(open))
 	show(refusedDesc, prometheus.CounterValue, float64(refused))
+	served, crowded := g.server.requests.stats()
+	show(requestsDesc, prometheus.GaugeValue, float64(served))
+	show(crowdedDesc, prometheus.CounterValue, float64(crowded))
 	show(bodiesDesc, prometheus.GaugeValue, float64(g.server.bodies.size()))
 	config := &g.server.config
 	if config.Stats != nil {

@@ -102,6 +102,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 			return err
 		}
 	}
+	result.Body = nil // which a slow reader would else keep beside the answer made of it
 	if s.config.Console != nil {
 		answer.header.Add("Content-Security-Policy", pagePolicy)
 		scopeCookies(answer.header, r.URL.EscapedPath())

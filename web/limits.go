@@ -6,10 +6,13 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"vivarium/host/throttle"
 )
@@ -21,62 +24,81 @@ const (
 	DefaultMaxConnections = 4096
 	// DefaultMaxConnectionsPerClient is how many of them one client may have.
 	DefaultMaxConnectionsPerClient = 1024
+	// DefaultMaxRequests is how many requests there may be at once, waiting bodies
+	// included. Each takes some 40 KB, headers not counted.
+	DefaultMaxRequests = 2048
+	// DefaultMaxRequestsPerClient is how many of them one client may have.
+	DefaultMaxRequestsPerClient = 1024
 	// DefaultMaxBodies is how many bytes of requests' and responses' bodies may
 	// be in memory.
 	DefaultMaxBodies = 256 << 20
 )
 
-// connections bounds the connections of a listener, in all and by client. Those
-// beyond are closed at once: one that waited unaccepted would hold up others
-// that come after it. Safe for concurrent use.
-type connections struct {
+// streams is what HTTP/2 multiplies: there are a hundred requests on a connection,
+// each with a buffer for its body, besides those of the connection.
+var streams = http.HTTP2Config{
+	MaxConcurrentStreams: 100,
+	// A frame is read whole before anything of it is used.
+	MaxReadFrameSize: 16 << 10,
+	// What has come and is not read yet, as by requests that wait for memory.
+	MaxReceiveBufferPerStream:     64 << 10,
+	MaxReceiveBufferPerConnection: 128 << 10,
+	// A client that reads nothing has the answers to its pings kept.
+	WriteByteTimeout: 30 * time.Second,
+	// One that is gone, or stops within its headers, answers no ping.
+	SendPingTimeout: 30 * time.Second,
+}
+
+// places bounds how many of something there may be, in all and by client. Safe for
+// concurrent use.
+type places struct {
 	most, mostOfClient int // negative: any number
 
 	mu      sync.Mutex // guards all below
-	open    int
+	taken   int
 	clients map[string]int
 	refused int64
 }
 
-func newConnections(config Config) *connections {
-	return &connections{most: config.MaxConnections, mostOfClient: config.MaxConnectionsPerClient, clients: map[string]int{}}
+func newPlaces(most, mostOfClient int) *places {
+	return &places{most: most, mostOfClient: mostOfClient, clients: map[string]int{}}
 }
 
-// listen returns a listener that accepts no more than there may be.
-func (c *connections) listen(l net.Listener) net.Listener { return &limitedListener{l, c} }
-
-// take takes a place for a client's connection and says if there is one.
-func (c *connections) take(client string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.most >= 0 && c.open >= c.most || c.mostOfClient >= 0 && c.clients[client] >= c.mostOfClient {
-		c.refused++
+// take takes a place for a client and says if there is one.
+func (p *places) take(client string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.most >= 0 && p.taken >= p.most || p.mostOfClient >= 0 && p.clients[client] >= p.mostOfClient {
+		p.refused++
 		return false
 	}
-	c.open++
-	c.clients[client]++
+	p.taken++
+	p.clients[client]++
 	return true
 }
 
-func (c *connections) give(client string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open--
-	if c.clients[client]--; c.clients[client] == 0 {
-		delete(c.clients, client)
+func (p *places) give(client string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.clients[client]--; p.clients[client] == 0 {
+		delete(p.clients, client)
 	}
 }
 
-// stats returns how many connections are open and how many were refused.
-func (c *connections) stats() (open int, refused int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.open, c.refused
+// stats returns how many places are taken and how often there was none.
+func (p *places) stats() (taken int, refused int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken, p.refused
 }
 
+// limitedListener accepts connections for which there are places. Those beyond are
+// closed at once: one that waited unaccepted would hold up others that come after
+// it.
 type limitedListener struct {
 	net.Listener
-	connections *connections
+	connections *places
 }
 
 // Accept implements net.Listener.
@@ -86,7 +108,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		client := clientOf(conn.RemoteAddr())
+		client := clientOf(conn.RemoteAddr().String())
 		if l.connections.take(client) {
 			return &limitedConn{Conn: conn, give: sync.OnceFunc(func() { l.connections.give(client) })}, nil
 		}
@@ -106,11 +128,11 @@ func (c *limitedConn) Close() error {
 }
 
 // clientOf returns the client at an address, as text; see clientNetwork.
-func clientOf(address net.Addr) string {
-	network := clientNetwork(address.String())
+func clientOf(remoteAddress string) string {
+	network := clientNetwork(remoteAddress)
 	switch {
 	case !network.IsValid(): // no TCP
-		return address.String()
+		return remoteAddress
 	case network.IsSingleIP():
 		return network.Addr().String()
 	}
@@ -132,6 +154,22 @@ func clientNetwork(remoteAddress string) netip.Prefix {
 	}
 	network, _ := ip.Prefix(bits) // which both kinds have
 	return network
+}
+
+// place gives each request a place, before anything is done for it. On a connection
+// of HTTP/1.1 requests come one after the other; HTTP/2 has many at once.
+func (s *Server) place(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if path := c.Request().URL.Path; path == "/healthz" || path == "/readyz" { // which end at once
+			return next(c)
+		}
+		client := clientOf(c.Request().RemoteAddr)
+		if !s.requests.take(client) {
+			return &rateError{"too many requests are in progress; wait for some to end", time.Second}
+		}
+		defer s.requests.give(client)
+		return next(c)
+	}
 }
 
 // errBodies says that there is no memory for a body.

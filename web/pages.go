@@ -10,6 +10,9 @@ import (
 // consolePath is where Config.Console begins.
 const consolePath = "/console"
 
+// isPlay says if a path is one that Config.Play serves.
+func isPlay(path string) bool { return path == PlayPath || strings.HasPrefix(path, PlayPath+"/") }
+
 // mountPages gives Config.Play and Config.Console their paths.
 func (s *Server) mountPages() {
 	play := func(echo.Context) error {

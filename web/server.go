@@ -44,6 +44,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/web/api"
+	"vivarium/web/transfer"
 )
 
 // Defaults of Config.
@@ -63,6 +64,8 @@ const (
 	maxHeaderBytes    = 64 << 10
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
+	// drainTime is how long the rest of a body is read that nobody wants.
+	drainTime = 10 * time.Second
 )
 
 // Functions is what the server needs of the host. *host.Host implements it.
@@ -98,6 +101,12 @@ type Config struct {
 	// What is beyond is closed. Negative: no limit. Defaults:
 	// DefaultMaxConnections and DefaultMaxConnectionsPerClient.
 	MaxConnections, MaxConnectionsPerClient int
+	// MaxRequests limits the requests that are being served, and
+	// MaxRequestsPerClient those from one address: over HTTP/2 a connection has
+	// many. What is beyond is refused. Negative: no limit. Defaults:
+	// DefaultMaxRequests, and DefaultMaxRequestsPerClient unless
+	// MaxConnectionsPerClient says that there is no limit.
+	MaxRequests, MaxRequestsPerClient int
 	// MaxBodies limits the bytes of bodies in memory, of which the functions of
 	// one tenant may have half. Requests beyond wait a moment and are then
 	// refused. Negative: no limit. Default: DefaultMaxBodies.
@@ -166,6 +175,8 @@ func (c Config) withDefaults() Config {
 	}
 	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
 	c.MaxConnectionsPerClient = cmp.Or(c.MaxConnectionsPerClient, DefaultMaxConnectionsPerClient)
+	c.MaxRequests = cmp.Or(c.MaxRequests, DefaultMaxRequests)
+	c.MaxRequestsPerClient = cmp.Or(c.MaxRequestsPerClient, min(c.MaxConnectionsPerClient, 0), DefaultMaxRequestsPerClient)
 	c.MaxBodies = cmp.Or(c.MaxBodies, DefaultMaxBodies)
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
@@ -187,7 +198,8 @@ type Server struct {
 	metrics   *metrics
 	draining  atomic.Bool
 
-	connections *connections
+	connections *places
+	requests    *places
 	bodies      *bodies
 }
 
@@ -204,10 +216,12 @@ func (s *Server) isManaged(path string) bool {
 // New returns a server for these functions. It opens nothing: see Serve.
 func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
-	s.connections, s.bodies = newConnections(s.config), newBodies(s.config.MaxBodies)
+	s.connections = newPlaces(s.config.MaxConnections, s.config.MaxConnectionsPerClient)
+	s.requests = newPlaces(s.config.MaxRequests, s.config.MaxRequestsPerClient)
+	s.bodies = newBodies(s.config.MaxBodies)
 	s.metrics = newMetrics(s)
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.Pre(s.identify, s.guard, s.admit)
+	s.echo.Pre(s.identify, s.place, s.guard, s.admit)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		s.echo.Add(method, "/healthz", s.health)
 		s.echo.Add(method, "/readyz", s.ready)
@@ -230,6 +244,9 @@ func New(config Config, functions Functions) *Server {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.echo.ServeHTTP(w, r)
+	if w.Header().Get("Connection") == "close" { // see identify
+		transfer.Drain(w, r, min(drainTime, s.config.TransferTimeout))
+	}
 }
 
 // Serve accepts connections until ctx ends, then takes no new ones, waits for
@@ -242,12 +259,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // not end within the configuration's DrainTimeout, their connections are cut,
 // which cancels them, and the error wraps context.DeadlineExceeded.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	listener = s.connections.listen(listener)
+	listener = &limitedListener{listener, s.connections}
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2:             &streams,
 		ErrorLog:          callersLog(s.config.Logger),
 		// No ReadTimeout and no WriteTimeout: both would count the function's
 		// time. identify and readBody set deadlines for the transfers alone.

@@ -3,7 +3,6 @@
 package transfer
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -30,7 +29,7 @@ const (
 type Limits struct {
 	Bytes int64         // largest size
 	Time  time.Duration // from the first byte to the last
-	// Hold, when set, is told of the bytes that have come, before they are kept.
+	// Hold, when set, is told of memory for the body before it is taken, in bytes.
 	// Its error ends the reading.
 	Hold func(n int) error
 }
@@ -49,11 +48,7 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 	}
 	connection := http.NewResponseController(w) // of a recorder it knows no deadlines
 	body := &reader{body: http.MaxBytesReader(w, r.Body, l.Bytes), connection: connection, limits: l, started: time.Now()}
-	var b bytes.Buffer
-	// An announced length is only believed up to a point: memory is for bytes
-	// that came. MinRead lets ReadFrom see the end without growing once more.
-	b.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := b.ReadFrom(body)
+	b, err := body.all(r.ContentLength)
 	_, large := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case body.refused != nil:
@@ -70,7 +65,23 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 	// From here on the connection is read only to notice that the caller left.
 	_ = connection.SetReadDeadline(time.Time{})
 	w.Header().Del("Connection") // a server that closes those with a body that is not read had set it
-	return b.Bytes(), nil
+	return b, nil
+}
+
+// maxDrained is how much of a body is read that nobody wants.
+const maxDrained = 64 << 20
+
+// Drain sends the answer to a request of HTTP/1 and then reads what is left of the
+// body, for so long at most. Many clients look for the answer only after they have
+// sent all; were the connection closed before, they would find it broken and never
+// see why.
+func Drain(w http.ResponseWriter, r *http.Request, patience time.Duration) {
+	connection := http.NewResponseController(w)
+	if r.Header.Get("Expect") != "" || connection.SetReadDeadline(time.Now().Add(patience)) != nil {
+		return // who asks before sending knows by now
+	}
+	_ = connection.Flush()
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrained)
 }
 
 // reader reads a body at its pace.
@@ -83,16 +94,52 @@ type reader struct {
 	refused    error // by Hold
 }
 
+// firstBytes is how much memory a body takes before any of it has come: who
+// announces megabytes need not send them.
+const firstBytes = 4 << 10
+
+// all reads the body to its end. Its length is -1 when nobody has announced it.
+// Memory at most doubles at a time, and is never more than the announced length.
+func (r *reader) all(length int64) ([]byte, error) {
+	var b []byte
+	for {
+		free := b[len(b):cap(b)]
+		var end [1]byte
+		if len(free) == 0 && int64(len(b)) == length {
+			free = end[:]
+		} else if len(free) == 0 {
+			size := int64(max(firstBytes, 2*cap(b)))
+			if length >= 0 {
+				size = min(size, length)
+			}
+			if r.limits.Hold != nil {
+				if r.refused = r.limits.Hold(int(size) - cap(b)); r.refused != nil {
+					return nil, r.refused
+				}
+			}
+			b = append(make([]byte, 0, size), b...)
+			free = b[len(b):]
+			free = free[:cap(free)]
+		}
+		n, err := r.Read(free)
+		if n > 0 && int64(len(b)) == length {
+			return nil, ErrBroken
+		}
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {
 	allowed := patience + time.Duration(r.received)*time.Second/pace
 	_ = r.connection.SetReadDeadline(r.started.Add(min(allowed, r.limits.Time)))
 	n, err := r.body.Read(p)
 	r.received += int64(n)
-	if r.limits.Hold != nil && n > 0 {
-		if r.refused = r.limits.Hold(n); r.refused != nil {
-			return 0, r.refused
-		}
-	}
 	return n, err
 }
