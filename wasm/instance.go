@@ -28,8 +28,9 @@ type Instance struct {
 	stdout, stderr switchWriter
 	seen           Observations
 	load, invoke   api.Function
-	broken         bool // only Close is allowed
-	longPath       bool // the path of the host call that is being made is too long
+	broken         bool          // only Close is allowed
+	longPath       bool          // the path of the host call that is being made is too long
+	computed       time.Duration // in all calls, up to since
 
 	// Of the call that is being made.
 	ctx      context.Context
@@ -100,6 +101,8 @@ type Response struct {
 type Observations struct {
 	Random    int64 // bytes of randomness drawn
 	WallClock int64 // readings of the wall clock
+	Monotonic int64 // readings of the monotonic clock
+	CPUTime   int64 // readings of the time that the guest has computed
 	Slept     int64 // sleeps
 	Written   bool  // something was written to a file
 	OpenFiles int   // files open now
@@ -292,6 +295,7 @@ func (i *Instance) lap() time.Duration {
 	used := time.Duration(now - i.since)
 	i.since = now
 	i.used += used
+	i.computed += used
 	return used
 }
 
@@ -377,13 +381,6 @@ func (i *Instance) sleep(ns int64) {
 	if err := i.enter(); err != nil {
 		i.end(err)
 	}
-}
-
-// wallTime is the guests' wall clock.
-func (i *Instance) wallTime() (sec int64, nsec int32) {
-	i.seen.WallClock++
-	t := time.Now()
-	return t.Unix(), int32(t.Nanosecond())
 }
 
 // respond takes what the guest hands over.

@@ -17,12 +17,13 @@ import (
 // Numbers of WASI preview 1 errors.
 const (
 	wasiEFAULT       = 21
+	wasiEINVAL       = 28
 	wasiEIO          = 29
 	wasiENAMETOOLONG = 37
 	wasiENOTSUP      = 58
 )
 
-// instantiateWASI makes wazero's WASI functions, with four changes.
+// instantiateWASI makes wazero's WASI functions, with five changes.
 //
 // fd_renumber is refused: wazero's table of open files grows to whatever number
 // a guest names, gigabytes if it likes.
@@ -32,6 +33,8 @@ const (
 //
 // A guest that has the host work for it, reading a large file again and again,
 // makes few loop iterations meanwhile: it looks up at these calls, too.
+//
+// The clocks are the instance's own: see clock.go.
 //
 // And a path that is longer than any may be is refused unread: wazero would copy
 // all of it, twice, before package vfs could see how long it is.
@@ -43,6 +46,12 @@ func instantiateWASI(ctx context.Context, r wazero.Runtime) error {
 		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = wasiENOTSUP }),
 			[]api.ValueType{i32, i32}, []api.ValueType{i32}).
 		Export("fd_renumber")
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(clockTimeGet), []api.ValueType{i32, api.ValueTypeI64, i32}, []api.ValueType{i32}).
+		Export("clock_time_get")
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(clockResGet), []api.ValueType{i32, i32}, []api.ValueType{i32}).
+		Export("clock_res_get")
 	ctx = experimental.WithFunctionListenerFactory(ctx, wasiListeners{})
 	if _, err := b.Instantiate(ctx); err != nil {
 		return fmt.Errorf("wasm: wasi: %w", err)
