@@ -40,6 +40,7 @@ def boot() -> types.ModuleType:
         del sys.modules[name]
     builtin = types.ModuleType("_vivarium")
     builtin.respond = respond  # type: ignore[attr-defined]
+    builtin.reseed = lambda: None  # type: ignore[attr-defined]
     builtin.immortalize_definitions = lambda: None  # type: ignore[attr-defined]
     sys.modules["_vivarium"] = builtin
     sys.path.insert(0, RUNTIME)
