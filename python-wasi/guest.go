@@ -29,7 +29,7 @@ import (
 
 // ABIVersion is the version of the contract between host and guest that the
 // guest of this checkout speaks: what its export vivarium_abi_version returns.
-const ABIVersion = 1
+const ABIVersion = 2
 
 // ErrNotBuilt tells that the binary was compiled before the guest was built.
 var ErrNotBuilt = errors.New("the Python guest is not built: run `go tool task guest`, then build again")
@@ -60,8 +60,6 @@ type BuildInfo struct {
 	CPython string `json:"cpython"`
 	// WASILibc is the version of Debian's package of the C library.
 	WASILibc string `json:"wasi_libc"`
-	// Musl is the version of the C library that the time zones are taken from.
-	Musl string `json:"musl"`
 	// Zlib, Bzip2, XZ and SQLite are the versions of the linked libraries.
 	Zlib   string `json:"zlib"`
 	Bzip2  string `json:"bzip2"`

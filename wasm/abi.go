@@ -7,11 +7,13 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"vivarium/wasm/wasip1"
 )
 
 // ABIVersion is the version of the interface between host and guest that this
 // package speaks. python-wasi/README.md describes it for authors of guests.
-const ABIVersion = 1
+const ABIVersion = 2
 
 // What a guest exports.
 const (
@@ -27,6 +29,7 @@ const (
 const (
 	hostModule   = "vivarium"
 	hostRespond  = "respond"
+	hostEndLines = "end_lines"
 	hostYield    = "yield" // put in by the rewriter, never by the guest itself
 	globalPrefix = "vivarium.global."
 )
@@ -79,6 +82,10 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 	b.NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(yield), nil, []api.ValueType{i32}).
 		Export(hostYield)
+	b.NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(endLines), nil, nil).
+		Export(hostEndLines)
+	wasip1.ExportExtensions(b, filesOf)
 	if _, err := b.Instantiate(ctx); err != nil {
 		return fmt.Errorf("wasm: host module %s: %w", hostModule, err)
 	}
@@ -91,6 +98,14 @@ func respond(ctx context.Context, m api.Module, stack []uint64) {
 	i := instanceOf(ctx)
 	i.lookUp() // a guest may call this as often as it likes
 	i.respond(m, kind, ptr, size)
+}
+
+// endLines is vivarium.end_lines(): what is written next to stdout and to stderr
+// begins a line.
+func endLines(ctx context.Context, _ []uint64) {
+	i := instanceOf(ctx)
+	i.stdout.endLine()
+	i.stderr.endLine()
 }
 
 // yield is vivarium.yield() -> budget: the guest has used up its loop budget.

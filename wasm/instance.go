@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"vivarium/wasm/vfs"
+	"vivarium/wasm/wasip1"
 )
 
 // Instance is a live guest. It is not safe for concurrent use: one goroutine
@@ -21,6 +22,7 @@ type Instance struct {
 	module api.Module
 	linear *linearMemory
 	root   *vfs.Root
+	files  *wasip1.Files
 	image  *Image
 	base   context.Context // carries the instance to the host functions
 
@@ -28,9 +30,7 @@ type Instance struct {
 	stdout, stderr switchWriter
 	seen           Observations
 	load, invoke   api.Function
-	broken         bool          // only Close is allowed
-	longPath       bool          // the path of the host call that is being made is too long
-	computed       time.Duration // in all calls, up to since
+	broken         bool // only Close is allowed
 
 	// Of the call that is being made.
 	ctx      context.Context
@@ -40,6 +40,7 @@ type Instance struct {
 	entered  bool  // the guest has its turn
 	since    int64 // when the turn began, on the engine's clock
 	used     time.Duration
+	work     int   // of the host, since it was last looked at the clock for it
 	stopped  error // why the host ended the call
 	calling  api.Function
 	stack    int64 // bytes of machine stack that the owner is charged for
@@ -101,8 +102,6 @@ type Response struct {
 type Observations struct {
 	Random    int64 // bytes of randomness drawn
 	WallClock int64 // readings of the wall clock
-	Monotonic int64 // readings of the monotonic clock
-	CPUTime   int64 // readings of the time that the guest has computed
 	Slept     int64 // sleeps
 	Written   bool  // something was written to a file
 	OpenFiles int   // files open now
@@ -295,7 +294,6 @@ func (i *Instance) lap() time.Duration {
 	used := time.Duration(now - i.since)
 	i.since = now
 	i.used += used
-	i.computed += used
 	return used
 }
 
@@ -350,6 +348,19 @@ func (i *Instance) yield() int32 {
 // lookInterval is how often a guest looks up when it has the host work for it.
 const lookInterval = time.Millisecond
 
+// portion is how much the host does for a guest between two looks at the clock,
+// in bytes or what takes as long.
+const portion = 64 << 10
+
+// did says that so much of a host call's work is done. The guest's loop budget
+// does not see that time pass.
+func (i *Instance) did(n int) {
+	if i.work += n; i.work >= portion {
+		i.work = 0
+		i.lookUp()
+	}
+}
+
 // lookUp is yield for the calls of a guest that give the host much to do. The
 // guest's loop budget does not see that time pass.
 func (i *Instance) lookUp() {
@@ -381,6 +392,13 @@ func (i *Instance) sleep(ns int64) {
 	if err := i.enter(); err != nil {
 		i.end(err)
 	}
+}
+
+// wallTime is the guests' wall clock.
+func (i *Instance) wallTime() (sec int64, nsec int32) {
+	i.seen.WallClock++
+	t := time.Now()
+	return t.Unix(), int32(t.Nanosecond())
 }
 
 // respond takes what the guest hands over.
@@ -451,8 +469,9 @@ func (i *Instance) saveGlobals() ([]uint64, error) {
 // Close ends the instance and gives its memory back to the system.
 func (i *Instance) Close() {
 	i.broken = true
-	// Closing a module fails only for files that do not close; ours do.
+	// Closing a module fails only for files that do not close; there are none.
 	_ = i.module.Close(context.Background())
+	i.files.Close()
 	i.root.Close()
 }
 

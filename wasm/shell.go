@@ -8,27 +8,27 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/experimental/sysfs"
 	"github.com/tetratelabs/wazero/sys"
 
 	"vivarium/wasm/vfs"
+	"vivarium/wasm/wasip1"
 )
 
 // Where an instance finds what is its own.
 const (
 	codePath = "function/code"
 	tmpPath  = "tmp"
+	devPath  = "dev"
 )
 
 func compilationWorkers() int { return runtime.GOMAXPROCS(0) }
 
 // newShell instantiates the guest without any content in its memory.
 func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
-	root, err := vfs.NewRoot(vfs.Config{Base: e.cfg.Library, Mounts: []vfs.Mount{{Path: codePath}, {Path: tmpPath}}})
-	if err != nil {
+	i := &Instance{engine: e}
+	if err := i.openFiles(); err != nil {
 		return nil, fmt.Errorf("wasm: file system: %w", err)
 	}
-	i := &Instance{engine: e, root: root}
 	i.base = context.WithValue(context.Background(), instanceKey{}, i)
 
 	var reserveErr error
@@ -45,15 +45,12 @@ func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
 			err = reserveErr
 		}
 	}()
-	files := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(i.root, "/")
 	cfg := wazero.NewModuleConfig().
 		WithName("").
 		WithStartFunctions().
-		WithFSConfig(files).
-		WithStdin(&i.stdin).WithStdout(&i.stdout).WithStderr(&i.stderr).
 		WithRandSource(randomSource{i}).
-		WithWalltime(i.wallTime, sys.ClockResolution(wallResolution)).
-		WithNanotime(i.nanotime, sys.ClockResolution(resolution)).
+		WithWalltime(i.wallTime, sys.ClockResolution(1000)).
+		WithNanotime(e.now, sys.ClockResolution(1)).
 		WithNanosleep(i.sleep).
 		WithOsyield(func() { i.yield() })
 	m, err := e.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, allocator), e.guest, cfg)
@@ -65,6 +62,28 @@ func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
 	}
 	i.module = m
 	return i, nil
+}
+
+// devices are the same for all.
+var devices = vfs.Devices()
+
+// openFiles makes the file system and the table of open files.
+func (i *Instance) openFiles() (err error) {
+	stdio := [3]vfs.File{wasip1.Input(&i.stdin), wasip1.Output(&i.stdout), wasip1.Output(&i.stderr)}
+	i.root, err = vfs.NewRoot(vfs.Config{
+		Base:   i.engine.cfg.Library,
+		Mounts: []vfs.Mount{{Path: codePath}, {Path: tmpPath}, {Path: devPath, Tree: devices}},
+		Random: randomSource{i},
+		Stdio:  stdio,
+	})
+	if err != nil {
+		return err
+	}
+	i.files = wasip1.New(wasip1.Config{
+		Root: i.root, Stdio: stdio, Work: i.did, Sleep: i.sleep,
+		Now: func() int64 { sec, nsec := i.wallTime(); return sec*1e9 + int64(nsec) },
+	})
+	return nil
 }
 
 // keepShells starts the goroutine that makes instances ahead of need. Close

@@ -21,13 +21,26 @@ func (r *switchReader) Read(p []byte) (int, error) {
 }
 
 // switchWriter is one of a guest's output streams.
-type switchWriter struct{ w io.Writer }
+type switchWriter struct {
+	w       io.Writer
+	midline bool // what was written last is no end of a line
+}
 
-func (w *switchWriter) set(to io.Writer) { w.w = to }
+func (w *switchWriter) set(to io.Writer) { w.w, w.midline = to, false }
+
+// endLine ends a line that is not ended yet.
+func (w *switchWriter) endLine() {
+	if w.midline {
+		_, _ = w.Write([]byte{'\n'})
+	}
+}
 
 // Write implements io.Writer. A guest never fails for a log that can't be
 // written.
 func (w *switchWriter) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		w.midline = p[len(p)-1] != '\n'
+	}
 	if w.w != nil {
 		_, _ = w.w.Write(p)
 	}

@@ -10,7 +10,7 @@
 // The version of the contract between host and guest: the exports, the imports,
 // the documents on stdin, the tree of files. It goes up by one whenever a host
 // of the old version could not serve the guest of the new one.
-#define VIVARIUM_ABI_VERSION 1
+#define VIVARIUM_ABI_VERSION 2
 
 // What the exports return. The runner's load and invoke may return OK and
 // DISCARD themselves; BROKEN means that they did not come to return at all.
@@ -26,13 +26,6 @@ enum vivarium_call {
   VIVARIUM_CALL_INVOKE,
 };
 
-// sqlite_start gives SQLite its ways to the system. It returns VIVARIUM_OK, or
-// VIVARIUM_BROKEN after it has told why on stderr.
-int32_t sqlite_start(void);
-
-// sqlite_reseed has SQLite ask for randomness when it next needs some.
-void sqlite_reseed(void);
-
 // interpreter_start starts CPython. It returns VIVARIUM_OK, or VIVARIUM_BROKEN
 // after it has told why on stderr.
 int32_t interpreter_start(void);
@@ -44,6 +37,18 @@ int32_t runner_import(void);
 // runner_call reads stdin to its end, gives the bytes to the entry point, and
 // returns the status that it returned.
 int32_t runner_call(enum vivarium_call call);
+
+// The file calls that the C library lacks. Each returns 0, or -1 with errno set. A
+// path is relative to the directory that fd is open for, AT_FDCWD for the working
+// directory. The four numbers of a space are bytes, those that are free, names, and
+// those that are free.
+int files_chmod(int fd, const char *path, int mode, int follow);
+int files_fchmod(int fd, int mode);
+int files_space(int fd, const char *path, uint64_t space[4]);
+
+// files_umask sets the mask of permissions that new files don't get, and returns
+// the one before.
+int files_umask(int mask);
 
 // immortalize_all takes all objects that there are out of reference counting.
 void immortalize_all(void);

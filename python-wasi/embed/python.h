@@ -18,6 +18,12 @@ PyObject *request_read(void);
 // functions, classes and modules that there are out of reference counting.
 PyObject *immortalize_definitions(PyObject *module, PyObject *unused);
 
+// Of _vivarium too, in osmodule.c.
+PyObject *os_chmod(PyObject *module, PyObject *args);
+PyObject *os_fchmod(PyObject *module, PyObject *args);
+PyObject *os_umask(PyObject *module, PyObject *mask);
+PyObject *os_space(PyObject *module, PyObject *args);
+
 // print_exception writes the exception that is set to stderr and clears it.
 //
 // PyErr_Print must not be used instead: SystemExit makes it leave the process,

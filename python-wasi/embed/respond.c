@@ -1,6 +1,5 @@
 // _vivarium: the built-in module with which the runner answers the host, and
 // prepares to be frozen.
-#include "abi.h"
 #include "python.h"
 
 // The host copies the bytes before it returns; it keeps no pointer.
@@ -33,25 +32,18 @@ static PyObject *respond(PyObject *module, PyObject *args) {
   Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(reseed_doc,
-             "reseed()\n--\n\n"
-             "Have what is written in C draw new randomness from the host.");
+__attribute__((import_module("vivarium"), import_name("end_lines"))) extern void
+vivarium_end_lines(void);
 
-static PyObject *reseed(PyObject *module, PyObject *unused) {
+PyDoc_STRVAR(end_lines_doc,
+             "end_lines()\n--\n\n"
+             "End the line of stdout and of stderr that is not ended yet, if any.");
+
+static PyObject *end_lines(PyObject *module, PyObject *unused) {
   (void)module;
   (void)unused;
-  sqlite_reseed();
+  vivarium_end_lines();
   Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(memory_size_doc,
-             "memory_size()\n--\n\n"
-             "Return the bytes of linear memory. It never shrinks.");
-
-static PyObject *memory_size(PyObject *module, PyObject *unused) {
-  (void)module;
-  (void)unused;
-  return PyLong_FromSize_t(__builtin_wasm_memory_size(0) * 65536);
 }
 
 PyDoc_STRVAR(
@@ -62,10 +54,16 @@ PyDoc_STRVAR(
 
 static PyMethodDef methods[] = {
     {"respond", respond, METH_VARARGS, respond_doc},
-    {"memory_size", memory_size, METH_NOARGS, memory_size_doc},
-    {"reseed", reseed, METH_NOARGS, reseed_doc},
     {"immortalize_definitions", immortalize_definitions, METH_NOARGS,
      immortalize_doc},
+    {"end_lines", end_lines, METH_NOARGS, end_lines_doc},
+    {"chmod", os_chmod, METH_VARARGS, "chmod(path, mode, dir_fd, follow, /)"},
+    {"fchmod", os_fchmod, METH_VARARGS, "fchmod(fd, mode, /)"},
+    {"umask", os_umask, METH_O, "umask(mask, /)"},
+    {"space", os_space, METH_VARARGS,
+     "space(path, dir_fd, /)\n--\n\n"
+     "Return the bytes and the names that a file system can hold, and those that\n"
+     "are free: (bytes, free bytes, names, free names)."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -16,6 +16,7 @@ import sys
 # CPython's own. What comes after is ours, and a function may replace it.
 _startup_modules = frozenset(sys.modules) - {__name__}
 
+import vivarium._files  # noqa: E402, F401  isort: skip
 import vivarium._platform  # noqa: E402, F401  isort: skip
 import vivarium._preload  # noqa: E402, F401  isort: skip
 import binascii  # noqa: E402
@@ -23,8 +24,7 @@ import builtins  # noqa: E402
 import gc  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
-import time  # noqa: E402
-from _sitebuiltins import Quitter, _Helper, _Printer  # noqa: E402
+from _sitebuiltins import Quitter  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from contextvars import copy_context  # noqa: E402
 from importlib.machinery import PathFinder  # noqa: E402
@@ -32,7 +32,6 @@ from json import JSONEncoder, loads  # noqa: E402
 from typing import Any  # noqa: E402
 
 import snapshot_restore_py  # noqa: E402, F401
-import _vivarium  # noqa: E402
 from _vivarium import immortalize_definitions, respond  # noqa: E402
 from vivarium import _ahead, _entrypoint, _errors, _logs, _loop, _snapshot  # noqa: E402
 from vivarium._context import Context  # noqa: E402
@@ -102,7 +101,7 @@ def load(request: bytes) -> int:
             found = _load_to_freeze(demand["entrypoint"])
             freeze = True
         else:
-            reseed()
+            _snapshot.reseed()
             _handler = _entrypoint.find_handler(demand["entrypoint"])
             found = {"impure": []}
         kind, answer = JSON, dumps(found).encode()
@@ -193,7 +192,15 @@ def handle_event(
         result = _loop.settle(result)
     if raw and isinstance(result, (bytes, bytearray)):
         return RAW, result
-    return JSON, dumps(result).encode()
+    try:
+        return JSON, dumps(result).encode()
+    except ValueError as error:
+        if not str(error).startswith("Out of range float"):
+            raise
+        raise ValueError(
+            "the result has a float that is NaN or infinite, which JSON can't express: "
+            "return None or a text in its place"
+        ) from None
 
 
 def raw_event(invocation: dict[str, Any]) -> Any:
@@ -203,29 +210,22 @@ def raw_event(invocation: dict[str, Any]) -> Any:
         encoded = invocation["body_base64"]
         return "" if encoded is None else binascii.a2b_base64(encoded)
     try:
-        return loads(body)
+        # A byte order mark is no part of the text that it comes before.
+        return loads(body.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return body
 
 
 def restore() -> None:
     """Make a clone an instance of its own before its first call."""
-    reseed()
-    _snapshot.run_after_restore()
-
-
-def reseed() -> None:
-    """Part this instance's random generators from those of its siblings."""
     _snapshot.reseed()
-    _vivarium.reseed()
+    _snapshot.run_after_restore()
 
 
 def prepare(environment: dict[str, str]) -> None:
     """Set the process up the way a function expects to find it."""
     os.environ.clear()
     os.environ.update(environment)
-    if "TZ" in environment:
-        time.tzset()
     os.chdir(CODE)
     sys.argv[:] = [""]
     sys.path[:] = [CODE, RUNTIME, *_library]
@@ -246,9 +246,6 @@ def _boot() -> None:
     # The names that the site module adds, which the guest does without.
     builtins.exit = Quitter("exit", "")
     builtins.quit = Quitter("quit", "")
-    builtins.copyright = _Printer("copyright", sys.copyright)  # type: ignore[attr-defined]
-    builtins.license = _Printer("license", "See https://www.python.org/psf/license/")  # type: ignore[attr-defined]
-    builtins.help = _Helper()  # type: ignore[attr-defined]
     _logs.open_streams()
     _logs.configure_logging()
     _loop.install()

@@ -17,6 +17,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import tempfile
 import time
 import types
@@ -33,6 +34,14 @@ def respond(kind: int, data: bytes, /) -> None:
     responses.append((kind, bytes(data)))
 
 
+def end_lines() -> None:
+    """Stand in for the built-in module's function of that name."""
+    for fd in (1, 2):
+        size = os.fstat(fd).st_size
+        if stat.S_ISREG(os.fstat(fd).st_mode) and size and os.pread(fd, 1, size - 1) != b"\n":
+            os.write(fd, b"\n")
+
+
 def boot() -> types.ModuleType:
     """Import the runner as the embedding does."""
     # The runner is to find the interpreter as it starts, without our imports.
@@ -40,8 +49,11 @@ def boot() -> types.ModuleType:
         del sys.modules[name]
     builtin = types.ModuleType("_vivarium")
     builtin.respond = respond  # type: ignore[attr-defined]
-    builtin.reseed = lambda: None  # type: ignore[attr-defined]
     builtin.immortalize_definitions = lambda: None  # type: ignore[attr-defined]
+    chmod = os.chmod
+    builtin.chmod = lambda path, mode, dir_fd, follow, /: chmod(path, mode)  # type: ignore[attr-defined]
+    builtin.fchmod, builtin.umask = os.fchmod, os.umask  # type: ignore[attr-defined]
+    builtin.end_lines = end_lines  # type: ignore[attr-defined]
     sys.modules["_vivarium"] = builtin
     sys.path.insert(0, RUNTIME)
     import runtime
@@ -86,7 +98,7 @@ def work(runtime: types.ModuleType, job: dict, folder: str) -> dict:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for number, name in ((1, "stdout"), (2, "stderr")):
-        file = os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        file = os.open(f"{folder}/{name}", os.O_CREAT | os.O_RDWR | os.O_APPEND)
         os.dup2(file, number)
     limit = resource.RLIM_INFINITY
     if job["memory_mb"]:

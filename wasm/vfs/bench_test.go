@@ -3,8 +3,6 @@ package vfs
 import (
 	"fmt"
 	"testing"
-
-	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 func benchRoot(b *testing.B) *Root {
@@ -28,26 +26,26 @@ func BenchmarkTree(b *testing.B) {
 	b.Run("stat", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			root.Stat(path)
+			root.Stat(path, true)
 		}
 	})
 	b.Run("stat missing", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			root.Stat("usr/lib/python3.13/pkg7/missing.cpython-313.so")
+			root.Stat("usr/lib/python3.13/pkg7/missing.cpython-313.so", true)
 		}
 	})
 	b.Run("stat code", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			root.Stat("function/code/main.py")
+			root.Stat("function/code/main.py", true)
 		}
 	})
 	b.Run("open+fstat+read 8 KB+close", func(b *testing.B) {
 		b.ReportAllocs()
 		buf := make([]byte, 8001)
 		for b.Loop() {
-			f, _ := root.OpenFile(path, sys.O_RDONLY, 0o600)
+			f, _ := root.Open(path, ReadOnly, 0o600)
 			f.Stat()
 			f.Read(buf)
 			f.Close()
@@ -56,8 +54,8 @@ func BenchmarkTree(b *testing.B) {
 	b.Run("list 50", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			f, _ := root.OpenFile("usr/lib/python3.13/pkg7", sys.O_RDONLY|sys.O_DIRECTORY, 0o600)
-			f.Readdir(200)
+			f, _ := root.Open("usr/lib/python3.13/pkg7", ReadOnly|Directory, 0o600)
+			f.List(0, func(Dirent) bool { return true })
 			f.Close()
 		}
 	})
@@ -68,7 +66,7 @@ func BenchmarkMem(b *testing.B) {
 	b.Run("create+close+unlink", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			f, _ := root.OpenFile("tmp/file", sys.O_RDWR|sys.O_CREAT, 0o600)
+			f, _ := root.Open("tmp/file", ReadWrite|Create, 0o600)
 			f.Close()
 			root.Unlink("tmp/file")
 		}
@@ -77,7 +75,7 @@ func BenchmarkMem(b *testing.B) {
 		b.SetBytes(8 << 20)
 		buf := make([]byte, 8<<10)
 		for b.Loop() {
-			f, _ := root.OpenFile("tmp/file", sys.O_RDWR|sys.O_CREAT|sys.O_TRUNC, 0o600)
+			f, _ := root.Open("tmp/file", ReadWrite|Create|Truncate, 0o600)
 			for range 1024 {
 				f.Write(buf)
 			}
@@ -87,7 +85,7 @@ func BenchmarkMem(b *testing.B) {
 	b.Run("read 8 MB in 64 KB", func(b *testing.B) {
 		b.SetBytes(8 << 20)
 		buf := make([]byte, 64<<10)
-		f, _ := root.OpenFile("tmp/file", sys.O_RDONLY, 0o600)
+		f, _ := root.Open("tmp/file", ReadOnly, 0o600)
 		for b.Loop() {
 			f.Seek(0, 0)
 			for range 128 {

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 // TestMem_DoesAsLinuxDoes runs the same random operations on a Mem and on a
@@ -37,6 +35,42 @@ func TestMem_DoesAsLinuxDoes(t *testing.T) {
 	}
 }
 
+// errnoOf is the Errno of an error of the system.
+func errnoOf(err error) Errno {
+	if err == nil {
+		return 0
+	}
+	switch err {
+	case syscall.EBADF:
+		return EBADF
+	case syscall.EBUSY:
+		return EBUSY
+	case syscall.EEXIST:
+		return EEXIST
+	case syscall.EFBIG:
+		return EFBIG
+	case syscall.EINVAL:
+		return EINVAL
+	case syscall.EISDIR:
+		return EISDIR
+	case syscall.ELOOP:
+		return ELOOP
+	case syscall.ENAMETOOLONG:
+		return ENAMETOOLONG
+	case syscall.ENOENT:
+		return ENOENT
+	case syscall.ENOTDIR:
+		return ENOTDIR
+	case syscall.ENOTEMPTY:
+		return ENOTEMPTY
+	case syscall.EOPNOTSUPP:
+		return ENOTSUP
+	case syscall.EPERM:
+		return EPERM
+	}
+	panic("an error that no case is for: " + err.Error())
+}
+
 // differ holds one Mem, one real directory, and pairs of files open in both.
 type differ struct {
 	t     *testing.T
@@ -50,13 +84,16 @@ type differ struct {
 
 type pair struct {
 	real   int
-	file   sys.File
+	file   File
 	isDir  bool
 	append bool
 }
 
 func newDiffer(t *testing.T, seed uint64) *differ {
 	d := &differ{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir()}
+	if err := os.Chmod(d.dir, 0o1777); err != nil {
+		t.Fatal(err)
+	}
 	d.mem = NewMem(MemConfig{})
 	root, err := NewRoot(Config{Mounts: []Mount{{Path: "tmp", Mem: d.mem}}})
 	if err != nil {
@@ -67,19 +104,36 @@ func newDiffer(t *testing.T, seed uint64) *differ {
 }
 
 // path returns a random path in both worlds, of few names so that they meet.
-func (d *differ) path() (real, virtual string) {
+func (d *differ) path() (real, virtual string) { return d.pathOf(true) }
+
+func (d *differ) pathOf(up bool) (real, virtual string) {
 	p := ""
 	for range 1 + d.rnd.IntN(3) {
 		p += "/" + string(rune('a'+d.rnd.IntN(3)))
-		switch d.rnd.IntN(20) {
+		switch d.rnd.IntN(24) {
 		case 0:
 			p += "/."
 		case 1:
 			p += "/"
+		case 2:
+			// One ".." at most, and none in what a link leads to: no path is to
+			// lead out of the directory, where the two worlds differ.
+			if up {
+				p, up = p+"/..", false
+			}
 		}
 	}
-	p = strings.TrimSuffix(p, "/.")
 	return d.dir + p, "tmp" + p
+}
+
+// target returns what a symbolic link may lead to.
+func (d *differ) target() (real, virtual string) {
+	real, virtual = d.pathOf(false)
+	if d.rnd.IntN(4) == 0 {
+		return real, "/" + virtual
+	}
+	relative := strings.TrimPrefix(real, d.dir+"/")
+	return relative, relative
 }
 
 func (d *differ) note(format string, args ...any) {
@@ -87,9 +141,9 @@ func (d *differ) note(format string, args ...any) {
 }
 
 // same compares what an operation returned.
-func (d *differ) same(err error, errno sys.Errno, results ...any) bool {
+func (d *differ) same(err error, errno Errno, results ...any) bool {
 	d.t.Helper()
-	want := sys.UnwrapOSError(err)
+	want := errnoOf(err)
 	if want != errno {
 		d.note("-> want %v, got %v", err, errno)
 		d.t.Errorf("error: want %v, got %v", err, errno)
@@ -109,7 +163,7 @@ func (d *differ) step() {
 		return
 	}
 	real, virtual := d.path()
-	switch d.rnd.IntN(9) {
+	switch d.rnd.IntN(14) {
 	case 0, 1, 2:
 		d.open(real, virtual)
 	case 3:
@@ -124,53 +178,98 @@ func (d *differ) step() {
 	case 6:
 		real2, virtual2 := d.path()
 		d.note("rename %s %s", virtual, virtual2)
-		d.same(syscall.Rename(real, real2), d.root.Rename(virtual, virtual2))
+		d.same(syscall.Rename(real, real2), d.root.Rename(virtual, d.root.Dir, virtual2))
 	case 7:
 		real2, virtual2 := d.path()
 		d.note("link %s %s", virtual, virtual2)
-		d.same(syscall.Link(real, real2), d.root.Link(virtual, virtual2))
+		d.same(syscall.Link(real, real2), d.root.Link(virtual, d.root.Dir, virtual2, false))
 	case 8:
 		d.note("stat %s", virtual)
 		var want syscall.Stat_t
 		err := syscall.Stat(real, &want)
-		got, errno := d.root.Stat(virtual)
-		d.same(err, errno, want.Mode&syscall.S_IFMT == syscall.S_IFDIR, got.Mode.IsDir())
-		if err == nil && got.Mode.IsRegular() {
-			d.same(nil, 0, want.Size, got.Size, want.Nlink, got.Nlink)
+		got, errno := d.root.Stat(virtual, true)
+		if d.same(err, errno) {
+			d.sameStat(&want, got)
 		}
+	case 9, 10:
+		realTarget, target := d.target()
+		d.note("symlink %s %s", target, virtual)
+		d.same(syscall.Symlink(realTarget, real), d.root.Symlink(target, virtual))
+	case 11:
+		d.note("lstat %s", virtual)
+		var want syscall.Stat_t
+		err := syscall.Lstat(real, &want)
+		got, errno := d.root.Stat(virtual, false)
+		if d.same(err, errno) {
+			d.sameStat(&want, got)
+		}
+	case 12:
+		d.note("readlink %s", virtual)
+		buf := make([]byte, 4096)
+		n, err := syscall.Readlink(real, buf)
+		got, errno := d.root.Readlink(virtual)
+		want := strings.Replace(string(buf[:max(n, 0)]), d.dir, "/tmp", 1)
+		d.same(err, errno, want, got)
+	case 13:
+		// Not without the owner's permissions: the tests may be root's, who needs none.
+		perm := uint32(0o700 | d.rnd.IntN(0o100))
+		d.note("chmod %s %o", virtual, perm)
+		d.same(syscall.Chmod(real, perm), d.root.Chmod(virtual, fs.FileMode(perm), true))
+	}
+}
+
+// sameStat compares what is known of a file.
+func (d *differ) sameStat(want *syscall.Stat_t, got Stat) {
+	d.t.Helper()
+	kinds := map[uint32]fs.FileMode{syscall.S_IFREG: 0, syscall.S_IFDIR: fs.ModeDir, syscall.S_IFLNK: fs.ModeSymlink}
+	d.same(nil, 0, kinds[want.Mode&syscall.S_IFMT]|fs.FileMode(want.Mode&0o777), got.Mode&^fs.ModeSticky)
+	switch {
+	case got.Mode.IsRegular():
+		d.same(nil, 0, want.Size, got.Size, want.Nlink, got.Nlink)
+	case got.Mode&fs.ModeSymlink != 0 && int64(len(d.dir)) > want.Size:
+		d.same(nil, 0, want.Size, got.Size, want.Nlink, got.Nlink)
 	}
 }
 
 func (d *differ) open(real, virtual string) {
 	modes := []struct {
 		real    int
-		virtual sys.Oflag
-	}{{syscall.O_RDONLY, sys.O_RDONLY}, {syscall.O_WRONLY, sys.O_WRONLY}, {syscall.O_RDWR, sys.O_RDWR}}
+		virtual Flag
+	}{{syscall.O_RDONLY, ReadOnly}, {syscall.O_WRONLY, WriteOnly}, {syscall.O_RDWR, ReadWrite}}
 	mode := modes[d.rnd.IntN(3)]
-	add := func(odds int, real int, virtual sys.Oflag) {
+	add := func(odds int, real int, virtual Flag) {
 		if d.rnd.IntN(odds) == 0 {
 			mode.real |= real
 			mode.virtual |= virtual
 		}
 	}
 	if d.rnd.IntN(5) == 0 {
-		add(1, syscall.O_DIRECTORY, sys.O_DIRECTORY)
+		add(1, syscall.O_DIRECTORY, Directory)
 	} else {
-		add(2, syscall.O_CREAT, sys.O_CREAT)
-		add(5, syscall.O_EXCL, sys.O_EXCL)
+		add(2, syscall.O_CREAT, Create)
+		add(5, syscall.O_EXCL, Exclusive)
 	}
-	add(5, syscall.O_TRUNC, sys.O_TRUNC)
-	add(5, syscall.O_APPEND, sys.O_APPEND)
+	add(5, syscall.O_TRUNC, Truncate)
+	add(5, syscall.O_APPEND, Append)
+	add(5, syscall.O_NOFOLLOW, NoFollow)
 	d.note("open %s %#x", virtual, mode.real)
 	fd, err := syscall.Open(real, mode.real|syscall.O_CLOEXEC, 0o644)
-	f, errno := d.root.OpenFile(virtual, mode.virtual, 0o644)
+	f, errno := d.root.Open(virtual, mode.virtual, 0o644)
 	if !d.same(err, errno) {
 		if err == nil {
 			syscall.Close(fd)
 		}
 		return
 	}
-	isDir, _ := f.IsDir()
+	st, _ := f.Stat()
+	isDir := st.Mode.IsDir()
+	if d.rnd.IntN(4) == 0 {
+		var want syscall.Stat_t
+		if err := syscall.Fstat(fd, &want); err != nil {
+			d.t.Fatal(err)
+		}
+		d.sameStat(&want, st)
+	}
 	d.files = append(d.files, &pair{fd, f, isDir, mode.real&syscall.O_APPEND != 0})
 	if len(d.files) > 8 {
 		d.close(0)
@@ -179,7 +278,10 @@ func (d *differ) open(real, virtual string) {
 
 func (d *differ) close(i int) {
 	p := d.files[i]
-	d.same(syscall.Close(p.real), p.file.Close())
+	p.file.Close()
+	if err := syscall.Close(p.real); err != nil {
+		d.t.Fatal(err)
+	}
 	d.files = slices.Delete(d.files, i, i+1)
 }
 
@@ -193,16 +295,14 @@ func (d *differ) fileStep() {
 		}
 		d.note("readdir %d", i)
 		want, err := readNames(p.real)
-		_, errno := p.file.Seek(0, io.SeekStart)
 		var got []string
-		for errno == 0 {
-			var some []sys.Dirent
-			if some, errno = p.file.Readdir(2); len(some) == 0 {
+		var errno Errno
+		for cookie := uint64(0); errno == 0; {
+			var some []Dirent
+			if some, cookie, errno = entries(p.file, cookie, 2); len(some) == 0 {
 				break
 			}
-			for _, e := range some {
-				got = append(got, e.Name)
-			}
+			got = append(got, names(some)...)
 		}
 		slices.Sort(want)
 		slices.Sort(got)
@@ -211,9 +311,12 @@ func (d *differ) fileStep() {
 	}
 	// Around the edges of pages, mostly.
 	off := int64(d.rnd.IntN(4))*PageSize + int64(d.rnd.IntN(5)) - 2
+	if d.rnd.IntN(10) == 0 {
+		off += 1 << 32 // behind a hole
+	}
 	buf := make([]byte, []int{0, 1, 100, PageSize, 3*PageSize + 5}[d.rnd.IntN(5)])
 	buf2 := make([]byte, len(buf))
-	switch d.rnd.IntN(11) {
+	switch d.rnd.IntN(12) {
 	case 0:
 		d.note("close %d", i)
 		d.close(i)
@@ -261,6 +364,9 @@ func (d *differ) fileStep() {
 		err := syscall.Fstat(p.real, &want)
 		got, errno := p.file.Stat()
 		d.same(err, errno, want.Size, got.Size, want.Nlink, got.Nlink)
+	case 11:
+		d.note("fallocate %d %d at %d", i, len(buf), off)
+		d.same(syscall.Fallocate(p.real, 0, off, int64(len(buf))), p.file.Allocate(off, int64(len(buf))))
 	case 10:
 		p.append = d.rnd.IntN(2) == 0
 		flag := 0
@@ -273,7 +379,11 @@ func (d *differ) fileStep() {
 		if e != 0 {
 			err = e
 		}
-		d.same(err, p.file.SetAppend(p.append))
+		status := Flag(0)
+		if p.append {
+			status = Append
+		}
+		d.same(err, p.file.SetFlags(status))
 	}
 }
 
@@ -309,7 +419,13 @@ func (d *differ) finish() {
 			return err
 		}
 		data := []byte("(directory)")
-		if !e.IsDir() {
+		if e.Type()&fs.ModeSymlink != 0 {
+			data = []byte("(link)")
+		} else if info, err := e.Info(); err != nil {
+			return err
+		} else if info.Size() > 1<<30 {
+			data = fmt.Append(nil, info.Size())
+		} else if !e.IsDir() {
 			if data, err = os.ReadFile(path); err != nil {
 				return err
 			}
@@ -342,9 +458,17 @@ func (d *differ) finish() {
 func (d *differ) walk(dir string, into map[string]string) {
 	for _, e := range list(d.t, d.root, "tmp"+dir) {
 		path := dir + "/" + e.Name
-		if e.IsDir() {
+		if e.Type.IsDir() {
 			into[path] = "(directory)"
 			d.walk(path, into)
+			continue
+		}
+		if e.Type&fs.ModeSymlink != 0 {
+			into[path] = "(link)"
+			continue
+		}
+		if st, _ := d.root.Stat("tmp"+path, false); st.Size > 1<<30 {
+			into[path] = fmt.Sprint(st.Size)
 			continue
 		}
 		into[path] = string(read(d.t, d.root, "tmp"+path))

@@ -3,8 +3,6 @@ package vfs
 import (
 	"slices"
 	"sort"
-
-	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 // directory is the names in one directory of a Mem.
@@ -18,6 +16,7 @@ type directory struct {
 	order   []*entry // ascending by seq, removed entries included
 	lastSeq uint64
 	peak    int // the most entries that byName has had
+	folders int // entries that are directories
 }
 
 // entry is one name. Its node is nil once the name is removed.
@@ -44,6 +43,9 @@ func (d *directory) add(name string, n *inode) {
 	d.byName[name] = e
 	d.order = append(d.order, e)
 	d.peak = max(d.peak, len(d.byName))
+	if n.dir != nil {
+		d.folders++
+	}
 }
 
 // remove takes a name out. A map keeps the room of all that it ever held, and
@@ -51,6 +53,9 @@ func (d *directory) add(name string, n *inode) {
 // memory for entries that are long given back to the quota.
 func (d *directory) remove(name string) {
 	e := d.byName[name]
+	if e.node.dir != nil {
+		d.folders--
+	}
 	e.node, e.name = nil, ""
 	delete(d.byName, name)
 	live := len(d.byName)
@@ -70,21 +75,20 @@ func (d *directory) remove(name string) {
 	}
 }
 
-// list returns up to n (all, if n <= 0) entries whose numbers are in [from, to],
-// and the number to go on from.
-func (d *directory) list(from, to uint64, n int) (dirents []sys.Dirent, next uint64) {
+// list gives the entries whose numbers are in [from, to] to yield, until that
+// returns false.
+func (d *directory) list(from, to uint64, yield func(Dirent) bool) {
 	i := sort.Search(len(d.order), func(i int) bool { return d.order[i].seq >= from })
 	for ; i < len(d.order) && d.order[i].seq <= to; i++ {
-		if n > 0 && len(dirents) == n {
-			break
-		}
 		e := d.order[i]
-		from = e.seq + 1
-		if e.node != nil {
-			dirents = append(dirents, sys.Dirent{Ino: e.node.ino, Name: e.name, Type: e.node.mode.Type()})
+		if e.node == nil {
+			continue
+		}
+		// The cookie of an entry is that of the one before it, and the two dots'.
+		if !yield(Dirent{Name: e.name, Ino: e.node.ino, Type: e.node.mode.Type(), Next: e.seq + firstCookie}) {
+			return
 		}
 	}
-	return dirents, from
 }
 
 // isWithin reports whether n is the directory above or one of those below it.

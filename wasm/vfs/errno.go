@@ -1,33 +1,46 @@
 package vfs
 
-import "github.com/tetratelabs/wazero/experimental/sys"
+import "strconv"
 
-// Errors that WASI knows and wazero's sys.Errno has no name for. wazero
-// presents each of them to the guest as "input/output error"; Root keeps the
-// true number for whoever wants to correct that, see Root.TakeErrno.
+// Errno is an error of a file call, by its number in wasi_snapshot_preview1;
+// 0 is none.
+type Errno uint16
+
+// The errors that this package gives.
 const (
-	// EBUSY: the root of a mount can be neither removed nor renamed.
-	EBUSY = unnamed | sys.Errno(10)
-	// EFBIG: the size or the offset is one that no file can have.
-	EFBIG = unnamed | sys.Errno(22)
-	// EMFILE: the instance has as many open files as it may have.
-	EMFILE = unnamed | sys.Errno(33)
-	// ENOMEM: directories that are being listed hold too many names at once.
-	ENOMEM = unnamed | sys.Errno(48)
-	// ENOSPC: a quota of the writable directory is used up.
-	ENOSPC = unnamed | sys.Errno(51)
-	// EXDEV: the two names are in different mounts.
-	EXDEV = unnamed | sys.Errno(75)
+	EBADF        Errno = 8
+	EBUSY        Errno = 10
+	EEXIST       Errno = 20
+	EFBIG        Errno = 22
+	EINVAL       Errno = 28
+	EIO          Errno = 29
+	EISDIR       Errno = 31
+	ELOOP        Errno = 32
+	EMFILE       Errno = 33
+	ENAMETOOLONG Errno = 37
+	ENOENT       Errno = 44
+	ENOSPC       Errno = 51
+	ENOSYS       Errno = 52
+	ENOTDIR      Errno = 54
+	ENOTEMPTY    Errno = 55
+	ENOTSUP      Errno = 58
+	EPERM        Errno = 63
+	EROFS        Errno = 69
+	ESPIPE       Errno = 70
+	EXDEV        Errno = 75
 )
 
-// unnamed marks an Errno whose low byte is a number of wasi_snapshot_preview1.
-const unnamed sys.Errno = 0x100
+var errnoNames = map[Errno]string{
+	0: "success", EBADF: "EBADF", EBUSY: "EBUSY", EEXIST: "EEXIST", EFBIG: "EFBIG", EINVAL: "EINVAL", EIO: "EIO",
+	EISDIR: "EISDIR", ELOOP: "ELOOP", EMFILE: "EMFILE", ENAMETOOLONG: "ENAMETOOLONG", ENOENT: "ENOENT", ENOSPC: "ENOSPC",
+	ENOSYS: "ENOSYS", ENOTDIR: "ENOTDIR", ENOTEMPTY: "ENOTEMPTY", ENOTSUP: "ENOTSUP", EPERM: "EPERM", EROFS: "EROFS",
+	ESPIPE: "ESPIPE", EXDEV: "EXDEV",
+}
 
-// WASIErrno returns the wasi_snapshot_preview1 number of an error that wazero
-// has no name for, and false for all others.
-func WASIErrno(errno sys.Errno) (uint32, bool) {
-	if errno&^0xff != unnamed {
-		return 0, false
+// String returns the name that POSIX has for the error.
+func (e Errno) String() string {
+	if name := errnoNames[e]; name != "" {
+		return name
 	}
-	return uint32(errno & 0xff), true
+	return "errno " + strconv.Itoa(int(e))
 }

@@ -2,8 +2,6 @@ package vfs
 
 import (
 	"testing"
-
-	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 // FuzzMem runs operations on a Mem with tight quotas and sees that these hold
@@ -22,7 +20,7 @@ func FuzzMem(f *testing.F) {
 			reserved += delta
 			return true
 		}})
-		var files []sys.File
+		var files []File
 		buf := make([]byte, 3*PageSize)
 		for len(ops) >= 3 {
 			op, x, y := ops[0], ops[1], ops[2]
@@ -31,7 +29,7 @@ func FuzzMem(f *testing.F) {
 			size := int64(x)*int64(y) + int64(x)
 			switch op % 12 {
 			case 0, 1:
-				if file, errno := root.OpenFile(path, sys.O_RDWR|sys.O_CREAT|sys.Oflag(y)&sys.O_TRUNC, 0o600); errno == 0 {
+				if file, errno := root.Open(path, ReadWrite|Create|Flag(y)&Truncate, 0o600); errno == 0 {
 					files = append(files, file)
 				}
 			case 2:
@@ -46,9 +44,9 @@ func FuzzMem(f *testing.F) {
 			case 5:
 				root.Rmdir(path)
 			case 6:
-				root.Rename(path, other)
+				root.Rename(path, root.Dir, other)
 			case 7:
-				root.Link(path, other)
+				root.Link(path, root.Dir, other, false)
 			default:
 				if len(files) == 0 {
 					continue

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 // newTree makes a Tree of files; a name ending in "/" is a directory.
@@ -43,9 +41,9 @@ func newRoot(t testing.TB, config Config, mem MemConfig) (*Root, *Mem) {
 	return root, m
 }
 
-func open(t testing.TB, r *Root, path string, flag sys.Oflag) sys.File {
+func open(t testing.TB, r *Root, path string, flag Flag) File {
 	t.Helper()
-	f, errno := r.OpenFile(path, flag, 0o600)
+	f, errno := r.Open(path, flag, 0o600)
 	if errno != 0 {
 		t.Fatalf("open %s: %v", path, errno)
 	}
@@ -54,7 +52,7 @@ func open(t testing.TB, r *Root, path string, flag sys.Oflag) sys.File {
 
 func write(t testing.TB, r *Root, path, data string) {
 	t.Helper()
-	f := open(t, r, path, sys.O_WRONLY|sys.O_CREAT|sys.O_TRUNC)
+	f := open(t, r, path, WriteOnly|Create|Truncate)
 	if n, errno := f.Write([]byte(data)); n != len(data) || errno != 0 {
 		t.Fatalf("write %s: %d, %v", path, n, errno)
 	}
@@ -63,7 +61,7 @@ func write(t testing.TB, r *Root, path, data string) {
 
 func read(t testing.TB, r *Root, path string) []byte {
 	t.Helper()
-	f := open(t, r, path, sys.O_RDONLY)
+	f := open(t, r, path, ReadOnly)
 	defer f.Close()
 	st, errno := f.Stat()
 	if errno != 0 {
@@ -77,18 +75,35 @@ func read(t testing.TB, r *Root, path string) []byte {
 	return buf[:n]
 }
 
-func list(t testing.TB, r *Root, path string) []sys.Dirent {
+func list(t testing.TB, r *Root, path string) []Dirent {
 	t.Helper()
-	f := open(t, r, path, sys.O_RDONLY)
+	f := open(t, r, path, ReadOnly)
 	defer f.Close()
-	dirents, errno := f.Readdir(-1)
+	dirents, _, errno := entries(f, 0, -1)
 	if errno != 0 {
-		t.Fatalf("readdir %s: %v", path, errno)
+		t.Fatalf("list %s: %v", path, errno)
 	}
 	return dirents
 }
 
-func names(dirents []sys.Dirent) []string {
+// entries lists up to n entries (all, if n < 0) of a directory from a cookie on,
+// but for the two dots, and returns the cookie to go on from.
+func entries(f File, cookie uint64, n int) (dirents []Dirent, next uint64, errno Errno) {
+	next = cookie
+	errno = f.List(next, func(d Dirent) bool {
+		if len(dirents) == n {
+			return false
+		}
+		next = d.Next
+		if d.Name != "." && d.Name != ".." {
+			dirents = append(dirents, d)
+		}
+		return true
+	})
+	return dirents, next, errno
+}
+
+func names(dirents []Dirent) []string {
 	names := []string{}
 	for _, d := range dirents {
 		names = append(names, d.Name)
@@ -102,7 +117,7 @@ func removeAll(t testing.TB, r *Root, path string) {
 	for _, e := range list(t, r, path) {
 		below := path + "/" + e.Name
 		remove := r.Unlink
-		if e.IsDir() {
+		if e.Type.IsDir() {
 			removeAll(t, r, below)
 			remove = r.Rmdir
 		}
@@ -115,16 +130,19 @@ func removeAll(t testing.TB, r *Root, path string) {
 // checkMem compares the counters of a Mem that has no orphans with what is in it.
 func checkMem(t testing.TB, m *Mem) {
 	t.Helper()
-	entries, pages, seen := 0, int64(0), map[*inode]bool{}
+	entries, pages, targets, seen := 0, int64(0), int64(0), map[*inode]bool{}
 	var visit func(n *inode)
 	visit = func(n *inode) {
 		if n.dir == nil {
 			if !seen[n] {
 				seen[n] = true
-				pages += pagesOf(n.content.size)
+				pages += int64(len(n.content.pages))
+				targets += int64(len(n.target))
 			}
-			if int64(len(n.content.pages)) != pagesOf(n.content.size) {
-				t.Errorf("%d pages for %d bytes", len(n.content.pages), n.content.size)
+			for number := range n.content.pages {
+				if number < 0 || number >= pagesOf(n.content.size) {
+					t.Errorf("page %d in a file of %d bytes", number, n.content.size)
+				}
 			}
 			return
 		}
@@ -134,7 +152,7 @@ func checkMem(t testing.TB, m *Mem) {
 		}
 	}
 	visit(m.root)
-	if entries != m.entries || pages != m.pages || m.Used() != int64(entries)*EntrySize+pages*PageSize {
+	if entries != m.entries || pages != m.pages || m.Used() != int64(entries)*EntrySize+pages*PageSize+targets {
 		t.Errorf("counted %d entries, %d pages, %d bytes; there are %d, %d",
 			m.entries, m.pages, m.Used(), entries, pages)
 	}

@@ -2,12 +2,8 @@ package vfs
 
 import (
 	"io/fs"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
-	"github.com/tetratelabs/wazero/sys"
 )
 
 // What a Mem may hold unless its MemConfig says otherwise.
@@ -16,15 +12,15 @@ const (
 	DefaultMemEntries = 65_536
 )
 
-// EntrySize is what one name counts in Mem.Used, next to the pages of its file.
-// It is more than the name, the inode and the place in the directory ever take.
+// EntrySize is what one name counts in Mem.Used, next to the pages of its file
+// or the target of its symbolic link. It is more than the name, the inode and the
+// place in the directory ever take.
 const EntrySize = 1024
 
 // MemConfig bounds a Mem. The zero value is ready to use.
 type MemConfig struct {
 	// MaxBytes bounds the contents of all files, counted in whole pages; 0 is
-	// DefaultMemBytes. Holes count like data, so memory never runs out where
-	// a program has been told that there is room.
+	// DefaultMemBytes. Holes count nothing.
 	MaxBytes int64
 	// MaxEntries bounds the number of names; 0 is DefaultMemEntries.
 	MaxEntries int
@@ -36,9 +32,8 @@ type MemConfig struct {
 	Reserve func(delta int64) bool
 }
 
-// Mem is a writable directory in memory, of one instance. It has files,
-// directories and hard links, and no symbolic links: a program that checks
-// names before it uses them is then right about where they lead.
+// Mem is a writable directory in memory, of one instance: files, directories,
+// hard and symbolic links.
 //
 // A Mem is used by one goroutine at a time, except for Used.
 type Mem struct {
@@ -52,15 +47,17 @@ type Mem struct {
 	used    atomic.Int64
 }
 
-// inode is a file or directory of a Mem, whatever its names.
+// inode is a file, directory or symbolic link of a Mem, whatever its names.
 type inode struct {
+	mem              *Mem
 	ino              uint64
 	mode             fs.FileMode
 	nlink            int // names that lead here
 	opens            int
 	atim, mtim, ctim int64
-	content          content
-	dir              *directory // nil for a file
+	content          content    // of a file
+	dir              *directory // nil for what is none
+	target           string     // of a symbolic link
 }
 
 // NewMem returns an empty directory.
@@ -75,7 +72,7 @@ func NewMem(config MemConfig) *Mem {
 		config.Now = time.Now
 	}
 	m := &Mem{config: config}
-	m.root = m.newInode(fs.ModeDir | 0o755)
+	m.root = m.newInode(fs.ModeDir | fs.ModeSticky | 0o777)
 	m.root.nlink = 1
 	m.root.dir = newDirectory(nil)
 	return m
@@ -104,7 +101,7 @@ func (m *Mem) now() int64 { return m.config.Now().UnixNano() }
 func (m *Mem) newInode(mode fs.FileMode) *inode {
 	m.lastIno++
 	at := m.now()
-	return &inode{ino: m.lastIno, mode: mode, atim: at, mtim: at, ctim: at}
+	return &inode{mem: m, ino: m.lastIno, mode: mode, atim: at, mtim: at, ctim: at}
 }
 
 // charge counts memory; it is false when a growth is refused.
@@ -119,9 +116,9 @@ func (m *Mem) charge(delta int64) bool {
 	return true
 }
 
-// chargeEntry counts one more name.
-func (m *Mem) chargeEntry() experimentalsys.Errno {
-	if m.closed || m.entries >= m.config.MaxEntries || !m.charge(EntrySize) {
+// chargeEntry counts one more name, and as much more as it needs.
+func (m *Mem) chargeEntry(more int) Errno {
+	if m.closed || m.entries >= m.config.MaxEntries || !m.charge(EntrySize+int64(more)) {
 		return ENOSPC
 	}
 	m.entries++
@@ -136,61 +133,77 @@ func (m *Mem) dropEntry() {
 	m.charge(-EntrySize)
 }
 
-// resize sets the size of a file, within the quota.
-func (m *Mem) resize(n *inode, size int64) experimentalsys.Errno {
-	delta := pagesOf(size) - pagesOf(n.content.size)
-	if delta > 0 && (m.closed || delta > m.free() || !m.charge(delta*PageSize)) {
-		return ENOSPC
-	}
-	n.content.resize(size)
-	m.pages += delta
-	if delta < 0 && !m.closed {
-		m.charge(delta * PageSize)
-	}
-	return 0
-}
-
 // free is the number of pages that the quota has left.
 func (m *Mem) free() int64 { return m.config.MaxBytes/PageSize - m.pages }
 
+// take counts pages that a file is about to get.
+func (m *Mem) take(pages int64) bool {
+	if pages == 0 {
+		return true
+	}
+	if m.closed || pages > m.free() || !m.charge(pages*PageSize) {
+		return false
+	}
+	m.pages += pages
+	return true
+}
+
 // write writes what fits: fewer bytes than asked for are no error, none are.
-func (m *Mem) write(n *inode, buf []byte, off int64) (int, experimentalsys.Errno) {
+func (m *Mem) write(n *inode, buf []byte, off int64) (int, Errno) {
 	if len(buf) == 0 {
 		return 0, 0
 	}
-	end := off + int64(len(buf))
-	if end < 0 {
+	if off >= MaxFileSize {
 		return 0, EFBIG
 	}
-	if end > n.content.size {
-		if most := max((pagesOf(n.content.size)+m.free())*PageSize, n.content.size); end > most {
-			if off >= most {
-				return 0, ENOSPC
-			}
-			end = most
-			buf = buf[:end-off]
-		}
-		if end > n.content.size {
-			if errno := m.resize(n, end); errno != 0 {
-				return 0, errno
-			}
-		}
+	end := min(off+int64(len(buf)), MaxFileSize)
+	pages, fits := n.content.missing(off, end, m.free())
+	if fits == off || !m.take(pages) {
+		return 0, ENOSPC
 	}
-	n.content.writeAt(buf, off)
+	n.content.writeAt(buf[:fits-off], off)
 	m.touch(n)
-	return len(buf), 0
+	return int(fits - off), 0
+}
+
+// allocate is posix_fallocate.
+func (m *Mem) allocate(n *inode, off, size int64) Errno {
+	switch {
+	case size > MaxFileSize-off:
+		return EFBIG
+	case pagesOf(size) > m.free()+int64(len(n.content.pages)):
+		return ENOSPC
+	}
+	end := off + size
+	pages, fits := n.content.missing(off, end, m.free())
+	if fits < end || !m.take(pages) {
+		return ENOSPC
+	}
+	n.content.reserve(off, end)
+	n.content.size = max(n.content.size, end)
+	m.touch(n)
+	return 0
 }
 
 // truncate is ftruncate.
-func (m *Mem) truncate(n *inode, size int64) experimentalsys.Errno {
-	if size < 0 {
-		return experimentalsys.EINVAL
+func (m *Mem) truncate(n *inode, size int64) Errno {
+	switch {
+	case size < 0:
+		return EINVAL
+	case size > MaxFileSize:
+		return EFBIG
 	}
-	if errno := m.resize(n, size); errno != 0 {
-		return errno
-	}
+	m.resize(n, size)
 	m.touch(n)
 	return 0
+}
+
+func (m *Mem) resize(n *inode, size int64) {
+	dropped := n.content.resize(size)
+	m.pages -= dropped
+	if !m.closed {
+		m.charge(-dropped * PageSize)
+	}
 }
 
 // touch notes that the contents of a file or directory have changed.
@@ -200,58 +213,54 @@ func (m *Mem) touch(n *inode) {
 	n.ctim = n.mtim
 }
 
-// unref drops the contents of a file that nothing leads to any more.
+// unref drops the contents of what nothing leads to any more.
 func (m *Mem) unref(n *inode) {
-	if n.nlink == 0 && n.opens == 0 && n.dir == nil {
-		m.resize(n, 0)
+	if n.nlink > 0 || n.opens > 0 || n.dir != nil {
+		return
+	}
+	m.resize(n, 0)
+	if n.target != "" && !m.closed {
+		m.charge(-int64(len(n.target)))
 	}
 }
 
-func (n *inode) stat(dev uint64) sys.Stat_t {
-	return sys.Stat_t{
-		Dev: dev, Ino: n.ino, Mode: n.mode, Nlink: uint64(n.nlink), Size: n.content.size,
+func (n *inode) stat() Stat {
+	st := Stat{
+		Ino: n.ino, Mode: n.mode, Nlink: uint64(n.nlink), Size: n.content.size, Blocks: int64(len(n.content.pages)) * blocksPerPage,
 		Atim: n.atim, Mtim: n.mtim, Ctim: n.ctim,
 	}
+	switch {
+	case n.dir != nil && n.nlink > 0:
+		st.Nlink = uint64(2 + n.dir.folders)
+	case n.target != "":
+		st.Size = int64(len(n.target))
+	}
+	return st
 }
 
-func (m *Mem) utimens(n *inode, atim, mtim int64) experimentalsys.Errno {
-	if atim != experimentalsys.UTIME_OMIT {
+func (m *Mem) utimens(n *inode, atim, mtim int64) {
+	if atim != OmitTime {
 		n.atim = atim
 	}
-	if mtim != experimentalsys.UTIME_OMIT {
+	if mtim != OmitTime {
 		n.mtim = mtim
 	}
 	n.ctim = m.now()
 	m.written = true
-	return 0
 }
 
-// find returns what is at a cleaned path.
-func (m *Mem) find(path string, mustDir bool) (*inode, experimentalsys.Errno) {
-	n := m.root
-	for path != "" {
-		var name string
-		name, path, _ = strings.Cut(path, "/")
-		if n.dir == nil {
-			return nil, experimentalsys.ENOTDIR
-		}
-		if n = n.dir.get(name); n == nil {
-			// A missing element in the middle is ENOENT, whatever follows.
-			return nil, experimentalsys.ENOENT
-		}
-	}
-	if mustDir && n.dir == nil {
-		return nil, experimentalsys.ENOTDIR
-	}
-	return n, 0
+func (m *Mem) chmod(n *inode, perm fs.FileMode) {
+	n.mode = n.mode.Type() | perm&permissions
+	n.ctim = m.now()
+	m.written = true
 }
 
-// findParent returns the directory that a cleaned path other than "" is in,
-// the last name, and what it leads to, if anything.
-func (m *Mem) findParent(path string) (parent *inode, name string, n *inode, errno experimentalsys.Errno) {
-	dir, name := split(path)
-	if parent, errno = m.find(dir, true); errno != 0 {
-		return nil, "", nil, errno
+// permissions are the bits of a mode that chmod can set.
+const permissions = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+func (m *Mem) space() Space {
+	return Space{
+		Bytes: m.config.MaxBytes / PageSize * PageSize, FreeBytes: m.free() * PageSize,
+		Names: int64(m.config.MaxEntries), FreeNames: int64(m.config.MaxEntries - m.entries),
 	}
-	return parent, name, parent.dir.get(name), 0
 }

@@ -1,87 +1,45 @@
 package vfs
 
-import (
-	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
-	"github.com/tetratelabs/wazero/sys"
-)
+import "io/fs"
 
 // memFile is an open file of a Mem.
 type memFile struct {
 	handle
-	mem    *Mem
-	node   *inode
-	dev    uint64
-	pos    int64
-	read   bool
-	write  bool
-	append bool
+	at  spot
+	pos int64
 }
 
-// Dev implements the same method as documented on sys.File.
-func (f *memFile) Dev() (uint64, experimentalsys.Errno) { return f.dev, 0 }
+// Stat implements File.
+func (f *memFile) Stat() (Stat, Errno) { return f.at.stat(), 0 }
 
-// Ino implements the same method as documented on sys.File.
-func (f *memFile) Ino() (sys.Inode, experimentalsys.Errno) { return f.node.ino, 0 }
-
-// IsDir implements the same method as documented on sys.File.
-func (f *memFile) IsDir() (bool, experimentalsys.Errno) { return false, 0 }
-
-// IsAppend implements the same method as documented on sys.File.
-func (f *memFile) IsAppend() bool { return f.append }
-
-// SetAppend implements the same method as documented on sys.File.
-func (f *memFile) SetAppend(enable bool) experimentalsys.Errno {
-	if f.closed {
-		return experimentalsys.EBADF
-	}
-	f.append = enable
-	return 0
-}
-
-// Stat implements the same method as documented on sys.File.
-func (f *memFile) Stat() (sys.Stat_t, experimentalsys.Errno) {
-	if f.closed {
-		return sys.Stat_t{}, experimentalsys.EBADF
-	}
-	return f.node.stat(f.dev), 0
-}
-
-// Read implements the same method as documented on sys.File.
-func (f *memFile) Read(buf []byte) (int, experimentalsys.Errno) {
+// Read implements File.
+func (f *memFile) Read(buf []byte) (int, Errno) {
 	n, errno := f.Pread(buf, f.pos)
 	f.pos += int64(n)
 	return n, errno
 }
 
-// Pread implements the same method as documented on sys.File.
-func (f *memFile) Pread(buf []byte, off int64) (int, experimentalsys.Errno) {
+// Pread implements File.
+func (f *memFile) Pread(buf []byte, off int64) (int, Errno) {
 	switch {
-	case off < 0 && !f.closed:
-		return 0, experimentalsys.EINVAL
-	case f.closed || !f.read:
-		return 0, experimentalsys.EBADF
+	case off < 0:
+		return 0, EINVAL
+	case !f.flag.reads():
+		return 0, EBADF
 	}
-	return f.node.content.readAt(buf, off), 0
+	return f.at.inode.content.readAt(buf, off), 0
 }
 
-// Seek implements the same method as documented on sys.File.
-func (f *memFile) Seek(offset position, whence int) (int64, experimentalsys.Errno) {
-	if f.closed {
-		return 0, experimentalsys.EBADF
-	}
-	return seek(&f.pos, f.node.content.size, offset, whence)
+// Seek implements File.
+func (f *memFile) Seek(offset Position, whence int) (int64, Errno) {
+	return seek(&f.pos, f.at.inode.content.size, offset, whence)
 }
 
-// Readdir implements the same method as documented on sys.File.
-func (f *memFile) Readdir(int) ([]experimentalsys.Dirent, experimentalsys.Errno) {
-	return nil, experimentalsys.EBADF
-}
-
-// Write implements the same method as documented on sys.File.
-func (f *memFile) Write(buf []byte) (int, experimentalsys.Errno) {
+// Write implements File.
+func (f *memFile) Write(buf []byte) (int, Errno) {
 	pos := f.pos
-	if f.append {
-		pos = f.node.content.size
+	if f.flag&Append != 0 {
+		pos = f.at.inode.content.size
 	}
 	n, errno := f.Pwrite(buf, pos)
 	if n > 0 {
@@ -90,106 +48,69 @@ func (f *memFile) Write(buf []byte) (int, experimentalsys.Errno) {
 	return n, errno
 }
 
-// Pwrite implements the same method as documented on sys.File. It writes at
-// the offset in append mode too, as POSIX wants and Linux doesn't.
-func (f *memFile) Pwrite(buf []byte, off int64) (int, experimentalsys.Errno) {
+// Pwrite implements File.
+func (f *memFile) Pwrite(buf []byte, off int64) (int, Errno) {
 	switch {
-	case off < 0 && !f.closed:
-		return 0, experimentalsys.EINVAL
-	case f.closed || !f.write:
-		return 0, experimentalsys.EBADF
+	case off < 0:
+		return 0, EINVAL
+	case !f.flag.writes():
+		return 0, EBADF
 	}
-	n, errno := f.mem.write(f.node, buf, off)
-	return n, f.root.fail(errno)
+	return f.at.inode.mem.write(f.at.inode, buf, off)
 }
 
-// Truncate implements the same method as documented on sys.File.
-func (f *memFile) Truncate(size int64) experimentalsys.Errno {
+// Truncate implements File.
+func (f *memFile) Truncate(size int64) Errno {
+	if !f.flag.writes() {
+		return EINVAL
+	}
+	return f.at.inode.mem.truncate(f.at.inode, size)
+}
+
+// Allocate implements File.
+func (f *memFile) Allocate(off, size int64) Errno {
 	switch {
-	case f.closed:
-		return experimentalsys.EBADF
-	case !f.write:
-		return experimentalsys.EINVAL
+	case off < 0 || size <= 0:
+		return EINVAL
+	case !f.flag.writes():
+		return EBADF
 	}
-	return f.root.fail(f.mem.truncate(f.node, size))
+	return f.at.inode.mem.allocate(f.at.inode, off, size)
 }
 
-// Utimens implements the same method as documented on sys.File.
-func (f *memFile) Utimens(atim, mtim int64) experimentalsys.Errno {
-	if f.closed {
-		return experimentalsys.EBADF
-	}
-	return f.mem.utimens(f.node, atim, mtim)
-}
+// Utimens implements File.
+func (f *memFile) Utimens(atim, mtim int64) Errno { return f.root.utimens(f.at, atim, mtim) }
 
-// Close implements the same method as documented on sys.File.
-func (f *memFile) Close() experimentalsys.Errno {
+// Chmod implements File.
+func (f *memFile) Chmod(perm fs.FileMode) Errno { return f.root.chmod(f.at, perm) }
+
+// Close implements File.
+func (f *memFile) Close() {
 	if f.release() {
-		f.node.opens--
-		f.mem.unref(f.node)
+		f.at.inode.opens--
+		f.at.inode.mem.unref(f.at.inode)
 	}
-	return 0
 }
 
 // memDir is an open directory of a Mem.
 type memDir struct {
-	experimentalsys.DirFile
-	handle
-	mem  *Mem
-	node *inode
-	dev  uint64
-	// next is the entry to go on from, 0 before the first; last is the newest
-	// that was there when listing began, so that a program which adds as it
-	// lists comes to an end.
-	next, last uint64
+	dirHandle
+	// last is the newest entry that was there when listing began, so that a
+	// program which adds as it lists comes to an end.
+	last uint64
 }
 
-// Dev implements the same method as documented on sys.File.
-func (d *memDir) Dev() (uint64, experimentalsys.Errno) { return d.dev, 0 }
-
-// Ino implements the same method as documented on sys.File.
-func (d *memDir) Ino() (sys.Inode, experimentalsys.Errno) { return d.node.ino, 0 }
-
-// Stat implements the same method as documented on sys.File.
-func (d *memDir) Stat() (sys.Stat_t, experimentalsys.Errno) {
-	if d.closed {
-		return sys.Stat_t{}, experimentalsys.EBADF
+// List implements File.
+func (d *memDir) List(cookie uint64, yield func(Dirent) bool) Errno {
+	dir := d.at.inode.dir
+	if d.at.inode.nlink == 0 {
+		return ENOENT
 	}
-	return d.node.stat(d.dev), 0
-}
-
-// Seek implements the same method as documented on sys.File.
-func (d *memDir) Seek(offset position, whence int) (int64, experimentalsys.Errno) {
-	if errno := d.rewind(offset, whence); errno != 0 {
-		return 0, errno
+	if cookie < firstCookie || d.last == 0 {
+		d.last = dir.lastSeq
 	}
-	d.next = 0
-	return 0, 0
-}
-
-// Readdir implements the same method as documented on sys.File.
-func (d *memDir) Readdir(n int) ([]experimentalsys.Dirent, experimentalsys.Errno) {
-	switch {
-	case d.closed:
-		return nil, experimentalsys.EBADF
-	case d.node.nlink == 0:
-		return nil, experimentalsys.ENOENT
+	if d.dots(cookie, yield) {
+		dir.list(max(cookie, firstCookie)-firstCookie+1, d.last, yield)
 	}
-	if d.next == 0 {
-		d.next, d.last = 1, d.node.dir.lastSeq
-	}
-	dirents, next := d.node.dir.list(d.next, d.last, n)
-	if errno := d.list(dirents); errno != 0 {
-		return nil, errno
-	}
-	d.next = next
-	return dirents, 0
-}
-
-// Utimens implements the same method as documented on sys.File.
-func (d *memDir) Utimens(atim, mtim int64) experimentalsys.Errno {
-	if d.closed {
-		return experimentalsys.EBADF
-	}
-	return d.mem.utimens(d.node, atim, mtim)
+	return 0
 }

@@ -16,32 +16,31 @@
 //	})
 //	err = root.SetTree("function/code", code)
 //
-// There are no symbolic links, in any of them: resolving a path never leads
-// anywhere but down, so what a path means doesn't depend on what a guest did.
+// Paths are resolved step by step, as Linux does it, through symbolic links that a
+// guest made in a Mem: what they lead to is in the same Root, for there is nothing
+// else that a step could lead to. A Tree has no links.
+//
+// Files have permissions, which are kept and told but never refuse anything: a
+// guest is what root is elsewhere. What can't be changed is in a Tree. Devices is a
+// Tree of the devices that programs count on.
 //
 // What a guest can make the host hold is bounded: bytes and names in a Mem, open
-// files, names in directories being listed, the length of a name and of a path.
+// files, the length of a name and of a path, the links on the way of one.
 //
-// Errors are those that Linux gives, as far as [sys.Errno] can say them; see [ENOSPC]
-// and Root.TakeErrno for those that it can't.
+// Errors are those that Linux gives.
 package vfs
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
-
-	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
-	"github.com/tetratelabs/wazero/sys"
 )
 
 // What an instance may hold unless Config says otherwise.
-const (
-	DefaultMaxOpenFiles    = 1024
-	DefaultMaxListingBytes = 16 << 20
-)
+const DefaultMaxOpenFiles = 1024
 
 // Config is the make-up of a Root. The zero value is an empty directory.
 type Config struct {
@@ -51,9 +50,10 @@ type Config struct {
 	Mounts []Mount
 	// MaxOpenFiles bounds files and directories open at once; 0 is DefaultMaxOpenFiles.
 	MaxOpenFiles int
-	// MaxListingBytes bounds what the names in directories that are being
-	// listed take in the host, all together; 0 is DefaultMaxListingBytes.
-	MaxListingBytes int64
+	// Random is what /dev/urandom reads from, and Stdio what /dev/stdin,
+	// /dev/stdout and /dev/stderr are; nil is nothing at all.
+	Random io.Reader
+	Stdio  [3]File
 }
 
 // Mount is a directory of a Root with contents of its own: a Tree, a Mem, or
@@ -65,43 +65,32 @@ type Mount struct {
 }
 
 // Root is the file system of one instance. It is used by one goroutine at a
-// time, as wazero's own table of open files is; so an instance must have left
-// its guest before it is closed.
+// time; so an instance must have left its guest before it is closed. The Dir in
+// it is "/".
 type Root struct {
-	experimentalsys.UnimplementedFS
-	base      *Tree
-	mounts    []Mount
-	above     map[string]*node // the directories on the way to a mount
-	maxOpen   int
-	maxListed int64
-	open      int
-	listed    int64
-	unnamed   uint32
-}
-
-// place is where a path leads: into a Mem, or else into a Tree.
-type place struct {
-	path  string // cleaned, relative to the mount
-	mem   *Mem
-	tree  *Tree
-	mount int // index into mounts, or -1 for the base
+	Dir
+	base    *Tree
+	mounts  []Mount
+	above   map[string]*node // the directories on the way to a mount
+	top     spot             // what is at "/"
+	maxOpen int
+	open    int
+	random  io.Reader
+	stdio   [3]File
 }
 
 // NewRoot checks config and puts its parts together. It is cheap: a few small allocations.
 func NewRoot(config Config) (*Root, error) {
-	r := &Root{base: config.Base, maxOpen: config.MaxOpenFiles, maxListed: config.MaxListingBytes}
+	r := &Root{base: config.Base, maxOpen: config.MaxOpenFiles, random: config.Random, stdio: config.Stdio}
 	if r.base == nil {
 		r.base = empty
 	}
 	if r.maxOpen == 0 {
 		r.maxOpen = DefaultMaxOpenFiles
 	}
-	if r.maxListed == 0 {
-		r.maxListed = DefaultMaxListingBytes
-	}
 	for _, m := range config.Mounts {
-		path, _, errno := clean(strings.TrimLeft(m.Path, "/"))
-		if errno != 0 || path == "" {
+		path := strings.Trim(m.Path, "/")
+		if !isPlain(path) {
 			return nil, fmt.Errorf("mount[%s]: not a path below the root", m.Path)
 		}
 		if m.Tree != nil && m.Mem != nil {
@@ -120,7 +109,12 @@ func NewRoot(config Config) (*Root, error) {
 		m.Path = path
 		r.mounts = append(r.mounts, m)
 	}
-	return r, r.makeAbove()
+	if err := r.makeAbove(); err != nil {
+		return nil, err
+	}
+	r.top = spot{mount: -1, node: r.baseNode("")}
+	r.Dir = Dir{root: r, at: r.top}
+	return r, nil
 }
 
 // empty is what a mount without contents shows. Immutable, as every Tree.
@@ -155,8 +149,12 @@ func (r *Root) set(path string, contents Mount) error {
 	return fmt.Errorf("mount[%s]: %w", path, errNoMount)
 }
 
+// Top opens "/" without counting it.
+func (r *Root) Top() File {
+	return &treeDir{dirHandle{handle: handle{root: r, free: true}, at: r.top}}
+}
+
 // OpenFiles is the number of files and directories that the guest has open.
-// The handle of "/" that wazero opens for itself is not among them.
 func (r *Root) OpenFiles() int { return r.open }
 
 // Written reports whether anything was changed in a Mem that is mounted.
@@ -189,23 +187,6 @@ func (r *Root) Close() {
 	}
 }
 
-// TakeErrno returns the wasi_snapshot_preview1 number of the last error that
-// wazero reported as EIO for want of a name, and forgets it; 0 is none. Whoever
-// sees a host function return EIO may put this in its place.
-func (r *Root) TakeErrno() uint32 {
-	n := r.unnamed
-	r.unnamed = 0
-	return n
-}
-
-// fail notes an error that wazero has no name for.
-func (r *Root) fail(errno experimentalsys.Errno) experimentalsys.Errno {
-	if n, ok := WASIErrno(errno); ok {
-		r.unnamed = n
-	}
-	return errno
-}
-
 // makeAbove prepares the directories that contain mounts: the entries of
 // the base, if it has that directory, and those of the mounts.
 func (r *Root) makeAbove() error {
@@ -228,8 +209,8 @@ func (r *Root) makeAbove() error {
 				}
 				r.above[dir] = n
 			}
-			dirent := experimentalsys.Dirent{Ino: 1, Name: name, Type: fs.ModeDir}
-			same := func(d experimentalsys.Dirent) bool { return d.Name == name }
+			dirent := Dirent{Ino: 1, Name: name, Type: fs.ModeDir}
+			same := func(d Dirent) bool { return d.Name == name }
 			if at := slices.IndexFunc(n.dirents, same); at < 0 {
 				n.dirents = append(n.dirents, dirent)
 			} else if path == r.mounts[i].Path {
@@ -238,54 +219,8 @@ func (r *Root) makeAbove() error {
 			path = dir
 		}
 	}
+	for _, n := range r.above {
+		n.stat.Nlink = linksOf(n.dirents)
+	}
 	return nil
 }
-
-// locate says where a cleaned path leads.
-func (r *Root) locate(path string) place {
-	for i := range r.mounts {
-		if rest, ok := within(path, r.mounts[i].Path); ok {
-			return place{path: rest, mem: r.mounts[i].Mem, tree: r.mounts[i].Tree, mount: i}
-		}
-	}
-	return place{path: path, tree: r.base, mount: -1}
-}
-
-// dev is the number of the device that a place is on.
-func (p *place) dev() uint64 { return uint64(p.mount + 2) }
-
-// find returns what is at a place in a Tree.
-func (r *Root) find(p place, mustDir bool) (*node, experimentalsys.Errno) {
-	if p.mount < 0 {
-		if n := r.above[p.path]; n != nil {
-			return n, 0
-		}
-	}
-	return p.tree.find(p.path, mustDir)
-}
-
-// Stat implements the same method as documented on sys.FS.
-func (r *Root) Stat(path string) (sys.Stat_t, experimentalsys.Errno) {
-	path, mustDir, errno := clean(path)
-	if errno != 0 {
-		return sys.Stat_t{}, errno
-	}
-	p := r.locate(path)
-	if p.mem != nil {
-		n, errno := p.mem.find(p.path, mustDir)
-		if errno != 0 {
-			return sys.Stat_t{}, errno
-		}
-		return n.stat(p.dev()), 0
-	}
-	n, errno := r.find(p, mustDir)
-	if errno != 0 {
-		return sys.Stat_t{}, errno
-	}
-	st := n.stat
-	st.Dev = p.dev()
-	return st, 0
-}
-
-// Lstat implements the same method as documented on sys.FS.
-func (r *Root) Lstat(path string) (sys.Stat_t, experimentalsys.Errno) { return r.Stat(path) }

@@ -4,95 +4,95 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 func TestRoot_ErrorsOfTheReadOnlyPart(t *testing.T) {
 	root, mem := newRoot(t, Config{}, MemConfig{})
 	write(t, root, "tmp/f", "")
-	const create, excl, trunc, rw = sys.O_CREAT | sys.O_RDWR, sys.O_EXCL, sys.O_TRUNC, sys.O_RDWR
-	openErrno := func(path string, flag sys.Oflag) func() sys.Errno {
-		return func() sys.Errno {
-			f, errno := root.OpenFile(path, flag, 0o600)
+	const create, excl, trunc, rw = Create | ReadWrite, Exclusive, Truncate, ReadWrite
+	openErrno := func(path string, flag Flag) func() Errno {
+		return func() Errno {
+			f, errno := root.Open(path, flag, 0o600)
 			if errno == 0 {
 				f.Close()
 			}
 			return errno
 		}
 	}
-	do := func(op func(string) sys.Errno, path string) func() sys.Errno {
-		return func() sys.Errno { return op(path) }
+	do := func(op func(string) Errno, path string) func() Errno {
+		return func() Errno { return op(path) }
 	}
-	two := func(op func(a, b string) sys.Errno, a, b string) func() sys.Errno {
-		return func() sys.Errno { return op(a, b) }
+	two := func(op func(a, b string) Errno, a, b string) func() Errno {
+		return func() Errno { return op(a, b) }
 	}
-	mkdir := func(p string) sys.Errno { return root.Mkdir(p, 0o755) }
-	utimens := func(p string) sys.Errno { return root.Utimens(p, 1, 1) }
-	chmod := func(p string) sys.Errno { return root.Chmod(p, 0o755) }
-	readlink := func(p string) sys.Errno { _, errno := root.Readlink(p); return errno }
+	mkdir := func(p string) Errno { return root.Mkdir(p, 0o755) }
+	utimens := func(p string) Errno { return root.Utimens(p, 1, 1, true) }
+	chmod := func(p string) Errno { return root.Chmod(p, 0o755, true) }
+	rename := func(p, q string) Errno { return root.Rename(p, root.Dir, q) }
+	link := func(p, q string) Errno { return root.Link(p, root.Dir, q, false) }
+	readlink := func(p string) Errno { _, errno := root.Readlink(p); return errno }
 	for name, c := range map[string]struct {
-		call func() sys.Errno
-		want sys.Errno
+		call func() Errno
+		want Errno
 	}{
 		"open a file":                       {openErrno("function/code/main.py", 0), 0},
-		"open a file as a directory":        {openErrno("function/code/main.py/", 0), sys.ENOTDIR},
-		"open a file with O_DIRECTORY":      {openErrno("function/code/main.py", sys.O_DIRECTORY), sys.ENOTDIR},
-		"open below a file":                 {openErrno("function/code/main.py/x", 0), sys.ENOTDIR},
-		"open far below a file":             {openErrno("function/code/main.py/x/y/z", create), sys.ENOTDIR},
-		"open nothing":                      {openErrno("function/code/nothing", 0), sys.ENOENT},
-		"open nothing in a mount's parent":  {openErrno("function/nothing", 0), sys.ENOENT},
-		"open for writing":                  {openErrno("function/code/main.py", rw), sys.EROFS},
-		"open and cut":                      {openErrno("function/code/main.py", trunc), sys.EROFS},
-		"open or create, existing":          {openErrno("function/code/main.py", sys.O_CREAT), 0},
-		"create, existing":                  {openErrno("function/code/main.py", create|excl), sys.EEXIST},
-		"create":                            {openErrno("function/code/new", create), sys.EROFS},
-		"create in the root":                {openErrno("new", create), sys.EROFS},
-		"create above a mount":              {openErrno("function/new", create), sys.EROFS},
-		"create in nothing":                 {openErrno("function/code/no/new", create), sys.ENOENT},
-		"open a directory":                  {openErrno("function/code", sys.O_DIRECTORY), 0},
-		"open a directory for writing":      {openErrno("function/code", rw), sys.EISDIR},
-		"open the root for writing":         {openErrno(".", rw), sys.EISDIR},
-		"both ways of writing":              {openErrno("tmp/f", sys.O_RDWR|sys.O_WRONLY), sys.EINVAL},
-		"open with NUL":                     {openErrno("tmp/\x00", create), sys.EINVAL},
-		"open outside":                      {openErrno("../etc/passwd", 0), sys.EPERM},
-		"open a long name":                  {openErrno("tmp/"+strings.Repeat("x", 256), create), sys.ENAMETOOLONG},
-		"mkdir":                             {do(mkdir, "function/code/d"), sys.EROFS},
-		"mkdir over a directory":            {do(mkdir, "function/code/pkg"), sys.EEXIST},
-		"mkdir over a file":                 {do(mkdir, "function/code/main.py"), sys.EEXIST},
-		"mkdir over a mount":                {do(mkdir, "tmp"), sys.EEXIST},
-		"mkdir below a file":                {do(mkdir, "function/code/main.py/d"), sys.ENOTDIR},
-		"unlink":                            {do(root.Unlink, "function/code/main.py"), sys.EROFS},
-		"unlink nothing":                    {do(root.Unlink, "function/code/nothing"), sys.ENOENT},
-		"unlink a directory":                {do(root.Unlink, "function/code/pkg"), sys.EISDIR},
-		"unlink a mount":                    {do(root.Unlink, "tmp"), sys.EISDIR},
-		"rmdir":                             {do(root.Rmdir, "function/code/pkg"), sys.EROFS},
-		"rmdir a file":                      {do(root.Rmdir, "function/code/main.py"), sys.ENOTDIR},
-		"rmdir nothing":                     {do(root.Rmdir, "function/code/nothing"), sys.ENOENT},
+		"open a file as a directory":        {openErrno("function/code/main.py/", 0), ENOTDIR},
+		"open a file with O_DIRECTORY":      {openErrno("function/code/main.py", Directory), ENOTDIR},
+		"open below a file":                 {openErrno("function/code/main.py/x", 0), ENOTDIR},
+		"open far below a file":             {openErrno("function/code/main.py/x/y/z", create), ENOTDIR},
+		"open nothing":                      {openErrno("function/code/nothing", 0), ENOENT},
+		"open nothing in a mount's parent":  {openErrno("function/nothing", 0), ENOENT},
+		"open for writing":                  {openErrno("function/code/main.py", rw), EROFS},
+		"open and cut":                      {openErrno("function/code/main.py", trunc), EROFS},
+		"open or create, existing":          {openErrno("function/code/main.py", Create), 0},
+		"create, existing":                  {openErrno("function/code/main.py", create|excl), EEXIST},
+		"create":                            {openErrno("function/code/new", create), EROFS},
+		"create in the root":                {openErrno("new", create), EROFS},
+		"create above a mount":              {openErrno("function/new", create), EROFS},
+		"create in nothing":                 {openErrno("function/code/no/new", create), ENOENT},
+		"open a directory":                  {openErrno("function/code", Directory), 0},
+		"open a directory for writing":      {openErrno("function/code", rw), EISDIR},
+		"open the root for writing":         {openErrno(".", rw), EISDIR},
+		"open with NUL":                     {openErrno("tmp/\x00", create), EINVAL},
+		"open outside":                      {openErrno("../etc/passwd", 0), ENOENT},
+		"open a long name":                  {openErrno("tmp/"+strings.Repeat("x", 256), create), ENAMETOOLONG},
+		"mkdir":                             {do(mkdir, "function/code/d"), EROFS},
+		"mkdir over a directory":            {do(mkdir, "function/code/pkg"), EEXIST},
+		"mkdir over a file":                 {do(mkdir, "function/code/main.py"), EEXIST},
+		"mkdir over a mount":                {do(mkdir, "tmp"), EEXIST},
+		"mkdir below a file":                {do(mkdir, "function/code/main.py/d"), ENOTDIR},
+		"unlink":                            {do(root.Unlink, "function/code/main.py"), EROFS},
+		"unlink nothing":                    {do(root.Unlink, "function/code/nothing"), ENOENT},
+		"unlink a directory":                {do(root.Unlink, "function/code/pkg"), EISDIR},
+		"unlink a mount":                    {do(root.Unlink, "tmp"), EISDIR},
+		"rmdir":                             {do(root.Rmdir, "function/code/pkg"), EROFS},
+		"rmdir a file":                      {do(root.Rmdir, "function/code/main.py"), ENOTDIR},
+		"rmdir nothing":                     {do(root.Rmdir, "function/code/nothing"), ENOENT},
 		"rmdir a mount":                     {do(root.Rmdir, "tmp"), EBUSY},
 		"rmdir the parent of a mount":       {do(root.Rmdir, "function"), EBUSY},
-		"rmdir the root":                    {do(root.Rmdir, "."), EBUSY},
-		"utimens":                           {do(utimens, "function/code/main.py"), sys.EROFS},
-		"utimens of nothing":                {do(utimens, "function/code/nothing"), sys.ENOENT},
-		"chmod":                             {do(chmod, "function/code/main.py"), sys.EROFS},
-		"readlink":                          {do(readlink, "function/code/main.py"), sys.EINVAL},
-		"readlink of nothing":               {do(readlink, "function/code/nothing"), sys.ENOENT},
-		"rename within a tree":              {two(root.Rename, "function/code/main.py", "function/code/b"), sys.EROFS},
-		"rename nothing":                    {two(root.Rename, "function/code/nothing", "tmp/b"), sys.ENOENT},
-		"rename out of a tree":              {two(root.Rename, "function/code/main.py", "tmp/b"), EXDEV},
-		"rename into a tree":                {two(root.Rename, "tmp/f", "function/code/b"), EXDEV},
-		"rename into nothing":               {two(root.Rename, "tmp/f", "function/code/no/b"), sys.ENOENT},
-		"rename a mount":                    {two(root.Rename, "tmp", "function/b"), EBUSY},
-		"rename onto a mount":               {two(root.Rename, "tmp/f", "tmp"), EBUSY},
-		"link out of a tree":                {two(root.Link, "function/code/main.py", "tmp/b"), EXDEV},
-		"link into a tree":                  {two(root.Link, "tmp/f", "function/code/b"), EXDEV},
-		"link within a tree":                {two(root.Link, "function/code/main.py", "function/code/b"), sys.EROFS},
-		"link over a file":                  {two(root.Link, "tmp/f", "function/code/main.py"), sys.EEXIST},
-		"symlink in a tree":                 {two(root.Symlink, "x", "function/code/b"), sys.EROFS},
-		"symlink in the memory":             {two(root.Symlink, "/etc/passwd", "tmp/b"), sys.EPERM},
-		"symlink over a file":               {two(root.Symlink, "x", "tmp/f"), sys.EEXIST},
-		"symlink in nothing":                {two(root.Symlink, "x", "tmp/no/b"), sys.ENOENT},
-		"stat of something below something": {func() sys.Errno { _, e := root.Stat("tmp/f/x"); return e }, sys.ENOTDIR},
+		"rmdir the root":                    {do(root.Rmdir, "/"), EBUSY},
+		"rmdir the directory itself":        {do(root.Rmdir, "."), EINVAL},
+		"utimens":                           {do(utimens, "function/code/main.py"), EROFS},
+		"utimens of nothing":                {do(utimens, "function/code/nothing"), ENOENT},
+		"chmod":                             {do(chmod, "function/code/main.py"), EROFS},
+		"readlink":                          {do(readlink, "function/code/main.py"), EINVAL},
+		"readlink of nothing":               {do(readlink, "function/code/nothing"), ENOENT},
+		"rename within a tree":              {two(rename, "function/code/main.py", "function/code/b"), EROFS},
+		"rename nothing":                    {two(rename, "function/code/nothing", "tmp/b"), ENOENT},
+		"rename out of a tree":              {two(rename, "function/code/main.py", "tmp/b"), EXDEV},
+		"rename into a tree":                {two(rename, "tmp/f", "function/code/b"), EXDEV},
+		"rename into nothing":               {two(rename, "tmp/f", "function/code/no/b"), ENOENT},
+		"rename a mount":                    {two(rename, "tmp", "function/b"), EBUSY},
+		"rename onto a mount":               {two(rename, "tmp/f", "tmp"), EBUSY},
+		"link out of a tree":                {two(link, "function/code/main.py", "tmp/b"), EXDEV},
+		"link into a tree":                  {two(link, "tmp/f", "function/code/b"), EXDEV},
+		"link within a tree":                {two(link, "function/code/main.py", "function/code/b"), EROFS},
+		"link over a file":                  {two(link, "tmp/f", "function/code/main.py"), EEXIST},
+		"symlink in a tree":                 {two(root.Symlink, "x", "function/code/b"), EROFS},
+		"symlink in the memory":             {two(root.Symlink, "", "tmp/b"), ENOENT},
+		"symlink over a file":               {two(root.Symlink, "x", "tmp/f"), EEXIST},
+		"symlink in nothing":                {two(root.Symlink, "x", "tmp/no/b"), ENOENT},
+		"stat of something below something": {func() Errno { _, e := root.Stat("tmp/f/x", true); return e }, ENOTDIR},
 	} {
 		if got := c.call(); got != c.want {
 			t.Errorf("%s: got %v (%d), want %v (%d)", name, got, got, c.want, c.want)
@@ -105,15 +105,15 @@ func TestRoot_ErrorsOfTheReadOnlyPart(t *testing.T) {
 
 func TestRoot_OpenReadOnlyFiles(t *testing.T) {
 	root, _ := newRoot(t, Config{}, MemConfig{})
-	f := open(t, root, "function/code/main.py", sys.O_RDONLY)
-	for name, errno := range map[string]sys.Errno{
+	f := open(t, root, "function/code/main.py", ReadOnly)
+	for name, errno := range map[string]Errno{
 		"write":    second(f.Write([]byte("x"))),
 		"pwrite":   second(f.Pwrite([]byte("x"), 0)),
-		"readdir":  second(f.Readdir(1)),
-		"truncate": f.Truncate(0) ^ sys.EINVAL ^ sys.EBADF,
-		"utimens":  f.Utimens(0, 0) ^ sys.EROFS ^ sys.EBADF,
+		"list":     f.List(0, nil) ^ ENOTDIR ^ EBADF,
+		"truncate": f.Truncate(0) ^ EINVAL ^ EBADF,
+		"utimens":  f.Utimens(0, 0) ^ EROFS ^ EBADF,
 	} {
-		if errno != sys.EBADF {
+		if errno != EBADF {
 			t.Errorf("%s: %v", name, errno)
 		}
 	}
@@ -127,21 +127,9 @@ func TestRoot_OpenReadOnlyFiles(t *testing.T) {
 	if n, errno := f.Read(buf); n != 0 || errno != 0 {
 		t.Errorf("read at the end: %d, %v", n, errno)
 	}
-	f.Close()
-	if errno := f.Close(); errno != 0 {
-		t.Errorf("second close: %v", errno)
-	}
-	for name, errno := range map[string]sys.Errno{
-		"read": second(f.Read(buf)), "seek": second(f.Seek(0, 0)), "stat": second(f.Stat()), "sync": f.Sync(),
-		"truncate": f.Truncate(0), "set append": f.SetAppend(true),
-	} {
-		if errno != sys.EBADF {
-			t.Errorf("%s after close: %v", name, errno)
-		}
-	}
 }
 
-func second[T any](_ T, errno sys.Errno) sys.Errno { return errno }
+func second[T any](_ T, errno Errno) Errno { return errno }
 
 func TestRoot_DirectoriesAboveMountsShowBoth(t *testing.T) {
 	root, _ := newRoot(t, Config{}, MemConfig{})
@@ -172,7 +160,7 @@ func TestRoot_NoTwoFilesAreTheSame(t *testing.T) {
 	seen := map[[2]uint64]string{}
 	var visit func(path string)
 	visit = func(path string) {
-		st, errno := root.Stat(path)
+		st, errno := root.Stat(path, true)
 		if errno != 0 {
 			t.Fatal(errno)
 		}
@@ -194,11 +182,11 @@ func TestRoot_CodeCanBeAttachedLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, errno := root.Stat("function/code")
+	before, errno := root.Stat("function/code", true)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
-	if errno := root.Mkdir("tmp/x", 0o755); errno != sys.EROFS {
+	if errno := root.Mkdir("tmp/x", 0o755); errno != EROFS {
 		t.Errorf("mkdir in an empty mount: %v", errno)
 	}
 	if err := root.SetTree("/function/code", newTree(t, map[string]string{"main.py": "x"})); err != nil {
@@ -210,7 +198,7 @@ func TestRoot_CodeCanBeAttachedLater(t *testing.T) {
 	if err := root.SetTree("elsewhere", nil); err == nil {
 		t.Error("no error for a mount that isn't there")
 	}
-	after, _ := root.Stat("function/code")
+	after, _ := root.Stat("function/code", true)
 	if before.Mtim == after.Mtim {
 		t.Error("an importer that has seen the empty directory can't tell that it changed")
 	}
@@ -245,25 +233,16 @@ func TestRoot_RefusesMountsThatDoNotFit(t *testing.T) {
 
 func TestRoot_OpenFilesAreCountedAndBounded(t *testing.T) {
 	root, _ := newRoot(t, Config{MaxOpenFiles: 3}, MemConfig{})
-	// wazero's own handle of the root, and a guest's.
-	preopen, errno := root.OpenFile(".", sys.O_RDONLY, 0)
-	if errno != 0 || root.OpenFiles() != 0 {
-		t.Fatalf("%v, %d open files", errno, root.OpenFiles())
-	}
-	files := []sys.File{
-		open(t, root, ".", sys.O_RDONLY),
-		open(t, root, "tmp/a", sys.O_CREAT|sys.O_RDWR),
-		open(t, root, "function/code/main.py", sys.O_RDONLY),
+	files := []File{
+		open(t, root, ".", ReadOnly),
+		open(t, root, "tmp/a", Create|ReadWrite),
+		open(t, root, "function/code/main.py", ReadOnly),
 	}
 	for _, path := range []string{"tmp", "tmp/a", "usr"} {
-		if _, errno := root.OpenFile(path, sys.O_RDONLY, 0o600); errno != EMFILE {
+		if _, errno := root.Open(path, ReadOnly, 0o600); errno != EMFILE {
 			t.Errorf("%s: %v", path, errno)
 		}
 	}
-	if _, errno := root.OpenFile(".", sys.O_RDONLY, 0); errno != 0 {
-		t.Errorf("wazero panics if this fails: %v", errno)
-	}
-	preopen.Close()
 	for _, f := range files {
 		if root.OpenFiles() == 0 {
 			t.Error("not counted")
@@ -276,47 +255,37 @@ func TestRoot_OpenFilesAreCountedAndBounded(t *testing.T) {
 	}
 }
 
-func TestRoot_NamesBeingListedAreBounded(t *testing.T) {
-	root, _ := newRoot(t, Config{MaxListingBytes: 3 * (direntSize + 1)}, MemConfig{})
-	for _, name := range []string{"a", "b"} {
-		write(t, root, "tmp/"+name, "")
-	}
-	one, two := open(t, root, "tmp", sys.O_RDONLY), open(t, root, "tmp", sys.O_RDONLY)
-	if d, errno := one.Readdir(-1); len(d) != 2 || errno != 0 {
-		t.Fatalf("%v, %v", d, errno)
-	}
-	if _, errno := two.Readdir(-1); errno != ENOMEM {
-		t.Errorf("over the bound: %v", errno)
-	}
-	if _, errno := one.Seek(0, 0); errno != 0 {
-		t.Error(errno)
-	}
-	if d, errno := two.Readdir(-1); len(d) != 2 || errno != 0 {
-		t.Errorf("after rewinding the other: %v, %v", d, errno)
-	}
-	one.Close()
-	two.Close()
-	if root.listed != 0 {
-		t.Errorf("%d bytes stay counted", root.listed)
-	}
-}
-
 func TestRoot_RemovedDirectories(t *testing.T) {
 	root, mem := newRoot(t, Config{}, MemConfig{})
 	root.Mkdir("tmp/d", 0o755)
-	dir := open(t, root, "tmp/d", sys.O_RDONLY)
+	dir := open(t, root, "tmp/d", ReadOnly)
 	if errno := root.Rmdir("tmp/d"); errno != 0 {
 		t.Fatal(errno)
 	}
-	if _, errno := dir.Readdir(-1); errno != sys.ENOENT {
-		t.Errorf("readdir: %v", errno)
+	if errno := dir.List(0, func(Dirent) bool { return true }); errno != ENOENT {
+		t.Errorf("list: %v", errno)
 	}
-	for name, errno := range map[string]sys.Errno{
-		"read": second(dir.Read(nil)), "write": second(dir.Write(nil)), "truncate": dir.Truncate(0), "set append": dir.SetAppend(true),
+	for name, errno := range map[string]Errno{
+		"read": second(dir.Read(nil)) ^ EISDIR ^ EBADF, "write": second(dir.Write(nil)), "truncate": dir.Truncate(0) ^ EINVAL ^ EBADF,
 	} {
-		if errno != sys.EISDIR {
+		if errno != EBADF {
 			t.Errorf("%s: %v", name, errno)
 		}
+	}
+	at, errno := root.DirOf(dir)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	for name, errno := range map[string]Errno{
+		"create": second(at.Open("x", Create|ReadWrite, 0o600)), "mkdir": at.Mkdir("x", 0o700), "up": second(at.Stat("..", true)),
+		"symlink": at.Symlink("x", "y"), "out": second(at.Stat("../../usr", true)),
+	} {
+		if errno != ENOENT {
+			t.Errorf("%s: %v", name, errno)
+		}
+	}
+	if _, errno := at.Stat(".", true); errno != 0 {
+		t.Errorf("itself: %v", errno)
 	}
 	dir.Close()
 	if mem.Used() != 0 {
@@ -328,39 +297,25 @@ func TestRoot_OpenFilesTellTheSameAsTheirPaths(t *testing.T) {
 	root, _ := newRoot(t, Config{}, MemConfig{})
 	write(t, root, "tmp/a", "x")
 	for _, path := range []string{".", "usr/lib", "function", "function/code", "function/code/main.py", "tmp", "tmp/a"} {
-		f := open(t, root, path, sys.O_RDONLY)
-		want, _ := root.Stat(path)
+		f := open(t, root, path, ReadOnly)
+		want, _ := root.Stat(path, true)
 		got, errno := f.Stat()
-		dev, _ := f.Dev()
-		ino, _ := f.Ino()
-		isDir, _ := f.IsDir()
-		if errno != 0 || got != want || dev != want.Dev || ino != want.Ino || isDir != want.Mode.IsDir() || f.IsAppend() {
-			t.Errorf("%s: %+v, %d, %d, %v; want %+v", path, got, dev, ino, isDir, want)
+		if errno != 0 || got != want || f.Flags() != ReadOnly {
+			t.Errorf("%s: %+v, %v; want %+v", path, got, f.Flags(), want)
 		}
-		if !isDir {
-			f.SetAppend(true)
-			if !f.IsAppend() {
-				t.Errorf("%s: append mode isn't kept", path)
-			}
-		} else if _, errno := f.Seek(1, 0); errno != sys.EINVAL {
-			t.Errorf("%s: seek in a directory: %v", path, errno)
+		f.SetFlags(Append | NonBlock | Create)
+		if f.Flags() != Append|NonBlock {
+			t.Errorf("%s: flags are %v", path, f.Flags())
 		}
 		want.Mtim = 7
-		errno = f.Utimens(sys.UTIME_OMIT, 7)
+		errno = f.Utimens(OmitTime, 7)
 		if got, _ := f.Stat(); strings.HasPrefix(path, "tmp") == (errno != 0) || errno == 0 && got.Mtim != 7 {
 			t.Errorf("%s: utimens: %v, %d", path, errno, got.Mtim)
 		}
-		if errno := f.Datasync(); errno != 0 {
-			t.Errorf("%s: sync: %v", path, errno)
-		}
 		f.Close()
-		for name, errno := range map[string]sys.Errno{
-			"stat": second(f.Stat()), "seek": second(f.Seek(0, 0)), "readdir": second(f.Readdir(1)),
-			"sync": f.Datasync(), "utimens": f.Utimens(0, 0),
-		} {
-			if errno != sys.EBADF {
-				t.Errorf("%s: %s after close: %v", path, name, errno)
-			}
-		}
+		f.Close()
+	}
+	if root.OpenFiles() != 0 {
+		t.Errorf("%d open files", root.OpenFiles())
 	}
 }

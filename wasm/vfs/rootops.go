@@ -1,290 +1,399 @@
 package vfs
 
-import (
-	"io/fs"
+import "io/fs"
 
-	"github.com/tetratelabs/wazero/experimental/sys"
-)
+// Dir is a directory of a Root, which paths are relative to unless they begin
+// with a slash.
+type Dir struct {
+	root *Root
+	at   spot
+}
 
-// OpenFile implements the same method as documented on sys.FS.
-func (r *Root) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
-	// wazero opens "/" for itself, once and whenever it is first needed, with a
-	// mode that no call of a guest has; it panics if that doesn't succeed.
-	preopen := path == "." && flag == sys.O_RDONLY && perm == 0
-	path, mustDir, errno := clean(path)
+// DirOf returns the directory that a file of the Root has open.
+//
+// # Errors
+//
+// ENOTDIR for what is no directory.
+func (r *Root) DirOf(f File) (Dir, Errno) {
+	switch f := f.(type) {
+	case *memDir:
+		return Dir{r, f.at}, 0
+	case *treeDir:
+		return Dir{r, f.at}, 0
+	}
+	return Dir{}, ENOTDIR
+}
+
+// Open opens a file or directory. What it creates has the permissions in perm.
+// The caller closes the File.
+func (d Dir) Open(path string, flag Flag, perm fs.FileMode) (File, Errno) {
+	r := d.root
+	if flag&(Create|Directory) == Create|Directory {
+		return nil, EINVAL
+	}
+	how := followAlways
+	switch {
+	case flag&Create != 0 && flag&(Exclusive|NoFollow) != 0:
+		how = followNever
+	case flag&Create != 0:
+		how = followFile
+	case flag&NoFollow != 0:
+		how = followSlash
+	}
+	f, errno := d.walk(path, how)
+	switch {
+	case errno != 0:
+		return nil, errno
+	case r.open >= r.maxOpen:
+		return nil, EMFILE
+	case f.ok:
+		errno = f.openable(flag)
+	case flag&Create == 0:
+		errno = ENOENT
+	default:
+		f.at.mount = f.dir.mount
+		f.at.inode, errno = r.create(&f, perm)
+	}
 	if errno != 0 {
 		return nil, errno
 	}
-	if flag&(sys.O_RDWR|sys.O_WRONLY) == sys.O_RDWR|sys.O_WRONLY {
-		return nil, sys.EINVAL
+	return r.file(f.at, flag)
+}
+
+// openable is why what is there can't be opened.
+func (f *found) openable(flag Flag) Errno {
+	switch mode := f.at.mode(); {
+	case flag&Create != 0 && f.slash:
+		return EISDIR
+	case flag&(Create|Exclusive) == Create|Exclusive:
+		return EEXIST
+	case mode&fs.ModeSymlink != 0 && flag&Directory == 0:
+		return ELOOP
+	case mode.IsDir() && (flag.writes() || flag&(Create|Truncate) != 0):
+		return EISDIR
+	case !mode.IsDir() && (f.slash || flag&Directory != 0):
+		return ENOTDIR
+	case (flag.writes() || flag&Truncate != 0) && f.at.node != nil && f.at.node.device == noDevice:
+		return EROFS
 	}
-	if r.open >= r.maxOpen && !preopen {
-		return nil, r.fail(EMFILE)
+	return 0
+}
+
+// create makes a file where nothing is.
+func (r *Root) create(f *found, perm fs.FileMode) (*inode, Errno) {
+	if f.slash {
+		return nil, EISDIR
 	}
-	var file sys.File
-	if p := r.locate(path); p.mem != nil {
-		file, errno = r.openMem(p, mustDir, flag, perm)
-	} else {
-		file, errno = r.openTree(p, mustDir, flag, preopen)
-	}
+	mem, errno := r.writable(f.dir)
 	if errno != 0 {
-		return nil, r.fail(errno)
+		return nil, errno
 	}
-	if !preopen {
-		r.open++
+	return mem.create(f.dir.inode, f.name, perm)
+}
+
+// writable returns the Mem of a directory in which names can be changed.
+func (r *Root) writable(dir spot) (*Mem, Errno) {
+	switch {
+	case dir.inode == nil:
+		return nil, EROFS
+	case dir.inode.nlink == 0:
+		return nil, ENOENT
 	}
+	return dir.inode.mem, 0
+}
+
+// file makes the File for what is there.
+func (r *Root) file(at spot, flag Flag) (File, Errno) {
+	h := handle{root: r, flag: flag}
+	var file File
+	switch {
+	case at.inode != nil && at.isDir():
+		file = &memDir{dirHandle: dirHandle{handle: h, at: at}}
+	case at.inode != nil:
+		if flag&Truncate != 0 {
+			if errno := at.inode.mem.truncate(at.inode, 0); errno != 0 {
+				return nil, errno
+			}
+		}
+		at.inode.opens++
+		file = &memFile{handle: h, at: at}
+	case at.node.device != noDevice:
+		return r.openDevice(at, h)
+	case at.isDir():
+		file = &treeDir{dirHandle: dirHandle{handle: h, at: at}}
+	default:
+		if r.treeOf(at).read(at.node) != nil {
+			return nil, EIO
+		}
+		file = &treeFile{handle: h, at: at}
+	}
+	r.open++
 	return file, 0
 }
 
-func (r *Root) openMem(p place, mustDir bool, flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
-	n, errno := p.mem.open(p.path, mustDir, flag, perm)
-	if errno != 0 {
-		return nil, errno
+// treeOf is the Tree that a node is in.
+func (r *Root) treeOf(s spot) *Tree {
+	if s.mount < 0 {
+		return r.base
 	}
-	if n.dir != nil {
-		return &memDir{handle: handle{root: r}, mem: p.mem, node: n, dev: p.dev()}, 0
-	}
-	n.opens++
-	return &memFile{
-		handle: handle{root: r}, mem: p.mem, node: n, dev: p.dev(),
-		read:   flag&sys.O_WRONLY == 0,
-		write:  flag&(sys.O_RDWR|sys.O_WRONLY) != 0,
-		append: flag&sys.O_APPEND != 0,
-	}, 0
+	return r.mounts[s.mount].Tree
 }
 
-func (r *Root) openTree(p place, mustDir bool, flag sys.Oflag, preopen bool) (sys.File, sys.Errno) {
-	const write = sys.O_RDWR | sys.O_WRONLY | sys.O_TRUNC
-	n, errno := r.find(p, mustDir && flag&sys.O_CREAT == 0)
+// there walks to what must be there.
+func (d Dir) there(path string, how follow) (found, Errno) {
+	f, errno := d.walk(path, how)
 	switch {
-	case errno == sys.ENOENT && flag&sys.O_CREAT != 0:
-		return nil, r.absent(p)
 	case errno != 0:
-		return nil, errno
-	case flag&(sys.O_CREAT|sys.O_EXCL) == sys.O_CREAT|sys.O_EXCL:
-		return nil, sys.EEXIST
-	case n.dir() && flag&(write|sys.O_CREAT) != 0:
-		return nil, sys.EISDIR
-	case n.dir():
-		return &treeDir{handle: handle{root: r, free: preopen}, node: n, dev: p.dev()}, 0
-	case mustDir || flag&sys.O_DIRECTORY != 0:
-		return nil, sys.ENOTDIR
-	case flag&write != 0:
-		return nil, sys.EROFS
+	case !f.ok:
+		errno = ENOENT
+	case f.slash && !f.at.isDir() && how != followNever:
+		errno = ENOTDIR
 	}
-	if p.tree.read(n) != nil {
-		return nil, sys.EIO
-	}
-	return &treeFile{handle: handle{root: r}, node: n, dev: p.dev(), append: flag&sys.O_APPEND != 0}, 0
+	return f, errno
 }
 
-// absent is why nothing can be created at a place in a Tree where nothing is.
-func (r *Root) absent(p place) sys.Errno {
-	p.path, _ = split(p.path)
-	if _, errno := r.find(p, true); errno != 0 {
-		return errno
+func lastLink(through bool) follow {
+	if through {
+		return followAlways
 	}
-	return sys.EROFS
+	return followSlash
 }
 
-// Mkdir implements the same method as documented on sys.FS.
-func (r *Root) Mkdir(path string, perm fs.FileMode) sys.Errno {
-	path, _, errno := clean(path)
+// Stat describes a file, or with follow false a symbolic link itself.
+func (d Dir) Stat(path string, follow bool) (Stat, Errno) {
+	f, errno := d.there(path, lastLink(follow))
+	if errno != 0 {
+		return Stat{}, errno
+	}
+	return f.at.stat(), 0
+}
+
+// Chmod sets the permissions of a file. Those of a symbolic link can't be set.
+func (d Dir) Chmod(path string, perm fs.FileMode, follow bool) Errno {
+	f, errno := d.there(path, lastLink(follow))
 	if errno != 0 {
 		return errno
 	}
-	p := r.locate(path)
-	if p.mem != nil {
-		return r.fail(p.mem.mkdir(p.path, perm))
-	}
-	switch _, errno := r.find(p, false); errno {
-	case 0:
-		return sys.EEXIST
-	case sys.ENOENT:
-		return r.absent(p)
-	default:
-		return errno
-	}
+	return d.root.chmod(f.at, perm)
 }
 
-// Chmod implements the same method as documented on sys.FS.
-func (r *Root) Chmod(path string, perm fs.FileMode) sys.Errno {
-	path, mustDir, errno := clean(path)
-	if errno != 0 {
-		return errno
-	}
-	p := r.locate(path)
-	if p.mem != nil {
-		return p.mem.chmod(p.path, mustDir, perm)
-	}
-	return r.readOnly(p, mustDir)
-}
-
-// readOnly is the error of changing what is at a place in a Tree.
-func (r *Root) readOnly(p place, mustDir bool) sys.Errno {
-	if _, errno := r.find(p, mustDir); errno != 0 {
-		return errno
-	}
-	return sys.EROFS
-}
-
-// Utimens implements the same method as documented on sys.FS.
-func (r *Root) Utimens(path string, atim, mtim int64) sys.Errno {
-	path, mustDir, errno := clean(path)
-	if errno != 0 {
-		return errno
-	}
-	p := r.locate(path)
-	if p.mem == nil {
-		return r.readOnly(p, mustDir)
-	}
-	n, errno := p.mem.find(p.path, mustDir)
-	if errno != 0 {
-		return errno
-	}
-	return p.mem.utimens(n, atim, mtim)
-}
-
-// Rmdir implements the same method as documented on sys.FS.
-func (r *Root) Rmdir(path string) sys.Errno {
-	path, _, errno := clean(path)
-	if errno != 0 {
-		return errno
-	}
-	p := r.locate(path)
+func (r *Root) chmod(at spot, perm fs.FileMode) Errno {
 	switch {
-	case p.fixed(r):
-		return r.fail(EBUSY)
-	case p.mem != nil:
-		return r.fail(p.mem.rmdir(p.path))
+	case at.inode == nil:
+		return EROFS
+	case at.isLink():
+		return ENOTSUP
 	}
-	return r.readOnly(p, true)
+	at.inode.mem.chmod(at.inode, perm)
+	return 0
 }
 
-// fixed reports whether a place is a mount, or on the way to one.
-func (p *place) fixed(r *Root) bool {
-	return p.path == "" || p.mount < 0 && r.above[p.path] != nil
-}
-
-// Unlink implements the same method as documented on sys.FS.
-func (r *Root) Unlink(path string) sys.Errno {
-	path, mustDir, errno := clean(path)
+// Utimens sets the times of a file, or with follow false those of a symbolic
+// link itself; OmitTime leaves one as it is.
+func (d Dir) Utimens(path string, atim, mtim int64, follow bool) Errno {
+	f, errno := d.there(path, lastLink(follow))
 	if errno != 0 {
 		return errno
 	}
-	p := r.locate(path)
-	switch {
-	case p.fixed(r):
-		return sys.EISDIR
-	case p.mem != nil:
-		return r.fail(p.mem.remove(p.path, mustDir))
+	return d.root.utimens(f.at, atim, mtim)
+}
+
+func (r *Root) utimens(at spot, atim, mtim int64) Errno {
+	if at.inode == nil {
+		return EROFS
 	}
-	n, errno := r.find(p, mustDir)
+	at.inode.mem.utimens(at.inode, atim, mtim)
+	return 0
+}
+
+// Space is how much a file system holds and has left.
+type Space struct {
+	Bytes, FreeBytes int64
+	Names, FreeNames int64
+}
+
+// Space describes the file system that a path leads into.
+func (d Dir) Space(path string) (Space, Errno) {
+	f, errno := d.there(path, followAlways)
+	if errno != 0 {
+		return Space{}, errno
+	}
+	if f.at.inode != nil {
+		return f.at.inode.mem.space(), 0
+	}
+	tree := d.root.treeOf(f.at)
+	return Space{Bytes: pagesOf(tree.size) * PageSize, Names: int64(tree.Entries())}, 0
+}
+
+// Mkdir makes a directory.
+func (d Dir) Mkdir(path string, perm fs.FileMode) Errno {
+	return d.make(path, true, func(mem *Mem, f *found) Errno { return mem.mkdir(f.dir.inode, f.name, perm) })
+}
+
+// Symlink makes a symbolic link, which leads wherever target does at the time
+// that it is followed.
+//
+// # Errors
+//
+// As those of all that make a name; ENOENT for an empty target, ENAMETOOLONG.
+func (d Dir) Symlink(target, path string) Errno {
+	switch {
+	case target == "":
+		return ENOENT
+	case len(target) > MaxPath:
+		return ENAMETOOLONG
+	}
+	return d.make(path, false, func(mem *Mem, f *found) Errno { return mem.symlink(f.dir.inode, f.name, target) })
+}
+
+// make makes a name where none is. Only a directory's may end in a slash.
+func (d Dir) make(path string, dir bool, do func(*Mem, *found) Errno) Errno {
+	f, errno := d.walk(path, followNever)
 	switch {
 	case errno != 0:
 		return errno
-	case n.dir():
-		return sys.EISDIR
+	case f.ok:
+		return EEXIST
+	case f.slash && !dir:
+		return ENOENT
 	}
-	return sys.EROFS
+	mem, errno := d.root.writable(f.dir)
+	if errno != 0 {
+		return errno
+	}
+	return do(mem, &f)
 }
 
-// Rename implements the same method as documented on sys.FS.
-func (r *Root) Rename(from, to string) sys.Errno {
-	from, fromDir, errno := clean(from)
-	if errno != 0 {
-		return errno
-	}
-	to, toDir, errno := clean(to)
-	if errno != 0 {
-		return errno
-	}
-	old, target := r.locate(from), r.locate(to)
+// Readlink returns the target of a symbolic link.
+//
+// # Errors
+//
+// EINVAL for what is none.
+func (d Dir) Readlink(path string) (string, Errno) {
+	f, errno := d.there(path, followSlash)
 	switch {
-	case old.fixed(r) || target.fixed(r):
-		return r.fail(EBUSY)
-	case old.mount == target.mount && old.mem != nil:
-		return r.fail(old.mem.rename(old.path, fromDir, target.path, toDir))
+	case errno != 0:
+		return "", errno
+	case !f.at.isLink():
+		return "", EINVAL
 	}
-	return r.notAcross(old, fromDir, target)
+	return f.at.inode.target, 0
 }
 
-// notAcross is the error of renaming or linking where that isn't within one Mem.
-func (r *Root) notAcross(from place, fromDir bool, to place) sys.Errno {
-	if errno := r.exists(from, fromDir); errno != 0 {
-		return errno
-	}
-	parent := to
-	parent.path, _ = split(to.path)
-	if errno := r.exists(parent, true); errno != 0 {
-		return errno
-	}
-	if from.mount != to.mount {
-		return r.fail(EXDEV)
-	}
-	return sys.EROFS
+// fixed reports whether something is a mount, or on the way to one.
+func (r *Root) fixed(f *found) bool {
+	return f.ok && (f.at.mounted(r) || f.at == r.top || f.at.mount < 0 && r.above[f.at.node.path] != nil)
 }
 
-func (r *Root) exists(p place, mustDir bool) (errno sys.Errno) {
-	if p.mem != nil {
-		_, errno = p.mem.find(p.path, mustDir)
-	} else {
-		_, errno = r.find(p, mustDir)
-	}
-	return errno
-}
-
-// Link implements the same method as documented on sys.FS.
-func (r *Root) Link(oldPath, newPath string) sys.Errno {
-	oldPath, oldDir, errno := clean(oldPath)
-	if errno != 0 {
-		return errno
-	}
-	newPath, newDir, errno := clean(newPath)
-	if errno != 0 {
-		return errno
-	}
-	old, target := r.locate(oldPath), r.locate(newPath)
-	if errno := r.exists(old, oldDir); errno != 0 {
-		return errno
-	}
+// Rmdir removes an empty directory.
+func (d Dir) Rmdir(path string) Errno {
+	f, errno := d.walk(path, followNever)
 	switch {
-	case r.exists(target, false) == 0:
-		return sys.EEXIST
-	case old.mount == target.mount && old.mem != nil:
-		return r.fail(old.mem.hardLink(old.path, oldDir, target.path, newDir))
+	case errno != 0:
+		return errno
+	case f.name == ".":
+		return EINVAL
+	case f.name == "..":
+		return ENOTEMPTY
+	case !f.ok:
+		return ENOENT
+	case d.root.fixed(&f):
+		return EBUSY
+	case f.at.inode == nil && !f.at.isDir():
+		return ENOTDIR
+	case f.at.inode == nil:
+		return EROFS
 	}
-	return r.notAcross(old, oldDir, target)
-}
-
-// Symlink implements the same method as documented on sys.FS. There are no
-// symbolic links, which POSIX has EPERM for.
-func (r *Root) Symlink(_, linkName string) sys.Errno {
-	path, _, errno := clean(linkName)
+	mem, errno := d.root.writable(f.dir)
 	if errno != 0 {
 		return errno
 	}
-	p := r.locate(path)
-	if r.exists(p, false) == 0 {
-		return sys.EEXIST
-	}
-	if p.mem == nil {
-		return r.absent(p)
-	}
-	if _, _, _, errno := p.mem.findParent(p.path); errno != 0 {
-		return errno
-	}
-	return sys.EPERM
+	return mem.rmdir(f.dir.inode, f.name, f.at.inode)
 }
 
-// Readlink implements the same method as documented on sys.FS: no file is a symbolic link.
-func (r *Root) Readlink(path string) (string, sys.Errno) {
-	path, mustDir, errno := clean(path)
+// Unlink removes a name of a file.
+func (d Dir) Unlink(path string) Errno {
+	f, errno := d.walk(path, followNever)
+	switch {
+	case errno != 0:
+		return errno
+	case !f.named():
+		return EISDIR
+	case !f.ok:
+		return ENOENT
+	case f.at.isDir():
+		return EISDIR
+	case f.slash:
+		return ENOTDIR
+	case f.at.inode == nil:
+		return EROFS
+	}
+	mem, errno := d.root.writable(f.dir)
 	if errno != 0 {
-		return "", errno
+		return errno
 	}
-	if errno := r.exists(r.locate(path), mustDir); errno != 0 {
-		return "", errno
+	mem.unlink(f.dir.inode, f.name, f.at.inode)
+	return 0
+}
+
+// Rename gives a file another name, which may be in another directory to.
+func (d Dir) Rename(path string, to Dir, newPath string) Errno {
+	r := d.root
+	from, errno := d.walk(path, followNever)
+	if errno != 0 {
+		return errno
 	}
-	return "", sys.EINVAL
+	target, errno := to.walk(newPath, followNever)
+	switch {
+	case errno != 0:
+		return errno
+	case !from.named() || !target.named() || r.fixed(&from) || r.fixed(&target):
+		return EBUSY
+	case !from.ok:
+		return ENOENT
+	case from.at.mount != target.mount():
+		return EXDEV
+	case from.at.inode == nil:
+		return EROFS
+	}
+	mem, errno := r.writable(from.dir)
+	if errno == 0 {
+		_, errno = r.writable(target.dir)
+	}
+	if errno != 0 {
+		return errno
+	}
+	return mem.rename(&from, &target)
+}
+
+// mount is where the path leads into.
+func (f *found) mount() int {
+	if f.ok {
+		return f.at.mount
+	}
+	return f.dir.mount
+}
+
+// Link gives a file one more name.
+func (d Dir) Link(path string, to Dir, newPath string, follow bool) Errno {
+	from, errno := d.there(path, lastLink(follow))
+	if errno != 0 {
+		return errno
+	}
+	target, errno := to.walk(newPath, followNever)
+	switch {
+	case errno != 0:
+		return errno
+	case target.ok:
+		return EEXIST
+	case target.slash:
+		return ENOENT
+	case from.at.mount != target.dir.mount:
+		return EXDEV
+	}
+	mem, errno := d.root.writable(target.dir)
+	if errno != 0 {
+		return errno
+	}
+	return mem.hardLink(from.at.inode, target.dir.inode, target.name)
 }

@@ -10,9 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
-	"github.com/tetratelabs/wazero/sys"
 )
 
 // What a Tree may hold unless its TreeConfig says otherwise.
@@ -28,10 +25,11 @@ var (
 	ErrBadName    = errors.New("not a name that a file can have")
 )
 
-// epoch stands for the modification time of what has none. It differs from the
-// time of an empty mount, 0, because Python's importer rereads a directory only
-// when its time has changed.
-const epoch = int64(315532800 * time.Second)
+// epoch stands for the modification time of what has none: the first day that
+// is one of 1980 in every time zone, since archives can have none before. It
+// differs from the time of an empty mount, 0, because Python's importer rereads
+// a directory only when its time has changed.
+var epoch = time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC).UnixNano()
 
 // TreeConfig says what NewTree accepts. The zero value is ready to use.
 type TreeConfig struct {
@@ -59,9 +57,10 @@ type Tree struct {
 // node is a file or directory of a Tree.
 type node struct {
 	path string
-	stat sys.Stat_t
-	// dirents lists a directory in the order of names. It is handed out as it is.
-	dirents []experimentalsys.Dirent
+	stat Stat
+	// dirents lists a directory in the order of names. Their cookies are not set.
+	dirents []Dirent
+	device  device // what it is, if it is one
 
 	load sync.Once
 	data []byte
@@ -103,7 +102,7 @@ func NewTree(source fs.FS, config TreeConfig) (*Tree, error) {
 
 // emptyTree is a directory without entries.
 func emptyTree() *Tree {
-	root := &node{stat: sys.Stat_t{Ino: 1, Mode: fs.ModeDir | 0o555, Nlink: 1}}
+	root := &node{stat: Stat{Ino: 1, Mode: fs.ModeDir | 0o555, Nlink: 2}}
 	return &Tree{nodes: map[string]*node{"": root}}
 }
 
@@ -129,11 +128,12 @@ func (t *Tree) addDir(path string, info fs.FileInfo, config *TreeConfig) (*node,
 			return nil, err
 		}
 		newest = max(newest, child.stat.Mtim)
-		n.dirents = append(n.dirents, experimentalsys.Dirent{
+		n.dirents = append(n.dirents, Dirent{
 			Ino: child.stat.Ino, Name: entry.Name(), Type: child.stat.Mode.Type(),
 		})
 	}
 	n.dirents = slices.Clip(n.dirents)
+	n.stat.Nlink = linksOf(n.dirents)
 	// Archives often have no entries for directories, hence no times.
 	if n.stat.Mtim == 0 {
 		if newest == 0 {
@@ -182,7 +182,7 @@ func (t *Tree) addEntry(dir string, entry fs.DirEntry, config *TreeConfig) (*nod
 	if dir != "" {
 		path = dir + "/" + path
 	}
-	if cleaned, _, errno := clean(path); errno != 0 || cleaned != path || strings.Contains(entry.Name(), "/") {
+	if !isPlain(path) || strings.ContainsAny(entry.Name(), "/\x00") || len(path) > MaxPath {
 		return nil, fmt.Errorf("%q: %w", path, ErrBadName)
 	}
 	if t.nodes[path] != nil {
@@ -209,11 +209,17 @@ func (t *Tree) addFile(path string, info fs.FileInfo, config *TreeConfig) (*node
 	if info.Size() < 0 || info.Size() > left {
 		return nil, fmt.Errorf("%s: %w: more than %d bytes in all", path, ErrTooLarge, config.MaxBytes)
 	}
-	n := t.add(path, info, 0o444)
+	// Whoever could read it when it was packed, functions can.
+	mode := fs.FileMode(0o444)
+	if info.Mode()&0o111 != 0 {
+		mode |= 0o111
+	}
+	n := t.add(path, info, mode)
 	if n.stat.Mtim == 0 {
 		n.setTime(epoch)
 	}
 	n.stat.Size = info.Size()
+	n.stat.Blocks = pagesOf(n.stat.Size) * blocksPerPage
 	t.size += n.stat.Size
 	if config.Eager {
 		if err := t.read(n); err != nil {
@@ -225,9 +231,10 @@ func (t *Tree) addFile(path string, info fs.FileInfo, config *TreeConfig) (*node
 
 func (t *Tree) add(path string, info fs.FileInfo, mode fs.FileMode) *node {
 	n := &node{path: path}
-	n.stat = sys.Stat_t{Ino: uint64(len(t.nodes) + 1), Mode: mode, Nlink: 1}
-	// Nanoseconds since 1970 hold the years up to 2262; a wild time is no time.
-	if at := info.ModTime(); at.Year() >= 1970 && at.Year() < 2262 {
+	n.stat = Stat{Ino: uint64(len(t.nodes) + 1), Mode: mode, Nlink: 1}
+	// Nanoseconds since 1970 hold the years up to 2262; a wild time is no time, and
+	// an archive that has none says 1979.
+	if at := info.ModTime(); at.Year() >= 1980 && at.Year() < 2262 {
 		n.setTime(at.UnixNano())
 	}
 	t.nodes[path] = n
@@ -273,30 +280,16 @@ func (t *Tree) readSource(n *node) ([]byte, error) {
 	return data, nil
 }
 
-// find returns the file or directory at a cleaned path.
-func (t *Tree) find(path string, mustDir bool) (*node, experimentalsys.Errno) {
-	n := t.nodes[path]
-	if n == nil {
-		return nil, t.missing(path)
-	}
-	if mustDir && !n.dir() {
-		return nil, experimentalsys.ENOTDIR
-	}
-	return n, 0
-}
-
-// missing is why there is nothing at a path: ENOTDIR if one of its parents is a file.
-func (t *Tree) missing(path string) experimentalsys.Errno {
-	for path != "" {
-		path, _ = split(path)
-		if n := t.nodes[path]; n != nil {
-			if n.dir() {
-				break
-			}
-			return experimentalsys.ENOTDIR
+// linksOf is the number of links that a directory has: its name, its own "." and
+// the ".." in each directory that is in it.
+func linksOf(dirents []Dirent) uint64 {
+	n := uint64(2)
+	for i := range dirents {
+		if dirents[i].Type.IsDir() {
+			n++
 		}
 	}
-	return experimentalsys.ENOENT
+	return n
 }
 
 func (n *node) dir() bool { return n.stat.Mode.IsDir() }

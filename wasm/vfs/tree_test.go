@@ -12,8 +12,6 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
 func TestTree_RefusesWhatIsNoFileOrDirectory(t *testing.T) {
@@ -107,7 +105,7 @@ func TestTree_GivesAnErrorForFilesOfAnotherSizeThanDeclared(t *testing.T) {
 	}
 	root, _ := NewRoot(Config{Base: tree})
 	for _, name := range []string{"long", "short"} {
-		if _, errno := root.OpenFile(name, sys.O_RDONLY, 0o600); errno != sys.EIO {
+		if _, errno := root.Open(name, ReadOnly, 0o600); errno != EIO {
 			t.Errorf("%s: %v", name, errno)
 		}
 	}
@@ -162,7 +160,7 @@ func TestTree_ReadsAFileOnceHoweverManyOpenIt(t *testing.T) {
 		wg.Go(func() {
 			root, _ := NewRoot(Config{Base: tree})
 			for range 100 {
-				f, errno := root.OpenFile("a", sys.O_RDONLY, 0o600)
+				f, errno := root.Open("a", ReadOnly, 0o600)
 				if errno != 0 {
 					t.Error(errno)
 					return
@@ -172,8 +170,8 @@ func TestTree_ReadsAFileOnceHoweverManyOpenIt(t *testing.T) {
 					t.Errorf("got %q", buf[:n])
 				}
 				f.Close()
-				dir, _ := root.OpenFile(".", sys.O_RDONLY, 0o600)
-				dir.Readdir(1)
+				dir, _ := root.Open(".", ReadOnly, 0o600)
+				dir.List(0, func(Dirent) bool { return false })
 				dir.Close()
 			}
 		})
@@ -199,12 +197,13 @@ func (c *countFS) Open(name string) (fs.File, error) {
 
 func TestTree_DirectoriesWithoutTimeHaveThatOfTheirNewestFile(t *testing.T) {
 	tree, err := NewTree(fstest.MapFS{
-		"d/old": {ModTime: time.Unix(100, 0)}, "d/new": {ModTime: time.Unix(200, 0)}, "none/x": {},
+		"d/old": {ModTime: time.Unix(1_000_000_100, 0)}, "d/new": {ModTime: time.Unix(1_000_000_200, 0)},
+		"none/x": {}, "before/x": {ModTime: time.Date(1979, 11, 30, 0, 0, 0, 0, time.UTC)},
 	}, TreeConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]int64{"d": 200e9, "none": epoch, "none/x": epoch, "": epoch} {
+	for path, want := range map[string]int64{"d": 1_000_000_200e9, "none": epoch, "none/x": epoch, "before/x": epoch, "before": epoch, "": 1_000_000_200e9} {
 		if got := tree.nodes[path].stat.Mtim; got != want {
 			t.Errorf("%q: %d, want %d", path, got, want)
 		}
@@ -215,8 +214,17 @@ func TestTree_DirectoriesWithoutTimeHaveThatOfTheirNewestFile(t *testing.T) {
 type asFS struct{ root *Root }
 
 type asFile struct {
-	sys.File
-	name string
+	File
+	name   string
+	cookie uint64
+}
+
+// asError is an Errno that package fs understands.
+func asError(errno Errno) error {
+	if errno == ENOENT {
+		return fs.ErrNotExist
+	}
+	return errors.New(errno.String())
 }
 
 type asInfo struct {
@@ -237,11 +245,11 @@ func (a asFS) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	f, errno := a.root.OpenFile(name, sys.O_RDONLY, 0o600)
+	f, errno := a.root.Open(name, ReadOnly, 0o600)
 	if errno != 0 {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errno.Unwrap()}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: asError(errno)}
 	}
-	return &asFile{f, name}, nil
+	return &asFile{f, name, 0}, nil
 }
 
 func (f *asFile) Close() error { f.File.Close(); return nil }
@@ -249,7 +257,7 @@ func (f *asFile) Close() error { f.File.Close(); return nil }
 func (f *asFile) Read(buf []byte) (int, error) {
 	n, errno := f.File.Read(buf)
 	if errno != 0 {
-		return n, errno
+		return n, asError(errno)
 	}
 	if n == 0 && len(buf) > 0 {
 		return 0, io.EOF
@@ -260,16 +268,20 @@ func (f *asFile) Read(buf []byte) (int, error) {
 func (f *asFile) Stat() (fs.FileInfo, error) {
 	st, errno := f.File.Stat()
 	if errno != 0 {
-		return nil, errno
+		return nil, asError(errno)
 	}
 	return asInfo{f.name[strings.LastIndexByte(f.name, '/')+1:], st.Size, st.Mode, st.Mtim}, nil
 }
 
 func (f *asFile) ReadDir(n int) ([]fs.DirEntry, error) {
-	dirents, errno := f.File.Readdir(n)
-	if errno != 0 {
-		return nil, errno
+	if n <= 0 {
+		n = -1
 	}
+	dirents, cookie, errno := entries(f.File, f.cookie, n)
+	if errno != 0 {
+		return nil, asError(errno)
+	}
+	f.cookie = cookie
 	var entries []fs.DirEntry
 	for _, d := range dirents {
 		entries = append(entries, asEntry{d, f})
@@ -281,12 +293,12 @@ func (f *asFile) ReadDir(n int) ([]fs.DirEntry, error) {
 }
 
 type asEntry struct {
-	d   sys.Dirent
+	d   Dirent
 	dir *asFile
 }
 
 func (e asEntry) Name() string      { return e.d.Name }
-func (e asEntry) IsDir() bool       { return e.d.IsDir() }
+func (e asEntry) IsDir() bool       { return e.d.Type.IsDir() }
 func (e asEntry) Type() fs.FileMode { return e.d.Type }
 func (e asEntry) String() string    { return fs.FormatDirEntry(e) }
 func (e asEntry) Info() (fs.FileInfo, error) {

@@ -1,0 +1,59 @@
+"""Permissions of files, and the space that is left.
+
+CPython has none of these where it was built for WASI, but for a chmod that does
+nothing. The host keeps permissions for files in /tmp, and the embedding asks it.
+
+To be imported before anything that looks what os has, as shutil does.
+"""
+
+from __future__ import annotations
+
+import os
+import posix
+from collections.abc import Callable
+from typing import Any
+
+import _vivarium
+
+_PAGE = 4096
+_LONGEST_NAME = 255
+
+
+def _chmod(
+    path: Any, mode: int, *, dir_fd: int | None = None, follow_symlinks: bool = True
+) -> None:
+    """Change the permissions of a file, which may be given as a descriptor."""
+    if isinstance(path, int):
+        _vivarium.fchmod(path, mode)
+    else:
+        _vivarium.chmod(path, mode, -1 if dir_fd is None else dir_fd, follow_symlinks)
+
+
+def _statvfs(path: Any) -> os.statvfs_result:
+    """Tell the size of the file system that a file is on."""
+    if isinstance(path, int):
+        os.fstat(path)
+        path = "/tmp" if os.fstat(path).st_dev == os.stat("/tmp").st_dev else "/"
+    size, free, names, free_names = _vivarium.space(path, -1)
+    blocks, left = size // _PAGE, free // _PAGE
+    read_only = 0 if free_names else os.ST_RDONLY if hasattr(os, "ST_RDONLY") else 1
+    return os.statvfs_result(
+        (_PAGE, _PAGE, blocks, left, left, names, free_names, free_names, read_only, _LONGEST_NAME)
+    )
+
+
+def _add(name: str, function: Callable[..., Any]) -> None:
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "posix"
+    setattr(posix, name, function)
+    setattr(os, name, function)
+
+
+_add("chmod", _chmod)
+_add("statvfs", _statvfs)
+_add("fstatvfs", lambda fd, /: _statvfs(fd))
+posix.fchmod = os.fchmod = _vivarium.fchmod
+posix.umask = os.umask = _vivarium.umask
+os.supports_fd |= {os.chmod, os.statvfs}
+os.supports_dir_fd.add(os.chmod)
+os.supports_follow_symlinks.add(os.chmod)
