@@ -308,6 +308,46 @@ class Recursion(unittest.TestCase):
         self.assertEqual(fail(code)["errorType"], "RecursionError")
 
 
+class Log(unittest.TestCase):
+    def test_lines_that_are_not_ended_are_entries_of_their_own(self):
+        code = """
+        import os, sys
+        def handler(event, context):
+            print("working", end=" ")
+            sys.stderr.write("50%")
+            sys.stderr.flush()
+            os.write(2, b" and more")
+            raise ValueError("boom")
+        """
+        done = run(code, http(), http())
+        self.assertEqual(done.stdout, "working \n" * 2)
+        entries = done.stderr.split("\n")
+        self.assertEqual(entries[0], "50% and more")
+        self.assertTrue(entries[1].startswith("Traceback"), entries)
+        self.assertEqual(entries[4:], [""])
+
+    def test_frames_of_imports_are_not_shown(self):
+        imports = {"helper.py": "import broken", "broken.py": "def broken(:\n pass"}
+        for broken in (imports, {**imports, "broken.py": 'x = "\0"'}, {**imports, "broken.py": "1 / 0"}):
+            for code in ("import helper", "try:\n    1 / 0\nexcept Exception:\n    import helper"):
+                code += "\ndef handler(event, context): pass"
+                answer = run({"main.py": code, **broken}, http())
+                trace = answer.answer.error()["stackTrace"]
+                self.assertNotIn("", trace)
+                files = [line.split('"')[1] for line in trace]
+                self.assertEqual(files[1:3], ["/function/code/main.py", "/function/code/helper.py"])
+                for text in (*files[1:], answer.stderr.replace("/function/runtime/runtime.py", "")):
+                    self.assertNotIn("/function/runtime", text)
+                    self.assertNotIn("importlib", text)
+
+    def test_a_result_that_json_has_no_number_for_says_what_to_do(self):
+        for value in ("float('nan')", "{'a': [float('-inf')]}"):
+            error = fail(f"def handler(event, context): return {value}")
+            self.assertEqual(error["errorType"], "ValueError")
+            self.assertIn("return None or a text", error["errorMessage"])
+            self.assertEqual(len(error["stackTrace"]), 1)
+
+
 class Memory(unittest.TestCase):
     GREEDY = """
     import sys

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from json import dumps
 from traceback import FrameSummary, StackSummary, TracebackException
 from types import TracebackType
@@ -43,6 +44,9 @@ _plumbing = tuple(
     for path in (_caller, asyncio.__file__, json.__file__, importlib.__file__)
 ) + ("<frozen importlib",)
 
+# Where frames lie that are no part of a function wherever they are.
+_importing = (_runtime + os.sep, "<frozen importlib")
+
 # The room that reporting a MemoryError needs, given up for the time of it.
 _RESERVE_BYTES = 256 * 1024
 _reserve: bytearray | None = None
@@ -60,15 +64,18 @@ def report(error: BaseException, traced: bool = True) -> bytes:
     if _is_lost_memory_error(error):
         error = MemoryError().with_traceback(error.__traceback__)
     try:
+        place = ""
         trace = _stack_trace(sys.exc_info()[2] if traced else None)
         if issubclass(type(error), SyntaxError):
             # The place that does not parse is no frame, but it is what is sought.
-            trace.append(_syntax_error_place(error))
+            place = _syntax_error_place(error)
+            if place:
+                trace.append(place)
         answer = _document(_name(error), _message(error, MESSAGE_LIMIT), trace)
     except BaseException:
-        trace, answer = [], _brief(error)
+        trace, place, answer = [], "", _brief(error)
     try:
-        _log(error, trace)
+        _log(error, trace[:-1] if place else trace)
     except BaseException:
         try:
             _logs.write_entry(answer.decode())
@@ -173,7 +180,7 @@ def _stack_trace(tb: TracebackType | None) -> list[str]:
     depth = _depth(tb)
     if depth > _DEEP:
         outer = _trim(traceback.extract_tb(tb, limit=FRAME_LIMIT)).format()[:_HALF]
-        inner = traceback.extract_tb(tb, limit=-_HALF).format()
+        inner = _Stack(_of_users(traceback.extract_tb(tb, limit=-_HALF))).format()
         return [*outer, _left_out(depth - FRAME_LIMIT), *inner]
     trace = _trim(traceback.extract_tb(tb)).format()
     if len(trace) > FRAME_LIMIT:
@@ -222,8 +229,24 @@ def _trim(stack: list[FrameSummary]) -> StackSummary:
             break
         if frame.filename == _caller:
             head = [frame]
-    rest = (f for f in stack[start:] if not f.filename.startswith("<frozen importlib"))
-    return _Stack([*head, *rest])
+    return _Stack([*head, *_of_users(stack[start:])])
+
+
+def _of_users(stack: list[FrameSummary]) -> list[FrameSummary]:
+    """The frames that are neither the importer's nor the runner's."""
+    return [f for f in stack if not f.filename.startswith(_importing)]
+
+
+def _chain(summary: TracebackException) -> Iterator[TracebackException]:
+    """The exceptions that are told of with another one."""
+    seen: set[int] = set()
+    ahead: list[TracebackException | None] = [summary]
+    while ahead:
+        link = ahead.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            ahead += [link.__cause__, link.__context__, *(getattr(link, "exceptions", None) or [])]
 
 
 def _syntax_error_place(error: BaseException) -> str:
@@ -243,10 +266,9 @@ def _log(error: BaseException, trace: list[str]) -> None:
     summary = TracebackException(
         type(error), error, None, limit=-FRAME_LIMIT, compact=True
     )
-    if not issubclass(type(error), SyntaxError):
-        summary.stack = _Formatted(trace)  # type: ignore[assignment]
-    else:
-        summary.stack = _Formatted(trace[:-1])  # type: ignore[assignment]
+    for link in _chain(summary):
+        link.stack = _Stack(_of_users(link.stack))
+    summary.stack = _Formatted(trace)  # type: ignore[assignment]
     text = "".join(summary.format())
     if len(text) > LOG_LIMIT:
         half = LOG_LIMIT // 2

@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any, TextIO
 
+from _vivarium import end_lines
+
 # The call that is running; empty while the function is imported.
 _request_id = ""
 
@@ -91,7 +93,13 @@ def configure_logging() -> None:
 
 
 def write_entry(text: str) -> None:
-    """Write one entry to the log, past whatever sys.stderr has become."""
+    """Write one entry to the log, past whatever sys.stderr has become.
+
+    What was printed before comes before it, and a line that is not ended yet is
+    an entry of its own.
+    """
+    flush()
+    end_lines()
     _stderr.write(_one_entry(text) + "\n")
     _stderr.flush()
 
