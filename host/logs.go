@@ -116,8 +116,12 @@ func (l *callLog) line(b []byte) {
 // text makes valid UTF-8 of a line. A carriage return is a line break within
 // the entry.
 func text(b []byte) string {
-	s := strings.ToValidUTF8(string(b), string(utf8.RuneError))
-	return strings.ReplaceAll(strings.TrimSuffix(s, "\r"), "\r", "\n")
+	return breakLines(strings.TrimSuffix(strings.ToValidUTF8(string(b), string(utf8.RuneError)), "\r"))
+}
+
+// breakLines makes line breaks of carriage returns (contract §8).
+func breakLines(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
 var streamName = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,62}$`)
@@ -136,6 +140,7 @@ func (e *LogEntry) structured(b []byte) bool {
 	found := false
 	for _, name := range []string{"message", "msg"} {
 		if raw, ok := members[name]; ok && json.Unmarshal(raw, &e.Message) == nil {
+			e.Message = breakLines(e.Message)
 			delete(members, name)
 			found = true
 			break
@@ -180,7 +185,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 && !w.log.cut { // gigabytes that nobody keeps are not looked at
 		i := bytes.IndexByte(p, '\n')
-		if w.cut && i == 0 { // it ends the line that was cut
+		if w.cut && i == 0 && len(w.partial) == 0 { // it ends the line that was cut
 			w.cut, p = false, p[1:]
 			continue
 		}
@@ -201,11 +206,27 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 			p = p[1:]
 			w.flushLine()
 		} else if len(w.partial) == maxLogLine {
-			w.flushLine()
-			w.cut = true
+			w.cutLine()
 		}
 	}
 	return n, nil
+}
+
+// cutLine makes an entry of the beginning of a line, and leaves a character of
+// which only a part is there to the next.
+func (w *lineWriter) cutLine() {
+	end := len(w.partial)
+	for n := 1; n < utf8.UTFMax; n++ {
+		if last := w.partial[end-n:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				end -= n
+			}
+			break
+		}
+	}
+	w.log.line(w.partial[:end])
+	w.partial = append(w.partial[:0], w.partial[end:]...)
+	w.cut = true
 }
 
 func (w *lineWriter) flush() {
