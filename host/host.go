@@ -155,6 +155,8 @@ type Host struct {
 
 	// unpacking has a place for each archive that is being unpacked.
 	unpacking chan struct{}
+	// doubtful says that the store lacks something; set while it is loaded.
+	doubtful bool
 	// admissions keep places for versions that are being made.
 	admissions admissions
 	// naming is held while a function gets a name: from looking if it is free
@@ -206,6 +208,10 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := keys.Damage(); err != nil {
+		cfg.Log.Error("keys are lost: nobody gets in without one of those that are left", "err", err,
+			"cure", "stop the server and make another one with: vivarium key create --data DIR")
+	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log, tokens: tokens, keys: keys, scheduler: newScheduler(cfg.Processors),
 		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
@@ -245,6 +251,11 @@ func New(cfg Config) (*Host, error) {
 		if err != nil {
 			h.Close()
 			return nil, err
+		}
+		for what, b := range map[string]*store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
+			if err := b.Damage(); err != nil {
+				h.log.Error("store: "+what+" are lost; set anew those that are missing", "err", err)
+			}
 		}
 	}
 	h.janitor.Go(h.clock.run)

@@ -78,7 +78,7 @@ func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
 		}
 		c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: newCallLog(v, inv.RequestID, h.recorder(v))}
 		err = c.run(ctx)
-		if err == ErrClosed && h.running.Err() == nil {
+		if errors.Is(err, ErrClosed) && h.running.Err() == nil {
 			if now, err := h.Resolve(inv.Function, inv.Tag); err != nil || now != v {
 				continue // the version was retired between finding and using it
 			}
@@ -110,7 +110,7 @@ func (c *call) run(ctx context.Context) error {
 	acquired := time.Now()
 	in, err := c.v.pool.acquire(ctx, c.deadline)
 	if err != nil {
-		if _, full := errors.AsType[*QuotaError](err); !full && err != ErrCancelled && err != ErrBusy && err != ErrClosed {
+		if _, full := errors.AsType[*QuotaError](err); !full && !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrClosed) {
 			err = fmt.Errorf("function %s: instance: %w", c.v.FunctionID, err)
 		}
 		c.refused(err)
@@ -278,7 +278,7 @@ func (h *Host) warn(message string, v *Version, args ...any) {
 // refused logs a call that got no instance.
 func (c *call) refused(err error) {
 	c.result.Figures.Duration = time.Since(c.inv.Received)
-	if err != ErrCancelled && err != ErrClosed {
+	if !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrClosed) {
 		c.v.figures.call(time.Now(), -1, true)
 	}
 	c.logError(err)
@@ -290,7 +290,7 @@ func (c *call) finish(err error) {
 		c.logError(err)
 	}
 	f := c.result.Figures
-	if err != ErrCancelled {
+	if !errors.Is(err, ErrCancelled) {
 		c.v.figures.call(c.inv.Received.Add(f.Duration), f.Duration, err != nil)
 	}
 	c.log.system(LevelInfo, "END RequestID: "+c.inv.RequestID)

@@ -60,8 +60,10 @@ type Keys struct {
 	unknown []byte
 
 	write sync.Mutex   // held while a key is made or deleted; it may block on the store
-	mu    sync.RWMutex // guards byID; nothing blocks under it
+	mu    sync.RWMutex // guards the maps; nothing blocks under it
 	byID  map[string]keyRecord
+	// revoked are closed when the key of that id is deleted.
+	revoked map[string]chan struct{}
 }
 
 // OpenKeys returns the keys of a store, or, without one, keys that are kept in
@@ -71,7 +73,7 @@ type Keys struct {
 //
 // ErrStoreUnavailable.
 func OpenKeys(ctx context.Context, s *store.Store) (*Keys, error) {
-	k := &Keys{byID: map[string]keyRecord{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
+	k := &Keys{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
 	_, _ = rand.Read(k.unknown) // never fails
 	if s == nil {
 		return k, nil
@@ -110,24 +112,49 @@ func (k *Keys) forget(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.byID, id)
+	if gone := k.revoked[id]; gone != nil {
+		close(gone)
+		delete(k.revoked, id)
+	}
 }
 
-// Exist says if there are keys.
+// Exist says if there are keys, or may have been: a store that has lost some makes
+// no server that anybody may use.
 func (k *Keys) Exist() bool {
+	if k.Damage() != nil {
+		return true
+	}
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return len(k.byID) > 0
 }
 
-// Has says if there still is the key that p has shown, if any.
-func (k *Keys) Has(p Principal) bool {
-	if p.KeyID == "" {
-		return true
+// Damage says why there may be keys that are not known: a *store.DamageError, or
+// nil.
+func (k *Keys) Damage() error {
+	if k.bucket == nil {
+		return nil
 	}
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	_, ok := k.byID[p.KeyID]
-	return ok
+	return k.bucket.Damage()
+}
+
+// Revoked returns what is closed when the key that p has shown is deleted; nil
+// when p has shown none.
+func (k *Keys) Revoked(p Principal) <-chan struct{} {
+	if p.KeyID == "" {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.byID[p.KeyID]; !ok {
+		gone := make(chan struct{})
+		close(gone)
+		return gone
+	}
+	if k.revoked[p.KeyID] == nil {
+		k.revoked[p.KeyID] = make(chan struct{})
+	}
+	return k.revoked[p.KeyID]
 }
 
 // Authenticate returns who has a secret. It takes as long for a key that there
@@ -182,7 +209,10 @@ func (k *Keys) Create(ctx context.Context, by Principal, spec KeySpec) (key Key,
 	}
 	k.write.Lock()
 	defer k.write.Unlock()
-	if spec.Role == "" && !k.Exist() {
+	k.mu.RLock()
+	none := len(k.byID) == 0
+	k.mu.RUnlock()
+	if spec.Role == "" && none {
 		spec.Role = RoleAdmin
 	}
 	if err := spec.validate(); err != nil {

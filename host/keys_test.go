@@ -59,15 +59,22 @@ func TestKeys_TheSecretSaysWhoAsks(t *testing.T) {
 		if err != nil || p != (Principal{key.ID, "acme", RoleDeployer}) {
 			t.Errorf("got %+v, %v", p, err)
 		}
-		if !k.Has(p) || !k.Has(Operator) {
-			t.Error("a key that there is is not known")
+		gone := k.Revoked(p)
+		select {
+		case <-gone:
+			t.Error("a key that there is counts as deleted")
+		case <-k.Revoked(Operator):
+			t.Error("who has shown no key has lost one")
+		default:
 		}
 		if err := k.Delete(t.Context(), Operator, key.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.Authenticate(secret); !errors.Is(err, ErrUnauthenticated) || k.Has(p) {
+		if _, err := k.Authenticate(secret); !errors.Is(err, ErrUnauthenticated) {
 			t.Errorf("a deleted key: %v", err)
 		}
+		<-gone
+		<-k.Revoked(p)
 	})
 }
 

@@ -28,12 +28,12 @@ func (h *Host) load(ctx context.Context) error {
 	created := make(map[string]time.Time, len(entries))
 	for _, e := range entries {
 		var r versionRecord
-		if err := json.Unmarshal(e.Value, &r); err != nil {
-			return fmt.Errorf("host: record of version %s: %w", e.Key, err)
+		if err := json.Unmarshal(e.Value, &r); err != nil || r.ID != e.Key {
+			h.doubt("the record of version "+e.Key+" can't be read", err)
+			continue
 		}
 		versions[e.Key], created[e.Key] = r, e.Created
 	}
-	var first error
 	loading := true
 	h.unwatch, err = h.cfg.Store.Functions.Watch(ctx, func(e store.Entry) {
 		known := versions
@@ -41,8 +41,8 @@ func (h *Host) load(ctx context.Context) error {
 			known = nil
 		}
 		if err := h.apply(h.running, e, known); err != nil {
-			if loading && first == nil {
-				first = err
+			if loading {
+				h.doubt("function "+e.Key+" is not there", err)
 			} else if h.running.Err() == nil {
 				h.log.Error("change of a function not taken over", "function", e.Key, "err", err)
 			}
@@ -51,14 +51,27 @@ func (h *Host) load(ctx context.Context) error {
 	if err != nil {
 		return storeError(err)
 	}
-	if first != nil {
-		return first
+	for _, b := range []*store.Bucket{h.cfg.Store.Functions, h.cfg.Store.Versions, h.cfg.Store.Names} {
+		if err := b.Damage(); err != nil {
+			h.doubt("the store is damaged", err)
+		}
 	}
-	if err := h.collect(ctx, created); err != nil {
+	if h.doubtful {
+		h.log.Error("nothing is cleaned up: what seems to be left over may belong to what can't be read")
+		return nil
+	}
+	if err := h.collect(ctx, versions, created); err != nil {
 		// What is left over does no harm.
 		h.log.Warn("leftovers not removed", "err", err)
 	}
 	return nil
+}
+
+// doubt notes that the store does not tell all of what there is. Nothing may be
+// taken away then for the reason that nobody refers to it.
+func (h *Host) doubt(what string, err error) {
+	h.doubtful = true
+	h.log.Error("store: "+what, "err", err)
 }
 
 // apply takes over a function's record from the store. Versions that the host
@@ -106,14 +119,18 @@ func (h *Host) makeMissing(
 		record, ok := known[id]
 		if !ok {
 			e, err := h.cfg.Store.Versions.Get(ctx, id)
-			if errors.Is(err, store.ErrNotFound) {
+			if err == nil {
+				err = json.Unmarshal(e.Value, &record)
+			}
+			switch {
+			case err == nil:
+			case known != nil && r.Status != StatusDeleting: // a function goes on with what is left
+				h.doubt("version "+id+" is not there", err)
+				continue
+			case errors.Is(err, store.ErrNotFound):
 				continue // deleted since: news of that follow
-			}
-			if err != nil {
-				return nil, storeError(err)
-			}
-			if err := json.Unmarshal(e.Value, &record); err != nil {
-				return nil, fmt.Errorf("host: record of version %s: %w", id, err)
+			default:
+				return nil, fmt.Errorf("host: record of version %s: %w", id, storeError(err))
 			}
 		}
 		made = append(made, h.newVersion(*r, record))
@@ -140,8 +157,9 @@ func (h *Host) vanish(id string) {
 }
 
 // collect removes what attempts that were cut off have left in the store, and
-// images of versions that are no more.
-func (h *Host) collect(ctx context.Context, versions map[string]time.Time) error {
+// images of versions that are no more. A version goes only when the function that
+// it was made for is there and does not list it.
+func (h *Host) collect(ctx context.Context, versions map[string]versionRecord, created map[string]time.Time) error {
 	h.collecting.Lock()
 	defer h.collecting.Unlock()
 	s := h.cfg.Store
@@ -150,15 +168,24 @@ func (h *Host) collect(ctx context.Context, versions map[string]time.Time) error
 		age = 0
 	}
 	h.mu.RLock()
-	listed, codes := map[string]bool{}, map[string]bool{}
+	listed, codes, leftover := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for id, v := range h.versions {
 		listed[id], codes[v.SHA256] = true, true
 	}
-	h.mu.RUnlock()
-	for id, created := range versions {
-		if listed[id] || time.Since(created) < age {
-			continue
+	for id, r := range versions {
+		switch {
+		case listed[id]:
+		case h.functions[r.FunctionID] != nil && time.Since(created[id]) >= age:
+			leftover[id] = true
+		default:
+			listed[id], codes[r.SHA256] = true, true
+			if h.functions[r.FunctionID] == nil {
+				h.log.Warn("version of an unknown function is kept", "version", id, "function", r.FunctionID)
+			}
 		}
+	}
+	h.mu.RUnlock()
+	for id := range leftover {
 		if err := s.Versions.Delete(ctx, id); err != nil {
 			return err
 		}
@@ -188,7 +215,7 @@ func (h *Host) collect(ctx context.Context, versions map[string]time.Time) error
 			}
 		}
 	}
-	if _, err := s.CollectCode(ctx, age, func(name string) bool { return codes[name] }); err != nil {
+	if _, err := s.CollectCode(ctx, age, codes); err != nil {
 		return err
 	}
 	return h.collectImages(listed)

@@ -137,3 +137,14 @@ func TestLogs_ManyEntriesDelayNoCall(t *testing.T) {
 		}
 	}
 }
+
+// What the platform says of a version is where its function's log is, however
+// long the version takes to be made.
+func TestLogs_WhatIsSaidWhileAVersionIsMadeIsStored(t *testing.T) {
+	h := storedHost(t)
+	h.create("fun")
+	h.version("fun", "import random\nX = random.random()\nimport time\ntime.sleep(2.5)\n"+printing, VersionSpec{Timeout: time.Minute})
+	until(t, "an entry", func() bool {
+		return strings.Contains(h.messages(LogQuery{Function: "fun"}), "imports the module itself")
+	})
+}

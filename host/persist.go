@@ -52,6 +52,8 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 		return nil
 	case !s.Exclusive && time.Since(e.Created) < claimAge:
 		return taken
+	case h.doubtful: // whose it is may be there and can't be read
+		return taken
 	}
 	// No function has the name: an attempt to make one was cut off.
 	if _, err := s.Names.Update(ctx, name, []byte(id), e.Revision); errors.Is(err, store.ErrRevision) {
@@ -112,13 +114,11 @@ func (h *Host) persistVersion(ctx context.Context, v *Version, archive []byte) e
 	if s == nil {
 		return nil
 	}
-	name, err := s.PutCode(ctx, archive)
-	if err != nil {
+	if _, err := s.PutCode(ctx, archive); err != nil {
 		return storeError(err)
 	}
-	v.SHA256 = name
-	_, err = s.Versions.Create(ctx, v.ID, encodeRecord(versionRecord{
-		ID: v.ID, CreatedAt: v.CreatedAt, Spec: v.VersionSpec, SHA256: name, Size: v.ImageSize,
+	_, err := s.Versions.Create(ctx, v.ID, encodeRecord(versionRecord{
+		ID: v.ID, FunctionID: v.FunctionID, CreatedAt: v.CreatedAt, Spec: v.VersionSpec, SHA256: v.SHA256, Size: v.ImageSize,
 	}))
 	return storeError(err)
 }

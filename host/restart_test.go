@@ -67,14 +67,14 @@ func TestRestart_FunctionsLiveOn(t *testing.T) {
 func TestRestart_LeftoversAreCollected(t *testing.T) {
 	restart(t, func(h *testHost) {
 		ctx, s := t.Context(), h.cfg.Store
-		h.create("fun")
+		fun := h.create("fun")
 		h.version("fun", answering("kept"), VersionSpec{})
 		// What attempts leave that are cut off after each step.
 		name, err := s.PutCode(ctx, []byte("half"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Versions.Create(ctx, "d4vhalf", encodeRecord(versionRecord{ID: "d4vhalf", SHA256: name})); err != nil {
+		if _, err := s.Versions.Create(ctx, "d4vhalf", encodeRecord(versionRecord{ID: "d4vhalf", FunctionID: fun.ID, SHA256: name})); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Names.Create(ctx, "half", []byte("d4ehalf")); err != nil {

@@ -23,9 +23,11 @@ const tokenKeySize = 32
 // ErrToken says that a token is not one of this host's, or is no longer valid.
 var ErrToken = errors.New("host: invalid token")
 
-// TokenClaims is what a token says.
+// TokenClaims is what a token says. A service account is one of its tenant's: the
+// same id in another tenant names another one.
 type TokenClaims struct {
-	ServiceAccountID string
+	Tenant           string // of the function
+	ServiceAccountID string // unique within Tenant only
 	FunctionID       string // of the function that it was given to
 	IssuedAt         time.Time
 	ExpiresAt        time.Time
@@ -33,7 +35,7 @@ type TokenClaims struct {
 
 // tokenDocument is a token's payload, with the names that RFC 7519 gives them.
 type tokenDocument struct {
-	Subject  string `json:"sub"`
+	Subject  string `json:"sub"` // TENANT/SERVICE-ACCOUNT; a tenant's name has no slash
 	Function string `json:"function_id"`
 	Issued   int64  `json:"iat"`
 	Expires  int64  `json:"exp"`
@@ -64,7 +66,7 @@ func (t *tokenIssuer) issue(v *Version, now time.Time) *Token {
 	if v.ServiceAccountID == "" {
 		return nil
 	}
-	payload, err := json.Marshal(tokenDocument{v.ServiceAccountID, v.FunctionID, now.Unix(), now.Add(TokenLifetime).Unix()})
+	payload, err := json.Marshal(tokenDocument{v.Tenant + "/" + v.ServiceAccountID, v.FunctionID, now.Unix(), now.Add(TokenLifetime).Unix()})
 	if err != nil { // strings and numbers always marshal
 		panic(err)
 	}
@@ -98,7 +100,11 @@ func (t *tokenIssuer) verify(token string, now time.Time) (TokenClaims, error) {
 	if err != nil || header != tokenHeader || json.Unmarshal(text, &d) != nil {
 		return TokenClaims{}, fmt.Errorf("%w: it can't be read", ErrToken)
 	}
-	claims := TokenClaims{d.Subject, d.Function, time.Unix(d.Issued, 0), time.Unix(d.Expires, 0)}
+	tenant, account, ok := strings.Cut(d.Subject, "/")
+	if !ok || tenant == "" || account == "" {
+		return TokenClaims{}, fmt.Errorf("%w: it names no tenant", ErrToken)
+	}
+	claims := TokenClaims{tenant, account, d.Function, time.Unix(d.Issued, 0), time.Unix(d.Expires, 0)}
 	if !now.Before(claims.ExpiresAt) {
 		return TokenClaims{}, fmt.Errorf("%w: it expired at %s", ErrToken, claims.ExpiresAt.UTC().Format(time.RFC3339))
 	}

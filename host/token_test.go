@@ -14,13 +14,13 @@ func TestToken_IsValidUntilItExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Unix(1_700_000_000, 0)
-	v := &Version{FunctionID: "d4e", VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}
+	v := &Version{FunctionID: "d4e", Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}
 	token := issuer.issue(v, now)
 	if token.TokenType != "Bearer" || token.ExpiresIn != 3600 {
 		t.Errorf("got %+v", token)
 	}
 	claims, err := issuer.verify(token.AccessToken, now.Add(TokenLifetime-time.Second))
-	if want := (TokenClaims{"aje1", "d4e", now, now.Add(time.Hour)}); err != nil || claims != want {
+	if want := (TokenClaims{"acme", "aje1", "d4e", now, now.Add(time.Hour)}); err != nil || claims != want {
 		t.Errorf("got %+v, %v, want %+v", claims, err, want)
 	}
 	if _, err := issuer.verify(token.AccessToken, now.Add(TokenLifetime)); !errors.Is(err, ErrToken) || !strings.Contains(err.Error(), "expired") {
@@ -35,7 +35,7 @@ func TestToken_RefusesWhatIsNotItsOwn(t *testing.T) {
 	issuer, _ := newTokenIssuer(nil)
 	stranger, _ := newTokenIssuer(nil)
 	now := time.Now()
-	v := &Version{VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}
+	v := &Version{Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}
 	good := issuer.issue(v, now).AccessToken
 	parts := strings.Split(good, ".")
 	other := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"aje2","iat":1,"exp":99999999999}`))
@@ -64,11 +64,37 @@ func TestToken_AConfiguredKeyIsSharedAndLongEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	two, _ := newTokenIssuer(key)
-	token := one.issue(&Version{VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}, time.Now())
+	token := one.issue(&Version{Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}, time.Now())
 	if _, err := two.verify(token.AccessToken, time.Now()); err != nil {
 		t.Errorf("two hosts with one key: %v", err)
 	}
 	if _, err := newTokenIssuer(key[1:]); err == nil {
 		t.Error("a short key: got no error")
+	}
+}
+
+// A service account is its tenant's own: no id makes a token look like one of
+// another tenant's.
+func TestToken_NamesItsTenant(t *testing.T) {
+	issuer, _ := newTokenIssuer(nil)
+	now := time.Now()
+	seen := map[[2]string]bool{}
+	for _, v := range []*Version{
+		{Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "robot"}},
+		{Tenant: "umbrella", VersionSpec: VersionSpec{ServiceAccountID: "robot"}},
+		{Tenant: "umbrella", VersionSpec: VersionSpec{ServiceAccountID: "acme/robot"}},
+	} {
+		claims, err := issuer.verify(issuer.issue(v, now).AccessToken, now)
+		if err != nil || claims.Tenant != v.Tenant || claims.ServiceAccountID != v.ServiceAccountID {
+			t.Errorf("got %+v, %v, want tenant %s and account %s", claims, err, v.Tenant, v.ServiceAccountID)
+		}
+		seen[[2]string{claims.Tenant, claims.ServiceAccountID}] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("got %v, want three that differ", seen)
+	}
+	old := tokenHeader + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"robot","iat":1,"exp":99999999999}`))
+	if _, err := issuer.verify(old+"."+base64.RawURLEncoding.EncodeToString(issuer.sign(old)), now); !errors.Is(err, ErrToken) {
+		t.Errorf("without a tenant: got %v, want %v", err, ErrToken)
 	}
 }

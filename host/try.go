@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -261,7 +262,7 @@ func (t *tries) renew() {
 	switch {
 	case err == nil && old != nil:
 		t.release(old)
-	case err != nil && err != ErrClosed:
+	case err != nil && !errors.Is(err, ErrClosed):
 		t.h.log.Error("image for tries not made", "err", err)
 	}
 }

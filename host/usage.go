@@ -178,8 +178,12 @@ func (h *Host) watchQuotas(ctx context.Context) (stop func(), err error) {
 		var limits Quotas
 		if !e.Deleted {
 			if err := json.Unmarshal(e.Value, &limits); err != nil {
-				h.log.Error("quotas of a tenant not taken over", "tenant", e.Key, "err", err)
-				return
+				// They may have been lower than the defaults.
+				h.log.Error("quotas of a tenant can't be read; it may have nothing", "tenant", e.Key, "err", err,
+					"cure", "set them anew with: vivarium tenant quota "+e.Key)
+				for q := range limits {
+					limits[q] = 1 // 0 would be the default
+				}
 			}
 		}
 		h.ledger.SetOwn(e.Key, limits)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"vivarium/host/store"
 )
 
 // VersionInfo is a version with what may change about it.
@@ -62,6 +64,9 @@ func (h *Host) CreateVersion(
 	}()
 	if h.cfg.Store == nil {
 		v.archive = archive
+	} else {
+		// Known before anybody looks: what the version logs belongs to the store.
+		v.SHA256 = store.CodeName(archive)
 	}
 	h.prepareImage(ctx, v)
 	// Nothing may take the code away before the function's record lists it.
@@ -283,9 +288,10 @@ func (h *Host) deleteVersion(ctx context.Context, f *function, v *Version, check
 
 // versionRecord is the stored form of a version.
 type versionRecord struct {
-	ID        string      `json:"id"`
-	CreatedAt time.Time   `json:"created_at"`
-	Spec      VersionSpec `json:"spec"`
-	SHA256    string      `json:"sha256"`
-	Size      int64       `json:"size"` // of the archive, in bytes
+	ID         string      `json:"id"`
+	FunctionID string      `json:"function_id"`
+	CreatedAt  time.Time   `json:"created_at"`
+	Spec       VersionSpec `json:"spec"`
+	SHA256     string      `json:"sha256"`
+	Size       int64       `json:"size"` // of the archive, in bytes
 }

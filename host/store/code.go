@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -21,15 +22,20 @@ func codeTimeout(size int) time.Duration {
 // maxArchive is the size that is reckoned with where it is not known.
 const maxArchive = 128 << 20
 
-// PutCode stores an archive, unless it is there already, and returns its name:
-// its SHA-256 in hexadecimal.
+// CodeName returns what an archive is called: its SHA-256 in hexadecimal.
+func CodeName(archive []byte) string {
+	sum := sha256.Sum256(archive)
+	return hex.EncodeToString(sum[:])
+}
+
+// PutCode stores an archive, unless it is there already, and returns its
+// CodeName.
 //
 // # Errors
 //
 // ErrUnavailable.
 func (s *Store) PutCode(ctx context.Context, archive []byte) (name string, err error) {
-	sum := sha256.Sum256(archive)
-	name = hex.EncodeToString(sum[:])
+	name = CodeName(archive)
 	// One that is there but damaged is mended by storing it anew.
 	if _, err := s.Code(ctx, name); err == nil {
 		return name, nil
@@ -84,7 +90,7 @@ func (s *Store) Code(ctx context.Context, name string) ([]byte, error) {
 	case err != nil:
 		return nil, unavailable("code "+name, err)
 	}
-	if sum := sha256.Sum256(archive); hex.EncodeToString(sum[:]) != name {
+	if CodeName(archive) != name {
 		return nil, fmt.Errorf("%w: %s; deploy the function anew", ErrCorrupt, name)
 	}
 	return archive, nil
@@ -104,24 +110,32 @@ func (s *Store) DeleteCode(ctx context.Context, name string) error {
 	return nil
 }
 
-// CollectCode removes the archives that keep does not want and that are older
+// CollectCode removes the archives that keep does not name and that are older
 // than age, and returns how many.
 //
 // # Errors
 //
-// ErrUnavailable.
-func (s *Store) CollectCode(ctx context.Context, age time.Duration, keep func(name string) bool) (int, error) {
+// ErrCorrupt when one is missing that keep names: nothing is removed then, since
+// others may be there that can't be seen. ErrUnavailable.
+func (s *Store) CollectCode(ctx context.Context, age time.Duration, keep map[string]bool) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, codeTimeout(maxArchive))
 	defer cancel()
 	infos, err := s.code.List(ctx)
 	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return 0, unavailable("code", err)
 	}
+	missing := maps.Clone(keep)
+	for _, info := range infos {
+		delete(missing, info.Name)
+	}
+	for name := range missing {
+		return 0, fmt.Errorf("%w: %s is missing; deploy the function anew", ErrCorrupt, name)
+	}
 	n := 0
 	known := map[string]bool{}
 	for _, info := range infos {
 		known[info.NUID] = true
-		if keep(info.Name) || time.Since(info.ModTime) < age {
+		if keep[info.Name] || time.Since(info.ModTime) < age {
 			continue
 		}
 		if err := s.code.Delete(ctx, info.Name); err != nil {

@@ -14,6 +14,9 @@
 //     given out until somebody says that it is done. Dead letters are those that
 //     nobody could make.
 //
+// A bucket that has lost records says so (DamageError): records that are missing
+// are something else than records that were deleted.
+//
 // What a method has confirmed is on the disk (of the server in this process;
 // another one answers for itself). When the disk was full and has room again, the
 // server in this process goes on by itself; another one has to be started again.
@@ -65,6 +68,10 @@ type Config struct {
 	Dir string // of the server in this process; made when it is not there
 	URL string // of other servers, as in nats://host:4222; commas between several
 
+	// Marks is a file, outside of what the servers keep, in which it is noted how
+	// far the store has come: see DamageError. Empty means one in Dir, or none.
+	Marks string
+
 	Replicas   int           // copies of everything; 0 means 1. Only with URL
 	LogAge     time.Duration // 0 means DefaultLogAge
 	LogBytes   int64         // of all logs together; 0 means DefaultLogBytes
@@ -90,6 +97,7 @@ type Store struct {
 	lock   *os.File       // nil without Dir
 	server *server.Server // nil without Dir
 	mender *mender        // nil without Dir
+	marks  *marks
 	conn   *nats.Conn
 	js     jetstream.JetStream
 
@@ -145,6 +153,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if s.js, err = jetstream.New(s.conn); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
+	s.marks = openMarks(cfg.Marks, cfg.Log)
 	if err := s.openAll(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -158,6 +167,9 @@ func (c Config) withDefaults() Config {
 	c.DeadAge = cmp.Or(c.DeadAge, DefaultDeadAge)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.Log = cmp.Or(c.Log, slog.Default())
+	if c.Marks == "" && c.Dir != "" {
+		c.Marks = filepath.Join(c.Dir, "marks")
+	}
 	return c
 }
 
@@ -168,7 +180,11 @@ func (s *Store) openAll(ctx context.Context, cfg Config) (err error) {
 		"keys":   &s.Keys,
 		"quotas": &s.Quotas,
 	} {
-		if *b, err = s.openBucket(ctx, name, cfg); err != nil {
+		marks := s.marks
+		if name == "timers" { // they change with each tick
+			marks = nil
+		}
+		if *b, err = s.openBucket(ctx, name, cfg, marks); err != nil {
 			return err
 		}
 	}
@@ -238,6 +254,9 @@ func (s *Store) Ready(ctx context.Context) error {
 func (s *Store) Close() {
 	if s.mender != nil {
 		s.mender.close()
+	}
+	if s.marks != nil {
+		s.marks.flush()
 	}
 	if s.conn != nil {
 		s.conn.Close()

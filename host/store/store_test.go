@@ -186,7 +186,11 @@ func TestCode_IsWhatItsNameSays(t *testing.T) {
 	if _, err := s.Code(ctx, strings.Repeat("0", 64)); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a name of nothing: %v", err)
 	}
-	if n, err := s.CollectCode(ctx, 0, func(n string) bool { return n == name }); err != nil || n != 1 {
+	missing := map[string]bool{name: true, strings.Repeat("0", 64): true}
+	if n, err := s.CollectCode(ctx, 0, missing); !errors.Is(err, ErrCorrupt) || n != 0 {
+		t.Errorf("one that is kept is missing: collected %d, %v, want none", n, err)
+	}
+	if n, err := s.CollectCode(ctx, 0, map[string]bool{name: true}); err != nil || n != 1 {
 		t.Errorf("collected %d, %v, want 1", n, err)
 	}
 	if _, err := s.Code(ctx, other); !errors.Is(err, ErrNotFound) {

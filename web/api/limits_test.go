@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host"
+	"vivarium/web"
 	"vivarium/web/api"
 )
 
@@ -72,5 +74,42 @@ func TestLogs_FollowersHoldUpNobodyElse(t *testing.T) {
 	}
 	if status, _ := s.raw("GET", api.BasePath+"/functions/followed:logs", ""); status != 200 {
 		t.Errorf("who reads once: got %d", status)
+	}
+}
+
+// TestLogs_EndWithTheirKey deletes the key of somebody who follows a log.
+func TestLogs_EndWithTheirKey(t *testing.T) {
+	s := startServerWith(t, func(c *web.Config, h *host.Host) { c.Access = h })
+	if _, err := s.host.CreateFunction(t.Context(), host.FunctionSpec{Name: "followed"}); err != nil {
+		t.Fatal(err)
+	}
+	secret := ""
+	var key host.Key
+	for range 2 { // the first must stay
+		var err error
+		key, secret, err = s.host.Keys().Create(t.Context(), host.Operator, host.KeySpec{Tenant: host.AllTenants, Role: host.RoleAdmin})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+api.BasePath+"/functions/followed:logs?follow=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Api-Key "+secret)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("got %v, %v", answer, err)
+	}
+	defer answer.Body.Close()
+	if err := s.host.Keys().Delete(t.Context(), host.Operator, key.ID); err != nil {
+		t.Fatal(err)
+	}
+	deleted := time.Now()
+	if _, err := io.ReadAll(answer.Body); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(deleted); took > 10*time.Second { // heartbeats come later
+		t.Errorf("the log ended %v after its key", took)
 	}
 }

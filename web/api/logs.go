@@ -87,6 +87,7 @@ func (h *Handler) follow(q *request, query host.LogQuery) error {
 	}
 	ctx, cancel := context.WithCancel(q.Context())
 	defer cancel()
+	revoked := h.host.Keys().Revoked(q.principal)
 	entries := make(chan host.LogEntry)
 	ended := make(chan error, 1)
 	go func() {
@@ -118,8 +119,15 @@ func (h *Handler) follow(q *request, query host.LogQuery) error {
 	// The headers go out at once, or at the first error.
 	first := time.After(100 * time.Millisecond)
 	for {
+		select {
+		case <-revoked: // before what else there is
+			return nil
+		default:
+		}
 		var line []byte
 		select {
+		case <-revoked:
+			return nil
 		case e := <-entries:
 			var err error
 			if line, err = json.Marshal(newLogEntry(e)); err != nil {
@@ -127,9 +135,6 @@ func (h *Handler) follow(q *request, query host.LogQuery) error {
 			}
 		case <-first:
 		case <-beat.C:
-			if !h.host.Keys().Has(q.principal) {
-				return nil // the key was deleted
-			}
 		case err := <-ended:
 			if !started {
 				return err

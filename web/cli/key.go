@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"path/filepath"
 
 	"vivarium/host"
 	"vivarium/host/store"
@@ -33,10 +32,8 @@ type keyring struct {
 // use calls stored with the keys of the store that the flags name, or remote with
 // the server when they name none.
 func (k *keyring) use(ctx context.Context, stored func(*host.Keys) error, remote func(*serverClient) error) error {
-	config := store.Config{URL: k.NATS, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	if k.Data != "" {
-		config.Dir = filepath.Join(k.Data, "store")
-	}
+	config := storeIn(k.Data)
+	config.URL, config.Log = k.NATS, slog.New(slog.NewTextHandler(io.Discard, nil))
 	if config.Dir == "" && config.URL == "" {
 		client, err := k.connect()
 		if err != nil {
@@ -82,6 +79,9 @@ Examples:
 func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	var made api.CreateKeyResponse
 	err := c.use(ctx, func(keys *host.Keys) error {
+		if err := keys.Damage(); err != nil {
+			fmt.Fprintln(s.stderr, "vivarium: there are keys that can't be read:", err)
+		}
 		k, secret, err := keys.Create(ctx, host.Operator, host.KeySpec{
 			Tenant: c.Tenant, Role: host.Role(c.Role), Description: c.Description,
 		})

@@ -48,9 +48,10 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		}
 	}()
 	if cfg.data != "" || cfg.nats != "" {
-		storeConfig := store.Config{URL: cfg.nats, Log: log}
-		if cfg.data != "" {
-			storeConfig.Dir = filepath.Join(cfg.data, "store")
+		storeConfig := storeIn(cfg.data)
+		storeConfig.Log = log
+		if cfg.nats != "" {
+			storeConfig.URL, storeConfig.Marks = cfg.nats, filepath.Join(s.imageDir("", cfg.nats), "marks")
 		}
 		if p.store, err = store.Open(ctx, storeConfig); err != nil {
 			return nil, err
@@ -80,6 +81,15 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		return nil, err
 	}
 	return p, nil
+}
+
+// storeIn says where the store of a data folder is, and, outside of it, how far
+// it has come; nowhere when there is no folder.
+func storeIn(data string) store.Config {
+	if data == "" {
+		return store.Config{}
+	}
+	return store.Config{Dir: filepath.Join(data, "store"), Marks: filepath.Join(data, "marks")}
 }
 
 // errInterrupted says that the user ended a command before it was done.
