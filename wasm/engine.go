@@ -28,6 +28,10 @@
 // rewriter therefore lets every loop count down; when the budget is used up the
 // guest calls the host, which there checks deadline and cancellation, accounts
 // the time, lets other goroutines run and asks the Turn if it may go on.
+//
+// What the host does for a guest is done in the guest's turn as well, and looks
+// up by its amount: in the middle of host calls (work.go), and in what surrounds
+// the guest's call (Call's Prepare and Settle).
 package wasm
 
 import (

@@ -1,12 +1,12 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -30,7 +30,8 @@ type Instance struct {
 	stdout, stderr switchWriter
 	seen           Observations
 	load, invoke   api.Function
-	broken         bool // only Close is allowed
+	broken         bool          // only Close is allowed
+	computed       time.Duration // in all calls, up to since
 
 	// Of the call that is being made.
 	ctx      context.Context
@@ -39,8 +40,8 @@ type Instance struct {
 	turn     Turn
 	entered  bool  // the guest has its turn
 	since    int64 // when the turn began, on the engine's clock
+	work     int   // what the host has done since it last looked at the clock; see did
 	used     time.Duration
-	work     int   // of the host, since it was last looked at the clock for it
 	stopped  error // why the host ended the call
 	calling  api.Function
 	stack    int64 // bytes of machine stack that the owner is charged for
@@ -74,14 +75,31 @@ type Turn interface {
 	Leave(used time.Duration)
 }
 
-// Call is one call of a guest.
+// Call is one call of a guest, and what its caller computes for it.
+//
+// Prepare and Settle are for work of the host that a guest, or whoever calls it,
+// can make long: it is done in the guest's turn and counts as the guest's. They
+// are given a Work, to be called as the work goes on.
 type Call struct {
-	Stdin    []byte
-	Stdout   io.Writer // nil means discard
-	Stderr   io.Writer
-	Deadline time.Time // zero means none
-	Turn     Turn      // nil means compute at once
+	Stdin []byte
+	// Prepare, when set, returns what Stdin is to be.
+	Prepare func(Work) []byte
+	// Stdout and Stderr may take a part of what they are given and return
+	// io.ErrShortWrite: they get the rest when the guest has given way. Nil means
+	// discard.
+	Stdout, Stderr io.Writer
+	Deadline       time.Time // zero means none
+	Turn           Turn      // nil means compute at once
+	// Settle, when set, is called when the guest has returned, well or not, with
+	// what the call will return.
+	Settle func(r *Response, err error, work Work)
 }
+
+// Work says that so much work is done, in bytes that are copied or looked at
+// once. Now and then it gives way to others. It has no result: work goes on to
+// its end, which must not be far, and if the deadline has passed meanwhile the
+// call fails then.
+type Work func(n int)
 
 // ResponseKind is the first argument of the guest's respond.
 type ResponseKind uint32
@@ -175,20 +193,32 @@ func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
 	return r, err
 }
 
-func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c Call) (*Response, error) {
-	status, err := i.run(ctx, f, c)
-	switch {
-	case err != nil:
+func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c Call) (r *Response, err error) {
+	err = i.run(ctx, f, c, func(status int32, err error) error {
+		if err == nil {
+			r, err = i.responded(name, status)
+		}
+		if c.Settle != nil {
+			c.Settle(r, err, i.pace)
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
+	}
+	return r, nil
+}
+
+// responded returns the response that the guest has given.
+func (i *Instance) responded(name string, status int32) (*Response, error) {
+	switch {
 	case status != statusReusable && status != statusSpent:
-		i.broken = true
 		err := error(&StatusError{Export: name, Status: status})
 		if i.linear.denied {
 			err = &MemoryError{Limit: int64(i.linear.limit), Cause: err}
 		}
 		return nil, err
 	case i.response == nil:
-		i.broken = true
 		return nil, fmt.Errorf("%w: %s", ErrNoResponse, name)
 	}
 	r := i.response
@@ -199,21 +229,25 @@ func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c
 }
 
 // call calls an export that gives no response.
-func (i *Instance) call(ctx context.Context, export string, c Call) (int32, error) {
-	return i.run(ctx, i.module.ExportedFunction(export), c)
+func (i *Instance) call(ctx context.Context, export string, c Call) (status int32, err error) {
+	err = i.run(ctx, i.module.ExportedFunction(export), c, func(s int32, err error) error {
+		status = s
+		return err
+	})
+	return status, err
 }
 
-// run makes one guest call, from taking the turn to giving it back.
-func (i *Instance) run(ctx context.Context, f api.Function, c Call) (status int32, err error) {
+// run makes one guest call, from taking the turn to giving it back. Within the
+// turn, ended gets the guest's status and says how the call has ended.
+func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(status int32, err error) error) (err error) {
 	if i.broken {
-		return 0, ErrClosed
+		return ErrClosed
 	}
-	i.ctx, i.turn, i.stopped, i.response, i.used = ctx, c.Turn, nil, nil, 0
+	i.ctx, i.turn, i.stopped, i.response, i.used, i.work = ctx, c.Turn, nil, nil, 0, 0
 	i.until, i.deadline, i.calling = c.Deadline, 0, f
 	if !c.Deadline.IsZero() {
 		i.deadline = i.engine.now() + int64(time.Until(c.Deadline))
 	}
-	i.stdin.set(c.Stdin)
 	i.stdout.set(c.Stdout)
 	i.stderr.set(c.Stderr)
 	i.linear.denied = false
@@ -227,30 +261,43 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call) (status int3
 	}()
 
 	if err := i.enter(); err != nil {
-		return 0, err
+		return err
 	}
-	callCtx := i.base
+	defer i.leave()
+	i.stdin.set(c.Stdin)
+	if c.Prepare != nil {
+		i.stdin.set(c.Prepare(i.pace))
+	}
+	var status int32
+	if i.stopped == nil {
+		status, err = i.enterGuest(f)
+	}
+	if err = ended(status, i.explain(err)); err == nil {
+		err = i.stopped
+	}
+	return err
+}
+
+// enterGuest calls the guest and returns its status.
+func (i *Instance) enterGuest(f api.Function) (int32, error) {
+	ctx := i.base
 	if i.engine.cfg.CloseOnDone { // only then does wazero look at the context
-		deadline := c.Deadline
+		deadline := i.until
 		if deadline.IsZero() {
 			deadline = time.Now().Add(time.Hour)
 		}
 		var cancel context.CancelFunc
-		callCtx, cancel = context.WithDeadline(i.base, deadline)
+		ctx, cancel = context.WithDeadline(i.base, deadline)
 		defer cancel()
 	}
 	var stack [1]uint64
-	err = f.CallWithStack(callCtx, stack[:])
-	i.leave()
-	if err != nil {
-		return 0, i.explain(err)
-	}
-	return int32(stack[0]), nil
+	err := f.CallWithStack(ctx, stack[:])
+	return int32(stack[0]), err
 }
 
-// explain says why a call failed.
+// explain says why a call failed, if it did.
 func (i *Instance) explain(err error) error {
-	if i.stopped != nil {
+	if i.stopped != nil || err == nil {
 		return i.stopped
 	}
 	if i.engine.cfg.CloseOnDone && i.deadline != 0 && i.engine.now() >= i.deadline {
@@ -324,49 +371,31 @@ func (i *Instance) end(why error) {
 
 // yield is where a computing guest looks up: see the package comment.
 func (i *Instance) yield() int32 {
-	if why := i.overdue(); why != nil {
+	if why := i.giveWay(); why != nil {
 		i.end(why)
 	}
+	return int32(i.engine.cfg.LoopBudget)
+}
+
+// giveWay lets others compute who come first, and returns why the call must end,
+// or nil.
+func (i *Instance) giveWay() error {
+	if why := i.overdue(); why != nil {
+		return why
+	}
 	if !i.chargeStack() {
-		i.end(&MemoryError{Limit: int64(i.linear.limit), Cause: errStack})
+		return &MemoryError{Limit: int64(i.linear.limit), Cause: errStack}
 	}
 	used := i.lap()
 	if i.turn != nil {
 		if err := i.turn.Yield(i.ctx, i.until, used); err != nil {
 			i.entered = false
-			i.end(i.refused(err))
+			return i.refused(err)
 		}
 	}
 	runtime.Gosched()
-	if why := i.overdue(); why != nil {
-		i.end(why)
-	}
 	i.since = i.engine.now()
-	return int32(i.engine.cfg.LoopBudget)
-}
-
-// lookInterval is how often a guest looks up when it has the host work for it.
-const lookInterval = time.Millisecond
-
-// portion is how much the host does for a guest between two looks at the clock,
-// in bytes or what takes as long.
-const portion = 64 << 10
-
-// did says that so much of a host call's work is done. The guest's loop budget
-// does not see that time pass.
-func (i *Instance) did(n int) {
-	if i.work += n; i.work >= portion {
-		i.work = 0
-		i.lookUp()
-	}
-}
-
-// lookUp is yield for the calls of a guest that give the host much to do. The
-// guest's loop budget does not see that time pass.
-func (i *Instance) lookUp() {
-	if i.engine.now()-i.since >= int64(lookInterval) {
-		i.yield()
-	}
+	return i.overdue()
 }
 
 // sleep is the guests' nanosleep. A sleeping guest computes nothing, and ends
@@ -409,7 +438,14 @@ func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 	}
 	r := &Response{Kind: ResponseKind(kind), Size: int64(size)}
 	if len(body) <= i.engine.cfg.MaxResponse {
-		r.Body = bytes.Clone(body)
+		if i.response != nil { // which this one replaces
+			r.Body = i.response.Body[:0]
+		}
+		r.Body = slices.Grow(r.Body, len(body))
+		for part := range slices.Chunk(body, portion) {
+			r.Body = append(r.Body, part...)
+			i.did(len(part))
+		}
 	}
 	i.response = r
 }

@@ -26,6 +26,7 @@ func compilationWorkers() int { return runtime.GOMAXPROCS(0) }
 // newShell instantiates the guest without any content in its memory.
 func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
 	i := &Instance{engine: e}
+	i.stdout.i, i.stderr.i = i, i
 	if err := i.openFiles(); err != nil {
 		return nil, fmt.Errorf("wasm: file system: %w", err)
 	}

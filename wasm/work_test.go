@@ -1,0 +1,152 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"vivarium/wasm/vfs"
+)
+
+const maxBuffers = 1024 // of a call, as on Linux
+
+// countingTurn lets everybody compute and counts how often it was asked.
+type countingTurn struct{ yields int }
+
+func (t *countingTurn) Enter(context.Context, time.Time) error { return nil }
+
+func (t *countingTurn) Yield(context.Context, time.Time, time.Duration) error {
+	t.yields++
+	return nil
+}
+
+func (t *countingTurn) Leave(time.Duration) {}
+
+// longCall is one host call on a thousand buffers, which all are the same. Its argument 1 becomes the place where the list of buffers is.
+func longCall(before []byte, name string, size uint32, arguments ...int64) []byte {
+	const requestAt = 512 << 10
+	arguments[1] = int64(requestAt + len(before) + 40)
+	request := append(slices.Clone(before), hostCall(name, arguments...)...)
+	for range maxBuffers { // which the guest takes for calls that it does not know
+		request = binary.LittleEndian.AppendUint32(request, 255)
+		request = binary.LittleEndian.AppendUint32(request, size)
+	}
+	request = append(request, bytes.Repeat([]byte{255}, 39-(len(request)+39)%40)...)
+	return append(request, "tmp/a"...)
+}
+
+// spin computes for a while.
+func spin(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
+	}
+}
+
+// slowOutput takes some of what it is given, and its time.
+type slowOutput struct{}
+
+// Write implements io.Writer.
+func (slowOutput) Write(p []byte) (int, error) {
+	spin(10 * time.Microsecond)
+	if len(p) > 40<<10 {
+		return 40 << 10, io.ErrShortWrite
+	}
+	return len(p), nil
+}
+
+// A host call that is long gives way like a loop that is long, and ends at the
+// deadline in its middle.
+func TestHostCalls_LongOnesGiveWay(t *testing.T) {
+	c := newCallers(t)
+	open := hostCall("path_open", 3, 0, 0, 5, 1, -1, -1, 0, 64) // descriptor 4
+	filled := slices.Concat(open, hostCall("fd_allocate", 4, 0, 1<<30))
+	for name, request := range map[string][]byte{
+		"writing to the log":        longCall(nil, "fd_write", 128<<10, 1, 0, maxBuffers, 8),
+		"writing to a file":         longCall(open, "fd_write", 128<<10, 4, 0, maxBuffers, 8),
+		"writing somewhere":         longCall(open, "fd_pwrite", 128<<10, 4, 0, maxBuffers, 0, 8),
+		"reading a file":            longCall(filled, "fd_read", 512<<10, 4, 0, maxBuffers, 8),
+		"reading somewhere":         longCall(filled, "fd_pread", 512<<10, 4, 0, maxBuffers, 0, 8),
+		"randomness":                slices.Repeat(hostCall("random_get", 0, 512<<10), 100),
+		"handing over the response": slices.Repeat(hostCall("vivarium.respond", 0, 0, 1<<20), 400),
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := func(deadline time.Time) (*countingTurn, error) {
+				i, err := c.engine.Clone(t.Context(), c.image, InstanceConfig{
+					MemoryLimit: 4 << 20, Code: c.code, Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: 2 << 30}),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer i.Close()
+				turn := &countingTurn{}
+				_, err = i.Invoke(t.Context(), Call{Stdin: request, Stdout: slowOutput{}, Turn: turn, Deadline: deadline})
+				return turn, err
+			}
+			if turn, err := call(time.Time{}); err != nil || turn.yields < 5 {
+				t.Errorf("got %d yields, %v, want several", turn.yields, err)
+			}
+			if _, err := call(time.Now().Add(2 * time.Millisecond)); err != ErrDeadline {
+				t.Errorf("got %v, want %v", err, ErrDeadline)
+			}
+		})
+	}
+}
+
+// What wazero itself would work on for long is refused: a list of empty buffers.
+func TestHostCalls_ListsHaveAnEnd(t *testing.T) {
+	c := newCallers(t)
+	for count, want := range map[int64]int{maxBuffers: maxBuffers << 17, maxBuffers + 1: 0, math.MaxUint32: 0, 1 << 29: 0} {
+		written := 0
+		i := cloneOf(t, c.engine, c.image, 4<<20)
+		_, err := i.Invoke(t.Context(), Call{
+			Stdin:  longCall(nil, "fd_write", 128<<10, 1, 0, count, 8),
+			Stdout: writerFunc(func(p []byte) { written += len(p) }),
+		})
+		if err != nil || written != want {
+			t.Errorf("%d buffers: got %d bytes, %v, want %d", count, written, err, want)
+		}
+	}
+}
+
+// writerFunc is an output that is told of what it is given.
+type writerFunc func(p []byte)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}
+
+// What a caller computes around the guest is a part of its turn.
+func TestInstance_WorkAroundTheGuestGivesWay(t *testing.T) {
+	c := newCallers(t)
+	busy := func(work Work) {
+		for range 30 {
+			spin(time.Millisecond)
+			work(portion)
+		}
+	}
+	call := func(deadline time.Time) (turn *countingTurn, settled, err error) {
+		turn, settled = &countingTurn{}, io.EOF
+		i := cloneOf(t, c.engine, c.image, 4<<20)
+		_, err = i.Invoke(t.Context(), Call{
+			Turn: turn, Deadline: deadline,
+			Prepare: func(work Work) []byte { busy(work); return nil },
+			Settle:  func(r *Response, err error, work Work) { busy(work); settled = err },
+		})
+		return turn, settled, err
+	}
+	if turn, settled, err := call(time.Time{}); err != nil || settled != nil || turn.yields < 50 {
+		t.Errorf("got %d yields, %v, %v, want at least 50", turn.yields, settled, err)
+	}
+	if _, settled, err := call(time.Now().Add(5 * time.Millisecond)); err != ErrDeadline || settled != ErrDeadline {
+		t.Errorf("a deadline before the guest: got %v, settled %v", err, settled)
+	}
+	if _, settled, err := call(time.Now().Add(45 * time.Millisecond)); err != ErrDeadline {
+		t.Errorf("a deadline after the guest: got %v, settled %v", err, settled)
+	}
+}
