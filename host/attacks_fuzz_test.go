@@ -57,7 +57,7 @@ func FuzzGuestAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint32, body []byte) {
 		kind %= 3 // the guest refuses others itself
 		c := &call{v: &Version{}, result: &Result{}}
-		err := c.interpret(&wasm.Response{Kind: wasm.ResponseKind(kind), Body: body, Size: int64(len(body))})
+		err := c.interpret(&wasm.Response{Kind: wasm.ResponseKind(kind), Body: body, Size: int64(len(body))}, noWork)
 		var fe *FunctionError
 		switch {
 		case kind != uint32(responseError) && err != nil:

@@ -1,9 +1,12 @@
 package host
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -75,7 +78,7 @@ type Token struct {
 }
 
 // invokeRequest builds the document that a call passes on stdin.
-func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time, restored bool) []byte {
+func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time, restored bool, work Work) []byte {
 	c, err := json.Marshal(contextDocument{
 		AWSRequestID: inv.RequestID, DeadlineMS: deadline.UnixMilli(),
 		FunctionName: v.FunctionID, FunctionVersion: v.ID, InvokedFunctionARN: v.FunctionID,
@@ -90,31 +93,60 @@ func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time
 	b := fmt.Appendf(nil, `{"restored":%t,"context":%s,`, restored, c)
 	switch {
 	case !inv.Raw:
-		b = append(append(b, `"raw":false,"event":`...), inv.Event(v)...)
+		b = append(append(b, `"raw":false,"event":`...), inv.Event(v, work)...)
 	case utf8.Valid(inv.Body):
-		text, _ := json.Marshal(string(inv.Body)) // valid UTF-8 always marshals
-		b = append(append(b, `"raw":true,"body":`...), text...)
+		b = append(b, `"raw":true,"body":"`...)
+		for piece := range Pieces(inv.Body, work) {
+			text, _ := json.Marshal(string(piece)) // valid UTF-8 always marshals
+			b = append(b, text[1:len(text)-1]...)
+		}
+		b = append(b, '"')
 	default:
-		coded, _ := json.Marshal(inv.Body) // bytes become base64
-		b = append(append(b, `"raw":true,"body":null,"body_base64":`...), coded...)
+		b = append(b, `"raw":true,"body":null,"body_base64":"`...)
+		for piece := range slices.Chunk(inv.Body, workPiece/3*3) {
+			b = base64.StdEncoding.AppendEncode(b, piece)
+			work(len(piece))
+		}
+		b = append(b, '"')
 	}
 	return append(b, '}')
 }
 
-// errorDocument is a function error as the guest reports it.
-type errorDocument struct {
-	Message    string   `json:"errorMessage"`
-	Type       string   `json:"errorType"`
-	StackTrace []string `json:"stackTrace"`
-}
+// maxErrorFrames is how many frames an error's stack trace may have; the runtime
+// reports a hundred.
+const maxErrorFrames = 1000
 
 // functionError reads a function error that the guest reports. The caller gets
 // the guest's very text.
-func functionError(body []byte) error {
-	var d errorDocument
-	if err := json.Unmarshal(body, &d); err != nil || d.Type == "" {
+func functionError(body []byte, work Work) error {
+	e := &FunctionError{document: body}
+	if err := e.read(DecodeJSON(body, work)); err != nil || e.Type == "" {
 		// The runtime never writes this, but the code that it runs could.
 		return &FunctionError{Type: "RuntimeExit", Message: "the runtime gave an error report that can't be read"}
 	}
-	return &FunctionError{Type: d.Type, Message: d.Message, StackTrace: d.StackTrace, document: body}
+	return e
+}
+
+// read reads the document of an error.
+func (e *FunctionError) read(d *json.Decoder) error {
+	return Members(d, func(name string) error {
+		switch name {
+		case "errorMessage":
+			return d.Decode(&e.Message)
+		case "errorType":
+			return d.Decode(&e.Type)
+		case "stackTrace":
+			e.StackTrace = nil
+			return Elements(d, func() error {
+				if len(e.StackTrace) == maxErrorFrames {
+					return errors.New("too many frames")
+				}
+				var frame string
+				err := d.Decode(&frame)
+				e.StackTrace = append(e.StackTrace, frame)
+				return err
+			})
+		}
+		return Skip(d)
+	})
 }

@@ -20,14 +20,15 @@ type Invocation struct {
 	Raw       bool      // contract §2.4: the handler gets Body, no envelope
 
 	// Event builds the event document, JSON, for the version that was found
-	// (contract §2.1). Only in HTTP mode.
-	Event func(v *Version) []byte
+	// (contract §2.1), in the function's turn. Only in HTTP mode.
+	Event func(v *Version, work Work) []byte
 	// Body is the request's body. Only in raw mode.
 	Body []byte
 
 	// Accept says why a result can't be answered: the function's fault, which is
-	// logged as one and which Invoke returns as it is. Nil takes every result.
-	Accept func(*Result) error
+	// logged as one and which Invoke returns as it is. It is called in the
+	// function's turn. Nil takes every result.
+	Accept func(r *Result, work Work) error
 }
 
 // ResultKind says what the bytes of a Result are.
@@ -127,7 +128,8 @@ func (c *call) run(ctx context.Context) error {
 
 	err = c.process(ctx, in)
 	c.v.pool.release(in)
-	return c.settle(err)
+	c.finish(err)
+	return err
 }
 
 // process lets an instance process the call, between the first of its log
@@ -141,59 +143,86 @@ func (c *call) process(ctx context.Context, in *instance) error {
 	return err
 }
 
-// settle asks if the result can be answered, writes the last log entries, and
-// returns how the call ended.
-func (c *call) settle(err error) error {
-	if err == nil && c.inv.Accept != nil {
-		if err = c.inv.Accept(c.result); err != nil {
-			c.unfit = true
-			c.log.system(LevelError, err.Error())
-		}
-	}
-	c.finish(err)
-	return err
-}
-
 // serve makes the guest calls of one invocation.
 func (c *call) serve(ctx context.Context, in *instance) error {
-	g := wasm.Call{
-		Stdout: &c.log.stdout, Stderr: &c.log.stderr, Deadline: c.deadline,
-		Turn: c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID),
-	}
-	restored := in.replay != nil && in.calls == 0
-	if restored { // the module was loaded in the image: its output belongs here
-		_, _ = c.log.stdout.Write(in.replay.Stdout)
-		_, _ = c.log.stderr.Write(in.replay.Stderr)
-		c.log.flush()
-	}
+	restored := in.replay != nil && in.calls == 0 // the module was loaded in the image
 	if !in.loaded {
 		start := time.Now()
-		g.Stdin = c.v.loadRequest().encode()
-		r, err := in.Load(ctx, g)
+		err := c.enter(ctx, in.Load, func(Work) []byte { return c.v.loadRequest().encode() }, c.loaded)
 		c.result.Figures.CPU += in.CPUTime()
 		c.result.Figures.Init += time.Since(start)
+		c.result.Figures.Handler = 0
 		if err != nil {
-			return c.fault(err)
-		}
-		if r.Kind == responseError {
 			in.Retire() // the next call tries anew
-			return functionError(r.Body)
+			return err
 		}
 		in.loaded = true
 	}
-	g.Stdin = c.v.invokeRequest(c.inv, c.h.tokens.issue(c.v, time.Now()), c.deadline, restored)
-	start := time.Now()
-	r, err := in.Invoke(ctx, g)
-	c.result.Figures.Handler = time.Since(start)
+	err := c.enter(ctx, in.Invoke, func(work Work) []byte {
+		if restored { // its output belongs here
+			c.log.stdout.writeAll(in.replay.Stdout, work)
+			c.log.stderr.writeAll(in.replay.Stderr, work)
+			c.log.flush()
+		}
+		return c.v.invokeRequest(c.inv, c.h.tokens.issue(c.v, time.Now()), c.deadline, restored, work)
+	}, c.returned)
 	c.result.Figures.CPU += in.CPUTime()
+	return err
+}
+
+// enter makes a guest call. What surrounds it is done in the function's turn:
+// making the request, reading the response, and the log.
+func (c *call) enter(
+	ctx context.Context, guest func(context.Context, wasm.Call) (*wasm.Response, error),
+	request func(Work) []byte, read func(*wasm.Response, Work) error,
+) error {
+	var start time.Time
+	var fault error
+	_, err := guest(ctx, wasm.Call{
+		Stdout: &c.log.stdout, Stderr: &c.log.stderr, Deadline: c.deadline,
+		Turn: c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID),
+		Prepare: func(work Work) []byte {
+			b := request(work)
+			start = time.Now()
+			return b
+		},
+		Settle: func(r *wasm.Response, err error, work Work) {
+			c.result.Figures.Handler = time.Since(start)
+			c.log.flush()
+			if err == nil {
+				fault = read(r, work)
+			}
+		},
+	})
 	if err != nil {
 		return c.fault(err)
 	}
-	return c.interpret(r)
+	return fault
 }
 
-// interpret takes the guest's response to an invocation.
-func (c *call) interpret(r *wasm.Response) error {
+// loaded reads the response to a load.
+func (c *call) loaded(r *wasm.Response, work Work) error {
+	if r.Kind == responseError {
+		return c.interpret(r, work)
+	}
+	return nil
+}
+
+// returned reads the response to an invocation.
+func (c *call) returned(r *wasm.Response, work Work) error {
+	if err := c.interpret(r, work); err != nil || c.inv.Accept == nil {
+		return err
+	}
+	if err := c.inv.Accept(c.result, work); err != nil {
+		c.unfit = true
+		c.log.system(LevelError, err.Error())
+		return err
+	}
+	return nil
+}
+
+// interpret takes the guest's response.
+func (c *call) interpret(r *wasm.Response, work Work) error {
 	limit := int64(MaxResponse)
 	if r.Kind == responseJSON && !c.inv.Raw {
 		limit = maxResult
@@ -208,7 +237,7 @@ func (c *call) interpret(r *wasm.Response) error {
 	case responseBytes:
 		c.result.Kind, c.result.Body = ResultBytes, r.Body
 	case responseError:
-		return functionError(r.Body)
+		return functionError(r.Body, work)
 	default:
 		return fmt.Errorf("host: the guest gave a response of kind %d", r.Kind)
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -180,36 +181,57 @@ type lineWriter struct {
 	cut     bool // the last entry ended at maxLogLine, not at a newline
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. It takes a few lines at a time, and returns
+// io.ErrShortWrite when there are more: the guest gives way between them.
 func (w *lineWriter) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 && !w.log.cut { // gigabytes that nobody keeps are not looked at
-		i := bytes.IndexByte(p, '\n')
-		if w.cut && i == 0 && len(w.partial) == 0 { // it ends the line that was cut
-			w.cut, p = false, p[1:]
-			continue
+	rest := p
+	for work := 0; len(rest) > 0 && !w.log.cut; { // gigabytes that nobody keeps are not looked at
+		if work >= workPiece {
+			return len(p) - len(rest), io.ErrShortWrite
 		}
-		w.cut = false
-		if i >= 0 && len(w.partial) == 0 && i <= maxLogLine {
-			w.log.line(p[:i])
-			p = p[i+1:]
-			continue
-		}
-		end := i
-		if i < 0 {
-			end = len(p)
-		}
-		take := min(end, maxLogLine-len(w.partial))
-		w.partial = append(w.partial, p[:take]...)
-		p = p[take:]
-		if take == end && i >= 0 {
-			p = p[1:]
-			w.flushLine()
-		} else if len(w.partial) == maxLogLine {
-			w.cutLine()
-		}
+		n := w.take(rest)
+		rest = rest[n:]
+		work += n*jsonWork + entryWork
 	}
-	return n, nil
+	return len(p), nil
+}
+
+// writeAll writes what may be more than Write takes at a time.
+func (w *lineWriter) writeAll(p []byte, work Work) {
+	for len(p) > 0 {
+		n, _ := w.Write(p) // its only error says that there is more
+		p = p[n:]
+		work(workPiece)
+	}
+}
+
+// take takes the bytes up to the end of a line, or of an entry if that comes
+// first, and returns how many.
+func (w *lineWriter) take(p []byte) (n int) {
+	i := bytes.IndexByte(p[:min(len(p), maxLogLine+1)], '\n')
+	if w.cut && i == 0 && len(w.partial) == 0 { // it ends the line that was cut
+		w.cut = false
+		return 1
+	}
+	w.cut = false
+	if i >= 0 && len(w.partial) == 0 {
+		w.log.line(p[:i])
+		return i + 1
+	}
+	end := i
+	if i < 0 {
+		end = len(p)
+	}
+	n = min(end, maxLogLine-len(w.partial))
+	w.partial = append(w.partial, p[:n]...)
+	if n == i {
+		w.flushLine()
+		return n + 1
+	}
+	if len(w.partial) == maxLogLine {
+		w.cutLine()
+	}
+	return n
 }
 
 // cutLine makes an entry of the beginning of a line, and leaves a character of

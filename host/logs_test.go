@@ -51,9 +51,7 @@ func TestCallLog_OneEntryALine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := messages(collect(t, false, func(l *callLog) {
 				for _, w := range c.writes {
-					if n, err := l.stdout.Write([]byte(w)); n != len(w) || err != nil {
-						t.Errorf("Write: %d, %v", n, err)
-					}
+					l.stdout.writeAll([]byte(w), noWork)
 				}
 			}))
 			if d := cmp.Diff(c.want, got); d != "" {
@@ -101,7 +99,7 @@ func TestCallLog_IsCutOffWithAWord(t *testing.T) {
 	line := append(bytes.Repeat([]byte("x"), 1<<20-1), '\n')
 	got := messages(collect(t, false, func(l *callLog) {
 		for range 40 {
-			_, _ = l.stdout.Write(line)
+			l.stdout.writeAll(line, noWork)
 		}
 	}))
 	total := 0
@@ -117,15 +115,15 @@ func FuzzCallLog(f *testing.F) {
 	f.Add([]byte("{\"message\":\"x\"}\na\r\xff"), uint8(3))
 	f.Fuzz(func(t *testing.T, b []byte, cut uint8) {
 		at := min(int(cut), len(b))
-		plain := messages(collect(t, true, func(l *callLog) { _, _ = l.stdout.Write(b) }))
+		plain := messages(collect(t, true, func(l *callLog) { l.stdout.writeAll(b, noWork) }))
 		pieces := messages(collect(t, true, func(l *callLog) {
-			_, _ = l.stdout.Write(b[:at])
-			_, _ = l.stdout.Write(b[at:])
+			l.stdout.writeAll(b[:at], noWork)
+			l.stdout.writeAll(b[at:], noWork)
 		}))
 		if d := cmp.Diff(plain, pieces); d != "" {
 			t.Errorf("in two writes: %s", d)
 		}
-		collect(t, false, func(l *callLog) { _, _ = l.stdout.Write(b) })
+		collect(t, false, func(l *callLog) { l.stdout.writeAll(b, noWork) })
 	})
 }
 

@@ -94,7 +94,9 @@ func (c *call) try(ctx context.Context) error {
 	c.deadline = time.Now().Add(c.v.Timeout)
 	defer c.h.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 	defer w.Close()
-	return c.settle(c.process(ctx, &instance{Instance: w}))
+	err = c.process(ctx, &instance{Instance: w})
+	c.finish(err)
+	return err
 }
 
 // tries bounds the tries under way and keeps the image that they are made from.
@@ -286,7 +288,7 @@ func (t *tries) rehearse(image *wasm.Image) {
 	deadline := time.Now().Add(maxFreezeTime)
 	g := wasm.Call{Stdin: v.loadRequest().encode(), Deadline: deadline, Turn: t.h.scheduler.turn(tryTenant, "")}
 	if _, err := w.Load(t.h.running, g); err == nil {
-		g.Stdin = v.invokeRequest(Invocation{Raw: true}, nil, deadline, false)
+		g.Stdin = v.invokeRequest(Invocation{Raw: true}, nil, deadline, false, func(int) {})
 		_, _ = w.Invoke(t.h.running, g) // ours: it is not expected to fail, and nobody waits for it
 	}
 }

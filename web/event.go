@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"vivarium/host"
 )
 
 // timeFormat is that of requestTime: the Common Log Format's.
@@ -48,10 +50,15 @@ func newEvent(r *http.Request, call *call, query values, body []byte) *event {
 
 // encode returns the event as a JSON document. The order of the members is the
 // one that a handler that prints the event shows. Written by hand, since the
-// body can be megabytes and encoding/json would go over it several times.
-func (e *event) encode() []byte {
+// body can be megabytes and encoding/json would go over it several times, and all
+// at once.
+func (e *event) encode(work host.Work) []byte {
 	b := make([]byte, 0, len(e.body)+len(e.body)/8+2048)
-	b = appendString(append(b, `{"body":`...), e.body)
+	b = append(b, `{"body":"`...)
+	for piece := range host.Pieces(e.body, work) {
+		b = appendEscaped(b, piece)
+	}
+	b = append(b, '"')
 	b = appendObject(append(b, `,"headers":`...), e.headers.lasts(), appendString)
 	b = appendString(append(b, `,"httpMethod":`...), e.httpMethod)
 	b = strconv.AppendBool(append(b, `,"isBase64Encoded":`...), e.isBase64Encoded)

@@ -21,7 +21,7 @@ func received(t testing.TB, r *http.Request, body []byte) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := newEvent(r, newCall(r), query, body).encode()
+	text := newEvent(r, newCall(r), query, body).encode(noWork)
 	var event map[string]any
 	if err := json.Unmarshal(text, &event); err != nil {
 		t.Fatalf("event %s: %v", text, err)
@@ -61,7 +61,7 @@ func TestEvent_IsTheDocumentedOne(t *testing.T) {
 		requestID: "6e8356f9-489b-4c7b-8ba6-c8cd74f25455",
 		traceID:   "e9fe9b05-c1aa-4fb8-94d8-a514fd6f3ff7",
 		received:  time.Unix(1657713539, 198e6),
-	}, query, body).encode()
+	}, query, body).encode(noWork)
 	var got bytes.Buffer
 	if err := json.Indent(&got, text, "", "  "); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestEvent_QueryKeepsItsOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := httptest.NewRequest("GET", "/hello", nil)
-	text := string(newEvent(r, newCall(r), query, nil).encode())
+	text := string(newEvent(r, newCall(r), query, nil).encode(noWork))
 	if !strings.Contains(text, `"queryStringParameters":{"z":"3","a":"2","m":"4"}`) {
 		t.Errorf("got %s, want the parameters as sent", text)
 	}
@@ -256,6 +256,6 @@ func BenchmarkEvent_LargestBody(b *testing.B) {
 	r.Header.Set("Content-Type", "application/json")
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		newEvent(r, newCall(r), nil, body).encode()
+		newEvent(r, newCall(r), nil, body).encode(noWork)
 	}
 }

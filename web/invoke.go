@@ -76,11 +76,11 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if integration == integrationRaw {
 		inv.Raw, inv.Body = true, body
 	} else {
-		inv.Event = func(*host.Version) []byte { return newEvent(r, call, query, body).encode() }
+		inv.Event = func(_ *host.Version, work host.Work) []byte { return newEvent(r, call, query, body).encode(work) }
 	}
 	var answer *response
-	inv.Accept = func(result *host.Result) (err error) {
-		answer, err = accept(result, r.Method, inv.Raw, s.config.MaxResponseBytes)
+	inv.Accept = func(result *host.Result, work host.Work) (err error) {
+		answer, err = accept(result, r.Method, inv.Raw, s.config.MaxResponseBytes, work)
 		return err
 	}
 	result, err = s.functions.Invoke(r.Context(), inv)
@@ -98,7 +98,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 
 	if answer == nil { // whoever implements Functions has not asked
-		if err := inv.Accept(result); err != nil {
+		if err := inv.Accept(result, func(int) {}); err != nil {
 			return err
 		}
 	}
@@ -119,11 +119,11 @@ const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-modals 
 
 // accept returns the answer that a result means, or the function's error when it
 // means none or has more bytes than the limit.
-func accept(result *host.Result, method string, raw bool, limit int64) (*response, error) {
+func accept(result *host.Result, method string, raw bool, limit int64, work host.Work) (*response, error) {
 	if raw {
 		return rawResponse(result), checkSize(result.Body, limit)
 	}
-	answer, err := interpret(result, method == http.MethodHead)
+	answer, err := interpret(result, method == http.MethodHead, work)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,11 @@ func appendStrings(b []byte, list []string) []byte {
 // appendString appends the JSON text of a string. A byte that is not UTF-8
 // becomes U+FFFD.
 func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
+	return append(appendEscaped(append(b, '"'), s), '"')
+}
+
+// appendEscaped is appendString without the quotes.
+func appendEscaped(b []byte, s string) []byte {
 	done := 0 // what is before it has been appended
 	for i := 0; i < len(s); {
 		c, size := s[i], 1
@@ -79,7 +83,7 @@ func appendString(b []byte, s string) []byte {
 		i += size
 		done = i
 	}
-	return append(append(b, s[done:]...), '"')
+	return append(b, s[done:]...)
 }
 
 // encodeJSON returns the JSON text of a value that always has one. Unlike

@@ -42,7 +42,7 @@ func (f triesFunc) Try(ctx context.Context, spec host.VersionSpec, _ *vfs.Tree, 
 	}
 	r.Version = &host.Version{VersionSpec: spec}
 	if err == nil {
-		err = inv.Accept(r)
+		err = inv.Accept(r, noWork)
 	}
 	return r, err
 }

@@ -81,12 +81,12 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 			return nil, err
 		}
 		t.method = request.Method
-		t.inv.Event = func(*host.Version) []byte {
-			return newEvent(request, call, query, []byte(q.Request.Body)).encode()
+		t.inv.Event = func(_ *host.Version, work host.Work) []byte {
+			return newEvent(request, call, query, []byte(q.Request.Body)).encode(work)
 		}
 	}
-	t.inv.Accept = func(result *host.Result) (err error) {
-		t.answer, err = accept(result, t.method, t.inv.Raw, DefaultMaxBytes)
+	t.inv.Accept = func(result *host.Result, work host.Work) (err error) {
+		t.answer, err = accept(result, t.method, t.inv.Raw, DefaultMaxBytes, work)
 		return err
 	}
 	return t, nil

@@ -2,11 +2,10 @@ package web
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -78,59 +77,59 @@ func rawResponse(result *host.Result) *response {
 //
 // Every error is the function's: a *malformedError when the result has not the
 // shape of a response, a *host.FunctionError when a header of it can't be sent.
-func interpret(result *host.Result, head bool) (*response, error) {
+func interpret(result *host.Result, head bool, work host.Work) (_ *response, err error) {
 	malformed := func(fault string) error { return &malformedError{fault, result.Body} }
 
-	var members map[string]json.RawMessage
-	if result.Kind != host.ResultJSON || !utf8.Valid(result.Body) || !decode(result.Body, &members) {
+	members, ok := responseMembers(result.Body, work)
+	if result.Kind != host.ResultJSON || !ok {
 		return nil, malformed("the result is not a dict; return one, such as {'statusCode': 200, 'body': 'text'}")
 	}
 	answer := &response{status: http.StatusOK, header: http.Header{}, body: []byte{}}
 
 	if raw, ok := members["statusCode"]; ok {
-		if !decode(raw, &answer.status) || answer.status < 100 || answer.status > 599 {
+		if answer.status, err = strconv.Atoi(string(raw)); err != nil || answer.status < 100 || answer.status > 599 {
 			return nil, malformed("statusCode is not an integer from 200 to 599; return one, or leave statusCode out, which means 200")
 		}
 		if answer.status < 200 { // HTTP sends these before an answer, never as one
 			return nil, malformed("statusCode is an interim one, which can't end a response; return one from 200 to 599")
 		}
 	}
-	isBase64 := false
-	if raw, ok := members["isBase64Encoded"]; ok && !decode(raw, &isBase64) {
+	isBase64 := string(members["isBase64Encoded"]) == "true"
+	if raw, ok := members["isBase64Encoded"]; ok && !isBase64 && string(raw) != "false" {
 		return nil, malformed("isBase64Encoded is not a boolean; return True, False, or leave it out")
 	}
 	contentType := "text/plain; charset=utf-8"
 	if raw, ok := members["body"]; ok {
-		var text string
 		switch {
 		case !isBase64 && (raw[0] == '{' || raw[0] == '['):
 			// The cloud's own documentation returns a dict. What json.dumps has
 			// made of it is the text that its author meant.
 			answer.body, contentType = bytes.Clone(raw), "application/json"
-		case !decode(raw, &text):
+		case raw[0] != '"':
 			return nil, malformed("body is not a string; return a str, such as json.dumps(value), a dict or a list")
-		case loneSurrogate(raw):
-			return nil, malformed("body has a lone surrogate, which UTF-8 can't express; leave it out, or return base64")
-		case isBase64:
-			var err error
-			if answer.body, err = base64.StdEncoding.DecodeString(text); err != nil {
+		default:
+			if answer.body, ok = unquote(raw, work); !ok {
+				return nil, malformed("body has a lone surrogate, which UTF-8 can't express; leave it out, or return base64")
+			}
+		}
+		if isBase64 {
+			if answer.body, ok = decodeBase64(answer.body, work); !ok {
 				return nil, malformed("body is not valid base64; return base64.b64encode(data).decode(), or leave isBase64Encoded out")
 			}
 			contentType = "application/octet-stream"
-		default:
-			answer.body = []byte(text)
 		}
 	}
 
-	single, ok := decodeObject[string](members["headers"])
+	headers := headerReader{left: maxResponseHeaders, work: work}
+	single, ok := headers.read(members["headers"], false)
 	if !ok {
-		return nil, malformed("headers is not a dict of strings; return str for each value, and lists in multiValueHeaders")
+		return nil, headers.fault(malformed("headers is not a dict of strings; return str for each value, and lists in multiValueHeaders"))
 	}
-	multi, ok := decodeObject[[]*string](members["multiValueHeaders"])
+	multi, ok := headers.read(members["multiValueHeaders"], true)
 	if !ok {
-		return nil, malformed(badMultiValueHeaders)
+		return nil, headers.fault(malformed("multiValueHeaders is not a dict of lists of strings; return a list of str for each name"))
 	}
-	if err := answer.addHeaders(single, multi, malformed); err != nil {
+	if err := answer.addHeaders(single, multi); err != nil {
 		return nil, err
 	}
 	if err := answer.checkLength(head); err != nil {
@@ -143,33 +142,96 @@ func interpret(result *host.Result, head bool) (*response, error) {
 	return answer, nil
 }
 
-const badMultiValueHeaders = "multiValueHeaders is not a dict of lists of strings; return a list of str for each name"
+// responseMembers returns the JSON texts of the members that a response has, and
+// false when the text is no JSON object.
+func responseMembers(text []byte, work host.Work) (members map[string][]byte, ok bool) {
+	members = map[string][]byte{}
+	return members, validUTF8(text, work) && scanJSON(text, work).object(func(name, value []byte) bool {
+		if key, ok := unquote(name, work); ok {
+			switch string(key) {
+			case "statusCode", "isBase64Encoded", "body", "headers", "multiValueHeaders":
+				members[string(key)] = value
+			}
+		}
+		return true
+	})
+}
+
+// maxResponseHeaders bounds the headers of a response, in bytes as HTTP/2 counts
+// them: those of names and values, and fieldBytes for each value. Browsers accept
+// no more.
+const (
+	maxResponseHeaders = 256 << 10
+	fieldBytes         = 32
+)
+
+// headerReader reads a response's headers from JSON.
+type headerReader struct {
+	left int // bytes that further headers may have
+	work host.Work
+}
+
+// read reads an object of strings, or with multi of lists of strings, and keeps
+// the order of its members. No text at all is an empty object.
+func (r *headerReader) read(text []byte, multi bool) (headers ordered[[]string], ok bool) {
+	if text == nil {
+		return nil, true
+	}
+	ok = scanJSON(text, r.work).object(func(name, value []byte) bool {
+		key, ok := unquote(name, r.work)
+		m := member[[]string]{name: string(key)}
+		add := func(text []byte) bool {
+			if r.left < 0 || text[0] != '"' {
+				return false
+			}
+			value, ok := unquote(text, r.work)
+			m.value = append(m.value, string(value))
+			r.left -= len(key) + len(value) + fieldBytes
+			return ok
+		}
+		if multi {
+			ok = ok && scanJSON(value, r.work).array(add)
+		} else {
+			ok = ok && add(value)
+		}
+		if len(m.value) == 0 {
+			r.left -= fieldBytes
+		}
+		headers = append(headers, m)
+		return ok && r.left >= 0
+	})
+	return headers, ok
+}
+
+// fault returns the error for headers that can't be read: they are too many, or
+// else malformed.
+func (r *headerReader) fault(malformed error) error {
+	if r.left >= 0 {
+		return malformed
+	}
+	return &host.FunctionError{
+		Type: "ResponseTooLarge",
+		Message: fmt.Sprintf("the response's headers have more than %d bytes, each counted as %d more than its name and its value",
+			maxResponseHeaders, fieldBytes),
+	}
+}
 
 // addHeaders adds the headers of both of a result's maps. Under a name that is
 // in both, whatever its case, only multiValueHeaders counts; of several that
 // differ in case alone, the last of the map.
-func (a *response) addHeaders(single ordered[string], multi ordered[[]*string], malformed func(string) error) error {
-	all := make(map[string][]*string, len(single)+len(multi))
+func (a *response) addHeaders(single, multi ordered[[]string]) error {
+	all := make(map[string][]string, len(single)+len(multi))
 	names := make([]string, 0, len(single)+len(multi))
-	put := func(name string, list []*string) {
-		key := http.CanonicalHeaderKey(name)
+	for _, m := range slices.Concat(single, multi) {
+		key := http.CanonicalHeaderKey(m.name)
 		if _, ok := all[key]; !ok {
 			names = append(names, key)
 		}
-		all[key] = list
-	}
-	for _, m := range single {
-		put(m.name, []*string{&m.value})
-	}
-	for _, m := range multi {
-		put(m.name, m.value)
+		all[key] = m.value
 	}
 	for _, name := range names {
 		for _, value := range all[name] {
-			if value == nil {
-				return malformed(badMultiValueHeaders)
-			}
-			if err := addHeader(a.header, name, *value); err != nil {
+			if err := addHeader(a.header, name, value); err != nil {
 				return err
 			}
 		}
@@ -198,74 +260,4 @@ func (a *response) checkLength(head bool) error {
 	}
 	a.header[name] = lengths[:1]
 	return nil
-}
-
-// decode decodes JSON text into v, strictly: null is no value of any type.
-func decode(text []byte, v any) bool {
-	return !bytes.Equal(bytes.TrimSpace(text), []byte("null")) && json.Unmarshal(text, v) == nil
-}
-
-// decodeObject decodes a JSON object and keeps the order of its members. No
-// text at all is an empty object.
-func decodeObject[V any](text json.RawMessage) (ordered[V], bool) {
-	if text == nil {
-		return nil, true
-	}
-	if loneSurrogate(text) {
-		return nil, false
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
-		return nil, false
-	}
-	var object ordered[V]
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, false
-		}
-		var raw json.RawMessage
-		var value V
-		if decoder.Decode(&raw) != nil || !decode(raw, &value) {
-			return nil, false
-		}
-		object = append(object, member[V]{name.(string), value})
-	}
-	return object, true
-}
-
-// loneSurrogate reports whether JSON text escapes half of a surrogate pair
-// without the other half. Python's str can hold one, UTF-8 can't, and Go's
-// decoder would quietly put U+FFFD in its place.
-func loneSurrogate(text []byte) bool {
-	for {
-		i := bytes.IndexByte(text, '\\')
-		if i < 0 || i+1 >= len(text) {
-			return false
-		}
-		text = text[i:]
-		unit, ok := escapedUnit(text)
-		switch {
-		case !ok:
-			text = text[2:]
-			continue
-		case unit < 0xD800 || unit > 0xDFFF:
-			text = text[6:]
-			continue
-		}
-		low, ok := escapedUnit(text[6:])
-		if unit > 0xDBFF || !ok || low < 0xDC00 || low > 0xDFFF {
-			return true
-		}
-		text = text[12:]
-	}
-}
-
-// escapedUnit returns the UTF-16 unit that text begins with, as \uXXXX.
-func escapedUnit(text []byte) (uint64, bool) {
-	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
-		return 0, false
-	}
-	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
-	return unit, err == nil
 }

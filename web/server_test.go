@@ -70,7 +70,7 @@ func echoes() functions {
 		if inv.Raw {
 			return &host.Result{Kind: host.ResultBytes, Body: inv.Body}, nil
 		}
-		body := encodeJSON(string(inv.Event(version)))
+		body := encodeJSON(string(inv.Event(version, noWork)))
 		return &host.Result{Body: []byte(`{"body": ` + string(body) + `}`)}, nil
 	}}
 }

@@ -1,0 +1,105 @@
+package host
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"unicode/utf8"
+
+	"vivarium/wasm"
+)
+
+// Work is called as work goes on that the host does for a function in the
+// function's turn.
+type Work = wasm.Work
+
+// workPiece is how many bytes are worked on between two calls of a Work.
+const workPiece = 32 << 10
+
+// What a byte costs beside one that is only copied.
+const (
+	jsonWork  = 8
+	entryWork = 1 << 10 // of a log entry, whatever it says
+)
+
+// DecodeJSON returns a decoder of JSON text that reports its work.
+func DecodeJSON(text []byte, work Work) *json.Decoder {
+	return json.NewDecoder(&workingReader{text, work})
+}
+
+// workingReader reads a text piece by piece.
+type workingReader struct {
+	rest []byte
+	work Work
+}
+
+// Read implements io.Reader.
+func (r *workingReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), workPiece)], r.rest)
+	r.rest = r.rest[n:]
+	r.work(n * jsonWork)
+	return n, nil
+}
+
+// errShape says that JSON text is valid but not what is expected.
+var errShape = errors.New("JSON text of another shape")
+
+// Members reads an object from d: for each of its members each is called, with
+// the name, and decodes the value.
+func Members(d *json.Decoder, each func(name string) error) error {
+	return inside(d, '{', func() error {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		return each(name.(string)) // which a decoder makes sure of
+	})
+}
+
+// Elements reads an array from d, each of whose elements each decodes.
+func Elements(d *json.Decoder, each func() error) error { return inside(d, '[', each) }
+
+func inside(d *json.Decoder, open json.Delim, each func() error) error {
+	if start, err := d.Token(); err != nil || start != open {
+		return cmp.Or(err, errShape)
+	}
+	for d.More() {
+		if err := each(); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+// Skip reads a value that nobody wants.
+func Skip(d *json.Decoder) error {
+	var value json.RawMessage
+	return d.Decode(&value)
+}
+
+// Pieces returns a text piece by piece, none of which ends within a character,
+// and reports the work on each.
+func Pieces[Text string | []byte](text Text, work Work) iter.Seq[Text] {
+	return func(yield func(Text) bool) {
+		for len(text) > 0 {
+			end := min(len(text), workPiece)
+			for whole := end; end < len(text) && whole > end-utf8.UTFMax; whole-- {
+				if utf8.RuneStart(text[whole]) {
+					end = whole
+					break
+				}
+			}
+			if !yield(text[:end]) {
+				return
+			}
+			work(end * jsonWork)
+			text = text[end:]
+		}
+	}
+}
