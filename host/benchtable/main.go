@@ -53,6 +53,8 @@ var rows = []row{
 	{"… at worst", "DeadlineOvershoot", "max-ms", "ms", 0, 0, false},
 	{"warm call beside another tenant's spinning guests, p99", "Neighbour", "p99-ms", "ms", 30, 10, false},
 	{"… alone, p99", "Neighbour", "alone-p99-ms", "ms", 0, 0, false},
+	{"warm call beside another tenant's long host calls, p99, times that beside loops, at worst", "HostCalls", "times-loops", "", 2, 1.2, false},
+	{"computed for a long host call after its deadline, at worst", "HostCalls", "late-cpu-ms", "ms", 20, 5, false},
 }
 
 func main() {
