@@ -272,6 +272,8 @@ func impurities(o wasm.Observations) []string {
 	}{
 		{o.Random > 0, "importing it drew randomness"},
 		{o.WallClock > 0, "importing it read the wall clock"},
+		{o.Monotonic > 0, "importing it read the monotonic clock"},
+		{o.CPUTime > 0, "importing it read its CPU time"},
 		{o.Slept > 0, "importing it slept"},
 		{o.Written, "importing it wrote a file"},
 		{o.OpenFiles > 0, "importing it left a file open"},

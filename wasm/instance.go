@@ -120,6 +120,8 @@ type Response struct {
 type Observations struct {
 	Random    int64 // bytes of randomness drawn
 	WallClock int64 // readings of the wall clock
+	Monotonic int64 // readings of the monotonic clock
+	CPUTime   int64 // readings of the time that the guest has computed
 	Slept     int64 // sleeps
 	Written   bool  // something was written to a file
 	OpenFiles int   // files open now
@@ -341,6 +343,7 @@ func (i *Instance) lap() time.Duration {
 	used := time.Duration(now - i.since)
 	i.since = now
 	i.used += used
+	i.computed += used
 	return used
 }
 
@@ -421,13 +424,6 @@ func (i *Instance) sleep(ns int64) {
 	if err := i.enter(); err != nil {
 		i.end(err)
 	}
-}
-
-// wallTime is the guests' wall clock.
-func (i *Instance) wallTime() (sec int64, nsec int32) {
-	i.seen.WallClock++
-	t := time.Now()
-	return t.Unix(), int32(t.Nanosecond())
 }
 
 // respond takes what the guest hands over.

@@ -50,8 +50,8 @@ func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
 		WithName("").
 		WithStartFunctions().
 		WithRandSource(randomSource{i}).
-		WithWalltime(i.wallTime, sys.ClockResolution(1000)).
-		WithNanotime(e.now, sys.ClockResolution(1)).
+		WithWalltime(i.wallTime, sys.ClockResolution(wallResolution)).
+		WithNanotime(i.nanotime, sys.ClockResolution(resolution)).
 		WithNanosleep(i.sleep).
 		WithOsyield(func() { i.yield() })
 	m, err := e.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, allocator), e.guest, cfg)

@@ -1,0 +1,87 @@
+package wasm
+
+import (
+	"context"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"vivarium/wasm/vfs"
+)
+
+// Numbers of WASI preview 1 clocks.
+const (
+	clockRealtime = iota
+	clockMonotonic
+	clockProcessCPU
+	clockThreadCPU
+)
+
+const efault = 21 // the number of that error
+
+// Resolutions of the clocks, in nanoseconds.
+const (
+	wallResolution = 1000
+	resolution     = 1
+)
+
+// clockTimeGet is clock_time_get(id, precision, result) -> errno. wazero's knows
+// no CPU time, and each reading counts: see Observations.
+func clockTimeGet(ctx context.Context, m api.Module, stack []uint64) {
+	i := instanceOf(ctx)
+	var now int64
+	switch api.DecodeU32(stack[0]) {
+	case clockRealtime:
+		sec, nsec := i.wallTime()
+		now = sec*int64(time.Second) + int64(nsec)
+	case clockMonotonic:
+		now = i.nanotime()
+	case clockProcessCPU, clockThreadCPU:
+		now = i.cpuTime()
+	default:
+		stack[0] = uint64(vfs.EINVAL)
+		return
+	}
+	stack[0] = answerTime(m, api.DecodeU32(stack[2]), now)
+}
+
+// clockResGet is clock_res_get(id, result) -> errno.
+func clockResGet(_ context.Context, m api.Module, stack []uint64) {
+	res := int64(resolution)
+	switch api.DecodeU32(stack[0]) {
+	case clockRealtime:
+		res = wallResolution
+	case clockMonotonic, clockProcessCPU, clockThreadCPU:
+	default:
+		stack[0] = uint64(vfs.EINVAL)
+		return
+	}
+	stack[0] = answerTime(m, api.DecodeU32(stack[1]), res)
+}
+
+func answerTime(m api.Module, ptr uint32, ns int64) (errno uint64) {
+	if !m.Memory().WriteUint64Le(ptr, uint64(ns)) {
+		return efault
+	}
+	return 0
+}
+
+// wallTime is the guests' wall clock.
+func (i *Instance) wallTime() (sec int64, nsec int32) {
+	i.seen.WallClock++
+	t := time.Now()
+	return t.Unix(), int32(t.Nanosecond())
+}
+
+// nanotime is the guests' monotonic clock, in nanoseconds.
+func (i *Instance) nanotime() int64 {
+	i.seen.Monotonic++
+	return i.engine.now()
+}
+
+// cpuTime is how long the guest has computed in all of its calls, in
+// nanoseconds. A clone begins at zero.
+func (i *Instance) cpuTime() int64 {
+	i.seen.CPUTime++
+	return int64(i.computed) + i.engine.now() - i.since
+}
