@@ -60,6 +60,8 @@ type BuildInfo struct {
 	CPython string `json:"cpython"`
 	// WASILibc is the version of Debian's package of the C library.
 	WASILibc string `json:"wasi_libc"`
+	// Musl is the version of the C library that the time zones are taken from.
+	Musl string `json:"musl"`
 	// Zlib, Bzip2, XZ and SQLite are the versions of the linked libraries.
 	Zlib   string `json:"zlib"`
 	Bzip2  string `json:"bzip2"`

@@ -66,6 +66,7 @@ func TestVersions_AreThoseThatTheRecipePins(t *testing.T) {
 	for name, got := range map[string]string{
 		"CPYTHON_VERSION":   info.CPython,
 		"WASI_LIBC_VERSION": info.WASILibc,
+		"MUSL_VERSION":      info.Musl,
 		"ZLIB_VERSION":      info.Zlib,
 		"BZIP2_VERSION":     info.Bzip2,
 		"XZ_VERSION":        info.XZ,

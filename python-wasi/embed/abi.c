@@ -15,7 +15,11 @@ EXPORT("vivarium_boot") int32_t vivarium_boot(void) {
   if (booted) {
     return VIVARIUM_BROKEN;
   }
-  int32_t status = interpreter_start();
+  int32_t status = sqlite_start();
+  if (status != VIVARIUM_OK) {
+    return status;
+  }
+  status = interpreter_start();
   if (status != VIVARIUM_OK) {
     return status;
   }

@@ -26,6 +26,13 @@ enum vivarium_call {
   VIVARIUM_CALL_INVOKE,
 };
 
+// sqlite_start gives SQLite its ways to the system. It returns VIVARIUM_OK, or
+// VIVARIUM_BROKEN after it has told why on stderr.
+int32_t sqlite_start(void);
+
+// sqlite_reseed has SQLite ask for randomness when it next needs some.
+void sqlite_reseed(void);
+
 // interpreter_start starts CPython. It returns VIVARIUM_OK, or VIVARIUM_BROKEN
 // after it has told why on stderr.
 int32_t interpreter_start(void);

@@ -2,6 +2,7 @@
 #include "abi.h"
 #include "python.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,6 +22,11 @@ static int32_t broken(const char *step, PyStatus status) {
 }
 
 static PyStatus preinitialize(void) {
+  // An isolated interpreter leaves the locale alone: the C library would go on
+  // in ASCII, and with it strftime and whoever asks for the encoding.
+  if (setlocale(LC_CTYPE, "C.UTF-8") == NULL) {
+    return PyStatus_Error("the C library has no locale C.UTF-8");
+  }
   PyPreConfig config;
   PyPreConfig_InitIsolatedConfig(&config);
   config.utf8_mode = 1;

@@ -1,5 +1,6 @@
 // _vivarium: the built-in module with which the runner answers the host, and
 // prepares to be frozen.
+#include "abi.h"
 #include "python.h"
 
 // The host copies the bytes before it returns; it keeps no pointer.
@@ -46,6 +47,27 @@ static PyObject *end_lines(PyObject *module, PyObject *unused) {
   Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(reseed_doc,
+             "reseed()\n--\n\n"
+             "Have what is written in C draw new randomness from the host.");
+
+static PyObject *reseed(PyObject *module, PyObject *unused) {
+  (void)module;
+  (void)unused;
+  sqlite_reseed();
+  Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(memory_size_doc,
+             "memory_size()\n--\n\n"
+             "Return the bytes of linear memory. It never shrinks.");
+
+static PyObject *memory_size(PyObject *module, PyObject *unused) {
+  (void)module;
+  (void)unused;
+  return PyLong_FromSize_t(__builtin_wasm_memory_size(0) * 65536);
+}
+
 PyDoc_STRVAR(
     immortalize_doc,
     "immortalize_definitions()\n--\n\n"
@@ -54,6 +76,8 @@ PyDoc_STRVAR(
 
 static PyMethodDef methods[] = {
     {"respond", respond, METH_VARARGS, respond_doc},
+    {"memory_size", memory_size, METH_NOARGS, memory_size_doc},
+    {"reseed", reseed, METH_NOARGS, reseed_doc},
     {"immortalize_definitions", immortalize_definitions, METH_NOARGS,
      immortalize_doc},
     {"end_lines", end_lines, METH_NOARGS, end_lines_doc},

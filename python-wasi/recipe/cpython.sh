@@ -28,11 +28,13 @@ get_sources() {
   fetch xz.tar.xz "$XZ_SHA256" "$mirror$XZ_POOL"
   fetch sqlite.tar.xz "$SQLITE_SHA256" "$mirror$SQLITE_POOL"
   fetch wasi-libc.deb "$WASI_LIBC_SHA256" "$mirror$WASI_LIBC_POOL"
+  fetch musl.tar.gz "$MUSL_SHA256" "$mirror$MUSL_POOL"
   unpack cpython.tar.xz "$work/cpython"
   unpack zlib.tar.gz "$work/zlib"
   unpack bzip2.tar.gz "$work/bzip2"
   unpack xz.tar.xz "$work/xz"
   unpack sqlite.tar.xz "$work/sqlite"
+  unpack musl.tar.gz "$work/musl"
   make_sysroot
   mkdir -p "$work/prefix/lib" "$work/prefix/include"
 }
@@ -47,6 +49,9 @@ make_sysroot() {
     # Debian knows the target by its old name only.
     ln -s wasm32-wasi "$sysroot/$part/$WASM_TARGET"
   done
+  # What build_timezones adds.
+  sed -i '/WASI has no timezone tables/{N;/tzset/s/.*\n/#if 1\n/}' "$sysroot/include/wasm32-wasi/time.h"
+  grep -A1 '^#if 1$' "$sysroot/include/wasm32-wasi/time.h" | grep -qw tzset
   mkdir -p "$sysroot/share"
   cp "$deb/usr/share/doc/wasi-libc/copyright" "$sysroot/share/"
 }
@@ -101,6 +106,33 @@ build_xz() {
   make -j"$jobs" -C src/liblzma install
 }
 
+# build_timezones makes what takes the place of the C library's __tz.o, which
+# knows no zone but UTC. The headers of musl's own that the file asks for are
+# about locks and privileges; __map_file and __munmap are the embedding's.
+build_timezones() {
+  local dir=$work/timezones
+  rm -rf "$dir"
+  mkdir -p "$dir/include"
+  cd "$dir"
+  : >include/fork_impl.h
+  printf '#define LOCK(lock)\n#define UNLOCK(lock)\n' >include/lock.h
+  cat >include/libc.h <<'HEADER'
+#pragma once
+#include <stddef.h>
+#define hidden
+#define weak_alias(old, new) extern __typeof(old) new __attribute__((weak, alias(#old)))
+#define __libc_malloc malloc
+static const struct { char secure; } libc;
+const unsigned char *__map_file(const char *, size_t *);
+int __munmap(void *, size_t);
+HEADER
+  local flags
+  flags="$(target_flags "$work/sysroot") $(hide_paths) $LIBRARY_OPT -D_XOPEN_SOURCE=700 -D_WASI_EMULATED_MMAN"
+  # shellcheck disable=SC2086 # the flags are words
+  "clang-$LLVM_MAJOR" $flags -Iinclude -include libc.h -c "$work/musl/src/time/__tz.c" -o tz.o
+  "llvm-ar-$LLVM_MAJOR" rcs "$work/prefix/lib/libtz.a" tz.o
+}
+
 build_sqlite() {
   local dir=$work/sqlite-build
   rm -rf "$dir"
@@ -136,7 +168,8 @@ SCRIPT
 # configure_cross: clock_nanosleep is left out because wazero's poll_oneoff knows
 # no absolute times, and time.sleep would fail (OSError 58); CPython asks for it
 # in two ways. pymalloc is off by default on WASI, and worth 2 %; mimalloc is for
-# CPython without the global lock, and here 0.3 MB that nothing calls.
+# CPython without the global lock, and here 0.3 MB that nothing calls. That
+# tzset works is what configure can only see by running something.
 configure_cross() {
   local dir=$work/cross target prefix=$work/prefix
   target="$(target_flags "$work/sysroot") $(hide_paths)"
@@ -148,6 +181,7 @@ configure_cross() {
     --host="$WASM_TARGET" --build="$(../cpython/config.guess)" --prefix=/usr \
     --with-build-python="$work/build-python" --disable-test-modules --without-ensurepip \
     --with-pymalloc=yes --without-mimalloc ac_cv_func_clock_nanosleep=no ac_cv_lib_rt_clock_nanosleep=no \
+    ac_cv_working_tzset=yes \
     CC="clang-$LLVM_MAJOR $target" CPP="clang-$LLVM_MAJOR -E $target" \
     CXX="clang++-$LLVM_MAJOR $target" LD="wasm-ld-$LLVM_MAJOR" READELF=true PKG_CONFIG=false \
     AR="llvm-ar-$LLVM_MAJOR" RANLIB="llvm-ranlib-$LLVM_MAJOR" NM="llvm-nm-$LLVM_MAJOR" \
@@ -158,9 +192,12 @@ configure_cross() {
     LIBSQLITE3_CFLAGS="-I$prefix/include" LIBSQLITE3_LIBS="-L$prefix/lib -lsqlite3"
 }
 
+# build_cross makes what a guest is linked from. CPython's own program is not, and
+# would need what the embedding has.
 build_cross() {
   cd "$work/cross"
-  make -j"$jobs" all
+  make -j"$jobs" "libpython${CPYTHON_VERSION%.*}.a" pybuilddir.txt Modules/_decimal/libmpdec/libmpdec.a \
+    Modules/expat/libexpat.a Modules/_hacl/libHacl_Hash_SHA2.a
   # configure leaves out a module whose library it does not like, without a word.
   local module
   for module in _bz2 _decimal _elementtree _lzma _sqlite3 zlib; do
@@ -177,7 +214,7 @@ collect_kit() {
   mkdir -p "$new/bin" "$new/archives" "$lib/lib-dynload"
   cp "$work/native/python" "$new/bin/python3"
   cp -r "$work/cpython/Include" "$new/include"
-  cp "$work/cross/pyconfig.h" "$new/include/"
+  cp "$work/cross/pyconfig.h" "$work/prefix/include/sqlite3.h" "$new/include/"
   cp "$work/cross/libpython${CPYTHON_VERSION%.*}.a" "$work"/prefix/lib/*.a \
     "$work/cross/Modules/_decimal/libmpdec/libmpdec.a" "$work/cross/Modules/expat/libexpat.a" \
     "$work/cross/Modules/_hacl/libHacl_Hash_SHA2.a" "$new/archives/"
@@ -191,15 +228,17 @@ collect_kit() {
 }
 
 # How many steps build_kit has.
-kit_steps=8
+kit_steps=9
 
 build_kit() {
   step sources "get and unpack the sources" get_sources
   start native "build CPython for this machine" build_native
   start sqlite "build SQLite for WebAssembly" build_sqlite
   start zlib "build zlib and bzip2 for WebAssembly" build_zlib_bzip2
+  start timezones "build time zones for WebAssembly" build_timezones
   start xz "build liblzma for WebAssembly" build_xz
   finish zlib
+  finish timezones
   finish xz
   finish sqlite
   step configure "configure CPython for WebAssembly" configure_cross

@@ -6,15 +6,16 @@
 # it, and an overflow past them traps instead of overwriting data.
 # Debian's libc.a carries debug information; with it the module takes four times
 # as long to load from wazero's cache.
-link_flags=(-mexec-model=reactor -z stack-size=8388608 -Wl,--stack-first
+# --wrap: see embed/timezone.c.
+link_flags=(-mexec-model=reactor -Wl,--wrap=__tm_to_tzname -z stack-size=8388608 -Wl,--stack-first
   -Wl,--initial-memory=20971520 -Wl,--strip-all)
 # What embed/files.c does in the C library's place.
 for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
   __wasi_path_open __wasi_path_create_directory; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
-link_libraries=(-lpython3.13 -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3
-  -ldl -lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks -lm)
+link_libraries=(-lpython3.13 -ltz -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3
+  -ldl -lwasi-emulated-signal -lwasi-emulated-getpid -lm)
 
 link_module() {
   local out=$1 source objects=() flags
@@ -42,6 +43,7 @@ write_versions() {
   "abi": $(sed -n 's/^#define VIVARIUM_ABI_VERSION //p' "$here/embed/abi.h"),
   "cpython": "$CPYTHON_VERSION",
   "wasi_libc": "$WASI_LIBC_VERSION",
+  "musl": "$MUSL_VERSION",
   "zlib": "$ZLIB_VERSION",
   "bzip2": "$BZIP2_VERSION",
   "xz": "$XZ_VERSION",
@@ -69,7 +71,7 @@ build_guest() {
   mkdir -p "$out"
   link_module "$out"
   "$kit/bin/python3" -I "$here/recipe/library.py" runtime \
-    --base "$stdlib" --source "$here/runtime" --zones "$zones" --zip "$out/library.zip"
+    --base "$stdlib" --source "$here/runtime" --added "$here/library" --zones "$zones" --zip "$out/library.zip"
   write_versions "$out"
   # Somebody may have saved a file meanwhile; then this is not what its key says.
   [[ $(make_guest_key) == "$guest_key" ]] || die "the sources changed during the build; run it again"

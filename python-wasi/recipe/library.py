@@ -3,7 +3,7 @@
 Run by the build's own CPython, because bytecode belongs to one version of it:
 
     library.py stdlib --source lib/python3.13 --zip stdlib.zip
-    library.py runtime --base stdlib.zip --source runtime --zones zoneinfo.zip --zip library.zip
+    library.py runtime --base stdlib.zip --source runtime --added library --zones zoneinfo.zip --zip library.zip
 
 Each module is there twice, as source (tracebacks show its lines) and as
 bytecode (importing needs no compiler). The bytecode is of the kind that is
@@ -40,6 +40,19 @@ LEFT_OUT = {
     "venv",
 }
 
+# What is written at the end of a module. A module of HTTP without TLS does not
+# know the word https, and "unknown url type" is not the reason.
+APPENDED = {
+    "urllib/request.py": """
+
+def _no_network(self, req):
+    raise URLError("functions have no network here")
+
+if not hasattr(http.client, "HTTPSConnection"):
+    UnknownHandler.https_open = _no_network
+""",
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -53,6 +66,7 @@ def main() -> None:
     runtime = commands.add_parser("runtime")
     runtime.add_argument("--base", type=Path, required=True)
     runtime.add_argument("--source", type=Path, required=True)
+    runtime.add_argument("--added", type=Path, required=True)
     runtime.add_argument("--zones", type=Path, required=True)
     runtime.add_argument("--zip", type=Path, required=True)
     runtime.set_defaults(run=make_runtime)
@@ -65,6 +79,9 @@ def make_stdlib(arguments: argparse.Namespace) -> None:
     """Pack what the guest gets of the standard library."""
     with scratch_beside(arguments.zip) as tree:
         copy(arguments.source, tree, lambda path: path.parts[0] not in LEFT_OUT)
+        for name, text in APPENDED.items():
+            with (tree / name).open("a") as file:
+                file.write(text)
         # CPython looks for this folder to know where it lives.
         (tree / "lib-dynload").mkdir()
         compile_tree(tree, STDLIB)
@@ -73,7 +90,7 @@ def make_stdlib(arguments: argparse.Namespace) -> None:
 
 
 def make_runtime(arguments: argparse.Namespace) -> None:
-    """Append the runner and the time zones to a copy of the standard library's archive."""
+    """Append the runner, modules that CPython leaves out, and the time zones to a copy of the standard library's archive."""
     if not (arguments.source / "runtime.py").is_file():
         sys.exit(f"{arguments.source}: the runner (runtime.py) is missing")
     with scratch_beside(arguments.zip) as tree:
@@ -82,6 +99,11 @@ def make_runtime(arguments: argparse.Namespace) -> None:
         shutil.copyfile(arguments.base, arguments.zip)
         with zipfile.ZipFile(arguments.zip, "a") as archive:
             pack(archive, tree, RUNTIME)
+    with scratch_beside(arguments.zip) as tree:
+        copy(arguments.added, tree, lambda path: True)
+        compile_tree(tree, STDLIB)
+        with zipfile.ZipFile(arguments.zip, "a") as archive:
+            pack(archive, tree, STDLIB)
     with scratch_beside(arguments.zip) as tree, zipfile.ZipFile(arguments.zones) as zones:
         zones.extractall(tree)
         with zipfile.ZipFile(arguments.zip, "a") as archive:

@@ -24,7 +24,8 @@ import builtins  # noqa: E402
 import gc  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
-from _sitebuiltins import Quitter  # noqa: E402
+import time  # noqa: E402
+from _sitebuiltins import Quitter, _Helper, _Printer  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from contextvars import copy_context  # noqa: E402
 from importlib.machinery import PathFinder  # noqa: E402
@@ -32,6 +33,7 @@ from json import JSONEncoder, loads  # noqa: E402
 from typing import Any  # noqa: E402
 
 import snapshot_restore_py  # noqa: E402, F401
+import _vivarium  # noqa: E402
 from _vivarium import immortalize_definitions, respond  # noqa: E402
 from vivarium import _ahead, _entrypoint, _errors, _logs, _loop, _snapshot  # noqa: E402
 from vivarium._context import Context  # noqa: E402
@@ -101,7 +103,7 @@ def load(request: bytes) -> int:
             found = _load_to_freeze(demand["entrypoint"])
             freeze = True
         else:
-            _snapshot.reseed()
+            reseed()
             _handler = _entrypoint.find_handler(demand["entrypoint"])
             found = {"impure": []}
         kind, answer = JSON, dumps(found).encode()
@@ -218,14 +220,22 @@ def raw_event(invocation: dict[str, Any]) -> Any:
 
 def restore() -> None:
     """Make a clone an instance of its own before its first call."""
-    _snapshot.reseed()
+    reseed()
     _snapshot.run_after_restore()
+
+
+def reseed() -> None:
+    """Part this instance's random generators from those of its siblings."""
+    _snapshot.reseed()
+    _vivarium.reseed()
 
 
 def prepare(environment: dict[str, str]) -> None:
     """Set the process up the way a function expects to find it."""
     os.environ.clear()
     os.environ.update(environment)
+    if "TZ" in environment:
+        time.tzset()
     os.chdir(CODE)
     sys.argv[:] = [""]
     sys.path[:] = [CODE, RUNTIME, *_library]
@@ -246,6 +256,9 @@ def _boot() -> None:
     # The names that the site module adds, which the guest does without.
     builtins.exit = Quitter("exit", "")
     builtins.quit = Quitter("quit", "")
+    builtins.copyright = _Printer("copyright", sys.copyright)  # type: ignore[attr-defined]
+    builtins.license = _Printer("license", "See https://www.python.org/psf/license/")  # type: ignore[attr-defined]
+    builtins.help = _Helper()  # type: ignore[attr-defined]
     _logs.open_streams()
     _logs.configure_logging()
     _loop.install()

@@ -51,7 +51,7 @@ def run_after_restore() -> None:
 
 
 def reseed() -> None:
-    """Part this instance's random generators from those of its siblings."""
+    """Part this instance's random generators in Python from those of its siblings."""
     random.seed()
     # Both are made again when they are next asked for.
     tempfile._name_sequence = None  # type: ignore[attr-defined]
