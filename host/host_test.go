@@ -212,6 +212,12 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		"random":     {"import random\nX = random.random()\n", "random"},
 		"uuid":       {"import uuid\nX = str(uuid.uuid4())\n", "drew randomness"},
 		"clock":      {"import time\nX = time.time()\n", "read the wall clock"},
+		"monotonic":  {"import time\nX = time.monotonic_ns()\n", "read the monotonic clock"},
+		"stopwatch":  {"import time\nX = time.perf_counter_ns()\n", "read the monotonic clock"},
+		"cpu-clock":  {"import time\nX = time.process_time_ns()\n", "read its CPU time"},
+		"sqlite": {"import sqlite3\nX = sqlite3.connect(':memory:').execute('select random()').fetchone()[0]\n",
+			"drew randomness"},
+		"database":   {"import sqlite3\nD = sqlite3.connect(':memory:')\nX = D.execute('select 1').fetchone()[0]\n", ""},
 		"datetime":   {"import datetime\nX = str(datetime.datetime.now())\n", "read the wall clock"},
 		"writes":     {"open('/tmp/x', 'w').write('x')\nX = 1\n", "wrote a file"},
 		"leaves":     {"X = 1\nf = open('/function/code/main.py')\n", "left a file open"},
@@ -247,9 +253,18 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 func TestImage_InstancesDrawRandomnessOfTheirOwn(t *testing.T) {
 	h := newTestHost(t, Config{MaxCalls: 1})
 	h.deploy("dice", `
-import random, uuid, tempfile, os
+import email.generator, email.utils, os, random, secrets, sqlite3, tempfile, uuid
+db = sqlite3.connect(":memory:")
+db.execute("create table big(id integer primary key)")
+db.execute("insert into big values (9223372036854775807)")  # the next row's number is drawn
 def handler(event, context):
-    return [random.random(), str(uuid.uuid4()), next(tempfile._get_candidate_names()), os.urandom(8).hex()]
+    row = db.execute("insert into big default values").lastrowid
+    return [
+        random.random(), random.Random().random(), secrets.token_hex(8), os.urandom(8).hex(),
+        str(uuid.uuid4()), str(uuid.uuid1()), uuid.getnode(), next(tempfile._get_candidate_names()),
+        os.path.basename(tempfile.mkdtemp()), email.utils.make_msgid(), email.generator._make_boundary(),
+        row, db.execute("select random()").fetchone()[0], db.execute("select hex(randomblob(8))").fetchone()[0],
+    ]
 `, VersionSpec{})
 	seen := map[string]bool{}
 	for range 5 {

@@ -38,7 +38,7 @@ stdlib_key=$(printf '%s\n' "$kit_key" "$(hash_files "$here" recipe/library.py)" 
 make_guest_key() {
   local sources
   [[ -f $here/runtime/runtime.py ]] || die "$here/runtime: the runner (runtime.py) is missing"
-  mapfile -d '' -t sources < <(cd "$here" && find embed runtime \( -name '*.[ch]' -o -name '*.py' \) \
+  mapfile -d '' -t sources < <(cd "$here" && find embed library runtime \( -name '*.[ch]' -o -name '*.py' \) \
     -not -name 'test_*' -not -path '*/tests/*' -print0 | sort -z)
   printf '%s\n' "$stdlib_key" "$(hash_files "$here" recipe/guest.sh "${sources[@]}")" "$(sha256sum <"$zones")" |
     sha256sum | cut -c1-16

@@ -25,7 +25,13 @@ imported by each instance for itself, and nothing has to be let go or set up
 again. Modules whose name begins with an underscore are the runner's own.
 """
 
-from vivarium._context import Context, Token
+import sys
+
+if sys.platform == "wasi":
+    # Before anything that imports asyncio, and with it socket.
+    import vivarium._platform  # noqa: F401  isort: skip
+
+from vivarium._context import Context, Token  # noqa: E402
 from vivarium._http import HttpEvent, HttpResponse, Identity, RequestContext
 from vivarium._snapshot import register_after_restore, register_before_snapshot
 from vivarium._trigger import (

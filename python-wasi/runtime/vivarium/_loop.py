@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import selectors
 import time
 import types
 import weakref
 from asyncio import events
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
-from typing import Any
+from typing import Any, NoReturn
 
 # select.poll where there is one: it has no limit on the numbers of files.
 _FileSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -27,7 +29,7 @@ _FOREVER_SECONDS = 24 * 3600.0
 # Python 3.12 has tasks that start at once, 3.13 the two halves of run_forever.
 _CAN_START_AT_ONCE = hasattr(asyncio.BaseEventLoop, "_run_forever_setup")
 
-_loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
+_loops: weakref.WeakSet[asyncio.BaseEventLoop] = weakref.WeakSet()
 
 # asyncio.all_tasks() leaves out those that are done.
 _all_tasks: weakref.WeakSet[asyncio.Task] = getattr(
@@ -51,52 +53,7 @@ class _Selector(_FileSelector):  # type: ignore[misc, valid-type]
 
 
 class EventLoop(asyncio.SelectorEventLoop):
-    """The stock loop with its needs for threads and a socket pair taken out."""
-
-    def __init__(self) -> None:
-        super().__init__(_Selector())
-        _loops.add(self)
-
-    # The pipe wakes a loop up from another thread or a signal. There are none.
-
-    def _make_self_pipe(self) -> None:
-        pass
-
-    def _close_self_pipe(self) -> None:
-        pass
-
-    def _write_to_self(self) -> None:
-        pass
-
-    def add_signal_handler(self, sig: int, callback: Callable, *args: Any) -> None:
-        raise NotImplementedError("signals are not delivered on this platform")
-
-    def remove_signal_handler(self, sig: int) -> bool:
-        raise NotImplementedError("signals are not delivered on this platform")
-
-    def run_in_executor(  # type: ignore[override]
-        self,
-        executor: concurrent.futures.Executor | None,
-        func: Callable[..., Any],
-        *args: Any,
-    ) -> asyncio.Future:
-        """Call func at once: there is no thread that could do it meanwhile."""
-        self._check_closed()  # type: ignore[attr-defined]
-        if executor is not None and not isinstance(executor, ThreadPoolExecutor):
-            return asyncio.wrap_future(executor.submit(func, *args), loop=self)
-        future = self.create_future()
-        try:
-            result = func(*args)
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-        return future
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        # These two leave the loop at once and are reported there.
-        if not isinstance(context.get("exception"), (SystemExit, KeyboardInterrupt)):
-            super().call_exception_handler(context)
+    """The loop that the policy hands out: the stock one with a short cut."""
 
     def run_coroutine(self, coroutine: types.CoroutineType) -> Any:
         """What run_until_complete does, three times as fast if nothing waits.
@@ -118,9 +75,66 @@ class EventLoop(asyncio.SelectorEventLoop):
             self.stop()
         return self.run_until_complete(task)
 
-    def busy(self) -> bool:
-        """Whether something waits for its turn or for a moment in time."""
-        return bool(self._ready or self._scheduled)  # type: ignore[attr-defined]
+
+# asyncio's own loops, with their needs for threads and a socket pair taken out.
+# The functions below take the place of methods of theirs.
+
+_call_exception_handler = asyncio.BaseEventLoop.call_exception_handler
+
+
+def _make_self_pipe(self: asyncio.BaseEventLoop) -> None:
+    # The pipe wakes a loop up from another thread or a signal. There are none.
+    # Each loop calls this when it is made.
+    _loops.add(self)
+
+
+def _do_nothing(self: asyncio.BaseEventLoop) -> None:
+    pass
+
+
+def _no_signals(self: asyncio.BaseEventLoop, sig: int, *args: Any) -> NoReturn:
+    raise NotImplementedError("signals are not delivered on this platform")
+
+
+def _run_in_executor(
+    self: asyncio.BaseEventLoop,
+    executor: concurrent.futures.Executor | None,
+    func: Callable[..., Any],
+    *args: Any,
+) -> asyncio.Future:
+    """Call func at once: there is no thread that could do it meanwhile."""
+    self._check_closed()  # type: ignore[attr-defined]
+    if executor is not None and not isinstance(executor, ThreadPoolExecutor):
+        return asyncio.wrap_future(executor.submit(func, *args), loop=self)
+    future = self.create_future()
+    try:
+        result = func(*args)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+    return future
+
+
+def _report(self: asyncio.BaseEventLoop, context: dict[str, Any]) -> None:
+    # These two leave the loop at once and are reported there.
+    if not isinstance(context.get("exception"), (SystemExit, KeyboardInterrupt)):
+        _call_exception_handler(self, context)
+
+
+def _never_waiting(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A future's method that refuses to wait for ever."""
+
+    @functools.wraps(method)
+    def wrapper(self: concurrent.futures.Future, timeout: float | None = None) -> Any:
+        if timeout is None and not self.done():
+            raise RuntimeError(
+                "waiting for this result would never end: there is one thread, "
+                "and nothing else runs while it waits; use await"
+            )
+        return method(self, timeout)
+
+    return wrapper
 
 
 class Policy(asyncio.AbstractEventLoopPolicy):
@@ -152,7 +166,28 @@ class Policy(asyncio.AbstractEventLoopPolicy):
 
 
 def install() -> None:
-    """Make asyncio use this module's loop."""
+    """Have all loops of asyncio work here, and the policy hand out this module's."""
+    selectors.DefaultSelector = _Selector  # type: ignore[misc]
+    for base, methods in {
+        asyncio.BaseEventLoop: {
+            "call_exception_handler": _report,
+            "run_in_executor": _run_in_executor,
+        },
+        BaseSelectorEventLoop: {
+            "_make_self_pipe": _make_self_pipe,
+            "_close_self_pipe": _do_nothing,
+            "_write_to_self": _do_nothing,
+        },
+        asyncio.SelectorEventLoop: {
+            "add_signal_handler": _no_signals,
+            "remove_signal_handler": _no_signals,
+        },
+    }.items():
+        for name, method in methods.items():
+            setattr(base, name, method)
+    future = concurrent.futures.Future
+    future.result = _never_waiting(future.result)  # type: ignore[method-assign]
+    future.exception = _never_waiting(future.exception)  # type: ignore[method-assign]
     asyncio.set_event_loop_policy(Policy())
 
 
@@ -219,8 +254,12 @@ def report_failures() -> None:
 
 
 def busy() -> bool:
-    """Whether any loop of this instance has work left."""
-    return any(loop.busy() for loop in _loops if not loop.is_closed())
+    """Whether something waits in any loop for its turn or a moment in time."""
+    return any(
+        loop._ready or loop._scheduled  # type: ignore[attr-defined]
+        for loop in _loops
+        if not loop.is_closed()
+    )
 
 
 def _current_loop() -> asyncio.AbstractEventLoop:

@@ -1,0 +1,135 @@
+package host
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// evaluator answers with what an expression gives, or the name of its exception.
+const evaluator = `
+import asyncio, builtins, email.utils, errno, fcntl, getpass, grp, locale, os, pathlib, pwd, resource, shutil, socket
+import sqlite3, tempfile, time, urllib.request
+
+def fails(call):
+    try:
+        call()
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+
+async def soon(value):
+    await asyncio.sleep(0)
+    return value
+
+def blocking():
+    return asyncio.run_coroutine_threadsafe(soon(1), asyncio.get_event_loop()).result()
+
+def locks():
+    path = os.path.join(tempfile.mkdtemp(), "db")
+    one, two = sqlite3.connect(path, timeout=0.1), sqlite3.connect(path, timeout=0.1)
+    one.execute("create table t(i)")
+    one.executemany("insert into t values (?)", [(i,) for i in range(1000)])
+    one.commit()
+    reading = one.execute("select i from t")
+    next(reading)
+    got = [two.execute("select count(*) from t").fetchone()[0]]
+    reading.close()
+    one.execute("insert into t values (1)")
+    got.append(two.execute("select count(*) from t").fetchone()[0])
+    got.append(fails(lambda: two.execute("insert into t values (1)")))
+    one.commit()
+    got.append(two.execute("select count(*) from t").fetchone()[0])
+    return got
+
+def computed():
+    cpu, ticks, wall = time.process_time(), os.times().user, time.monotonic()
+    time.sleep(0.3)
+    slept = time.process_time() - cpu
+    while time.process_time() - cpu < 0.2 + slept:
+        pass
+    return [slept < 0.25, 0.1 < os.times().user - ticks < 2, time.monotonic() - wall >= 0.5]
+
+def handler(event, context):
+    return eval(event)
+`
+
+// What scripts for Linux touch without thinking works, or says what is missing.
+func TestPython_HasWhatScriptsForLinuxTouch(t *testing.T) {
+	h := newTestHost(t, Config{})
+	database, err := os.ReadFile("testdata/shipped.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{"main.py": {Data: []byte(evaluator)}, "shipped.db": {Data: database}}
+	h.deployFiles("eval", files, VersionSpec{Timeout: time.Minute, Environment: map[string]string{"TZ": "Europe/Moscow"}})
+	for expression, want := range map[string]string{
+		// Names and addresses.
+		`socket.gethostname()`: `"localhost"`,
+		`socket.getfqdn()`:     `"localhost"`,
+		`email.utils.make_msgid().endswith("@localhost>")`:                                           `true`,
+		`socket.gethostbyname("127.0.0.1")`:                                                          `"127.0.0.1"`,
+		`socket.gethostbyname_ex("10.1.2.3")`:                                                        `["10.1.2.3", [], ["10.1.2.3"]]`,
+		`socket.gethostbyaddr("127.0.0.1")[0]`:                                                       `"localhost"`,
+		`fails(lambda: socket.gethostbyaddr("10.1.2.3")).split(":")[0]`:                              `"herror"`,
+		`fails(lambda: socket.gethostbyname("example.org"))`:                                         `"gaierror: [Errno 4] functions have no network here"`,
+		`fails(lambda: socket.getnameinfo(("127.0.0.1", 80), 0))[:8]`:                                `"gaierror"`,
+		`socket.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST)`:                               `["127.0.0.1", "80"]`,
+		`socket.getaddrinfo("1.2.3.4", "https", type=socket.SOCK_STREAM)[0][4]`:                      `["1.2.3.4", 443]`,
+		`[a[4] for a in socket.getaddrinfo("::1", 80, type=socket.SOCK_STREAM)]`:                     `[["::1", 80, 0, 0]]`,
+		`fails(lambda: socket.getaddrinfo("no.number", 80, flags=socket.AI_NUMERICHOST))[:8]`:        `"gaierror"`,
+		`asyncio.run(asyncio.new_event_loop().getaddrinfo("1.2.3.4", 80))[0][4]`:                     `["1.2.3.4", 80]`,
+		`[type(getattr(socket, n)).__name__ for n in ("AF_UNIX", "AI_NUMERICSERV", "SO_KEEPALIVE")]`: `["AddressFamily", "AddressInfo", "int"]`,
+		`socket.inet_ntoa(socket.inet_aton("1.2.3.4"))`:                                              `"1.2.3.4"`,
+		`fails(lambda: urllib.request.urlopen("https://example.org"))`:                               `"URLError: <urlopen error functions have no network here>"`,
+		`"no network here" in fails(lambda: urllib.request.urlopen("http://example.org"))`:           `true`,
+
+		// Time.
+		`time.strftime("%Z", (2020, 1, 1, 0, 0, 0, 2, 1, 0))`:                               `"MSK"`,
+		`time.strftime("%H:%M %Z", time.localtime(0))`:                                      `"03:00 MSK"`,
+		`[time.tzname[0], time.timezone]`:                                                   `["MSK", -10800]`,
+		`__import__("datetime").datetime.fromtimestamp(0).hour`:                             `3`,
+		`__import__("datetime").datetime.fromtimestamp(0).astimezone().utcoffset().seconds`: `10800`,
+		`[os.environ.update(TZ="EST+5EDT,M3.2.0,M11.1.0"), time.tzset(), time.localtime(1e9).tm_hour, time.tzname, os.environ.update(TZ="Europe/Moscow"), time.tzset()][2:4]`: `[21, ["EST", "EDT"]]`,
+		`computed()`: `[true, true, true]`,
+
+		// Users, processes, files.
+		`[os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getppid()]`:                      `[0, 0, 0, 0, 0]`,
+		`[pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name, getpass.getuser()]`: `["root", "root", "root"]`,
+		`str(pathlib.Path.home())`:           `"/tmp"`,
+		`[os.umask(0o077), os.umask(0o022)]`: `[18, 63]`,
+		`os.cpu_count()`:                     `1`,
+		`len(os.sched_getaffinity(0))`:       `1`,
+		`fails(os.pipe)`:                     `"OSError: [Errno 52] there are no pipes on this platform"`,
+		`fails(lambda: os.system("true"))`:   `"OSError: [Errno 52] no program can be started on this platform"`,
+		`shutil.disk_usage("/tmp").total`:    `536870912`,
+		`[shutil.disk_usage("/tmp").free for _ in [open("/tmp/mb", "wb").write(bytes(1 << 20))]][0] <= 511 << 20`: `true`,
+		`fails(lambda: shutil.disk_usage("/none")).split(":")[0]`:                                                 `"FileNotFoundError"`,
+		`fcntl.flock(open("/tmp/lock", "w"), fcntl.LOCK_EX | fcntl.LOCK_NB)`:                                      `null`,
+		`fails(lambda: fcntl.lockf(1000, fcntl.LOCK_EX))`:                                                         `"OSError: [Errno 8] Bad file descriptor"`,
+		`resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 10000`:                                              `true`,
+		`all(hasattr(builtins, n) for n in ("copyright", "exit", "help", "license", "quit"))`:                     `true`,
+
+		// Text.
+		`[locale.getencoding().lower(), time.strftime("%Y год, 年", time.gmtime(0))]`: `["utf-8", "1970 \u0433\u043e\u0434, \u5e74"]`,
+
+		// asyncio's own loops.
+		`asyncio.run(soon(1), loop_factory=asyncio.EventLoop)`:                          `1`,
+		`asyncio.SelectorEventLoop().run_until_complete(soon(1))`:                       `1`,
+		`asyncio.DefaultEventLoopPolicy().new_event_loop().run_until_complete(soon(1))`: `1`,
+		`asyncio.SelectorEventLoop().run_until_complete(asyncio.wait_for(soon(1), 5))`:  `1`,
+		`"would never end" in fails(lambda: asyncio.run(asyncio.to_thread(blocking)))`:  `true`,
+
+		// Databases.
+		`locks()`: `[1000, 1000, "OperationalError: database is locked", 1001]`,
+		`sqlite3.connect("file:/function/code/shipped.db?mode=ro", uri=True).execute("select i from t").fetchall()`: `[[1], [2], [3]]`,
+		`sqlite3.connect("/function/code/shipped.db").execute("select i from t").fetchall()`:                        `[[1], [2], [3]]`,
+	} {
+		body, err := json.Marshal(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.want("eval", string(body), want)
+	}
+}

@@ -1,0 +1,38 @@
+"""The users that there are: one, who owns all files."""
+
+from typing import NamedTuple
+
+
+class struct_passwd(NamedTuple):
+    """An entry of the user database."""
+
+    pw_name: str
+    pw_passwd: str
+    pw_uid: int
+    pw_gid: int
+    pw_gecos: str
+    pw_dir: str
+    pw_shell: str
+
+
+# Home is the only folder that can be written to.
+_root = struct_passwd("root", "x", 0, 0, "root", "/tmp", "/bin/sh")
+
+
+def getpwuid(uid: int, /) -> struct_passwd:
+    """Return the entry of a user's number. KeyError: there is no such user."""
+    if uid != _root.pw_uid:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+    return _root
+
+
+def getpwnam(name: str, /) -> struct_passwd:
+    """Return the entry of a user's name. KeyError: there is no such user."""
+    if name != _root.pw_name:
+        raise KeyError(f"getpwnam(): name not found: {name!r}")
+    return _root
+
+
+def getpwall() -> list[struct_passwd]:
+    """Return all entries."""
+    return [_root]
