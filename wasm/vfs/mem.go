@@ -73,6 +73,9 @@ func NewMem(config MemConfig) *Mem {
 	}
 	m := &Mem{config: config}
 	m.root = m.newInode(fs.ModeDir | fs.ModeSticky | 0o777)
+	// When it was made is for nobody to see: who reads it reads a clock, and
+	// Written does not tell.
+	m.root.atim, m.root.mtim, m.root.ctim = epoch, epoch, epoch
 	m.root.nlink = 1
 	m.root.dir = newDirectory(nil)
 	return m
