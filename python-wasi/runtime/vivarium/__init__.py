@@ -28,7 +28,8 @@ again. Modules whose name begins with an underscore are the runner's own.
 import sys
 
 if sys.platform == "wasi":
-    # Before anything that imports asyncio, and with it socket.
+    # Before anything that imports asyncio, and with it socket, or shutil.
+    import vivarium._files
     import vivarium._platform  # noqa: F401  isort: skip
 
 from vivarium._context import Context, Token  # noqa: E402

@@ -21,13 +21,6 @@ from typing import Any, NoReturn
 
 NO_NETWORK = "functions have no network here"
 
-# Of a function's /tmp: the host refuses more.
-_TMP = "/tmp"
-_TMP_BYTES = 512 << 20
-_TMP_FILES = 10_000
-_BLOCK = 4096
-
-
 def _fill(module: ModuleType, names: dict[str, Any]) -> None:
     """Give a module the names that it lacks."""
     for name, value in names.items():
@@ -257,15 +250,6 @@ def _fchown(fd: int, uid: int, gid: int) -> None:
     _chown(fd, uid, gid)
 
 
-_mask = 0o022
-
-
-def _umask(mask: int, /) -> int:
-    global _mask
-    before, _mask = _mask, mask & 0o777
-    return before
-
-
 def _without(what: str) -> Callable[..., NoReturn]:
     def refuse(*args: Any, **kwargs: Any) -> NoReturn:
         raise OSError(errno.ENOSYS, f"{what} on this platform")
@@ -273,35 +257,11 @@ def _without(what: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-# Of the file systems only that of /tmp is of interest: the others are read-only.
-
-
-def _sizes(folder: str) -> Iterator[int]:
-    """The bytes of all files below a folder, and 0 for each folder."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield 0
-                yield from _sizes(entry.path)
-            else:
-                yield entry.stat(follow_symlinks=False).st_size
-
-
-def _statvfs(path: Any) -> os.statvfs_result:
-    os.stat(path)  # whoever asks about what is not there is told so
-    sizes = list(_sizes(_TMP))
-    blocks, files = _TMP_BYTES // _BLOCK, _TMP_FILES
-    free = max(0, _TMP_BYTES - sum(sizes)) // _BLOCK
-    unused = max(0, files - len(sizes))
-    return os.statvfs_result((_BLOCK, _BLOCK, blocks, free, free, files, unused, unused, 0, 255))
-
-
 _fill(
     os,
     {
         "chown": _chown,
         "fchown": _fchown,
-        "fstatvfs": _statvfs,
         "getegid": _zero,
         "geteuid": _zero,
         "getgid": _zero,
@@ -316,10 +276,8 @@ _fill(
         "lchown": _lchown,
         "pipe": _without("there are no pipes"),
         "sched_getaffinity": lambda pid, /: {0},
-        "statvfs": _statvfs,
         "sync": lambda: None,
         "system": _without("no program can be started"),
-        "umask": _umask,
     },
 )
 _fill(time, {"thread_time": time.process_time, "thread_time_ns": time.process_time_ns})
