@@ -3,6 +3,7 @@
 #
 #   bash python-wasi/build.sh          build what is missing, copy it into dist/
 #   bash python-wasi/build.sh --key    print the content key of this checkout
+#   bash python-wasi/build.sh --tests  pack CPython's test suite, print the archive's path
 #
 # The first run takes some minutes, later ones a second: finished parts are kept
 # in ${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-~/.cache}/vivarium}/guest, named by what
@@ -19,6 +20,8 @@ source "$here/versions.env"
 source "$here/recipe/cpython.sh"
 # shellcheck source=recipe/guest.sh
 source "$here/recipe/guest.sh"
+# shellcheck source=recipe/tests.sh
+source "$here/recipe/tests.sh"
 
 # What a build must not depend on.
 unset CC CXX CPP CFLAGS CXXFLAGS CPPFLAGS LDFLAGS LIBS MAKEFLAGS CONFIG_SITE
@@ -50,6 +53,7 @@ guest_key=$(make_guest_key)
 kit=$cache/kit-$kit_key
 stdlib=$cache/stdlib-$stdlib_key.zip
 guest=$cache/guest-$guest_key
+tests=$cache/tests-$(printf '%s\n' "$CPYTHON_SHA256" "$(hash_script "$here/recipe/tests.sh")" | sha256sum | cut -c1-16).tar.gz
 
 # ensure_tools installs what is missing of the tool chain, or says how to.
 ensure_tools() {
@@ -76,14 +80,19 @@ ensure_tools() {
   }
 }
 
-# make_guest builds what is missing. Only one run at a time works in the cache.
-make_guest() {
+# lock_cache waits until no other run works in the cache.
+lock_cache() {
   mkdir -p "$cache"
   exec 9>"$cache/lock"
   flock -n 9 || {
     say "another build is at work in $cache; waiting for it"
     flock 9
   }
+}
+
+# make_guest builds what is missing.
+make_guest() {
+  lock_cache
   [[ ! -d $guest ]] || return 0
   ensure_tools
   # Each step runs in a process group of its own, to be ended with its children.
@@ -106,6 +115,17 @@ make_guest() {
   step guest "link the module and pack the library" build_guest
   trap - EXIT INT TERM
   rm -rf "$cache"/work-*
+}
+
+# make_tests packs CPython's test suite if that is missing.
+make_tests() {
+  [[ ! -e $tests ]] || return 0
+  lock_cache
+  [[ ! -e $tests ]] || return 0
+  command -v xz >/dev/null || ensure_tools
+  say "packing the test suite of CPython $CPYTHON_VERSION"
+  work=$cache/work-tests
+  pack_tests
 }
 
 # forget removes all but the newest of the old results: forget COUNT PATTERN
@@ -133,6 +153,13 @@ case ${1-} in
 '') ;;
 --key)
   printf '%s\n' "$guest_key"
+  exit
+  ;;
+--tests)
+  make_tests >&2
+  touch "$tests"
+  forget 2 'tests-*.tar.gz'
+  printf '%s\n' "$tests"
   exit
   ;;
 *)

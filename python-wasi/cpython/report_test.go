@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestReport_IsThatOfTheResults(t *testing.T) {
+	got, err := os.ReadFile(reportFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := report(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%s is not what the results and reasons give; write it: go tool task cpython -- -report", reportFile)
+	}
+}
+
+func TestReport_NamesEachFailureWithItsReason(t *testing.T) {
+	dir := t.TempDir()
+	reasons := "# class, test, exception, reason\n" +
+		"later\t*\tOSError: *\tsockets\n" +
+		"rule\ttest_logging.*\t*\tthe root logger has a handler\n"
+	if err := os.WriteFile(filepath.Join(dir, "reasons.txt"), []byte(reasons), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	results := Results{
+		"test_logging": {Passed: 6, Failed: map[string]string{"Net.test_f": "OSError: no", "Root.test_r": "AssertionError: 2 != 1"}},
+		"test_list":    {Error: "timeout"},
+		"test_many":    {Passed: 1, Failed: map[string]string{}},
+	}
+	for _, c := range strings.Split("abcdefghijklm", "") {
+		results["test_many"].Failed["Net.test_"+c] = "OSError: no"
+	}
+	if err := results.save(filepath.Join(dir, PassPlatform.file())); err != nil {
+		t.Fatal(err)
+	}
+	text, err := report(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| 7 | 16 | 30.4 % | 0 | 2 | 0 |",
+		"| ours to mend | 1 | 0 | 0 |",
+		"**comes with network or threads: sockets** (14)\n\n- test_logging.Net.test_f: `OSError: no`\n- test_many: 13 tests\n",
+		"**a rule of the contract: the root logger has a handler** (1)\n\n- test_logging.Root.test_r: `AssertionError: 2 != 1`\n",
+		"**ours to mend: not looked into** (1)\n\n- test_list: `timeout`\n",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestLoadReasons_RefusesWhatItCantRead(t *testing.T) {
+	for _, line := range []string{"later\t*\tsockets", "later *\t*\tsockets", "soon\t*\t*\tsockets"} {
+		file := filepath.Join(t.TempDir(), "reasons.txt")
+		if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := loadReasons(file); err == nil {
+			t.Errorf("%q: got %+v, want an error", line, r)
+		}
+	}
+}

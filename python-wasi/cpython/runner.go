@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vivarium/host"
+	"vivarium/wasm"
+)
+
+// memoryMB is what an instance may take.
+const memoryMB = 1024
+
+// Outcome is what became of a module's tests.
+type Outcome struct {
+	Passed  []string            `json:"passed"`
+	Skipped map[string][]string `json:"skipped"` // by reason
+	Failed  map[string]string   `json:"failed"`  // the exceptions
+	Details map[string]string   `json:"details"` // the tracebacks of those that failed
+	Skip    string              `json:"skip"`    // why the module was skipped whole
+	Error   string              `json:"error"`   // why it did not get to an end
+	CPU     time.Duration       `json:"-"`
+}
+
+// runner runs modules through a host, as anybody's function. Safe for concurrent
+// use.
+type runner struct {
+	engine *wasm.Engine
+	host   *host.Host
+	trace  io.Writer // what tests print goes here; nil means nowhere
+}
+
+// newRunner deploys the suite; a module may take as long as timeout says.
+func newRunner(ctx context.Context, s *suite, timeout time.Duration) (*runner, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := host.NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{engine: engine}
+	r.host, err = host.New(host.Config{Engine: engine, MaxCalls: 1, Logs: r.log})
+	if err == nil {
+		_, err = r.host.Deploy("suite", host.VersionSpec{Entrypoint: "suite.handler", MemoryMB: memoryMB, Timeout: timeout}, s.code)
+	}
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *runner) close() {
+	if r.host != nil {
+		r.host.Close()
+	}
+	r.engine.Close(context.Background())
+}
+
+func (r *runner) log(e host.LogEntry) {
+	if r.trace != nil {
+		fmt.Fprintln(r.trace, e.Message)
+	}
+}
+
+// run runs one module in an instance of its own.
+func (r *runner) run(ctx context.Context, pass Pass, module string) Outcome {
+	body, err := json.Marshal(map[string]any{"module": module, "pass": pass, "trace": r.trace != nil})
+	if err != nil {
+		panic(err) // it is made of texts and numbers
+	}
+	result, err := r.host.Invoke(ctx, host.Invocation{
+		Function: "suite", RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: body,
+	})
+	var o Outcome
+	if err == nil {
+		err = json.Unmarshal(result.Body, &o)
+	}
+	var fault *host.FunctionError
+	switch {
+	case errors.As(err, &fault):
+		o.Error = fault.Type + ": " + fault.Message
+	case err != nil:
+		o.Error = err.Error()
+	}
+	if result != nil {
+		o.CPU = result.Figures.CPU
+	}
+	return o
+}
+
+// compare runs a module and names what of it was known to pass and does not any
+// more. What hangs on the machine's mood shows its good side the second time.
+func (r *runner) compare(ctx context.Context, pass Pass, module string, known, base Module) (m Module, o Outcome, losses []string) {
+	for range 2 {
+		o = r.run(ctx, pass, module)
+		m = pass.of(module, base, o)
+		if losses = lost(module, known, m); len(losses) == 0 {
+			break
+		}
+	}
+	return m, o, losses
+}
+
+// each calls do for each module, some at once, and what do returns one at a time.
+func each(ctx context.Context, jobs int, modules []string, do func(module string) (done func())) error {
+	var mu sync.Mutex // serializes done
+	var group sync.WaitGroup
+	next := make(chan string)
+	for range max(jobs, 1) {
+		group.Go(func() {
+			for module := range next {
+				done := do(module)
+				if ctx.Err() != nil {
+					continue // what it found is that it was interrupted
+				}
+				mu.Lock()
+				done()
+				mu.Unlock()
+			}
+		})
+	}
+	for _, module := range modules {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- module
+	}
+	close(next)
+	group.Wait()
+	return ctx.Err()
+}

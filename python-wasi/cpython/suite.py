@@ -1,0 +1,194 @@
+"""Runs one module of CPython's test suite and tells what became of each test.
+
+The function that the tool deploys: the event names the module and the pass, the
+result has the names of the tests by outcome. As regrtest does, it gives the
+tests a working directory of their own and denies them the costly resources.
+"""
+
+import importlib
+import os
+import random
+import struct
+import sys
+import types
+import unittest
+
+# What is cut: a reason, a name, and the failures' tracebacks all together.
+REASON, NAME, DETAILS = 300, 300, 200_000
+
+# The modules in C that CPython's own build has for its tests alone.
+C_TEST_MODULES = {
+    "_ctypes_test", "_testbuffer", "_testcapi", "_testclinic", "_testclinic_limited", "_testexternalinspection",
+    "_testimportmultiple", "_testinternalcapi", "_testlimitedcapi", "_testmultiphase", "_testsinglephase", "_xxtestfuzz",
+}  # fmt: skip
+
+
+def handler(event, context):
+    os.environ["PYTHONREGRTEST_UNICODE_GUARD"] = "\u00e6"
+    folder = "/tmp/test_python_worker_\u00e6"
+    os.mkdir(folder)
+    os.chdir(folder)
+    random.seed(0)
+    from test import support
+
+    if event["pass"] == 2:
+        sys.meta_path.append(StubFinder())
+    if event["pass"] == 3:
+        as_on_linux(support)
+    from test.libregrtest import utils
+
+    utils.setup_unraisable_hook()
+    utils.setup_threading_excepthook()
+    support.record_original_stdout(sys.stdout)
+    support.verbose = False
+    support.use_resources = ()
+
+    name = "test." + event["module"]
+    try:
+        module = importlib.import_module(name)
+        loader = unittest.TestLoader()
+        suite = loader.loadTestsFromModule(module)
+    except unittest.SkipTest as skip:
+        return {"skip": str(skip)[:REASON]}
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in C_TEST_MODULES:
+            return {"skip": str(error)}
+        return {"error": reason_of(error)}
+    if loader.errors:
+        return {"error": loader.errors[0].strip().splitlines()[-1][:REASON]}
+    outcomes = Outcomes(name + ".", event["trace"])
+    try:
+        suite.run(outcomes)
+    except BaseException as error:
+        outcomes.note("the run", FAILED, reason_of(error))
+    return outcomes.answer()
+
+
+def as_on_linux(support):
+    """Lift the skips that are for WASI, before anything has looked at them."""
+    support.is_wasi = False
+    support.has_fork_support = True
+    support.has_subprocess_support = True
+    support.has_socket_support = True
+    from test.support import threading_helper
+
+    threading_helper.can_start_thread = True
+
+
+class StubFinder:
+    """Stands in for the modules in C that are for tests alone."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name in C_TEST_MODULES:
+            return importlib.machinery.ModuleSpec(name, self)
+
+    def create_module(self, spec):
+        return Stub(spec.name)
+
+    def exec_module(self, module):
+        pass
+
+
+class Stub(types.ModuleType):
+    """A module that has every name. What comes of them skips the test that uses it."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        # Tests compute with the limits of C's types while they are imported.
+        kind, _, end = name.rpartition("_")
+        if code := {"CHAR": "b", "SHRT": "h", "INT": "i", "LONG": "l", "LLONG": "q", "PY_SSIZE_T": "n"}.get(kind):
+            bits = struct.calcsize(code) * 8
+            return (1 << (bits - 1)) - 1 if end == "MAX" else -(1 << (bits - 1))
+        if code := {"UCHAR": "B", "USHRT": "H", "UINT": "I", "ULONG": "L", "ULLONG": "Q"}.get(kind):
+            return (1 << (struct.calcsize(code) * 8)) - 1
+        return StubMember(self.__name__)
+
+
+class StubMember:
+    def __init__(self, module):
+        self._module = module
+
+    def __call__(self, *args, **kwargs):
+        raise unittest.SkipTest(f"No module named {self._module!r}")
+
+    def __getattr__(self, name):
+        return self()
+
+
+PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
+WORSE = (SKIPPED, PASSED, FAILED)
+
+
+class Outcomes(unittest.TestResult):
+    """One outcome for each name of a test: the worst of all that have it."""
+
+    def __init__(self, prefix, trace):
+        super().__init__()
+        self.prefix = prefix
+        self.trace = trace
+        self.outcomes = {}
+        self.details = {}
+        self.room = DETAILS
+
+    def note(self, name, outcome, reason=""):
+        name = name.replace(self.prefix, "")[:NAME]
+        old = self.outcomes.get(name)
+        if old is None or WORSE.index(outcome) > WORSE.index(old[0]):
+            self.outcomes[name] = (outcome, reason)
+        return name
+
+    def fail(self, test, err):
+        name = self.note(test.id(), FAILED, reason_of(err[1]))
+        if name not in self.details:
+            text = self._exc_info_to_string(err, test)[-self.room :] if self.room else ""
+            self.room -= len(text)
+            self.details[name] = text
+
+    def startTest(self, test):
+        super().startTest(test)
+        if self.trace:
+            os.write(2, f"{test.id()}\n".encode(errors="replace"))
+
+    def addSuccess(self, test):
+        self.note(test.id(), PASSED)
+
+    def addExpectedFailure(self, test, err):
+        self.note(test.id(), PASSED)
+
+    def addUnexpectedSuccess(self, test):
+        self.note(test.id(), FAILED, "unexpected success")
+
+    def addSkip(self, test, reason):
+        # A part that is skipped leaves the test what it is.
+        if not hasattr(test, "test_case"):
+            self.note(test.id(), SKIPPED, str(reason)[:REASON])
+
+    def addError(self, test, err):
+        self.fail(test, err)
+
+    addFailure = addError
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self.fail(test, err)
+
+    def answer(self):
+        answer = {"passed": [], "skipped": {}, "failed": {}, "details": self.details}
+        for name, (outcome, reason) in self.outcomes.items():
+            if outcome == PASSED:
+                answer["passed"].append(name)
+            elif outcome == SKIPPED:
+                answer["skipped"].setdefault(reason, []).append(name)
+            else:
+                answer["failed"][name] = reason
+        return answer
+
+
+def reason_of(error):
+    """One line: the exception's type and the first line of its text."""
+    try:
+        text = str(error).strip().partition("\n")[0]
+    except BaseException:
+        text = "(no text)"
+    return f"{type(error).__name__}: {text}"[:REASON]
