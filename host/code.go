@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"vivarium/host/quota"
 	"vivarium/wasm/vfs"
@@ -24,7 +26,7 @@ const (
 )
 
 // CodeFromZip unpacks an archive. It must have no links, no absolute names, no
-// names with "..", and no name twice.
+// names with "..", a backslash, or bytes that are not UTF-8, and no name twice.
 func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 	if len(archive) > maxArchive {
 		return nil, invalid("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
@@ -38,19 +40,51 @@ func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 	}
 	seen := make(map[string]bool, len(r.File))
 	for _, f := range r.File {
-		name := f.Name
-		if f.Mode().IsDir() && len(name) > 0 && name[len(name)-1] == '/' {
-			name = name[:len(name)-1]
+		name := nameOfEntry(f)
+		if name == "." && f.Mode().IsDir() {
+			continue // "./", the folder that was packed
 		}
-		switch {
-		case !fs.ValidPath(name) || name == ".":
-			return nil, invalid("content", "the archive's entry %.80q must have a relative name without \"..\"", f.Name)
-		case seen[name]:
+		if err := checkEntryName(f.Name, name); err != nil {
+			return nil, err
+		}
+		if seen[name] {
 			return nil, invalid("content", "the archive has two entries %.80q", f.Name)
 		}
 		seen[name] = true
 	}
 	return newCode(r)
+}
+
+// nameOfEntry returns an entry's name without what says nothing: the slash at the
+// end of a folder's, and the "./" that some programs write before each.
+func nameOfEntry(f *zip.File) string {
+	name := f.Name
+	for strings.HasPrefix(name, "./") {
+		name = strings.TrimLeft(name[2:], "/")
+	}
+	if f.Mode().IsDir() {
+		name = strings.TrimSuffix(name, "/")
+	}
+	if name == "" && f.Name != "" {
+		return "."
+	}
+	return name
+}
+
+// checkEntryName says why an entry can't have its name, of which name is what
+// counts.
+func checkEntryName(full, name string) error {
+	switch {
+	case !utf8.ValidString(full):
+		return invalid("content", "the archive's entry %.80q has a name that is not UTF-8, as programs write it that use another "+
+			"code page; pack it with one that writes UTF-8", full)
+	case strings.Contains(full, `\`):
+		return invalid("content", "the archive's entry %.80q has a backslash in its name, as programs for Windows write it where "+
+			"a slash belongs; pack it with one that writes slashes", full)
+	case !fs.ValidPath(name) || name == ".":
+		return invalid("content", "the archive's entry %.80q must have a relative name without \"..\"", full)
+	}
+	return nil
 }
 
 // CodeFromFiles makes code of texts by their names, which are relative and have

@@ -113,6 +113,17 @@ func TestCodeFromZip_AcceptsOnlyPlainArchives(t *testing.T) {
 	}
 }
 
+// Some programs begin each name with the folder that was packed.
+func TestCodeFromZip_DropsADotBeforeNames(t *testing.T) {
+	code, err := CodeFromZip(zipOf(t, "./", "./main.py", "./pkg/", "./pkg/mod.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := code.Entries(), 4; got != want { // the root, main.py, pkg, pkg/mod.py
+		t.Errorf("got %d entries, want %d", got, want)
+	}
+}
+
 func TestCodeFromZip_RefusesABomb(t *testing.T) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
