@@ -25,11 +25,14 @@ def find_handler(entrypoint: str) -> Callable[..., Any]:
 
     # Errors
 
-    HandlerNotFound when the name has no dot, or the module has no such
-    attribute, or it can't be called. Whatever importing the module raises.
+    HandlerNotFound when the name has no dot, or is a path, or the module has
+    no such attribute, or it can't be called. Whatever importing the module
+    raises.
     """
     module_name, _, attribute = entrypoint.rpartition(".")
-    if not module_name or not attribute:
+    # A module's name that begins with a dot is relative to a package, and there
+    # is none; a name with slashes is never found.
+    if not module_name or not attribute or module_name[0] == "." or "/" in entrypoint:
         raise HandlerNotFound(
             f"entry point '{entrypoint}' is not of the form <module>.<handler>: "
             f"module '{module_name}', attribute '{attribute}'"
