@@ -1,0 +1,354 @@
+package requirements
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"vivarium/web/folder"
+)
+
+// Installer installs packages with a program of this machine.
+type Installer struct {
+	Name string // "uv" or "pip"
+
+	python  string // version of the Python that packages are for, as in 3.13.5
+	command []string
+	env     []string
+	notes   notes
+}
+
+// notes tell from a program's complaint why it could not have a package that was
+// asked for alone. The first that matches counts.
+type notes struct{ noPackage, noVersion, noWheel *regexp.Regexp }
+
+// withoutPrograms is a Python program that is pip, but can start no other one.
+//
+//go:embed pip.py
+var withoutPrograms string
+
+// Find returns uv, or else the pip of a Python, as PATH has it, for packages of
+// that version of Python. Programs in the function's own folder are left alone.
+//
+// # Errors
+//
+// When there is none, what to do.
+func Find(ctx context.Context, python, folder string) (*Installer, error) {
+	version := python
+	if parts := strings.SplitN(python, ".", 3); len(parts) == 3 {
+		version = parts[0] + "." + parts[1]
+	}
+	places := searchPath(folder)
+	env := environment(places)
+	pythons := append(lookUp(places, "python3"), lookUp(places, "python")...)
+	for _, uv := range lookUp(places, "uv") {
+		i := &Installer{
+			Name: "uv", python: python, env: env,
+			// Of the platforms that uv knows this one is nearest to the guest. The
+			// exceptions from --only-binary are taken back, whoever has made them.
+			command: append([]string{uv, "pip", "install", "--quiet", "--only-binary", ":all:", "--no-binary", ":none:",
+				"--python-version", version, "--python-platform", "wasm32-pyodide2024"}, uvConfig()...),
+			notes: notes{
+				noPackage: regexp.MustCompile(`was not found in`),
+				noWheel:   regexp.MustCompile(`no usable wheels|no wheels with a matching|Wheels are required for`),
+				noVersion: regexp.MustCompile(`no versions? of|only the following versions of|only .{1,80} is available`),
+			},
+		}
+		// It looks at a Python, which must not be one of a folder above.
+		if len(pythons) > 0 {
+			i.command = append(i.command, "--python", pythons[0])
+		} else {
+			i.command = append(i.command, "--system")
+		}
+		return i, nil
+	}
+	for _, program := range pythons {
+		i := &Installer{
+			Name: "pip", python: python, env: env,
+			// -E: nothing of Python's own in the environment counts.
+			command: []string{program, "-E", "-c", withoutPrograms, "install", "--disable-pip-version-check", "--no-input", "--no-compile",
+				"--only-binary=:all:", "--platform", "any", "--implementation", "py", "--abi", "none", "--python-version", version},
+			notes: notes{
+				noVersion: regexp.MustCompile(`\(from versions: [^n]`),
+				noWheel:   regexp.MustCompile(`\(from versions: none\)`),
+			},
+		}
+		if _, err := i.run(ctx, string(filepath.Separator), nil, append(i.command[:4:4], "--version")...); err == nil {
+			return i, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return nil, fmt.Errorf("%s: there is neither uv nor a Python 3 with pip to install it with, beside what lies in the function's own "+
+		"folder; install one of them, or put the packages beside the code and take %s away", File, File)
+}
+
+// Install installs what the list asks for below the folder dir, which must be
+// empty and not be below anybody else's, and returns the folder with the packages.
+// It blocks until the program is done, or ctx ends.
+//
+// # Errors
+//
+// A *BlockedError when packages can't be had; ctx's.
+func (i *Installer) Install(ctx context.Context, list *List, dir string) (string, error) {
+	target := filepath.Join(dir, "packages")
+	impatient, stop := context.WithCancel(ctx)
+	defer stop()
+	// pip tries older versions one after the other, for minutes. The reason is
+	// nearly always a package that can't be had, and explain finds that sooner.
+	complaint, err := i.install(impatient, list, dir, target, &watch{text: []byte("looking at multiple versions"), seen: stop})
+	if err == nil {
+		if native := native(os.DirFS(target)); len(native) > 0 {
+			return "", &BlockedError{Packages: native}
+		}
+		return target, nil
+	}
+	var blocked []Blocked
+	if !unreachable.MatchString(complaint) {
+		blocked = i.explain(ctx, list, dir)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case len(blocked) > 0:
+		return "", &BlockedError{Packages: blocked}
+	case impatient.Err() == nil:
+		return "", fmt.Errorf("%s: %s failed: %w\n%s", File, i.Name, err, lastLines(complaint))
+	}
+	again := filepath.Join(dir, "packages-again")
+	if complaint, err = i.install(ctx, list, dir, again, io.Discard); err != nil {
+		return "", fmt.Errorf("%s: %s failed: %w\n%s", File, i.Name, err, lastLines(complaint))
+	}
+	return again, nil
+}
+
+// unreachable is what programs say of an index that does not answer: then there is
+// nothing to learn by asking again.
+var unreachable = regexp.MustCompile(`Retrying \(|Failed to fetch|(?i:connection (?:refused|error|reset)|timed out)`)
+
+// install lets the program install a list, and returns what it complains of.
+func (i *Installer) install(ctx context.Context, list *List, dir, target string, out io.Writer, options ...string) (string, error) {
+	work, err := os.MkdirTemp(dir, "work-") // has nothing but this
+	if err != nil {
+		return "", err
+	}
+	args := append(i.command[:len(i.command):len(i.command)], "--target", target)
+	args = append(args, options...)
+	for _, file := range []struct {
+		option, name string
+		content      []Requirement
+	}{{"-r", File, list.Packages}, {"-c", "constraints.txt", list.Constraints}} {
+		if len(file.content) == 0 {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(work, file.name), []byte(text(file.content)), 0o600); err != nil {
+			return "", err
+		}
+		args = append(args, file.option, file.name)
+	}
+	if list.Hashes {
+		args = append(args, "--require-hashes")
+	}
+	if list.Pre {
+		args = append(args, map[string][]string{"uv": {"--prerelease", "allow"}, "pip": {"--pre"}}[i.Name]...)
+	}
+	return i.run(ctx, work, out, args...)
+}
+
+// run runs a program in a folder and returns what it complains of.
+func (i *Installer) run(ctx context.Context, dir string, out io.Writer, args ...string) (complaint string, err error) {
+	var stderr bytes.Buffer
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	command.Dir, command.Env = dir, append(i.env[:len(i.env):len(i.env)], "PWD="+dir)
+	command.Stdout, command.Stderr = out, &stderr
+	err = command.Run()
+	return stderr.String(), err
+}
+
+// watch calls seen once a text was written to it.
+type watch struct {
+	text, before []byte
+	seen         func()
+}
+
+// Write implements io.Writer.
+func (w *watch) Write(p []byte) (int, error) {
+	w.before = append(w.before, p...)
+	if bytes.Contains(w.before, w.text) {
+		w.seen()
+	}
+	w.before = w.before[max(len(w.before)-len(w.text), 0):]
+	return len(p), nil
+}
+
+// lastLines returns the end of a complaint: some are endless.
+func lastLines(complaint string) string {
+	lines := strings.Split(strings.TrimSpace(complaint), "\n")
+	return strings.Join(lines[max(len(lines)-10, 0):], "\n")
+}
+
+// searchPath returns the places in PATH where programs are looked for: not those
+// that depend on the working directory, nor those in the function's folder.
+func searchPath(folder string) []string {
+	own := resolved(folder)
+	var places []string
+	for _, place := range filepath.SplitList(os.Getenv("PATH")) {
+		if filepath.IsAbs(place) && !isBelow(resolved(place), own) {
+			places = append(places, place)
+		}
+	}
+	return places
+}
+
+// resolved returns the path without links, as far as there is such a file.
+func resolved(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path
+}
+
+func isBelow(path, folder string) bool {
+	relative, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(relative)
+}
+
+// lookUp returns the programs of that name in these places.
+func lookUp(places []string, name string) []string {
+	var found []string
+	for _, place := range places {
+		if path, err := exec.LookPath(filepath.Join(place, name)); err == nil {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+// passed are the variables that the program gets: what it needs to start, to
+// find its configuration and to reach an index. Those of pip and uv that say
+// what may be built are not among them.
+var passed = regexp.MustCompile(`^(?i:HOME|USER|LOGNAME|USERPROFILE|APPDATA|LOCALAPPDATA|PROGRAMDATA|SYSTEMROOT|SYSTEMDRIVE|COMSPEC|PATHEXT|TMPDIR|TEMP|TMP|` +
+	`LANG|LC_[A-Z]+|LD_LIBRARY_PATH|XDG_(?:CONFIG_HOME|CONFIG_DIRS|CACHE_HOME|DATA_HOME)|NETRC|` +
+	`(?:HTTPS?|ALL|NO)_PROXY|SSL_CERT_(?:FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|` +
+	`PYENV_ROOT|PYENV_VERSION|ASDF_DIR|ASDF_DATA_DIR|MISE_DATA_DIR|` +
+	`PIP_(?:INDEX_URL|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|(?:DEFAULT_)?TIMEOUT|RETRIES|CACHE_DIR|NO_CACHE_DIR|CONFIG_FILE)|` +
+	`UV_(?:INDEX|DEFAULT_INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|INDEX_STRATEGY|INDEX_[A-Z0-9_]+_(?:USERNAME|PASSWORD)|INSECURE_HOST|` +
+	`NATIVE_TLS|SYSTEM_CERTS|OFFLINE|HTTP_TIMEOUT|HTTP_RETRIES|CACHE_DIR|NO_CACHE|LINK_MODE|PYTHON_DOWNLOADS|PYTHON_INSTALL_DIR|CONFIG_FILE))$`)
+
+// environment returns the variables of the program.
+func environment(places []string) []string {
+	env := []string{
+		"PATH=" + strings.Join(places, string(filepath.ListSeparator)),
+		"PYTHONDONTWRITEBYTECODE=1", "PYTHONUTF8=1", "PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0", "PIP_ROOT_USER_ACTION=ignore", "NO_COLOR=1",
+	}
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); passed.MatchString(name) {
+			env = append(env, v)
+		}
+	}
+	return env
+}
+
+// uvConfig says which configuration uv reads: the user's, or else the system's.
+// By itself it would look for one in the folders above, too.
+func uvConfig() []string {
+	if os.Getenv("UV_CONFIG_FILE") != "" {
+		return nil
+	}
+	var dirs []string
+	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
+		dirs = append(dirs, dir)
+	} else if home, err := os.UserHomeDir(); err == nil {
+		dirs = append(dirs, filepath.Join(home, ".config"))
+	}
+	dirs = append(dirs, os.Getenv("APPDATA"), "/etc")
+	for _, dir := range dirs {
+		file := filepath.Join(dir, "uv", "uv.toml")
+		if _, err := os.Stat(file); err == nil && filepath.IsAbs(file) {
+			return []string{"--config-file", file}
+		}
+	}
+	return []string{"--no-config"}
+}
+
+// nativeFile are endings of files that need a dynamic linker.
+var nativeFile = regexp.MustCompile(`\.(so|pyd|dylib|dll)(\.[0-9.]+)?$`)
+
+// native returns the packages that bring machine code, whatever their wheels say:
+// some that say they are pure do, and uv takes those made for browsers.
+func native(packages fs.FS) []Blocked {
+	var all []Blocked
+	seen := map[string]bool{}
+	// What can't be read is not there, or is noticed when it is packed.
+	_ = fs.WalkDir(packages, ".", func(name string, d fs.DirEntry, err error) error {
+		top, _, _ := strings.Cut(name, "/")
+		if err == nil && d.Type().IsRegular() && nativeFile.MatchString(d.Name()) && !seen[top] {
+			seen[top] = true
+			all = append(all, Blocked{Name: top, Why: NoWheel})
+		}
+		return nil
+	})
+	return all
+}
+
+// Reason is why a package can't be had.
+type Reason int
+
+// Reasons.
+const (
+	NoWheel Reason = iota
+	NoVersion
+	NoPackage
+	NoName // it is asked for by something else than its name
+)
+
+var reasons = map[Reason]string{
+	NoWheel:   "no wheel of pure Python, which is all that functions can load",
+	NoVersion: "no such version",
+	NoPackage: "no such package in the index",
+	NoName:    "named by something else than its name and version, as by an address",
+}
+
+// Blocked is a package that can't be had.
+type Blocked struct {
+	Name   string   // with the versions that were asked for
+	Why    Reason   //
+	Detail string   // more on that; may be empty
+	By     []string // packages that need it; none when the list names it
+}
+
+// BlockedError says which packages can't be had.
+type BlockedError struct{ Packages []Blocked }
+
+// Error implements error.
+func (e *BlockedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: these packages can't be had:\n", File)
+	wheel := false
+	for _, p := range e.Packages {
+		wheel = wheel || p.Why == NoWheel
+		fmt.Fprint(&b, folder.Shown(p.Name))
+		if len(p.By) > 0 {
+			fmt.Fprintf(&b, ", which %s needs", strings.Join(p.By, " and "))
+		}
+		fmt.Fprintf(&b, ": %s%s\n", reasons[p.Why], p.Detail)
+	}
+	if wheel {
+		b.WriteString("use packages in Python alone instead; one that has only its sources published can be put beside the code")
+	} else {
+		b.WriteString("correct the names and versions")
+	}
+	return b.String()
+}
