@@ -24,6 +24,10 @@
 // (confine.go). The others speak to a server over HTTP (client.go), in the terms
 // of package api.
 //
+// Code, and what is in the folder with it, may be somebody else's: package folder
+// reads it, package requirements installs its packages, and what is printed of it
+// goes through plain.go.
+//
 // # Exit codes
 //
 // ExitOK, ExitFunction and ExitFailure tell a caller apart who is to blame.
@@ -70,9 +74,9 @@ const description = `Runs Python functions written for Yandex Cloud Functions, e
 // session is what a command gets from its surroundings.
 type session struct {
 	stdin          io.Reader
-	stdout, stderr io.Writer
-	cacheDir       string // as the user gave it; may be empty
-	ownsProcess    bool   // which may then be confined
+	stdout, stderr io.Writer // plain
+	cacheDir       string    // as the user gave it; may be empty
+	ownsProcess    bool      // which may then be confined
 }
 
 // Run executes the command line args, which come without the program's name,
@@ -92,6 +96,7 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 			code = int(exit)
 		}
 	}()
+	s.stdout, s.stderr = plain{s.stdout}, plain{s.stderr}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
@@ -112,9 +117,12 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 		}
 		return ExitOK
 	}
+	if args[0] == followCommand {
+		return runFollow(ctx, s, args[1:])
+	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.stderr, "vivarium: %v\nTry: vivarium --help\n", err)
+		fmt.Fprintf(s.stderr, "vivarium: %s\nTry: vivarium --help\n", indented(err.Error()))
 		return ExitFailure
 	}
 	s.cacheDir = g.CacheDir
@@ -123,7 +131,7 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 		return e.code
 	}
 	if err != nil {
-		fmt.Fprintf(s.stderr, "vivarium: %v\n", err)
+		fmt.Fprintln(s.stderr, "vivarium:", indented(err.Error()))
 		return ExitFailure
 	}
 	return ExitOK

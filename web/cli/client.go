@@ -208,7 +208,7 @@ type progress struct {
 
 // newProgress returns body as a reader that reports to w when it takes long.
 func newProgress(body []byte, w io.Writer) *progress {
-	return &progress{Reader: bytes.NewReader(body), w: w, size: int64(len(body)), started: time.Now(), live: isTerminal(w)}
+	return &progress{Reader: bytes.NewReader(body), w: exact(w), size: int64(len(body)), started: time.Now(), live: isTerminal(w)}
 }
 
 // Read implements io.Reader.

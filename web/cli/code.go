@@ -8,15 +8,19 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"vivarium/host"
 	"vivarium/wasm/vfs"
+	"vivarium/web/folder"
 )
 
 // source is a function's code on this machine's disk: a folder, one .py file, or
-// a .zip archive.
+// a .zip archive. Somebody else may have written it, see package folder.
 type source struct {
 	path       string
 	kind       sourceKind
@@ -26,7 +30,7 @@ type source struct {
 type sourceKind int
 
 const (
-	folder sourceKind = iota
+	wholeFolder sourceKind = iota
 	singleFile
 	archive
 )
@@ -36,7 +40,16 @@ type bundle struct {
 	code       *vfs.Tree
 	archive    []byte // equal code has equal archives
 	entrypoint string
+	note       string // on how the entry point was found; may be empty
 }
+
+// Limits of what is read, beyond which the platform would refuse it anyway.
+const (
+	maxCode    = 680 << 20 // bytes of all files
+	maxArchive = 128 << 20 // bytes of a .zip archive
+	maxLooked  = 200_000   // files and folders that are looked at, those that are left out included
+	maxPath    = 1024      // bytes of a name with its folders
+)
 
 // openSource looks what lies at path.
 func openSource(path, entrypoint string) (*source, error) {
@@ -47,7 +60,7 @@ func openSource(path, entrypoint string) (*source, error) {
 	s := &source{path: path, entrypoint: entrypoint}
 	switch {
 	case info.IsDir():
-		s.kind = folder
+		s.kind = wholeFolder
 	case strings.HasSuffix(path, ".py") && info.Mode().IsRegular():
 		s.kind = singleFile
 	case strings.HasSuffix(path, ".zip") && info.Mode().IsRegular():
@@ -55,26 +68,21 @@ func openSource(path, entrypoint string) (*source, error) {
 	default:
 		return nil, fmt.Errorf("code: %s: give a folder, a .py file or a .zip archive", path)
 	}
-	return s, nil
+	return s, s.checkEntrypoint()
 }
 
 // read packs the code as it is now.
 func (s *source) read() (*bundle, error) {
 	b := &bundle{entrypoint: s.entrypoint}
 	var err error
-	if s.kind == archive {
-		b.archive, err = os.ReadFile(s.path)
-	} else {
-		b.archive, err = pack(s.files())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("code: %s: %w", s.path, err)
+	if b.archive, err = s.pack(zip.Store, nil); err != nil {
+		return nil, err
 	}
 	if b.code, err = host.CodeFromZip(b.archive); err != nil {
 		return nil, fmt.Errorf("code: %s: %w", s.path, err)
 	}
 	if b.entrypoint == "" {
-		if b.entrypoint, err = s.defaultEntrypoint(b.archive); err != nil {
+		if b.entrypoint, b.note, err = s.defaultEntrypoint(b.archive); err != nil {
 			return nil, err
 		}
 	}
@@ -84,109 +92,200 @@ func (s *source) read() (*bundle, error) {
 // dir returns the folder that the code is in, which is where changes of it are
 // seen.
 func (s *source) dir() string {
-	if s.kind == folder {
+	if s.kind == wholeFolder {
 		return s.path
 	}
 	return filepath.Dir(s.path)
 }
 
-// files returns where the code lies, unless it is an archive.
-func (s *source) files() (fsys fs.FS, root string) {
-	if s.kind == folder {
-		return os.DirFS(s.path), "."
-	}
-	return os.DirFS(s.dir()), filepath.Base(s.path)
-}
+// open opens the folder that the code is. The caller closes it.
+func (s *source) open() (*folder.Folder, error) { return folder.Open(s.path) }
 
-// defaultEntrypoint returns what is called when the user names nothing.
-func (s *source) defaultEntrypoint(packed []byte) (string, error) {
-	if s.kind == singleFile {
-		return strings.TrimSuffix(filepath.Base(s.path), ".py") + ".handler", nil
-	}
-	r, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
-	if err == nil {
-		_, err = fs.Stat(r, mainFile)
-	}
+// pack returns an archive of the code, and of packages, which may be nil, beside
+// it. A file of the code hides one of a package. What is unpacked right away is
+// better stored, what has a way to go, compressed. An archive stays as it is.
+func (s *source) pack(method uint16, packages fs.FS) ([]byte, error) {
+	packed, err := s.packed(method, packages)
 	if err != nil {
-		return "", fmt.Errorf("code: %s: has no %s; name the handler with --entrypoint FILE.FUNCTION", s.path, mainFile)
+		return nil, fmt.Errorf("code: %s: %w", s.path, err)
 	}
-	return "main.handler", nil
+	return packed, nil
 }
 
-// mainFile holds the handler unless the user names another file.
-const mainFile = "main.py"
-
-// pack returns an archive of the files at and below root. Equal files give equal
-// archives, so times are left out. What is no part of the code is left out as
-// well, see ignoreRules.
-func pack(fsys fs.FS, root string) ([]byte, error) {
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	err := walk(fsys, root, func(name string) error { return packFile(w, fsys, name, zip.Store) })
+func (s *source) packed(method uint16, packages fs.FS) ([]byte, error) {
+	switch s.kind {
+	case archive:
+		return folder.ReadFile(named(s.path), filepath.Base(s.path), maxArchive)
+	case singleFile:
+		p := newPacker(method)
+		if err := p.add(named(s.path), filepath.Base(s.path)); err != nil {
+			return nil, err
+		}
+		return p.finish()
+	}
+	root, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
+	defer root.Close()
+	return pack(method, root, packages)
+}
+
+// named is an fs.FS of the one file at a path that the user names, which may lead
+// through links.
+type named string
+
+// Open implements fs.FS.
+func (n named) Open(string) (fs.File, error) {
+	file, err := os.OpenFile(string(n), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	return file, nil
 }
 
-// walk calls do for each file of the code at and below root.
-func walk(fsys fs.FS, root string, do func(name string) error) error {
-	var rules ignoreRules
-	if root == "." {
-		var err error
-		if rules, err = readIgnore(fsys); err != nil {
-			return err
+// pack returns an archive of the files in folders, of which those before hide
+// those after. Equal files give equal archives, so times are left out. What is no
+// part of the code is left out as well, see ignoreRules.
+func pack(method uint16, folders ...fs.FS) ([]byte, error) {
+	p := newPacker(method)
+	for _, fsys := range folders {
+		if fsys == nil {
+			continue
+		}
+		if err := walk(fsys, func(name string) error { return p.add(fsys, name) }); err != nil {
+			return nil, err
 		}
 	}
-	return fs.WalkDir(fsys, root, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case name != root && rules.ignored(fsys, name, d.IsDir()):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case d.IsDir():
-			return nil
-		case d.Type()&fs.ModeSymlink != 0:
-			return fmt.Errorf("%s is a symbolic link, which functions can't have; put the file itself there, or name it in %s", name, ignoreFile)
-		case !d.Type().IsRegular():
-			return fmt.Errorf("%s is neither a file nor a folder", name)
-		}
-		return do(name)
-	})
+	return p.finish()
 }
 
-// packFile adds a file to an archive. What is unpacked right away is better
-// stored, what has a way to go, compressed.
-func packFile(w *zip.Writer, fsys fs.FS, name string, method uint16) error {
+// packer makes an archive.
+type packer struct {
+	archive bytes.Buffer
+	zip     *zip.Writer
+	method  uint16
+	taken   map[string]bool
+	room    int64 // bytes that may still come
+}
+
+func newPacker(method uint16) *packer {
+	p := &packer{method: method, taken: map[string]bool{}, room: maxCode}
+	p.zip = zip.NewWriter(&p.archive)
+	return p
+}
+
+// add adds a file unless there is one of that name.
+func (p *packer) add(fsys fs.FS, name string) error {
+	if p.taken[name] {
+		return nil
+	}
+	p.taken[name] = true
 	from, err := fsys.Open(name)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: method})
+	to, err := p.zip.CreateHeader(&zip.FileHeader{Name: name, Method: p.method})
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(to, from)
+	// The size is asked before memory is taken: a sparse file has any.
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	n := info.Size()
+	if n <= p.room {
+		n, err = io.Copy(to, io.LimitReader(from, p.room+1))
+	}
+	if p.room -= n; p.room < 0 {
+		return fmt.Errorf("with %s the code has more than %s; name in %s what the function does not need", folder.Shown(name), bytesText(maxCode), ignoreFile)
+	}
 	return err
 }
 
-// skipped says if a folder is none of the function's: hidden ones (.git, .venv),
-// Python's caches, and virtual environments under any name.
-func skipped(fsys fs.FS, name string) bool {
-	base := name[strings.LastIndexByte(name, '/')+1:]
-	if strings.HasPrefix(base, ".") || base == "__pycache__" {
-		return true
+func (p *packer) finish() ([]byte, error) {
+	if err := p.zip.Close(); err != nil {
+		return nil, err
 	}
-	_, err := fs.Stat(fsys, name+"/pyvenv.cfg")
-	return err == nil
+	return p.archive.Bytes(), nil
 }
+
+// walk calls do for each file of the code in a folder, in the order of names.
+func walk(fsys fs.FS, do func(name string) error) error {
+	rules, err := readIgnore(fsys)
+	if err != nil {
+		return err
+	}
+	w := walker{fsys: fsys, rules: rules, do: do, left: maxLooked}
+	return w.walk(".")
+}
+
+// walker walks a folder.
+type walker struct {
+	fsys  fs.FS
+	rules *ignoreRules
+	do    func(name string) error
+	left  int // files and folders that may still be looked at
+}
+
+func (w *walker) walk(dir string) error {
+	entries, err := w.list(dir)
+	if err != nil {
+		return err
+	}
+	for _, d := range entries {
+		name := path.Join(dir, d.Name())
+		ignored, err := w.rules.ignored(w.fsys, name, d.IsDir())
+		switch {
+		case err != nil:
+		case ignored:
+		case len(name) > maxPath:
+			err = fmt.Errorf("%s: its name with its folders has more than %d bytes", folder.Shown(name), maxPath)
+		case d.IsDir():
+			err = w.walk(name)
+		case d.Type().IsRegular():
+			err = w.do(name)
+		default:
+			err = fmt.Errorf("%w, or name it in %s", &folder.KindError{Name: name, Mode: d.Type()}, ignoreFile)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list lists a folder in steps, so that one without end is noticed.
+func (w *walker) list(dir string) ([]fs.DirEntry, error) {
+	file, err := w.fsys.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	lister, ok := file.(fs.ReadDirFile)
+	if !ok {
+		return nil, fmt.Errorf("%s is no folder any more", folder.Shown(dir))
+	}
+	var all []fs.DirEntry
+	for err == nil {
+		var some []fs.DirEntry
+		some, err = lister.ReadDir(1024)
+		all = append(all, some...)
+		if w.left -= len(some); w.left < 0 {
+			return nil, fmt.Errorf("has more than %d files; name in %s folders that the function does not need", maxLooked, ignoreFile)
+		}
+	}
+	if err != io.EOF {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return all, nil
+}
+
+// maxData bounds what is read for -d: what may be sent is far below it.
+const maxData = 64 << 20
 
 // readData returns what -d means: the text itself, @FILE the file's content, @-
 // what comes on stdin.
@@ -197,16 +296,20 @@ func readData(data string, stdin io.Reader) ([]byte, error) {
 		return []byte(data), nil
 	case name == "":
 		return nil, errors.New("-d @: give a file's name after the @, or - for standard input")
-	case name == "-":
-		b, err := io.ReadAll(stdin)
+	case name != "-":
+		file, err := os.Open(name)
 		if err != nil {
-			return nil, fmt.Errorf("-d @-: %w", err)
+			return nil, fmt.Errorf("-d: %w", err)
 		}
-		return b, nil
+		defer file.Close()
+		stdin = file
 	}
-	b, err := os.ReadFile(name)
+	b, err := io.ReadAll(io.LimitReader(stdin, maxData+1))
+	if err == nil && len(b) > maxData {
+		err = fmt.Errorf("has more than %s", bytesText(maxData))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("-d: %w", err)
+		return nil, fmt.Errorf("-d @%s: %w", name, err)
 	}
 	return b, nil
 }

@@ -46,6 +46,9 @@ func (g targets) String() string {
 func runChild() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if os.Args[1] == followCommand { // it serves nobody, and what it prints is for the program
+		return Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	}
 	out, stdout := io.Pipe()
 	var tried sync.WaitGroup
 	tried.Go(func() {
@@ -342,6 +345,12 @@ func TestConfine_DevReloads(t *testing.T) {
 	answers("a2")
 	writeFile(t, dir+"/code/part/text.py", "text = 'b'\n")
 	answers("b2")
+	if err := os.RemoveAll(dir + "/code"); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir+"/code/part/text.py", "text = 'c'\n")
+	writeFile(t, dir+"/code/main.py", source("3"))
+	answers("c3")
 	s.end(t)
 }
 

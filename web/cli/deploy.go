@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 type deployCommand struct {
 	Name        string   `arg:"" help:"Name of the function. It is created when there is none."`
 	Path        string   `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
-	Entrypoint  string   `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
+	Entrypoint  string   `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
 	Tag         []string `placeholder:"TAG" help:"Tag for the version; may be given more than once."`
 	Description string   `placeholder:"TEXT" help:"Description of the version."`
 	Retries     *int     `name:"async-retries" placeholder:"N" help:"Let the function be called asynchronously, with so many attempts after the first."`
@@ -35,7 +34,8 @@ type deployCommand struct {
 func (*deployCommand) Help() string {
 	return `What a .vivariumignore names, in the form of a .gitignore, is left out, and so are folders that begin with a dot,
 __pycache__ and virtual environments. Packages that a requirements.txt names are installed and sent along; they
-must be in Python alone.
+must be in Python alone. It names them as PEP 508 has it, with -r and -c for other files in the folder; where they
+come from is said by the configuration of pip or uv. Nothing of the folder or of packages is run.
 
 Examples:
   vivarium deploy hello ./hello
@@ -52,16 +52,15 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	var packages fs.FS
-	if source.kind == folder {
-		if packages, err = packagesOf(ctx, s, c.Path, s.cacheFolder(), c.Refresh); err != nil {
-			return err
-		}
-	}
-	request, err := c.request(source, packages)
+	packages, err := packagesOf(ctx, s, source, s.cacheFolder(), c.Refresh)
 	if err != nil {
 		return err
 	}
+	request, note, err := c.request(source, packages)
+	if err != nil {
+		return err
+	}
+	newTerminal(s.stderr).note(note)
 	created, err := client.ensureFunction(ctx, c.Name)
 	if err != nil {
 		return err
@@ -82,23 +81,23 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	}...)
 }
 
-// request returns what is to be sent.
-func (c *deployCommand) request(source *source, packages fs.FS) (*api.CreateVersionRequest, error) {
+// request returns what is to be sent, and a note on how its entry point was found.
+func (c *deployCommand) request(source *source, packages fs.FS) (_ *api.CreateVersionRequest, note string, err error) {
 	spec, err := c.spec(c.Entrypoint)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	content, err := source.compress(packages)
+	content, err := source.pack(zip.Deflate, packages)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if len(content) > api.MaxContent {
-		return nil, fmt.Errorf("code: %s: the archive has %s, at most %s are allowed; name in %s what the function does not need",
+		return nil, "", fmt.Errorf("code: %s: the archive has %s, at most %s are allowed; name in %s what the function does not need",
 			source.path, bytesText(int64(len(content))), bytesText(api.MaxContent), ignoreFile)
 	}
 	if spec.Entrypoint == "" {
-		if spec.Entrypoint, err = source.defaultEntrypoint(content); err != nil {
-			return nil, err
+		if spec.Entrypoint, note, err = source.defaultEntrypoint(content); err != nil {
+			return nil, "", err
 		}
 	}
 	timeout := api.Duration(spec.Timeout)
@@ -116,7 +115,7 @@ func (c *deployCommand) request(source *source, packages fs.FS) (*api.CreateVers
 			request.Async.RetriesCount = api.Int64(*c.Retries)
 		}
 	}
-	return request, nil
+	return request, note, nil
 }
 
 func target(function string) *api.Target {
@@ -124,42 +123,6 @@ func target(function string) *api.Target {
 		return nil
 	}
 	return &api.Target{FunctionTarget: &api.FunctionTarget{FunctionID: function}}
-}
-
-// compress packs the code, and packages beside it, for the way to a server. A
-// file of the code hides one of a package.
-func (s *source) compress(packages fs.FS) ([]byte, error) {
-	if s.kind == archive {
-		b, err := os.ReadFile(s.path)
-		if err != nil {
-			return nil, fmt.Errorf("code: %w", err)
-		}
-		return b, nil
-	}
-	fsys, root := s.files()
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	taken := map[string]bool{}
-	add := func(fsys fs.FS) func(string) error {
-		return func(name string) error {
-			if taken[name] {
-				return nil
-			}
-			taken[name] = true
-			return packFile(w, fsys, name, zip.Deflate)
-		}
-	}
-	err := walk(fsys, root, add(fsys))
-	if err == nil && packages != nil {
-		err = walk(packages, ".", add(packages))
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("code: %s: %w", s.path, err)
-	}
-	return b.Bytes(), nil
 }
 
 // ensureFunction makes a function of that name unless there is one, and says if

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vivarium/web/api"
+	"vivarium/web/requirements"
 )
 
 // must runs a command that has to work and returns what it prints.
@@ -138,7 +139,7 @@ func TestManage_ErrorsSayWhatToDo(t *testing.T) {
 		{"deploy Bad_Name " + folder, ExitFailure, "name: "},
 		{"deploy raising " + folder + " --memory 100", ExitFailure, "multiple of 128"},
 		{"deploy raising " + folder + "/none", ExitFailure, "no such file"},
-		{"deploy raising " + folder + " --entrypoint x --env PATH=/", ExitFailure, "reserved"},
+		{"deploy raising " + folder + " --entrypoint x.y --env PATH=/", ExitFailure, "reserved"},
 		{"dead-letter replay", ExitFailure, "vivarium dead-letter list"},
 		{"completion tcsh", ExitFailure, "bash"},
 	} {
@@ -179,30 +180,40 @@ COMP_WORDS=(vivarium dep); COMP_CWORD=1; _vivarium; echo "${COMPREPLY[@]}"`
 	}
 }
 
-// wheel writes a wheel with one file and returns nothing: its name tells all.
+// wheel writes a wheel with one file.
 func wheel(t *testing.T, dir, name, tag, file string) {
+	t.Helper()
+	wheelOf(t, dir, name, tag, map[string]string{file: "value = 'from " + name + "'\n"})
+}
+
+// wheelOf writes a wheel of version 1.0. The file METADATA is its metadata beyond
+// name and version.
+func wheelOf(t *testing.T, dir, name, tag string, files map[string]string) {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	info := name + "-1.0.dist-info/"
+	all := map[string]string{
+		info + "METADATA": "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n" + files["METADATA"],
+		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: " + tag + "\n",
+	}
+	for file, text := range files {
+		if file != "METADATA" {
+			all[file] = text
+		}
+	}
 	record := ""
-	for _, f := range [][2]string{
-		{file, "value = 'from " + name + "'\n"},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n"},
-		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: " + tag + "\n"},
-	} {
-		to, err := w.Create(f[0])
+	for file := range all {
+		record += file + ",,\n"
+	}
+	all[info+"RECORD"] = record + info + "RECORD,,\n"
+	for file, text := range all {
+		to, err := w.Create(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprint(to, f[1])
-		record += f[0] + ",,\n"
+		fmt.Fprint(to, text)
 	}
-	to, err := w.Create(info + "RECORD")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(to, record+info+"RECORD,,\n")
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -212,20 +223,20 @@ func wheel(t *testing.T, dir, name, tag, file string) {
 }
 
 func TestDeploy_InstallsRequirements(t *testing.T) {
-	if install, err := findInstaller("3.13"); err != nil || install.name != "pip" {
-		t.Skip("these packages are for pip, which is not what is here")
-	}
 	wheels, cache := t.TempDir(), t.TempDir()
 	wheel(t, wheels, "purely", "py3-none-any", "purely.py")
 	wheel(t, wheels, "natively", "cp313-cp313-manylinux_2_17_x86_64", "natively.so")
 	wheel(t, wheels, "another", "cp313-cp313-win_amd64", "another.pyd")
 	wheel(t, wheels, "secretly", "py3-none-any", "secretly/_speedups.so")
 	t.Setenv("PIP_NO_INDEX", "1")
+	t.Setenv("UV_NO_INDEX", "1")
+	t.Setenv("UV_FIND_LINKS", wheels)
+	t.Setenv("UV_NO_CACHE", "1")
 	t.Setenv("PIP_FIND_LINKS", wheels)
 	t.Setenv("VIVARIUM_SERVER", shared.url)
 	folder := writeFiles(t, map[string]string{
-		"main.py":        "import purely\ndef handler(event, context):\n    return {'body': purely.value}\n",
-		requirementsFile: "# a comment\npurely==1.0\n",
+		"main.py":         "import purely\ndef handler(event, context):\n    return {'body': purely.value}\n",
+		requirements.File: "# a comment\npurely==1.0\n",
 	})
 	deploy := func() (int, string) {
 		code, _, stderr := run("", "--cache-dir", cache, "deploy", "needy", folder, "--timeout", "60s")
@@ -244,12 +255,12 @@ func TestDeploy_InstallsRequirements(t *testing.T) {
 	if code, stderr := deploy(); code != ExitOK {
 		t.Errorf("the second time: exit code %d: %s", code, stderr)
 	}
-	writeFile(t, folder+"/"+requirementsFile, "another\nnatively>=1\n")
-	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "  another\n  natively\n") || !strings.Contains(stderr, "pip wheel") {
+	writeFile(t, folder+"/"+requirements.File, "another\nnatively>=1\n")
+	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "\n  another: no wheel of pure Python, ") || !strings.Contains(stderr, "\n  natively>=1: no wheel of pure Python, ") {
 		t.Errorf("packages that are native: exit code %d: %s", code, stderr)
 	}
-	writeFile(t, folder+"/"+requirementsFile, "secretly\n")
-	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "  secretly\n") {
+	writeFile(t, folder+"/"+requirements.File, "secretly\n")
+	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "\n  secretly: no wheel of pure Python, ") {
 		t.Errorf("a package that hides that it is native: exit code %d: %s", code, stderr)
 	}
 	if left, _ := filepath.Glob(filepath.Join(cache, "packages", "unfinished-*")); len(left) > 0 {

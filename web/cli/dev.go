@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ import (
 // devCommand is `vivarium dev`.
 type devCommand struct {
 	Path       string `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
-	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
+	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
 	Name       string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
 	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this ready event at the start and after each save: ${samples}."`
 	listening
@@ -47,7 +48,21 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	bundle, err := source.read()
+	follower, err := s.follow(ctx, source, s.ownsProcess && !c.NoConfine)
+	if err != nil {
+		return err
+	}
+	defer follower.close()
+	first, err := follower.next()
+	switch {
+	case ctx.Err() != nil:
+		return errInterrupted
+	case errors.Is(err, io.EOF):
+		return &exitError{ExitFailure} // the other process has said why
+	case err != nil:
+		return err
+	}
+	bundle, err := first.bundle()
 	if err != nil {
 		return err
 	}
@@ -56,6 +71,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	terminal := newTerminal(s.stderr)
+	terminal.note(bundle.note)
 	listener, err := c.open(terminal.say)
 	if err != nil {
 		return err
@@ -64,7 +80,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err := c.mayServe(listener, false, ""); err != nil {
 		return err
 	}
-	confined, err := s.confine(c.confining, access{read: append(c.certificates(), source.dir())})
+	confined, err := s.confine(c.confining, access{read: c.certificates()})
 	if err != nil {
 		return err
 	}
@@ -76,7 +92,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	defer platform.close()
 
 	d := &deployment{
-		name: cmp.Or(c.Name, nameOf(c.Path)), spec: spec, source: source, host: platform.host, terminal: terminal,
+		name: cmp.Or(c.Name, nameOf(c.Path)), spec: spec, host: platform.host, terminal: terminal,
 	}
 	defer d.retiring.Wait()
 	err = d.deploy(bundle)
@@ -90,11 +106,8 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	c.configure(&config, listener, platform.host)
 	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
 	d.trial = c.trial(ctx, s, d, server)
-	watcher, err := watch(source, d.reload)
-	if err != nil {
-		return err
-	}
-	defer watcher.close()
+	follower.each(d.reload)
+	defer follower.close()
 
 	fmt.Fprintf(s.stdout, "vivarium: serving %s on %s/%s\n", c.Path, listener.url(), d.name)
 	printCurl(s.stdout, listener.url(), d.name)
@@ -126,7 +139,6 @@ func (c *devCommand) trial(ctx context.Context, s *session, d *deployment, serve
 type deployment struct {
 	name     string
 	spec     host.VersionSpec
-	source   *source
 	host     *host.Host
 	terminal *terminal
 	trial    func()         // calls the function as the user asked for
@@ -147,9 +159,9 @@ func (d *deployment) deploy(b *bundle) error {
 
 // reload puts the code into effect as it is now. Code that can't be read leaves
 // the version before in effect.
-func (d *deployment) reload() {
+func (d *deployment) reload(e *edition) {
 	start := time.Now()
-	b, err := d.source.read()
+	b, err := e.bundle()
 	if err == nil && bytes.Equal(b.archive, d.archive) {
 		return // saved without a change, or a file that is no part of the code
 	}
@@ -160,6 +172,7 @@ func (d *deployment) reload() {
 		d.terminal.say("not reloaded: %v", err)
 		return
 	}
+	d.terminal.note(b.note)
 	d.terminal.say("reloaded in %d ms", time.Since(start).Milliseconds())
 	// Calls in progress finish on the version they began on.
 	d.retiring.Go(func() { d.host.Retire(d.name) })

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -58,6 +59,41 @@ func TestDev_WatchesASingleFile(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// What builds a folder anew replaces it.
+func TestDev_FollowsAFolderThatIsReplaced(t *testing.T) {
+	top := writeFiles(t, map[string]string{"hello/main.py": answering("one"), "next/main.py": answering("three")})
+	dir := top + "/hello"
+	p := startFor(t, "dev", dir, "--listen", "127.0.0.1:0")
+	becomes := func(want string) {
+		t.Helper()
+		eventually(t, func() string {
+			if got := get(t, p, "/hello"); got.body != want {
+				return fmt.Sprintf("got %d %s, want %s", got.status, got.body, want)
+			}
+			return ""
+		})
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	becomes("one")
+	must(os.RemoveAll(dir))
+	writeFile(t, dir+"/main.py", answering("two"))
+	becomes("two")
+	must(os.Rename(dir, top+"/away"))
+	must(os.Rename(top+"/next", dir))
+	becomes("three")
+	// It comes back as it was, and a later save is seen.
+	must(os.RemoveAll(dir))
+	must(os.Rename(top+"/away", dir))
+	becomes("two")
+	writeFile(t, dir+"/main.py", answering("four"))
+	becomes("four")
 }
 
 func TestDev_RefusesABadName(t *testing.T) {

@@ -5,12 +5,19 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
+
+	"vivarium/web/folder"
 )
 
 // ignoreFile lists what in a folder is no part of the function.
 const ignoreFile = ".vivariumignore"
+
+// Limits of an ignoreFile. Its patterns are tried on each file.
+const (
+	maxIgnoreFile  = 64 << 10    // bytes
+	maxIgnoreSteps = 300_000_000 // signs that are compared, a second or so
+)
 
 // ignoreRules say which files of a folder are left out: what skipped knows by
 // itself, and the patterns of an ignoreFile in the form of a .gitignore. As
@@ -19,19 +26,25 @@ const ignoreFile = ".vivariumignore"
 // folder with the file; *, ?, [a-z] stay within a name, ** crosses folders; and
 // nothing below a folder that is left out can be brought back. Only the file at
 // the top is read.
-type ignoreRules []ignoreRule
+type ignoreRules struct {
+	rules []ignoreRule
+	steps int // that were done
+}
 
 type ignoreRule struct {
-	pattern  *regexp.Regexp
+	// parts match a name and the folders that it lies in; a nil part matches any
+	// number of them. A rule that is not tied to the top matches the name alone.
+	parts    []glob
+	tied     bool
 	bringIn  bool
 	dirsOnly bool
 }
 
 // readIgnore returns the rules of a folder.
-func readIgnore(fsys fs.FS) (ignoreRules, error) {
-	text, err := fs.ReadFile(fsys, ignoreFile)
+func readIgnore(fsys fs.FS) (*ignoreRules, error) {
+	text, err := folder.ReadFile(fsys, ignoreFile, maxIgnoreFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return &ignoreRules{}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -39,10 +52,10 @@ func readIgnore(fsys fs.FS) (ignoreRules, error) {
 	return parseIgnore(string(text))
 }
 
-func parseIgnore(text string) (ignoreRules, error) {
-	var rules ignoreRules
+func parseIgnore(text string) (*ignoreRules, error) {
+	rules := &ignoreRules{}
 	n := 0
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) { // Windows' editors begin files so
 		n++
 		line = strings.TrimRight(line, "\r\n")
 		if trimmed := strings.TrimRight(line, " \t"); !strings.HasSuffix(trimmed, `\`) {
@@ -61,80 +74,195 @@ func parseIgnore(text string) (ignoreRules, error) {
 		if line == "" {
 			continue
 		}
-		expression, err := ignoreExpression(line)
-		if err == nil {
-			rule.pattern, err = regexp.Compile(expression)
+		rule.tied = strings.Contains(line, "/")
+		parts := strings.Split(strings.TrimPrefix(line, "/"), "/")
+		for i, part := range parts {
+			if part == "**" && len(parts) > 1 {
+				if i == len(parts)-1 {
+					rule.parts = append(rule.parts, anyName) // not the folder itself
+				}
+				rule.parts = append(rule.parts, nil)
+				continue
+			}
+			g, err := newGlob(part)
+			if err != nil {
+				return nil, fmt.Errorf("%s: line %d: %.80q is no pattern: %w", ignoreFile, n, line, err)
+			}
+			rule.parts = append(rule.parts, g)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: line %d: %q is no pattern: %w", ignoreFile, n, line, err)
-		}
-		rules = append(rules, rule)
+		rules.rules = append(rules.rules, rule)
 	}
 	return rules, nil
 }
 
-// ignoreExpression translates a pattern.
-func ignoreExpression(pattern string) (string, error) {
-	var b strings.Builder
-	b.WriteString("^")
-	if rest, ok := strings.CutPrefix(pattern, "/"); ok {
-		pattern = rest
-	} else if !strings.Contains(pattern, "/") {
-		b.WriteString("(?:.*/)?")
-	}
-	for i := 0; i < len(pattern); i++ {
-		switch c := pattern[i]; c {
-		case '*':
-			switch {
-			case strings.HasPrefix(pattern[i:], "**/") && (i == 0 || pattern[i-1] == '/'):
-				b.WriteString("(?:.*/)?")
-				i += 2
-			case pattern[i:] == "**" && i > 0 && pattern[i-1] == '/':
-				b.WriteString(".+")
-				i++
-			default:
-				b.WriteString("[^/]*")
-			}
-		case '?':
-			b.WriteString("[^/]")
-		case '[':
-			end := strings.IndexByte(pattern[min(i+2, len(pattern)):], ']') // a ] that comes first is a member
-			if end < 0 {
-				return "", errors.New("a [ without its ]")
-			}
-			class := pattern[i+1 : i+2+end]
-			if class[0] == '!' || class[0] == '^' {
-				b.WriteString("[^/" + escapeClass(class[1:]) + "]")
-			} else {
-				b.WriteString("[" + escapeClass(class) + "]")
-			}
-			i += 2 + end
-		case '\\':
-			if i++; i == len(pattern) {
-				return "", errors.New(`a \ at the end`)
-			}
-			b.WriteString(regexp.QuoteMeta(pattern[i : i+1]))
-		default:
-			b.WriteString(regexp.QuoteMeta(pattern[i : i+1])) // leaves parts of a character alone
-		}
-	}
-	return b.String() + "$", nil
-}
-
-// escapeClass leaves ranges what they are and takes from other signs the meaning
-// that they have in regular expressions only.
-func escapeClass(class string) string {
-	return strings.NewReplacer("[", `\[`, "]", `\]`, "^", `\^`, "&", `\&`).Replace(class)
-}
-
 // ignored says if a file or folder is left out; name is its path in the folder.
 // Who walks the folder does not go into folders that are.
-func (r ignoreRules) ignored(fsys fs.FS, name string, dir bool) bool {
-	ignored := dir && skipped(fsys, name) || path.Clean(name) == ignoreFile
-	for _, rule := range r {
-		if (dir || !rule.dirsOnly) && rule.pattern.MatchString(name) {
+func (r *ignoreRules) ignored(fsys fs.FS, name string, dir bool) (bool, error) {
+	ignored := dir && skipped(fsys, name) || name == ignoreFile
+	names := strings.Split(name, "/")
+	runes := make([][]rune, len(names))
+	for i, n := range names {
+		runes[i] = []rune(n)
+	}
+	for i := range r.rules {
+		rule := &r.rules[i]
+		if rule.dirsOnly && !dir {
+			continue
+		}
+		tried := runes
+		if !rule.tied {
+			tried = runes[len(runes)-1:]
+		}
+		if r.match(rule.parts, tried) {
 			ignored = !rule.bringIn
 		}
+		if r.steps > maxIgnoreSteps {
+			return false, fmt.Errorf("%s: its patterns, on so many files, take too long; use fewer and simpler ones, or leave out whole folders", ignoreFile)
+		}
 	}
-	return ignored
+	return ignored, nil
+}
+
+// match says if parts match names. Of parts that match any number only the last
+// is tried anew, which is enough: those before it can stay as short as they are.
+func (r *ignoreRules) match(parts []glob, names [][]rune) bool {
+	p, n, back, from := 0, 0, -1, 0
+	for n < len(names) {
+		switch {
+		case p < len(parts) && parts[p] == nil:
+			back, from = p, n
+			p++
+		case p < len(parts) && parts[p].match(names[n], &r.steps):
+			p++
+			n++
+		case back >= 0:
+			from++
+			p, n = back+1, from
+		default:
+			return false
+		}
+	}
+	for p < len(parts) && parts[p] == nil {
+		p++
+	}
+	return p == len(parts)
+}
+
+// glob is a pattern for one name.
+type glob []globPart
+
+type globPart struct {
+	kind   byte // '*', '?', '[' or, for a sign itself, 0
+	sign   rune
+	ranges [][2]rune // of '['
+	not    bool      // of '[': none of these
+}
+
+var anyName = glob{{kind: '*'}}
+
+func newGlob(pattern string) (glob, error) {
+	signs := []rune(pattern)
+	g := glob{}
+	for i := 0; i < len(signs); i++ {
+		switch c := signs[i]; c {
+		case '*':
+			if len(g) == 0 || g[len(g)-1].kind != '*' {
+				g = append(g, globPart{kind: '*'})
+			}
+		case '?':
+			g = append(g, globPart{kind: '?'})
+		case '[':
+			part := globPart{kind: '['}
+			if i++; i < len(signs) && (signs[i] == '!' || signs[i] == '^') {
+				part.not = true
+				i++
+			}
+			for first := i; ; i++ {
+				if i >= len(signs) {
+					return nil, errors.New("a [ without its ]")
+				}
+				if signs[i] == ']' && i > first { // a ] that comes first is a member
+					break
+				}
+				if signs[i] == '\\' && i+1 < len(signs) {
+					i++
+				}
+				low, high := signs[i], signs[i]
+				if i+2 < len(signs) && signs[i+1] == '-' && signs[i+2] != ']' {
+					i += 2
+					if signs[i] == '\\' && i+1 < len(signs) {
+						i++
+					}
+					high = signs[i]
+				}
+				if high < low {
+					return nil, fmt.Errorf("%c-%c is no range", low, high)
+				}
+				part.ranges = append(part.ranges, [2]rune{low, high})
+			}
+			g = append(g, part)
+		case '\\':
+			if i++; i == len(signs) {
+				return nil, errors.New(`a \ at the end`)
+			}
+			g = append(g, globPart{sign: signs[i]})
+		default:
+			g = append(g, globPart{sign: c})
+		}
+	}
+	return g, nil
+}
+
+// match says if the pattern matches the whole name, and adds to steps how many
+// signs it has looked at. As in ignoreRules.match only the last star is tried
+// anew.
+func (g glob) match(name []rune, steps *int) bool {
+	p, n, back, from := 0, 0, -1, 0
+	for n < len(name) {
+		*steps++
+		switch {
+		case p < len(g) && g[p].kind == '*':
+			back, from = p, n
+			p++
+		case p < len(g) && g[p].takes(name[n], steps):
+			p++
+			n++
+		case back >= 0:
+			from++
+			p, n = back+1, from
+		default:
+			return false
+		}
+	}
+	for p < len(g) && g[p].kind == '*' {
+		p++
+	}
+	return p == len(g)
+}
+
+func (p *globPart) takes(sign rune, steps *int) bool {
+	switch p.kind {
+	case '?':
+		return true
+	case '[':
+		*steps += len(p.ranges)
+		for _, r := range p.ranges {
+			if r[0] <= sign && sign <= r[1] {
+				return !p.not
+			}
+		}
+		return p.not
+	}
+	return p.sign == sign
+}
+
+// skipped says if a folder is none of the function's: hidden ones (.git, .venv),
+// Python's caches, and virtual environments under any name.
+func skipped(fsys fs.FS, name string) bool {
+	base := path.Base(name)
+	if strings.HasPrefix(base, ".") || base == "__pycache__" {
+		return true
+	}
+	_, err := fs.Stat(fsys, name+"/pyvenv.cfg")
+	return err == nil
 }

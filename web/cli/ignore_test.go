@@ -32,6 +32,14 @@ func TestPack_LeavesOutWhatTheIgnoreFileNames(t *testing.T) {
 		{"t?.tmp  ", "-t1.tmp -ta.tmp"},
 		{"main.py/", ""},
 		{"mainXpy", ""},
+		{"\ufeffnotes.md\r\n", "-notes.md -lib/notes.md"}, // as Windows' editors write it
+		{"lib/**/x.csv", "-lib/data/x.csv"},
+		{"**/lib/**", "-lib/a.py -lib/notes.md -lib/data/x.csv -lib/build/out.py -lib/more.log"},
+		{"**", "-main.py -notes.md -lib/a.py -lib/notes.md -lib/data/x.csv -data/x.csv -deep/er/data/y.csv -build/out.py " +
+			"-lib/build/out.py -keep.log -other.log -lib/more.log -tests/test_a.py -a/tests/test_b.py -данные/файл.txt -t1.tmp -ta.tmp"},
+		{"*o*e*.l*g\n*e*r*.log\n!k*p.log", "-other.log -lib/more.log"},
+		{"t[]1].tmp", "-t1.tmp"},
+		{`t\1.tmp`, "-t1.tmp"},
 	} {
 		fsys := fstest.MapFS{ignoreFile: {Data: []byte(c.rules)}}
 		for _, name := range files {
@@ -44,7 +52,7 @@ func TestPack_LeavesOutWhatTheIgnoreFileNames(t *testing.T) {
 		for change := range strings.FieldsSeq(c.want) {
 			want[change[1:]] = change[0] == '+'
 		}
-		packed, err := pack(fsys, ".")
+		packed, err := pack(zip.Store, fsys)
 		if err != nil {
 			t.Errorf("%q: %v", c.rules, err)
 			continue
@@ -69,7 +77,7 @@ func TestPack_LeavesOutWhatTheIgnoreFileNames(t *testing.T) {
 }
 
 func TestPack_AWrongPatternIsNamed(t *testing.T) {
-	_, err := pack(fstest.MapFS{ignoreFile: {Data: []byte("*.md\n[a\n")}}, ".")
+	_, err := pack(zip.Store, fstest.MapFS{ignoreFile: {Data: []byte("*.md\n[a\n")}})
 	if err == nil || !strings.Contains(err.Error(), ignoreFile+": line 2") {
 		t.Errorf("got %v", err)
 	}

@@ -73,11 +73,8 @@ func (c *invokeCommand) Run(ctx context.Context, s *session) error {
 	if c.Async {
 		body = append([]byte(response.Header.Get("X-Request-Id")), '\n')
 	}
-	if _, err := s.stdout.Write(body); err != nil {
-		return fmt.Errorf("print the answer: %w", err)
-	}
-	if isTerminal(s.stdout) && !bytes.HasSuffix(body, []byte("\n")) {
-		fmt.Fprintln(s.stdout)
+	if err := s.printAnswer(body); err != nil {
+		return err
 	}
 	if failed {
 		return &exitError{ExitFunction}

@@ -126,6 +126,7 @@ func (c *logsCommand) print(s *session, e api.LogEntry) error {
 		if line, err = json.Marshal(e); err != nil {
 			return fmt.Errorf("print: %w", err)
 		}
+		line = harmlessJSON(line)
 	} else {
 		text := time.Time(e.Timestamp).Local().Format("2006-01-02 15:04:05.000") + " "
 		if e.Level != "UNSPECIFIED" {
@@ -135,7 +136,7 @@ func (c *logsCommand) print(s *session, e api.LogEntry) error {
 		if len(e.JSONPayload) > 0 && !bytes.HasPrefix(e.JSONPayload, []byte(`{"request_id":`)) {
 			text += " " + string(e.JSONPayload)
 		}
-		line = []byte(harmless(text))
+		line = []byte(indented(text))
 	}
 	if _, err := s.stdout.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("print: %w", err)

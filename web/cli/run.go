@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 
@@ -17,7 +16,7 @@ import (
 // runCommand is `vivarium run`.
 type runCommand struct {
 	Path        string  `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
-	Entrypoint  string  `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, or the handler in the .py file."`
+	Entrypoint  string  `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
 	Data        *string `short:"d" placeholder:"DATA" help:"Body of the request: the text itself, @FILE, or @- for standard input. Makes it a POST."`
 	Raw         bool    `xor:"mode" help:"Raw mode: the handler gets the bare data, and its result is printed as JSON."`
 	HTTP        bool    `name:"http" xor:"mode" help:"HTTP mode: the handler gets an HTTP event, and its answer's body is printed. The default, except for event samples."`
@@ -32,7 +31,8 @@ const functionName = "function"
 
 // Help is shown by `vivarium run --help`.
 func (*runCommand) Help() string {
-	return `The answer's body goes to standard output, logs to standard error.
+	return `The answer's body goes to standard output, logs to standard error. The handler gets an HTTP event; what triggers, Alice
+and "vivarium invoke" give it is bare data: add --raw.
 
 Exit code 0: the function answered; 1: the function failed, and its error is printed as JSON; 2: anything else.
 
@@ -62,6 +62,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	terminal := newTerminal(s.stderr)
+	terminal.note(bundle.note)
 	confined, err := s.confine(c.confining, access{})
 	if err != nil {
 		return err
@@ -134,16 +135,18 @@ func (c *runCommand) call(s *session, functions *watchedFunctions, request *http
 		}
 		return answer.platformError()
 	}
+	var printed bytes.Buffer
 	if c.Include {
-		answer.printHead(s.stdout)
+		answer.printHead(&printed)
 	}
-	if _, err := s.stdout.Write(answer.body.Bytes()); err != nil {
-		return fmt.Errorf("print the answer: %w", err)
-	}
-	if isTerminal(s.stdout) && !bytes.HasSuffix(answer.body.Bytes(), []byte("\n")) {
-		fmt.Fprintln(s.stdout)
+	printed.Write(answer.body.Bytes())
+	if err := s.printAnswer(printed.Bytes()); err != nil {
+		return err
 	}
 	if failed {
+		if c.Data != nil && !c.HTTP && request.URL.Query().Get("integration") == "" && request.Header.Get("Content-Type") == "application/json" {
+			functions.terminal.say("the handler got an HTTP event with this data as its body; add --raw to give it the data itself, as triggers and Alice do")
+		}
 		return &exitError{ExitFunction}
 	}
 	return nil
@@ -205,8 +208,8 @@ func (a *answer) platformError() error {
 }
 
 // printHead prints status and headers.
-func (a *answer) printHead(w io.Writer) {
+func (a *answer) printHead(w *bytes.Buffer) {
 	fmt.Fprintf(w, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
-	_ = a.header.Write(w) // as above: the body's write tells
+	_ = a.header.Write(w) // a buffer takes all
 	fmt.Fprint(w, "\r\n")
 }

@@ -59,6 +59,22 @@ func TestRun_FunctionErrorIsExitCode1(t *testing.T) {
 	}
 }
 
+func TestRun_HintsAtRaw(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"main.py": "def handler(event, context):\n    return {'body': event['session']}\n"})
+	for _, c := range []struct {
+		args string
+		want bool
+	}{
+		{`{"session":1}`, true}, {`text`, false}, {`{} --raw`, false}, {`{} --http`, false},
+	} {
+		data, flag, _ := strings.Cut(c.args, " ")
+		code, _, stderr := run("", append([]string{"run", dir, "-d", data}, strings.Fields(flag)...)...)
+		if code != ExitFunction || strings.Contains(stderr, "add --raw") != c.want {
+			t.Errorf("%s: exit code %d, want a hint: %v in %s", c.args, code, c.want, stderr)
+		}
+	}
+}
+
 func TestRun_TimeoutIsExitCode1(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"main.py": "def handler(event, context):\n    while True: pass\n"})
 	code, stdout, stderr := run("", "run", dir, "--timeout", "300ms")
@@ -93,6 +109,7 @@ func TestRun_AnythingElseIsExitCode2(t *testing.T) {
 		{[]string{echo, "-d", "@" + dir + "/none"}, "no such file"},
 		{[]string{echo, "-d", "@" + dir + "/large"}, "request entity is larger than limits (3670016)"},
 		{[]string{echo, "--event-sample", "nosuch"}, "timer"},
+		{[]string{echo, "--entrypoint", "handler"}, "main.handler"},
 		{[]string{echo, "--raw", "--http"}, "--raw"},
 		{[]string{echo, "--nosuch"}, "--nosuch"},
 	} {

@@ -20,7 +20,7 @@ import (
 
 // serveCommand is `vivarium serve`.
 type serveCommand struct {
-	Functions               []string         `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py, under the folder's name; may be given more than once."`
+	Functions               []string         `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py or index.py, under the folder's name; may be given more than once."`
 	Function                []string         `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
 	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
 	NATS                    string           `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
@@ -58,6 +58,7 @@ Examples:
 type served struct {
 	name   string
 	source *source
+	found  bool // in a folder of functions, rather than named by the user
 	code   *vfs.Tree
 	spec   host.VersionSpec
 }
@@ -68,10 +69,11 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	for i := range functions {
-		if err := functions[i].read(c.limits); err != nil {
-			return err
-		}
+	terminal := newTerminal(s.stderr)
+	terminal.limit = throttle.New(terminalRate, terminalBurst)
+	functions, err = servable(functions, terminal, func(f *served) error { return f.read(c.limits, terminal) })
+	if err != nil {
+		return err
 	}
 	var quotas host.Quotas
 	for name, n := range c.Quota {
@@ -81,8 +83,6 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		}
 		quotas[quota] = n
 	}
-	terminal := newTerminal(s.stderr)
-	terminal.limit = throttle.New(terminalRate, terminalBurst)
 	listener, err := c.open(terminal.say)
 	if err != nil {
 		return err
@@ -116,10 +116,14 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		}
 		return v.Reference() + ": "
 	}
-	for _, f := range functions {
+	functions, err = servable(functions, terminal, func(f *served) error {
 		if _, err := platform.host.Deploy(f.name, f.spec, f.code); err != nil {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	play, err := c.playground(listener.Addr(), platform.host)
 	if err != nil {
@@ -169,12 +173,37 @@ func (c *serveCommand) where() string {
 	return ""
 }
 
+// servable returns the functions with which do works. Of those in a folder of
+// functions the others are left out, with a word to the user: they need not all
+// be the user's own.
+func servable(functions []served, t *terminal, do func(*served) error) ([]served, error) {
+	var able []served
+	var failed error
+	for _, f := range functions {
+		err := do(&f)
+		switch {
+		case err == nil:
+			able = append(able, f)
+		case !f.found:
+			return nil, err
+		default:
+			t.say("not served: %v", err)
+			failed = err
+		}
+	}
+	if len(able) == 0 && failed != nil {
+		return nil, failed
+	}
+	return able, nil
+}
+
 // read reads the function's code.
-func (f *served) read(l limits) error {
+func (f *served) read(l limits, t *terminal) error {
 	bundle, err := f.source.read()
 	if err != nil {
 		return err
 	}
+	t.note(bundle.note)
 	f.code = bundle.code
 	f.spec, err = l.spec(bundle.entrypoint)
 	return err
@@ -228,17 +257,20 @@ func findIn(dir string) ([]served, error) {
 	var found []served
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if _, err := os.Stat(filepath.Join(path, mainFile)); err != nil {
+		if !slices.ContainsFunc(handlerFiles[:], func(name string) bool {
+			_, err := os.Stat(filepath.Join(path, name))
+			return err == nil
+		}) {
 			continue
 		}
 		source, err := openSource(path, "")
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, served{name: nameOf(path), source: source})
+		found = append(found, served{name: nameOf(path), source: source, found: true})
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("--functions %s: no folder in it has a %s", dir, mainFile)
+		return nil, fmt.Errorf("--functions %s: no folder in it has a %s or %s", dir, handlerFiles[0], handlerFiles[1])
 	}
 	return found, nil
 }

@@ -353,6 +353,28 @@ func TestServe_ManyCallsAtOnce(t *testing.T) {
 	group.Wait()
 }
 
+// One folder that is wrong keeps nobody from the others.
+func TestServe_SkipsWhatItCannotServe(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"good/index.py": answering("good"), "ab/main.py": "", "functions/main.py": "", "linked/main.py": "", "данные/main.py": "",
+	})
+	if err := os.Symlink("/etc/passwd", dir+"/linked/passwd"); err != nil {
+		t.Fatal(err)
+	}
+	p := startFor(t, "serve", "--listen", "127.0.0.1:0", "--functions", dir)
+	if got := get(t, p, "/good"); got.body != "good" {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	for _, folder := range []string{"ab", "functions", "linked", "данные"} {
+		if !strings.Contains(p.stderr.String(), "vivarium: not served: ") || !strings.Contains(p.stderr.String(), dir+"/"+folder+": ") {
+			t.Errorf("nothing is said of %s: %s", folder, p.stderr)
+		}
+	}
+	if code, _, stderr := run("", "serve", "--listen", "127.0.0.1:0", "--function", "ab="+dir+"/ab"); code != ExitFailure || !strings.Contains(stderr, "3 to 63") {
+		t.Errorf("one that the user names: exit code %d: %s", code, stderr)
+	}
+}
+
 func TestServe_RefusesWhatItCannotServe(t *testing.T) {
 	empty := t.TempDir()
 	twice := writeFiles(t, map[string]string{"api/main.py": "", "bad_name_/x": ""})

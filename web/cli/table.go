@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,10 +14,15 @@ import (
 
 // printJSON prints a value for scripts.
 func printJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(v); err != nil {
+	err := encoder.Encode(v)
+	if err == nil {
+		_, err = w.Write(harmlessJSON(b.Bytes()))
+	}
+	if err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
@@ -46,7 +52,7 @@ func printFields(w io.Writer, fields ...[2]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range fields {
 		if f[1] != "" {
-			fmt.Fprintf(t, "%s\t%s\n", f[0], harmless(f[1]))
+			fmt.Fprintf(t, "%s\t%s\n", f[0], strings.ReplaceAll(harmless(f[1]), "\n", "\n\t"))
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"unicode"
 
 	"vivarium/host"
 	"vivarium/host/throttle"
@@ -15,7 +14,7 @@ import (
 // terminal prints what functions log, and how they fail. Safe for concurrent use.
 type terminal struct {
 	mu     sync.Mutex // guards w, held while a message is written
-	w      io.Writer
+	w      io.Writer  // exact
 	colour bool
 	// prefix says for an entry what to print before each of its lines; nil means
 	// nothing.
@@ -26,7 +25,7 @@ type terminal struct {
 }
 
 func newTerminal(w io.Writer) *terminal {
-	return &terminal{w: w, colour: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+	return &terminal{w: exact(w), colour: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
 }
 
 // ANSI escape sequences.
@@ -67,7 +66,14 @@ func (t *terminal) failure(functionID string, e *host.FunctionError) {
 func (t *terminal) say(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.w, "vivarium: "+format+"\n", args...)
+	fmt.Fprintln(plain{t.w}, "vivarium:", indented(fmt.Sprintf(format, args...)))
+}
+
+// note is say for what need not be said.
+func (t *terminal) note(text string) {
+	if text != "" {
+		t.say("%s", text)
+	}
 }
 
 func (t *terminal) print(functionID, text, style string) {
@@ -102,25 +108,4 @@ func (t *terminal) print(functionID, text, style string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, _ = io.WriteString(t.w, b.String()) // who closes stderr wants no logs
-}
-
-// harmless takes out what would let a function steer the user's terminal: escape
-// sequences can retitle it, hide lines, and in some make it type.
-func harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
-
-// isTerminal says if w is one, or at least a device and no file or pipe.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
