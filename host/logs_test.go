@@ -32,6 +32,7 @@ func messages(entries []LogEntry) []string {
 
 func TestCallLog_OneEntryALine(t *testing.T) {
 	long := strings.Repeat("x", maxLogLine)
+	odd := "x" + strings.Repeat("ы", maxLogLine/2-1) // a byte less than the limit
 	for name, c := range map[string]struct {
 		writes []string
 		want   []string
@@ -47,6 +48,9 @@ func TestCallLog_OneEntryALine(t *testing.T) {
 		"one byte over the limit":  {[]string{long + "y\n"}, []string{long, "y"}},
 		"three limits in one":      {[]string{long + long + long}, []string{long, long, long}},
 		"a rune across two writes": {[]string{"\xc3", "\xa4\n"}, []string{"ä"}},
+		"a rune across the limit":  {[]string{odd + "ыы", "ы\nb\n"}, []string{odd, "ыыы", "b"}},
+		"a part of a rune at it":   {[]string{odd + "\xd1", "\nb\n"}, []string{odd, "\ufffd", "b"}},
+		"no runes at it":           {[]string{odd + "\x80\x80\n"}, []string{odd + "\ufffd", "\ufffd"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := messages(collect(t, false, func(l *callLog) {
