@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wasi/api.h>
@@ -59,6 +60,11 @@ int __real_openat(int fd, const char *path, int flags, ...);
 int __real_mkdir(const char *path, mode_t mode);
 int __real_mkdirat(int fd, const char *path, mode_t mode);
 
+// readable gives flags without an access mode the one that is 0 elsewhere.
+static int readable(int flags) {
+  return flags & (O_RDWR | O_EXEC | O_SEARCH) ? flags : flags | O_RDONLY;
+}
+
 static mode_t mode_in(int flags, va_list arguments) {
   return flags & O_CREAT ? (mode_t)va_arg(arguments, int) : UNASKED;
 }
@@ -68,7 +74,7 @@ int __wrap_open(const char *path, int flags, ...) {
   va_start(arguments, flags);
   asked = mode_in(flags, arguments);
   va_end(arguments);
-  int fd = __real_open(path, flags);
+  int fd = __real_open(path, readable(flags));
   asked = UNASKED;
   return fd;
 }
@@ -78,7 +84,7 @@ int __wrap_openat(int dir, const char *path, int flags, ...) {
   va_start(arguments, flags);
   asked = mode_in(flags, arguments);
   va_end(arguments);
-  int fd = __real_openat(dir, path, flags);
+  int fd = __real_openat(dir, path, readable(flags));
   asked = UNASKED;
   return fd;
 }
@@ -224,4 +230,24 @@ int files_space(int fd, const char *path, uint64_t space[4]) {
   }
   free(memory);
   return result(error);
+}
+
+int __real_select(int count, fd_set *read, fd_set *write, fd_set *except,
+                  struct timeval *timeout);
+
+// The library's select takes a descriptor that is not open for one that is never
+// ready.
+int __wrap_select(int count, fd_set *read, fd_set *write, fd_set *except,
+                  struct timeval *timeout) {
+  fd_set *const sets[] = {read, write, except};
+  for (int i = 0; i < 3; i++) {
+    for (size_t n = 0; sets[i] != NULL && n < sets[i]->__nfds; n++) {
+      __wasi_fdstat_t status;
+      int error = __wasi_fd_fdstat_get(sets[i]->__fds[n], &status);
+      if (error != 0) {
+        return result(error);
+      }
+    }
+  }
+  return __real_select(count, read, write, except, timeout);
 }

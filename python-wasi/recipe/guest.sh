@@ -10,7 +10,7 @@
 link_flags=(-mexec-model=reactor -Wl,--wrap=__tm_to_tzname -z stack-size=8388608 -Wl,--stack-first
   -Wl,--initial-memory=20971520 -Wl,--strip-all)
 # What embed/files.c does in the C library's place.
-for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
+for wrapped in open openat mkdir mkdirat fstat select __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
   __wasi_path_open __wasi_path_create_directory; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done

@@ -2,14 +2,14 @@
 
 CPython has none of these where it was built for WASI, but for a chmod that does
 nothing. The host keeps permissions for files in /tmp, and the embedding asks it.
-
-To be imported before anything that looks what os has, as shutil does.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import posix
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -32,13 +32,11 @@ def _chmod(
 def _statvfs(path: Any) -> os.statvfs_result:
     """Tell the size of the file system that a file is on."""
     if isinstance(path, int):
-        os.fstat(path)
         path = "/tmp" if os.fstat(path).st_dev == os.stat("/tmp").st_dev else "/"
     size, free, names, free_names = _vivarium.space(path, -1)
     blocks, left = size // _PAGE, free // _PAGE
-    read_only = 0 if free_names else os.ST_RDONLY if hasattr(os, "ST_RDONLY") else 1
     return os.statvfs_result(
-        (_PAGE, _PAGE, blocks, left, left, names, free_names, free_names, read_only, _LONGEST_NAME)
+        (_PAGE, _PAGE, blocks, left, left, names, free_names, free_names, 0, _LONGEST_NAME)
     )
 
 
@@ -57,3 +55,5 @@ posix.umask = os.umask = _vivarium.umask
 os.supports_fd |= {os.chmod, os.statvfs}
 os.supports_dir_fd.add(os.chmod)
 os.supports_follow_symlinks.add(os.chmod)
+# It looks what os has when it is imported, which is before this.
+importlib.reload(shutil)
