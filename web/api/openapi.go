@@ -39,7 +39,7 @@ func (h *Handler) describe() []byte {
 		}
 		for _, p := range append([]parameter{folderParameter}, r.query...) {
 			parameters = append(parameters, object{
-				"name": p.name, "in": "query", "description": p.doc, "schema": object{"type": "string"},
+				"name": p.name, "in": "query", "description": p.doc, "schema": r.parameterSchema(p.name),
 			})
 		}
 		operation["parameters"] = parameters
@@ -146,13 +146,16 @@ func schema(t reflect.Type, schemas object) object {
 	properties := object{}
 	// In its place before its fields are looked at, since types may contain
 	// themselves.
-	schemas[t.Name()] = object{"type": "object", "additionalProperties": false, "properties": properties}
+	of := object{"type": "object", "additionalProperties": false, "properties": properties}
+	constrain(of, t, "")
+	schemas[t.Name()] = of
 	for _, f := range reflect.VisibleFields(t) { // with those of embedded structs
 		name := strictjson.FieldName(f)
 		if name == "" {
 			continue
 		}
 		property := schema(f.Type, schemas)
+		constrain(property, t, name)
 		if doc := f.Tag.Get("doc"); doc != "" {
 			if _, ok := property["$ref"]; ok { // which must stand alone
 				property = object{"allOf": []object{property}}

@@ -134,3 +134,32 @@ func TestRoutes_BodiesSayWhatTheyReferTo(t *testing.T) {
 		}
 	}
 }
+
+// A constraint of a field that is no more would hold for nothing, and nobody would
+// notice.
+func TestConstraints_AreOfFieldsThatThereAre(t *testing.T) {
+	schemas := object{}
+	for _, r := range routes {
+		if r.body != nil {
+			schema(reflect.TypeOf(r.body()), schemas)
+		}
+		schema(reflect.TypeOf(r.answer), schemas)
+	}
+	for key := range constraints {
+		name, field, isField := strings.Cut(key, ".")
+		of, ok := schemas[name].(object)
+		if !ok {
+			t.Errorf("%s: there is no such type", key)
+			continue
+		}
+		if _, ok := of["properties"].(object)[field]; isField && !ok {
+			t.Errorf("%s: there is no such field", key)
+		}
+		required, _ := of["required"].([]string)
+		for _, field := range required {
+			if _, ok := of["properties"].(object)[field]; !ok {
+				t.Errorf("%s requires %s, which there is not", key, field)
+			}
+		}
+	}
+}
