@@ -80,7 +80,7 @@ func (h *Host) install(r functionRecord, revision uint64, made []*Version) *func
 			delete(h.versions, id)
 			h.drains.Go(func() {
 				v.pool.close()
-				h.removeImage(v.ID)
+				h.removeImage(v)
 			})
 			continue
 		}

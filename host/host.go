@@ -12,6 +12,7 @@
 //   - Instance: a live interpreter of one version. It processes one call at a
 //     time and keeps its globals between calls.
 //   - Image: the frozen memory that a version's instances are made from.
+//   - Ledger: what tenants hold, and may hold, of all this (package quota).
 //
 // # A call's way
 //
@@ -103,6 +104,9 @@ type Config struct {
 	// 0 means no bound. Idle instances leave first; when that does not help,
 	// no new ones are made, and guests are refused more memory.
 	MaxMemory int64
+	// MaxImageDisk bounds the images of all versions on disk, in bytes; 0 means no
+	// bound. Those that were needed longest ago go first.
+	MaxImageDisk int64
 	// Quotas bound what each tenant has that has no limits of its own, see
 	// SetQuotas. The zero value means the defaults that package quota has; of
 	// memory that is three quarters of MaxMemory.

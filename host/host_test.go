@@ -366,7 +366,7 @@ func TestPool_KeepsInstancesReady(t *testing.T) {
 }
 
 func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 3 * instanceMemory})
+	h := newTestHost(t, Config{MaxMemory: 3 * firstInstance})
 	for n := range 4 {
 		h.deploy(fmt.Sprintf("counter-%d", n), counter, VersionSpec{})
 	}
@@ -378,8 +378,8 @@ func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
 
 	h.deploy("greedy", "def handler(event, context):\n    return len(bytearray(64 << 20))\n", VersionSpec{})
 	h.wantFault("greedy", "", "MemoryError")
-	if used := h.ledger.Total(QuotaMemory); used > 3*instanceMemory {
-		t.Errorf("budget: %d bytes used of %d", used, 3*instanceMemory)
+	if used := h.ledger.Total(QuotaMemory); used > 3*firstInstance {
+		t.Errorf("budget: %d bytes used of %d", used, 3*firstInstance)
 	}
 	for _, p := range h.pools() {
 		for p.evictOldest() {
@@ -393,7 +393,7 @@ func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
 // TestHost_Hammer calls well-behaved and faulty functions from many goroutines
 // while versions come and go. Each answer must be the right one.
 func TestHost_Hammer(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 64 << 20, IdleTimeout: 20 * time.Millisecond, MaxCalls: 7})
+	h := newTestHost(t, Config{MaxMemory: 256 << 20, IdleTimeout: 20 * time.Millisecond, MaxCalls: 7})
 	const source = `
 import sys
 def handler(event, context):

@@ -6,8 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -40,50 +39,67 @@ const (
 	maxLoadAnswer   = 256 << 10        // bytes of its answer, which the image keeps in part
 )
 
-// imageCell builds a version's image once, when it is first needed.
+// imageCell builds a version's image when it is needed, and may let go of it
+// while nobody uses it: it can be made anew.
 type imageCell struct {
 	mu       sync.Mutex // guards the members; not held while building
 	image    *versionImage
 	building chan struct{} // closed when the attempt is over; nil when there is none
 	err      error         // of the last attempt
+	users    int           // instances that are made from it, or are being made
+	used     time.Time     // when it was last asked for
+	stored   int64         // bytes on the disk that its tenant is charged for
+	unnamed  bool          // they go with the image
 }
 
-// get returns the image. It blocks while it is being built, at most as long as
-// ctx allows; the building goes on without the caller.
+// get returns the image, which the caller gives back with put. It blocks while
+// it is being built, at most as long as ctx allows; the building goes on without
+// the caller.
 func (c *imageCell) get(ctx context.Context, build func() (*versionImage, error)) (*versionImage, error) {
 	c.mu.Lock()
-	if c.image != nil {
-		defer c.mu.Unlock()
-		return c.image, nil
+	for waited := false; ; waited = true {
+		if c.image != nil {
+			c.users++
+			c.used = time.Now()
+			defer c.mu.Unlock()
+			return c.image, nil
+		}
+		if waited && c.err != nil {
+			defer c.mu.Unlock()
+			return nil, c.err
+		}
+		done := c.building
+		if done == nil {
+			done = make(chan struct{})
+			c.building = done
+			go func() {
+				image, err := build()
+				c.mu.Lock()
+				c.image, c.err, c.building = image, err, nil
+				c.mu.Unlock()
+				close(done)
+			}()
+		}
+		c.mu.Unlock()
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		c.mu.Lock()
 	}
-	done := c.building
-	if done == nil {
-		done = make(chan struct{})
-		c.building = done
-		go func() {
-			image, err := build()
-			c.mu.Lock()
-			c.image, c.err, c.building = image, err, nil
-			c.mu.Unlock()
-			close(done)
-		}()
-	}
-	c.mu.Unlock()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.image == nil {
-		return nil, c.err
-	}
-	return c.image, nil
 }
 
-// close waits for an attempt that is under way and lets go of the image.
-func (c *imageCell) close() {
+// put says that an instance that was made from the image is no more.
+func (c *imageCell) put() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users--
+}
+
+// close waits for an attempt that is under way and lets go of the image. It
+// returns how many bytes of the disk that has freed.
+func (c *imageCell) close() (freed int64) {
 	c.mu.Lock()
 	building := c.building
 	c.mu.Unlock()
@@ -96,6 +112,44 @@ func (c *imageCell) close() {
 		_ = c.image.Close() // a file that was only read
 		c.image = nil
 	}
+	if c.unnamed {
+		freed, c.stored = c.stored, 0
+	}
+	return freed
+}
+
+// store notes what the image takes on the disk, and returns what it took before.
+func (c *imageCell) store(bytes int64, unnamed bool) (before int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, c.stored, c.unnamed = c.stored, bytes, unnamed
+	return before
+}
+
+// spare returns since when nobody has used what it has on the disk.
+func (c *imageCell) spare() (used time.Time, ok bool) {
+	if !c.mu.TryLock() {
+		return time.Time{}, false
+	}
+	defer c.mu.Unlock()
+	return c.used, c.stored > 0 && c.users == 0 && c.building == nil
+}
+
+// drop lets go of an image that nobody uses, and removes its file with remove.
+// It returns how many bytes of the disk that has freed.
+func (c *imageCell) drop(remove func()) (freed int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users > 0 || c.building != nil {
+		return 0
+	}
+	if c.image != nil {
+		_ = c.image.Close() // a file that was only read
+		c.image = nil
+	}
+	remove()
+	freed, c.stored = c.stored, 0
+	return freed
 }
 
 // buildImage makes the image of a version: from its file when an earlier run
@@ -106,10 +160,10 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 	path := h.imagePath(v)
 	if path != "" {
 		image, err := h.openImage(path, v)
-		if err == nil {
-			return image, nil
+		if err == nil || noRoom(err) {
+			return image, err
 		}
-		if !errors.Is(err, os.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			h.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
 		}
 	}
@@ -119,6 +173,9 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 	}
 	defer base.Close()
 	image, err := h.freezeLoaded(ctx, base, path, v)
+	if noRoom(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
@@ -138,26 +195,19 @@ const preparePatience = 2 * time.Second
 func (h *Host) prepareImage(ctx context.Context, v *Version) {
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)
 	defer cancel()
-	_, _ = v.pool.image.get(ctx, func() (*versionImage, error) { return h.buildImage(v) })
-}
-
-func (h *Host) imagePath(v *Version) string {
-	if h.cfg.ImageDir == "" {
-		return ""
-	}
-	return filepath.Join(h.cfg.ImageDir, v.ID+".image")
-}
-
-// removeImage deletes the file of a version that is no more.
-func (h *Host) removeImage(versionID string) {
-	if h.cfg.ImageDir != "" {
-		_ = os.Remove(filepath.Join(h.cfg.ImageDir, versionID+".image")) // most often there is none
+	if _, err := v.pool.image.get(ctx, func() (*versionImage, error) { return h.buildImage(v) }); err == nil {
+		v.pool.image.put()
 	}
 }
 
+// openImage opens the image that an earlier run has left.
 func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
 	image, err := h.cfg.Engine.OpenImage(path, v.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := h.storeImage(v, image.FileSize(), false); err != nil {
+		_ = image.Close()
 		return nil, err
 	}
 	var note imageNote
@@ -212,13 +262,14 @@ func (h *Host) freeze(i *wasm.Instance, path string, v *Version, note imageNote)
 	if err != nil {
 		return nil, err
 	}
-	image, err := i.Freeze(path, v.ID, text)
-	if err != nil && path != "" {
+	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return h.storeImage(v, bytes, path == "") })
+	if err != nil && path != "" && !noRoom(err) {
 		// Functions don't need the disk: the next start makes the image anew.
 		h.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
-		image, err = i.Freeze("", v.ID, text)
+		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return h.storeImage(v, bytes, true) })
 	}
 	if err != nil {
+		h.unstoreImage(v)
 		return nil, err
 	}
 	return &versionImage{image, note}, nil
@@ -300,11 +351,19 @@ func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.
 	if err != nil {
 		return nil, err
 	}
-	reserve := v.pool.counted(h.ownMemory(v.Tenant))
-	return h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
+	var refused error
+	reserve := v.pool.counted(func(delta int64) bool {
+		refused = h.ownMemory(v.Tenant, delta)
+		return refused == nil
+	})
+	i, err := h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
+	if errors.Is(err, wasm.ErrMemory) {
+		err = refused
+	}
+	return i, err
 }
 
 // Limits of an instance's /tmp (contract §6.8).

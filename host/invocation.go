@@ -111,7 +111,7 @@ func (c *call) run(ctx context.Context) error {
 	acquired := time.Now()
 	in, err := c.v.pool.acquire(ctx, c.deadline)
 	if err != nil {
-		if _, full := errors.AsType[*QuotaError](err); !full && !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrClosed) {
+		if !noRoom(err) && !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrClosed) {
 			err = fmt.Errorf("function %s: instance: %w", c.v.FunctionID, err)
 		}
 		c.refused(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vivarium/host/store"
+	"vivarium/wasm"
 )
 
 // collectAge is how old something must be that nothing refers to, before it is
@@ -149,7 +150,7 @@ func (h *Host) vanish(id string) {
 	for _, v := range f.versions {
 		h.drains.Go(func() {
 			v.pool.close()
-			h.removeImage(v.ID)
+			h.removeImage(v)
 		})
 	}
 	h.forget(f)
@@ -218,7 +219,11 @@ func (h *Host) collect(ctx context.Context, versions map[string]versionRecord, c
 	if _, err := s.CollectCode(ctx, age, codes); err != nil {
 		return err
 	}
-	return h.collectImages(listed)
+	if err := h.collectImages(listed); err != nil {
+		return err
+	}
+	h.countImages()
+	return nil
 }
 
 // collectImages removes files of versions that are no more, or are not yet: a
@@ -227,6 +232,9 @@ func (h *Host) collect(ctx context.Context, versions map[string]versionRecord, c
 func (h *Host) collectImages(listed map[string]bool) error {
 	if h.cfg.ImageDir == "" {
 		return nil
+	}
+	if err := wasm.CleanImages(h.cfg.ImageDir); err != nil {
+		return err
 	}
 	entries, err := os.ReadDir(h.cfg.ImageDir)
 	if err != nil {

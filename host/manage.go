@@ -190,7 +190,7 @@ func (h *Host) remove(f *function) *removal {
 		h.mu.Unlock()
 		if r.err == nil {
 			for _, v := range versions {
-				h.removeImage(v.ID)
+				h.removeImage(v)
 			}
 		}
 	})

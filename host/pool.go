@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/quota"
 	"vivarium/wasm"
 )
 
@@ -161,6 +162,11 @@ func (p *pool) make(ctx context.Context) (_ *instance, err error) {
 		}
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			p.image.put()
+		}
+	}()
 	if err := p.h.reserveInstance(p.v.Tenant); err != nil {
 		return nil, err
 	}
@@ -202,6 +208,10 @@ func (p *pool) fill(ctx context.Context) {
 				p.discard(in)
 				return
 			}
+			if !in.Usable() {
+				p.discard(in)
+				return
+			}
 			in.loaded, in.replay = true, nil
 		}
 		p.park(in)
@@ -240,6 +250,7 @@ func (p *pool) discard(in *instance) {
 	in.Close()
 	p.h.releaseInstance(p.v.Tenant)
 	p.memory.Add(-instanceMemory)
+	p.image.put()
 	p.vacate()
 }
 
@@ -364,6 +375,6 @@ func (p *pool) close() {
 		p.discard(in)
 	}
 	<-p.drained
-	p.image.close()
+	p.h.ledger.Give(p.v.Tenant, quota.ImageFile, p.image.close())
 	p.v.code.drop()
 }

@@ -48,7 +48,10 @@ func (h *Host) newLedger() *quota.Ledger {
 	if defaults[QuotaMemory] == 0 {
 		defaults[QuotaMemory] = h.cfg.MaxMemory / 4 * 3
 	}
-	l := quota.New(quota.Config{Defaults: defaults, Machine: Quotas{QuotaMemory: h.cfg.MaxMemory}, Reclaim: h.reclaim})
+	l := quota.New(quota.Config{
+		Defaults: defaults, Reclaim: h.reclaim,
+		Machine: Quotas{QuotaMemory: h.cfg.MaxMemory, QuotaImageBytes: h.cfg.MaxImageDisk},
+	})
 	l.SetOwn(tryTenant, Quotas{QuotaMemory: h.cfg.MaxMemory / tryMemoryShare})
 	return l
 }
@@ -65,16 +68,18 @@ func (h *Host) Reserve(tenant string, k quota.Kind, n int64) (release func(), er
 	return release, ledgerError(err)
 }
 
-// ownMemory returns what takes memory for one of a tenant's instances, or gives
-// it back, and says if it was there. It is called while a guest waits.
-func (h *Host) ownMemory(tenant string) func(delta int64) bool {
-	return func(delta int64) bool {
-		if delta > 0 {
-			return h.ledger.Take(tenant, quota.OwnMemory, delta) == nil
-		}
-		h.ledger.Give(tenant, quota.OwnMemory, -delta)
-		return true
+// ownMemory takes memory for one of a tenant's instances, or gives it back when
+// delta is negative. It is called while a guest waits.
+//
+// # Errors
+//
+// Those of Reserve.
+func (h *Host) ownMemory(tenant string, delta int64) error {
+	if delta > 0 {
+		return ledgerError(h.ledger.Take(tenant, quota.OwnMemory, delta))
 	}
+	h.ledger.Give(tenant, quota.OwnMemory, -delta)
+	return nil
 }
 
 // ledgerError returns the host's own error for what the ledger says.
@@ -83,6 +88,12 @@ func ledgerError(err error) error {
 		return ErrBusy
 	}
 	return err
+}
+
+// noRoom says if an error is of Reserve's.
+func noRoom(err error) bool {
+	_, full := errors.AsType[*QuotaError](err)
+	return full || errors.Is(err, ErrBusy)
 }
 
 // reserveInstance takes what one more instance of a tenant costs.
@@ -110,6 +121,8 @@ func (h *Host) releaseInstance(tenant string) {
 // reclaim makes room in the ledger, see quota.Config.
 func (h *Host) reclaim(tenant string, q Quota, own bool) bool {
 	switch {
+	case q == QuotaImageBytes:
+		return h.evictImage(tenant, own)
 	case q != QuotaMemory && q != QuotaInstances:
 		return false
 	case own:

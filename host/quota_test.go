@@ -206,8 +206,8 @@ def handler(event, context):
 // tenants that have too little of everything, and wants nobody to have anything
 // in the end, nor more than it may have meanwhile.
 func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
-	limits := Quotas{QuotaCalls: 6, QuotaInstances: 3, QuotaMemory: 24 << 20}
-	h := newTestHost(t, Config{Quotas: limits, MaxMemory: 40 << 20})
+	limits := Quotas{QuotaCalls: 6, QuotaInstances: 3, QuotaMemory: 3 * firstInstance}
+	h := newTestHost(t, Config{Quotas: limits, MaxMemory: 5 * firstInstance})
 	for n := range 3 {
 		v := h.deploy(fmt.Sprint("tenant-", n), sleeper, VersionSpec{MaxInstances: 5, Timeout: 200 * time.Millisecond})
 		v.Tenant = fmt.Sprint("tenant-", n%2)
@@ -319,6 +319,10 @@ func TestQuotas_ATenantEvictsItsOwn(t *testing.T) {
 	}
 }
 
+// firstInstance is a little more than what the first instance of an ordinary
+// version costs, with the pages of its image, in bytes.
+const firstInstance = 27 << 19
+
 // idle tells how many idle instances functions have.
 func (h *testHost) idle() string {
 	var all []string
@@ -333,7 +337,7 @@ func (h *testHost) idle() string {
 // greedy tenant. Others get theirs at its expense, and it does not get those
 // back at theirs.
 func TestQuotas_WhoHasMostMakesRoom(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 6 * instanceMemory, Quotas: Quotas{QuotaMemory: -1}})
+	h := newTestHost(t, Config{MaxMemory: 6 * firstInstance, Quotas: Quotas{QuotaMemory: -1}})
 	deploy := func(name string) {
 		v := h.deploy(name, sleeper, VersionSpec{})
 		v.Tenant = name[:len(name)-2]
@@ -406,10 +410,10 @@ func TestQuotas_UnpackedCodeCounts(t *testing.T) {
 			t.Errorf("%d bytes are counted, want none", used)
 		}
 		h.want("large", "{}", "1")
-		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: 2 * size}); err != nil {
+		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: 5 * size}); err != nil {
 			t.Fatal(err)
 		}
-		for range 4 { // code that nobody uses makes room for the next
+		for range 8 { // code that nobody uses makes room for the next
 			h.version(f.ID, source, VersionSpec{NoFreeze: true})
 		}
 		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: size}); err != nil {
@@ -551,22 +555,22 @@ func (h *testHost) take(tenant string, n int64) error {
 // TestReserve_LeavesOthersTheirShare wants a tenant whose memory is all in use to
 // be refused more, rather than to take what a modest one keeps warm.
 func TestReserve_LeavesOthersTheirShare(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 6 * instanceMemory, Quotas: Quotas{QuotaMemory: -1}})
+	h := newTestHost(t, Config{MaxMemory: 6 * firstInstance, Quotas: Quotas{QuotaMemory: -1}})
 	v := h.deploy("modest-a", sleeper, VersionSpec{})
 	v.Tenant = "modest"
 	h.want("modest-a", `{}`, "0")
-	if err := h.take("greedy", 4*instanceMemory); err != nil {
+	if err := h.take("greedy", 4*firstInstance); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.take("greedy", 2*instanceMemory); err != ErrBusy || h.idle() != "modest-a 1" {
+	if err := h.take("greedy", 2*firstInstance); err != ErrBusy || h.idle() != "modest-a 1" {
 		t.Errorf("got %v, %s", err, h.idle())
 	}
 	// Whoever has more than its share keeps nothing warm at others' expense.
-	_ = h.take("greedy", -3*instanceMemory)
-	if err := h.take("modest", 3*instanceMemory); err != nil {
+	_ = h.take("greedy", -3*firstInstance)
+	if err := h.take("modest", 3*firstInstance); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.take("greedy", 2*instanceMemory); err != nil || h.idle() != "modest-a 0" {
+	if err := h.take("greedy", 2*firstInstance); err != nil || h.idle() != "modest-a 0" {
 		t.Errorf("got %v, %s", err, h.idle())
 	}
 }

@@ -54,6 +54,11 @@ func (h *Host) Try(
 	if err := spec.validate(); err != nil {
 		return nil, err
 	}
+	release, err := h.Reserve(tryTenant, quota.CodeTree, code.Size())
+	if err != nil {
+		return nil, ErrBusy
+	}
+	defer release()
 	arrived := time.Now()
 	if err := h.tries.enter(ctx); err != nil {
 		return nil, err
@@ -185,13 +190,16 @@ func (t *tries) instance(ctx context.Context, v *Version) (*wasm.Instance, error
 	w, err := t.clone(ctx, image.Image, v)
 	if err != nil {
 		t.h.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
+		if errors.Is(err, wasm.ErrMemory) {
+			return nil, ErrBusy
+		}
 		return nil, fmt.Errorf("try: instance: %w", err)
 	}
 	return w, nil
 }
 
 func (t *tries) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
-	reserve := t.h.ownMemory(tryTenant)
+	reserve := func(delta int64) bool { return t.h.ownMemory(tryTenant, delta) == nil }
 	return t.h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),

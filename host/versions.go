@@ -57,9 +57,10 @@ func (h *Host) CreateVersion(
 		if !used {
 			v.pool.close()
 			v.code.drop()
+			h.unstoreImage(v)
 		}
 		if !listed {
-			h.removeImage(v.ID)
+			h.removeImage(v)
 		}
 	}()
 	if h.cfg.Store == nil {

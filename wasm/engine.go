@@ -206,7 +206,7 @@ func (e *Engine) makeFirstImage(ctx context.Context, rw *rewrite.Result) error {
 	if err != nil {
 		return err
 	}
-	e.first, err = writeImage(e.cfg.TempDir, "", e.key, memory, globals, nil)
+	e.first, err = writeImage(e.cfg.TempDir, "", e.key, memory, globals, nil, nil)
 	return err
 }
 
@@ -230,7 +230,7 @@ func (e *Engine) Boot(ctx context.Context) (*Image, error) {
 	if status, err := i.call(ctx, exportBoot, call); err != nil || status != 0 {
 		return nil, errors.Join(fmt.Errorf("wasm: boot of the guest: status %d: %s", status, out.String()), err)
 	}
-	return i.Freeze("", "", nil)
+	return i.Freeze("", "", nil, nil)
 }
 
 // OpenImage opens the image that Freeze stored at path under key and verifies

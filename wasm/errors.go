@@ -17,6 +17,8 @@ var (
 	ErrCancelled = errors.New("wasm: cancelled")
 	// ErrClosed says that the engine or the instance is closed.
 	ErrClosed = errors.New("wasm: closed")
+	// ErrMemory says that the owner of an instance has no memory for its image.
+	ErrMemory = errors.New("wasm: no memory")
 	// ErrNoResponse says that the guest returned without having responded.
 	ErrNoResponse = errors.New("wasm: the guest gave no response")
 )

@@ -23,10 +23,14 @@ import (
 type Image struct {
 	f       *os.File
 	size    int64 // bytes of memory
-	start   int64 // where in the memory the file's content begins; all before is zero
-	length  int64 // bytes of the file's content; all after is zero
+	runs    []run // the parts of the memory that the file has; all else is zero
+	length  int64 // bytes of all of them
 	globals []uint64
 	note    []byte
+
+	sharing sync.Mutex // guards shared and charged; nothing blocks under it
+	shared  int64      // bytes that instances may have mapped, each counted
+	charged int64      // bytes that the owner has been charged for, of all instances together
 
 	hot     atomic.Pointer[[]span] // pages that a first call writes to
 	hotOnce atomic.Bool            // somebody is finding out
@@ -35,11 +39,14 @@ type Image struct {
 	closeErr error
 }
 
+// run is a part of a memory, in bytes.
+type run struct{ Start, Length int64 }
+
 // The file: a header of headerSize bytes (magic, length and checksum of the
-// JSON, the JSON), then the memory without the zeros at its beginning and end,
-// which are the stack and what the heap has not used yet.
+// JSON, the JSON), then the memory without its long runs of zeros, which are the
+// stack, what the heap has not used yet, and large objects that are empty.
 const (
-	imageMagic  = "VIVIMG\x00\x01"
+	imageMagic  = "VIVIMG\x00\x02"
 	headerSize  = 64 << 10 // a multiple of every page size there is
 	headerFixed = len(imageMagic) + 8
 )
@@ -47,8 +54,7 @@ const (
 type imageHeader struct {
 	Key     string   // whose image it is: guest and owner
 	Size    int64    // bytes of memory
-	Start   int64    // where the content begins
-	Length  int64    // bytes of content
+	Runs    []run    // which parts of it follow, in this order
 	CRC     uint32   // Castagnoli, of the content
 	Globals []uint64 // in the order of the engine's global names
 	Note    []byte   // the owner's
@@ -63,6 +69,9 @@ var ErrImage = errors.New("wasm: unusable image file")
 // Size returns the bytes of linear memory that an instance starts with.
 func (m *Image) Size() int64 { return m.size }
 
+// FileSize returns the bytes of the image's file.
+func (m *Image) FileSize() int64 { return headerSize + m.length }
+
 // Note returns what the owner stored with the image.
 func (m *Image) Note() []byte { return m.note }
 
@@ -74,12 +83,23 @@ func (m *Image) Close() error {
 }
 
 // writeImage stores memory as an image. With an empty path the file has no
-// name; otherwise it appears under path complete or not at all.
-func writeImage(dir, path, key string, memory []byte, globals []uint64, note []byte) (_ *Image, err error) {
-	start, end := content(memory)
+// name; otherwise it appears under path complete or not at all. Room is Freeze's.
+func writeImage(
+	dir, path, key string, memory []byte, globals []uint64, note []byte, room func(bytes int64) error,
+) (_ *Image, err error) {
+	m := &Image{size: int64(len(memory)), runs: content(memory), globals: globals, note: note}
+	sum := crc32.New(castagnoli)
+	for _, r := range m.runs {
+		m.length += r.Length
+		_, _ = sum.Write(memory[r.Start:][:r.Length]) // it never fails
+	}
+	if room != nil {
+		if err := room(m.FileSize()); err != nil {
+			return nil, err
+		}
+	}
 	header, err := json.Marshal(imageHeader{
-		Key: key, Size: int64(len(memory)), Start: int64(start), Length: int64(end - start),
-		CRC: crc32.Checksum(memory[start:end], castagnoli), Globals: globals, Note: note,
+		Key: key, Size: m.size, Runs: m.runs, CRC: sum.Sum32(), Globals: globals, Note: note,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("wasm: image header: %w", err)
@@ -90,50 +110,108 @@ func writeImage(dir, path, key string, memory []byte, globals []uint64, note []b
 	if path != "" {
 		dir = filepath.Dir(path)
 	}
-	f, err := os.CreateTemp(dir, "image-*.tmp")
+	f, err := os.CreateTemp(dir, unfinishedImages)
 	if err != nil {
 		return nil, fmt.Errorf("wasm: image: %w", err)
 	}
+	lockFile(f)
 	defer func() {
 		if err != nil {
 			_ = f.Close()
 			_ = os.Remove(f.Name())
 		}
 	}()
+	if path == "" { // at once: whoever is killed leaves nothing behind
+		if err = os.Remove(f.Name()); err != nil {
+			return nil, fmt.Errorf("wasm: image: %w", err)
+		}
+	}
 	fixed := append([]byte(imageMagic), make([]byte, 8)...)
 	binary.LittleEndian.PutUint32(fixed[len(imageMagic):], uint32(len(header)))
 	binary.LittleEndian.PutUint32(fixed[len(imageMagic)+4:], crc32.Checksum(header, castagnoli))
 	if _, err = f.WriteAt(append(fixed, header...), 0); err != nil {
 		return nil, fmt.Errorf("wasm: write image: %w", err)
 	}
-	if _, err = f.WriteAt(memory[start:end], headerSize); err != nil {
-		return nil, fmt.Errorf("wasm: write image: %w", err)
+	at := int64(headerSize)
+	for _, r := range m.runs {
+		if _, err = f.WriteAt(memory[r.Start:][:r.Length], at); err != nil {
+			return nil, fmt.Errorf("wasm: write image: %w", err)
+		}
+		at += r.Length
 	}
-	if path == "" {
-		err = os.Remove(f.Name())
-	} else {
-		err = os.Rename(f.Name(), path)
+	if path != "" {
+		if err = os.Rename(f.Name(), path); err != nil {
+			return nil, fmt.Errorf("wasm: image: %w", err)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("wasm: image: %w", err)
-	}
-	return &Image{
-		f: f, size: int64(len(memory)), start: int64(start), length: int64(end - start), globals: globals, note: note,
-	}, nil
+	m.f = f
+	return m, nil
 }
 
-// content returns where the part of a memory begins and ends that is not zero,
-// in whole blocks.
-func content(memory []byte) (start, end int) {
-	const block = 64 << 10 // no page is larger
-	var zeros [block]byte
-	isZero := func(at int) bool { return bytes.Equal(memory[at:at+block], zeros[:]) }
-	for end = len(memory); end > 0 && isZero(end-block); end -= block {
+// unfinishedImages are files that are being written, as a pattern.
+const unfinishedImages = "image-*.tmp"
+
+// CleanImages removes what processes that ended while they wrote images have
+// left in a folder. What others are writing there now stays.
+func CleanImages(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, unfinishedImages))
+	if err != nil {
+		return fmt.Errorf("wasm: images: %w", err)
 	}
-	for start < end && isZero(start) {
-		start += block
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			continue // it is finished
+		}
+		abandoned := lockFile(f)
+		_ = f.Close()
+		if abandoned {
+			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("wasm: images: %w", err)
+			}
+		}
 	}
-	return start, end
+	return nil
+}
+
+const (
+	// imageBlock is the unit of what images have of a memory. No page is larger.
+	imageBlock = 64 << 10
+	// maxRuns is how many parts of a memory an image has, since each is a mapping
+	// in each instance.
+	maxRuns = 16
+	// leastGap is the shortest run of zeros that is worth a mapping, in bytes.
+	leastGap = 1 << 20
+)
+
+// content returns the parts of a memory that are not zero, in whole blocks, with
+// the shorter gaps between them.
+func content(memory []byte) []run {
+	var zeros [imageBlock]byte
+	var all []run
+	for at := int64(0); at < int64(len(memory)); at += imageBlock {
+		if bytes.Equal(memory[at:at+imageBlock], zeros[:]) {
+			continue
+		}
+		if n := len(all); n > 0 && all[n-1].Start+all[n-1].Length == at {
+			all[n-1].Length += imageBlock
+		} else {
+			all = append(all, run{at, imageBlock})
+		}
+	}
+	for gap := int64(leastGap); ; gap *= 2 {
+		joined := all[:0]
+		for _, r := range all {
+			if n := len(joined); n > 0 && r.Start-joined[n-1].Start-joined[n-1].Length < gap {
+				joined[n-1].Length = r.Start + r.Length - joined[n-1].Start
+			} else {
+				joined = append(joined, r)
+			}
+		}
+		if all = joined; len(all) <= maxRuns {
+			return all
+		}
+	}
 }
 
 // openImage opens and verifies the image at path. What is wrong with the file
@@ -171,15 +249,19 @@ func openImage(path, key string, globals int) (_ *Image, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasm: image: %w", err)
 	}
-	if info.Size() != headerSize+h.Length {
-		return nil, fmt.Errorf("%w: %s: has %d bytes, expected %d", ErrImage, path, info.Size(), headerSize+h.Length)
+	m := &Image{f: f, size: h.Size, runs: h.Runs, globals: h.Globals, note: h.Note}
+	for _, r := range h.Runs {
+		m.length += r.Length
+	}
+	if info.Size() != m.FileSize() {
+		return nil, fmt.Errorf("%w: %s: has %d bytes, expected %d", ErrImage, path, info.Size(), m.FileSize())
 	}
 	sum := crc32.New(castagnoli)
-	if _, err := io.Copy(sum, io.NewSectionReader(f, headerSize, h.Length)); err != nil {
+	if _, err := io.Copy(sum, io.NewSectionReader(f, headerSize, m.length)); err != nil {
 		return nil, fmt.Errorf("wasm: read image: %w", err)
 	}
 	if sum.Sum32() != h.CRC {
 		return nil, fmt.Errorf("%w: %s: memory checksum", ErrImage, path)
 	}
-	return &Image{f: f, size: h.Size, start: h.Start, length: h.Length, globals: h.Globals, note: h.Note}, nil
+	return m, nil
 }

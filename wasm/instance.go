@@ -45,6 +45,7 @@ type Instance struct {
 	stopped  error // why the host ended the call
 	calling  api.Function
 	stack    int64 // bytes of machine stack that the owner is charged for
+	pages    pages
 	response *Response
 }
 
@@ -54,9 +55,11 @@ type InstanceConfig struct {
 	Code        *vfs.Tree // at /function/code; nil means empty
 	Tmp         *vfs.Mem  // at /tmp; nil means empty. The instance closes it
 	// Reserve, when set, is asked before the linear memory grows beyond the
-	// image's, and soon after the machine stack has grown; it is told with a
-	// negative delta what the end of a call and of the instance gives back. It is
-	// called by the goroutine that uses the instance.
+	// image's, for what the instance maps and copies of the image's pages, beyond
+	// a megabyte of copies, and soon after the machine stack has grown; it is told
+	// with a negative delta what the end of a call and of the instance gives back.
+	// It is called by the goroutine that uses the instance. Instances of one image
+	// must have the same owner, who pays once for what they share of it.
 	Reserve func(delta int64) bool
 }
 
@@ -143,6 +146,9 @@ func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 	}
 	i.linear.charge.reserve = cfg.Reserve
 	i.image = image
+	if !i.allot() {
+		return fmt.Errorf("wasm: image: %w", ErrMemory)
+	}
 	if hot := image.hot.Load(); hot != nil {
 		i.linear.populate(*hot)
 	}
@@ -188,7 +194,7 @@ func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
 	}
 	r, err := i.respondTo(ctx, exportInvoke, i.invoke, c)
 	if err == nil && i.image.hotOnce.CompareAndSwap(false, true) {
-		if spans := i.linear.privatePages(i.image.size); spans != nil {
+		if spans := i.linear.privatePages(i.image.size, keptPages/2); spans != nil {
 			i.image.hot.Store(&spans)
 		}
 	}
@@ -277,6 +283,11 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 	if err = ended(status, i.explain(err)); err == nil {
 		err = i.stopped
 	}
+	if err == nil {
+		if i.noteFaults(); !i.chargePages() {
+			err = i.outOf(errPages)
+		}
+	}
 	return err
 }
 
@@ -321,6 +332,7 @@ func (i *Instance) enter() error {
 	}
 	i.entered = true
 	i.since = i.engine.now()
+	i.beginFaults()
 	return nil
 }
 
@@ -330,6 +342,7 @@ func (i *Instance) leave() {
 		return
 	}
 	i.entered = false
+	i.noteFaults()
 	used := i.lap()
 	if i.turn != nil {
 		i.turn.Leave(used)
@@ -387,7 +400,11 @@ func (i *Instance) giveWay() error {
 		return why
 	}
 	if !i.chargeStack() {
-		return &MemoryError{Limit: int64(i.linear.limit), Cause: errStack}
+		return i.outOf(errStack)
+	}
+	i.noteFaults()
+	if !i.chargePages() {
+		return i.outOf(errPages)
 	}
 	used := i.lap()
 	if i.turn != nil {
@@ -398,6 +415,7 @@ func (i *Instance) giveWay() error {
 	}
 	runtime.Gosched()
 	i.since = i.engine.now()
+	i.beginFaults()
 	return i.overdue()
 }
 
@@ -471,7 +489,9 @@ func (i *Instance) Usable() bool { return !i.broken }
 // Freeze returns an image of the instance as it is now, which goes on as
 // before. With a path the image is kept there for OpenImage under key and the
 // guest's; otherwise it lives as long as its users. The note is the caller's.
-func (i *Instance) Freeze(path, key string, note []byte) (*Image, error) {
+// Room, unless nil, is asked before the file is written if there is room for so
+// many bytes on the disk; its error is returned.
+func (i *Instance) Freeze(path, key string, note []byte, room func(bytes int64) error) (*Image, error) {
 	if i.broken {
 		return nil, ErrClosed
 	}
@@ -483,7 +503,7 @@ func (i *Instance) Freeze(path, key string, note []byte) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return writeImage(i.engine.tempDir(), path, i.engine.key+"/"+key, memory, globals, note)
+	return writeImage(i.engine.tempDir(), path, i.engine.key+"/"+key, memory, globals, note, room)
 }
 
 func (i *Instance) saveGlobals() ([]uint64, error) {
@@ -503,6 +523,9 @@ func (i *Instance) Close() {
 	i.broken = true
 	// Closing a module fails only for files that do not close; there are none.
 	_ = i.module.Close(context.Background())
+	if i.image != nil && i.pages.shared > 0 {
+		i.share(0) // giving back does not fail
+	}
 	i.files.Close()
 	i.root.Close()
 }

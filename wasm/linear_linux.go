@@ -4,11 +4,16 @@ package wasm
 
 import (
 	"encoding/binary"
+	"io"
 	"os"
+	"runtime"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+var pageBytes = int64(os.Getpagesize())
 
 // mapNoReserve keeps the reservation out of the system's accounts.
 const mapNoReserve = unix.MAP_NORESERVE
@@ -20,43 +25,111 @@ func adviseSmallPages(region []byte) { _ = unix.Madvise(region, unix.MADV_NOHUGE
 // span is a range of bytes of a linear memory.
 type span struct{ offset, size int }
 
-// privatePages returns the ranges below size that this memory no longer shares
-// with its image, because the guest wrote to them. Ranges with small gaps
-// between them come as one.
-func (m *linearMemory) privatePages(size int64) []span {
-	f, err := os.Open("/proc/self/pagemap")
+// Bits of an entry of /proc/self/pagemap.
+const (
+	pagePresent = 1 << 63
+	pageSwapped = 1 << 62
+	pageShared  = 1 << 61 // a page of a file, or of shared memory
+)
+
+// eachPage calls f with the number and the entry in the system's page map of
+// each page below size.
+func (m *linearMemory) eachPage(size int64, f func(page int, entry uint64)) error {
+	pagemap, err := os.Open("/proc/self/pagemap")
 	if err != nil {
-		return nil // no /proc: clones fault their pages in one by one
+		return err
 	}
-	defer f.Close()
-	const (
-		present = 1 << 63
-		shared  = 1 << 61 // file page or shared anonymous page
-		maxGap  = 2       // pages
-	)
-	page := os.Getpagesize()
-	entries := make([]byte, int(size)/page*8)
-	base := int64(uintptr(unsafe.Pointer(unsafe.SliceData(m.region)))) / int64(page) * 8
-	if _, err := f.ReadAt(entries, base); err != nil {
-		return nil
-	}
-	var spans []span
-	last := -maxGap - 2
-	for i := 0; i < len(entries); i += 8 {
-		e := binary.LittleEndian.Uint64(entries[i:])
-		if e&present == 0 || e&shared != 0 {
-			continue
+	defer pagemap.Close()
+	start := int64(uintptr(unsafe.Pointer(unsafe.SliceData(m.region)))) / pageBytes
+	pages := int(size / pageBytes)
+	var entries [32 << 10]byte
+	for n := 0; n < pages; {
+		part := entries[:min(len(entries), (pages-n)*8)]
+		if _, err := io.ReadFull(io.NewSectionReader(pagemap, (start+int64(n))*8, int64(len(part))), part); err != nil {
+			return err
 		}
-		n := i / 8
+		for ; len(part) > 0; part = part[8:] {
+			f(n, binary.LittleEndian.Uint64(part))
+			n++
+		}
+	}
+	return nil
+}
+
+// privatePages returns the ranges below size that this memory no longer shares
+// with its image, because the guest wrote to them, up to most bytes of them.
+// Ranges with small gaps between them come as one.
+func (m *linearMemory) privatePages(size, most int64) []span {
+	const maxGap = 2 // pages
+	var spans []span
+	last, total := -maxGap-2, int64(0)
+	err := m.eachPage(size, func(n int, entry uint64) {
+		if entry&pagePresent == 0 || entry&pageShared != 0 {
+			return
+		}
+		page := int(pageBytes)
+		add := page
 		if n-last <= maxGap+1 && len(spans) > 0 {
-			spans[len(spans)-1].size = (n+1)*page - spans[len(spans)-1].offset
+			add = (n - last) * page
+		}
+		if total += int64(add); total > most {
+			return
+		}
+		if add > page || n == last+1 && len(spans) > 0 {
+			spans[len(spans)-1].size += add
 		} else {
 			spans = append(spans, span{n * page, page})
 		}
 		last = n
+	})
+	if err != nil {
+		return nil // no /proc: clones fault their pages in one by one
 	}
 	return spans
 }
+
+// count returns how many bytes below size the memory has to itself, and how many
+// it has mapped of those that it shares.
+func (m *linearMemory) count(size int64) (own, shared int64, ok bool) {
+	err := m.eachPage(size, func(_ int, entry uint64) {
+		switch {
+		case entry&pagePresent != 0 && entry&pageShared != 0:
+			shared += pageBytes
+		case entry&(pagePresent|pageSwapped) != 0:
+			own += pageBytes
+		}
+	})
+	return own, shared, err == nil
+}
+
+// threadFaults returns how many page faults the calling thread has had, and
+// which thread that is.
+func threadFaults() (thread int, faults int64) {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &usage) != nil { // it never fails
+		return 0, 0
+	}
+	return unix.Gettid(), usage.Minflt + usage.Majflt
+}
+
+// countsPages says if this system shows a process its page faults and its pages;
+// some that only resemble Linux do not.
+var countsPages = sync.OnceValue(func() bool {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	m, err := reserve(uint64(16 * pageBytes))
+	if err != nil {
+		return false
+	}
+	defer m.Free()
+	_, before := threadFaults()
+	for n := range 4 {
+		m.region[n*int(pageBytes)] = 1
+	}
+	_, after := threadFaults()
+	own, _, ok := m.count(16 * pageBytes)
+	return ok && own == 4*pageBytes && after-before >= 4
+})
 
 // populate makes the ranges private now, in a few system calls instead of a
 // page fault each. Kernels before 5.14 don't know how; then they fault.

@@ -9,6 +9,16 @@ func adviseSmallPages([]byte) {}
 // span is a range of bytes of a linear memory.
 type span struct{ offset, size int }
 
-func (m *linearMemory) privatePages(int64) []span { return nil }
+func (m *linearMemory) privatePages(_, _ int64) []span { return nil }
+
+// Nothing here tells which pages an instance has to itself: all of its image is
+// taken for its own.
+const pageBytes = 0
+
+func countsPages() bool { return false }
+
+func threadFaults() (thread int, faults int64) { return 0, 0 }
+
+func (m *linearMemory) count(size int64) (own, shared int64, ok bool) { return size, 0, false }
 
 func (m *linearMemory) populate([]span) {}

@@ -60,16 +60,17 @@ func (m *linearMemory) Free() {
 // bind lays a private copy-on-write view of an image over the memory, which has
 // its size already and is zero.
 func (m *linearMemory) bind(image *Image) error {
-	switch {
-	case m.region == nil:
+	if m.region == nil {
 		return ErrClosed
-	case image.length == 0:
-		return nil
 	}
-	_, err := unix.MmapPtr(int(image.f.Fd()), headerSize, unsafe.Pointer(&m.region[image.start]), uintptr(image.length),
-		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
-	if err != nil {
-		return fmt.Errorf("wasm: map image: %w", err)
+	at := int64(headerSize)
+	for _, r := range image.runs {
+		_, err := unix.MmapPtr(int(image.f.Fd()), at, unsafe.Pointer(&m.region[r.Start]), uintptr(r.Length),
+			unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
+		if err != nil {
+			return fmt.Errorf("wasm: map image: %w", err)
+		}
+		at += r.Length
 	}
 	return nil
 }

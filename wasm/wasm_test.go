@@ -89,7 +89,7 @@ func TestImage_ClonesStartAlikeAndStayApart(t *testing.T) {
 	i := actor(t, e, 1<<20)
 	invoke(t, i, "ma")
 	invoke(t, i, "c")
-	image, err := i.Freeze("", "", nil)
+	image, err := i.Freeze("", "", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestImage_KeepsGrownMemory(t *testing.T) {
 	e := newTestEngine(t, "acts.wasm", nil)
 	i := actor(t, e, 4<<20)
 	invoke(t, i, "g")
-	image, err := i.Freeze("", "", nil)
+	image, err := i.Freeze("", "", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestOpenImage_VerifiesTheFile(t *testing.T) {
 	i := actor(t, e, 1<<20)
 	invoke(t, i, "ma")
 	path := filepath.Join(t.TempDir(), "an.image")
-	frozen, err := i.Freeze(path, "owner", []byte("note"))
+	frozen, err := i.Freeze(path, "owner", []byte("note"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

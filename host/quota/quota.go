@@ -38,7 +38,7 @@ var table = [Count]struct {
 	Versions:  {"versions", "versions", 10_000, "versions of all functions", "delete versions"},
 	CodeBytes: {"codeBytes", "bytes", 10 << 30, "archives of all versions, each counted", "delete versions"},
 	ImageBytes: {"imageBytes", "bytes", 4 << 30,
-		"images of versions on disk; those that were needed longest ago go first, and are made anew when they are needed", ""},
+		"images of versions on disk; those that were needed longest ago go first, and are made anew when they are needed", "wait until instances are free"},
 	Instances: {"instances", "instances", 1000, "instances at once, those that are being made included", "wait until instances are free"},
 	Memory: {"memory", "bytes", 0,
 		"memory that instances, images, unpacked code and the bodies of calls take", "wait until instances are free"},
@@ -85,7 +85,7 @@ func Of(name string) (q Quota, ok bool) {
 // may count against the same.
 type Kind int
 
-// What is held. Memory is counted in bytes, everything else in pieces.
+// What is held. Memory and files are counted in bytes, everything else in pieces.
 const (
 	// Call is a call in progress or waiting.
 	Call Kind = iota
@@ -98,24 +98,25 @@ const (
 	InstanceMemory
 	// OwnMemory is what an instance takes beyond that: linear memory that its image
 	// does not have, pages of the image that it has written to, machine stack,
-	// files in /tmp.
+	// files in /tmp; and, once for all instances of an image, the pages that they
+	// have in common.
 	OwnMemory
-	// ImagePages are the pages of an image that its instances have in common.
-	ImagePages
 	// CodeTree is code of a version, unpacked.
 	CodeTree
 	// Body is what a caller sent or is to get.
 	Body
 	// LogBuffer is log text that is not yet stored or sent.
 	LogBuffer
+	// ImageFile is the image of a version on disk.
+	ImageFile
 	kinds // is no kind: how many there are
 )
 
 // kindQuotas says what each kind counts against.
 var kindQuotas = [kinds]Quota{
 	Call: Calls, LogStream: LogStreams, Instance: Instances,
-	InstanceMemory: Memory, OwnMemory: Memory, ImagePages: Memory, CodeTree: Memory,
-	Body: Memory, LogBuffer: Memory,
+	InstanceMemory: Memory, OwnMemory: Memory, CodeTree: Memory,
+	Body: Memory, LogBuffer: Memory, ImageFile: ImageBytes,
 }
 
 // Quota returns the quota that the kind counts against.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -28,6 +29,7 @@ type platformConfig struct {
 	shells int         // instances kept ready; 0 means the engine's default
 	data   string      // folder of the store
 	memory int64       // bytes of all instances; 0 means three quarters of the machine's
+	images int64       // bytes of all images on disk; 0 means imageShare of it
 	temp   string      // folder for temporary files; empty means the system's
 	quotas host.Quotas // of each tenant that has none of its own
 	nats   string      // or the URL of servers that have it; with neither, all is in memory
@@ -73,9 +75,13 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	if cfg.memory == 0 {
 		cfg.memory = memoryOfMachine() / 4 * 3
 	}
+	images := s.imageDir(cfg.data, cfg.nats)
+	if cfg.images == 0 {
+		cfg.images = imageShare(cmp.Or(images, os.TempDir()))
+	}
 	p.host, err = host.New(host.Config{
-		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: s.imageDir(cfg.data, cfg.nats), MaxMemory: cfg.memory,
-		Quotas: cfg.quotas,
+		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+		MaxImageDisk: cfg.images, Quotas: cfg.quotas,
 	})
 	if err != nil {
 		return nil, err
@@ -197,6 +203,18 @@ func announce(w io.Writer, what string) (done func(error)) {
 		}
 		fmt.Fprintf(w, " done in %.1f s\n", time.Since(start).Seconds())
 	}
+}
+
+// mostImages is how much of the disk images take, in bytes, however large it is.
+const mostImages = 16 << 30
+
+// imageShare returns how much images take of the disk that has a folder, in
+// bytes, unless it is said otherwise.
+func imageShare(dir string) int64 {
+	if disk := diskOf(dir); disk > 0 {
+		return min(disk/4, mostImages)
+	}
+	return mostImages
 }
 
 // memoryOfMachine returns the machine's memory in bytes, or 0 where the system

@@ -25,6 +25,7 @@ type serveCommand struct {
 	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
 	NATS                    string           `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
 	MaxMemory               megabytes        `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
+	MaxImageDisk            megabytes        `placeholder:"MB" help:"Disk that the images of all versions may take together; those needed longest ago go first. Default: a quarter of the disk, at most 16384."`
 	MaxConnections          int              `placeholder:"N" help:"Connections at once; -1 means any number. Default: 4096."`
 	MaxConnectionsPerClient int              `placeholder:"N" help:"Connections from one address at once; -1 means any number, as behind a proxy. Default: 1024."`
 	Quota                   map[string]int64 `placeholder:"NAME=N" help:"What each tenant may have, unless vivarium tenant quota says otherwise, as in functions=100;instances=20; -1 means any number."`
@@ -100,7 +101,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	defer confined.close()
 	confined.tell(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, quotas: quotas, temp: confined.temp,
+		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20, quotas: quotas, temp: confined.temp,
 	})
 	if err != nil {
 		return err

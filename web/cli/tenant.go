@@ -23,8 +23,9 @@ type tenantQuota struct {
 	Functions  *int64 `placeholder:"N" help:"Functions."`
 	Versions   *int64 `placeholder:"N" help:"Versions of all functions."`
 	CodeBytes  *int64 `placeholder:"N" help:"Bytes of the versions' archives."`
+	ImageBytes *int64 `placeholder:"N" help:"Bytes of images on disk; those needed longest ago go first."`
 	Instances  *int64 `placeholder:"N" help:"Instances at once."`
-	Memory     *int64 `placeholder:"BYTES" help:"Bytes that instances and unpacked code take."`
+	Memory     *int64 `placeholder:"BYTES" help:"Bytes that instances, images and unpacked code take."`
 	Calls      *int64 `placeholder:"N" help:"Calls in progress and waiting."`
 	Timers     *int64 `placeholder:"N" help:"Timers."`
 	AsyncCalls *int64 `placeholder:"N" help:"Asynchronous calls that are queued."`
@@ -47,7 +48,7 @@ Examples:
 func (c *tenantQuota) changes() map[string]api.Int64 {
 	changes := map[string]api.Int64{}
 	for quota, n := range map[host.Quota]*int64{
-		host.QuotaFunctions: c.Functions, host.QuotaVersions: c.Versions, host.QuotaCodeBytes: c.CodeBytes,
+		host.QuotaFunctions: c.Functions, host.QuotaVersions: c.Versions, host.QuotaCodeBytes: c.CodeBytes, host.QuotaImageBytes: c.ImageBytes,
 		host.QuotaInstances: c.Instances, host.QuotaMemory: c.Memory, host.QuotaCalls: c.Calls, host.QuotaTimers: c.Timers,
 		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaAsyncBytes: c.AsyncBytes, host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
 	} {

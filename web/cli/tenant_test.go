@@ -15,11 +15,11 @@ func TestTenantQuota_IsShownAndSet(t *testing.T) {
 	}
 	// What is not named stays, and all flags are those of a quota.
 	all := []string{"tenant", "quota", "team-a", "--json"}
-	for _, flag := range []string{"functions", "versions", "instances", "memory", "calls", "timers", "async-calls", "async-bytes", "log-bytes"} {
+	for _, flag := range []string{"functions", "versions", "image-bytes", "instances", "memory", "calls", "timers", "async-calls", "async-bytes", "log-bytes"} {
 		all = append(all, "--"+flag, "7")
 	}
 	out = must(t, all...)
-	if got := strings.Count(out, `"limit": "7"`); got != 9 || !strings.Contains(out, `"limit": "5"`) || !strings.Contains(out, `"limit": "-1"`) {
+	if got := strings.Count(out, `"limit": "7"`); got != 10 || !strings.Contains(out, `"limit": "5"`) || !strings.Contains(out, `"limit": "-1"`) {
 		t.Errorf("got %s", out)
 	}
 	out = must(t, "tenant", "quota", "team-a", "--code-bytes", "0", "--json")

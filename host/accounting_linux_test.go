@@ -1,0 +1,205 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"vivarium/host/quota"
+)
+
+// resident returns what the process has in memory according to the kernel, pages
+// that it maps several times once, in bytes.
+func resident(t *testing.T) int64 {
+	t.Helper()
+	debug.FreeOSMemory()
+	text, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "Pss: %d kB", &kib); err == nil {
+			return kib << 10
+		}
+	}
+	t.Fatalf("no Pss in %s", text)
+	return 0
+}
+
+// hoarder takes memory when it is imported, which is therefore in the image, and
+// does with its pages what the event says.
+const hoarder = `
+import time
+SIZE = %d << 20
+BUF = bytearray(b"x" * 1024) * (SIZE // 1024)
+def handler(event, context):
+    how, _, hold = event.partition(" ")
+    if how == "write":
+        for i in range(0, SIZE, 4096):
+            BUF[i] = 1
+    elif how == "write-in-one-go":
+        BUF[::4096] = bytes(SIZE // 4096)
+    elif how == "fill":
+        BUF[:] = BUF[4096:] + BUF[:4096]
+    elif how == "read":
+        for i in range(0, SIZE, 4096):
+            BUF[i]
+    elif how == "half":
+        for i in range(0, SIZE // 2, 4096):
+            BUF[i] = 1
+    elif how == "grow":
+        global MORE
+        MORE = bytearray(b"y" * 1024) * (SIZE // 1024)
+    time.sleep(float(hold))
+    return len(BUF)
+`
+
+// TestAccounting compares what the ledger has counted with what the kernel says
+// that the process holds, for functions that come to their memory in odd ways.
+// Much larger ones are made with -attacks.all.
+func TestAccounting(t *testing.T) {
+	size, instances := int64(64), 4 // MiB
+	if *allAttacks {
+		size, instances = 400, 6
+	}
+	const (
+		slack = 64 << 20 // what neither knows of the other: garbage, tables of pages, steps charged ahead
+		part  = 1.15
+	)
+	for _, how := range []string{"idle", "write", "write-in-one-go", "fill", "read", "half", "grow"} {
+		t.Run(how, func(t *testing.T) {
+			h := newTestHost(t, Config{})
+			h.deploy("warm", `def handler(event, context): return 1`, VersionSpec{})
+			h.want("warm", `""`, "1") // what the host makes once
+			before, counted := resident(t), h.ledger.Total(QuotaMemory)
+			h.deploy("hoarder", fmt.Sprintf(hoarder, size), VersionSpec{MemoryMB: 1024, MaxInstances: instances, Timeout: 5 * time.Minute})
+			made := hammer(instances, func(int) error {
+				_, err := h.raw("hoarder", fmt.Sprintf(`"%s 1"`, how))
+				return err
+			})
+			if made.ok != instances {
+				t.Fatalf("%d of %d calls were answered: %v", made.ok, instances, made.err)
+			}
+			held, counted := resident(t)-before, h.ledger.Total(QuotaMemory)-counted
+			if limit := int64(float64(counted)*part) + slack; held > limit {
+				t.Errorf("%d MiB are resident, %d are counted, want at most %d resident", held>>20, counted>>20, limit>>20)
+			}
+			if limit := int64(float64(held)*part) + 2*slack; counted > limit {
+				t.Errorf("%d MiB are counted, %d are resident, want at most %d counted", counted>>20, held>>20, limit>>20)
+			}
+			for _, p := range h.pools() {
+				for p.evictOldest() {
+				}
+			}
+			if n := h.ledger.Total(QuotaMemory); n != 0 {
+				t.Errorf("%d bytes are still counted without instances", n)
+			}
+		})
+	}
+}
+
+// TestAccounting_BoundsWhatBecomesPrivate has more instances write to pages of
+// their image than their tenant has memory for.
+func TestAccounting_BoundsWhatBecomesPrivate(t *testing.T) {
+	const size, most, instances = 64, 160 << 20, 5
+	h := newTestHost(t, Config{Quotas: Quotas{QuotaMemory: most}})
+	h.deploy("hoarder", fmt.Sprintf(hoarder, size), VersionSpec{MemoryMB: 256, MaxInstances: instances, Timeout: time.Minute})
+	h.want("hoarder", `"idle 0"`, fmt.Sprint(size<<20)) // the image is made
+	before := resident(t)
+	made := hammer(instances, func(int) error {
+		_, err := h.raw("hoarder", `"write 3"`)
+		if used := h.ledger.Total(QuotaMemory); used > most {
+			t.Errorf("%d bytes are counted, of %d", used, int64(most))
+		}
+		return err
+	})
+	fe, ok := errors.AsType[*FunctionError](made.err)
+	if _, full := errors.AsType[*QuotaError](made.err); made.ok == 0 || made.ok > 2 || !full && (!ok || fe.Type != "OutOfMemory") {
+		t.Errorf("%d calls were answered, the others got %v", made.ok, made.err)
+	}
+	if held := resident(t) - before; held > most+64<<20 {
+		t.Errorf("%d MiB are resident, of a quota of %d", held>>20, most>>20)
+	}
+	h.want("hoarder", `"idle 0"`, fmt.Sprint(size<<20))
+}
+
+// TestImages_TakeTheirShareOfTheDisk has a tenant make more images than it may
+// have: those needed longest ago go, and its functions don't notice.
+func TestImages_TakeTheirShareOfTheDisk(t *testing.T) {
+	const most = 40 << 20
+	s, dir := keptStore(t), t.TempDir()
+	abandoned, busy := filepath.Join(dir, "image-1.tmp"), filepath.Join(dir, "image-2.tmp")
+	for _, name := range []string{abandoned, busy} {
+		if err := os.WriteFile(name, make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writing, err := os.Open(busy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writing.Close()
+	if err := syscall.Flock(int(writing.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Store: s, ImageDir: dir, Quotas: Quotas{QuotaImageBytes: most}}
+	h := newTestHost(t, cfg)
+	for _, name := range []string{abandoned, busy} {
+		if _, err := os.Stat(name); (err == nil) != (name == busy) {
+			t.Errorf("%s: %v", filepath.Base(name), err)
+		}
+	}
+	check := func(h *testHost) {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(dir, "*.image"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("images: %v, %v", files, err)
+		}
+		var stored int64
+		for _, name := range files {
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored += info.Size()
+		}
+		if used := h.ledger.State(DefaultTenant).Use[QuotaImageBytes]; used != stored || stored > most {
+			t.Errorf("images of %d bytes are stored, %d are counted, at most %d are allowed", stored, used, most)
+		}
+	}
+	names := []string{"one", "two", "three", "four", "five"}
+	for _, name := range names {
+		if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+		archive := archiveOf(t, fmt.Sprintf("def handler(event, context): return %q", name))
+		if _, err := h.CreateVersion(t.Context(), name, VersionSpec{Entrypoint: "main.handler"}, archive, nil); err != nil {
+			t.Fatal(err)
+		}
+		h.want(name, `""`, fmt.Sprintf("%q", name))
+		check(h)
+	}
+	h.want("one", `""`, `"one"`) // its image has gone in between
+	check(h)
+	h.Close()
+
+	h = newTestHost(t, cfg)
+	check(h)
+	for _, name := range names {
+		h.want(name, `""`, fmt.Sprintf("%q", name))
+	}
+	check(h)
+	for _, name := range names {
+		if err := h.DeleteFunction(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, func() bool { return h.ledger.Total(QuotaImageBytes) == 0 && h.ledger.Held(quota.ImageFile) == 0 })
+}

@@ -1,0 +1,23 @@
+//go:build linux || darwin
+
+package cli
+
+import (
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// diskOf returns the size of the disk that has a folder, or will have it, in
+// bytes; 0 where the system does not tell.
+func diskOf(dir string) int64 {
+	var s unix.Statfs_t
+	for unix.Statfs(dir, &s) != nil {
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return 0
+		}
+		dir = parent
+	}
+	return int64(s.Blocks) * int64(s.Bsize)
+}
