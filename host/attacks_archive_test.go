@@ -74,6 +74,7 @@ func TestArchiveAttacks(t *testing.T) {
 //	zeros NAME MIB        a compressed file of zeros
 //	liar NAME SIZE        a file that declares another size than it has
 //	many COUNT            that many empty files
+//	deep COUNT FOLDERS    that many files, each in as many folders of its own
 //	records COUNT         that many records in the directory, all alike
 //	cut BYTES             cuts the archive's end off
 //	flip OFFSET           changes a byte, counted from the end
@@ -115,6 +116,15 @@ func (a *attack) build() ([]byte, error) {
 		case "many":
 			for n := range number {
 				if err = addEntry(w, &zip.FileHeader{Name: fmt.Sprintf("m/%d", n)}, strings.NewReader("")); err != nil {
+					break
+				}
+			}
+		case "deep":
+			folders, _ := strconv.Atoi(text)
+			count, _ := strconv.Atoi(name)
+			for n := range count {
+				name := fmt.Sprint(n, strings.Repeat("/d", folders-1), "/f")
+				if err = addEntry(w, &zip.FileHeader{Name: name}, strings.NewReader("")); err != nil {
 					break
 				}
 			}

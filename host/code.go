@@ -23,36 +23,79 @@ const (
 	maxCodeEntries = 20_000
 	maxArchive     = 128 << 20
 	maxFileName    = 255 // bytes of a name in CodeFromFiles, folders included
+	maxCodePath    = 512 // bytes of a path in an archive
+	maxCodeDepth   = 64  // folders that a file may be in, one in the other
+	// codeEntrySize is the memory that a file or folder takes besides its content,
+	// in bytes.
+	codeEntrySize = 1024
 )
 
 // CodeFromZip unpacks an archive. It must have no links, no absolute names, no
 // names with "..", a backslash, or bytes that are not UTF-8, and no name twice.
 func CodeFromZip(archive []byte) (*vfs.Tree, error) {
-	if len(archive) > maxArchive {
-		return nil, invalid("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
-	}
-	if n := countRecords(archive); n > maxCodeEntries {
-		return nil, invalid("content", "the archive has %d entries, more than %d", n, maxCodeEntries)
-	}
-	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	r, _, err := readArchive(archive)
 	if err != nil {
-		return nil, invalid("content", "is no zip archive: %v", err)
-	}
-	seen := make(map[string]bool, len(r.File))
-	for _, f := range r.File {
-		name := nameOfEntry(f)
-		if name == "." && f.Mode().IsDir() {
-			continue // "./", the folder that was packed
-		}
-		if err := checkEntryName(f.Name, name); err != nil {
-			return nil, err
-		}
-		if seen[name] {
-			return nil, invalid("content", "the archive has two entries %.80q", f.Name)
-		}
-		seen[name] = true
+		return nil, err
 	}
 	return newCode(r)
+}
+
+// readArchive reads an archive's directory and checks what it says. It returns
+// how many bytes of memory the code takes when it is unpacked, if the directory
+// does not lie; if it does, unpacking fails.
+func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
+	if len(archive) > maxArchive {
+		return nil, 0, invalid("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
+	}
+	if n := countRecords(archive); n > maxCodeEntries {
+		return nil, 0, invalid("content", "the archive has %d entries, more than %d", n, maxCodeEntries)
+	}
+	if r, err = zip.NewReader(bytes.NewReader(archive), int64(len(archive))); err != nil {
+		return nil, 0, invalid("content", "is no zip archive: %v", err)
+	}
+	seen := make(map[string]bool, len(r.File))
+	folders := map[string]bool{".": true} // those of entries, which need not be entries
+	files, unpacked := 0, int64(0)
+	for _, f := range r.File {
+		name := nameOfEntry(f)
+		folder := f.Mode().IsDir()
+		if name == "." && folder {
+			continue // "./", the folder that was packed
+		}
+		switch depth := strings.Count(name, "/"); {
+		case len(name) > maxCodePath:
+			return nil, 0, invalid("content", "the archive's entry %.80q… has a path of %d bytes, at most %d are allowed",
+				name, len(name), maxCodePath)
+		case depth > maxCodeDepth:
+			return nil, 0, invalid("content", "the archive's entry %.80q… is in %d folders, at most %d are allowed",
+				name, depth, maxCodeDepth)
+		case seen[name]:
+			return nil, 0, invalid("content", "the archive has two entries %.80q", f.Name)
+		case f.UncompressedSize64 > uint64(maxCodeBytes-unpacked):
+			return nil, 0, invalid("content", "the archive's code is larger than allowed: more than %d bytes when it is unpacked", maxCodeBytes)
+		}
+		if err := checkEntryName(f.Name, name); err != nil {
+			return nil, 0, err
+		}
+		seen[name] = true
+		unpacked += int64(f.UncompressedSize64)
+		size += codeEntrySize
+		parent := path.Dir(name)
+		if folder {
+			parent = name
+		}
+		for ; !folders[parent]; parent = path.Dir(parent) {
+			folders[parent] = true
+			size += codeEntrySize
+		}
+		if !folder {
+			files++
+		}
+		if files+len(folders) > maxCodeEntries {
+			return nil, 0, invalid("content", "the archive has more than %d files and folders", maxCodeEntries)
+		}
+	}
+	return r, size + unpacked, nil
 }
 
 // nameOfEntry returns an entry's name without what says nothing: the slash at the
@@ -181,12 +224,12 @@ func (c *codeCell) drop() bool {
 	return true
 }
 
-// maxUnpacking is how many archives are unpacked at once: the memory for what
-// comes out is reserved afterwards, when its size is known.
+// maxUnpacking is how many archives are unpacked at once, since that takes
+// processors and memory besides what comes out.
 const maxUnpacking = 2
 
-// unpack makes code of a version's archive, and reserves the memory that it
-// takes until give is called.
+// unpack makes code of a version's archive, for which it takes memory until give
+// is called.
 //
 // # Errors
 //
@@ -198,10 +241,15 @@ func (h *Host) unpack(ctx context.Context, tenant string, archive []byte) (tree 
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
-	if tree, err = CodeFromZip(archive); err != nil {
+	r, size, err := readArchive(archive)
+	if err != nil {
 		return nil, nil, err
 	}
-	if give, err = h.Reserve(tenant, quota.CodeTree, tree.Size()); err != nil {
+	if give, err = h.Reserve(tenant, quota.CodeTree, size); err != nil {
+		return nil, nil, err
+	}
+	if tree, err = newCode(r); err != nil {
+		give()
 		return nil, nil, err
 	}
 	return tree, give, nil

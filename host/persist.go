@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/wasm/vfs"
 )
@@ -218,6 +219,11 @@ func (h *Host) code(ctx context.Context, v *Version) (*vfs.Tree, error) {
 		if v.SHA256 == "" && v.archive == nil {
 			return nil, nil, nil
 		}
+		release, err := h.Reserve(v.Tenant, quota.Body, v.ImageSize)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer release()
 		archive, err := h.archive(ctx, v)
 		if err != nil {
 			return nil, nil, fmt.Errorf("version %s: code: %w", v.ID, err)
