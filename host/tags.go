@@ -37,6 +37,9 @@ func validateTag(tag string) error {
 }
 
 func validateTags(tags []string) error {
+	if len(tags) > maxTags {
+		return invalid("tag", "there are %d, at most %d are allowed", len(tags), maxTags)
+	}
 	for _, tag := range tags {
 		if err := validateTag(tag); err != nil {
 			return err

@@ -91,7 +91,7 @@ func (s TimerSpec) validate() error {
 	if len(s.Payload) > maxTimerPayload {
 		return invalid("payload", "has %d bytes, at most %d are allowed", len(s.Payload), maxTimerPayload)
 	}
-	return nil
+	return validateTexts(map[string]string{"function": s.Function, "cron_expression": s.Cron, "time_zone": s.TimeZone})
 }
 
 // CreateTimer makes a timer. Its first tick is the first that comes.

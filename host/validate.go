@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,6 +38,34 @@ const (
 	maxLabels           = 64
 	maxRetries          = 100
 )
+
+// textLimits are the bytes that texts may have which no other rule bounds: records
+// are held in memory and listed, so nothing in them may have any length.
+var textLimits = map[string]int{
+	"service_account_id":                     64,
+	"async_invocation_config.success_target": maxReference,
+	"async_invocation_config.failure_target": maxReference,
+	"function":                               maxReference,
+	"cron_expression":                        256,
+	"time_zone":                              64,
+}
+
+// maxReference is the longest that names a function: a tenant and a name, in
+// bytes.
+const maxReference = 50 + 1 + 63
+
+// validateTexts checks texts, by field, for the limits that textLimits has.
+func validateTexts(texts map[string]string) error {
+	for _, field := range slices.Sorted(maps.Keys(texts)) {
+		switch text, most := texts[field], textLimits[field]; {
+		case len(text) > most:
+			return invalid(field, "has %d bytes, at most %d are allowed", len(text), most)
+		case !utf8.ValidString(text):
+			return invalid(field, "must be UTF-8 text")
+		}
+	}
+	return nil
+}
 
 var (
 	functionName    = regexp.MustCompile(`^[a-z][-a-z0-9]{1,61}[a-z0-9]$`)
@@ -135,8 +164,16 @@ func (s VersionSpec) validate() error {
 	if !slices.Contains(Runtimes, s.Runtime) {
 		return invalid("runtime", "%.80q must be one of %v", s.Runtime, Runtimes)
 	}
-	if a := s.Async; a != nil && (a.Retries < 0 || a.Retries > maxRetries) {
-		return invalid("async_invocation_config.retries_count", "%d must be between 0 and %d", a.Retries, maxRetries)
+	texts := map[string]string{"service_account_id": s.ServiceAccountID}
+	if a := s.Async; a != nil {
+		if a.Retries < 0 || a.Retries > maxRetries {
+			return invalid("async_invocation_config.retries_count", "%d must be between 0 and %d", a.Retries, maxRetries)
+		}
+		texts["async_invocation_config.success_target"] = a.Success
+		texts["async_invocation_config.failure_target"] = a.Failure
+	}
+	if err := validateTexts(texts); err != nil {
+		return err
 	}
 	if err := validateDescription(s.Description); err != nil {
 		return err

@@ -1,0 +1,95 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestUnpack_AsksBeforeItTakes has a small archive hold much more than there is
+// memory for.
+func TestUnpack_AsksBeforeItTakes(t *testing.T) {
+	const most = 32 << 20
+	h := newTestHost(t, Config{Store: keptStore(t), Quotas: Quotas{QuotaMemory: most}})
+	if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "bomb"}); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := (&attack{archive: "zeros large 200\n"}).build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := heapSize()
+	_, err = h.CreateVersion(t.Context(), "bomb", VersionSpec{Entrypoint: "main.handler"}, archive, nil)
+	wantQuota(t, err, DefaultTenant, QuotaMemory, most)
+	if grown := heapSize() - before; grown > most {
+		t.Errorf("the heap has grown by %d MiB", grown>>20)
+	}
+	if n := h.ledger.Total(QuotaMemory); n != 0 {
+		t.Errorf("%d bytes are still counted", n)
+	}
+}
+
+// TestTexts_AreBounded sends a megabyte in every field of a record that is a
+// text.
+func TestTexts_AreBounded(t *testing.T) {
+	h := newTestHost(t, Config{Store: keptStore(t)})
+	if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "known"}); err != nil {
+		t.Fatal(err)
+	}
+	archive := archiveOf(t, "def handler(event, context): return 1")
+	long := string(bytes.Repeat([]byte("a"), 1<<20))
+	version := func(change func(*VersionSpec)) func() error {
+		return func() error {
+			spec := VersionSpec{Entrypoint: "main.handler"}
+			change(&spec)
+			_, err := h.CreateVersion(t.Context(), "known", spec, archive, nil)
+			return err
+		}
+	}
+	timer := func(change func(*TimerSpec)) func() error {
+		return func() error {
+			spec := TimerSpec{Name: "timer", Function: "known", Cron: "@yearly"}
+			change(&spec)
+			_, err := h.CreateTimer(t.Context(), spec)
+			return err
+		}
+	}
+	for name, send := range map[string]func() error{
+		"description":     version(func(s *VersionSpec) { s.Description = long }),
+		"runtime":         version(func(s *VersionSpec) { s.Runtime = long }),
+		"entry point":     version(func(s *VersionSpec) { s.Entrypoint = "main." + long }),
+		"environment":     version(func(s *VersionSpec) { s.Environment = map[string]string{"A": long} }),
+		"variable":        version(func(s *VersionSpec) { s.Environment = map[string]string{long: ""} }),
+		"service account": version(func(s *VersionSpec) { s.ServiceAccountID = long }),
+		"log level":       version(func(s *VersionSpec) { s.MinLogLevel = Level(long) }),
+		"success":         version(func(s *VersionSpec) { s.Async = &AsyncConfig{Success: long} }),
+		"failure":         version(func(s *VersionSpec) { s.Async = &AsyncConfig{Failure: long} }),
+		"timer's name":    timer(func(s *TimerSpec) { s.Name = long }),
+		"function":        timer(func(s *TimerSpec) { s.Function = long }),
+		"expression":      timer(func(s *TimerSpec) { s.Cron = "1" + strings.Repeat(",1", 1<<19) + " * * * *" }),
+		"time zone":       timer(func(s *TimerSpec) { s.TimeZone = long }),
+		"timer's tag":     timer(func(s *TimerSpec) { s.Tag = long }),
+		"payload":         timer(func(s *TimerSpec) { s.Payload = long }),
+		"tag": func() error {
+			_, err := h.CreateVersion(t.Context(), "known", VersionSpec{Entrypoint: "main.handler"}, archive, []string{long})
+			return err
+		},
+		"tags": func() error {
+			_, err := h.CreateVersion(t.Context(), "known", VersionSpec{Entrypoint: "main.handler"}, archive, make([]string, 1<<16))
+			return err
+		},
+		"name":   func() error { _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: long}); return err },
+		"tenant": func() error { _, err := h.CreateFunction(t.Context(), FunctionSpec{Tenant: long}); return err },
+		"label": func() error {
+			_, err := h.CreateFunction(t.Context(), FunctionSpec{Labels: map[string]string{"a": long}})
+			return err
+		},
+		"policy's tag": func() error { return h.SetScalingPolicy(t.Context(), "known", ScalingPolicy{Tag: long}) },
+	} {
+		err := send()
+		if e, ok := errors.AsType[*InvalidError](err); !ok || len(e.Error()) > 1000 {
+			t.Errorf("%s: got %.200v, want a short InvalidError", name, err)
+		}
+	}
+}
