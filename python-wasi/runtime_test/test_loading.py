@@ -187,7 +187,7 @@ class Failure(unittest.TestCase):
 
     def test_prints_of_a_failed_import_are_logged(self):
         done = load("print('before', end='')\n1/0")
-        self.assertEqual(done.stdout, "before")
+        self.assertEqual(done.stdout, "before\n")
 
 
 if __name__ == "__main__":
