@@ -7,21 +7,19 @@
 
 PyObject *os_chmod(PyObject *module, PyObject *args) {
   (void)module;
-  PyObject *path;
+  PyObject *name, *path;
   int mode, dir, follow;
-  if (!PyArg_ParseTuple(args, "O&iip:chmod", PyUnicode_FSConverter, &path, &mode,
-                        &dir, &follow)) {
+  if (!PyArg_ParseTuple(args, "Oiip:chmod", &name, &mode, &dir, &follow) ||
+      !PyUnicode_FSConverter(name, &path)) {
     return NULL;
   }
   int status = files_chmod(dir < 0 ? AT_FDCWD : dir, PyBytes_AS_STRING(path),
                            mode, follow);
-  PyObject *name = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
   Py_DECREF(path);
-  if (status < 0 && name != NULL) {
-    PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, name);
+  if (status < 0) {
+    return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, name);
   }
-  Py_XDECREF(name);
-  return status < 0 || name == NULL ? NULL : Py_NewRef(Py_None);
+  Py_RETURN_NONE;
 }
 
 PyObject *os_fchmod(PyObject *module, PyObject *args) {
@@ -47,17 +45,18 @@ PyObject *os_umask(PyObject *module, PyObject *arg) {
 
 PyObject *os_space(PyObject *module, PyObject *args) {
   (void)module;
-  PyObject *path;
+  PyObject *name, *path;
   int dir;
   uint64_t space[4];
-  if (!PyArg_ParseTuple(args, "O&i:space", PyUnicode_FSConverter, &path, &dir)) {
+  if (!PyArg_ParseTuple(args, "Oi:space", &name, &dir) ||
+      !PyUnicode_FSConverter(name, &path)) {
     return NULL;
   }
   int status =
       files_space(dir < 0 ? AT_FDCWD : dir, PyBytes_AS_STRING(path), space);
   Py_DECREF(path);
   if (status < 0) {
-    return PyErr_SetFromErrno(PyExc_OSError);
+    return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, name);
   }
   return Py_BuildValue("KKKK", space[0], space[1], space[2], space[3]);
 }

@@ -51,7 +51,14 @@ def _lock(fd: Any, operation: int) -> None:
 
 
 def _number(fd: Any) -> int:
-    """The number of an open file."""
-    number = fd if isinstance(fd, int) else fd.fileno()
+    """The number of an open file, which may be given as an object with a fileno()."""
+    if isinstance(fd, int):
+        number = fd
+    elif not hasattr(fd, "fileno"):
+        raise TypeError("argument must be an int, or have a fileno() method.")
+    elif not isinstance(number := fd.fileno(), int):
+        raise TypeError("fileno() returned a non-integer")
+    if number < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({number})")
     os.fstat(number)
     return number

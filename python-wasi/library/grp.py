@@ -1,5 +1,6 @@
 """The groups that there are: one."""
 
+from operator import index
 from typing import NamedTuple
 
 
@@ -14,13 +15,17 @@ class struct_group(NamedTuple):
 
 def getgrgid(id: int) -> struct_group:
     """Return the entry of a group's number. KeyError: there is no such group."""
-    if id != 0:
+    if index(id) != 0:
         raise KeyError(f"getgrgid(): gid not found: {id}")
     return struct_group("root", "x", 0, [])
 
 
 def getgrnam(name: str) -> struct_group:
     """Return the entry of a group's name. KeyError: there is no such group."""
+    if not isinstance(name, str):
+        raise TypeError(f"getgrnam() argument 'name' must be str, not {type(name).__name__}")
+    if "\0" in name:
+        raise ValueError("embedded null character")
     if name != "root":
         raise KeyError(f"getgrnam(): name not found: {name!r}")
     return getgrgid(0)

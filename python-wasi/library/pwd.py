@@ -1,5 +1,6 @@
 """The users that there are: one, who owns all files."""
 
+from operator import index
 from typing import NamedTuple
 
 
@@ -21,13 +22,17 @@ _root = struct_passwd("root", "x", 0, 0, "root", "/tmp", "/bin/sh")
 
 def getpwuid(uid: int, /) -> struct_passwd:
     """Return the entry of a user's number. KeyError: there is no such user."""
-    if uid != _root.pw_uid:
+    if index(uid) != _root.pw_uid:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
     return _root
 
 
 def getpwnam(name: str, /) -> struct_passwd:
     """Return the entry of a user's name. KeyError: there is no such user."""
+    if not isinstance(name, str):
+        raise TypeError(f"getpwnam() argument must be str, not {type(name).__name__}")
+    if "\0" in name:
+        raise ValueError("embedded null character")
     if name != _root.pw_name:
         raise KeyError(f"getpwnam(): name not found: {name!r}")
     return _root

@@ -36,7 +36,7 @@ def _statvfs(path: Any) -> os.statvfs_result:
     size, free, names, free_names = _vivarium.space(path, -1)
     blocks, left = size // _PAGE, free // _PAGE
     return os.statvfs_result(
-        (_PAGE, _PAGE, blocks, left, left, names, free_names, free_names, 0, _LONGEST_NAME)
+        (_PAGE, _PAGE, blocks, left, left, names, free_names, free_names, 0, _LONGEST_NAME, 0)
     )
 
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import posix
 import time
 from collections.abc import Callable, Iterator
+from operator import index
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -237,8 +239,9 @@ def _getlogin() -> NoReturn:
 def _chown(
     path: Any, uid: int, gid: int, *, dir_fd: int | None = None, follow_symlinks: bool = True
 ) -> None:
+    owners = {index(uid), index(gid)}
     os.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-    if uid not in (-1, 0) or gid not in (-1, 0):
+    if not owners <= {-1, 0}:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
 
 
@@ -257,27 +260,26 @@ def _without(what: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-_fill(
-    os,
-    {
-        "chown": _chown,
-        "fchown": _fchown,
-        "getegid": _zero,
-        "geteuid": _zero,
-        "getgid": _zero,
-        "getgroups": lambda: [0],
-        "getlogin": _getlogin,
-        "getpgid": _own,
-        "getpgrp": lambda: _own(),
-        "getppid": _zero,
-        "getsid": _own,
-        "getuid": _zero,
-        "kill": _kill,
-        "lchown": _lchown,
-        "pipe": _without("there are no pipes"),
-        "sched_getaffinity": lambda pid, /: {0},
-        "sync": lambda: None,
-        "system": _without("no program can be started"),
-    },
-)
+_of_os = {
+    "chown": _chown,
+    "fchown": _fchown,
+    "getegid": _zero,
+    "geteuid": _zero,
+    "getgid": _zero,
+    "getgroups": lambda: [0],
+    "getlogin": _getlogin,
+    "getpgid": _own,
+    "getpgrp": lambda: _own(),
+    "getppid": _zero,
+    "getsid": _own,
+    "getuid": _zero,
+    "kill": _kill,
+    "lchown": _lchown,
+    "pipe": _without("there are no pipes"),
+    "sched_getaffinity": lambda pid, /: {0},
+    "sync": lambda: None,
+    "system": _without("no program can be started"),
+}
+_fill(posix, _of_os)  # which is where os has its functions from
+_fill(os, _of_os)
 _fill(time, {"thread_time": time.process_time, "thread_time_ns": time.process_time_ns})
