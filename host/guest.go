@@ -90,19 +90,25 @@ func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time
 	}
 	// Put together by hand: marshalling an event of megabytes again only to
 	// check it would double the time that large calls take.
-	b := fmt.Appendf(nil, `{"restored":%t,"context":%s,`, restored, c)
+	b := fmt.Appendf(nil, `{"restored":%t,"context":%s,"raw":%t`, restored, c, inv.Raw)
+	text := utf8.Valid(inv.Body)
+	coded := len(inv.Body) > LargeBody || !text
 	switch {
 	case !inv.Raw:
-		b = append(append(b, `"raw":false,"event":`...), inv.Event(v, work)...)
-	case utf8.Valid(inv.Body):
-		b = append(b, `"raw":true,"body":"`...)
+		b = append(append(b, `,"event":`...), inv.Event(v, work)...)
+	case coded:
+		b = fmt.Appendf(b, `,"body":null,"text":%t`, text)
+	default:
+		b = append(b, `,"body":"`...)
 		for piece := range Pieces(inv.Body, work) {
 			text, _ := json.Marshal(string(piece)) // valid UTF-8 always marshals
 			b = append(b, text[1:len(text)-1]...)
 		}
 		b = append(b, '"')
-	default:
-		b = append(b, `"raw":true,"body":null,"body_base64":"`...)
+	}
+	if coded {
+		b = append(b, `,"body_base64":"`...)
+		b = slices.Grow(b, base64.StdEncoding.EncodedLen(len(inv.Body))+2) // at once: growing by and by holds twice as much
 		for piece := range slices.Chunk(inv.Body, workPiece/3*3) {
 			b = base64.StdEncoding.AppendEncode(b, piece)
 			work(len(piece))

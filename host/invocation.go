@@ -22,7 +22,9 @@ type Invocation struct {
 	// Event builds the event document, JSON, for the version that was found
 	// (contract §2.1), in the function's turn. Only in HTTP mode.
 	Event func(v *Version, work Work) []byte
-	// Body is the request's body. Only in raw mode.
+	// Body is the request's body. In HTTP mode it is only there when it has more
+	// than LargeBody bytes; Event then leaves the event's body empty, but says if it
+	// is base64.
 	Body []byte
 
 	// Accept says why a result can't be answered: the function's fault, which is
@@ -30,6 +32,11 @@ type Invocation struct {
 	// function's turn. Nil takes every result.
 	Accept func(r *Result, work Work) error
 }
+
+// LargeBody is the size, in bytes, up to which a body becomes a part of the event.
+// The guest gets larger ones in base64: as text in JSON some have six times as many
+// bytes.
+const LargeBody = 64 << 10
 
 // ResultKind says what the bytes of a Result are.
 type ResultKind int

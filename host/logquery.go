@@ -60,30 +60,84 @@ func (q *LogQuery) wants(e *LogEntry) bool {
 	return true
 }
 
+// MaxLogBytes bounds what Logs returns, in bytes of text: of more, the oldest
+// entries are left out.
+const MaxLogBytes = 16 << 20
+
 // Logs returns entries of a function's log, oldest first, those of calls that
 // have ended included. Without a store, it has what happened of late in this
 // process.
 //
 // # Errors
 //
-// *NotFoundError, *InvalidError, ErrStoreUnavailable.
-func (h *Host) Logs(ctx context.Context, q LogQuery) ([]LogEntry, error) {
+// *NotFoundError, *InvalidError, *QuotaError, ErrBusy, ErrStoreUnavailable.
+func (h *Host) Logs(ctx context.Context, q LogQuery) (entries []LogEntry, err error) {
+	err = h.ReadLogs(ctx, q, func(read []LogEntry, _ bool) error { entries = read; return nil })
+	return entries, err
+}
+
+// ReadLogs calls use with what Logs returns, and says if there was more than
+// MaxLogBytes. Use may take as long as a reader does: until it returns, the
+// entries count as memory of the function's tenant.
+//
+// # Errors
+//
+// Those of Logs and use's.
+func (h *Host) ReadLogs(ctx context.Context, q LogQuery, use func(entries []LogEntry, cut bool) error) error {
 	if q.Limit == 0 {
 		q.Limit = DefaultLogLimit
 	}
-	entries := []LogEntry{}
-	err := h.readLog(ctx, q, false, func(e LogEntry) error {
-		if len(entries) >= 2*q.Limit {
-			entries = slices.Delete(entries, 0, len(entries)-q.Limit)
-		}
-		entries = append(entries, e)
-		return nil
-	})
+	f, err := h.lookup(q.Function)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return entries[max(0, len(entries)-q.Limit):], nil
+	tenant := f.snapshot(h).Tenant
+	g := logWindow{limit: q.Limit, entries: []LogEntry{}, take: func(n int) error {
+		return ledgerError(h.ledger.Take(tenant, quota.LogBuffer, int64(n)))
+	}}
+	defer func() { h.ledger.Give(tenant, quota.LogBuffer, int64(g.taken)) }()
+	if err := h.readLog(ctx, q, false, g.add); err != nil {
+		return err
+	}
+	return use(g.entries[g.first:], g.cut)
 }
+
+// logWindow keeps the newest of the entries that it is given.
+type logWindow struct {
+	limit   int // of entries
+	take    func(bytes int) error
+	entries []LogEntry
+	first   int // before it are those that were dropped
+	bytes   int
+	taken   int  // what take was asked for
+	cut     bool // some were dropped because of their bytes
+}
+
+// add adds an entry. The error is take's.
+func (w *logWindow) add(e LogEntry) error {
+	const step = 64 << 10
+	w.entries = append(w.entries, e)
+	w.bytes += e.size()
+	for len(w.entries)-w.first > w.limit || w.bytes > MaxLogBytes {
+		w.cut = w.cut || len(w.entries)-w.first <= w.limit
+		w.bytes -= w.entries[w.first].size()
+		w.entries[w.first] = LogEntry{}
+		w.first++
+	}
+	if w.first > len(w.entries)/2 {
+		w.entries, w.first = slices.Delete(w.entries, 0, w.first), 0
+	}
+	for w.bytes > w.taken {
+		if err := w.take(step); err != nil {
+			return err
+		}
+		w.taken += step
+	}
+	return nil
+}
+
+// size returns about how much memory an entry takes, in bytes.
+func (e *LogEntry) size() int { return len(e.Message) + len(e.Payload) + 2*entryBytes }
 
 // FollowLogs passes on the entries of a function's log that there are and then
 // those that come, until ctx ends or yield returns an error, which it returns.

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -147,4 +148,47 @@ func TestLogs_WhatIsSaidWhileAVersionIsMadeIsStored(t *testing.T) {
 	until(t, "an entry", func() bool {
 		return strings.Contains(h.messages(LogQuery{Function: "fun"}), "imports the module itself")
 	})
+}
+
+func TestLogWindow_KeepsTheNewestWithinItsBounds(t *testing.T) {
+	full := errors.New("full")
+	for name, test := range map[string]struct {
+		limit, entries, bytes, room int
+		kept                        int
+		cut                         bool
+		err                         error
+	}{
+		"few":               {10, 5, 100, 1 << 30, 5, false, nil},
+		"more than asked":   {10, 1000, 100, 1 << 30, 10, false, nil},
+		"large ones":        {1000, 500, 64 << 10, 1 << 30, MaxLogBytes / (64<<10 + 2*entryBytes), true, nil},
+		"one of many bytes": {1000, 3, MaxLogBytes - 2*entryBytes, 1 << 30, 1, true, nil},
+		"no room":           {1000, 500, 64 << 10, 1 << 20, 0, false, full},
+	} {
+		w := logWindow{limit: test.limit, take: func(n int) error {
+			if test.room -= n; test.room < 0 {
+				return full
+			}
+			return nil
+		}}
+		var err error
+		for n := 0; n < test.entries && err == nil; n++ {
+			err = w.add(LogEntry{RequestID: fmt.Sprint(n), Message: strings.Repeat("x", test.bytes)})
+		}
+		if err != test.err {
+			t.Errorf("%s: got %v, want %v", name, err, test.err)
+		}
+		if err != nil {
+			continue
+		}
+		kept := w.entries[w.first:]
+		if len(kept) != test.kept || w.cut != test.cut {
+			t.Errorf("%s: %d kept, cut: %v, want %d, %v", name, len(kept), w.cut, test.kept, test.cut)
+		}
+		if last := kept[len(kept)-1].RequestID; last != fmt.Sprint(test.entries-1) {
+			t.Errorf("%s: the last one is %s", name, last)
+		}
+		if w.bytes > w.taken || w.taken > w.bytes+MaxLogBytes {
+			t.Errorf("%s: %d bytes are held, %d counted", name, w.bytes, w.taken)
+		}
+	}
 }

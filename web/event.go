@@ -80,12 +80,17 @@ func (e *event) encode(work host.Work) []byte {
 // base64. Only JSON stays text, whatever its parameters say and whether or not
 // it parses; an empty body counts as base64, whatever its type.
 func eventBody(contentType string, body []byte) (text string, isBase64 bool) {
-	mediaType, _, _ := strings.Cut(contentType, ";")
-	isJSON := strings.EqualFold(strings.TrimSpace(mediaType), "application/json")
-	if isJSON && len(body) > 0 && utf8.Valid(body) {
+	if isText(contentType, body) {
 		return string(body), false
 	}
 	return base64.StdEncoding.EncodeToString(body), true
+}
+
+// isText says if an event carries a body as text.
+func isText(contentType string, body []byte) bool {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	isJSON := strings.EqualFold(strings.TrimSpace(mediaType), "application/json")
+	return isJSON && len(body) > 0 && utf8.Valid(body)
 }
 
 // clientIP returns the address without what only means something on this

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -70,16 +71,35 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		return s.queue(c, function, tag, body)
 	}
 
+	large := len(body) > host.LargeBody
+	if large { // the host makes base64 of it beside the body
+		if err := held.take(r.Context(), base64.StdEncoding.EncodedLen(len(body))); err != nil {
+			return err
+		}
+	}
+
 	// The deadline counts from here and not from call.received, so that a slow
 	// upload takes no time from the function.
 	inv := host.Invocation{Function: function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
-	if integration == integrationRaw {
+	switch {
+	case integration == integrationRaw:
 		inv.Raw, inv.Body = true, body
-	} else {
+	case large:
+		inv.Body = body
+		inv.Event = func(_ *host.Version, work host.Work) []byte {
+			event := newEvent(r, call, query, nil)
+			event.isBase64Encoded = !isText(event.headers.last("Content-Type"), body)
+			return event.encode(work)
+		}
+	default:
 		inv.Event = func(_ *host.Version, work host.Work) []byte { return newEvent(r, call, query, body).encode(work) }
 	}
 	var answer *response
 	inv.Accept = func(result *host.Result, work host.Work) (err error) {
+		// As JSON it can be several times as long as the answer.
+		n := len(result.Body)
+		held.force(n)
+		defer held.give(n)
 		answer, err = accept(result, r.Method, inv.Raw, s.config.MaxResponseBytes, work)
 		return err
 	}

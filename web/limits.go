@@ -246,6 +246,14 @@ func (h *held) force(n int) {
 	h.add(n)
 }
 
+// give gives n bytes back.
+func (h *held) give(n int) {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	h.add(-n)
+	h.of.wake()
+}
+
 // add counts bytes. The caller holds the mutex.
 func (h *held) add(n int) {
 	h.n += int64(n)
@@ -268,6 +276,11 @@ func (h *held) release() {
 	defer b.mu.Unlock()
 	b.change(h.tenant, -h.n)
 	h.n = 0
+	b.wake()
+}
+
+// wake lets those look again who wait for room. The caller holds the mutex.
+func (b *bodies) wake() {
 	close(b.freed)
 	b.freed = make(chan struct{})
 }

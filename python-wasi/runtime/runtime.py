@@ -148,8 +148,9 @@ def invoke(request: bytes) -> int:
     """Call the handler. Responds with its result or a function error.
 
     The invocation: {"raw": false, "event", "context"} or {"raw": true, "body",
-    "body_base64", "context"}; "restored": true on the first call of an instance
-    that was cloned from an image.
+    "context"}; "restored": true on the first call of an instance that was cloned
+    from an image. A large body is in "body_base64", and empty in the event; in raw
+    mode the body is then null, and "text" tells if it is UTF-8.
     """
     # Until the handler is called, what fails is not its fault but the instance's:
     # one that has no memory left, mostly. It would fail for ever.
@@ -164,7 +165,7 @@ def invoke(request: bytes) -> int:
             if "restored" in invocation and invocation["restored"]:
                 restore()
             raw = invocation["raw"]
-            event = raw_event(invocation) if raw else invocation["event"]
+            event = raw_event(invocation) if raw else http_event(invocation)
             status = KEEP
             # In a context of its own: what a call sets in context variables is
             # not for the next one.
@@ -205,12 +206,28 @@ def handle_event(
         ) from None
 
 
+def http_event(invocation: dict[str, Any]) -> Any:
+    """The event, with its body."""
+    event = invocation["event"]
+    encoded = invocation.get("body_base64")
+    if encoded is not None:
+        if not event["isBase64Encoded"]:
+            encoded = binascii.a2b_base64(encoded).decode()
+        event["body"] = encoded
+    return event
+
+
 def raw_event(invocation: dict[str, Any]) -> Any:
     """The request's body: parsed if it is JSON, else str, else bytes."""
     body = invocation["body"]
     if body is None:
         encoded = invocation["body_base64"]
-        return "" if encoded is None else binascii.a2b_base64(encoded)
+        if encoded is None:
+            return ""
+        body = binascii.a2b_base64(encoded)
+        if not invocation.get("text"):
+            return body
+        body = body.decode()
     try:
         # A byte order mark is no part of the text that it comes before.
         return loads(body.removeprefix("\ufeff"))

@@ -1,5 +1,6 @@
 """What a handler gets: the event and the context."""
 
+import base64
 import json
 import unittest
 
@@ -99,6 +100,18 @@ class Result(unittest.TestCase):
         ]:
             done = run(f"def handler(event, context): return {value}", raw("1"))
             self.assertEqual(done.answer.body, want)
+
+    def test_a_large_body_comes_in_base64(self):
+        code = "def handler(event, context): return event"
+        coded = base64.b64encode('{"a": "ы"}'.encode()).decode()
+        for invocation, want in [
+            (raw(body_base64=coded, text=True), {"a": "ы"}),
+            (http({"body": "", "isBase64Encoded": False}, body_base64=coded),
+             {"body": '{"a": "ы"}', "isBase64Encoded": False}),
+            (http({"body": "", "isBase64Encoded": True}, body_base64=coded),
+             {"body": coded, "isBase64Encoded": True}),
+        ]:
+            self.assertEqual(run(code, invocation).answer.result(), want)
 
     def test_raw_bytes_go_out_as_they_are(self):
         for value in ["b'\\xff\\x00'", "bytearray(b'\\xff\\x00')"]:

@@ -31,6 +31,7 @@ import (
 	"sync"
 
 	"vivarium/host"
+	"vivarium/host/quota"
 )
 
 const (
@@ -103,8 +104,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer == nil { // it was written already
 		return
 	}
-	send(w, http.StatusOK, answer)
+	body := encode(answer)
+	if len(body) > smallAnswer {
+		// For as long as the reader takes.
+		tenant := host.PrincipalOf(r.Context()).Tenant
+		if tenant == host.AllTenants {
+			tenant = host.DefaultTenant
+		}
+		release, err := h.host.Reserve(tenant, quota.Body, int64(len(body)))
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		defer release()
+	}
+	send(w, http.StatusOK, body)
 }
+
+// smallAnswer is the size up to which answers are not counted, in bytes: there are
+// few requests at once.
+const smallAnswer = 64 << 10
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	// A browser sends what any page tells it to. No page but one from here may
@@ -114,7 +133,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	path := strings.TrimPrefix(r.URL.Path, BasePath)
 	if path == "/openapi.json" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		return json.RawMessage(h.description()), nil
+		send(w, http.StatusOK, h.description()) // which all readers share
+		return nil, nil
 	}
 	route, values, err := find(r.Method, path)
 	if err != nil {
@@ -163,16 +183,21 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	for name, values := range e.header {
 		w.Header()[name] = values
 	}
-	send(w, e.http, e.body(id))
+	send(w, e.http, encode(e.body(id)))
 }
 
-// send writes an answer.
-func send(w http.ResponseWriter, status int, v any) {
+// encode returns an answer's JSON.
+func encode(v any) []byte {
 	body, err := json.Marshal(v)
 	if err != nil { // all answers are ours and can be encoded
 		panic(errors.Join(errors.New("api: answer"), err))
 	}
+	return append(body, '\n')
+}
+
+// send writes an answer.
+func send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // who went away needs no answer
+	_, _ = w.Write(body) // who went away needs no answer
 }

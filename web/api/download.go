@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"vivarium/host/quota"
 )
 
 // archive is an answer that is a zip file.
@@ -13,6 +15,16 @@ type archive []byte
 // download serves GET /versions/{functionVersionId}:download.
 func (h *Handler) download(q *request) (any, error) {
 	id := q.path["functionVersionId"]
+	v, err := h.host.GetVersion(id)
+	if err != nil {
+		return nil, err
+	}
+	// For as long as the reader takes.
+	release, err := h.host.Reserve(v.Tenant, quota.Body, v.ImageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	content, err := h.host.VersionArchive(q.Context(), id)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -23,7 +25,8 @@ type LogEntry struct {
 
 // ListLogsResponse is entries of a function's log, oldest first.
 type ListLogsResponse struct {
-	Entries []LogEntry `json:"entries"`
+	Entries   []LogEntry `json:"entries"`
+	Truncated bool       `json:"truncated,omitempty" doc:"Older entries were left out, since there are more than 16 MiB; ask for those until the first one's time."`
 }
 
 func newLogEntry(e host.LogEntry) LogEntry {
@@ -60,15 +63,39 @@ func (h *Handler) logs(q *request) (any, error) {
 	default:
 		return nil, invalid("follow", "must be true or false")
 	}
-	entries, err := h.host.Logs(q.Context(), query)
-	if err != nil {
-		return nil, err
+	return nil, h.host.ReadLogs(q.Context(), query, func(entries []host.LogEntry, cut bool) error {
+		q.writeLogs(entries, cut)
+		return nil
+	})
+}
+
+// writeLogs answers with a ListLogsResponse, entry by entry: as JSON it can be
+// several times as long as it is in memory.
+func (q *request) writeLogs(entries []host.LogEntry, cut bool) {
+	q.w.Header().Set("Content-Type", "application/json")
+	q.w.WriteHeader(http.StatusOK)
+	// The server allows less time for answers, which are smaller elsewhere.
+	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(transferTimeout)) // a recorder knows none
+	w := bufio.NewWriterSize(q.w, 32<<10)
+	_, _ = w.WriteString(`{"entries":[`)
+	for i, e := range entries {
+		text, err := json.Marshal(newLogEntry(e))
+		if err != nil { // all entries are ours and can be encoded
+			panic(errors.Join(errors.New("api: log entry"), err))
+		}
+		if i > 0 {
+			text = append([]byte{','}, text...)
+		}
+		if _, err := w.Write(text); err != nil {
+			return // the reader left
+		}
 	}
-	answer := &ListLogsResponse{Entries: make([]LogEntry, 0, len(entries))}
-	for _, e := range entries {
-		answer.Entries = append(answer.Entries, newLogEntry(e))
+	end := "]}\n"
+	if cut {
+		end = "],\"truncated\":true}\n"
 	}
-	return answer, nil
+	_, _ = w.WriteString(end)
+	_ = w.Flush()
 }
 
 const (

@@ -82,7 +82,7 @@ func (h *Handler) describe() []byte {
 	if err != nil { // it consists of maps and strings
 		panic(err)
 	}
-	return document
+	return append(document, '\n')
 }
 
 // answerContent is the body of an answer: JSON, or an archive.
