@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -135,6 +136,7 @@ func TestBodies_HoldTheLimitUnderAHammer(t *testing.T) {
 						t.Errorf("%d are held, %d by one tenant", b.held, b.tenants[h.tenant])
 					}
 					b.mu.Unlock()
+					runtime.Gosched() // one after the other would be refused nothing
 				}
 				h.release()
 			}
