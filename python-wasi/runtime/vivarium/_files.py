@@ -6,6 +6,7 @@ nothing. The host keeps permissions for files in /tmp, and the embedding asks it
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import posix
@@ -25,8 +26,14 @@ def _chmod(
     """Change the permissions of a file, which may be given as a descriptor."""
     if isinstance(path, int):
         _vivarium.fchmod(path, mode)
-    else:
+        return
+    try:
         _vivarium.chmod(path, mode, -1 if dir_fd is None else dir_fd, follow_symlinks)
+    except OSError as error:
+        if follow_symlinks or error.errno != errno.ENOTSUP:
+            raise
+        # What shutil and others expect where links have no permissions, as on Linux.
+        raise NotImplementedError("chmod: follow_symlinks unavailable on this platform") from None
 
 
 def _statvfs(path: Any) -> os.statvfs_result:
@@ -54,6 +61,5 @@ posix.fchmod = os.fchmod = _vivarium.fchmod
 posix.umask = os.umask = _vivarium.umask
 os.supports_fd |= {os.chmod, os.statvfs}
 os.supports_dir_fd.add(os.chmod)
-os.supports_follow_symlinks.add(os.chmod)
 # It looks what os has when it is imported, which is before this.
 importlib.reload(shutil)

@@ -18,7 +18,7 @@ import posix
 import time
 from collections.abc import Callable, Iterator
 from operator import index
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 NO_NETWORK = "functions have no network here"
@@ -282,4 +282,17 @@ _of_os = {
 }
 _fill(posix, _of_os)  # which is where os has its functions from
 _fill(os, _of_os)
+
+
+# There is one thread: its clock is the process's.
+
+_known_clock = time.get_clock_info
+
+
+def _get_clock_info(name: str, /) -> SimpleNamespace:
+    """Return what is known of a clock."""
+    return _known_clock("process_time" if name == "thread_time" else name)
+
+
+time.get_clock_info = _get_clock_info
 _fill(time, {"thread_time": time.process_time, "thread_time_ns": time.process_time_ns})
