@@ -36,12 +36,16 @@ def handler(event, context):
     if event["pass"] == 3:
         as_on_linux(support)
     from test.libregrtest import utils
+    from test.support import socket_helper
 
     utils.setup_unraisable_hook()
     utils.setup_threading_excepthook()
     support.record_original_stdout(sys.stdout)
     support.verbose = False
     support.use_resources = ()
+
+    # Here it is making one that fails, outside of what the probe for them expects.
+    socket_helper._bind_nix_socket_error = OSError("no Unix sockets")
 
     name = "test." + event["module"]
     try:
@@ -73,10 +77,6 @@ def as_on_linux(support):
     from test.support import threading_helper
 
     threading_helper.can_start_thread = True
-    # Here it is making a socket that fails, outside of what its probe expects.
-    from test.support import socket_helper
-
-    socket_helper._bind_nix_socket_error = OSError("no Unix sockets")
 
 
 class StubFinder:
