@@ -42,6 +42,7 @@ func (d *driver) newAttackers() []*attacker {
 		all = append(all, a)
 	}
 	add("mallory", "spin", true)
+	all[0].async = true // its tenant's queue is always full of it
 	add("mallory", "pattern", true)
 	add("mallory", "stubborn", true)
 	add("trudy", "balloon", true)
@@ -56,6 +57,9 @@ func (d *driver) newAttackers() []*attacker {
 	add("mallory", "abort", false, "RuntimeExit")
 	add("mallory", "recurse", false, "RecursionError")
 	add("trudy", "huge_exception", false, "ValueError")
+	add("oscar", "newlines", true, "answer")
+	add("mallory", "reread", true)
+	add("trudy", "own", true, "answer")
 	add("mallory", "snoop", false, "answer", "OSError", "PermissionError", "FileNotFoundError")
 	return all
 }
@@ -119,6 +123,28 @@ func (a *attacker) cancel(ctx context.Context, l *ledger) {
 		l.breach("failed", "a caller who leaves: %d %s", got.status, got.body)
 	default:
 		l.attacked("callers who leave", "answer")
+	}
+}
+
+// queue has the function called asynchronously, which is to hold up nobody else's
+// calls. A refusal is as good as an acceptance.
+func (a *attacker) queue(ctx context.Context, l *ledger) {
+	const kind = "queued hostile calls"
+	started := time.Now()
+	got, err := a.client.call(ctx, http.MethodPost, "/"+a.id+"?integration=async", asJSON, []byte(`"attack"`))
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		if !l.hindered(withoutProgram, started) {
+			l.breach("lost", "%s: %v", kind, err)
+		}
+		l.attacked(kind, "no answer")
+	case got.status == http.StatusServiceUnavailable && l.hindered(withoutStore, started),
+		got.status == http.StatusServiceUnavailable && l.hindered(withoutProgram, started),
+		got.status == http.StatusAccepted, got.status == http.StatusTooManyRequests:
+		l.attacked(kind, fmt.Sprint(got.status))
+	default:
+		l.breach("failed", "%s: %d %s", kind, got.status, got.body)
 	}
 }
 
@@ -222,6 +248,8 @@ func (d *driver) keepAttacking(ctx context.Context, slow bool) {
 		switch n := rand.IntN(10); {
 		case slow && n == 0:
 			d.strikes.call(ctx, d.ledger)
+		case a.async && n < 5:
+			a.queue(ctx, d.ledger)
 		case !slow && n == 0:
 			a.cancel(ctx, d.ledger)
 		case !slow && n == 1:

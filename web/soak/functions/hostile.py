@@ -5,6 +5,7 @@ import sys
 import time
 
 kept = []
+frozen = bytearray(b"x" * (24 << 20))  # in the image, so shared until it is written to
 
 
 def spin(event, context):
@@ -68,6 +69,24 @@ def oversleep(event, context):
 
 def huge_exception(event, context):
     raise ValueError("x" * 10_000_000)
+
+
+def newlines(event, context):
+    os.write(1, b"\n" * 40_000_000)
+    return "done"
+
+
+def reread(event, context):
+    fd = os.open("/tmp/large", os.O_RDWR | os.O_CREAT)
+    os.write(fd, bytes(16 << 20))
+    while True:
+        os.pread(fd, 16 << 20, 0)
+
+
+def own(event, context):
+    for at in range(0, len(frozen), 4096):
+        frozen[at] = 1
+    return "done"
 
 
 def stubborn(event, context):
