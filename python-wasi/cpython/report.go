@@ -14,6 +14,7 @@ import (
 const reportHead = `# CPython's own tests in the sandbox
 
 Written by ` + "`go tool task cpython -- -update`" + `; README.md in the folder above says how to read it.
+Each row is about the modules that have been run in its pass, and about no others.
 
 `
 
