@@ -11,7 +11,7 @@ import (
 // evaluator answers with what an expression gives, or the name of its exception.
 const evaluator = `
 import asyncio, builtins, email.utils, errno, fcntl, getpass, grp, locale, os, pathlib, pwd, resource, shutil, socket
-import sqlite3, tempfile, time, urllib.request
+import io, sqlite3, tarfile, tempfile, time, urllib.request
 
 def fails(call):
     try:
@@ -42,6 +42,18 @@ def locks():
     one.commit()
     got.append(two.execute("select count(*) from t").fetchone()[0])
     return got
+
+def unpacked():
+    folder, archive = tempfile.mkdtemp(), io.BytesIO()
+    member = tarfile.TarInfo("file")
+    member.uid = member.gid = 1000
+    member.mode, member.mtime = 0o755, 86400
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(member)
+    archive.seek(0)
+    tarfile.open(fileobj=archive).extractall(folder)
+    made = os.stat(os.path.join(folder, "file"))
+    return [oct(made.st_mode), int(made.st_mtime)]
 
 def computed():
     cpu, ticks, wall = time.process_time(), os.times().user, time.monotonic()
@@ -105,15 +117,16 @@ func TestPython_HasWhatScriptsForLinuxTouch(t *testing.T) {
 		`fails(os.pipe)`:                     `"OSError: [Errno 52] there are no pipes on this platform"`,
 		`fails(lambda: os.system("true"))`:   `"OSError: [Errno 52] no program can be started on this platform"`,
 		`shutil.disk_usage("/tmp").total`:    `536870912`,
-		`[shutil.disk_usage("/tmp").free for _ in [open("/tmp/mb", "wb").write(bytes(1 << 20))]][0] <= 511 << 20`:                                                    `true`,
-		`fails(lambda: shutil.disk_usage("/none")).split(":")[0]`:                                                                                                    `"FileNotFoundError"`,
-		`fcntl.flock(open("/tmp/lock", "w"), fcntl.LOCK_EX | fcntl.LOCK_NB)`:                                                                                         `null`,
-		`fails(lambda: fcntl.flock(-1, fcntl.LOCK_EX))`:                                                                                                              `"ValueError: file descriptor cannot be a negative integer (-1)"`,
-		`fails(lambda: fcntl.fcntl("file", fcntl.F_GETFL))`:                                                                                                          `"TypeError: argument must be an int, or have a fileno() method."`,
-		`[fails(lambda: call(3.14)).split(":")[0] for call in (grp.getgrgid, pwd.getpwuid)]`:                                                                         `["TypeError", "TypeError"]`,
-		`[fails(lambda: call(42)).split(":")[0] for call in (grp.getgrnam, pwd.getpwnam)]`:                                                                           `["TypeError", "TypeError"]`,
-		`[fails(lambda: os.chown("/tmp", *owner)).split(":")[0] for owner in ((0, -1.0), ("0", 0), (7, 0))]`:                                                         `["TypeError", "TypeError", "PermissionError"]`,
-		`[fails(lambda: os.chown("/tmp", 0, -1)), os.chown is __import__("posix").chown]`:                                                                            `[null, true]`,
+		`[shutil.disk_usage("/tmp").free for _ in [open("/tmp/mb", "wb").write(bytes(1 << 20))]][0] <= 511 << 20`:                                    `true`,
+		`fails(lambda: shutil.disk_usage("/none")).split(":")[0]`:                                                                                    `"FileNotFoundError"`,
+		`fcntl.flock(open("/tmp/lock", "w"), fcntl.LOCK_EX | fcntl.LOCK_NB)`:                                                                         `null`,
+		`fails(lambda: fcntl.flock(-1, fcntl.LOCK_EX))`:                                                                                              `"ValueError: file descriptor cannot be a negative integer (-1)"`,
+		`fails(lambda: fcntl.fcntl("file", fcntl.F_GETFL))`:                                                                                          `"TypeError: argument must be an int, or have a fileno() method."`,
+		`[fails(lambda: call(3.14)).split(":")[0] for call in (grp.getgrgid, pwd.getpwuid)]`:                                                         `["TypeError", "TypeError"]`,
+		`[fails(lambda: call(42)).split(":")[0] for call in (grp.getgrnam, pwd.getpwnam)]`:                                                           `["TypeError", "TypeError"]`,
+		`[fails(lambda: os.chown("/tmp", *owner)).split(":")[0] for owner in ((0, -1.0), ("0", 0))]`:                                                 `["TypeError", "TypeError"]`,
+		`[os.chown("/tmp", 1000, 1000), os.stat("/tmp").st_uid, fails(lambda: os.chown("/none", 0, 0))[:17], os.chown is __import__("posix").chown]`: `[null, 0, "FileNotFoundError", true]`,
+		`unpacked()`: `["0o100755", 86400]`,
 		`[os.symlink("/none", "/tmp/link"), fails(lambda: os.chmod("/tmp/link", 0o600, follow_symlinks=False))][1]`:                                                  `"NotImplementedError: chmod: follow_symlinks unavailable on this platform"`,
 		`[os.mkdir("/tmp/tree"), os.symlink("/none", "/tmp/tree/link"), shutil.copytree("/tmp/tree", "/tmp/copy", symlinks=True), os.readlink("/tmp/copy/link")][3]`: `"/none"`,
 		`os.statvfs("/tmp").f_fsid`:                                                           `0`,

@@ -239,10 +239,13 @@ def _getlogin() -> NoReturn:
 def _chown(
     path: Any, uid: int, gid: int, *, dir_fd: int | None = None, follow_symlinks: bool = True
 ) -> None:
-    owners = {index(uid), index(gid)}
+    """Leave a file to the one user that there is.
+
+    To refuse other owners would stop tarfile, which asks for them as root, before
+    it has set modes and times.
+    """
+    index(uid), index(gid)
     os.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-    if not owners <= {-1, 0}:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
 
 
 def _lchown(path: Any, uid: int, gid: int) -> None:
