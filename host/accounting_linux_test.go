@@ -121,13 +121,14 @@ func TestAccounting_BoundsWhatBecomesPrivate(t *testing.T) {
 		return err
 	})
 	fe, ok := errors.AsType[*FunctionError](made.err)
-	if _, full := errors.AsType[*QuotaError](made.err); made.ok == 0 || made.ok > 2 || !full && (!ok || fe.Type != "OutOfMemory") {
+	if _, full := errors.AsType[*QuotaError](made.err); made.ok > 2 || !full && (!ok || fe.Type != "OutOfMemory") {
 		t.Errorf("%d calls were answered, the others got %v", made.ok, made.err)
 	}
 	if held := resident(t) - before; held > most+64<<20 {
 		t.Errorf("%d MiB are resident, of a quota of %d", held>>20, most>>20)
 	}
-	h.want("hoarder", `"idle 0"`, fmt.Sprint(size<<20))
+	// Each may have had a part of what none could finish with; alone it fits.
+	h.want("hoarder", `"write 0"`, fmt.Sprint(size<<20))
 }
 
 // TestImages_TakeTheirShareOfTheDisk has a tenant make more images than it may

@@ -56,12 +56,14 @@ func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 	seen := make(map[string]bool, len(r.File))
 	folders := map[string]bool{".": true} // those of entries, which need not be entries
 	files, unpacked := 0, int64(0)
+	entries := r.File[:0] // the reader takes "./" for a folder of that name
 	for _, f := range r.File {
 		name := nameOfEntry(f)
 		folder := f.Mode().IsDir()
 		if name == "." && folder {
-			continue // "./", the folder that was packed
+			continue // the folder that was packed
 		}
+		entries = append(entries, f)
 		switch depth := strings.Count(name, "/"); {
 		case len(name) > maxCodePath:
 			return nil, 0, invalid("content", "the archive's entry %.80q… has a path of %d bytes, at most %d are allowed",
@@ -95,6 +97,7 @@ func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 			return nil, 0, invalid("content", "the archive has more than %d files and folders", maxCodeEntries)
 		}
 	}
+	r.File = entries
 	return r, size + unpacked, nil
 }
 
