@@ -50,7 +50,10 @@ func (f triesFunc) Try(ctx context.Context, spec host.VersionSpec, _ *vfs.Tree, 
 // snippet is the body of a request that runs one file in raw mode, unless more
 // members say otherwise.
 func snippet(source, more string) string {
-	return fmt.Sprintf(`{"files": {"main.py": %s}, "mode": "raw"%s}`, encodeJSON(source), more)
+	if !strings.Contains(more, `"mode"`) {
+		more += `, "mode": "raw"`
+	}
+	return fmt.Sprintf(`{"files": {"main.py": %s}%s}`, encodeJSON(source), more)
 }
 
 // played is what a playground answers.

@@ -46,17 +46,29 @@ func (s *Store) DeadUse(ctx context.Context) (bytes, capacity int64, err error) 
 //
 // ErrUnavailable, ctx's.
 func (s *Store) Dead(ctx context.Context, functionIDs []string, after uint64, each func(Item) (more bool)) error {
-	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1}
+	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy}
 	for _, id := range functionIDs {
 		cfg.FilterSubjects = append(cfg.FilterSubjects, deadSubject+id)
 	}
-	// Few at a time: nobody knows how long they are.
-	return s.readDead(ctx, cfg, 4, func(m jetstream.Msg, sequence uint64, at time.Time) bool {
-		i := newItem(m.Subject()[len(deadSubject):], m.Headers(), m.Data())
-		i.Sequence, i.Stored = sequence, at
-		return each(i)
-	})
+	// A reader that asks for few at a time stalls now and then, until the client
+	// misses its heartbeats, seconds later. Another one is quicker.
+	for readers := 0; ; readers++ {
+		cfg.OptStartSeq = after + 1
+		// Few at a time: nobody knows how long they are.
+		err := s.readDead(ctx, cfg, 4, opTimeout/maxReaders, func(m jetstream.Msg, sequence uint64, at time.Time) bool {
+			i := newItem(m.Subject()[len(deadSubject):], m.Headers(), m.Data())
+			i.Sequence, i.Stored = sequence, at
+			after, readers = sequence, 0
+			return each(i)
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil || readers == maxReaders {
+			return err
+		}
+	}
 }
+
+// maxReaders is how many readers are tried for one dead letter.
+const maxReaders = 5
 
 // DropDead removes a function's dead letters up to the one of that sequence.
 //
@@ -80,7 +92,7 @@ func DeadSize(i Item) int64 { return int64(len(i.Body)) + deadBytes }
 // ErrUnavailable, ctx's.
 func (s *Store) DeadSizes(ctx context.Context, each func(functionID string, sequence uint64, bytes int64)) error {
 	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
-	return s.readDead(ctx, cfg, jetstream.DefaultMaxMessages, func(m jetstream.Msg, sequence uint64, _ time.Time) bool {
+	return s.readDead(ctx, cfg, jetstream.DefaultMaxMessages, opTimeout, func(m jetstream.Msg, sequence uint64, _ time.Time) bool {
 		size, _ := strconv.ParseInt(m.Headers().Get("Nats-Msg-Size"), 10, 64) // the server wrote it
 		each(m.Subject()[len(deadSubject):], sequence, size+deadBytes)
 		return true
@@ -91,7 +103,7 @@ func (s *Store) DeadSizes(ctx context.Context, each func(functionID string, sequ
 const deadBytes = 512
 
 func (s *Store) readDead(
-	ctx context.Context, cfg jetstream.OrderedConsumerConfig, atOnce int,
+	ctx context.Context, cfg jetstream.OrderedConsumerConfig, atOnce int, patience time.Duration,
 	each func(m jetstream.Msg, sequence uint64, at time.Time) (more bool),
 ) error {
 	c, pending, err := s.reader(ctx, s.dead, cfg)
@@ -108,7 +120,7 @@ func (s *Store) readDead(
 	}
 	defer messages.Stop()
 	for {
-		next, cancel := context.WithTimeout(ctx, opTimeout)
+		next, cancel := context.WithTimeout(ctx, patience)
 		m, err := messages.Next(jetstream.NextContext(next))
 		cancel()
 		switch {
