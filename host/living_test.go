@@ -153,7 +153,7 @@ func TestFunction_BrokenRulesAreNamed(t *testing.T) {
 	_, err = h.CreateVersion(ctx, f.ID, good, code, []string{"Upper"})
 	wantError[*InvalidError](t, err, "tag: ")
 	_, err = h.CreateVersion(ctx, f.ID, good, code, strings.Split("a b c d e f g h i j k", " "))
-	wantError[*InvalidError](t, err, "more than 10 tags")
+	wantError[*InvalidError](t, err, "at most 10 are allowed")
 	_, err = h.CreateVersion(ctx, f.ID, good, code, []string{LatestTag})
 	wantError[*ConflictError](t, err, "set by the service")
 	_, err = h.CreateVersion(ctx, "nobody", good, code, nil)
