@@ -237,7 +237,7 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		if drawn := one != "1"; drawn == (one == two) {
 			t.Errorf("%s: two instances computed %s and %s", name, one, two)
 		}
-		image, err := v.pool.image.get(t.Context(), nil)
+		image, _, err := v.pool.image.get(t.Context(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -320,7 +320,7 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 		if _, err := h.openImage(path, v); errors.Is(err, wasm.ErrImage) != damage {
 			t.Errorf("damaged %v: open gives %v", damage, err)
 		}
-		image, err := h.buildImage(v)
+		image, err := h.buildImage(t.Context(), v)
 		if err != nil || !image.Loaded {
 			t.Fatalf("damaged %v: %+v, %v", damage, image, err)
 		}

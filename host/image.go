@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 type versionImage struct {
 	*wasm.Image
 	imageNote
+	loading time.Duration // what loading the module for it took; 0 when an earlier run did
 }
 
 // imageNote is what is remembered with an image.
@@ -34,7 +34,7 @@ type imageNote struct {
 }
 
 const (
-	maxFreezeTime   = 10 * time.Second // for loading a module before the freeze
+	maxFreezeTime   = 10 * time.Second // for what is done before the freeze while no call waits
 	maxFreezeOutput = 8 << 10          // bytes it may print
 	maxLoadAnswer   = 256 << 10        // bytes of its answer, which the image keeps in part
 )
@@ -45,63 +45,113 @@ type imageCell struct {
 	mu       sync.Mutex // guards the members; not held while building
 	image    *versionImage
 	building chan struct{} // closed when the attempt is over; nil when there is none
-	err      error         // of the last attempt
-	users    int           // instances that are made from it, or are being made
+	err      error         // of the last attempt; besides an image, why the module didn't load
+	abandon  func()        // ends the attempt's trial of the module
+	began    time.Time     // when the attempt did
+	waiting  int           // for the attempt
+	users    int           // instances, those being made from it included
 	used     time.Time     // when it was last asked for
 	stored   int64         // bytes on the disk that its tenant is charged for
 	unnamed  bool          // they go with the image
 }
 
-// get returns the image, which the caller gives back with put. It blocks while
-// it is being built, at most as long as ctx allows; the building goes on without
-// the caller.
-func (c *imageCell) get(ctx context.Context, build func() (*versionImage, error)) (*versionImage, error) {
+// get returns the image, which the caller gives back with put, or what comes
+// instead. It blocks while the image is being built, at most as long as ctx
+// allows. The building goes on without the caller, but the context that build gets
+// ends after maxFreezeTime when nobody waits.
+//
+// # Errors
+//
+// ctx's, or what build returned to those who waited for it.
+func (c *imageCell) get(
+	ctx context.Context, build func(trying context.Context) (*versionImage, error), instead <-chan *instance,
+) (*versionImage, *instance, error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for waited := false; ; waited = true {
+		if waited && c.err != nil {
+			return nil, nil, c.err
+		}
 		if c.image != nil {
 			c.users++
 			c.used = time.Now()
-			defer c.mu.Unlock()
-			return c.image, nil
+			return c.image, nil, nil
 		}
-		if waited && c.err != nil {
-			defer c.mu.Unlock()
-			return nil, c.err
+		if c.building == nil {
+			c.begin(build)
 		}
-		done := c.building
-		if done == nil {
-			done = make(chan struct{})
-			c.building = done
-			go func() {
-				image, err := build()
-				c.mu.Lock()
-				c.image, c.err, c.building = image, err, nil
-				c.mu.Unlock()
-				close(done)
-			}()
+		in, err := c.wait(ctx, instead)
+		if in != nil || err != nil {
+			return nil, in, err
 		}
-		c.mu.Unlock()
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		c.mu.Lock()
 	}
 }
 
-// put says that an instance that was made from the image is no more.
+// begin begins an attempt to build the image. The caller holds mu.
+func (c *imageCell) begin(build func(trying context.Context) (*versionImage, error)) {
+	done := make(chan struct{})
+	trying, abandon := context.WithCancel(context.Background())
+	c.building, c.abandon, c.began = done, abandon, time.Now()
+	unwatch := time.AfterFunc(maxFreezeTime, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.waiting == 0 {
+			abandon()
+		}
+	})
+	go func() {
+		image, err := build(trying)
+		unwatch.Stop()
+		abandon()
+		c.mu.Lock()
+		c.image, c.err, c.building = image, err, nil
+		c.mu.Unlock()
+		close(done)
+	}()
+}
+
+// wait waits for the attempt, for what comes instead of it, or for the end of ctx.
+// The caller holds mu, which is not held meanwhile.
+func (c *imageCell) wait(ctx context.Context, instead <-chan *instance) (in *instance, err error) {
+	done := c.building
+	c.waiting++
+	c.mu.Unlock()
+	select {
+	case <-done:
+	case in = <-instead:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	c.mu.Lock()
+	c.waiting--
+	if err != nil && c.building == done && c.waiting == 0 && time.Since(c.began) >= maxFreezeTime {
+		c.abandon()
+	}
+	return in, err
+}
+
+// use says that there is another instance, which put says is no more.
+func (c *imageCell) use() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users++
+}
+
+// put says that an instance is no more.
 func (c *imageCell) put() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.users--
 }
 
-// close waits for an attempt that is under way and lets go of the image. It
-// returns how many bytes of the disk that has freed.
+// close ends an attempt that is under way and lets go of the image. It returns
+// how many bytes of the disk that has freed.
 func (c *imageCell) close() (freed int64) {
 	c.mu.Lock()
 	building := c.building
+	if building != nil {
+		c.abandon()
+	}
 	c.mu.Unlock()
 	if building != nil {
 		<-building
@@ -153,8 +203,10 @@ func (c *imageCell) drop(remove func()) (freed int64) {
 }
 
 // buildImage makes the image of a version: from its file when an earlier run
-// has left a good one, else from a fresh interpreter.
-func (h *Host) buildImage(v *Version) (*versionImage, error) {
+// has left a good one, else from a fresh interpreter. For that the module is
+// loaded, at most until trying ends. When that fails the image is there besides
+// the *loadFault.
+func (h *Host) buildImage(trying context.Context, v *Version) (*versionImage, error) {
 	ctx, cancel := context.WithCancel(h.running)
 	defer cancel()
 	path := h.imagePath(v)
@@ -172,7 +224,7 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	defer base.Close()
-	image, err := h.freezeLoaded(ctx, base, path, v)
+	image, fault, err := h.freezeLoaded(ctx, trying, base, path, v)
 	if noRoom(err) {
 		return nil, err
 	}
@@ -182,6 +234,9 @@ func (h *Host) buildImage(v *Version) (*versionImage, error) {
 	if !image.Loaded && !v.NoFreeze {
 		newCallLog(v, "", h.recorder(v)).system(LevelInfo, fmt.Sprintf(
 			"Version: %s Each instance imports the module itself: %s", v.ID, strings.Join(image.Why, ", ")))
+	}
+	if fault != nil {
+		return image, fault
 	}
 	return image, nil
 }
@@ -195,7 +250,7 @@ const preparePatience = 2 * time.Second
 func (h *Host) prepareImage(ctx context.Context, v *Version) {
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)
 	defer cancel()
-	if _, err := v.pool.image.get(ctx, func() (*versionImage, error) { return h.buildImage(v) }); err == nil {
+	if _, _, err := v.pool.image.get(ctx, v.pool.buildImage, nil); err == nil {
 		v.pool.image.put()
 	}
 }
@@ -215,25 +270,45 @@ func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
 		_ = image.Close()
 		return nil, fmt.Errorf("%w: note: %v", wasm.ErrImage, err)
 	}
-	return &versionImage{image, note}, nil
+	return &versionImage{Image: image, imageNote: note}, nil
 }
 
 // freezeLoaded loads the user's module into a clone of base and freezes that,
 // when loading it once does for all instances. Otherwise the image has an
-// interpreter that is about to load it, and says why.
-func (h *Host) freezeLoaded(ctx context.Context, base *wasm.Image, path string, v *Version) (*versionImage, error) {
-	note := imageNote{Why: []string{"turned off for this version"}}
-	sources := []string{}
+// interpreter that is about to load it, and says why; the clone that has loaded it
+// becomes the pool's first instance. The fault says why it didn't load.
+func (h *Host) freezeLoaded(
+	ctx, trying context.Context, base *wasm.Image, path string, v *Version,
+) (image *versionImage, fault *loadFault, err error) {
+	t := trial{note: imageNote{Why: []string{"turned off for this version"}}, sources: []string{}}
 	if !v.NoFreeze {
-		trial, err := h.clone(ctx, base, v)
+		w, err := h.clone(ctx, base, v)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		defer trial.Close()
-		if note, sources = h.tryLoad(ctx, trial, v); note.Loaded {
-			return h.freeze(trial, path, v, note)
+		t = h.tryLoad(trying, w, v)
+		switch {
+		case t.note.Loaded:
+			defer w.Close()
+			if image, err = h.freeze(w, path, v, t.note); err == nil {
+				image.loading = t.took
+			}
+			return image, nil, err
+		case t.instance != nil:
+			v.pool.keep(t.instance)
+		default:
+			w.Close()
 		}
 	}
+	image, err = h.freezeBare(ctx, base, path, v, t.note, t.sources)
+	return image, t.fault, err
+}
+
+// freezeBare makes an image of an interpreter that is about to load the module,
+// and has compiled its files.
+func (h *Host) freezeBare(
+	ctx context.Context, base *wasm.Image, path string, v *Version, note imageNote, sources []string,
+) (*versionImage, error) {
 	bare, err := h.clone(ctx, base, v)
 	if err != nil {
 		return nil, err
@@ -272,77 +347,7 @@ func (h *Host) freeze(i *wasm.Instance, path string, v *Version, note imageNote)
 		h.unstoreImage(v)
 		return nil, err
 	}
-	return &versionImage{image, note}, nil
-}
-
-// tryLoad loads the user's module and says in the note if its state may be
-// shared, and which files it has. A module that can't be loaded is no error
-// here: each call will meet it again and report it.
-func (h *Host) tryLoad(ctx context.Context, trial *wasm.Instance, v *Version) (note imageNote, sources []string) {
-	var out, errs bytes.Buffer
-	request := v.loadRequest()
-	request.Freeze = true
-	trial.ResetObserved()
-	r, err := trial.Load(ctx, wasm.Call{
-		Stdin: request.encode(), Stdout: &limitedBuffer{b: &out}, Stderr: &limitedBuffer{b: &errs},
-		Deadline: time.Now().Add(min(v.Timeout, maxFreezeTime)),
-		Turn:     h.scheduler.turn(v.Tenant, v.FunctionID),
-	})
-	var answer loadResponse
-	switch {
-	case err != nil:
-		return imageNote{Why: []string{"loading: " + err.Error()}}, []string{}
-	case r.Kind != responseJSON:
-		return imageNote{Why: []string{"the module can't be loaded"}}, []string{}
-	case r.Spent:
-		return imageNote{Why: []string{"the module ended the interpreter"}}, []string{}
-	case len(r.Body) > maxLoadAnswer: // the function has had a hand in it
-		return imageNote{Why: []string{"the answer to loading is too long"}}, []string{}
-	}
-	if err := json.Unmarshal(r.Body, &answer); err != nil {
-		return imageNote{Why: []string{"loading: " + err.Error()}}, []string{}
-	}
-	note = imageNote{Stdout: out.Bytes(), Stderr: errs.Bytes()}
-	note.Why = append(answer.Impure, impurities(trial.Observed())...)
-	if out.Len() >= maxFreezeOutput || errs.Len() >= maxFreezeOutput {
-		note.Why = append(note.Why, "importing it printed much")
-	}
-	if note.Loaded = len(note.Why) == 0; !note.Loaded {
-		note.Stdout, note.Stderr = nil, nil // each instance will print it itself
-	}
-	return note, answer.Sources
-}
-
-// impurities names what a guest did while it loaded that two instances must not
-// have in common.
-func impurities(o wasm.Observations) []string {
-	var why []string
-	for _, c := range []struct {
-		seen bool
-		name string
-	}{
-		{o.Random > 0, "importing it drew randomness"},
-		{o.WallClock > 0, "importing it read the wall clock"},
-		{o.Monotonic > 0, "importing it read the monotonic clock"},
-		{o.CPUTime > 0, "importing it read its CPU time"},
-		{o.Slept > 0, "importing it slept"},
-		{o.Written, "importing it wrote a file"},
-		{o.OpenFiles > 0, "importing it left a file open"},
-	} {
-		if c.seen {
-			why = append(why, c.name)
-		}
-	}
-	return why
-}
-
-// limitedBuffer keeps the first maxFreezeOutput bytes.
-type limitedBuffer struct{ b *bytes.Buffer }
-
-// Write implements io.Writer.
-func (l *limitedBuffer) Write(p []byte) (int, error) {
-	l.b.Write(p[:min(len(p), maxFreezeOutput-l.b.Len())])
-	return len(p), nil
+	return &versionImage{Image: image, imageNote: note}, nil
 }
 
 // clone makes an instance of v that is in no pool.

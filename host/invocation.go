@@ -117,6 +117,10 @@ func (c *call) run(ctx context.Context) error {
 	figures := &c.result.Figures
 	acquired := time.Now()
 	in, err := c.v.pool.acquire(ctx, c.deadline)
+	if fault, ok := errors.AsType[*loadFault](err); ok {
+		figures.Init = time.Since(acquired)
+		return c.unloadable(ctx, fault)
+	}
 	if err != nil {
 		if !noRoom(err) && !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrClosed) {
 			err = fmt.Errorf("function %s: instance: %w", c.v.FunctionID, err)
@@ -127,10 +131,11 @@ func (c *call) run(ctx context.Context) error {
 	figures.Cold = in.calls == 0
 	figures.Queuing = time.Since(acquired)
 	if figures.Cold {
-		figures.Init, figures.Making, figures.Queuing = figures.Queuing, figures.Queuing, 0
+		figures.Init, figures.Queuing = figures.Queuing, 0
 		// What the platform needs to make an interpreter is not the function's
-		// time.
-		c.deadline = c.deadline.Add(figures.Init)
+		// time; loading the module is.
+		figures.Making = max(0, figures.Init-in.loading)
+		c.deadline = c.deadline.Add(figures.Making)
 	}
 
 	err = c.process(ctx, in)
@@ -139,10 +144,42 @@ func (c *call) run(ctx context.Context) error {
 	return err
 }
 
+// unloadable answers a call of a version whose module doesn't load. What that
+// printed, its traceback above all, is logged once.
+func (c *call) unloadable(ctx context.Context, fault *loadFault) error {
+	c.logStart()
+	select {
+	case out := <-fault.printed:
+		c.result.Figures.Cold = true
+		turn := c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID)
+		if turn.Enter(ctx, time.Time{}) == nil { // the caller is still there
+			start := time.Now()
+			c.replay(out, func(int) {}) // it is too little to give way
+			turn.Leave(time.Since(start))
+		}
+	default:
+		c.log.system(LevelError, fmt.Sprintf("Version: %s The module didn't load when another call needed it: %s", c.v.ID, fault.Type))
+	}
+	c.result.Figures.Duration = time.Since(c.inv.Received)
+	c.finish(fault.FunctionError)
+	return fault.FunctionError
+}
+
+// replay logs what the module printed before there was a call.
+func (c *call) replay(out printed, work Work) {
+	c.log.stdout.writeAll(out.stdout, work)
+	c.log.stderr.writeAll(out.stderr, work)
+	c.log.flush()
+}
+
+func (c *call) logStart() {
+	c.log.system(LevelInfo, fmt.Sprintf("START RequestID: %s Version: %s", c.inv.RequestID, c.v.ID))
+}
+
 // process lets an instance process the call, between the first of its log
 // entries and the last of the function's own.
 func (c *call) process(ctx context.Context, in *instance) error {
-	c.log.system(LevelInfo, fmt.Sprintf("START RequestID: %s Version: %s", c.inv.RequestID, c.v.ID))
+	c.logStart()
 	err := c.serve(ctx, in)
 	c.log.flush()
 	c.result.Figures.PeakMemory = in.MemorySize()
@@ -152,25 +189,26 @@ func (c *call) process(ctx context.Context, in *instance) error {
 
 // serve makes the guest calls of one invocation.
 func (c *call) serve(ctx context.Context, in *instance) error {
-	restored := in.replay != nil && in.calls == 0 // the module was loaded in the image
+	restored := in.restored
 	if !in.loaded {
 		start := time.Now()
+		refused := c.v.loading.refused.Load()
 		err := c.enter(ctx, in.Load, func(Work) []byte { return c.v.loadRequest().encode() }, c.loaded)
 		c.result.Figures.CPU += in.CPUTime()
 		c.result.Figures.Init += time.Since(start)
 		c.result.Figures.Handler = 0
 		if err != nil {
-			in.Retire() // the next call tries anew
+			in.Retire()
+			if fe, ok := errors.AsType[*FunctionError](err); ok {
+				<-c.v.loading.failed(fe, refused, printed{}).printed // this call has logged it
+			}
 			return err
 		}
 		in.loaded = true
 	}
 	err := c.enter(ctx, in.Invoke, func(work Work) []byte {
-		if restored { // its output belongs here
-			c.log.stdout.writeAll(in.replay.Stdout, work)
-			c.log.stderr.writeAll(in.replay.Stderr, work)
-			c.log.flush()
-		}
+		c.replay(in.printed, work)
+		in.printed, in.restored = printed{}, false
 		return c.v.invokeRequest(c.inv, c.h.tokens.issue(c.v, time.Now()), c.deadline, restored, work)
 	}, c.returned)
 	c.result.Figures.CPU += in.CPUTime()
@@ -261,7 +299,11 @@ const MaxResponse = 3_670_016
 const maxResult = 6*MaxResponse + 1<<20
 
 // fault says whose fault it is that a guest call failed.
-func (c *call) fault(err error) error {
+func (c *call) fault(err error) error { return c.h.fault(c.v, c.inv.RequestID, err) }
+
+// fault says whose fault it is that a guest of v failed. No call has made it do
+// what it did when there is no request id.
+func (h *Host) fault(v *Version, requestID string, err error) error {
 	var (
 		memory *wasm.MemoryError
 		exit   *wasm.ExitError
@@ -271,26 +313,26 @@ func (c *call) fault(err error) error {
 	switch {
 	case errors.Is(err, wasm.ErrDeadline):
 		return &FunctionError{Type: "ExecutionTimeout", Timeout: true,
-			Message: fmt.Sprintf("Execution timeout exceeded: %d ms", c.v.Timeout.Milliseconds())}
+			Message: fmt.Sprintf("Execution timeout exceeded: %d ms", v.Timeout.Milliseconds())}
 	case errors.Is(err, wasm.ErrCancelled):
 		return ErrCancelled
 	case errors.As(err, &memory):
 		return &FunctionError{Type: "OutOfMemory",
-			Message: fmt.Sprintf("the interpreter ran out of memory: the limit is %d MB", c.v.MemoryMB)}
+			Message: fmt.Sprintf("the interpreter ran out of memory: the limit is %d MB", v.MemoryMB)}
 	case errors.As(err, &exit):
 		return &FunctionError{Type: "RuntimeExit",
 			Message: fmt.Sprintf("the process ended itself with exit code %d", exit.Code)}
 	case errors.As(err, &trap):
-		c.h.warn("guest trapped", c.v, "request_id", c.inv.RequestID, "reason", trap.Reason, "trace", trap.Trace)
+		h.warn("guest trapped", v, "request_id", requestID, "reason", trap.Reason, "trace", trap.Trace)
 		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
 	}
 	if errors.As(err, &status) || errors.Is(err, wasm.ErrNoResponse) {
 		// Our own runtime does not do this by itself. A function can make it,
 		// by closing the file that the request comes from, for example.
-		c.h.warn("guest broke off", c.v, "request_id", c.inv.RequestID, "reason", err)
+		h.warn("guest broke off", v, "request_id", requestID, "reason", err)
 		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter can't go on: the function has broken its runtime"}
 	}
-	return fmt.Errorf("function %s: %w", c.v.FunctionID, err)
+	return fmt.Errorf("function %s: %w", v.FunctionID, err)
 }
 
 // warn tells the operator what a function's code has done. It can do so at will,

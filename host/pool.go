@@ -15,7 +15,9 @@ import (
 type instance struct {
 	*wasm.Instance
 	loaded   bool          // the user's module is loaded
-	replay   *versionImage // it was loaded in this image; nil when here
+	restored bool          // it was loaded for a freeze: the first call tells the runtime
+	printed  printed       // while it was loaded: the first call logs it
+	loading  time.Duration // what the first call has waited for the module to be loaded
 	calls    int
 	lastUsed time.Time
 }
@@ -32,9 +34,11 @@ type pool struct {
 
 	mu      sync.Mutex // guards all below; no guest runs and nothing blocks under it
 	limits  poolLimits
-	idle    []*instance // most recently used last
-	live    int         // instances, those being made included
-	waiting []*waiter   // in order
+	idle    []*instance    // most recently used last
+	live    int            // instances, those being made included
+	making  int            // of these, those that wait for the image
+	trial   chan *instance // of capacity 1: what one of them gets in place of another instance
+	waiting []*waiter      // in order
 	closed  bool
 	drained chan struct{} // closed when closed and live is 0
 }
@@ -53,7 +57,10 @@ type poolLimits struct {
 }
 
 func newPool(h *Host, v *Version) *pool {
-	return &pool{h: h, v: v, drained: make(chan struct{}), limits: poolLimits{ready: v.MinInstances, instances: v.MaxInstances}}
+	return &pool{
+		h: h, v: v, trial: make(chan *instance, 1), drained: make(chan struct{}),
+		limits: poolLimits{ready: v.MinInstances, instances: v.MaxInstances},
+	}
 }
 
 // setLimits gives the pool other limits, and says if instances have to be made
@@ -148,14 +155,49 @@ func (p *pool) accept(ctx context.Context, in *instance) (*instance, error) {
 	return p.make(ctx)
 }
 
-// make makes an instance; the place for it is already taken.
-func (p *pool) make(ctx context.Context) (_ *instance, err error) {
-	defer func() {
-		if err != nil {
-			p.vacate()
+// make makes an instance; the place for it is already taken. A *loadFault says
+// that it would be of no use.
+func (p *pool) make(ctx context.Context) (*instance, error) {
+	in, err := p.clone(ctx)
+	if err != nil {
+		p.vacate()
+		return nil, err
+	}
+	if ctx.Err() != nil { // it can serve somebody else
+		p.park(in)
+		return nil, ErrCancelled
+	}
+	return in, nil
+}
+
+// clone makes an instance from the image, or returns the one that came of making
+// the image.
+func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
+	if fault := p.v.loading.known(); fault != nil {
+		return nil, fault
+	}
+	start := time.Now()
+	p.mu.Lock()
+	p.making++
+	p.mu.Unlock()
+	image, trial, err := p.image.get(ctx, p.buildImage, p.trial)
+	waited := time.Since(start)
+	p.mu.Lock()
+	p.making--
+	if trial == nil { // the last to go must not leave it behind
+		select {
+		case trial = <-p.trial:
+		default:
 		}
-	}()
-	image, err := p.image.get(ctx, func() (*versionImage, error) { return p.h.buildImage(p.v) })
+	}
+	p.mu.Unlock()
+	if trial != nil {
+		if image != nil {
+			p.image.put()
+		}
+		trial.loading = min(trial.loading, waited)
+		return trial, nil
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ErrCancelled
@@ -175,13 +217,48 @@ func (p *pool) make(ctx context.Context) (_ *instance, err error) {
 		p.h.releaseInstance(p.v.Tenant)
 		return nil, err
 	}
-	p.memory.Add(instanceMemory)
-	p.h.metrics.coldStarts.Add(1)
-	in := &instance{Instance: w, loaded: image.Loaded, lastUsed: time.Now()}
+	p.made()
+	in := &instance{Instance: w, loaded: image.Loaded, restored: image.Loaded, lastUsed: time.Now()}
 	if image.Loaded {
-		in.replay = image
+		in.printed = printed{image.Stdout, image.Stderr}
+		in.loading = min(image.loading, waited)
 	}
 	return in, nil
+}
+
+// made counts an instance for which memory is reserved.
+func (p *pool) made() {
+	p.memory.Add(instanceMemory)
+	p.h.metrics.coldStarts.Add(1)
+}
+
+func (p *pool) buildImage(trying context.Context) (*versionImage, error) {
+	return p.h.buildImage(trying, p.v)
+}
+
+// keep takes an instance that was made to try the module: for the first of those
+// who wait for the image, or else for the next call. Where there is no room it is
+// closed.
+func (p *pool) keep(in *instance) {
+	if p.h.reserveInstance(p.v.Tenant) != nil {
+		in.Close()
+		return
+	}
+	p.image.use() // or it would be made, and the module tried, again
+	p.made()
+	p.mu.Lock()
+	switch {
+	case p.making > 0 && len(p.trial) == 0:
+		p.trial <- in
+		p.mu.Unlock()
+	case !p.closed && p.live < p.limits.instances:
+		p.live++
+		p.mu.Unlock()
+		p.park(in)
+	default:
+		p.mu.Unlock()
+		p.end(in)
+	}
 }
 
 // fill makes the instances that the version keeps ready, and loads its module
@@ -200,19 +277,12 @@ func (p *pool) fill(ctx context.Context) {
 			return
 		}
 		if !in.loaded {
-			r, err := in.Load(ctx, wasm.Call{
-				Stdin: p.v.loadRequest().encode(), Deadline: time.Now().Add(p.v.Timeout),
-				Turn: p.h.scheduler.turn(p.v.Tenant, p.v.FunctionID),
-			})
-			if err != nil || r.Kind != responseJSON {
+			_, out, err := p.h.loadAlone(ctx, in.Instance, p.v, p.v.loadRequest())
+			if err != nil || !in.Usable() {
 				p.discard(in)
 				return
 			}
-			if !in.Usable() {
-				p.discard(in)
-				return
-			}
-			in.loaded, in.replay = true, nil
+			in.loaded, in.printed = true, out
 		}
 		p.park(in)
 	}
@@ -247,11 +317,16 @@ func (p *pool) park(in *instance) {
 
 // discard closes an instance and lets another take its place.
 func (p *pool) discard(in *instance) {
+	p.end(in)
+	p.vacate()
+}
+
+// end closes an instance that has no place, or leaves it.
+func (p *pool) end(in *instance) {
 	in.Close()
 	p.h.releaseInstance(p.v.Tenant)
 	p.memory.Add(-instanceMemory)
 	p.image.put()
-	p.vacate()
 }
 
 // discardLater is discard for a caller who has an answer to give first: it
@@ -335,6 +410,8 @@ func (p *pool) counted(reserve func(delta int64) bool) func(delta int64) bool {
 		ok := reserve(delta)
 		if ok {
 			p.memory.Add(delta)
+		} else {
+			p.v.loading.refused.Add(1)
 		}
 		return ok
 	}

@@ -22,6 +22,7 @@ type Version struct {
 	VersionSpec
 
 	code    codeCell
+	loading loading
 	archive []byte // of a version in no store; nil when it was made from none
 	pool    *pool
 	figures *figures // its function's; nil when it has none
