@@ -33,7 +33,7 @@ func TestArchiveAttacks(t *testing.T) {
 			}
 			var others sync.WaitGroup
 			stop := make(chan struct{})
-			heap := watchHeap(&others, stop)
+			heap := watchHeap(&others, stop, a.heap)
 			code, err := CodeFromZip(archive)
 			close(stop)
 			others.Wait()
