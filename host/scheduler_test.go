@@ -3,6 +3,9 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,9 +44,23 @@ func compete(t *testing.T, s *scheduler, total int64, calls ...[2]string) []int6
 func (s *scheduler) competitors() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return count(s.root, func(s *share) *queue { return &s.competing })
+}
+
+func (s *scheduler) waiters() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return count(s.root, func(s *share) *queue { return &s.waiting })
+}
+
+// count returns how many calls there are in a kind of queues.
+func count(s *share, kind func(*share) *queue) int {
+	if s.granted != nil {
+		return 1
+	}
 	n := 0
-	for _, tenant := range s.tenants {
-		n += tenant.active
+	for _, part := range kind(s).shares {
+		n += count(part, kind)
 	}
 	return n
 }
@@ -58,8 +75,8 @@ func TestScheduler_SharesByTenantThenFunctionThenCall(t *testing.T) {
 			t.Errorf("call %d had %d of 4000 ms, want about %d; all: %v", i, got, want, had)
 		}
 	}
-	if s.free != 1 || len(s.waiting) != 0 {
-		t.Errorf("afterwards %d turns are free and %d wait, want 1 and 0", s.free, len(s.waiting))
+	if s.free != 1 || s.waiters() != 0 {
+		t.Errorf("afterwards %d turns are free and %d wait, want 1 and 0", s.free, s.waiters())
 	}
 }
 
@@ -82,7 +99,7 @@ func TestScheduler_NewcomerComesNext(t *testing.T) {
 		}
 		close(entered)
 	}()
-	eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == 1 })
+	eventually(t, func() bool { return s.waiters() == 1 })
 	back := make(chan struct{})
 	go func() {
 		defer close(back)
@@ -117,51 +134,165 @@ func TestScheduler_WaitEndsWithContextAndDeadline(t *testing.T) {
 		t.Errorf("cancel: got %v", err)
 	}
 	holder.Leave(time.Millisecond)
-	if s.free != 1 || len(s.waiting) != 0 || s.competitors() != 0 {
-		t.Errorf("afterwards %d free, %d waiting, %d competing, want 1, 0, 0", s.free, len(s.waiting), s.competitors())
+	if s.free != 1 || s.waiters() != 0 || s.competitors() != 0 {
+		t.Errorf("afterwards %d free, %d waiting, %d competing, want 1, 0, 0", s.free, s.waiters(), s.competitors())
 	}
 }
 
-// TestScheduler_Hammer has many calls that come, go and give up. No turn may
-// get lost, and never may more compute than there are processors.
-func TestScheduler_Hammer(t *testing.T) {
+// TestScheduler_ComingAgainPaysNoLess has a tenant leave after much computing and
+// come again at once: the other, which goes on, is first to have as much.
+func TestScheduler_ComingAgainPaysNoLess(t *testing.T) {
+	s := newScheduler(1)
+	steady, hog := s.turn("steady", "f"), s.turn("hog", "f")
+	enter(t, steady)
+	hogComes := func() chan struct{} {
+		entered := make(chan struct{})
+		go func() { enter(t, hog); close(entered) }()
+		eventually(t, func() bool { return s.waiters() == 1 })
+		return entered
+	}
+	steadyYields := func() chan struct{} {
+		back := make(chan struct{})
+		go func() { yield(t, steady); close(back) }()
+		return back
+	}
+	entered, back := hogComes(), steadyYields()
+	<-entered
+	hog.Leave(100 * time.Millisecond)
+	<-back
+	entered = hogComes()
+	for n := 1; ; n++ {
+		back = steadyYields()
+		select {
+		case <-back:
+			continue
+		case <-entered:
+		}
+		if n != 100 { // it had a millisecond before, and yields with one more than the hog
+			t.Errorf("the hog came back after %d ms of the other's time, want 100", n)
+		}
+		break
+	}
+	hog.Leave(0)
+	<-back
+	steady.Leave(0)
+}
+
+func TestScheduler_RemembersSoMany(t *testing.T) {
 	s := newScheduler(2)
+	slow := s.turn("slow", "f")
+	enter(t, slow)
+	for i := range 2 * maxIdleShares {
+		quick := s.turn(fmt.Sprint(i), "f")
+		enter(t, quick)
+		quick.Leave(time.Millisecond)
+	}
+	if got := len(s.root.parts); got != maxIdleShares+1 {
+		t.Errorf("remembers %d tenants, want %d and one that computes", got, maxIdleShares)
+	}
+	slow.Leave(time.Millisecond)
+}
+
+func enter(t *testing.T, own *turn) {
+	t.Helper()
+	if err := own.Enter(context.Background(), time.Time{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// yield yields after a millisecond of computing.
+func yield(t *testing.T, own *turn) {
+	t.Helper()
+	if err := own.Yield(context.Background(), time.Time{}, time.Millisecond); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestScheduler_Hammer has many calls that come, go and give up at random. No turn
+// may get lost, never may more compute than there are processors, and the indexes
+// must say what a scan says.
+func TestScheduler_Hammer(t *testing.T) {
+	const processors = 2
+	s := newScheduler(processors)
 	var inside atomic.Int64
 	check := func(delta int64) {
-		if n := inside.Add(delta); n < 0 || n > 2 {
+		if n := inside.Add(delta); n < 0 || n > processors {
 			t.Errorf("%d calls compute at once", n)
 		}
 	}
+	used := func(r *rand.Rand) time.Duration { return time.Duration(r.IntN(4)) * time.Microsecond }
+	call := func(ctx context.Context, deadline time.Time, r *rand.Rand, own *turn) {
+		if own.Enter(ctx, deadline) != nil {
+			return
+		}
+		check(1)
+		for range r.IntN(8) {
+			check(-1)
+			if own.Yield(ctx, deadline, used(r)) != nil {
+				return
+			}
+			check(1)
+		}
+		check(-1)
+		own.Leave(used(r))
+	}
+	actions := []func(r *rand.Rand, own *turn){
+		func(r *rand.Rand, own *turn) { call(context.Background(), time.Time{}, r, own) },
+		func(r *rand.Rand, own *turn) { // with little time
+			call(context.Background(), time.Now().Add(time.Duration(r.IntN(100))*time.Microsecond), r, own)
+		},
+		func(r *rand.Rand, own *turn) { // whose caller goes
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() { runtime.Gosched(); cancel() }()
+			call(ctx, time.Time{}, r, own)
+		},
+		func(*rand.Rand, *turn) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			checkShare(t, s.root)
+		},
+	}
 	var wg sync.WaitGroup
-	for g := range 16 {
+	for g := range uint64(50) {
 		wg.Go(func() {
-			own := s.turn(string(rune('a'+g%3)), string(rune('a'+g%5)))
-			for n := range 500 {
-				deadline := time.Time{}
-				if (g+n)%4 == 0 {
-					deadline = time.Now().Add(50 * time.Microsecond)
-				}
-				if own.Enter(context.Background(), deadline) != nil {
-					continue
-				}
-				check(1)
-				gone := false
-				for range n % 5 {
-					check(-1)
-					if gone = own.Yield(context.Background(), deadline, time.Microsecond) != nil; gone {
-						break
-					}
-					check(1)
-				}
-				if !gone {
-					check(-1)
-					own.Leave(time.Microsecond)
+			r := rand.New(rand.NewPCG(g, 0))
+			for range 100 {
+				own := s.turn(fmt.Sprint(r.IntN(5)), fmt.Sprint(r.IntN(3)))
+				for range 1 + r.IntN(3) { // a call may sleep and come again
+					actions[r.IntN(len(actions))](r, own)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if s.free != 2 || len(s.waiting) != 0 || s.competitors() != 0 {
-		t.Errorf("afterwards %d free, %d waiting, %d competing, want 2, 0, 0", s.free, len(s.waiting), s.competitors())
+	if s.free != processors || s.waiters() != 0 || s.competitors() != 0 {
+		t.Errorf("afterwards %d free, %d waiting, %d competing, want %d, 0, 0", s.free, s.waiters(), s.competitors(), processors)
+	}
+}
+
+// checkShare compares the queues of s and its parts with what a scan finds.
+func checkShare(t *testing.T, s *share) {
+	t.Helper()
+	for _, q := range []*queue{&s.competing, &s.waiting, &s.idle} {
+		for i, p := range q.shares {
+			if p.parent != s || p.place[q.slot] != i {
+				t.Errorf("a share is at %d in queue %d, and believes in %d", i, q.slot, p.place[q.slot])
+			}
+			if p.virtual < q.shares[0].virtual {
+				t.Errorf("the first in queue %d has had %v, another one %v", q.slot, q.shares[0].virtual, p.virtual)
+			}
+			if competes := p.granted != nil || p.competing.Len() > 0; competes != (q.slot != slotIdle) {
+				t.Errorf("a share is in queue %d, and competes: %v", q.slot, competes)
+			}
+			if waits := p.granted != nil || p.waiting.Len() > 0; q.slot == slotWaiting && !waits {
+				t.Error("a share is in the queue, and no call in it waits")
+			}
+		}
+	}
+	for _, p := range s.competing.shares {
+		if (p.waiting.Len() > 0) && p.place[slotWaiting] < 0 {
+			t.Error("a share with waiting calls is not in the queue")
+		}
+		checkShare(t, p)
 	}
 }
