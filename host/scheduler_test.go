@@ -178,6 +178,33 @@ func TestScheduler_ComingAgainPaysNoLess(t *testing.T) {
 	steady.Leave(0)
 }
 
+// TestScheduler_AllAreEvenOnceAllHaveGone has somebody compute for a second when
+// nobody else wanted to, which says nothing against it later.
+func TestScheduler_AllAreEvenOnceAllHaveGone(t *testing.T) {
+	for name, other := range map[string][2]string{
+		"tenant": {"b", "f"}, "function": {"a", "g"}, "call": {"a", "f"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScheduler(1)
+			before, later := s.turn("a", "f"), s.turn(other[0], other[1])
+			enter(t, before)
+			before.Leave(time.Second)
+			enter(t, later)
+			entered := make(chan struct{})
+			go func() { enter(t, before); close(entered); before.Leave(time.Millisecond) }()
+			eventually(t, func() bool { return s.waiters() == 1 })
+			yield(t, later)
+			select {
+			case <-entered:
+			default:
+				t.Error("one that had computed before waits for the newcomer to have as much")
+			}
+			later.Leave(time.Second)
+			<-entered
+		})
+	}
+}
+
 func TestScheduler_RemembersSoMany(t *testing.T) {
 	s := newScheduler(2)
 	slow := s.turn("slow", "f")
@@ -191,6 +218,9 @@ func TestScheduler_RemembersSoMany(t *testing.T) {
 		t.Errorf("remembers %d tenants, want %d and one that computes", got, maxIdleShares)
 	}
 	slow.Leave(time.Millisecond)
+	if got := len(s.root.parts); got != 0 {
+		t.Errorf("remembers %d tenants when all have gone, want 0", got)
+	}
 }
 
 func enter(t *testing.T, own *turn) {

@@ -14,8 +14,9 @@ type share struct {
 	arrived uint64        // since when it waits; decides between equals
 	place   [slots]int    // its index in each of the parent's queues, -1 where it is in none
 
-	competing queue // the parts that compete
-	waiting   queue // those of them in which a call waits
+	competing queue         // the parts that compete
+	waiting   queue         // those of them in which a call waits
+	most      time.Duration // the highest virtual time of a part so far
 
 	// Of a tenant and the root, whose parts have names and are remembered when
 	// they leave.
@@ -81,6 +82,7 @@ func (s *share) leave() {
 func (s *share) charge(used time.Duration) {
 	for ; s.parent != nil; s = s.parent {
 		s.virtual += used
+		s.parent.most = max(s.parent.most, s.virtual)
 		heap.Fix(&s.parent.competing, s.place[slotCompeting])
 		if s.place[slotWaiting] >= 0 {
 			heap.Fix(&s.parent.waiting, s.place[slotWaiting])
@@ -128,10 +130,11 @@ func (s *share) before(other *share) bool {
 	return s.virtual < other.virtual
 }
 
-// least returns where a newcomer among the parts of s starts.
+// least returns where a newcomer among the parts of s starts: with none to
+// compete with, where all that have gone are even.
 func (s *share) least() time.Duration {
 	if s.competing.Len() == 0 {
-		return 0
+		return s.most
 	}
 	return s.competing.shares[0].virtual
 }
