@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
 
@@ -120,7 +121,7 @@ func TestAccounting_BoundsWhatBecomesPrivate(t *testing.T) {
 		}
 		return err
 	})
-	fe, ok := errors.AsType[*FunctionError](made.err)
+	fe, ok := errors.AsType[*fault.FunctionError](made.err)
 	if _, full := errors.AsType[*QuotaError](made.err); made.ok > 2 || !full && (!ok || fe.Type != "OutOfMemory") {
 		t.Errorf("%d calls were answered, the others got %v", made.ok, made.err)
 	}

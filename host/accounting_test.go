@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 // TestUnpack_AsksBeforeItTakes has a small archive hold much more than there is
@@ -62,7 +65,7 @@ func TestTexts_AreBounded(t *testing.T) {
 		"environment":     version(func(s *VersionSpec) { s.Environment = map[string]string{"A": long} }),
 		"variable":        version(func(s *VersionSpec) { s.Environment = map[string]string{long: ""} }),
 		"service account": version(func(s *VersionSpec) { s.ServiceAccountID = long }),
-		"log level":       version(func(s *VersionSpec) { s.MinLogLevel = Level(long) }),
+		"log level":       version(func(s *VersionSpec) { s.MinLogLevel = logs.Level(long) }),
 		"success":         version(func(s *VersionSpec) { s.Async = &AsyncConfig{Success: long} }),
 		"failure":         version(func(s *VersionSpec) { s.Async = &AsyncConfig{Failure: long} }),
 		"timer's name":    timer(func(s *TimerSpec) { s.Name = long }),
@@ -88,7 +91,7 @@ func TestTexts_AreBounded(t *testing.T) {
 		"policy's tag": func() error { return h.SetScalingPolicy(t.Context(), "known", ScalingPolicy{Tag: long}) },
 	} {
 		err := send()
-		if e, ok := errors.AsType[*InvalidError](err); !ok || len(e.Error()) > 1000 {
+		if e, ok := errors.AsType[*fault.InvalidError](err); !ok || len(e.Error()) > 1000 {
 			t.Errorf("%s: got %.200v, want a short InvalidError", name, err)
 		}
 	}

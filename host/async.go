@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -48,7 +49,7 @@ const (
 // # Errors
 //
 // *NotFoundError; *InvalidError when the version has no AsyncConfig, the host
-// no store, or the body is too large; *QuotaError; ErrStoreUnavailable;
+// no store, or the body is too large; *QuotaError; ErrUnavailable;
 // ErrClosed.
 func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID string, err error) {
 	v, err := h.Resolve(inv.Function, inv.Tag)
@@ -57,13 +58,13 @@ func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID strin
 	}
 	switch {
 	case v.Async == nil:
-		return "", invalid("integration", "the version has no async_invocation_config; deploy it with one")
+		return "", fault.Invalidf("integration", "the version has no async_invocation_config; deploy it with one")
 	case h.cfg.Store == nil || v.SHA256 == "":
-		return "", invalid("integration", "asynchronous calls need a function that is deployed to a data directory")
+		return "", fault.Invalidf("integration", "asynchronous calls need a function that is deployed to a data directory")
 	case len(inv.Body) > maxAsyncBody:
-		return "", invalid("body", "has %d bytes, at most %d are allowed", len(inv.Body), maxAsyncBody)
+		return "", fault.Invalidf("body", "has %d bytes, at most %d are allowed", len(inv.Body), maxAsyncBody)
 	case h.running.Err() != nil:
-		return "", ErrClosed
+		return "", fault.ErrClosed
 	}
 	if inv.RequestID == "" {
 		inv.RequestID = uuid.NewString()
@@ -152,8 +153,8 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 	})
 	close(ended)
 	reporting.Wait()
-	switch _, full := errors.AsType[*QuotaError](err); {
-	case full, errors.Is(err, ErrBusy), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled), errors.Is(err, ErrStoreUnavailable):
+	switch {
+	case fault.Of(err).Passing():
 		i.Later(busyRetry) // not the function's fault, and no attempt
 		return busyRetry
 	case err != nil && w.gone(err, i.FunctionID):
@@ -198,13 +199,13 @@ func (w *asyncWorker) behind(i store.Item) bool {
 // gone says if a call failed because its function is being deleted. One that
 // nobody has heard of is something else: what it was called with must not be lost.
 func (w *asyncWorker) gone(err error, functionID string) bool {
-	var nf *NotFoundError
+	var nf *fault.NotFoundError
 	return errors.As(err, &nf) && nf.Tag == "" && w.h.tenantOf(functionID) != ""
 }
 
 // settle stores what follows from an attempt: another one, a call of a target,
 // a dead letter, or nothing.
-func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, fault error) error {
+func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, failure error) error {
 	attempts, _ := strconv.Atoi(i.Notes[noteAttempt]) // none means 0
 	attempts++
 	var cfg AsyncConfig
@@ -215,7 +216,7 @@ func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, 
 			cfg = *result.Version.Async
 		}
 	}
-	if fault == nil {
+	if failure == nil {
 		if result == nil || cfg.Success == "" {
 			return nil
 		}
@@ -232,9 +233,9 @@ func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, 
 		return nil // nobody asked for more than the log says
 	}
 	if cfg.Failure != "" {
-		return w.notify(ctx, i, cfg.Failure, failureDocument(i, versionID, attempts, fault))
+		return w.notify(ctx, i, cfg.Failure, failureDocument(i, versionID, attempts, failure))
 	}
-	return w.bury(ctx, i, i, versionID, attempts, string(errorText(fault)))
+	return w.bury(ctx, i, i, versionID, attempts, string(errorText(failure)))
 }
 
 // itemID names what follows from an item. When the item comes again although
@@ -285,13 +286,14 @@ func headerText(s string) string {
 
 // errorText is what a caller would have been answered.
 func errorText(err error) []byte {
-	if fe, ok := errors.AsType[*FunctionError](err); ok {
+	if fe, ok := errors.AsType[*fault.FunctionError](err); ok {
 		return fe.Body()
 	}
-	b, _ := json.Marshal(map[string]string{"errorMessage": "Internal error", "errorType": "PlatformError"})
-	if nf, ok := errors.AsType[*NotFoundError](err); ok {
-		b, _ = json.Marshal(map[string]string{"errorMessage": nf.Error(), "errorType": "NotFound"})
+	message, kind := "Internal error", "PlatformError"
+	if fault.Of(err) == fault.NotFound {
+		message, kind = err.Error(), "NotFound"
 	}
+	b, _ := json.Marshal(map[string]string{"errorMessage": message, "errorType": kind}) // strings always marshal
 	return b
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -53,17 +54,17 @@ func TestAsync_NeedsToBeAskedFor(t *testing.T) {
 	h.create("fun")
 	h.version("fun", printing, VersionSpec{})
 	_, err := h.InvokeAsync(t.Context(), Invocation{Function: "fun"})
-	wantError[*InvalidError](t, err, "async_invocation_config")
+	wantError[*fault.InvalidError](t, err, "async_invocation_config")
 	_, err = h.InvokeAsync(t.Context(), Invocation{Function: "nobody"})
-	wantError[*NotFoundError](t, err, "nobody")
+	wantError[*fault.NotFoundError](t, err, "nobody")
 	h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
 	_, err = h.InvokeAsync(t.Context(), Invocation{Function: "fun", Body: make([]byte, maxAsyncBody+1)})
-	wantError[*InvalidError](t, err, "body: ")
+	wantError[*fault.InvalidError](t, err, "body: ")
 	memory := newTestHost(t, Config{})
 	memory.create("fun")
 	memory.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
 	_, err = memory.InvokeAsync(t.Context(), Invocation{Function: "fun"})
-	wantError[*InvalidError](t, err, "data directory")
+	wantError[*fault.InvalidError](t, err, "data directory")
 }
 
 func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
@@ -110,7 +111,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 		t.Error("it was not called")
 	}
 	_, err = h.ReplayDeadLetter(t.Context(), letters[0].ID)
-	wantError[*NotFoundError](t, err, "dead letter")
+	wantError[*fault.NotFoundError](t, err, "dead letter")
 }
 
 func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {

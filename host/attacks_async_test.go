@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -188,5 +189,5 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 		t.Errorf("pages: %s", got)
 	}
 	_, _, err = h.ListDeadLetters(t.Context(), AllTenants, "fun", 0, "x")
-	wantError[*InvalidError](t, err, "pageToken")
+	wantError[*fault.InvalidError](t, err, "pageToken")
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"vivarium/host/fault"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
 )
@@ -30,7 +31,7 @@ func FuzzCodeFromZip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		code, err := CodeFromZip(archive)
 		if err != nil {
-			var refusal *InvalidError
+			var refusal *fault.InvalidError
 			if !errors.As(err, &refusal) {
 				t.Errorf("got %v, which does not say that the caller is wrong", err)
 			}
@@ -58,7 +59,7 @@ func FuzzGuestAnswer(f *testing.F) {
 		kind %= 3 // the guest refuses others itself
 		c := &call{v: &Version{}, result: &Result{}}
 		err := c.interpret(&wasm.Response{Kind: wasm.ResponseKind(kind), Body: body, Size: int64(len(body))}, noWork)
-		var fe *FunctionError
+		var fe *fault.FunctionError
 		switch {
 		case kind != uint32(responseError) && err != nil:
 			t.Errorf("kind %d: got %v", kind, err)

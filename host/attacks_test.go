@@ -19,6 +19,9 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 // TestAttacks runs functions that attack. Each file below testdata/attacks is
@@ -232,12 +235,12 @@ type attackLog struct {
 
 const keptLog = 64 << 10 // bytes of a call's log
 
-func (l *attackLog) add(e LogEntry) {
+func (l *attackLog) add(e logs.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counts[e.RequestID]++
 	text := l.texts[e.RequestID]
-	if len(text) < keptLog || e.Level == LevelWarn {
+	if len(text) < keptLog || e.Level == logs.LevelWarn {
 		l.texts[e.RequestID] = text + fmt.Sprintf("%s %.1000s %.1000s\n", e.Level, e.Message, e.Payload)
 	}
 }
@@ -317,7 +320,7 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 		}
 		got, err = r.raw("attacker", a.event)
 		outcomes = append(outcomes, fmt.Sprint(got, err))
-		var fe *FunctionError
+		var fe *fault.FunctionError
 		if err != nil && !errors.As(err, &fe) {
 			t.Errorf("the attack made the platform fail: %v", err)
 		}
@@ -353,7 +356,7 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 
 // judge compares what became of the attack with what must.
 func (a *attack) judge(t *testing.T, got string, err error) {
-	var fe *FunctionError
+	var fe *fault.FunctionError
 	switch errors.As(err, &fe); {
 	case a.answer != "" && (err != nil || got != a.answer):
 		t.Errorf("the attack: got %.2000s, %.2000v, want %s", got, err, a.answer)
@@ -395,7 +398,7 @@ func (r *attackRange) checkLog(t *testing.T, a *attack, got string, err error) {
 // checkNextCall wants the attacked function to be there for its next caller.
 func (r *attackRange) checkNextCall(t *testing.T, a *attack) {
 	got, err := r.raw("attacker", `"well"`)
-	var fe *FunctionError
+	var fe *fault.FunctionError
 	switch {
 	case len(a.next) == 0 && (err != nil || got != `"well"`):
 		t.Errorf("the call after the attack: got %.2000s, %.2000v, want %q", got, err, "well")

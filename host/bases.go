@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"vivarium/host/fault"
 	"vivarium/wasm"
 )
 
@@ -58,7 +59,7 @@ func (s *baseStock) take(ctx context.Context) (*wasm.Image, error) {
 		s.next <- struct{}{}
 		return r.image, r.err
 	case <-ctx.Done():
-		return nil, ErrClosed
+		return nil, fault.ErrClosed
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 // hostCalls are functions that have the host work for them, in calls that are as
@@ -87,7 +89,7 @@ func BenchmarkHostCalls(b *testing.B) {
 		time.AfterFunc(timeout, func() { at <- processorTime(b) })
 		_, err := h.raw("late-"+name, "1")
 		end := processorTime(b)
-		if fe, ok := errors.AsType[*FunctionError](err); !ok || !fe.Timeout {
+		if fe, ok := errors.AsType[*fault.FunctionError](err); !ok || !fe.TimedOut {
 			b.Fatal(name, err)
 		}
 		return end - <-at

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/wasm"
 )
 
@@ -179,7 +181,7 @@ func BenchmarkIdleInstances(b *testing.B) {
 			}
 			held = append(held, in)
 			for range calls {
-				c := &call{h: h.Host, v: v, result: &Result{Version: v}, log: newCallLog(v, "", h.cfg.Logs),
+				c := &call{h: h.Host, v: v, result: &Result{Version: v}, log: logs.NewCall(v.logSource(""), h.cfg.Logs),
 					deadline: time.Now().Add(time.Minute), inv: Invocation{RequestID: "r", Raw: true, Body: []byte("1")}}
 				if err := c.serve(b.Context(), in); err != nil {
 					b.Fatal(err)
@@ -225,8 +227,8 @@ func BenchmarkDeadlineOvershoot(b *testing.B) {
 				start := time.Now()
 				_, err := h.raw("hog-"+name, "")
 				took := time.Since(start)
-				var fe *FunctionError
-				if !errors.As(err, &fe) || !fe.Timeout {
+				var fe *fault.FunctionError
+				if !errors.As(err, &fe) || !fe.TimedOut {
 					b.Errorf("%s: %v", name, err)
 				}
 				mu.Lock()

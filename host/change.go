@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 // change makes a new record of a function from its present one. When somebody
@@ -11,7 +13,7 @@ import (
 // # Errors
 //
 // What mutate returns; *ConflictError when the function is being deleted;
-// *NotFoundError when it is gone; ErrStoreUnavailable; ErrClosed.
+// *NotFoundError when it is gone; ErrUnavailable; ErrClosed.
 func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRecord) error, made ...*Version) error {
 	f.write.Lock()
 	defer f.write.Unlock()
@@ -22,11 +24,11 @@ func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRec
 		h.mu.RUnlock()
 		switch {
 		case closed:
-			return ErrClosed
+			return fault.ErrClosed
 		case !present:
-			return &NotFoundError{Function: r.ID}
+			return &fault.NotFoundError{Function: r.ID}
 		case r.Status == StatusDeleting:
-			return conflict("function", r.ID, "is being deleted")
+			return fault.Conflictf("function", r.ID, "is being deleted")
 		}
 		if err := mutate(&r); err != nil {
 			return err

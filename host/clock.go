@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/logs"
 	"vivarium/host/store"
 )
 
@@ -222,7 +223,7 @@ func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool)
 		if missed >= maxMissedTicks {
 			count += " or more"
 		}
-		c.h.remark(f, LevelWarn, fmt.Sprintf("Timer %s missed %s ticks since %s, while the service was down or too busy; "+
+		c.h.remark(f, logs.LevelWarn, fmt.Sprintf("Timer %s missed %s ticks since %s, while the service was down or too busy; "+
 			"they are not made up for", t.Name, count, first.UTC().Format(time.RFC3339)),
 			map[string]any{"timer_id": t.ID, "missed": missed})
 	}
@@ -244,7 +245,7 @@ func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool)
 		Notes: map[string]string{noteTag: t.Tag, noteRequest: request, noteTimer: t.ID},
 	})
 	if err != nil {
-		c.h.remark(f, LevelError, fmt.Sprintf("Timer %s: the call for %s is lost: the store did not take it",
+		c.h.remark(f, logs.LevelError, fmt.Sprintf("Timer %s: the call for %s is lost: the store did not take it",
 			t.Name, last.UTC().Format(time.RFC3339)), map[string]any{"timer_id": t.ID})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/wasm/vfs"
 )
@@ -45,13 +46,13 @@ func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 // does not lie; if it does, unpacking fails.
 func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 	if len(archive) > maxArchive {
-		return nil, 0, invalid("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
+		return nil, 0, fault.Invalidf("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
 	}
 	if n := countRecords(archive); n > maxCodeEntries {
-		return nil, 0, invalid("content", "the archive has %d entries, more than %d", n, maxCodeEntries)
+		return nil, 0, fault.Invalidf("content", "the archive has %d entries, more than %d", n, maxCodeEntries)
 	}
 	if r, err = zip.NewReader(bytes.NewReader(archive), int64(len(archive))); err != nil {
-		return nil, 0, invalid("content", "is no zip archive: %v", err)
+		return nil, 0, fault.Invalidf("content", "is no zip archive: %v", err)
 	}
 	seen := make(map[string]bool, len(r.File))
 	folders := map[string]bool{".": true} // those of entries, which need not be entries
@@ -66,15 +67,15 @@ func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 		entries = append(entries, f)
 		switch depth := strings.Count(name, "/"); {
 		case len(name) > maxCodePath:
-			return nil, 0, invalid("content", "the archive's entry %.80q… has a path of %d bytes, at most %d are allowed",
+			return nil, 0, fault.Invalidf("content", "the archive's entry %.80q… has a path of %d bytes, at most %d are allowed",
 				name, len(name), maxCodePath)
 		case depth > maxCodeDepth:
-			return nil, 0, invalid("content", "the archive's entry %.80q… is in %d folders, at most %d are allowed",
+			return nil, 0, fault.Invalidf("content", "the archive's entry %.80q… is in %d folders, at most %d are allowed",
 				name, depth, maxCodeDepth)
 		case seen[name]:
-			return nil, 0, invalid("content", "the archive has two entries %.80q", f.Name)
+			return nil, 0, fault.Invalidf("content", "the archive has two entries %.80q", f.Name)
 		case f.UncompressedSize64 > uint64(maxCodeBytes-unpacked):
-			return nil, 0, invalid("content", "the archive's code is larger than allowed: more than %d bytes when it is unpacked", maxCodeBytes)
+			return nil, 0, fault.Invalidf("content", "the archive's code is larger than allowed: more than %d bytes when it is unpacked", maxCodeBytes)
 		}
 		if err := checkEntryName(f.Name, name); err != nil {
 			return nil, 0, err
@@ -94,7 +95,7 @@ func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 			files++
 		}
 		if files+len(folders) > maxCodeEntries {
-			return nil, 0, invalid("content", "the archive has more than %d files and folders", maxCodeEntries)
+			return nil, 0, fault.Invalidf("content", "the archive has more than %d files and folders", maxCodeEntries)
 		}
 	}
 	r.File = entries
@@ -122,13 +123,13 @@ func nameOfEntry(f *zip.File) string {
 func checkEntryName(full, name string) error {
 	switch {
 	case !utf8.ValidString(full):
-		return invalid("content", "the archive's entry %.80q has a name that is not UTF-8, as programs write it that use another "+
+		return fault.Invalidf("content", "the archive's entry %.80q has a name that is not UTF-8, as programs write it that use another "+
 			"code page; pack it with one that writes UTF-8", full)
 	case strings.Contains(full, `\`):
-		return invalid("content", "the archive's entry %.80q has a backslash in its name, as programs for Windows write it where "+
+		return fault.Invalidf("content", "the archive's entry %.80q has a backslash in its name, as programs for Windows write it where "+
 			"a slash belongs; pack it with one that writes slashes", full)
 	case !fs.ValidPath(name) || name == ".":
-		return invalid("content", "the archive's entry %.80q must have a relative name without \"..\"", full)
+		return fault.Invalidf("content", "the archive's entry %.80q must have a relative name without \"..\"", full)
 	}
 	return nil
 }
@@ -140,12 +141,12 @@ func CodeFromFiles(files map[string]string) (*vfs.Tree, error) {
 	w := zip.NewWriter(&archive)
 	for name, text := range files {
 		if !fs.ValidPath(name) || name == "." || len(name) > maxFileName {
-			return nil, invalid("files", "the name %.80q must be a relative one without \"..\", such as main.py, of at most %d bytes",
+			return nil, fault.Invalidf("files", "the name %.80q must be a relative one without \"..\", such as main.py, of at most %d bytes",
 				name, maxFileName)
 		}
 		for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
 			if _, ok := files[folder]; ok {
-				return nil, invalid("files", "%.80q is a file and also a folder, with %.80q in it", folder, name)
+				return nil, fault.Invalidf("files", "%.80q is a file and also a folder, with %.80q in it", folder, name)
 			}
 		}
 		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
@@ -153,11 +154,11 @@ func CodeFromFiles(files map[string]string) (*vfs.Tree, error) {
 			_, err = io.WriteString(f, text)
 		}
 		if err != nil {
-			return nil, invalid("files", "%.80q: %v", name, err)
+			return nil, fault.Invalidf("files", "%.80q: %v", name, err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		return nil, invalid("files", "%v", err)
+		return nil, fault.Invalidf("files", "%v", err)
 	}
 	return CodeFromZip(archive.Bytes())
 }
@@ -261,7 +262,7 @@ func (h *Host) unpack(ctx context.Context, tenant string, archive []byte) (tree 
 func newCode(fsys fs.FS) (*vfs.Tree, error) {
 	tree, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
 	if err != nil {
-		return nil, invalid("code", "%v", err)
+		return nil, fault.Invalidf("code", "%v", err)
 	}
 	return tree, nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -153,7 +154,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 	h.drains.Wait() // what was being deleted
 	for name, versions := range c.versions {
 		f, err := h.GetFunction(name)
-		if _, gone := errors.AsType[*NotFoundError](err); gone && name == c.open {
+		if _, gone := errors.AsType[*fault.NotFoundError](err); gone && name == c.open {
 			delete(c.versions, name) // it was about to be removed
 			delete(c.latest, name)
 			continue

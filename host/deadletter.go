@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -45,7 +46,7 @@ const maxLetterPage = 16 << 20
 //
 // # Errors
 //
-// *NotFoundError, *InvalidError, ErrStoreUnavailable.
+// *NotFoundError, *InvalidError, ErrUnavailable.
 func (h *Host) ListDeadLetters(
 	ctx context.Context, tenant, function string, limit int, pageToken string,
 ) (letters []DeadLetter, next string, err error) {
@@ -53,12 +54,12 @@ func (h *Host) ListDeadLetters(
 		limit = DefaultPageSize
 	}
 	if limit < 0 || limit > MaxPageSize {
-		return nil, "", invalid("limit", "%d must be between 1 and %d", limit, MaxPageSize)
+		return nil, "", fault.Invalidf("limit", "%d must be between 1 and %d", limit, MaxPageSize)
 	}
 	after := uint64(0)
 	if pageToken != "" {
 		if after, err = strconv.ParseUint(pageToken, 10, 64); err != nil {
-			return nil, "", invalid("pageToken", "must be the nextPageToken of an earlier answer")
+			return nil, "", fault.Invalidf("pageToken", "must be the nextPageToken of an earlier answer")
 		}
 	}
 	var ids []string // of functions; none means all
@@ -101,20 +102,20 @@ func (h *Host) ListDeadLetters(
 //
 // # Errors
 //
-// *NotFoundError, ErrStoreUnavailable.
+// *NotFoundError, ErrUnavailable.
 func (h *Host) FindDeadLetter(ctx context.Context, p Principal, id string) (DeadLetter, error) {
 	i, err := h.deadLetter(ctx, id)
 	if err != nil {
 		return DeadLetter{}, err
 	}
 	if p.Tenant != AllTenants && !p.ActsFor(h.tenantOf(i.FunctionID)) {
-		return DeadLetter{}, &NotFoundError{Kind: "dead letter", Name: id}
+		return DeadLetter{}, &fault.NotFoundError{Thing: "dead letter", Name: id}
 	}
 	return newDeadLetter(i), nil
 }
 
 func (h *Host) deadLetter(ctx context.Context, id string) (store.Item, error) {
-	missing := &NotFoundError{Kind: "dead letter", Name: id}
+	missing := &fault.NotFoundError{Thing: "dead letter", Name: id}
 	sequence, err := strconv.ParseUint(id, 10, 64)
 	if err != nil || sequence == 0 || h.cfg.Store == nil {
 		return store.Item{}, missing
@@ -131,7 +132,7 @@ func (h *Host) deadLetter(ctx context.Context, id string) (store.Item, error) {
 //
 // # Errors
 //
-// *NotFoundError, also when the function is no more; ErrStoreUnavailable.
+// *NotFoundError, also when the function is no more; ErrUnavailable.
 func (h *Host) ReplayDeadLetter(ctx context.Context, id string) (requestID string, err error) {
 	i, err := h.deadLetter(ctx, id)
 	if err != nil {

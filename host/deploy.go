@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/wasm/vfs"
 )
 
@@ -42,7 +43,7 @@ func (h *Host) transient(name string) (*function, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, ErrClosed
+		return nil, fault.ErrClosed
 	}
 	f := h.names[name]
 	if f == nil {
@@ -51,7 +52,7 @@ func (h *Host) transient(name string) (*function, error) {
 		h.functions[f.id], h.names[name] = f, f
 	}
 	if !f.transient && h.cfg.Store != nil {
-		return nil, conflict("function", name, "is a stored one; choose another name")
+		return nil, fault.Conflictf("function", name, "is a stored one; choose another name")
 	}
 	return f, nil
 }
@@ -72,7 +73,7 @@ func (h *Host) Retire(name string) {
 func stillObsolete(v *Version) func(*functionRecord) error {
 	return func(r *functionRecord) error {
 		if len(r.tagsOf(v.ID)) > 0 {
-			return conflict("version", v.ID, "carries tags")
+			return fault.Conflictf("version", v.ID, "carries tags")
 		}
 		return nil
 	}

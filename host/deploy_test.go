@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
@@ -37,7 +39,7 @@ func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := h.Deploy(c.function, c.spec, nil)
-			var ie *InvalidError
+			var ie *fault.InvalidError
 			if !errors.As(err, &ie) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an InvalidError with %q", err, c.want)
 			}
@@ -105,7 +107,7 @@ func TestCodeFromZip_AcceptsOnlyPlainArchives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := CodeFromZip(archive)
-			var ie *InvalidError
+			var ie *fault.InvalidError
 			if !errors.As(err, &ie) {
 				t.Errorf("got %v, want an InvalidError", err)
 			}
@@ -140,7 +142,7 @@ func TestCodeFromZip_RefusesABomb(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var ie *InvalidError
+	var ie *fault.InvalidError
 	if _, err := CodeFromZip(b.Bytes()); !errors.As(err, &ie) {
 		t.Errorf("got %v, want an InvalidError", err)
 	}

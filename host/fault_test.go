@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/host/store"
 )
 
@@ -38,11 +40,11 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 			return err
 		},
 		"deleting": func() error { return h.DeleteFunction(t.Context(), "fun") },
-		"logs":     func() error { _, err := h.Logs(t.Context(), LogQuery{Function: "fun"}); return err },
+		"logs":     func() error { _, err := h.logs("fun", logs.Query{}); return err },
 		"ready":    func() error { return h.Ready(t.Context()) },
 	} {
-		if err := try(); !errors.Is(err, ErrStoreUnavailable) {
-			t.Errorf("%s: got %v, want ErrStoreUnavailable", what, err)
+		if err := try(); !errors.Is(err, fault.ErrUnavailable) {
+			t.Errorf("%s: got %v, want ErrUnavailable", what, err)
 		}
 	}
 	h.want("fun", "", `"here"`) // calls go on
@@ -84,7 +86,7 @@ func TestCreateFunction_OneOfManyGetsTheName(t *testing.T) {
 			makers.Go(func() {
 				_, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "fun"})
 				if err != nil {
-					wantError[*ConflictError](t, err, "exists already")
+					wantError[*fault.ConflictError](t, err, "exists already")
 					return
 				}
 				mu.Lock()

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 const (
@@ -49,7 +51,7 @@ func (h *Host) GetFigures(idOrName string, points int) (FunctionFigures, error) 
 	defer h.mu.RUnlock()
 	f := h.find(idOrName)
 	if f == nil {
-		return FunctionFigures{}, &NotFoundError{Function: idOrName}
+		return FunctionFigures{}, &fault.NotFoundError{Function: idOrName}
 	}
 	return f.lastFigures(time.Now(), points), nil
 }

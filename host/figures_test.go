@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 func TestFigures_CountCallsErrorsAndInstances(t *testing.T) {
@@ -45,7 +47,7 @@ def handler(event, context):
 	if all := h.Figures(AllTenants, 30); len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
 		t.Errorf("of all functions: got %+v", all)
 	}
-	var missing *NotFoundError
+	var missing *fault.NotFoundError
 	if _, err := h.GetFigures("nobody", 1); !errors.As(err, &missing) {
 		t.Errorf("got %v, want *NotFoundError", err)
 	}
@@ -54,7 +56,7 @@ def handler(event, context):
 func TestFigures_RefusedCallsAreErrorsWithoutALatency(t *testing.T) {
 	h := newTestHost(t, Config{MaxMemory: 1})
 	h.deploy("refused", "def handler(event, context): pass", VersionSpec{})
-	if _, err := h.raw("refused", "1"); err != ErrBusy {
+	if _, err := h.raw("refused", "1"); err != fault.ErrBusy {
 		t.Fatalf("got %v, want ErrBusy", err)
 	}
 	got, _ := h.GetFigures("refused", 60)

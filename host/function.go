@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 // Status says where a function or a version is in its life (contract §6).
@@ -187,11 +189,11 @@ func (h *Host) Resolve(function, tag string) (*Version, error) {
 	defer h.mu.RUnlock()
 	f := h.find(function)
 	if f == nil || f.record.Status == StatusDeleting {
-		return nil, &NotFoundError{Function: function}
+		return nil, &fault.NotFoundError{Function: function}
 	}
 	v, ok := f.versions[f.record.Tags[tag]]
 	if !ok {
-		return nil, &NotFoundError{Function: function, Tag: tag}
+		return nil, &fault.NotFoundError{Function: function, Tag: tag}
 	}
 	return v, nil
 }
@@ -220,7 +222,7 @@ func (h *Host) GetFunction(idOrName string) (FunctionInfo, error) {
 	defer h.mu.RUnlock()
 	f := h.find(idOrName)
 	if f == nil {
-		return FunctionInfo{}, &NotFoundError{Function: idOrName}
+		return FunctionInfo{}, &fault.NotFoundError{Function: idOrName}
 	}
 	return f.info(), nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"vivarium/host/fault"
+	"vivarium/host/paced"
 	"vivarium/wasm"
 )
 
@@ -70,15 +72,8 @@ type contextDocument struct {
 	Token              *Token `json:"token"`
 }
 
-// Token is what context.token holds when the version has a service account.
-type Token struct {
-	AccessToken string `json:"access_token"`
-	ExpiresIn   int    `json:"expires_in"` // seconds
-	TokenType   string `json:"token_type"`
-}
-
 // invokeRequest builds the document that a call passes on stdin.
-func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time, restored bool, work Work) []byte {
+func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time, restored bool, work paced.Work) []byte {
 	c, err := json.Marshal(contextDocument{
 		AWSRequestID: inv.RequestID, DeadlineMS: deadline.UnixMilli(),
 		FunctionName: v.FunctionID, FunctionVersion: v.ID, InvokedFunctionARN: v.FunctionID,
@@ -100,7 +95,7 @@ func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time
 		b = fmt.Appendf(b, `,"body":null,"text":%t`, text)
 	default:
 		b = append(b, `,"body":"`...)
-		for piece := range Pieces(inv.Body, work) {
+		for piece := range paced.Pieces(inv.Body, work) {
 			text, _ := json.Marshal(string(piece)) // valid UTF-8 always marshals
 			b = append(b, text[1:len(text)-1]...)
 		}
@@ -109,7 +104,7 @@ func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time
 	if coded {
 		b = append(b, `,"body_base64":"`...)
 		b = slices.Grow(b, base64.StdEncoding.EncodedLen(len(inv.Body))+2) // at once: growing by and by holds twice as much
-		for piece := range slices.Chunk(inv.Body, workPiece/3*3) {
+		for piece := range slices.Chunk(inv.Body, paced.Piece/3*3) {
 			b = base64.StdEncoding.AppendEncode(b, piece)
 			work(len(piece))
 		}
@@ -124,18 +119,18 @@ const maxErrorFrames = 1000
 
 // functionError reads a function error that the guest reports. The caller gets
 // the guest's very text.
-func functionError(body []byte, work Work) error {
-	e := &FunctionError{document: body}
-	if err := e.read(DecodeJSON(body, work)); err != nil || e.Type == "" {
+func functionError(body []byte, work paced.Work) error {
+	e := &fault.FunctionError{Document: body}
+	if err := readError(paced.DecodeJSON(body, work), e); err != nil || e.Type == "" {
 		// The runtime never writes this, but the code that it runs could.
-		return &FunctionError{Type: "RuntimeExit", Message: "the runtime gave an error report that can't be read"}
+		return &fault.FunctionError{Type: "RuntimeExit", Message: "the runtime gave an error report that can't be read"}
 	}
 	return e
 }
 
-// read reads the document of an error.
-func (e *FunctionError) read(d *json.Decoder) error {
-	return Members(d, func(name string) error {
+// readError reads the document of an error into e.
+func readError(d *json.Decoder, e *fault.FunctionError) error {
+	return paced.Members(d, func(name string) error {
 		switch name {
 		case "errorMessage":
 			return d.Decode(&e.Message)
@@ -143,7 +138,7 @@ func (e *FunctionError) read(d *json.Decoder) error {
 			return d.Decode(&e.Type)
 		case "stackTrace":
 			e.StackTrace = nil
-			return Elements(d, func() error {
+			return paced.Elements(d, func() error {
 				if len(e.StackTrace) == maxErrorFrames {
 					return errors.New("too many frames")
 				}
@@ -153,6 +148,6 @@ func (e *FunctionError) read(d *json.Decoder) error {
 				return err
 			})
 		}
-		return Skip(d)
+		return paced.Skip(d)
 	})
 }

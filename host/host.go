@@ -57,6 +57,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/host/throttle"
@@ -120,7 +121,7 @@ type Config struct {
 	TokenKey []byte
 	// Logs receives each entry of functions' execution logs; nil drops them.
 	// It is called by the goroutine that runs the call, so it should be quick.
-	Logs func(LogEntry)
+	Logs func(logs.Entry)
 	// Log receives what only the operator can mend; nil means slog.Default.
 	Log *slog.Logger
 }
@@ -137,7 +138,7 @@ type Host struct {
 	bases      *baseStock
 	metrics    metrics
 	tokens     *tokenIssuer
-	book       *logBook
+	book       *logs.Book
 	warnings   *throttle.Throttle // of what functions make the host say to the operator
 	clock      *clock
 	tries      *tries
@@ -196,9 +197,6 @@ func New(cfg Config) (*Host, error) {
 	cfg.Processors = cmp.Or(cfg.Processors, runtime.GOMAXPROCS(0))
 	cfg.MaxTries = cmp.Or(cfg.MaxTries, DefaultMaxTries)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
-	if cfg.Logs == nil {
-		cfg.Logs = func(LogEntry) {}
-	}
 	if cfg.ImageDir != "" {
 		if err := os.MkdirAll(cfg.ImageDir, 0o700); err != nil {
 			return nil, fmt.Errorf("host: image directory: %w", err)
@@ -227,7 +225,7 @@ func New(cfg Config) (*Host, error) {
 	h.clock = newClock(h)
 	h.dispatcher = newDispatcher(h)
 	h.letters = &letters{h: h}
-	h.book = newLogBook(cfg.Store, cfg.Log, h.ledger)
+	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
 	h.warnings = throttle.New(warningRate, maxWarnings)
 	h.bases = newBaseStock(h.running, cfg.Engine)
 	h.tries = newTries(h)
@@ -244,7 +242,7 @@ func New(cfg Config) (*Host, error) {
 			err = h.load(context.Background())
 		}
 		if err == nil {
-			err = storeError(h.book.load(context.Background(), h.tenantOf))
+			err = h.book.Load(context.Background(), h.tenantOf)
 		}
 		if err == nil {
 			h.unwatchTimers, err = h.clock.watch(context.Background())
@@ -268,6 +266,9 @@ func New(cfg Config) (*Host, error) {
 
 // Keys returns the keys of those who may use the host. The host closes them.
 func (h *Host) Keys() *Keys { return h.keys }
+
+// Tokens returns what issues the tokens of service accounts.
+func (h *Host) Tokens() *tokenIssuer { return h.tokens }
 
 // discard closes instances that calls have left behind, until Close.
 func (h *Host) discard() {
@@ -368,5 +369,5 @@ func (h *Host) Close() {
 	close(h.discards) // nobody has an instance any more
 	h.janitor.Wait()
 	h.bases.close()
-	h.book.close()
+	h.book.Close()
 }

@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/wasm"
 )
 
@@ -68,8 +69,8 @@ def handler(event, context):
 		done.Go(func() { h.want("slow", "0.5", `"done"`) })
 	}
 	eventually(t, func() bool { _, _, waiting := v.pool.stats(); return waiting == 2 })
-	if _, err := h.raw("slow", "0"); !errors.Is(err, ErrBusy) {
-		t.Errorf("queue is full: got %v, want %v", err, ErrBusy)
+	if _, err := h.raw("slow", "0"); !errors.Is(err, fault.ErrBusy) {
+		t.Errorf("queue is full: got %v, want %v", err, fault.ErrBusy)
 	}
 	done.Wait()
 	if len(h.log("Code: 429")) != 1 {
@@ -87,8 +88,8 @@ func TestInvoke_RefusesAWaitThatPassesTheDeadline(t *testing.T) {
 	eventually(t, func() bool { v, _ := h.Resolve("slow", ""); idle, _, _ := v.pool.stats(); return idle == 0 })
 	_, err := h.Invoke(t.Context(), Invocation{Function: "slow", RequestID: "r", Raw: true, Body: []byte("0"),
 		Received: time.Now().Add(-900 * time.Millisecond)})
-	if !errors.Is(err, ErrBusy) {
-		t.Errorf("got %v, want %v", err, ErrBusy)
+	if !errors.Is(err, fault.ErrBusy) {
+		t.Errorf("got %v, want %v", err, fault.ErrBusy)
 	}
 	wg.Wait()
 }
@@ -173,8 +174,8 @@ func TestInvoke_EndsWhenTheCallerGoes(t *testing.T) {
 	h.want("slow", "0", "null")
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	if _, err := h.rawContext(ctx, "slow", "60"); !errors.Is(err, ErrCancelled) {
-		t.Errorf("got %v, want %v", err, ErrCancelled)
+	if _, err := h.rawContext(ctx, "slow", "60"); !errors.Is(err, fault.ErrCancelled) {
+		t.Errorf("got %v, want %v", err, fault.ErrCancelled)
 	}
 	if len(h.log("Code: 499 Message: Request cancelled")) != 1 {
 		t.Errorf("log: %q", h.log("ERROR"))
@@ -197,7 +198,7 @@ func TestDeploy_NewVersionServesNewCallsOldOneDrains(t *testing.T) {
 		t.Errorf("%d instances of the old version live after Retire", live)
 	}
 	wg.Wait()
-	var nf *NotFoundError
+	var nf *fault.NotFoundError
 	if _, err := h.raw("other", ""); !errors.As(err, &nf) {
 		t.Errorf("unknown function: got %v", err)
 	}
@@ -411,9 +412,9 @@ def handler(event, context):
 			for n := range 40 {
 				name, event := fmt.Sprintf("fun-%d", (g+n)%3), g*1000+n
 				got, err := h.raw(name, fmt.Sprint(event))
-				var fe *FunctionError
+				var fe *fault.FunctionError
 				switch {
-				case errors.Is(err, ErrBusy):
+				case errors.Is(err, fault.ErrBusy):
 					busy.Add(1)
 				case event%10 == 3:
 					if !errors.As(err, &fe) || fe.Type != "ValueError" || fe.Message != fmt.Sprint(event) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
 )
@@ -205,14 +207,14 @@ func (c *imageCell) drop(remove func()) (freed int64) {
 // buildImage makes the image of a version: from its file when an earlier run
 // has left a good one, else from a fresh interpreter. For that the module is
 // loaded, at most until trying ends. When that fails the image is there besides
-// the *loadFault.
+// the *loadError.
 func (h *Host) buildImage(trying context.Context, v *Version) (*versionImage, error) {
 	ctx, cancel := context.WithCancel(h.running)
 	defer cancel()
 	path := h.imagePath(v)
 	if path != "" {
 		image, err := h.openImage(path, v)
-		if err == nil || noRoom(err) {
+		if err == nil || fault.Of(err).NoRoom() {
 			return image, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -224,19 +226,19 @@ func (h *Host) buildImage(trying context.Context, v *Version) (*versionImage, er
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	defer base.Close()
-	image, fault, err := h.freezeLoaded(ctx, trying, base, path, v)
-	if noRoom(err) {
+	image, loadErr, err := h.freezeLoaded(ctx, trying, base, path, v)
+	if fault.Of(err).NoRoom() {
 		return nil, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	if !image.Loaded && !v.NoFreeze {
-		newCallLog(v, "", h.recorder(v)).system(LevelInfo, fmt.Sprintf(
+		logs.NewCall(v.logSource(""), h.recorder(v)).System(logs.LevelInfo, fmt.Sprintf(
 			"Version: %s Each instance imports the module itself: %s", v.ID, strings.Join(image.Why, ", ")))
 	}
-	if fault != nil {
-		return image, fault
+	if loadErr != nil {
+		return image, loadErr
 	}
 	return image, nil
 }
@@ -279,7 +281,7 @@ func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
 // becomes the pool's first instance. The fault says why it didn't load.
 func (h *Host) freezeLoaded(
 	ctx, trying context.Context, base *wasm.Image, path string, v *Version,
-) (image *versionImage, fault *loadFault, err error) {
+) (image *versionImage, loadErr *loadError, err error) {
 	t := trial{note: imageNote{Why: []string{"turned off for this version"}}, sources: []string{}}
 	if !v.NoFreeze {
 		w, err := h.clone(ctx, base, v)
@@ -301,7 +303,7 @@ func (h *Host) freezeLoaded(
 		}
 	}
 	image, err = h.freezeBare(ctx, base, path, v, t.note, t.sources)
-	return image, t.fault, err
+	return image, t.loadErr, err
 }
 
 // freezeBare makes an image of an interpreter that is about to load the module,
@@ -338,7 +340,7 @@ func (h *Host) freeze(i *wasm.Instance, path string, v *Version, note imageNote)
 		return nil, err
 	}
 	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return h.storeImage(v, bytes, path == "") })
-	if err != nil && path != "" && !noRoom(err) {
+	if err != nil && path != "" && !fault.Of(err).NoRoom() {
 		// Functions don't need the disk: the next start makes the image anew.
 		h.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
 		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return h.storeImage(v, bytes, true) })

@@ -21,7 +21,7 @@ import (
 func (h *Host) storeImage(v *Version, bytes int64, unnamed bool) error {
 	h.unstoreImage(v)
 	if err := h.ledger.Take(v.Tenant, quota.ImageFile, bytes); err != nil {
-		return ledgerError(err)
+		return err
 	}
 	v.pool.image.store(bytes, unnamed)
 	return nil

@@ -7,6 +7,9 @@ import (
 	"math"
 	"time"
 
+	"vivarium/host/fault"
+	"vivarium/host/logs"
+	"vivarium/host/paced"
 	"vivarium/host/quota"
 	"vivarium/wasm"
 )
@@ -21,7 +24,7 @@ type Invocation struct {
 
 	// Event builds the event document, JSON, for the version that was found
 	// (contract §2.1), in the function's turn. Only in HTTP mode.
-	Event func(v *Version, work Work) []byte
+	Event func(v *Version, work paced.Work) []byte
 	// Body is the request's body. In HTTP mode it is only there when it has more
 	// than LargeBody bytes; Event then leaves the event's body empty, but says if it
 	// is base64.
@@ -30,7 +33,7 @@ type Invocation struct {
 	// Accept says why a result can't be answered: the function's fault, which is
 	// logged as one and which Invoke returns as it is. It is called in the
 	// function's turn. Nil takes every result.
-	Accept func(r *Result, work Work) error
+	Accept func(r *Result, work paced.Work) error
 }
 
 // LargeBody is the size, in bytes, up to which a body becomes a part of the event.
@@ -74,8 +77,8 @@ type Figures struct {
 //
 // # Errors
 //
-// *NotFoundError, ErrBusy, *QuotaError, ErrCancelled, ErrClosed, *FunctionError; anything
-// else is the platform's own fault. When the version was found, the Result is
+// *NotFoundError, ErrBusy, *QuotaError, ErrExhausted, ErrCancelled, ErrClosed,
+// *FunctionError, what Accept returned; anything else is the platform's own fault. When the version was found, the Result is
 // there in spite of an error and has the version and the figures.
 func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
 	h.metrics.calls.Add(1)
@@ -84,9 +87,9 @@ func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: newCallLog(v, inv.RequestID, h.recorder(v))}
+		c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: logs.NewCall(v.logSource(inv.RequestID), h.recorder(v))}
 		err = c.run(ctx)
-		if errors.Is(err, ErrClosed) && h.running.Err() == nil {
+		if errors.Is(err, fault.ErrClosed) && h.running.Err() == nil {
 			if now, err := h.Resolve(inv.Function, inv.Tag); err != nil || now != v {
 				continue // the version was retired between finding and using it
 			}
@@ -101,9 +104,8 @@ type call struct {
 	v        *Version
 	inv      Invocation
 	result   *Result
-	log      *callLog
+	log      *logs.Call
 	deadline time.Time
-	unfit    bool // the handler has returned, but nothing that can be answered
 }
 
 func (c *call) run(ctx context.Context) error {
@@ -117,12 +119,12 @@ func (c *call) run(ctx context.Context) error {
 	figures := &c.result.Figures
 	acquired := time.Now()
 	in, err := c.v.pool.acquire(ctx, c.deadline)
-	if fault, ok := errors.AsType[*loadFault](err); ok {
+	if loadErr, ok := errors.AsType[*loadError](err); ok {
 		figures.Init = time.Since(acquired)
-		return c.unloadable(ctx, fault)
+		return c.unloadable(ctx, loadErr)
 	}
 	if err != nil {
-		if !noRoom(err) && !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrClosed) {
+		if fault.Of(err) == fault.Internal {
 			err = fmt.Errorf("function %s: instance: %w", c.v.FunctionID, err)
 		}
 		c.refused(err)
@@ -146,10 +148,10 @@ func (c *call) run(ctx context.Context) error {
 
 // unloadable answers a call of a version whose module doesn't load. What that
 // printed, its traceback above all, is logged once.
-func (c *call) unloadable(ctx context.Context, fault *loadFault) error {
+func (c *call) unloadable(ctx context.Context, loadErr *loadError) error {
 	c.logStart()
 	select {
-	case out := <-fault.printed:
+	case out := <-loadErr.printed:
 		c.result.Figures.Cold = true
 		turn := c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID)
 		if turn.Enter(ctx, time.Time{}) == nil { // the caller is still there
@@ -158,22 +160,21 @@ func (c *call) unloadable(ctx context.Context, fault *loadFault) error {
 			turn.Leave(time.Since(start))
 		}
 	default:
-		c.log.system(LevelError, fmt.Sprintf("Version: %s The module didn't load when another call needed it: %s", c.v.ID, fault.Type))
+		c.log.System(logs.LevelError, fmt.Sprintf("Version: %s The module didn't load when another call needed it: %s", c.v.ID, loadErr.Type))
 	}
+	c.result.Figures.PeakMemory = loadErr.memory
 	c.result.Figures.Duration = time.Since(c.inv.Received)
-	c.finish(fault.FunctionError)
-	return fault.FunctionError
+	c.finish(loadErr.FunctionError)
+	return loadErr.FunctionError
 }
 
 // replay logs what the module printed before there was a call.
-func (c *call) replay(out printed, work Work) {
-	c.log.stdout.writeAll(out.stdout, work)
-	c.log.stderr.writeAll(out.stderr, work)
-	c.log.flush()
+func (c *call) replay(out printed, work paced.Work) {
+	c.log.WriteAll(out.stdout, out.stderr, work)
 }
 
 func (c *call) logStart() {
-	c.log.system(LevelInfo, fmt.Sprintf("START RequestID: %s Version: %s", c.inv.RequestID, c.v.ID))
+	c.log.System(logs.LevelInfo, fmt.Sprintf("START RequestID: %s Version: %s", c.inv.RequestID, c.v.ID))
 }
 
 // process lets an instance process the call, between the first of its log
@@ -181,7 +182,7 @@ func (c *call) logStart() {
 func (c *call) process(ctx context.Context, in *instance) error {
 	c.logStart()
 	err := c.serve(ctx, in)
-	c.log.flush()
+	c.log.Flush()
 	c.result.Figures.PeakMemory = in.MemorySize()
 	c.result.Figures.Duration = time.Since(c.inv.Received)
 	return err
@@ -193,23 +194,23 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 	if !in.loaded {
 		start := time.Now()
 		refused := c.v.loading.refused.Load()
-		err := c.enter(ctx, in.Load, func(Work) []byte { return c.v.loadRequest().encode() }, c.loaded)
+		err := c.enter(ctx, in.Load, func(paced.Work) []byte { return c.v.loadRequest().encode() }, c.loaded)
 		c.result.Figures.CPU += in.CPUTime()
 		c.result.Figures.Init += time.Since(start)
 		c.result.Figures.Handler = 0
 		if err != nil {
 			in.Retire()
-			if fe, ok := errors.AsType[*FunctionError](err); ok {
-				<-c.v.loading.failed(fe, refused, printed{}).printed // this call has logged it
+			if fe, ok := errors.AsType[*fault.FunctionError](err); ok {
+				<-c.v.loading.failed(fe, in.MemorySize(), refused, printed{}).printed // this call has logged it
 			}
 			return err
 		}
 		in.loaded = true
 	}
-	err := c.enter(ctx, in.Invoke, func(work Work) []byte {
+	err := c.enter(ctx, in.Invoke, func(work paced.Work) []byte {
 		c.replay(in.printed, work)
 		in.printed, in.restored = printed{}, false
-		return c.v.invokeRequest(c.inv, c.h.tokens.issue(c.v, time.Now()), c.deadline, restored, work)
+		return c.v.invokeRequest(c.inv, c.h.tokens.issue(c.v.Tenant, c.v.ServiceAccountID, c.v.FunctionID, time.Now()), c.deadline, restored, work)
 	}, c.returned)
 	c.result.Figures.CPU += in.CPUTime()
 	return err
@@ -219,34 +220,34 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 // making the request, reading the response, and the log.
 func (c *call) enter(
 	ctx context.Context, guest func(context.Context, wasm.Call) (*wasm.Response, error),
-	request func(Work) []byte, read func(*wasm.Response, Work) error,
+	request func(paced.Work) []byte, read func(*wasm.Response, paced.Work) error,
 ) error {
 	var start time.Time
-	var fault error
+	var failure error
 	_, err := guest(ctx, wasm.Call{
-		Stdout: &c.log.stdout, Stderr: &c.log.stderr, Deadline: c.deadline,
+		Stdout: c.log.Stdout(), Stderr: c.log.Stderr(), Deadline: c.deadline,
 		Turn: c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID),
-		Prepare: func(work Work) []byte {
+		Prepare: func(work paced.Work) []byte {
 			b := request(work)
 			start = time.Now()
 			return b
 		},
-		Settle: func(r *wasm.Response, err error, work Work) {
+		Settle: func(r *wasm.Response, err error, work paced.Work) {
 			c.result.Figures.Handler = time.Since(start)
-			c.log.flush()
+			c.log.Flush()
 			if err == nil {
-				fault = read(r, work)
+				failure = read(r, work)
 			}
 		},
 	})
 	if err != nil {
-		return c.fault(err)
+		return c.blame(err)
 	}
-	return fault
+	return failure
 }
 
 // loaded reads the response to a load.
-func (c *call) loaded(r *wasm.Response, work Work) error {
+func (c *call) loaded(r *wasm.Response, work paced.Work) error {
 	if r.Kind == responseError {
 		return c.interpret(r, work)
 	}
@@ -254,26 +255,25 @@ func (c *call) loaded(r *wasm.Response, work Work) error {
 }
 
 // returned reads the response to an invocation.
-func (c *call) returned(r *wasm.Response, work Work) error {
+func (c *call) returned(r *wasm.Response, work paced.Work) error {
 	if err := c.interpret(r, work); err != nil || c.inv.Accept == nil {
 		return err
 	}
 	if err := c.inv.Accept(c.result, work); err != nil {
-		c.unfit = true
-		c.log.system(LevelError, err.Error())
+		c.log.System(logs.LevelError, err.Error())
 		return err
 	}
 	return nil
 }
 
 // interpret takes the guest's response.
-func (c *call) interpret(r *wasm.Response, work Work) error {
+func (c *call) interpret(r *wasm.Response, work paced.Work) error {
 	limit := int64(MaxResponse)
 	if r.Kind == responseJSON && !c.inv.Raw {
 		limit = maxResult
 	}
 	if r.Size > limit {
-		return &FunctionError{Type: "ResponseTooLarge",
+		return &fault.FunctionError{Type: "ResponseTooLarge",
 			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", r.Size, limit)}
 	}
 	switch r.Kind {
@@ -298,12 +298,12 @@ const MaxResponse = 3_670_016
 // whoever interprets the result sees. A megabyte is for all else.
 const maxResult = 6*MaxResponse + 1<<20
 
-// fault says whose fault it is that a guest call failed.
-func (c *call) fault(err error) error { return c.h.fault(c.v, c.inv.RequestID, err) }
+// blame says whose fault it is that a guest call failed.
+func (c *call) blame(err error) error { return c.h.blame(c.v, c.inv.RequestID, err) }
 
-// fault says whose fault it is that a guest of v failed. No call has made it do
+// blame says whose fault it is that a guest of v failed. No call has made it do
 // what it did when there is no request id.
-func (h *Host) fault(v *Version, requestID string, err error) error {
+func (h *Host) blame(v *Version, requestID string, err error) error {
 	var (
 		memory *wasm.MemoryError
 		exit   *wasm.ExitError
@@ -312,25 +312,25 @@ func (h *Host) fault(v *Version, requestID string, err error) error {
 	)
 	switch {
 	case errors.Is(err, wasm.ErrDeadline):
-		return &FunctionError{Type: "ExecutionTimeout", Timeout: true,
+		return &fault.FunctionError{Type: "ExecutionTimeout", TimedOut: true,
 			Message: fmt.Sprintf("Execution timeout exceeded: %d ms", v.Timeout.Milliseconds())}
 	case errors.Is(err, wasm.ErrCancelled):
-		return ErrCancelled
+		return fault.ErrCancelled
 	case errors.As(err, &memory):
-		return &FunctionError{Type: "OutOfMemory",
+		return &fault.FunctionError{Type: "OutOfMemory",
 			Message: fmt.Sprintf("the interpreter ran out of memory: the limit is %d MB", v.MemoryMB)}
 	case errors.As(err, &exit):
-		return &FunctionError{Type: "RuntimeExit",
+		return &fault.FunctionError{Type: "RuntimeExit",
 			Message: fmt.Sprintf("the process ended itself with exit code %d", exit.Code)}
 	case errors.As(err, &trap):
 		h.warn("guest trapped", v, "request_id", requestID, "reason", trap.Reason, "trace", trap.Trace)
-		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
+		return &fault.FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
 	}
 	if errors.As(err, &status) || errors.Is(err, wasm.ErrNoResponse) {
 		// Our own runtime does not do this by itself. A function can make it,
 		// by closing the file that the request comes from, for example.
 		h.warn("guest broke off", v, "request_id", requestID, "reason", err)
-		return &FunctionError{Type: "RuntimeExit", Message: "the interpreter can't go on: the function has broken its runtime"}
+		return &fault.FunctionError{Type: "RuntimeExit", Message: "the interpreter can't go on: the function has broken its runtime"}
 	}
 	return fmt.Errorf("function %s: %w", v.FunctionID, err)
 }
@@ -356,7 +356,7 @@ func (h *Host) warn(message string, v *Version, args ...any) {
 // refused logs a call that got no instance.
 func (c *call) refused(err error) {
 	c.result.Figures.Duration = time.Since(c.inv.Received)
-	if !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrClosed) {
+	if k := fault.Of(err); k != fault.Cancelled && k != fault.Closed {
 		c.v.figures.call(time.Now(), -1, true)
 	}
 	c.logError(err)
@@ -368,39 +368,46 @@ func (c *call) finish(err error) {
 		c.logError(err)
 	}
 	f := c.result.Figures
-	if !errors.Is(err, ErrCancelled) {
+	if !errors.Is(err, fault.ErrCancelled) {
 		c.v.figures.call(c.inv.Received.Add(f.Duration), f.Duration, err != nil)
 	}
-	c.log.system(LevelInfo, "END RequestID: "+c.inv.RequestID)
+	c.log.System(logs.LevelInfo, "END RequestID: "+c.inv.RequestID)
 	report := fmt.Sprintf("REPORT RequestID: %s Duration: %s ms Billed Duration: %s ms Memory Size: %d MB"+
 		" Max Memory Used: %d MB Queuing Duration: %s ms", c.inv.RequestID, millis(f.Duration), billed(f.Duration),
 		c.v.MemoryMB, f.PeakMemory>>20, millis(f.Queuing))
 	if f.Cold {
 		report += fmt.Sprintf(" Function Init Duration: %s ms", millis(f.Init))
 	}
-	c.log.system(LevelInfo, report)
+	c.log.System(logs.LevelInfo, report)
 }
 
-// logError writes the entry that says how a call failed (contract §4).
+// outcomes says what the log of a function tells of a call that failed (contract
+// §4). What is not here is the platform's own fault.
+var outcomes = map[fault.Kind]struct {
+	code    int // HTTP status
+	message string
+}{
+	fault.NotFound:    {404, "No such function or tag"},
+	fault.OverQuota:   {429, "No node can serve the request"},
+	fault.Busy:        {429, "No node can serve the request: every instance is busy"},
+	fault.Exhausted:   {429, "No node can serve the request: the machine has no more memory to give"},
+	fault.Cancelled:   {499, "Request cancelled"},
+	fault.Function:    {502, "Error during function invocation"},
+	fault.Timeout:     {504, "Execution timeout exceeded"},
+	fault.Closed:      {503, "The service is shutting down"},
+	fault.Unavailable: {503, "The store is unavailable"},
+}
+
+// logError writes the entry that says how a call failed.
 func (c *call) logError(err error) {
-	var fe *FunctionError
-	var full *QuotaError
-	code, message := 500, "Internal error"
-	switch {
-	case errors.As(err, &full):
-		code, message = 429, "No node can serve the request: "+full.Reason()
-	case errors.As(err, &fe) && fe.Timeout:
-		code, message = 504, "Execution timeout exceeded"
-	case errors.As(err, &fe), c.unfit:
-		code, message = 502, "Error during function invocation"
-	case errors.Is(err, ErrCancelled):
-		code, message = 499, "Request cancelled"
-	case errors.Is(err, ErrBusy):
-		code, message = 429, "No node can serve the request: every instance is busy"
-	case errors.Is(err, ErrClosed):
-		code, message = 503, "The service is shutting down"
+	o, ok := outcomes[fault.Of(err)]
+	if !ok {
+		o.code, o.message = 500, "Internal error"
 	}
-	c.log.system(LevelError, fmt.Sprintf("ERROR RequestID: %s Code: %d Message: %s", c.inv.RequestID, code, message))
+	if full, ok := errors.AsType[*QuotaError](err); ok {
+		o.message += ": " + full.Reason()
+	}
+	c.log.System(logs.LevelError, fmt.Sprintf("ERROR RequestID: %s Code: %d Message: %s", c.inv.RequestID, o.code, o.message))
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d)/1e6) }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -71,7 +72,7 @@ type Keys struct {
 //
 // # Errors
 //
-// ErrStoreUnavailable.
+// ErrUnavailable.
 func OpenKeys(ctx context.Context, s *store.Store) (*Keys, error) {
 	k := &Keys{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
 	_, _ = rand.Read(k.unknown) // never fails
@@ -166,7 +167,7 @@ func (k *Keys) Revoked(p Principal) <-chan struct{} {
 func (k *Keys) Authenticate(secret string) (Principal, error) {
 	id, random, ok := splitSecret(secret)
 	if !ok {
-		return Principal{}, ErrUnauthenticated
+		return Principal{}, fault.ErrUnauthenticated
 	}
 	k.mu.RLock()
 	r, known := k.byID[id]
@@ -176,7 +177,7 @@ func (k *Keys) Authenticate(secret string) (Principal, error) {
 	}
 	hash := sha256.Sum256(random)
 	if equal := subtle.ConstantTimeCompare(hash[:], r.Hash) == 1; !equal || !known {
-		return Principal{}, ErrUnauthenticated
+		return Principal{}, fault.ErrUnauthenticated
 	}
 	return Principal{KeyID: r.ID, Tenant: r.Tenant, Role: r.Role}, nil
 }
@@ -199,7 +200,7 @@ func splitSecret(secret string) (id string, random []byte, ok bool) {
 // # Errors
 //
 // *ForbiddenError, *InvalidError; *ConflictError for a first key that could not
-// manage the others, or when the tenant has too many; ErrStoreUnavailable.
+// manage the others, or when the tenant has too many; ErrUnavailable.
 func (k *Keys) Create(ctx context.Context, by Principal, spec KeySpec) (key Key, secret string, err error) {
 	if spec.Tenant == "" {
 		spec.Tenant = by.Tenant
@@ -232,10 +233,10 @@ func (k *Keys) Create(ctx context.Context, by Principal, spec KeySpec) (key Key,
 	k.mu.RUnlock()
 	switch {
 	case first:
-		return Key{}, "", conflict("key", "of tenant "+spec.Tenant, "would be the first: make one of all tenants (*) with the "+
+		return Key{}, "", fault.Conflictf("key", "of tenant "+spec.Tenant, "would be the first: make one of all tenants (*) with the "+
 			"role admin before, else nobody could manage keys")
 	case count >= maxTenantKeys:
-		return Key{}, "", conflict("tenant", spec.Tenant, "has %d keys already; delete some", count)
+		return Key{}, "", fault.Conflictf("tenant", spec.Tenant, "has %d keys already; delete some", count)
 	}
 	random := make([]byte, secretBytes)
 	_, _ = rand.Read(random) // never fails
@@ -278,7 +279,7 @@ func (k *Keys) List(by Principal) ([]Key, error) {
 // # Errors
 //
 // *ForbiddenError; *NotFoundError, also for another tenant's; *ConflictError for
-// the last key that could manage the others; ErrStoreUnavailable.
+// the last key that could manage the others; ErrUnavailable.
 func (k *Keys) Delete(ctx context.Context, by Principal, id string) error {
 	if err := by.mayManageKeys(by.Tenant); err != nil {
 		return err
@@ -291,9 +292,9 @@ func (k *Keys) Delete(ctx context.Context, by Principal, id string) error {
 	k.mu.RUnlock()
 	switch {
 	case !known || !by.ActsFor(r.Tenant):
-		return &NotFoundError{Kind: "key", Name: id}
+		return &fault.NotFoundError{Thing: "key", Name: id}
 	case last:
-		return conflict("key", id, "is the last one of all tenants with the role admin: make another one before, or delete the others")
+		return fault.Conflictf("key", id, "is the last one of all tenants with the role admin: make another one before, or delete the others")
 	}
 	if k.bucket != nil {
 		if err := k.bucket.Delete(ctx, id); err != nil {
@@ -322,11 +323,11 @@ func (k *Keys) operated(without string) bool {
 func (p Principal) mayManageKeys(tenant string) error {
 	switch {
 	case p.Anonymous():
-		return ErrUnauthenticated
+		return fault.ErrUnauthenticated
 	case !p.Role.Includes(RoleAdmin):
-		return &ForbiddenError{"this takes a key with the role admin; yours has the role " + string(p.Role)}
+		return &fault.ForbiddenError{Reason: "this takes a key with the role admin; yours has the role " + string(p.Role)}
 	case !p.ActsFor(tenant):
-		return &ForbiddenError{"your key is of tenant " + p.Tenant + ": it manages keys of this tenant only"}
+		return &fault.ForbiddenError{Reason: "your key is of tenant " + p.Tenant + ": it manages keys of this tenant only"}
 	}
 	return nil
 }
@@ -337,7 +338,7 @@ var tenantName = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,49}$`)
 // of the management API.
 func validateTenant(field, tenant string) error {
 	if !tenantName.MatchString(tenant) {
-		return invalid(field, "%.80q must have at most 50 lower-case letters, digits, hyphens and underscores", tenant)
+		return fault.Invalidf(field, "%.80q must have at most 50 lower-case letters, digits, hyphens and underscores", tenant)
 	}
 	return nil
 }
@@ -349,7 +350,7 @@ func (s KeySpec) validate() error {
 		}
 	}
 	if !slices.Contains(Roles, s.Role) {
-		return invalid("role", "%.80q must be one of %v", s.Role, Roles)
+		return fault.Invalidf("role", "%.80q must be one of %v", s.Role, Roles)
 	}
 	return validateDescription(s.Description)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -70,7 +71,7 @@ func TestKeys_TheSecretSaysWhoAsks(t *testing.T) {
 		if err := k.Delete(t.Context(), Operator, key.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.Authenticate(secret); !errors.Is(err, ErrUnauthenticated) {
+		if _, err := k.Authenticate(secret); !errors.Is(err, fault.ErrUnauthenticated) {
 			t.Errorf("a deleted key: %v", err)
 		}
 		<-gone
@@ -92,7 +93,7 @@ func TestKeys_NoOtherTextIsTheSecret(t *testing.T) {
 		"viv_aje00000000000000000_" + random, "viv-" + secret[4:], secret[:24] + "-" + random, id + strings.Repeat("A", 43),
 		strings.Repeat("A", 1<<16),
 	} {
-		if p, err := k.Authenticate(text); !errors.Is(err, ErrUnauthenticated) || p != (Principal{}) {
+		if p, err := k.Authenticate(text); !errors.Is(err, fault.ErrUnauthenticated) || p != (Principal{}) {
 			t.Errorf("%.80q: got %+v, %v", text, p, err)
 		}
 	}
@@ -113,17 +114,17 @@ func TestKeys_AnAdminManagesOwnTenantOnly(t *testing.T) {
 		}
 		for _, tenant := range []string{AllTenants, "other", "acme/x"} {
 			_, _, err = k.Create(ctx, admin, KeySpec{Tenant: tenant, Role: RoleInvoker})
-			wantError[*ForbiddenError](t, err, "of tenant acme")
+			wantError[*fault.ForbiddenError](t, err, "of tenant acme")
 		}
 		_, _, err = k.Create(ctx, Principal{"x", "acme", RoleDeployer}, KeySpec{Role: RoleInvoker})
-		wantError[*ForbiddenError](t, err, "role admin")
+		wantError[*fault.ForbiddenError](t, err, "role admin")
 		_, _, err = k.Create(ctx, Principal{}, KeySpec{Tenant: "acme", Role: RoleInvoker})
-		if !errors.Is(err, ErrUnauthenticated) {
+		if !errors.Is(err, fault.ErrUnauthenticated) {
 			t.Errorf("nobody: got %v", err)
 		}
 		for _, spec := range []KeySpec{{Role: "root"}, {}, {Role: RoleInvoker, Description: "\xff"}} {
 			_, _, err = k.Create(ctx, admin, spec)
-			wantError[*InvalidError](t, err, "")
+			wantError[*fault.InvalidError](t, err, "")
 		}
 		if keys, err := k.List(admin); err != nil || len(keys) != 1 || keys[0] != own {
 			t.Errorf("the tenant's: %+v, %v", keys, err)
@@ -132,17 +133,17 @@ func TestKeys_AnAdminManagesOwnTenantOnly(t *testing.T) {
 			t.Errorf("all: %+v, %v", keys, err)
 		}
 		_, err = k.List(Principal{"x", "acme", RoleDeployer})
-		wantError[*ForbiddenError](t, err, "role admin")
+		wantError[*fault.ForbiddenError](t, err, "role admin")
 		var messages []string
 		for _, id := range []string{root.ID, theirs.ID, "aje-nobodys"} {
 			err := k.Delete(ctx, admin, id)
-			wantError[*NotFoundError](t, err, "key "+id)
+			wantError[*fault.NotFoundError](t, err, "key "+id)
 			messages = append(messages, strings.ReplaceAll(err.Error(), id, ""))
 		}
 		if messages[0] != messages[2] || messages[1] != messages[2] {
 			t.Errorf("keys of others can be told from none: %q", messages)
 		}
-		wantError[*ForbiddenError](t, k.Delete(ctx, Principal{"x", "acme", RoleDeployer}, own.ID), "role admin")
+		wantError[*fault.ForbiddenError](t, k.Delete(ctx, Principal{"x", "acme", RoleDeployer}, own.ID), "role admin")
 		if err := k.Delete(ctx, admin, own.ID); err != nil {
 			t.Error(err)
 		}
@@ -154,11 +155,11 @@ func TestKeys_OneThatManagesTheOthersIsAlwaysThere(t *testing.T) {
 		ctx := t.Context()
 		for _, spec := range []KeySpec{{Tenant: "acme", Role: RoleAdmin}, {Tenant: AllTenants, Role: RoleDeployer}} {
 			_, _, err := k.Create(ctx, Operator, spec)
-			wantError[*ConflictError](t, err, "would be the first")
+			wantError[*fault.ConflictError](t, err, "would be the first")
 		}
 		root, _ := mustCreate(t, k, AllTenants, RoleAdmin)
 		other, _ := mustCreate(t, k, "acme", RoleAdmin)
-		wantError[*ConflictError](t, k.Delete(ctx, Operator, root.ID), "is the last one")
+		wantError[*fault.ConflictError](t, k.Delete(ctx, Operator, root.ID), "is the last one")
 		second, _ := mustCreate(t, k, AllTenants, RoleAdmin)
 		for _, id := range []string{root.ID, other.ID, second.ID} {
 			if err := k.Delete(ctx, Operator, id); err != nil {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"vivarium/host/fault"
 )
 
 // Page sizes of lists (contract §10).
@@ -31,7 +33,7 @@ func (h *Host) ListFunctions(tenant string, pageSize int, pageToken, filter stri
 	if filter != "" {
 		m := nameFilter.FindStringSubmatch(filter)
 		if m == nil {
-			return nil, "", invalid("filter", "%.80q must be empty or name=\"…\"", filter)
+			return nil, "", fault.Invalidf("filter", "%.80q must be empty or name=\"…\"", filter)
 		}
 		name := m[1] + m[2] + m[3]
 		all = slices.DeleteFunc(all, func(f FunctionInfo) bool { return f.Name != name })
@@ -46,11 +48,11 @@ func paginate[T any](all []T, size int, token string, key func(T) string) (page 
 		size = DefaultPageSize
 	}
 	if size < 0 || size > MaxPageSize {
-		return nil, "", invalid("page_size", "%d must be between 1 and %d", size, MaxPageSize)
+		return nil, "", fault.Invalidf("page_size", "%d must be between 1 and %d", size, MaxPageSize)
 	}
 	after, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
-		return nil, "", invalid("page_token", "%.80q is not one that a list has returned", token)
+		return nil, "", fault.Invalidf("page_token", "%.80q is not one that a list has returned", token)
 	}
 	start := 0
 	if token != "" {

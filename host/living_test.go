@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -96,7 +97,7 @@ func TestFunction_LivesFromCreatingToDeleting(t *testing.T) {
 			t.Error("a function without versions can be called")
 		}
 		_, err := h.CreateFunction(ctx, FunctionSpec{Name: "first"})
-		wantError[*ConflictError](t, err, "exists already")
+		wantError[*fault.ConflictError](t, err, "exists already")
 
 		h.version("first", answering("one"), VersionSpec{})
 		h.want("first", "", `"one"`)
@@ -119,9 +120,9 @@ func TestFunction_LivesFromCreatingToDeleting(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = h.GetFunction(f.ID)
-		wantError[*NotFoundError](t, err, f.ID)
+		wantError[*fault.NotFoundError](t, err, f.ID)
 		_, err = h.raw("second", "")
-		wantError[*NotFoundError](t, err, "second")
+		wantError[*fault.NotFoundError](t, err, "second")
 		h.create("second")
 	})
 }
@@ -135,7 +136,7 @@ func TestFunction_BrokenRulesAreNamed(t *testing.T) {
 		"labels":      {Name: "fun", Labels: map[string]string{"Upper": ""}},
 	} {
 		_, err := h.CreateFunction(ctx, spec)
-		wantError[*InvalidError](t, err, field+": ")
+		wantError[*fault.InvalidError](t, err, field+": ")
 	}
 	f := h.create("fun")
 	code := archiveOf(t, answering(""))
@@ -145,19 +146,19 @@ func TestFunction_BrokenRulesAreNamed(t *testing.T) {
 		"async_invocation_config.retries_count": {Entrypoint: "a.b", Async: &AsyncConfig{Retries: 101}},
 	} {
 		_, err := h.CreateVersion(ctx, f.ID, spec, code, nil)
-		wantError[*InvalidError](t, err, field+": ")
+		wantError[*fault.InvalidError](t, err, field+": ")
 	}
 	good := VersionSpec{Entrypoint: "main.handler"}
 	_, err := h.CreateVersion(ctx, f.ID, good, []byte("no zip"), nil)
-	wantError[*InvalidError](t, err, "content: is no zip")
+	wantError[*fault.InvalidError](t, err, "content: is no zip")
 	_, err = h.CreateVersion(ctx, f.ID, good, code, []string{"Upper"})
-	wantError[*InvalidError](t, err, "tag: ")
+	wantError[*fault.InvalidError](t, err, "tag: ")
 	_, err = h.CreateVersion(ctx, f.ID, good, code, strings.Split("a b c d e f g h i j k", " "))
-	wantError[*InvalidError](t, err, "at most 10 are allowed")
+	wantError[*fault.InvalidError](t, err, "at most 10 are allowed")
 	_, err = h.CreateVersion(ctx, f.ID, good, code, []string{LatestTag})
-	wantError[*ConflictError](t, err, "set by the service")
+	wantError[*fault.ConflictError](t, err, "set by the service")
 	_, err = h.CreateVersion(ctx, "nobody", good, code, nil)
-	wantError[*NotFoundError](t, err, "nobody")
+	wantError[*fault.NotFoundError](t, err, "nobody")
 	if versions, _, err := h.ListVersions(AllTenants, f.ID, 0, ""); err != nil || len(versions) != 0 {
 		t.Errorf("versions are left behind: %v, %v", versions, err)
 	}
@@ -186,9 +187,9 @@ func TestTags_MoveAndTellTheirHistory(t *testing.T) {
 		tagged("prod", `"one"`)
 		tagged("", `"two"`)
 		_, err := h.RemoveTag(ctx, two.ID, "prod")
-		wantError[*NotFoundError](t, err, "tag prod")
+		wantError[*fault.NotFoundError](t, err, "tag prod")
 		_, err = h.SetTag(ctx, two.ID, LatestTag)
-		wantError[*ConflictError](t, err, "set by the service")
+		wantError[*fault.ConflictError](t, err, "set by the service")
 
 		events, err := h.TagHistory("fun")
 		var got []string
@@ -200,7 +201,7 @@ func TestTags_MoveAndTellTheirHistory(t *testing.T) {
 		if want := []string{one.ID, two.ID, one.ID}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("history of prod: got %v, %v, want %v", got, err, want)
 		}
-		wantError[*ConflictError](t, h.DeleteVersion(ctx, two.ID, false), "$latest")
+		wantError[*fault.ConflictError](t, h.DeleteVersion(ctx, two.ID, false), "$latest")
 		if err := h.DeleteVersion(ctx, two.ID, true); err != nil {
 			t.Fatal(err)
 		}
@@ -254,11 +255,11 @@ func TestDeleteFunction_DrainsAndRefusesTheRest(t *testing.T) {
 		t.Errorf("deleting while a call runs: %v", err)
 	}
 	_, err := h.raw("fun", "")
-	wantError[*NotFoundError](t, err, "fun")
+	wantError[*fault.NotFoundError](t, err, "fun")
 	_, err = h.CreateVersion(t.Context(), f.ID, VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
-	wantError[*ConflictError](t, err, "is being deleted")
+	wantError[*fault.ConflictError](t, err, "is being deleted")
 	_, err = h.SetTag(t.Context(), v.ID, "prod")
-	wantError[*ConflictError](t, err, "is being deleted")
+	wantError[*fault.ConflictError](t, err, "is being deleted")
 	if err := h.DeleteFunction(t.Context(), "fun"); err != nil {
 		t.Error(err)
 	}
@@ -270,7 +271,7 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 		ctx := t.Context()
 		h.create("fun")
 		v := h.version("fun", "import time\ndef handler(e, c): time.sleep(0.5)\n", VersionSpec{Timeout: time.Minute})
-		wantError[*InvalidError](t, h.SetScalingPolicy(ctx, "fun", ScalingPolicy{
+		wantError[*fault.InvalidError](t, h.SetScalingPolicy(ctx, "fun", ScalingPolicy{
 			Tag: LatestTag, ProvisionedInstances: 2, ZoneInstancesLimit: 1}), "provisioned_instances_count")
 		if err := h.SetScalingPolicy(ctx, "fun", ScalingPolicy{Tag: LatestTag, ZoneRequestsLimit: 2, ZoneInstancesLimit: 1}); err != nil {
 			t.Fatal(err)
@@ -283,7 +284,7 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 				_, err := h.raw("fun", "")
 				mu.Lock()
 				defer mu.Unlock()
-				if err == ErrBusy {
+				if err == fault.ErrBusy {
 					busy++
 				} else if err == nil {
 					fine++
@@ -333,11 +334,11 @@ func TestLists_GoPageByPage(t *testing.T) {
 		t.Errorf("filtered: %v, %v", page, err)
 	}
 	_, _, err := h.ListFunctions(AllTenants, 0, "", `status=ACTIVE`)
-	wantError[*InvalidError](t, err, "filter: ")
+	wantError[*fault.InvalidError](t, err, "filter: ")
 	_, _, err = h.ListFunctions(AllTenants, 1001, "", "")
-	wantError[*InvalidError](t, err, "page_size: ")
+	wantError[*fault.InvalidError](t, err, "page_size: ")
 	_, _, err = h.ListFunctions(AllTenants, 0, "!", "")
-	wantError[*InvalidError](t, err, "page_token: ")
+	wantError[*fault.InvalidError](t, err, "page_token: ")
 	var versions []*Version
 	for i := range 5 {
 		versions = append(versions, h.version("fun-0", answering(fmt.Sprint(i)), VersionSpec{}))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 	"vivarium/wasm"
 )
@@ -154,7 +155,7 @@ func (h *Host) vanish(id string) {
 		})
 	}
 	h.forget(f)
-	h.book.forget(f.record.Tenant, f.id)
+	h.book.Forget(f.record.Tenant, f.id)
 }
 
 // collect removes what attempts that were cut off have left in the store, and
@@ -255,13 +256,13 @@ func (h *Host) collectImages(listed map[string]bool) error {
 //
 // # Errors
 //
-// ErrClosed, ErrStoreUnavailable.
+// ErrClosed, ErrUnavailable.
 func (h *Host) Ready(ctx context.Context) error {
 	h.mu.RLock()
 	closed := h.closed
 	h.mu.RUnlock()
 	if closed {
-		return ErrClosed
+		return fault.ErrClosed
 	}
 	if h.cfg.Store == nil {
 		return nil

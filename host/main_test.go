@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/wasm"
 )
 
@@ -49,14 +51,14 @@ type testHost struct {
 	t  testing.TB
 	mu sync.Mutex
 	// entries are guarded by mu.
-	entries []LogEntry
+	entries []logs.Entry
 }
 
 func newTestHost(t testing.TB, cfg Config) *testHost {
 	t.Helper()
 	th := &testHost{t: t}
 	cfg.Engine = testEngine
-	cfg.Logs = func(e LogEntry) {
+	cfg.Logs = func(e logs.Entry) {
 		th.mu.Lock()
 		defer th.mu.Unlock()
 		th.entries = append(th.entries, e)
@@ -116,10 +118,10 @@ func (h *testHost) want(name, body, want string) {
 }
 
 // wantFault calls a function and compares its error type.
-func (h *testHost) wantFault(name, body, errorType string) *FunctionError {
+func (h *testHost) wantFault(name, body, errorType string) *fault.FunctionError {
 	h.t.Helper()
 	got, err := h.raw(name, body)
-	var fe *FunctionError
+	var fe *fault.FunctionError
 	if !errors.As(err, &fe) || fe.Type != errorType {
 		h.t.Fatalf("%s(%.80s): got %s, %v, want a function error %s", name, body, got, err, errorType)
 	}

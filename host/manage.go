@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 // CreateFunction makes a function without versions.
@@ -13,7 +15,7 @@ import (
 // # Errors
 //
 // *InvalidError, *ConflictError when the name is taken, *QuotaError,
-// ErrStoreUnavailable, ErrClosed.
+// ErrUnavailable, ErrClosed.
 func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionInfo, error) {
 	if err := spec.validate(); err != nil {
 		return FunctionInfo{}, err
@@ -35,7 +37,7 @@ func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionI
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return FunctionInfo{}, ErrClosed
+		return FunctionInfo{}, fault.ErrClosed
 	}
 	return h.install(f.record, revision, nil).info(), nil
 }
@@ -60,7 +62,7 @@ func newFunction(spec FunctionSpec) *function {
 //
 // # Errors
 //
-// *NotFoundError, *InvalidError, *ConflictError, ErrStoreUnavailable.
+// *NotFoundError, *InvalidError, *ConflictError, ErrUnavailable.
 func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUpdate) (FunctionInfo, error) {
 	f, err := h.lookup(idOrName)
 	if err != nil {
@@ -97,7 +99,7 @@ func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUp
 	if renamed {
 		if err == nil {
 			h.releaseName(tenant, old, f.id)
-		} else if !errors.Is(err, ErrStoreUnavailable) { // else nobody knows which name it has
+		} else if !errors.Is(err, fault.ErrUnavailable) { // else nobody knows which name it has
 			h.releaseName(tenant, *u.Name, f.id)
 		}
 	}
@@ -120,7 +122,7 @@ func (h *Host) lookup(idOrName string) (*function, error) {
 	defer h.mu.RUnlock()
 	f := h.find(idOrName)
 	if f == nil {
-		return nil, &NotFoundError{Function: idOrName}
+		return nil, &fault.NotFoundError{Function: idOrName}
 	}
 	return f, nil
 }
@@ -131,7 +133,7 @@ func (h *Host) lookup(idOrName string) (*function, error) {
 //
 // # Errors
 //
-// *NotFoundError, ErrStoreUnavailable, or ctx's.
+// *NotFoundError, ErrUnavailable, or ctx's.
 func (h *Host) DeleteFunction(ctx context.Context, idOrName string) error {
 	f, err := h.lookup(idOrName)
 	if err != nil {
@@ -141,7 +143,7 @@ func (h *Host) DeleteFunction(ctx context.Context, idOrName string) error {
 		r.Status = StatusDeleting
 		return nil
 	})
-	var conflict *ConflictError
+	var conflict *fault.ConflictError
 	if err != nil && !errors.As(err, &conflict) { // a conflict: it is being deleted already
 		return err
 	}
@@ -169,7 +171,7 @@ func (h *Host) remove(f *function) *removal {
 	}
 	r := &removal{done: make(chan struct{})}
 	if h.closed { // the next start will go on with it
-		r.err = ErrClosed
+		r.err = fault.ErrClosed
 		close(r.done)
 		return r
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/wasm/vfs"
@@ -27,7 +28,7 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 	if name == "" {
 		return nil
 	}
-	taken := conflict("function", name, "exists already; choose another name")
+	taken := fault.Conflictf("function", name, "exists already; choose another name")
 	name = reference(tenant, name)
 	h.mu.RLock()
 	f := h.names[name]
@@ -100,7 +101,7 @@ func (h *Host) persist(ctx context.Context, f *function, r *functionRecord, old 
 	}
 	e, err := h.cfg.Store.Functions.Get(ctx, r.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, false, &NotFoundError{Function: r.ID}
+		return 0, false, &fault.NotFoundError{Function: r.ID}
 	}
 	if err != nil {
 		return 0, false, storeError(err)
@@ -183,7 +184,7 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	if err := s.DeleteLog(ctx, f.id); err != nil {
 		return storeError(err)
 	}
-	h.book.forget(f.snapshot(h).Tenant, f.id)
+	h.book.Forget(f.snapshot(h).Tenant, f.id)
 	if err := s.Functions.Delete(ctx, f.id); err != nil {
 		return storeError(err)
 	}
@@ -208,7 +209,7 @@ func (h *Host) archive(ctx context.Context, v *Version) ([]byte, error) {
 		return b, storeError(err)
 	}
 	if v.archive == nil {
-		return nil, &NotFoundError{Kind: "archive of version", Name: v.ID}
+		return nil, &fault.NotFoundError{Thing: "archive of version", Name: v.ID}
 	}
 	return v.archive, nil
 }
@@ -246,7 +247,7 @@ func storeError(err error) error {
 		return nil
 	}
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrRevision) {
-		return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
+		return fmt.Errorf("%w: %w", fault.ErrUnavailable, err)
 	}
 	return err
 }

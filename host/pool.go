@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/wasm"
 )
@@ -88,10 +89,10 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 	switch n := len(p.idle); {
 	case p.closed:
 		p.mu.Unlock()
-		return nil, ErrClosed
+		return nil, fault.ErrClosed
 	case p.limits.requests > 0 && p.live-n+len(p.waiting) >= p.limits.requests:
 		p.mu.Unlock()
-		return nil, ErrBusy
+		return nil, fault.ErrBusy
 	case n > 0:
 		in := p.idle[n-1]
 		p.idle[n-1] = nil
@@ -104,7 +105,7 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 		return p.make(ctx)
 	case len(p.waiting) >= p.h.cfg.MaxQueue:
 		p.mu.Unlock()
-		return nil, ErrBusy
+		return nil, fault.ErrBusy
 	}
 	w := &waiter{given: make(chan *instance, 1)}
 	p.waiting = append(p.waiting, w)
@@ -115,12 +116,12 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 func (p *pool) wait(ctx context.Context, w *waiter, deadline time.Time) (*instance, error) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	err := ErrCancelled
+	err := fault.ErrCancelled
 	select {
 	case in := <-w.given:
 		return p.accept(ctx, in)
 	case <-timer.C:
-		err = ErrBusy
+		err = fault.ErrBusy
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
@@ -150,12 +151,12 @@ func (p *pool) accept(ctx context.Context, in *instance) (*instance, error) {
 	p.mu.Unlock()
 	if closed {
 		p.vacate()
-		return nil, ErrClosed
+		return nil, fault.ErrClosed
 	}
 	return p.make(ctx)
 }
 
-// make makes an instance; the place for it is already taken. A *loadFault says
+// make makes an instance; the place for it is already taken. A *loadError says
 // that it would be of no use.
 func (p *pool) make(ctx context.Context) (*instance, error) {
 	in, err := p.clone(ctx)
@@ -165,7 +166,7 @@ func (p *pool) make(ctx context.Context) (*instance, error) {
 	}
 	if ctx.Err() != nil { // it can serve somebody else
 		p.park(in)
-		return nil, ErrCancelled
+		return nil, fault.ErrCancelled
 	}
 	return in, nil
 }
@@ -173,8 +174,8 @@ func (p *pool) make(ctx context.Context) (*instance, error) {
 // clone makes an instance from the image, or returns the one that came of making
 // the image.
 func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
-	if fault := p.v.loading.known(); fault != nil {
-		return nil, fault
+	if loadErr := p.v.loading.known(); loadErr != nil {
+		return nil, loadErr
 	}
 	start := time.Now()
 	p.mu.Lock()
@@ -200,7 +201,7 @@ func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ErrCancelled
+			return nil, fault.ErrCancelled
 		}
 		return nil, err
 	}

@@ -31,7 +31,7 @@ const (
 //
 // # Errors
 //
-// ErrStoreUnavailable.
+// ErrUnavailable.
 func (c *queueCount) of(ctx context.Context, tenant string) (store.Queued, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +67,7 @@ func (c *queueCount) free(one store.Queued) int64 {
 //
 // # Errors
 //
-// *QuotaError, ErrStoreUnavailable.
+// *QuotaError, ErrUnavailable.
 func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
 	one := store.Queued{Items: 1, Bytes: int64(bytes)}
 	c.mu.Lock()

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"time"
 
 	"vivarium/host/quota"
@@ -62,10 +61,9 @@ func (h *Host) newLedger() *quota.Ledger {
 //
 // # Errors
 //
-// *QuotaError, ErrBusy when the machine has no more.
+// *QuotaError, ErrExhausted.
 func (h *Host) Reserve(tenant string, k quota.Kind, n int64) (release func(), err error) {
-	release, err = h.ledger.Reserve(tenant, k, n)
-	return release, ledgerError(err)
+	return h.ledger.Reserve(tenant, k, n)
 }
 
 // ownMemory takes memory for one of a tenant's instances, or gives it back when
@@ -76,24 +74,10 @@ func (h *Host) Reserve(tenant string, k quota.Kind, n int64) (release func(), er
 // Those of Reserve.
 func (h *Host) ownMemory(tenant string, delta int64) error {
 	if delta > 0 {
-		return ledgerError(h.ledger.Take(tenant, quota.OwnMemory, delta))
+		return h.ledger.Take(tenant, quota.OwnMemory, delta)
 	}
 	h.ledger.Give(tenant, quota.OwnMemory, -delta)
 	return nil
-}
-
-// ledgerError returns the host's own error for what the ledger says.
-func ledgerError(err error) error {
-	if errors.Is(err, quota.ErrFull) {
-		return ErrBusy
-	}
-	return err
-}
-
-// noRoom says if an error is of Reserve's.
-func noRoom(err error) bool {
-	_, full := errors.AsType[*QuotaError](err)
-	return full || errors.Is(err, ErrBusy)
 }
 
 // reserveInstance takes what one more instance of a tenant costs.
@@ -103,11 +87,11 @@ func noRoom(err error) bool {
 // Those of Reserve.
 func (h *Host) reserveInstance(tenant string) error {
 	if err := h.ledger.Take(tenant, quota.Instance, 1); err != nil {
-		return ledgerError(err)
+		return err
 	}
 	if err := h.ledger.Take(tenant, quota.InstanceMemory, instanceMemory); err != nil {
 		h.ledger.Give(tenant, quota.Instance, 1)
-		return ledgerError(err)
+		return err
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 )
@@ -242,14 +244,14 @@ func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
 					defer cancel()
 				}
 				_, err := h.rawContext(ctx, fmt.Sprint("tenant-", (n+g)%3), events[(n*7+g)%len(events)])
-				var fe *FunctionError
+				var fe *fault.FunctionError
 				_, full := errors.AsType[*QuotaError](err)
 				switch {
-				case full || err == ErrBusy:
+				case full || err == fault.ErrBusy || err == fault.ErrExhausted:
 					busy.Add(1)
 				case err == nil || errors.As(err, &fe):
 					answered.Add(1)
-				case err != ErrCancelled:
+				case err != fault.ErrCancelled:
 					t.Errorf("got %v", err)
 				}
 			}
@@ -294,7 +296,7 @@ func TestQuotas_ACallBeyondIsRefusedAndLogged(t *testing.T) {
 		t.Errorf("log: got %q", got)
 	}
 	cancel()
-	if err := <-ended; err != ErrCancelled {
+	if err := <-ended; err != fault.ErrCancelled {
 		t.Errorf("got %v", err)
 	}
 	h.want("one-call", `{}`, "0")
@@ -437,7 +439,7 @@ func TestQuotas_BoundReadersOfLogs(t *testing.T) {
 	began := make(chan struct{}, 100)
 	ended := make(chan error, 2)
 	follow := func() error {
-		return h.FollowLogs(ctx, LogQuery{Function: "followed", Contains: "START"}, func(LogEntry) error {
+		return h.FollowLogs(ctx, "followed", logs.Query{Contains: "START"}, func(logs.Entry) error {
 			began <- struct{}{}
 			return nil
 		})
@@ -480,27 +482,23 @@ def handler(event, context):
 			h.want("quiet/quiet-logs", `{"lines": 0, "last": "remembered"}`, "null")
 			for range 3 { // 45 MB
 				h.want("loud/loud-logs", `{"lines": 250, "last": "newest"}`, "null")
-				settles(t, func() bool { // else there is too much for a slow disk
-					h.book.mu.Lock()
-					defer h.book.mu.Unlock()
-					return h.book.size == 0
-				})
+				h.book.Flush(t.Context()) // else there is too much for a slow disk
 			}
 			if s != nil {
 				settles(t, func() bool {
-					h.book.flush(t.Context())
+					h.book.Flush(t.Context())
 					of, err := h.QuotasOf(t.Context(), "loud")
 					return err == nil && of.Use[QuotaLogBytes] > 0 && of.Use[QuotaLogBytes] <= limit
 				})
 			}
 			h.wantLogged("quiet/quiet-logs", "remembered")
 			h.wantLogged("loud/loud-logs", "newest")
-			all, err := h.Logs(t.Context(), LogQuery{Function: "loud/loud-logs", Limit: MaxLogLimit})
+			all, err := h.logs("loud/loud-logs", logs.Query{Limit: logs.MaxLimit})
 			size := 0
 			for _, e := range all {
 				size += len(e.Message)
 			}
-			if most := max(limit, 2*maxRecentBytes); err != nil || size > most {
+			if most := max(limit, 32<<20); err != nil || size > most {
 				t.Errorf("%d bytes are kept, %v, want at most %d", size, err, most)
 			}
 			if s == nil {
@@ -518,7 +516,7 @@ def handler(event, context):
 // wantLogged wants an entry in a function's log.
 func (h *testHost) wantLogged(function, message string) {
 	h.t.Helper()
-	entries, err := h.Logs(h.t.Context(), LogQuery{Function: function, Contains: message})
+	entries, err := h.logs(function, logs.Query{Contains: message})
 	if err != nil || len(entries) == 0 {
 		h.t.Errorf("log of %s: %d entries with %q, %v", function, len(entries), message, err)
 	}
@@ -563,7 +561,7 @@ func TestReserve_LeavesOthersTheirShare(t *testing.T) {
 	if err := h.take("greedy", 4*firstInstance); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.take("greedy", 2*firstInstance); err != ErrBusy || h.idle() != "modest-a 1" {
+	if err := h.take("greedy", 2*firstInstance); err != fault.ErrExhausted || h.idle() != "modest-a 1" {
 		t.Errorf("got %v, %s", err, h.idle())
 	}
 	// Whoever has more than its share keeps nothing warm at others' expense.
@@ -578,14 +576,14 @@ func TestReserve_LeavesOthersTheirShare(t *testing.T) {
 
 func TestReserve_TakesNothingWhenItRefuses(t *testing.T) {
 	h := newTestHost(t, Config{MaxMemory: 3 << 20, Quotas: Quotas{QuotaMemory: 5 << 20, QuotaInstances: 1}})
-	if err := h.take("a", 4<<20); err != ErrBusy {
+	if err := h.take("a", 4<<20); err != fault.ErrExhausted {
 		t.Errorf("more than the machine has: got %v", err)
 	}
 	wantQuota(t, h.take("a", 6<<20), "a", QuotaMemory, 5<<20)
 	if err := h.take("a", 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.reserveInstance("a"); err != ErrBusy {
+	if err := h.reserveInstance("a"); err != fault.ErrExhausted {
 		t.Errorf("an instance more than the machine has: got %v", err)
 	}
 	_ = h.take("a", -2<<20)

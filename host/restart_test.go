@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -55,7 +56,7 @@ func TestRestart_FunctionsLiveOn(t *testing.T) {
 			t.Errorf("got %+v, %v", info, err)
 		}
 		_, err = h.GetFunction("gone")
-		wantError[*NotFoundError](t, err, "gone")
+		wantError[*fault.NotFoundError](t, err, "gone")
 		h.create("gone")
 		archive, err := h.VersionArchive(t.Context(), one.ID)
 		if err != nil || string(archive) != string(archiveOf(t, answering("one"))) {
@@ -96,7 +97,7 @@ func TestRestart_LeftoversAreCollected(t *testing.T) {
 		ctx, s := t.Context(), h.cfg.Store
 		h.want("fun", "", `"kept"`)
 		_, err := h.GetVersion("d4vhalf")
-		wantError[*NotFoundError](t, err, "d4vhalf")
+		wantError[*fault.NotFoundError](t, err, "d4vhalf")
 		h.drains.Wait() // for going to go
 		h.create("half")
 		h.create("going")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"vivarium/host/fault"
 )
 
 // ScalingPolicy bounds the instances of the version that carries a tag
@@ -22,16 +24,16 @@ const maxPolicyInstances = 10_000
 func (p ScalingPolicy) validate() error {
 	switch {
 	case p.Tag != LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
-		return invalid("tag", "%.80q must be %s or a tag", p.Tag, LatestTag)
+		return fault.Invalidf("tag", "%.80q must be %s or a tag", p.Tag, LatestTag)
 	case p.ZoneInstancesLimit < 0 || p.ZoneInstancesLimit > maxPolicyInstances:
-		return invalid("zone_instances_limit", "%d must be between 0 and %d", p.ZoneInstancesLimit, maxPolicyInstances)
+		return fault.Invalidf("zone_instances_limit", "%d must be between 0 and %d", p.ZoneInstancesLimit, maxPolicyInstances)
 	case p.ZoneRequestsLimit < 0:
-		return invalid("zone_requests_limit", "%d must be 0, for no limit, or more", p.ZoneRequestsLimit)
+		return fault.Invalidf("zone_requests_limit", "%d must be 0, for no limit, or more", p.ZoneRequestsLimit)
 	case p.ProvisionedInstances < 0 || p.ProvisionedInstances > maxPolicyInstances:
-		return invalid("provisioned_instances_count", "%d must be between 0 and %d", p.ProvisionedInstances,
+		return fault.Invalidf("provisioned_instances_count", "%d must be between 0 and %d", p.ProvisionedInstances,
 			maxPolicyInstances)
 	case p.ZoneInstancesLimit > 0 && p.ProvisionedInstances > p.ZoneInstancesLimit:
-		return invalid("provisioned_instances_count", "%d must be at most zone_instances_limit, %d",
+		return fault.Invalidf("provisioned_instances_count", "%d must be at most zone_instances_limit, %d",
 			p.ProvisionedInstances, p.ZoneInstancesLimit)
 	}
 	return nil
@@ -42,7 +44,7 @@ func (p ScalingPolicy) validate() error {
 //
 // # Errors
 //
-// *NotFoundError, *InvalidError, *ConflictError, ErrStoreUnavailable.
+// *NotFoundError, *InvalidError, *ConflictError, ErrUnavailable.
 func (h *Host) SetScalingPolicy(ctx context.Context, function string, p ScalingPolicy) error {
 	f, err := h.lookup(function)
 	if err != nil {
@@ -63,7 +65,7 @@ func (h *Host) SetScalingPolicy(ctx context.Context, function string, p ScalingP
 //
 // # Errors
 //
-// *NotFoundError, *ConflictError, ErrStoreUnavailable.
+// *NotFoundError, *ConflictError, ErrUnavailable.
 func (h *Host) RemoveScalingPolicy(ctx context.Context, function, tag string) error {
 	f, err := h.lookup(function)
 	if err != nil {
@@ -72,7 +74,7 @@ func (h *Host) RemoveScalingPolicy(ctx context.Context, function, tag string) er
 	return h.change(ctx, f, func(r *functionRecord) error {
 		i := slices.IndexFunc(r.Policies, func(p ScalingPolicy) bool { return p.Tag == tag })
 		if i < 0 {
-			return &NotFoundError{Function: function, Tag: tag}
+			return &fault.NotFoundError{Function: function, Tag: tag}
 		}
 		r.Policies = slices.Delete(r.Policies, i, i+1)
 		return nil
@@ -89,7 +91,7 @@ func (h *Host) ListScalingPolicies(function string) ([]ScalingPolicy, error) {
 	defer h.mu.RUnlock()
 	f := h.find(function)
 	if f == nil {
-		return nil, &NotFoundError{Function: function}
+		return nil, &fault.NotFoundError{Function: function}
 	}
 	return slices.Clone(f.record.Policies), nil
 }

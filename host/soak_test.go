@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 var (
@@ -73,7 +75,7 @@ def handler(event, context):
 					return
 				}
 				got, err := th.raw(fmt.Sprintf("soak-%d", (int(n)+g)%functions), fmt.Sprint(n))
-				var fe *FunctionError
+				var fe *fault.FunctionError
 				failed := errors.As(err, &fe) && (fe.Type == "ValueError" && n%50 == 1 || fe.Type == "SystemExit" && n%200 == 2)
 				if got != fmt.Sprint(n) && !failed {
 					wrong.Add(1)

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 // Limits of tags (contract §6.3).
@@ -28,9 +30,9 @@ type TagEvent struct {
 func validateTag(tag string) error {
 	switch {
 	case tag == LatestTag:
-		return conflict("tag", tag, "is set by the service on the newest version; choose another")
+		return fault.Conflictf("tag", tag, "is set by the service on the newest version; choose another")
 	case !tagName.MatchString(tag) || len(tag) > maxTagLength:
-		return invalid("tag", "%.80q must be a lower-case letter, then lower-case letters, digits, hyphens and "+
+		return fault.Invalidf("tag", "%.80q must be a lower-case letter, then lower-case letters, digits, hyphens and "+
 			"underscores, at most %d characters", tag, maxTagLength)
 	}
 	return nil
@@ -38,7 +40,7 @@ func validateTag(tag string) error {
 
 func validateTags(tags []string) error {
 	if len(tags) > maxTags {
-		return invalid("tag", "there are %d, at most %d are allowed", len(tags), maxTags)
+		return fault.Invalidf("tag", "there are %d, at most %d are allowed", len(tags), maxTags)
 	}
 	for _, tag := range tags {
 		if err := validateTag(tag); err != nil {
@@ -56,7 +58,7 @@ func (r *functionRecord) checkTags() error {
 			continue
 		}
 		if count[id]++; count[id] > maxTags {
-			return invalid("tag", "version %s would have more than %d tags; remove one first", id, maxTags)
+			return fault.Invalidf("tag", "version %s would have more than %d tags; remove one first", id, maxTags)
 		}
 	}
 	return nil
@@ -91,7 +93,7 @@ func (r *functionRecord) drop(tag string, now time.Time) {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError for LatestTag and for functions
-// that are being deleted, ErrStoreUnavailable.
+// that are being deleted, ErrUnavailable.
 func (h *Host) SetTag(ctx context.Context, versionID, tag string) (VersionInfo, error) {
 	return h.changeTags(ctx, versionID, tag, func(r *functionRecord) error {
 		r.move(tag, versionID, time.Now().UTC())
@@ -107,7 +109,7 @@ func (h *Host) SetTag(ctx context.Context, versionID, tag string) (VersionInfo, 
 func (h *Host) RemoveTag(ctx context.Context, versionID, tag string) (VersionInfo, error) {
 	return h.changeTags(ctx, versionID, tag, func(r *functionRecord) error {
 		if r.Tags[tag] != versionID {
-			return &NotFoundError{Version: versionID, Tag: tag}
+			return &fault.NotFoundError{Version: versionID, Tag: tag}
 		}
 		r.drop(tag, time.Now().UTC())
 		return nil
@@ -130,7 +132,7 @@ func (h *Host) changeTags(
 	}
 	err = h.change(ctx, f, func(r *functionRecord) error {
 		if r.entry(versionID) < 0 {
-			return &NotFoundError{Version: versionID}
+			return &fault.NotFoundError{Version: versionID}
 		}
 		return mutate(r)
 	})
@@ -150,7 +152,7 @@ func (h *Host) TagHistory(function string) ([]TagEvent, error) {
 	defer h.mu.RUnlock()
 	f := h.find(function)
 	if f == nil {
-		return nil, &NotFoundError{Function: function}
+		return nil, &fault.NotFoundError{Function: function}
 	}
 	events := slices.Clone(f.record.History)
 	slices.Reverse(events)

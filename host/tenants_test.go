@@ -4,6 +4,8 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+
+	"vivarium/host/fault"
 )
 
 // createFor makes a function of a tenant.
@@ -23,7 +25,7 @@ func TestTenants_NamesAreTheirOwn(t *testing.T) {
 		ctx := t.Context()
 		ours, theirs, free := h.create("same"), h.createFor("acme", "same"), h.createFor("umbrella", "other")
 		_, err := h.CreateFunction(ctx, FunctionSpec{Tenant: "acme", Name: "same"})
-		wantError[*ConflictError](t, err, "function same exists already")
+		wantError[*fault.ConflictError](t, err, "function same exists already")
 		h.version(ours.ID, answering("ours"), VersionSpec{})
 		h.version(theirs.ID, answering("theirs"), VersionSpec{})
 		h.want("same", "", `"ours"`)
@@ -69,9 +71,9 @@ func TestTenants_NamesAreTheirOwn(t *testing.T) {
 			t.Errorf("versions: %+v, %v", versions, err)
 		}
 		_, _, err = h.ListVersions("acme", ours.ID, 0, "")
-		wantError[*NotFoundError](t, err, ours.ID)
+		wantError[*fault.NotFoundError](t, err, ours.ID)
 		_, err = h.CreateFunction(ctx, FunctionSpec{Tenant: "a/b", Name: "fun"})
-		wantError[*InvalidError](t, err, "folder_id")
+		wantError[*fault.InvalidError](t, err, "folder_id")
 	})
 }
 
@@ -99,11 +101,11 @@ func TestTenants_WhoMayCall(t *testing.T) {
 			{Principal{}, "theirs", ""}, {Principal{}, "fun", ""}, {Principal{}, ours.ID, ""}, {Principal{}, "nobodys", ""}, {Principal{}, "", ""},
 		} {
 			id, err := h.Callable(c.p, c.name)
-			var missing *NotFoundError
+			var missing *fault.NotFoundError
 			switch {
 			case id != c.want, (err == nil) != (c.want != ""):
 				t.Errorf("%s for %q: got %s, %v, want %s", c.name, c.p.Tenant, id, err, c.want)
-			case err != nil && c.p.Anonymous() != errors.Is(err, ErrUnauthenticated), err != nil && c.p.Anonymous() == errors.As(err, &missing):
+			case err != nil && c.p.Anonymous() != errors.Is(err, fault.ErrUnauthenticated), err != nil && c.p.Anonymous() == errors.As(err, &missing):
 				t.Errorf("%s for %q: got %v", c.name, c.p.Tenant, err)
 			}
 		}
@@ -111,7 +113,7 @@ func TestTenants_WhoMayCall(t *testing.T) {
 		if _, err := h.UpdateFunction(t.Context(), open.ID, FunctionUpdate{Public: &public}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Callable(Principal{}, "open"); !errors.Is(err, ErrUnauthenticated) {
+		if _, err := h.Callable(Principal{}, "open"); !errors.Is(err, fault.ErrUnauthenticated) {
 			t.Errorf("no longer public: %v", err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -60,21 +61,21 @@ func newTimer(t Timer, revision uint64) (*timer, error) {
 		zone = "UTC"
 	}
 	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
-		return nil, invalid("time_zone", "%.80q must be the name of a time zone, such as Europe/Berlin", t.TimeZone)
+		return nil, fault.Invalidf("time_zone", "%.80q must be the name of a time zone, such as Europe/Berlin", t.TimeZone)
 	}
 	if strings.Contains(t.Cron, "TZ=") {
-		return nil, invalid("cron_expression", "must have no time zone; there is a field for it")
+		return nil, fault.Invalidf("cron_expression", "must have no time zone; there is a field for it")
 	}
 	schedule, err := cronParser.Parse("CRON_TZ=" + zone + " " + t.Cron)
 	if err != nil {
-		return nil, invalid("cron_expression", "%.80q must be [second] minute hour day month weekday: %v", t.Cron, err)
+		return nil, fault.Invalidf("cron_expression", "%.80q must be [second] minute hour day month weekday: %v", t.Cron, err)
 	}
 	last := t.LastTick
 	if last.IsZero() {
 		last = t.CreatedAt
 	}
 	if t.NextTick = schedule.Next(last); t.NextTick.IsZero() {
-		return nil, invalid("cron_expression", "%.80q names a time that never comes", t.Cron)
+		return nil, fault.Invalidf("cron_expression", "%.80q names a time that never comes", t.Cron)
 	}
 	return &timer{Timer: t, schedule: schedule, revision: revision}, nil
 }
@@ -89,7 +90,7 @@ func (s TimerSpec) validate() error {
 		}
 	}
 	if len(s.Payload) > maxTimerPayload {
-		return invalid("payload", "has %d bytes, at most %d are allowed", len(s.Payload), maxTimerPayload)
+		return fault.Invalidf("payload", "has %d bytes, at most %d are allowed", len(s.Payload), maxTimerPayload)
 	}
 	return validateTexts(map[string]string{"function": s.Function, "cron_expression": s.Cron, "time_zone": s.TimeZone})
 }
@@ -99,7 +100,7 @@ func (s TimerSpec) validate() error {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the name is taken,
-// *QuotaError, ErrStoreUnavailable, ErrClosed.
+// *QuotaError, ErrUnavailable, ErrClosed.
 func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	if err := spec.validate(); err != nil {
 		return Timer{}, err
@@ -110,11 +111,11 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	}
 	switch {
 	case h.running.Err() != nil:
-		return Timer{}, ErrClosed
+		return Timer{}, fault.ErrClosed
 	case f.snapshot(h).Status == StatusDeleting:
-		return Timer{}, conflict("function", f.id, "is being deleted")
+		return Timer{}, fault.Conflictf("function", f.id, "is being deleted")
 	case f.transient && h.cfg.Store != nil:
-		return Timer{}, invalid("function", "%s is in memory only; deploy it first", spec.Function)
+		return Timer{}, fault.Invalidf("function", "%s is in memory only; deploy it first", spec.Function)
 	}
 	spec.Function = f.id
 	t, err := newTimer(Timer{
@@ -128,7 +129,7 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	if err := h.fitsKept(f.snapshot(h).Tenant, QuotaTimers); err != nil {
 		return Timer{}, err
 	}
-	taken := conflict("timer", spec.Name, "exists already; choose another name")
+	taken := fault.Conflictf("timer", spec.Name, "exists already; choose another name")
 	if h.cfg.Store != nil {
 		t.revision, err = h.cfg.Store.Timers.Create(ctx, t.reference(), encodeRecord(t.Timer))
 		if errors.Is(err, store.ErrRevision) {
@@ -195,7 +196,7 @@ func (h *Host) FindTimer(p Principal, idOrName string) (Timer, error) {
 			return t.Timer, nil
 		}
 	}
-	return Timer{}, &NotFoundError{Kind: "timer", Name: idOrName}
+	return Timer{}, &fault.NotFoundError{Thing: "timer", Name: idOrName}
 }
 
 // DeleteTimer removes a timer, given by id or name, or as TENANT/NAME. A call
@@ -203,7 +204,7 @@ func (h *Host) FindTimer(p Principal, idOrName string) (Timer, error) {
 //
 // # Errors
 //
-// *NotFoundError, ErrStoreUnavailable.
+// *NotFoundError, ErrUnavailable.
 func (h *Host) DeleteTimer(ctx context.Context, idOrName string) error {
 	t, err := h.FindTimer(Operator, idOrName)
 	if err != nil {
@@ -225,7 +226,7 @@ func (h *Host) deleteTimersOf(ctx context.Context, f *function) error {
 		return nil // it is gone
 	}
 	for _, t := range timers {
-		var missing *NotFoundError
+		var missing *fault.NotFoundError
 		if err := h.DeleteTimer(ctx, t.ID); err != nil && !errors.As(err, &missing) {
 			return err
 		}

@@ -3,6 +3,9 @@ package host
 import (
 	"testing"
 	"time"
+
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 const ticking = `
@@ -22,7 +25,7 @@ func TestTimers_Tick(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = h.CreateTimer(t.Context(), TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * *"})
-		wantError[*ConflictError](t, err, "exists already")
+		wantError[*fault.ConflictError](t, err, "exists already")
 		until(t, "three ticks", func() bool { return len(h.log("tick TimerMessage hello")) >= 3 })
 		if timers, err := h.ListTimers(AllTenants, "fun"); err != nil || len(timers) != 1 || timers[0].ID != timer.ID || timers[0].LastTick.IsZero() {
 			t.Errorf("timers: %+v, %v", timers, err)
@@ -36,7 +39,7 @@ func TestTimers_Tick(t *testing.T) {
 		if now := len(h.log("tick")); now > n+1 {
 			t.Errorf("it ticks on: %d times, then %d", n, now)
 		}
-		wantError[*NotFoundError](t, h.DeleteTimer(t.Context(), timer.ID), "timer")
+		wantError[*fault.NotFoundError](t, h.DeleteTimer(t.Context(), timer.ID), "timer")
 	})
 }
 
@@ -53,10 +56,10 @@ func TestTimers_BrokenRulesAreNamed(t *testing.T) {
 	} {
 		spec.Function = "fun"
 		_, err := h.CreateTimer(t.Context(), spec)
-		wantError[*InvalidError](t, err, field)
+		wantError[*fault.InvalidError](t, err, field)
 	}
 	_, err := h.CreateTimer(t.Context(), TimerSpec{Name: "abc", Cron: "* * * * *", Function: "nobody"})
-	wantError[*NotFoundError](t, err, "nobody")
+	wantError[*fault.NotFoundError](t, err, "nobody")
 }
 
 func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
@@ -82,7 +85,7 @@ func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 		if err != nil || len(timers) != 1 || !timers[0].NextTick.After(time.Now()) {
 			t.Errorf("timers: %+v, %v", timers, err)
 		}
-		if got := h.messages(LogQuery{Function: "fun", MinLevel: LevelWarn}); len(got) == 0 {
+		if got := h.messages("fun", logs.Query{MinLevel: logs.LevelWarn}); len(got) == 0 {
 			t.Error("the stored log has no report")
 		}
 		h.emptied()

@@ -20,8 +20,8 @@ const TokenLifetime = time.Hour
 // may have, in bytes.
 const tokenKeySize = 32
 
-// ErrToken says that a token is not one of this host's, or is no longer valid.
-var ErrToken = errors.New("host: invalid token")
+// ErrToken says that a token is not one of ours, or is no longer valid.
+var ErrToken = errors.New("invalid token")
 
 // TokenClaims is what a token says. A service account is one of its tenant's: the
 // same id in another tenant names another one.
@@ -31,6 +31,13 @@ type TokenClaims struct {
 	FunctionID       string // of the function that it was given to
 	IssuedAt         time.Time
 	ExpiresAt        time.Time
+}
+
+// Token is what context.token holds when the version has a service account.
+type Token struct {
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int    `json:"expires_in"` // seconds
+	TokenType   string `json:"token_type"`
 }
 
 // tokenDocument is a token's payload, with the names that RFC 7519 gives them.
@@ -61,12 +68,13 @@ func newTokenIssuer(key []byte) (*tokenIssuer, error) {
 // SHA-256. Since no other is accepted, no token can choose how it is checked.
 var tokenHeader = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
 
-// issue returns a token for one call of v, or nil when v has no service account.
-func (t *tokenIssuer) issue(v *Version, now time.Time) *Token {
-	if v.ServiceAccountID == "" {
+// issue returns a token for one call of a tenant's function, or nil when the function
+// has no service account.
+func (t *tokenIssuer) issue(tenant, serviceAccountID, functionID string, now time.Time) *Token {
+	if serviceAccountID == "" {
 		return nil
 	}
-	payload, err := json.Marshal(tokenDocument{v.Tenant + "/" + v.ServiceAccountID, v.FunctionID, now.Unix(), now.Add(TokenLifetime).Unix()})
+	payload, err := json.Marshal(tokenDocument{tenant + "/" + serviceAccountID, functionID, now.Unix(), now.Add(TokenLifetime).Unix()})
 	if err != nil { // strings and numbers always marshal
 		panic(err)
 	}
@@ -85,6 +93,10 @@ func (t *tokenIssuer) sign(text string) []byte {
 }
 
 // verify returns what a token says.
+//
+// # Errors
+//
+// ErrToken, wrapped, when t did not issue the token or when it is no longer valid.
 func (t *tokenIssuer) verify(token string, now time.Time) (TokenClaims, error) {
 	end := strings.LastIndexByte(token, '.')
 	if end < 0 {
@@ -92,7 +104,7 @@ func (t *tokenIssuer) verify(token string, now time.Time) (TokenClaims, error) {
 	}
 	signature, err := base64.RawURLEncoding.Strict().DecodeString(token[end+1:])
 	if err != nil || !hmac.Equal(signature, t.sign(token[:end])) {
-		return TokenClaims{}, fmt.Errorf("%w: the signature is not this host's", ErrToken)
+		return TokenClaims{}, fmt.Errorf("%w: the signature is not ours", ErrToken)
 	}
 	header, payload, _ := strings.Cut(token[:end], ".")
 	var d tokenDocument
@@ -109,14 +121,4 @@ func (t *tokenIssuer) verify(token string, now time.Time) (TokenClaims, error) {
 		return TokenClaims{}, fmt.Errorf("%w: it expired at %s", ErrToken, claims.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	return claims, nil
-}
-
-// VerifyToken returns what a token says that a function got in its context.
-//
-// # Errors
-//
-// ErrToken, wrapped, when this host did not issue the token or when it is no
-// longer valid.
-func (h *Host) VerifyToken(token string) (TokenClaims, error) {
-	return h.tokens.verify(token, time.Now())
 }

@@ -14,8 +14,7 @@ func TestToken_IsValidUntilItExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Unix(1_700_000_000, 0)
-	v := &Version{FunctionID: "d4e", Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}
-	token := issuer.issue(v, now)
+	token := issuer.issue("acme", "aje1", "d4e", now)
 	if token.TokenType != "Bearer" || token.ExpiresIn != 3600 {
 		t.Errorf("got %+v", token)
 	}
@@ -26,7 +25,7 @@ func TestToken_IsValidUntilItExpires(t *testing.T) {
 	if _, err := issuer.verify(token.AccessToken, now.Add(TokenLifetime)); !errors.Is(err, ErrToken) || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("an hour later: got %v, want it expired", err)
 	}
-	if token := issuer.issue(&Version{}, now); token != nil {
+	if token := issuer.issue("acme", "", "d4e", now); token != nil {
 		t.Errorf("no service account: got %+v, want none", token)
 	}
 }
@@ -35,13 +34,12 @@ func TestToken_RefusesWhatIsNotItsOwn(t *testing.T) {
 	issuer, _ := newTokenIssuer(nil)
 	stranger, _ := newTokenIssuer(nil)
 	now := time.Now()
-	v := &Version{Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}
-	good := issuer.issue(v, now).AccessToken
+	good := issuer.issue("acme", "aje1", "d4e", now).AccessToken
 	parts := strings.Split(good, ".")
 	other := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"aje2","iat":1,"exp":99999999999}`))
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 	for name, token := range map[string]string{
-		"another host's":    stranger.issue(v, now).AccessToken,
+		"another host's":    stranger.issue("acme", "aje1", "d4e", now).AccessToken,
 		"another payload":   parts[0] + "." + other + "." + parts[2],
 		"no signature":      parts[0] + "." + parts[1] + ".",
 		"alg none":          none + "." + parts[1] + ".",
@@ -64,7 +62,7 @@ func TestToken_AConfiguredKeyIsSharedAndLongEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	two, _ := newTokenIssuer(key)
-	token := one.issue(&Version{Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "aje1"}}, time.Now())
+	token := one.issue("acme", "aje1", "d4e", time.Now())
 	if _, err := two.verify(token.AccessToken, time.Now()); err != nil {
 		t.Errorf("two hosts with one key: %v", err)
 	}
@@ -79,14 +77,12 @@ func TestToken_NamesItsTenant(t *testing.T) {
 	issuer, _ := newTokenIssuer(nil)
 	now := time.Now()
 	seen := map[[2]string]bool{}
-	for _, v := range []*Version{
-		{Tenant: "acme", VersionSpec: VersionSpec{ServiceAccountID: "robot"}},
-		{Tenant: "umbrella", VersionSpec: VersionSpec{ServiceAccountID: "robot"}},
-		{Tenant: "umbrella", VersionSpec: VersionSpec{ServiceAccountID: "acme/robot"}},
+	for _, v := range []struct{ tenant, account string }{
+		{"acme", "robot"}, {"umbrella", "robot"}, {"umbrella", "acme/robot"},
 	} {
-		claims, err := issuer.verify(issuer.issue(v, now).AccessToken, now)
-		if err != nil || claims.Tenant != v.Tenant || claims.ServiceAccountID != v.ServiceAccountID {
-			t.Errorf("got %+v, %v, want tenant %s and account %s", claims, err, v.Tenant, v.ServiceAccountID)
+		claims, err := issuer.verify(issuer.issue(v.tenant, v.account, "d4e", now).AccessToken, now)
+		if err != nil || claims.Tenant != v.tenant || claims.ServiceAccountID != v.account {
+			t.Errorf("got %+v, %v, want tenant %s and account %s", claims, err, v.tenant, v.account)
 		}
 		seen[[2]string{claims.Tenant, claims.ServiceAccountID}] = true
 	}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/fault"
+	"vivarium/host/paced"
 	"vivarium/wasm"
 )
 
@@ -19,7 +21,7 @@ type trial struct {
 	// instance can be used though its state can't be shared. Nil when it may be,
 	// or when the instance is of no use.
 	instance *instance
-	fault    *loadFault
+	loadErr  *loadError
 }
 
 // maxPrinted is how much is kept of what a module prints to each stream while it
@@ -38,9 +40,9 @@ func (h *Host) tryLoad(ctx context.Context, w *wasm.Instance, v *Version) trial 
 	r, out, err := h.loadAlone(ctx, w, v, request)
 	t := trial{sources: []string{}, took: time.Since(start)}
 	var answer loadResponse
-	switch fault := (*loadFault)(nil); {
-	case errors.As(err, &fault):
-		t.fault = fault
+	switch loadErr := (*loadError)(nil); {
+	case errors.As(err, &loadErr):
+		t.loadErr = loadErr
 		t.note.Why = []string{"the module can't be loaded"}
 		return t
 	case err != nil:
@@ -79,42 +81,43 @@ func (h *Host) tryLoad(ctx context.Context, w *wasm.Instance, v *Version) trial 
 //
 // # Errors
 //
-// *loadFault, which is remembered for calls; ErrCancelled; anything else is the
+// *loadError, which is remembered for calls; ErrCancelled; anything else is the
 // platform's own fault.
 func (h *Host) loadAlone(
 	ctx context.Context, w *wasm.Instance, v *Version, request loadRequest,
 ) (r *wasm.Response, out printed, err error) {
 	var stdout, stderr limitedBuffer
-	var fault error
+	var loadErr error
 	refused := v.loading.refused.Load()
 	r, err = w.Load(ctx, wasm.Call{
 		Stdin: request.encode(), Stdout: &stdout, Stderr: &stderr,
 		Deadline: time.Now().Add(v.Timeout), Turn: h.scheduler.turn(v.Tenant, v.FunctionID),
-		Settle: func(r *wasm.Response, err error, work Work) {
+		Settle: func(r *wasm.Response, err error, work paced.Work) {
 			if err == nil && r.Kind != responseJSON {
-				fault = functionError(r.Body, work)
+				loadErr = functionError(r.Body, work)
 			}
 		},
 	})
 	out = printed{stdout.b.Bytes(), stderr.b.Bytes()}
 	if err != nil {
-		fault = h.fault(v, "", err)
+		loadErr = h.blame(v, "", err)
 	}
-	if fe, ok := errors.AsType[*FunctionError](fault); ok {
-		fault = v.loading.failed(fe, refused, out)
+	if fe, ok := errors.AsType[*fault.FunctionError](loadErr); ok {
+		loadErr = v.loading.failed(fe, w.MemorySize(), refused, out)
 	}
-	return r, out, fault
+	return r, out, loadErr
 }
 
-// loadFault says that the module of a version doesn't load.
-type loadFault struct {
-	*FunctionError
+// loadError says that the module of a version doesn't load.
+type loadError struct {
+	*fault.FunctionError
 	printed chan printed // what it printed meanwhile, for the log of one call; of capacity 1
+	memory  int64        // bytes of linear memory that the instance had
 	until   time.Time    // it is not tried again before; zero when this is not remembered
 }
 
 // Unwrap returns the function's error.
-func (f *loadFault) Unwrap() error { return f.FunctionError }
+func (f *loadError) Unwrap() error { return f.FunctionError }
 
 // faultMemory is how long a module that doesn't load is not tried again: each
 // try does again whatever it does before it fails.
@@ -123,26 +126,26 @@ const faultMemory = 10 * time.Second
 // loading is what is known of how a version's module loads. Safe for concurrent
 // use.
 type loading struct {
-	refused atomic.Int64              // how often instances were refused memory that the version may have
-	fault   atomic.Pointer[loadFault] // of the last load that failed
+	refused   atomic.Int64              // how often instances were refused memory that the version may have
+	lastError atomic.Pointer[loadError] // of the last load that failed
 }
 
 // failed notes that the module doesn't load, unless that may have been for want
 // of time, or of memory that was refused since there were so many refusals.
-func (l *loading) failed(fe *FunctionError, refused int64, out printed) *loadFault {
-	fault := &loadFault{FunctionError: fe, printed: make(chan printed, 1)}
-	fault.printed <- out
-	if !fe.Timeout && l.refused.Load() == refused {
-		fault.until = time.Now().Add(faultMemory)
-		l.fault.Store(fault)
+func (l *loading) failed(fe *fault.FunctionError, memory, refused int64, out printed) *loadError {
+	loadErr := &loadError{FunctionError: fe, memory: memory, printed: make(chan printed, 1)}
+	loadErr.printed <- out
+	if !fe.TimedOut && l.refused.Load() == refused {
+		loadErr.until = time.Now().Add(faultMemory)
+		l.lastError.Store(loadErr)
 	}
-	return fault
+	return loadErr
 }
 
 // known returns why the module doesn't load, when it was tried not long ago.
-func (l *loading) known() *loadFault {
-	if fault := l.fault.Load(); fault != nil && time.Now().Before(fault.until) {
-		return fault
+func (l *loading) known() *loadError {
+	if loadErr := l.lastError.Load(); loadErr != nil && time.Now().Before(loadErr.until) {
+		return loadErr
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vivarium/host/fault"
 )
 
 // unshared is a module whose state no two instances may have in common.
@@ -109,7 +111,7 @@ func TestLoad_IsNotTriedAgainAtOnce(t *testing.T) {
 				if n := len(h.log("Code: 502")); n != 2 {
 					t.Errorf("%d calls are logged as failed, want 2", n)
 				}
-				v.loading.fault.Load().until = time.Now()
+				v.loading.lastError.Load().until = time.Now()
 				if later := h.wantFault("broken", "", "RuntimeError"); later.Message == first.Message {
 					t.Error("the module was not imported again later")
 				}
@@ -127,7 +129,7 @@ func TestLoad_ThatWasRefusedMemoryIsTriedAgain(t *testing.T) {
 	}
 	v := h.deploy("large", "X = bytearray(64 << 20)\ndef handler(e, c): return len(X)\n", VersionSpec{})
 	limit(32 << 20)
-	if _, err := h.raw("large", ""); !errors.As(err, new(*FunctionError)) {
+	if _, err := h.raw("large", ""); !errors.As(err, new(*fault.FunctionError)) {
 		t.Errorf("without memory: got %v, want a function error", err)
 	}
 	if v.loading.known() != nil {

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
@@ -37,18 +39,18 @@ const tryTenant = "$playground"
 // which none of their code has run.
 //
 // Function and Tag of the invocation mean nothing. The execution timeout counts
-// from the moment when the code begins to be imported. Log entries go to logs as
-// they are written, by the goroutine that runs the call, and nowhere else: logs
+// from the moment when the code begins to be imported. Log entries go to emit as
+// they are written, by the goroutine that runs the call, and nowhere else: emit
 // must be quick. Try blocks until the code is done; tries over Config.MaxTries
 // wait their turn before that.
 //
 // # Errors
 //
-// *InvalidError, ErrBusy when too many wait or memory is short, ErrCancelled,
+// *InvalidError, ErrBusy when too many wait, ErrExhausted, ErrCancelled,
 // ErrClosed, *FunctionError; anything else is the platform's own fault. Once the
 // code ran, the Result is there in spite of an error and has the figures.
 func (h *Host) Try(
-	ctx context.Context, spec VersionSpec, code *vfs.Tree, inv Invocation, logs func(LogEntry),
+	ctx context.Context, spec VersionSpec, code *vfs.Tree, inv Invocation, emit func(logs.Entry),
 ) (*Result, error) {
 	spec = spec.withDefaults()
 	if err := spec.validate(); err != nil {
@@ -56,7 +58,7 @@ func (h *Host) Try(
 	}
 	release, err := h.Reserve(tryTenant, quota.CodeTree, code.Size())
 	if err != nil {
-		return nil, ErrBusy
+		return nil, fault.ErrExhausted
 	}
 	defer release()
 	arrived := time.Now()
@@ -69,7 +71,7 @@ func (h *Host) Try(
 		FunctionName: "try", Tenant: tryTenant, CreatedAt: arrived.UTC(), VersionSpec: spec,
 	}
 	v.code.tree = code
-	c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: newCallLog(v, inv.RequestID, logs)}
+	c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: logs.NewCall(v.logSource(inv.RequestID), emit)}
 	c.result.Figures.Queuing = time.Since(arrived)
 	return c.result, c.try(ctx)
 }
@@ -88,7 +90,7 @@ func (c *call) try(ctx context.Context) error {
 	w, err := c.h.tries.instance(ctx, c.v)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = ErrCancelled
+			err = fault.ErrCancelled
 		}
 		c.refused(err)
 		return err
@@ -136,7 +138,7 @@ func (t *tries) enter(ctx context.Context) error {
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
-		return ErrClosed
+		return fault.ErrClosed
 	}
 	t.active.Add(1)
 	t.mu.Unlock()
@@ -155,7 +157,7 @@ func (t *tries) wait(ctx context.Context) error {
 	}
 	defer t.waiting.Add(-1)
 	if t.waiting.Add(1) > maxTriesWaiting {
-		return ErrBusy
+		return fault.ErrBusy
 	}
 	timer := time.NewTimer(maxTryWait)
 	defer timer.Stop()
@@ -163,11 +165,11 @@ func (t *tries) wait(ctx context.Context) error {
 	case t.places <- struct{}{}: // in order of arrival
 		return nil
 	case <-ctx.Done():
-		return ErrCancelled
+		return fault.ErrCancelled
 	case <-t.closing:
-		return ErrClosed
+		return fault.ErrClosed
 	case <-timer.C:
-		return ErrBusy
+		return fault.ErrBusy
 	}
 }
 
@@ -185,13 +187,13 @@ func (t *tries) instance(ctx context.Context, v *Version) (*wasm.Instance, error
 	}
 	defer t.release(image)
 	if t.h.ledger.Take(tryTenant, quota.InstanceMemory, instanceMemory) != nil {
-		return nil, ErrBusy
+		return nil, fault.ErrExhausted
 	}
 	w, err := t.clone(ctx, image.Image, v)
 	if err != nil {
 		t.h.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 		if errors.Is(err, wasm.ErrMemory) {
-			return nil, ErrBusy
+			return nil, fault.ErrExhausted
 		}
 		return nil, fmt.Errorf("try: instance: %w", err)
 	}
@@ -227,12 +229,12 @@ func (t *tries) take(ctx context.Context) (*tryImage, error) {
 		renewing := t.renewing
 		t.mu.Unlock()
 		if renewing == nil {
-			return nil, ErrClosed
+			return nil, fault.ErrClosed
 		}
 		select {
 		case <-renewing:
 		case <-ctx.Done():
-			return nil, ErrCancelled
+			return nil, fault.ErrCancelled
 		}
 		t.mu.Lock()
 	}
@@ -272,7 +274,7 @@ func (t *tries) renew() {
 	switch {
 	case err == nil && old != nil:
 		t.release(old)
-	case err != nil && !errors.Is(err, ErrClosed):
+	case err != nil && !errors.Is(err, fault.ErrClosed):
 		t.h.log.Error("image for tries not made", "err", err)
 	}
 }

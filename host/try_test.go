@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 // try runs a snippet in raw mode and returns its answer and the messages that it
@@ -23,7 +26,7 @@ func (h *testHost) try(ctx context.Context, source, body string, spec VersionSpe
 	}
 	spec.Entrypoint = "main.handler"
 	r, err := h.Try(ctx, spec, code, Invocation{RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte(body)},
-		func(e LogEntry) {
+		func(e logs.Entry) {
 			if !e.System {
 				log = append(log, e.Message)
 			}
@@ -74,12 +77,12 @@ func TestTry_NamesEachOutcome(t *testing.T) {
 		{"def handler(event, context): return bytearray(1 << 29)", "MemoryError"},
 	} {
 		_, _, err := h.try(t.Context(), test.source, "1", VersionSpec{Timeout: 300 * time.Millisecond})
-		var fe *FunctionError
+		var fe *fault.FunctionError
 		if !errors.As(err, &fe) || fe.Type != test.kind {
 			t.Errorf("%s: got %v, want %s", test.source, err, test.kind)
 		}
 	}
-	var invalid *InvalidError
+	var invalid *fault.InvalidError
 	if _, _, err := h.try(t.Context(), "", "1", VersionSpec{MemoryMB: 100}); !errors.As(err, &invalid) {
 		t.Errorf("100 MB: got %v, want *InvalidError", err)
 	}
@@ -115,7 +118,7 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 		})
 		h.waitTries(1, n)
 	}
-	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != ErrBusy {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != fault.ErrBusy {
 		t.Errorf("one too many: got %v, want ErrBusy", err)
 	}
 	cancelOthers()
@@ -123,7 +126,7 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 	cancelFirst()
 	group.Wait()
 	for range maxTriesWaiting + 1 {
-		if err := <-errs; err != ErrCancelled {
+		if err := <-errs; err != fault.ErrCancelled {
 			t.Errorf("a cancelled try: got %v, want ErrCancelled", err)
 		}
 	}
@@ -139,7 +142,7 @@ func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 		t.Fatal(err) // from here on there is what tries are made from
 	}
 	var group sync.WaitGroup
-	for _, want := range []error{nil, ErrClosed} {
+	for _, want := range []error{nil, fault.ErrClosed} {
 		group.Go(func() {
 			_, _, err := h.try(t.Context(), "import time\ndef handler(event, context): time.sleep(0.3)", "1", VersionSpec{})
 			if err != want {
@@ -155,7 +158,7 @@ func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 	}
 	h.Close()
 	group.Wait()
-	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != ErrClosed {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != fault.ErrClosed {
 		t.Errorf("after Close: got %v, want ErrClosed", err)
 	}
 }
@@ -209,7 +212,7 @@ func TestCodeFromFiles_RefusesNamesByTheName(t *testing.T) {
 		{"../main.py": ""}, {"/main.py": ""}, {"": ""}, {".": ""}, {"a//b": ""}, {"a": "", "a/b": ""}, {"a\x00b": ""}, {strings.Repeat("n", 300): ""},
 		{"a\xff": ""},
 	} {
-		var invalid *InvalidError
+		var invalid *fault.InvalidError
 		if _, err := CodeFromFiles(files); !errors.As(err, &invalid) {
 			t.Errorf("%.40q: got %v, want *InvalidError", files, err)
 		}

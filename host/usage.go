@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 )
@@ -121,7 +122,7 @@ func (h *Host) tenantQuotas(tenant string, s quota.State, kept Quotas) TenantQuo
 	for q, n := range kept {
 		t.Use[q] += n
 	}
-	t.Use[QuotaLogBytes] = h.book.kept(tenant)
+	t.Use[QuotaLogBytes] = h.book.Kept(tenant)
 	return t
 }
 
@@ -129,7 +130,7 @@ func (h *Host) tenantQuotas(tenant string, s quota.State, kept Quotas) TenantQuo
 //
 // # Errors
 //
-// *InvalidError, ErrStoreUnavailable.
+// *InvalidError, ErrUnavailable.
 func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error) {
 	if err := validateTenant("tenant", tenant); err != nil {
 		return TenantQuotas{}, err
@@ -145,13 +146,13 @@ func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error
 //
 // # Errors
 //
-// *InvalidError, ErrStoreUnavailable, ErrClosed.
+// *InvalidError, ErrUnavailable, ErrClosed.
 func (h *Host) SetQuotas(ctx context.Context, tenant string, changes map[Quota]int64) error {
 	if err := validateTenant("tenant", tenant); err != nil {
 		return err
 	}
 	if h.running.Err() != nil {
-		return ErrClosed
+		return fault.ErrClosed
 	}
 	h.naming.Lock() // two changes at once would lose one
 	defer h.naming.Unlock()

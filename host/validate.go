@@ -8,20 +8,10 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
-
-// InvalidError says which field of a request breaks which rule. It is the
-// caller's fault.
-type InvalidError struct {
-	Field string
-	Rule  string // what must hold, and what to do
-}
-
-func (e *InvalidError) Error() string { return e.Field + ": " + e.Rule }
-
-func invalid(field, format string, args ...any) error {
-	return &InvalidError{Field: field, Rule: fmt.Sprintf(format, args...)}
-}
 
 // MaxEnvironment bounds a version's environment variables, names and values
 // together, in bytes (contract §6.8).
@@ -59,9 +49,9 @@ func validateTexts(texts map[string]string) error {
 	for _, field := range slices.Sorted(maps.Keys(texts)) {
 		switch text, most := texts[field], textLimits[field]; {
 		case len(text) > most:
-			return invalid(field, "has %d bytes, at most %d are allowed", len(text), most)
+			return fault.Invalidf(field, "has %d bytes, at most %d are allowed", len(text), most)
 		case !utf8.ValidString(text):
-			return invalid(field, "must be UTF-8 text")
+			return fault.Invalidf(field, "must be UTF-8 text")
 		}
 	}
 	return nil
@@ -84,32 +74,32 @@ var (
 func validateName(name string) error {
 	switch {
 	case !functionName.MatchString(name):
-		return invalid("name", "%.80q must have 3 to 63 characters: lower-case letters, digits and hyphens, "+
+		return fault.Invalidf("name", "%.80q must have 3 to 63 characters: lower-case letters, digits and hyphens, "+
 			"a letter first and no hyphen last", name)
 	case slices.Contains(reservedNames, name):
-		return invalid("name", "%q is an address of the server's own; choose another", name)
+		return fault.Invalidf("name", "%q is an address of the server's own; choose another", name)
 	}
 	return nil
 }
 
 func validateDescription(text string) error {
 	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > maxDescription {
-		return invalid("description", "must be UTF-8 text of at most %d characters", maxDescription)
+		return fault.Invalidf("description", "must be UTF-8 text of at most %d characters", maxDescription)
 	}
 	return nil
 }
 
 func validateLabels(labels map[string]string) error {
 	if len(labels) > maxLabels {
-		return invalid("labels", "there are %d, at most %d are allowed", len(labels), maxLabels)
+		return fault.Invalidf("labels", "there are %d, at most %d are allowed", len(labels), maxLabels)
 	}
 	for key, value := range labels {
 		switch {
 		case !labelKey.MatchString(key):
-			return invalid("labels", "the key %.80q must be a lower-case letter, then at most 62 lower-case letters, "+
+			return fault.Invalidf("labels", "the key %.80q must be a lower-case letter, then at most 62 lower-case letters, "+
 				"digits and characters of -_./\\@", key)
 		case !labelValue.MatchString(value):
-			return invalid("labels", "the value of %q must be at most 63 lower-case letters, digits and characters "+
+			return fault.Invalidf("labels", "the value of %q must be at most 63 lower-case letters, digits and characters "+
 				"of -_./\\@", key)
 		}
 	}
@@ -143,31 +133,31 @@ func (u FunctionUpdate) validate() error {
 func (s VersionSpec) validate() error {
 	switch {
 	case s.Entrypoint == "":
-		return invalid("entrypoint", "is missing; give module.attribute, such as main.handler")
+		return fault.Invalidf("entrypoint", "is missing; give module.attribute, such as main.handler")
 	case len(s.Entrypoint) > maxEntrypoint || !utf8.ValidString(s.Entrypoint):
-		return invalid("entrypoint", "must be UTF-8 text of at most %d bytes", maxEntrypoint)
+		return fault.Invalidf("entrypoint", "must be UTF-8 text of at most %d bytes", maxEntrypoint)
 	case s.MemoryMB > maxMemoryMB:
-		return invalid("memory", "%d MB is more than %d MB, which is all that 32-bit WebAssembly can address",
+		return fault.Invalidf("memory", "%d MB is more than %d MB, which is all that 32-bit WebAssembly can address",
 			s.MemoryMB, maxMemoryMB)
 	case s.MemoryMB < memoryStepMB || s.MemoryMB%memoryStepMB != 0:
-		return invalid("memory", "%d MB must be a multiple of %d MB, at least %d", s.MemoryMB, memoryStepMB, memoryStepMB)
+		return fault.Invalidf("memory", "%d MB must be a multiple of %d MB, at least %d", s.MemoryMB, memoryStepMB, memoryStepMB)
 	case s.Timeout < 0 || s.Timeout > maxTimeout:
-		return invalid("execution_timeout", "%v must be more than 0 and at most %v", s.Timeout, maxTimeout)
+		return fault.Invalidf("execution_timeout", "%v must be more than 0 and at most %v", s.Timeout, maxTimeout)
 	case s.MaxInstances < 0:
-		return invalid("max_instances", "%d must be at least 1", s.MaxInstances)
-	case s.MinLogLevel != "" && !slices.Contains(levels, s.MinLogLevel):
-		return invalid("min_log_level", "%.80q must be one of %v", s.MinLogLevel, levels)
+		return fault.Invalidf("max_instances", "%d must be at least 1", s.MaxInstances)
+	case s.MinLogLevel != "" && !slices.Contains(logs.Levels, s.MinLogLevel):
+		return fault.Invalidf("min_log_level", "%.80q must be one of %v", s.MinLogLevel, logs.Levels)
 	case s.MinInstances < 0 || s.MinInstances > s.MaxInstances:
-		return invalid("min_instances", "%d must be between 0 and %d, the most instances of the function",
+		return fault.Invalidf("min_instances", "%d must be between 0 and %d, the most instances of the function",
 			s.MinInstances, s.MaxInstances)
 	}
 	if !slices.Contains(Runtimes, s.Runtime) {
-		return invalid("runtime", "%.80q must be one of %v", s.Runtime, Runtimes)
+		return fault.Invalidf("runtime", "%.80q must be one of %v", s.Runtime, Runtimes)
 	}
 	texts := map[string]string{"service_account_id": s.ServiceAccountID}
 	if a := s.Async; a != nil {
 		if a.Retries < 0 || a.Retries > maxRetries {
-			return invalid("async_invocation_config.retries_count", "%d must be between 0 and %d", a.Retries, maxRetries)
+			return fault.Invalidf("async_invocation_config.retries_count", "%d must be between 0 and %d", a.Retries, maxRetries)
 		}
 		texts["async_invocation_config.success_target"] = a.Success
 		texts["async_invocation_config.failure_target"] = a.Failure
@@ -187,18 +177,18 @@ func validateEnvironment(env map[string]string) error {
 		field := fmt.Sprintf("environment variable %.80q", name)
 		switch {
 		case slices.Contains(reservedEnvironment, name):
-			return invalid(field, "the name is reserved for the platform; choose another")
+			return fault.Invalidf(field, "the name is reserved for the platform; choose another")
 		case !environmentName.MatchString(name):
-			return invalid(field, "a name is a letter, then letters, digits and underscores")
+			return fault.Invalidf(field, "a name is a letter, then letters, digits and underscores")
 		case len(value) > maxEnvironmentValue:
-			return invalid(field, "the value has %d bytes, at most %d are allowed", len(value), maxEnvironmentValue)
+			return fault.Invalidf(field, "the value has %d bytes, at most %d are allowed", len(value), maxEnvironmentValue)
 		case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
-			return invalid(field, "the value must be UTF-8 text without NUL")
+			return fault.Invalidf(field, "the value must be UTF-8 text without NUL")
 		}
 		total += len(name) + len(value)
 	}
 	if total > MaxEnvironment {
-		return invalid("environment", "names and values have %d bytes together, at most %d are allowed", total, MaxEnvironment)
+		return fault.Invalidf("environment", "names and values have %d bytes together, at most %d are allowed", total, MaxEnvironment)
 	}
 	return nil
 }

@@ -2,7 +2,10 @@ package host
 
 import (
 	"cmp"
+	"strings"
 	"time"
+
+	"vivarium/host/logs"
 )
 
 // LatestTag is the tag that the newest version of a function carries.
@@ -34,6 +37,14 @@ func (v *Version) Reference() string {
 	return cmp.Or(reference(v.Tenant, v.FunctionName), v.FunctionID)
 }
 
+// logSource returns what the log entries of a call have in common.
+func (v *Version) logSource(requestID string) logs.Source {
+	return logs.Source{
+		FunctionID: v.FunctionID, VersionID: v.ID, RequestID: requestID, MinLevel: v.MinLogLevel,
+		Plain: v.PlainLogs || strings.EqualFold(v.Environment["STRUCTURED_LOGGING"], "false"),
+	}
+}
+
 // VersionSpec is what the owner of a function says of a version. The zero
 // value of a member means its documented default.
 type VersionSpec struct {
@@ -54,7 +65,7 @@ type VersionSpec struct {
 	PlainLogs bool `json:"plain_logs,omitempty"`
 	// MinLogLevel drops log entries of a lower level, the platform's own
 	// included. Entries without a level stay. Empty means that all do.
-	MinLogLevel Level `json:"min_log_level,omitempty"`
+	MinLogLevel logs.Level `json:"min_log_level,omitempty"`
 	// MaxInstances bounds the instances that live at once; DefaultMaxInstances.
 	MaxInstances int `json:"max_instances"`
 	// MinInstances are kept ready, loaded, before the first call.

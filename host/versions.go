@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
@@ -23,7 +24,7 @@ type VersionInfo struct {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the function is being
-// deleted, *QuotaError, ErrStoreUnavailable, ErrClosed. The function is then as before.
+// deleted, *QuotaError, ErrUnavailable, ErrClosed. The function is then as before.
 func (h *Host) CreateVersion(
 	ctx context.Context, function string, spec VersionSpec, archive []byte, tags []string,
 ) (*Version, error) {
@@ -32,7 +33,7 @@ func (h *Host) CreateVersion(
 		return nil, err
 	}
 	if f.snapshot(h).Status == StatusDeleting { // as change says, but before the upload
-		return nil, conflict("function", f.id, "is being deleted")
+		return nil, fault.Conflictf("function", f.id, "is being deleted")
 	}
 	spec = spec.withDefaults()
 	if err := spec.validate(); err != nil {
@@ -77,7 +78,7 @@ func (h *Host) CreateVersion(
 		return nil, err
 	}
 	if err := h.addVersion(ctx, f, v, tags); err != nil {
-		listed = errors.Is(err, ErrStoreUnavailable) // perhaps
+		listed = errors.Is(err, fault.ErrUnavailable) // perhaps
 		if h.cfg.Store != nil && !listed {
 			_ = h.cfg.Store.Versions.Delete(context.WithoutCancel(ctx), v.ID) // or the next start does it
 		}
@@ -135,7 +136,7 @@ func (h *Host) CopyVersion(
 // # Errors
 //
 // *NotFoundError, also when the version was made from no archive;
-// ErrStoreUnavailable.
+// ErrUnavailable.
 func (h *Host) VersionArchive(ctx context.Context, versionID string) ([]byte, error) {
 	v, err := h.GetVersion(versionID)
 	if err != nil {
@@ -177,7 +178,7 @@ func (h *Host) GetVersion(id string) (VersionInfo, error) {
 	defer h.mu.RUnlock()
 	v, ok := h.versions[id]
 	if !ok {
-		return VersionInfo{}, &NotFoundError{Version: id}
+		return VersionInfo{}, &fault.NotFoundError{Version: id}
 	}
 	return h.functions[v.FunctionID].versionInfo(v), nil
 }
@@ -208,7 +209,7 @@ func (h *Host) ListVersions(tenant, function string, pageSize int, pageToken str
 	if function != "" {
 		f := h.find(function)
 		if f == nil || !within(tenant, f.record.Tenant) {
-			return nil, "", &NotFoundError{Function: function}
+			return nil, "", &fault.NotFoundError{Function: function}
 		}
 		for _, v := range f.versions {
 			all = append(all, f.versionInfo(v))
@@ -241,7 +242,7 @@ func (h *Host) ListVersions(tenant, function string, pageSize int, pageToken str
 //
 // # Errors
 //
-// *NotFoundError, *ConflictError, ErrStoreUnavailable.
+// *NotFoundError, *ConflictError, ErrUnavailable.
 func (h *Host) DeleteVersion(ctx context.Context, id string, force bool) error {
 	v, err := h.GetVersion(id)
 	if err != nil {
@@ -253,7 +254,7 @@ func (h *Host) DeleteVersion(ctx context.Context, id string, force bool) error {
 	}
 	return h.deleteVersion(ctx, f, v.Version, func(r *functionRecord) error {
 		if tags := r.tagsOf(id); len(tags) > 0 && !force {
-			return conflict("version", id, "carries the tags %v; remove them first, or delete it by force", tags)
+			return fault.Conflictf("version", id, "carries the tags %v; remove them first, or delete it by force", tags)
 		}
 		return nil
 	})
@@ -263,7 +264,7 @@ func (h *Host) deleteVersion(ctx context.Context, f *function, v *Version, check
 	err := h.change(ctx, f, func(r *functionRecord) error {
 		i := r.entry(v.ID)
 		if i < 0 {
-			return &NotFoundError{Version: v.ID}
+			return &fault.NotFoundError{Version: v.ID}
 		}
 		if err := check(r); err != nil {
 			return err

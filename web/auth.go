@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // Access is what the server needs of the host to know who may do what.
@@ -57,7 +58,7 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) authenticate(shown []string) (host.Principal, error) {
 	scheme, secret, _ := strings.Cut(shown[0], " ")
 	if len(shown) != 1 || !strings.EqualFold(scheme, "Api-Key") && !strings.EqualFold(scheme, "Bearer") {
-		return host.Principal{}, host.ErrUnauthenticated
+		return host.Principal{}, fault.ErrUnauthenticated
 	}
 	return s.config.Access.Keys().Authenticate(secret)
 }
@@ -81,9 +82,9 @@ func (s *Server) operatorsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		switch p := callOf(c).principal; {
 		case p.Anonymous():
-			return host.ErrUnauthenticated
+			return fault.ErrUnauthenticated
 		case p.Tenant != host.AllTenants || !p.Role.Includes(host.RoleAdmin):
-			return &host.ForbiddenError{Reason: "this takes a key of all tenants with the role admin"}
+			return &fault.ForbiddenError{Reason: "this takes a key of all tenants with the role admin"}
 		}
 		return next(c)
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // access is an Access over keys in memory, for the function "hello".
@@ -37,7 +38,7 @@ func (a access) Keys() *host.Keys { return a.keys }
 
 func (a access) Callable(p host.Principal, function string) (string, error) {
 	if p.Anonymous() {
-		return "", host.ErrUnauthenticated
+		return "", fault.ErrUnauthenticated
 	}
 	return function, nil
 }

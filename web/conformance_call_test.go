@@ -17,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/logs"
 	"vivarium/wasm/vfs"
 )
 
@@ -172,23 +173,23 @@ func (r *caseRunner) finish(step *exchangeStep) {
 }
 
 // caseLogs holds the log entries of all calls.
-var caseLogs = &callLogs{entries: map[string][]host.LogEntry{}}
+var caseLogs = &callLogs{entries: map[string][]logs.Entry{}}
 
 // callLogs collects log entries by request.
 type callLogs struct {
 	mu      sync.Mutex
-	entries map[string][]host.LogEntry
+	entries map[string][]logs.Entry
 }
 
 // add takes an entry. It is the host's Config.Logs.
-func (l *callLogs) add(e host.LogEntry) {
+func (l *callLogs) add(e logs.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries[e.RequestID] = append(l.entries[e.RequestID], e)
 }
 
 // of returns the entries of a request.
-func (l *callLogs) of(requestID string) []host.LogEntry {
+func (l *callLogs) of(requestID string) []logs.Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.entries[requestID]
@@ -212,10 +213,10 @@ const longMessage = 4000
 // logText writes entries as cases do: the level and the message on a line, the
 // message's further lines after a bar, stream name and payload on lines of their
 // own. Unless the log is wanted whole, START, END and REPORT are left out.
-func logText(entries []host.LogEntry, whole bool) []string {
+func logText(entries []logs.Entry, whole bool) []string {
 	var texts []string
 	for _, e := range entries {
-		ours := e.Level == host.LevelInfo && (strings.HasPrefix(e.Message, "START RequestID:") ||
+		ours := e.Level == logs.LevelInfo && (strings.HasPrefix(e.Message, "START RequestID:") ||
 			strings.HasPrefix(e.Message, "END RequestID:") || strings.HasPrefix(e.Message, "REPORT RequestID:"))
 		if ours && !whole {
 			continue

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/logs"
 )
 
 // testCase is one file of the conformance suite.
@@ -166,7 +167,7 @@ func (c *testCase) configure(text string) (err error) {
 		case "service-account":
 			spec.ServiceAccountID = value
 		case "min-log-level":
-			spec.MinLogLevel = host.Level(value)
+			spec.MinLogLevel = logs.Level(value)
 		case "connection":
 			c.keepConnection = value == "keep"
 		case "name": // only makes the function another than that of other cases

@@ -13,7 +13,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/quota"
 	"vivarium/web/api"
 	"vivarium/web/strictjson"
 )
@@ -50,6 +51,9 @@ type malformedError struct {
 	payload []byte // the result
 }
 
+// Kind returns fault.Function.
+func (e *malformedError) Kind() fault.Kind { return fault.Function }
+
 func (e *malformedError) Error() string { return "Malformed serverless function response: " + e.fault }
 
 // maxPayload bounds what an answer shows of a result, in bytes. In JSON it can have
@@ -78,7 +82,7 @@ type rateError struct {
 func (e *rateError) Error() string { return e.message }
 
 // fault is how an error is answered.
-type fault struct {
+type refusal struct {
 	status   int
 	message  string // of a platform error
 	kind     string // errorType of a platform error
@@ -90,84 +94,107 @@ type fault struct {
 // retryLater goes with what a moment may cure.
 var retryLater = http.Header{"Retry-After": {"1"}}
 
-// faultOf is the table of errors: whose fault each kind is, and its answer. What
+// refusalOf is the table of errors: whose fault each kind is, and its answer. What
 // it does not know is our own fault, of which the caller learns nothing but the
 // request id.
-func faultOf(err error, requestID string) fault {
+func refusalOf(err error, requestID string) refusal {
 	if e, ok := errors.AsType[*callerError](err); ok {
-		return fault{status: e.code, message: e.message, kind: e.kind}
+		return refusal{status: e.code, message: e.message, kind: e.kind}
 	}
 	if e, ok := errors.AsType[*rateError](err); ok {
 		seconds := max(1, int(math.Ceil(e.after.Seconds())))
-		return fault{status: http.StatusTooManyRequests, kind: clientError, message: "Too Many Requests: " + e.Error(),
+		return refusal{status: http.StatusTooManyRequests, kind: clientError, message: "Too Many Requests: " + e.Error(),
 			header: http.Header{"Retry-After": {strconv.Itoa(seconds)}}}
 	}
 	if e, ok := errors.AsType[*strictjson.Error](err); ok {
-		return fault{status: http.StatusBadRequest, message: "Bad Request: " + e.Error(), kind: clientError}
-	}
-	if e, ok := errors.AsType[*host.NotFoundError](err); ok {
-		message := fmt.Sprintf("Not Found: Tag %s not found for function %s", e.Tag, e.Function)
-		if e.Tag == "" {
-			message = fmt.Sprintf("Not Found: Function %s not found", e.Function)
-		}
-		return fault{status: http.StatusNotFound, message: message, kind: clientError}
-	}
-	if e, ok := errors.AsType[*host.InvalidError](err); ok {
-		return fault{status: http.StatusBadRequest, message: "Bad Request: " + e.Error(), kind: clientError}
-	}
-	if e, ok := errors.AsType[*host.ConflictError](err); ok {
-		return fault{status: http.StatusConflict, message: "Conflict: " + e.Error(), kind: clientError}
-	}
-	if e, ok := errors.AsType[*host.QuotaError](err); ok {
-		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
-			message: "Too Many Requests: No instance can serve the request: " + e.Reason()}
-	}
-	if e, ok := errors.AsType[*host.FunctionError](err); ok {
-		status := http.StatusBadGateway
-		if e.Timeout {
-			status = http.StatusGatewayTimeout
-		}
-		return fault{status: status, function: e.Body()}
+		return refusal{status: http.StatusBadRequest, message: "Bad Request: " + e.Error(), kind: clientError}
 	}
 	if e, ok := errors.AsType[*malformedError](err); ok {
-		return fault{status: http.StatusBadGateway, function: e.body()}
+		return refusal{status: http.StatusBadGateway, function: e.body()}
+	}
+	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
+		return refusal{status: statuses[e.Kind()].status, function: e.Body()}
 	}
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok { // the router's
-		f := fault{status: e.Code, message: http.StatusText(e.Code), kind: clientError}
+		f := refusal{status: e.Code, message: http.StatusText(e.Code), kind: clientError}
 		if e.Code == http.StatusMethodNotAllowed {
 			f.header = http.Header{"Allow": {strings.Join(methods, ", ")}}
 		}
 		return f
 	}
-	if e, ok := errors.AsType[*host.ForbiddenError](err); ok {
-		return fault{status: http.StatusForbidden, message: "Forbidden: " + e.Error(), kind: clientError}
-	}
-	switch {
-	case errors.Is(err, host.ErrUnauthenticated):
-		return fault{status: http.StatusUnauthorized, kind: clientError, header: api.Challenge,
-			message: "Unauthorized: this takes a key; send the header Authorization: Api-Key SECRET"}
-	case errors.Is(err, host.ErrBusy):
-		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
-			message: "Too Many Requests: No instance can serve the request: Concurrent requests exceeded"}
-	case errors.Is(err, errBodies):
-		return fault{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
+	if errors.Is(err, errBodies) {
+		return refusal{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
 			message: "Too Many Requests: The server has no memory for the request's body"}
-	case errors.Is(err, host.ErrCancelled), errors.Is(err, context.Canceled):
-		return fault{status: statusCancelled, kind: clientError, message: "Request cancelled"}
-	case errors.Is(err, host.ErrClosed):
-		return fault{status: http.StatusServiceUnavailable, kind: serverError, header: retryLater,
-			message: "Service Unavailable: The server is shutting down"}
-	case errors.Is(err, host.ErrStoreUnavailable):
-		return fault{status: http.StatusServiceUnavailable, kind: serverError, header: retryLater,
-			message: "Service Unavailable: The store can't be reached"}
-	default:
-		return fault{status: http.StatusInternalServerError, kind: serverError, ours: true,
+	}
+	kind := fault.Of(err)
+	if errors.Is(err, context.Canceled) {
+		kind = fault.Cancelled
+	}
+	row, ok := statuses[kind]
+	if !ok {
+		return refusal{status: http.StatusInternalServerError, kind: serverError, ours: true,
 			message: "Internal Server Error: request " + requestID}
 	}
+	f := refusal{status: row.status, message: row.text, kind: clientError}
+	if row.status >= http.StatusInternalServerError {
+		f.kind = serverError
+	}
+	if kind.Passing() && kind != fault.Cancelled {
+		f.header = retryLater
+	}
+	switch kind {
+	case fault.Unauthenticated:
+		f.header = api.Challenge
+	case fault.Invalid, fault.Conflict, fault.Forbidden:
+		told, _ := fault.As(err) // its kind is not Internal
+		f.message += told.Error()
+	case fault.OverQuota:
+		if e, ok := errors.AsType[*quota.Error](err); ok {
+			f.message += e.Reason()
+		}
+	case fault.NotFound:
+		f.message += missing(err)
+	}
+	return f
+}
+
+// statuses is the table of kinds: the status, and what the caller is told; where
+// that depends on the error, how it begins.
+var statuses = map[fault.Kind]struct {
+	status int
+	text   string
+}{
+	fault.Invalid:         {http.StatusBadRequest, "Bad Request: "},
+	fault.Unauthenticated: {http.StatusUnauthorized, "Unauthorized: this takes a key; send the header Authorization: Api-Key SECRET"},
+	fault.Forbidden:       {http.StatusForbidden, "Forbidden: "},
+	fault.NotFound:        {http.StatusNotFound, "Not Found: "},
+	fault.Conflict:        {http.StatusConflict, "Conflict: "},
+	fault.OverQuota:       {http.StatusTooManyRequests, "Too Many Requests: No instance can serve the request: "},
+	fault.Busy:            {http.StatusTooManyRequests, "Too Many Requests: No instance can serve the request: Concurrent requests exceeded"},
+	fault.Exhausted:       {http.StatusTooManyRequests, "Too Many Requests: No instance can serve the request: The server has no memory left"},
+	fault.Cancelled:       {statusCancelled, "Request cancelled"},
+	fault.Function:        {http.StatusBadGateway, ""},
+	fault.Timeout:         {http.StatusGatewayTimeout, ""},
+	fault.Closed:          {http.StatusServiceUnavailable, "Service Unavailable: The server is shutting down"},
+	fault.Unavailable:     {http.StatusServiceUnavailable, "Service Unavailable: The store can't be reached"},
+}
+
+// missing says what there is not, in the contract's words.
+func missing(err error) string {
+	e, ok := errors.AsType[*fault.NotFoundError](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case e.Function == "":
+		return e.Error()
+	case e.Tag == "":
+		return fmt.Sprintf("Function %s not found", e.Function)
+	}
+	return fmt.Sprintf("Tag %s not found for function %s", e.Tag, e.Function)
 }
 
 // body returns the answer's body, a JSON document.
-func (f *fault) body() []byte {
+func (f *refusal) body() []byte {
 	if f.function != nil {
 		return f.function
 	}
@@ -179,7 +206,7 @@ func (f *fault) body() []byte {
 }
 
 // response returns the answer.
-func (f *fault) response() *response {
+func (f *refusal) response() *response {
 	answer := &response{status: f.status, header: http.Header{"Content-Type": {"application/json"}}, body: f.body()}
 	for name, values := range f.header {
 		answer.header[name] = values
@@ -193,7 +220,7 @@ func (f *fault) response() *response {
 // fail answers an error. It is Echo's error handler.
 func (s *Server) fail(err error, c echo.Context) {
 	call := callOf(c)
-	f := faultOf(err, call.requestID)
+	f := refusalOf(err, call.requestID)
 	if f.ours {
 		s.logFault(c, call, err)
 	}

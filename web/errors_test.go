@@ -9,10 +9,11 @@ import (
 	"testing"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 func TestErrors_OfTheFunction(t *testing.T) {
-	raised := &host.FunctionError{Type: "KeyError", Message: "'lyrics'", StackTrace: []string{"  File \"/function/code/index.py\"\n"}}
+	raised := &fault.FunctionError{Type: "KeyError", Message: "'lyrics'", StackTrace: []string{"  File \"/function/code/index.py\"\n"}}
 	a := do(t, "GET", start(t, Config{}, fails(fmt.Errorf("call: %w", raised))).url+"/hello", "")
 	a.wantFunctionError(t, 502, "KeyError")
 	a.wantHeader(t, "X-Function-Id", version.FunctionID)
@@ -21,12 +22,12 @@ func TestErrors_OfTheFunction(t *testing.T) {
 		t.Errorf("got %s, want %s", a.text, raised.Body())
 	}
 
-	late := &host.FunctionError{Type: "ExecutionTimeout", Message: "Execution timeout exceeded: 3000 ms", Timeout: true}
+	late := &fault.FunctionError{Type: "ExecutionTimeout", Message: "Execution timeout exceeded: 3000 ms", TimedOut: true}
 	do(t, "GET", start(t, Config{}, fails(late)).url+"/hello", "").wantFunctionError(t, 504, "ExecutionTimeout")
 }
 
 func TestErrors_OfTheMoment(t *testing.T) {
-	a := do(t, "GET", start(t, Config{}, fails(fmt.Errorf("pool: %w", host.ErrBusy))).url+"/hello", "")
+	a := do(t, "GET", start(t, Config{}, fails(fmt.Errorf("pool: %w", fault.ErrBusy))).url+"/hello", "")
 	a.wantPlatformError(t, 429, "Too Many Requests: No instance can serve the request: Concurrent requests exceeded", clientError)
 	a.wantHeader(t, "Retry-After", "1")
 
@@ -35,11 +36,11 @@ func TestErrors_OfTheMoment(t *testing.T) {
 	a.wantPlatformError(t, 429, "Too Many Requests: No instance can serve the request: Concurrent requests quota 1000 exceeded", clientError)
 	a.wantHeader(t, "Retry-After", "1")
 
-	a = do(t, "GET", start(t, Config{}, fails(host.ErrClosed)).url+"/hello", "")
+	a = do(t, "GET", start(t, Config{}, fails(fault.ErrClosed)).url+"/hello", "")
 	a.wantPlatformError(t, 503, "Service Unavailable: The server is shutting down", serverError)
 	a.wantHeader(t, "Retry-After", "1")
 
-	for _, err := range []error{host.ErrCancelled, fmt.Errorf("call: %w", context.Canceled)} {
+	for _, err := range []error{fault.ErrCancelled, fmt.Errorf("call: %w", context.Canceled)} {
 		do(t, "GET", start(t, Config{}, fails(err)).url+"/hello", "").
 			wantPlatformError(t, 499, "Request cancelled", clientError)
 	}
@@ -66,7 +67,7 @@ func TestErrors_NothingIsSentAfterAnAnswer(t *testing.T) {
 	if err := c.String(200, "ok"); err != nil {
 		t.Fatal(err)
 	}
-	s.fail(host.ErrBusy, c)
+	s.fail(fault.ErrBusy, c)
 	if recorder.Code != 200 || recorder.Body.String() != "ok" {
 		t.Errorf("got %d %s, want the answer alone", recorder.Code, recorder.Body)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"vivarium/host"
+	"vivarium/host/paced"
 )
 
 // timeFormat is that of requestTime: the Common Log Format's.
@@ -52,10 +52,10 @@ func newEvent(r *http.Request, call *call, query values, body []byte) *event {
 // one that a handler that prints the event shows. Written by hand, since the
 // body can be megabytes and encoding/json would go over it several times, and all
 // at once.
-func (e *event) encode(work host.Work) []byte {
+func (e *event) encode(work paced.Work) []byte {
 	b := make([]byte, 0, len(e.body)+len(e.body)/8+2048)
 	b = append(b, `{"body":"`...)
-	for piece := range host.Pieces(e.body, work) {
+	for piece := range paced.Pieces(e.body, work) {
 		b = appendEscaped(b, piece)
 	}
 	b = append(b, '"')

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // hiddenHeaders are those of a request that no handler sees: they belong to the
@@ -204,13 +204,13 @@ func addHeader(header http.Header, name, value string) error {
 }
 
 // headerError returns the function's error for a header that can't go out.
-func headerError(name, fault string) error {
+func headerError(name, rule string) error {
 	const longest = 100 // a name can be as long as a response
 	if len(name) > longest {
 		name = name[:longest] + "..."
 	}
-	return &host.FunctionError{
+	return &fault.FunctionError{
 		Type:    proxyIntegrationError,
-		Message: "Malformed serverless function response: header " + strconv.Quote(name) + " " + fault,
+		Message: "Malformed serverless function response: header " + strconv.Quote(name) + " " + rule,
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/paced"
 	"vivarium/web/transfer"
 )
 
@@ -86,16 +88,16 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		inv.Raw, inv.Body = true, body
 	case large:
 		inv.Body = body
-		inv.Event = func(_ *host.Version, work host.Work) []byte {
+		inv.Event = func(_ *host.Version, work paced.Work) []byte {
 			event := newEvent(r, call, query, nil)
 			event.isBase64Encoded = !isText(event.headers.last("Content-Type"), body)
 			return event.encode(work)
 		}
 	default:
-		inv.Event = func(_ *host.Version, work host.Work) []byte { return newEvent(r, call, query, body).encode(work) }
+		inv.Event = func(_ *host.Version, work paced.Work) []byte { return newEvent(r, call, query, body).encode(work) }
 	}
 	var answer *response
-	inv.Accept = func(result *host.Result, work host.Work) (err error) {
+	inv.Accept = func(result *host.Result, work paced.Work) (err error) {
 		// As JSON it can be several times as long as the answer.
 		n := len(result.Body)
 		held.force(n)
@@ -107,7 +109,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if result != nil && result.Version != nil {
 		call.version = result.Version // the tag may have moved since Resolve
 	}
-	if e, ok := errors.AsType[*host.FunctionError](err); ok {
+	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 		return cmp.Or(checkSize(e.Body(), s.config.MaxResponseBytes), err)
 	}
 	if err != nil {
@@ -139,7 +141,7 @@ const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-modals 
 
 // accept returns the answer that a result means, or the function's error when it
 // means none or has more bytes than the limit.
-func accept(result *host.Result, method string, raw bool, limit int64, work host.Work) (*response, error) {
+func accept(result *host.Result, method string, raw bool, limit int64, work paced.Work) (*response, error) {
 	if raw {
 		return rawResponse(result), checkSize(result.Body, limit)
 	}
@@ -171,7 +173,7 @@ func (s *Server) queue(c echo.Context, function, tag string, body []byte) error 
 // An error counts like a result: a message can be as long as anything.
 func checkSize(body []byte, limit int64) error {
 	if size := int64(len(body)); size > limit {
-		return &host.FunctionError{
+		return &fault.FunctionError{
 			Type:    "ResponseTooLarge",
 			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", size, limit),
 		}

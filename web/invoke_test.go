@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 func TestInvoke_ByIDAndByName(t *testing.T) {
@@ -140,7 +141,7 @@ func TestInvoke_RawMode(t *testing.T) {
 		}
 	})
 	t.Run("errors look as in HTTP mode", func(t *testing.T) {
-		s := start(t, Config{}, fails(&host.FunctionError{Type: "KeyError", Message: "'lyrics'"}))
+		s := start(t, Config{}, fails(&fault.FunctionError{Type: "KeyError", Message: "'lyrics'"}))
 		do(t, "POST", s.url+"/hello?integration=raw", "").wantFunctionError(t, 502, "KeyError")
 	})
 }
@@ -182,7 +183,7 @@ func TestInvoke_LimitsTheRequest(t *testing.T) {
 func TestInvoke_LimitsTheResponse(t *testing.T) {
 	s := start(t, Config{MaxResponseBytes: 16}, functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
 		if inv.Raw {
-			return nil, &host.FunctionError{Type: "ValueError", Message: "a long one"}
+			return nil, &fault.FunctionError{Type: "ValueError", Message: "a long one"}
 		}
 		if strings.Contains(string(inv.Event(version, noWork)), "PUT") {
 			return &host.Result{Body: []byte(`{"body": "\u0416\u0416\u0416\u0416\u0416\u0416\u0416\u0416"}`)}, nil
@@ -236,7 +237,7 @@ func TestInvoke_CancelsTheCallWhenTheCallerLeaves(t *testing.T) {
 		close(called)
 		<-ctx.Done()
 		close(cancelled)
-		return nil, host.ErrCancelled
+		return nil, fault.ErrCancelled
 	}})
 	connection := dial(t, s.addr, "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
 	<-called

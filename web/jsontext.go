@@ -7,7 +7,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"vivarium/host"
+	"vivarium/host/paced"
 )
 
 // What a function returns is JSON text of megabytes, if it likes, and reading it
@@ -26,11 +26,11 @@ type jsonScanner struct {
 	text []byte
 	at   int
 	told int // what is before has been reported as work
-	work host.Work
+	work paced.Work
 }
 
 // scanJSON returns a scanner of a text.
-func scanJSON(text []byte, work host.Work) *jsonScanner { return &jsonScanner{text: text, work: work} }
+func scanJSON(text []byte, work paced.Work) *jsonScanner { return &jsonScanner{text: text, work: work} }
 
 // report reports work, now and then.
 func (s *jsonScanner) report() {
@@ -266,7 +266,7 @@ func (s *jsonScanner) escape() bool {
 // unquote returns what a string means whose JSON text has been scanned, and false
 // when it has half of a surrogate pair without the other half. Python's str can,
 // UTF-8 can't.
-func unquote(text []byte, work host.Work) (s []byte, ok bool) {
+func unquote(text []byte, work paced.Work) (s []byte, ok bool) {
 	text = text[1 : len(text)-1]
 	s = make([]byte, 0, len(text))
 	escaped := func() (rune, bool) { // \uXXXX
@@ -324,9 +324,9 @@ func unquote(text []byte, work host.Work) (s []byte, ok bool) {
 
 // decodeBase64 returns the bytes that a text stands for, as
 // base64.StdEncoding.DecodeString does. It changes the text.
-func decodeBase64(text []byte, work host.Work) (b []byte, ok bool) {
+func decodeBase64(text []byte, work paced.Work) (b []byte, ok bool) {
 	kept := text[:0]
-	for piece := range host.Pieces(text, work) {
+	for piece := range paced.Pieces(text, work) {
 		for _, c := range piece {
 			if c != '\n' && c != '\r' {
 				kept = append(kept, c)
@@ -349,8 +349,8 @@ func decodeBase64(text []byte, work host.Work) (b []byte, ok bool) {
 }
 
 // validUTF8 is utf8.Valid.
-func validUTF8(text []byte, work host.Work) bool {
-	for piece := range host.Pieces(text, work) {
+func validUTF8(text []byte, work paced.Work) bool {
+	for piece := range paced.Pieces(text, work) {
 		if !utf8.Valid(piece) {
 			return false
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // metrics is what /metrics shows of the calls that came over HTTP. It is safe
@@ -109,7 +110,7 @@ func outcomeOf(err error) string {
 	if err == nil {
 		return "ok"
 	}
-	f := faultOf(err, "")
+	f := refusalOf(err, "")
 	switch {
 	case f.function != nil && f.status == http.StatusGatewayTimeout:
 		return "timeout"
@@ -151,7 +152,7 @@ func (m *metrics) forgetGone(functions Functions) {
 	defer m.mu.Unlock()
 	for name := range m.functions {
 		_, err := functions.Resolve(name, "")
-		if e, ok := errors.AsType[*host.NotFoundError](err); !ok || e.Tag != "" {
+		if e, ok := errors.AsType[*fault.NotFoundError](err); !ok || e.Tag != "" {
 			continue
 		}
 		delete(m.functions, name)

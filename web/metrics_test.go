@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // leaving is a function that can go away.
@@ -19,7 +20,7 @@ type leaving struct {
 
 func (l *leaving) Resolve(function, tag string) (*host.Version, error) {
 	if l.gone.Load() {
-		return nil, &host.NotFoundError{Function: function}
+		return nil, &fault.NotFoundError{Function: function}
 	}
 	return l.functions.Resolve(function, tag)
 }
@@ -30,10 +31,12 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 			return &host.Result{Body: []byte(`{}`), Figures: host.Figures{Cold: true, CPU: time.Second, PeakMemory: 1 << 20, Duration: time.Second}}, nil
 		},
 		func() (*host.Result, error) { return &host.Result{Body: []byte(`5`)}, nil },
-		func() (*host.Result, error) { return nil, &host.FunctionError{Type: "ValueError"} },
-		func() (*host.Result, error) { return nil, &host.FunctionError{Type: "ExecutionTimeout", Timeout: true} },
-		func() (*host.Result, error) { return nil, host.ErrBusy },
-		func() (*host.Result, error) { return nil, host.ErrStoreUnavailable },
+		func() (*host.Result, error) { return nil, &fault.FunctionError{Type: "ValueError"} },
+		func() (*host.Result, error) {
+			return nil, &fault.FunctionError{Type: "ExecutionTimeout", TimedOut: true}
+		},
+		func() (*host.Result, error) { return nil, fault.ErrBusy },
+		func() (*host.Result, error) { return nil, fault.ErrUnavailable },
 		func() (*host.Result, error) { return nil, errors.New("disk on fire") },
 	}
 	next := 0

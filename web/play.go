@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/wasm/vfs"
 	"vivarium/web/strictjson"
 	"vivarium/web/transfer"
@@ -23,7 +25,7 @@ const PlayPath = "/play/v1"
 // Tries is what the playground needs of the host. *host.Host implements it.
 type Tries interface {
 	// Try runs code once, in an instance of its own.
-	Try(ctx context.Context, spec host.VersionSpec, code *vfs.Tree, inv host.Invocation, logs func(host.LogEntry)) (*host.Result, error)
+	Try(ctx context.Context, spec host.VersionSpec, code *vfs.Tree, inv host.Invocation, logs func(logs.Entry)) (*host.Result, error)
 }
 
 // Defaults of PlayConfig, and limits that nobody needs to change.
@@ -229,22 +231,22 @@ func (p *Play) send(w http.ResponseWriter, status int, body []byte) {
 
 // fail answers an error.
 func (p *Play) fail(w http.ResponseWriter, r *http.Request, call *call, err error) {
-	f := p.faultOf(r, call, err)
+	f := p.refusalOf(r, call, err)
 	for name, values := range f.header {
 		w.Header()[name] = values
 	}
 	p.send(w, f.status, f.body())
 }
 
-// faultOf returns how an error is answered, and logs it when it is ours.
-func (p *Play) faultOf(r *http.Request, call *call, err error) fault {
-	if e, ok := errors.AsType[*host.InvalidError](err); ok {
+// refusalOf returns how an error is answered, and logs it when it is ours.
+func (p *Play) refusalOf(r *http.Request, call *call, err error) refusal {
+	if e, ok := errors.AsType[*fault.InvalidError](err); ok {
 		names := map[string]string{"memory": "memoryMB", "execution_timeout": "timeoutMS"}
 		if name, ok := names[e.Field]; ok {
-			err = &host.InvalidError{Field: name, Rule: e.Rule}
+			err = &fault.InvalidError{Field: name, Rule: e.Rule}
 		}
 	}
-	f := faultOf(err, call.requestID)
+	f := refusalOf(err, call.requestID)
 	if f.ours {
 		p.config.Logger.ErrorContext(r.Context(), "snippet not run", "request_id", call.requestID, "error", err)
 	}

@@ -37,7 +37,7 @@ func FuzzPlayRequest(f *testing.F) {
 				return
 			}
 		}
-		if fault := p.faultOf(r, call, err); fault.status < 400 || fault.status > 499 {
+		if fault := p.refusalOf(r, call, err); fault.status < 400 || fault.status > 499 {
 			t.Errorf("%v is answered with %d", err, fault.status)
 		}
 	})

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/wasm/vfs"
 )
 
@@ -33,9 +35,9 @@ func startPlay(t *testing.T, config PlayConfig, tries Tries) *testServer {
 }
 
 // triesFunc is a Go function that runs snippets.
-type triesFunc func(ctx context.Context, spec host.VersionSpec, inv host.Invocation, logs func(host.LogEntry)) (*host.Result, error)
+type triesFunc func(ctx context.Context, spec host.VersionSpec, inv host.Invocation, logs func(logs.Entry)) (*host.Result, error)
 
-func (f triesFunc) Try(ctx context.Context, spec host.VersionSpec, _ *vfs.Tree, inv host.Invocation, logs func(host.LogEntry)) (*host.Result, error) {
+func (f triesFunc) Try(ctx context.Context, spec host.VersionSpec, _ *vfs.Tree, inv host.Invocation, logs func(logs.Entry)) (*host.Result, error) {
 	r, err := f(ctx, spec, inv, logs)
 	if r == nil {
 		r = &host.Result{Body: []byte("null")}
@@ -265,7 +267,7 @@ func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 func ptr[T any](v T) *T { return &v }
 
 func TestPlay_RefusesWhatIsOverALimit(t *testing.T) {
-	s := startPlay(t, openPlay, triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(host.LogEntry)) (*host.Result, error) {
+	s := startPlay(t, openPlay, triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(logs.Entry)) (*host.Result, error) {
 		t.Error("it was run")
 		return nil, nil
 	}))
@@ -354,7 +356,7 @@ func TestPlay_FailuresOfThePlatform(t *testing.T) {
 	var failure error
 	log, config := &logBuffer{}, openPlay
 	config.Logger = slog.New(slog.NewTextHandler(log, nil))
-	s := startPlay(t, config, triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(host.LogEntry)) (*host.Result, error) {
+	s := startPlay(t, config, triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(logs.Entry)) (*host.Result, error) {
 		return nil, failure
 	}))
 	for _, test := range []struct {
@@ -362,7 +364,7 @@ func TestPlay_FailuresOfThePlatform(t *testing.T) {
 		status int
 		retry  string
 	}{
-		{host.ErrBusy, 429, "1"}, {host.ErrClosed, 503, "1"}, {fmt.Errorf("disk on fire"), 500, ""},
+		{fault.ErrBusy, 429, "1"}, {fault.ErrClosed, 503, "1"}, {fmt.Errorf("disk on fire"), 500, ""},
 	} {
 		for _, accept := range []string{"application/json", "text/event-stream"} { // before it has begun, a stream fails as anything
 			failure = test.err
@@ -382,7 +384,7 @@ func TestPlay_FailuresOfThePlatform(t *testing.T) {
 func TestPlay_BoundsEachClient(t *testing.T) {
 	running, finish := make(chan struct{}), make(chan struct{})
 	s := startPlay(t, PlayConfig{Rate: 0.001, Burst: 3, AtOnce: 2}, triesFunc(
-		func(_ context.Context, _ host.VersionSpec, inv host.Invocation, _ func(host.LogEntry)) (*host.Result, error) {
+		func(_ context.Context, _ host.VersionSpec, inv host.Invocation, _ func(logs.Entry)) (*host.Result, error) {
 			running <- struct{}{}
 			<-finish
 			return nil, nil
@@ -454,7 +456,7 @@ func TestPlayClients_AreBoundedAndApart(t *testing.T) {
 }
 
 func TestPlay_Origins(t *testing.T) {
-	tries := triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(host.LogEntry)) (*host.Result, error) {
+	tries := triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(logs.Entry)) (*host.Result, error) {
 		return nil, nil
 	})
 	const mine, other = "https://docs.example.com", "https://evil.example.com"

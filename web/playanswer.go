@@ -13,7 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 // playAnswer is what became of a snippet.
@@ -80,10 +81,10 @@ func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 	result, err := p.tries.Try(ctx, t.spec, t.code, t.inv, t.log.add)
 	answer := &playAnswer{RequestID: t.call.requestID, Outcome: playOK, Headers: http.Header{}, Log: []playEntry{}}
 	if err != nil {
-		if e, ok := errors.AsType[*host.FunctionError](err); ok {
+		if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 			err = cmp.Or(checkSize(e.Body(), DefaultMaxBytes), err)
 		}
-		f := faultOf(err, t.call.requestID)
+		f := refusalOf(err, t.call.requestID)
 		if f.function == nil {
 			return nil, err
 		}
@@ -139,7 +140,7 @@ func (a *playAnswer) take(r *response, method string) {
 // newPlayFault describes a fault of the snippet's.
 func newPlayFault(err error, files map[string]string) *playFault {
 	f := &playFault{StackTrace: []string{}}
-	if e, ok := errors.AsType[*host.FunctionError](err); ok {
+	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 		f.Type, f.Message = e.Type, e.Message
 		f.File, f.Line = userFrame(e.StackTrace, files)
 		f.StackTrace = append(f.StackTrace, e.StackTrace...)
@@ -217,7 +218,7 @@ type playLog struct {
 func newPlayLog() *playLog { return &playLog{changed: make(chan struct{}, 1), left: maxPlayLog} }
 
 // add adds an entry. The platform's own, which are few, always have room.
-func (l *playLog) add(e host.LogEntry) {
+func (l *playLog) add(e logs.Entry) {
 	entry := playEntry{Time: e.Time.UTC(), Level: string(e.Level), Message: e.Message, System: e.System}
 	l.mu.Lock()
 	defer l.mu.Unlock()

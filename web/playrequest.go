@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"vivarium/host"
+	"vivarium/host/paced"
 	"vivarium/wasm/vfs"
 )
 
@@ -81,11 +82,11 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 			return nil, err
 		}
 		t.method = request.Method
-		t.inv.Event = func(_ *host.Version, work host.Work) []byte {
+		t.inv.Event = func(_ *host.Version, work paced.Work) []byte {
 			return newEvent(request, call, query, []byte(q.Request.Body)).encode(work)
 		}
 	}
-	t.inv.Accept = func(result *host.Result, work host.Work) (err error) {
+	t.inv.Accept = func(result *host.Result, work paced.Work) (err error) {
 		t.answer, err = accept(result, t.method, t.inv.Raw, DefaultMaxBytes, work)
 		return err
 	}

@@ -64,7 +64,7 @@ func (p *Play) stream(w http.ResponseWriter, r *http.Request, t *playTry) error 
 			answer.LogTruncated = truncated
 			s.event("result", encodeJSON(answer))
 		} else if done {
-			f := p.faultOf(r, t.call, err)
+			f := p.refusalOf(r, t.call, err)
 			s.event("fault", f.body())
 		}
 		if s.flush() != nil {

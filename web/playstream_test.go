@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 // streamed is a stream of events that is being read.
@@ -118,13 +120,13 @@ func TestPlayStream_LogThenResult(t *testing.T) {
 func TestPlayStream_EntriesComeWhileTheSnippetRuns(t *testing.T) {
 	read := make(chan struct{})
 	s := startPlay(t, openPlay, triesFunc(
-		func(ctx context.Context, _ host.VersionSpec, _ host.Invocation, logs func(host.LogEntry)) (*host.Result, error) {
-			logs(host.LogEntry{Message: "first"})
+		func(ctx context.Context, _ host.VersionSpec, _ host.Invocation, emit func(logs.Entry)) (*host.Result, error) {
+			emit(logs.Entry{Message: "first"})
 			select {
 			case <-read:
 				return nil, nil
 			case <-ctx.Done():
-				return nil, host.ErrCancelled
+				return nil, fault.ErrCancelled
 			}
 		}))
 	events := s.stream(t, snippet("", ""))
@@ -142,8 +144,8 @@ func TestPlayStream_EntriesComeWhileTheSnippetRuns(t *testing.T) {
 
 func TestPlayStream_TellsOfAFaultOfThePlatform(t *testing.T) {
 	s := startPlay(t, openPlay, triesFunc(
-		func(_ context.Context, _ host.VersionSpec, _ host.Invocation, logs func(host.LogEntry)) (*host.Result, error) {
-			logs(host.LogEntry{Message: "first"})
+		func(_ context.Context, _ host.VersionSpec, _ host.Invocation, emit func(logs.Entry)) (*host.Result, error) {
+			emit(logs.Entry{Message: "first"})
 			time.Sleep(10 * time.Millisecond) // the entry goes out by itself, most often
 			return nil, errors.New("disk on fire")
 		}))
@@ -160,7 +162,7 @@ func TestPlayStream_SurvivesAPanic(t *testing.T) {
 	config := openPlay
 	config.Logger = slog.New(slog.DiscardHandler)
 	s := startPlay(t, config, triesFunc(
-		func(_ context.Context, _ host.VersionSpec, _ host.Invocation, _ func(host.LogEntry)) (*host.Result, error) {
+		func(_ context.Context, _ host.VersionSpec, _ host.Invocation, _ func(logs.Entry)) (*host.Result, error) {
 			panic("odd")
 		}))
 	a := do(t, "POST", s.url+PlayPath+"/run", snippet("", ""), "Content-Type", "application/json", "Accept", "text/event-stream")

@@ -10,6 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/paced"
 )
 
 // response is an answer, ready to be sent.
@@ -77,7 +79,7 @@ func rawResponse(result *host.Result) *response {
 //
 // Every error is the function's: a *malformedError when the result has not the
 // shape of a response, a *host.FunctionError when a header of it can't be sent.
-func interpret(result *host.Result, head bool, work host.Work) (_ *response, err error) {
+func interpret(result *host.Result, head bool, work paced.Work) (_ *response, err error) {
 	malformed := func(fault string) error { return &malformedError{fault, result.Body} }
 
 	members, ok := responseMembers(result.Body, work)
@@ -144,7 +146,7 @@ func interpret(result *host.Result, head bool, work host.Work) (_ *response, err
 
 // responseMembers returns the JSON texts of the members that a response has, and
 // false when the text is no JSON object.
-func responseMembers(text []byte, work host.Work) (members map[string][]byte, ok bool) {
+func responseMembers(text []byte, work paced.Work) (members map[string][]byte, ok bool) {
 	members = map[string][]byte{}
 	return members, validUTF8(text, work) && scanJSON(text, work).object(func(name, value []byte) bool {
 		if key, ok := unquote(name, work); ok {
@@ -168,7 +170,7 @@ const (
 // headerReader reads a response's headers from JSON.
 type headerReader struct {
 	left int // bytes that further headers may have
-	work host.Work
+	work paced.Work
 }
 
 // read reads an object of strings, or with multi of lists of strings, and keeps
@@ -209,7 +211,7 @@ func (r *headerReader) fault(malformed error) error {
 	if r.left >= 0 {
 		return malformed
 	}
-	return &host.FunctionError{
+	return &fault.FunctionError{
 		Type: "ResponseTooLarge",
 		Message: fmt.Sprintf("the response's headers have more than %d bytes, each counted as %d more than its name and its value",
 			maxResponseHeaders, fieldBytes),

@@ -242,7 +242,7 @@ func FuzzResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, head bool) {
 		answer, err := interpreted(text, head)
 		if err != nil {
-			f := faultOf(err, "")
+			f := refusalOf(err, "")
 			if f.status != http.StatusBadGateway || f.ours || !json.Valid(f.body()) {
 				t.Errorf("error %v: got %+v, want the function's fault", err, f)
 			}

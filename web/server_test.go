@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // functions is one function, "hello", whose handler is a Go function.
@@ -30,9 +31,9 @@ func (f functions) Resolve(function, tag string) (*host.Version, error) {
 	case function == "broken":
 		return nil, errors.New("store: disk on fire")
 	case function != version.FunctionName && function != version.FunctionID:
-		return nil, &host.NotFoundError{Function: function}
+		return nil, &fault.NotFoundError{Function: function}
 	case tag != "" && tag != host.LatestTag:
-		return nil, &host.NotFoundError{Function: function, Tag: tag}
+		return nil, &fault.NotFoundError{Function: function, Tag: tag}
 	}
 	return version, nil
 }
@@ -169,7 +170,7 @@ func (a answer) wantHeader(t *testing.T, name string, want ...string) {
 func (a answer) wantPlatformError(t *testing.T, code int, message, kind string) {
 	t.Helper()
 	a.wantStatus(t, code)
-	if want := string((&fault{status: code, message: message, kind: kind}).body()); a.text != want {
+	if want := string((&refusal{status: code, message: message, kind: kind}).body()); a.text != want {
 		t.Errorf("body: got %s, want %s", a.text, want)
 	}
 	a.wantHeader(t, "Content-Type", "application/json")
@@ -251,7 +252,7 @@ func TestServer_CutsCallsThatOutlastTheDrain(t *testing.T) {
 			close(called)
 			<-ctx.Done()
 			close(cut)
-			return nil, host.ErrCancelled
+			return nil, fault.ErrCancelled
 		}})
 	connection, err := net.Dial("tcp", s.addr)
 	if err != nil {

@@ -17,7 +17,7 @@
 //
 //	release, err := ledger.Reserve(tenant, quota.Body, size)
 //	if err != nil {
-//		return err // *Error: the tenant has all it may have; ErrFull: the machine has no more
+//		return err // *Error: the tenant has all it may have; fault.ErrExhausted: the machine has no more
 //	}
 //	defer release()
 //	body := make([]byte, size)
@@ -31,15 +31,12 @@
 package quota
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
-)
 
-// ErrFull says that all tenants together have what the machine can give. It is
-// nobody's fault; later there may be more.
-var ErrFull = errors.New("quota: the machine has no more to give")
+	"vivarium/host/fault"
+)
 
 // Error says that a tenant has all that it may have of something. It is the
 // caller's fault, or that of the tenant's other callers.
@@ -53,6 +50,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("tenant %s has used up its quota of %s, %d: %s, or raise it with: vivarium tenant quota %s --%s N",
 		e.Tenant, e.Quota, e.Limit, table[e.Quota].cure, e.Tenant, e.Quota.Flag())
 }
+
+// Kind returns fault.OverQuota.
+func (e *Error) Kind() fault.Kind { return fault.OverQuota }
 
 // Reason says which limit was met, in the contract's words (§1.4).
 func (e *Error) Reason() string {
@@ -114,7 +114,7 @@ func New(cfg Config) *Ledger {
 //
 // # Errors
 //
-// *Error, ErrFull.
+// *Error, fault.ErrExhausted.
 func (l *Ledger) Reserve(tenant string, k Kind, n int64) (release func(), err error) {
 	if err := l.Take(tenant, k, n); err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (l *Ledger) Take(tenant string, k Kind, n int64) error {
 	for !within(&l.total[q], n, l.cfg.Machine[q]) {
 		if l.cfg.Reclaim == nil || !l.cfg.Reclaim(tenant, q, false) {
 			l.giveOwn(tenant, q, n)
-			return ErrFull
+			return fault.ErrExhausted
 		}
 	}
 	l.held[k].Add(n)

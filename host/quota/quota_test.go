@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"vivarium/host/fault"
 )
 
 func TestTable_SaysAllOfEachQuota(t *testing.T) {
@@ -75,7 +77,7 @@ func TestLedger_HoldsTheLimitsUnderAHammer(t *testing.T) {
 				kind := Kind(int(Body) + round%2)
 				release, err := l.Reserve(tenant, kind, 1)
 				if err != nil {
-					if e, ok := errors.AsType[*Error](err); !ok && err != ErrFull || ok && *e != (Error{tenant, Memory, own}) {
+					if e, ok := errors.AsType[*Error](err); !ok && err != fault.ErrExhausted || ok && *e != (Error{tenant, Memory, own}) {
 						t.Errorf("got %v", err)
 						return
 					}

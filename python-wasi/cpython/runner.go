@@ -14,6 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/wasm"
 )
 
@@ -68,7 +70,7 @@ func (r *runner) close() {
 	r.engine.Close(context.Background())
 }
 
-func (r *runner) log(e host.LogEntry) {
+func (r *runner) log(e logs.Entry) {
 	if r.trace != nil {
 		fmt.Fprintln(r.trace, e.Message)
 	}
@@ -87,7 +89,7 @@ func (r *runner) run(ctx context.Context, pass Pass, module string) Outcome {
 	if err == nil {
 		err = json.Unmarshal(result.Body, &o)
 	}
-	var fault *host.FunctionError
+	var fault *fault.FunctionError
 	switch {
 	case errors.As(err, &fault):
 		o.Error = fault.Type + ": " + fault.Message

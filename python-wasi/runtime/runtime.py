@@ -99,13 +99,13 @@ def load(request: bytes) -> int:
             PathFinder.find_spec(module.partition(".")[0], sys.path)
             found: dict[str, Any] = {"impure": []}
             _prepared = freeze = True
-        elif demand.get("freeze", False):
-            found = _load_to_freeze(demand["entrypoint"])
-            freeze = True
         else:
-            reseed()
+            freeze = demand.get("freeze", False)
+            if not freeze:
+                reseed()
+            before = _snapshot.random_state()
             _handler = _entrypoint.find_handler(demand["entrypoint"])
-            found = {"impure": []}
+            found = _prepare_to_freeze(before) if freeze else {"impure": []}
         kind, answer = JSON, dumps(found).encode()
     except BaseException as error:
         _handler = None
@@ -124,11 +124,11 @@ def load(request: bytes) -> int:
     return status
 
 
-def _load_to_freeze(entrypoint: str) -> dict[str, Any]:
-    """Import the function and tell what two instances must not have in common."""
-    global _handler
-    before = _snapshot.random_state()
-    _handler = _entrypoint.find_handler(entrypoint)
+def _prepare_to_freeze(before: Any) -> dict[str, Any]:
+    """Tell what two instances must not have in common of the function's import.
+
+    Before it, Python's generator of random numbers was in the given state.
+    """
     impure = []
     if _snapshot.random_state() != before:
         impure.append("random")

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // Code is a google.rpc.Code, by which the cloud's API tells errors apart.
@@ -17,6 +17,7 @@ type Code int
 
 // The codes that this API uses.
 const (
+	CodeCancelled        Code = 1
 	CodeInvalidArgument  Code = 3
 	CodeNotFound         Code = 5
 	CodePermissionDenied Code = 7
@@ -107,39 +108,48 @@ func statusOf(err error) *statusError {
 	if e, ok := errors.AsType[*statusError](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*host.InvalidError](err); ok {
+	if e, ok := errors.AsType[*fault.InvalidError](err); ok {
 		return statusOf(invalid(apiName(e.Field), e.Rule))
 	}
-	if e, ok := errors.AsType[*host.NotFoundError](err); ok {
-		return &statusError{http: http.StatusNotFound, code: CodeNotFound, message: e.Error()}
+	kind := fault.Of(err)
+	if errors.Is(err, context.Canceled) {
+		kind = fault.Cancelled
 	}
-	if e, ok := errors.AsType[*host.ConflictError](err); ok {
-		return &statusError{http: http.StatusConflict, code: CodeAborted, message: e.Error()}
+	row, ok := codes[kind]
+	if !ok {
+		row = codes[fault.Internal]
 	}
-	if e, ok := errors.AsType[*host.ForbiddenError](err); ok {
-		return &statusError{http: http.StatusForbidden, code: CodePermissionDenied, message: e.Error()}
-	}
-	retry := http.Header{"Retry-After": {"1"}}
-	if e, ok := errors.AsType[*host.QuotaError](err); ok {
-		return &statusError{http: http.StatusTooManyRequests, code: CodeExhausted, message: e.Error(), header: retry}
+	e := &statusError{http: row.http, code: row.code, message: row.message}
+	if told, ok := fault.As(err); ok && e.message == "" {
+		e.message = told.Error()
 	}
 	switch {
-	case errors.Is(err, host.ErrUnauthenticated):
-		return &statusError{http: http.StatusUnauthorized, code: CodeUnauthenticated, header: Challenge,
-			message: "this takes a key; send the header Authorization: Api-Key SECRET"}
-	case errors.Is(err, host.ErrStoreUnavailable):
-		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
-			message: "the store can't be reached or has no room; try again"}
-	case errors.Is(err, host.ErrBusy):
-		return &statusError{http: http.StatusTooManyRequests, code: CodeExhausted, header: retry,
-			message: "the server has no memory free; try again, or give it more with --max-memory"}
-	case errors.Is(err, host.ErrClosed):
-		return &statusError{http: http.StatusServiceUnavailable, code: CodeUnavailable, header: retry,
-			message: "the server is shutting down; try again"}
-	case errors.Is(err, context.Canceled):
-		return &statusError{http: 499, code: 1, message: "the caller went away"}
+	case kind == fault.Unauthenticated:
+		e.header = Challenge
+	case kind.Passing() && kind != fault.Cancelled:
+		e.header = http.Header{"Retry-After": {"1"}}
 	}
-	return &statusError{http: http.StatusInternalServerError, code: CodeInternal, message: "internal error; the server's log has more"}
+	return e
+}
+
+// codes is the table of kinds. The text of an error is told where there is none here.
+var codes = map[fault.Kind]struct {
+	http    int
+	code    Code
+	message string
+}{
+	fault.Internal:        {http.StatusInternalServerError, CodeInternal, "internal error; the server's log has more"},
+	fault.Unauthenticated: {http.StatusUnauthorized, CodeUnauthenticated, "this takes a key; send the header Authorization: Api-Key SECRET"},
+	fault.Forbidden:       {http.StatusForbidden, CodePermissionDenied, ""},
+	fault.NotFound:        {http.StatusNotFound, CodeNotFound, ""},
+	fault.Conflict:        {http.StatusConflict, CodeAborted, ""},
+	fault.OverQuota:       {http.StatusTooManyRequests, CodeExhausted, ""},
+	fault.Busy:            {http.StatusTooManyRequests, CodeExhausted, "every instance is busy; try again"},
+	fault.Exhausted: {http.StatusTooManyRequests, CodeExhausted,
+		"the server has no memory free; try again, or give it more with --max-memory"},
+	fault.Cancelled:   {499, CodeCancelled, "the caller went away"},
+	fault.Closed:      {http.StatusServiceUnavailable, CodeUnavailable, "the server is shutting down; try again"},
+	fault.Unavailable: {http.StatusServiceUnavailable, CodeUnavailable, "the store can't be reached or has no room; try again"},
 }
 
 // ours says if an error is to be logged.

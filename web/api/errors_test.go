@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 func TestStatusOf_TellsWhoseFaultItIs(t *testing.T) {
@@ -17,15 +18,15 @@ func TestStatusOf_TellsWhoseFaultItIs(t *testing.T) {
 		code   Code
 		want   string
 	}{
-		{&host.InvalidError{Field: "execution_timeout", Rule: "is wrong"}, 400, 3, "executionTimeout: is wrong"},
-		{&host.InvalidError{Field: "async_invocation_config.retries_count", Rule: "is wrong"}, 400, 3, "asyncInvocationConfig.retriesCount: is wrong"},
-		{&host.InvalidError{Field: `environment variable "a_b"`, Rule: "is wrong"}, 400, 3, `environment variable "a_b": is wrong`},
-		{&host.NotFoundError{Function: "x"}, 404, 5, "function x not found"},
-		{fmt.Errorf("delete: %w", &host.ConflictError{Kind: "function", Name: "x", Reason: "is being deleted"}), 409, 10, "function x is being deleted"},
-		{fmt.Errorf("put: %w", host.ErrStoreUnavailable), 503, 14, "the store can't be reached or has no room; try again"},
+		{&fault.InvalidError{Field: "execution_timeout", Rule: "is wrong"}, 400, 3, "executionTimeout: is wrong"},
+		{&fault.InvalidError{Field: "async_invocation_config.retries_count", Rule: "is wrong"}, 400, 3, "asyncInvocationConfig.retriesCount: is wrong"},
+		{&fault.InvalidError{Field: `environment variable "a_b"`, Rule: "is wrong"}, 400, 3, `environment variable "a_b": is wrong`},
+		{&fault.NotFoundError{Function: "x"}, 404, 5, "function x not found"},
+		{fmt.Errorf("delete: %w", &fault.ConflictError{Thing: "function", Name: "x", Reason: "is being deleted"}), 409, 10, "function x is being deleted"},
+		{fmt.Errorf("put: %w", fault.ErrUnavailable), 503, 14, "the store can't be reached or has no room; try again"},
 		{fmt.Errorf("x: %w", &host.QuotaError{Tenant: "ours", Quota: host.QuotaCodeBytes, Limit: 5}), 429, 8,
 			"tenant ours has used up its quota of codeBytes, 5: delete versions, or raise it with: vivarium tenant quota ours --code-bytes N"},
-		{host.ErrClosed, 503, 14, "the server is shutting down; try again"},
+		{fault.ErrClosed, 503, 14, "the server is shutting down; try again"},
 		{context.Canceled, 499, 1, "the caller went away"},
 		{errors.New("open /secret: no such file"), 500, 13, "internal error; the server's log has more"},
 	} {

@@ -8,7 +8,8 @@ import (
 	"net/http"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 // LogEntry is one entry of a function's execution log.
@@ -29,7 +30,7 @@ type ListLogsResponse struct {
 	Truncated bool       `json:"truncated,omitempty" doc:"Older entries were left out, since there are more than 16 MiB; ask for those until the first one's time."`
 }
 
-func newLogEntry(e host.LogEntry) LogEntry {
+func newLogEntry(e logs.Entry) LogEntry {
 	return LogEntry{
 		Timestamp: Time(e.Time), FunctionID: e.FunctionID, VersionID: e.VersionID, RequestID: e.RequestID,
 		Level: string(e.Level), StreamName: e.StreamName, Message: e.Message, JSONPayload: e.Payload,
@@ -41,9 +42,9 @@ const maxLogLimit = 10_000
 
 // logs serves GET /functions/{functionId}:logs.
 func (h *Handler) logs(q *request) (any, error) {
-	query := host.LogQuery{
-		Function: q.path["functionId"], Version: q.query.Get("versionId"), Contains: q.query.Get("contains"),
-		RequestID: q.query.Get("requestId"), MinLevel: host.Level(q.query.Get("minLevel")),
+	query := logs.Query{
+		Version: q.query.Get("versionId"), Contains: q.query.Get("contains"),
+		RequestID: q.query.Get("requestId"), MinLevel: logs.Level(q.query.Get("minLevel")),
 	}
 	var err error
 	if query.Limit, err = q.number("limit", maxLogLimit); err != nil {
@@ -63,7 +64,7 @@ func (h *Handler) logs(q *request) (any, error) {
 	default:
 		return nil, invalid("follow", "must be true or false")
 	}
-	return nil, h.host.ReadLogs(q.Context(), query, func(entries []host.LogEntry, cut bool) error {
+	return nil, h.host.ReadLogs(q.Context(), q.path["functionId"], query, func(entries []logs.Entry, cut bool) error {
 		q.writeLogs(entries, cut)
 		return nil
 	})
@@ -71,7 +72,7 @@ func (h *Handler) logs(q *request) (any, error) {
 
 // writeLogs answers with a ListLogsResponse, entry by entry: as JSON it can be
 // several times as long as it is in memory.
-func (q *request) writeLogs(entries []host.LogEntry, cut bool) {
+func (q *request) writeLogs(entries []logs.Entry, cut bool) {
 	q.w.Header().Set("Content-Type", "application/json")
 	q.w.WriteHeader(http.StatusOK)
 	// The server allows less time for answers, which are smaller elsewhere.
@@ -108,17 +109,18 @@ const (
 
 // follow answers with entries as they come, each a line of JSON, until the
 // reader leaves or the server ends. Empty lines mean nothing.
-func (h *Handler) follow(q *request, query host.LogQuery) error {
-	if _, err := h.host.GetFunction(query.Function); err != nil {
+func (h *Handler) follow(q *request, query logs.Query) error {
+	function := q.path["functionId"]
+	if _, err := h.host.GetFunction(function); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(q.Context())
 	defer cancel()
 	revoked := h.host.Keys().Revoked(q.principal)
-	entries := make(chan host.LogEntry)
+	entries := make(chan logs.Entry)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- h.host.FollowLogs(ctx, query, func(e host.LogEntry) error {
+		ended <- h.host.FollowLogs(ctx, function, query, func(e logs.Entry) error {
 			select {
 			case entries <- e:
 				return nil
@@ -169,7 +171,7 @@ func (h *Handler) follow(q *request, query host.LogQuery) error {
 			return nil
 		case <-h.streams:
 			if !started {
-				return host.ErrClosed
+				return fault.ErrClosed
 			}
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // TenantQuotas is what a tenant may have and has.
@@ -29,7 +30,7 @@ type SetQuotasRequest struct {
 func (h *Handler) getQuotas(q *request) (any, error) {
 	switch q.tenant {
 	case "": // a folder of somebody else
-		return nil, &host.NotFoundError{Kind: "folder", Name: q.query.Get(folderParameter.name)}
+		return nil, &fault.NotFoundError{Thing: "folder", Name: q.query.Get(folderParameter.name)}
 	case host.AllTenants:
 		return h.quotasOf(q, host.DefaultTenant)
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 )
 
 // Challenge are the headers of an answer that says that a key is needed.
@@ -24,12 +25,12 @@ func (r *route) allow(p host.Principal) error {
 	case r.role == "" || p.Role.Includes(r.role) || r.role == roleOperator && p.Role == host.RoleAdmin && p.Tenant == host.AllTenants:
 		return nil
 	case p.Anonymous():
-		return host.ErrUnauthenticated
+		return fault.ErrUnauthenticated
 	}
 	if r.role == roleOperator {
-		return &host.ForbiddenError{Reason: "this takes an admin's key of all tenants"}
+		return &fault.ForbiddenError{Reason: "this takes an admin's key of all tenants"}
 	}
-	return &host.ForbiddenError{Reason: fmt.Sprintf("this takes a key with the role %s; yours has the role %s", r.role, p.Role)}
+	return &fault.ForbiddenError{Reason: fmt.Sprintf("this takes a key with the role %s; yours has the role %s", r.role, p.Role)}
 }
 
 // What a caller says is looked up in one place, here, before a route's function
@@ -46,7 +47,7 @@ func (h *Handler) resolve(q *request) (err error) {
 		case q.Method == http.MethodGet || q.Method == http.MethodHead:
 			q.principal.Tenant = "" // where nothing is
 		default:
-			return &host.NotFoundError{Kind: "folder", Name: folder}
+			return &fault.NotFoundError{Thing: "folder", Name: folder}
 		}
 	}
 	q.tenant = q.principal.Tenant
@@ -122,7 +123,7 @@ func (h *Handler) lookup(q *request, kind, text string) (id string, err error) {
 		return text, err
 	case "folderId":
 		if !q.principal.ActsFor(text) {
-			return "", &host.NotFoundError{Kind: "folder", Name: text}
+			return "", &fault.NotFoundError{Thing: "folder", Name: text}
 		}
 		return text, nil
 	case "keyId": // Keys are told who asks.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/logs"
 )
 
 // CreateVersionRequest is the body of POST /versions. The fields that are here
@@ -172,7 +173,7 @@ func (r *CreateVersionRequest) spec() (host.VersionSpec, error) {
 			return spec, invalid("logOptions.disabled", "must be false: logs can't be switched off")
 		}
 		if o.MinLevel != "" && o.MinLevel != "LEVEL_UNSPECIFIED" {
-			spec.MinLogLevel = host.Level(o.MinLevel)
+			spec.MinLogLevel = logs.Level(o.MinLevel)
 		}
 	}
 	return spec, r.async(&spec)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"vivarium/host"
+	"vivarium/host/logs"
 )
 
 func TestRun_HelpIsExitCode0(t *testing.T) {
@@ -201,7 +201,7 @@ func TestPrintJSON_EscapesWhatSteersATerminal(t *testing.T) {
 
 func TestTerminal_FunctionsCannotSteerIt(t *testing.T) {
 	var b bytes.Buffer
-	newTerminal(&b).entry(host.LogEntry{Level: host.LevelWarn, Message: "a\x1b]0;title\x07\tb\nc", Payload: json.RawMessage(`{"k":1}`)})
+	newTerminal(&b).entry(logs.Entry{Level: logs.LevelWarn, Message: "a\x1b]0;title\x07\tb\nc", Payload: json.RawMessage(`{"k":1}`)})
 	if got, want := b.String(), "WARN a\ufffd]0;title\ufffd\tb\nc {\"k\":1}\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

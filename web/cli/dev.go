@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 	"vivarium/web"
 )
 
@@ -96,7 +97,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer d.retiring.Wait()
 	err = d.deploy(bundle)
-	if e, ok := errors.AsType[*host.InvalidError](err); ok && e.Field == "name" {
+	if e, ok := errors.AsType[*fault.InvalidError](err); ok && e.Field == "name" {
 		return fmt.Errorf("%w; choose one with --name", err)
 	}
 	if err != nil {

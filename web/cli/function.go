@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/logs"
 )
 
 // limits are the flags that bound a function.
@@ -30,7 +31,7 @@ func (l limits) spec(entrypoint string) (host.VersionSpec, error) {
 	}
 	return host.VersionSpec{
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
-		ServiceAccountID: l.ServiceAccount, MinLogLevel: host.Level(strings.ToUpper(l.MinLogLevel)),
+		ServiceAccountID: l.ServiceAccount, MinLogLevel: logs.Level(strings.ToUpper(l.MinLogLevel)),
 		NoFreeze: l.NoFreeze,
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"vivarium/host"
+	"vivarium/host/fault"
 	"vivarium/web"
 )
 
@@ -161,7 +162,7 @@ type watchedFunctions struct {
 // Invoke implements web.Functions.
 func (w *watchedFunctions) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
 	result, err := w.Host.Invoke(ctx, inv)
-	if e, ok := errors.AsType[*host.FunctionError](err); ok {
+	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 		w.terminal.failure(result.Version.FunctionID, e)
 	}
 	return result, err

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"sync"
 
-	"vivarium/host"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
 	"vivarium/host/throttle"
 )
 
@@ -36,15 +37,15 @@ const (
 )
 
 // entry prints a log entry. It is a host.Config.Logs.
-func (t *terminal) entry(e host.LogEntry) {
+func (t *terminal) entry(e logs.Entry) {
 	text, style := e.Message, ""
 	switch {
-	case e.System && e.Level == host.LevelInfo:
+	case e.System && e.Level == logs.LevelInfo:
 		style = dim
 	case e.System:
 		style = red
 	default:
-		if e.Level != host.LevelUnspecified {
+		if e.Level != logs.LevelUnspecified {
 			text = string(e.Level) + " " + text
 		}
 		if len(e.Payload) > 0 {
@@ -56,7 +57,7 @@ func (t *terminal) entry(e host.LogEntry) {
 
 // failure prints a function's error that only the platform has noticed: a
 // timeout, say. Errors with a traceback are in the function's own log already.
-func (t *terminal) failure(functionID string, e *host.FunctionError) {
+func (t *terminal) failure(functionID string, e *fault.FunctionError) {
 	if len(e.StackTrace) == 0 {
 		t.print(functionID, e.Error(), red)
 	}

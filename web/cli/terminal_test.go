@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/logs"
 	"vivarium/host/throttle"
 )
 
@@ -17,11 +17,11 @@ func TestTerminal_OneFunctionDoesNotFloodIt(t *testing.T) {
 		terminal := newTerminal(&out)
 		terminal.limit = throttle.New(10, 100)
 		terminal.prefix = func(id string) string { return id + ": " }
-		loud := host.LogEntry{Level: host.LevelUnspecified, FunctionID: "loud", Message: "123456789"}
+		loud := logs.Entry{Level: logs.LevelUnspecified, FunctionID: "loud", Message: "123456789"}
 		for range 50 {
 			terminal.entry(loud)
 		}
-		terminal.entry(host.LogEntry{Level: host.LevelUnspecified, FunctionID: "quiet", Message: "heard"})
+		terminal.entry(logs.Entry{Level: logs.LevelUnspecified, FunctionID: "quiet", Message: "heard"})
 		if got := strings.Count(out.String(), "loud: 123456789\n"); got != 10 || !strings.HasSuffix(out.String(), "\nquiet: heard\n") {
 			t.Errorf("got %s", &out)
 		}

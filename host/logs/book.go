@@ -1,25 +1,39 @@
-package host
+// Package logs keeps functions' execution logs (contract §8).
+//
+// A Call takes what one call prints to its two streams and makes an Entry of each
+// line; the platform's own entries (START, END, REPORT, ERROR) go the same way. A
+// Book takes the entries. Those of functions that are in a store gather for a moment
+// and are stored as a batch, since each write waits for the disk; of others the most
+// recent stay in memory. A Query chooses which to read, or to follow as they come.
+//
+// No call waits for its log. What one tenant logs pushes out what it has logged
+// before, and nothing of another tenant's (tally.go).
+package logs
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/host/throttle"
 )
 
 const (
-	// logInterval is how long entries gather before they are stored together:
+	// interval is how long entries gather before they are stored together:
 	// each store waits for the disk.
-	logInterval = 50 * time.Millisecond
-	logBatch    = 256 << 10 // bytes that make a batch complete
+	interval    = 50 * time.Millisecond
+	batchSize   = 256 << 10 // bytes that make a batch complete
 	maxUnstored = 64 << 20  // bytes that wait for a store that is not there
-	logRetry    = time.Second
+	retry       = time.Second
+	lossRate    = 0.1 // warnings a second for each tenant
 
 	// What of one tenant is kept, at most: bytes that wait for the store, and
 	// what is kept in memory.
@@ -30,20 +44,21 @@ const (
 	maxRecentAll = 256 << 20
 )
 
-// logBook keeps execution logs: in the store, else the most recent entries in
+// Book keeps execution logs: in the store, else the most recent entries in
 // memory. No call waits for it. Safe for concurrent use.
-type logBook struct {
+type Book struct {
 	store  *store.Store // nil: memory alone
+	echo   func(Entry)
 	log    *slog.Logger
 	ledger *quota.Ledger
 	losses *throttle.Throttle
 
-	mu       sync.Mutex            // guards all below; nothing blocks under it
-	unstored map[logOwner][][]byte // batches, lines of JSON each
-	sizes    map[string]int        // bytes in unstored by tenant
-	size     int                   // and of all
-	lost     map[string]int        // entries by tenant that there was no room for
-	tally    logTally
+	mu       sync.Mutex         // guards all below; nothing blocks under it
+	unstored map[Owner][][]byte // batches, lines of JSON each
+	sizes    map[string]int     // bytes in unstored by tenant
+	size     int                // and of all
+	lost     map[string]int     // entries by tenant that there was no room for
+	tally    tally
 	recent   map[string]*recentLog // by tenant: of functions that are in no store
 	inMemory int                   // bytes in recent
 	changed  chan struct{}         // closed when recent gets an entry
@@ -54,18 +69,15 @@ type logBook struct {
 	storing  sync.WaitGroup        //
 }
 
-// logOwner is whose log an entry belongs to.
-type logOwner struct{ tenant, function string }
-
 // recentLog is the newest entries of a tenant.
 type recentLog struct {
-	entries []LogEntry
+	entries []Entry
 	first   int // number of the first entry
 	size    int // bytes
 }
 
 // memorySize returns about how many bytes an entry takes in memory.
-func (e *LogEntry) memorySize() int { return entryBytes + len(e.Message) + len(e.Payload) }
+func (e *Entry) memorySize() int { return entryBytes + len(e.Message) + len(e.Payload) }
 
 // keep cuts the log down to so many entries and bytes, and returns how many
 // bytes that frees.
@@ -75,19 +87,28 @@ func (l *recentLog) keep(entries, size int) (freed int) {
 		freed += l.entries[drop].memorySize()
 		drop++
 	}
-	l.entries = append([]LogEntry(nil), l.entries[drop:]...)
+	l.entries = append([]Entry(nil), l.entries[drop:]...)
 	l.first, l.size = l.first+drop, l.size-freed
 	return freed
 }
 
-func newLogBook(s *store.Store, log *slog.Logger, l *quota.Ledger) *logBook {
-	b := &logBook{
-		store: s, log: log, ledger: l, losses: throttle.New(warningRate, 1), changed: make(chan struct{}), wake: make(chan struct{}, 1),
-		flushes: make(chan chan<- struct{}), tally: logTally{map[string]map[string]*storedLog{}},
-		unstored: map[logOwner][][]byte{}, sizes: map[string]int{}, lost: map[string]int{}, recent: map[string]*recentLog{},
+// Config tells New where logs go.
+type Config struct {
+	Store  *store.Store // nil means memory alone; the caller closes it, after the book
+	Ledger *quota.Ledger
+	Log    *slog.Logger // receives what only the operator can mend
+	Echo   func(Entry)  // receives each entry, too; it should be quick. Nil means nobody
+}
+
+// New returns a book; close it.
+func New(cfg Config) *Book {
+	b := &Book{
+		store: cfg.Store, log: cfg.Log, ledger: cfg.Ledger, echo: cfg.Echo, losses: throttle.New(lossRate, 1), changed: make(chan struct{}), wake: make(chan struct{}, 1),
+		flushes: make(chan chan<- struct{}), tally: tally{map[string]map[string]*storedLog{}},
+		unstored: map[Owner][][]byte{}, sizes: map[string]int{}, lost: map[string]int{}, recent: map[string]*recentLog{},
 	}
 	b.ended, b.end = context.WithCancel(context.Background())
-	if s != nil {
+	if cfg.Store != nil {
 		b.storing.Go(b.keepStoring)
 	}
 	return b
@@ -95,7 +116,7 @@ func newLogBook(s *store.Store, log *slog.Logger, l *quota.Ledger) *logBook {
 
 // remember keeps an entry in memory, and of a tenant's and of all no more than
 // there is room for: who has most loses first.
-func (b *logBook) remember(tenant string, e LogEntry) {
+func (b *Book) remember(tenant string, e Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.recent[tenant]
@@ -121,10 +142,13 @@ func (b *logBook) remember(tenant string, e LogEntry) {
 	b.changed = make(chan struct{})
 }
 
-// add takes an entry of a tenant's function. Those of functions that are in no
-// store stay in memory.
-func (b *logBook) add(e LogEntry, tenant string, stored bool) {
-	if !stored || b.store == nil {
+// Add takes an entry.
+func (b *Book) Add(o Owner, e Entry) {
+	if b.echo != nil {
+		b.echo(e)
+	}
+	tenant := o.Tenant
+	if o.Transient || b.store == nil {
 		b.remember(tenant, e)
 		return
 	}
@@ -141,14 +165,13 @@ func (b *logBook) add(e LogEntry, tenant string, stored bool) {
 	}
 	b.size += len(line)
 	b.sizes[tenant] += len(line)
-	owner := logOwner{tenant, e.FunctionID}
-	batches := b.unstored[owner]
-	if n := len(batches); n == 0 || len(batches[n-1])+len(line) > logBatch {
+	batches := b.unstored[o]
+	if n := len(batches); n == 0 || len(batches[n-1])+len(line) > batchSize {
 		batches = append(batches, nil)
 	}
 	n := len(batches)
 	batches[n-1] = append(batches[n-1], line...)
-	b.unstored[owner] = batches
+	b.unstored[o] = batches
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -156,12 +179,12 @@ func (b *logBook) add(e LogEntry, tenant string, stored bool) {
 }
 
 // keepStoring stores what comes, until Close, and then what is left.
-func (b *logBook) keepStoring() {
+func (b *Book) keepStoring() {
 	for {
 		var waiting chan<- struct{}
 		select {
 		case <-b.wake:
-			timer := time.NewTimer(logInterval)
+			timer := time.NewTimer(interval)
 			select {
 			case <-timer.C:
 			case waiting = <-b.flushes:
@@ -182,10 +205,10 @@ func (b *logBook) keepStoring() {
 
 // storeAll stores what there is. A store that is not there it waits for, except
 // after Close.
-func (b *logBook) storeAll() {
+func (b *Book) storeAll() {
 	b.mu.Lock()
 	unstored, lost := b.unstored, b.lost
-	b.unstored, b.lost = map[logOwner][][]byte{}, map[string]int{}
+	b.unstored, b.lost = map[Owner][][]byte{}, map[string]int{}
 	b.mu.Unlock()
 	for tenant, n := range lost {
 		if ok, dropped := b.losses.Allow(tenant, 1); ok {
@@ -195,23 +218,23 @@ func (b *logBook) storeAll() {
 	}
 	for owner, batches := range unstored {
 		for _, batch := range batches {
-			stored := b.storeBatch(owner.function, batch)
+			stored := b.storeBatch(owner.Function, batch)
 			b.mu.Lock()
 			b.size -= len(batch)
-			if b.sizes[owner.tenant] -= len(batch); b.sizes[owner.tenant] == 0 {
-				delete(b.sizes, owner.tenant)
+			if b.sizes[owner.Tenant] -= len(batch); b.sizes[owner.Tenant] == 0 {
+				delete(b.sizes, owner.Tenant)
 			}
 			if stored {
-				b.tally.add(owner.tenant, owner.function, int64(len(batch))+batchBytes)
+				b.tally.add(owner.Tenant, owner.Function, int64(len(batch))+batchBytes)
 			}
 			b.mu.Unlock()
 		}
-		b.trim(owner.tenant)
+		b.trim(owner.Tenant)
 	}
 }
 
 // storeBatch stores a batch and says if it could.
-func (b *logBook) storeBatch(functionID string, batch []byte) bool {
+func (b *Book) storeBatch(functionID string, batch []byte) bool {
 	for attempt := 0; ; attempt++ {
 		err := b.store.AppendLog(context.Background(), functionID, batch)
 		if err == nil {
@@ -225,15 +248,15 @@ func (b *logBook) storeBatch(functionID string, batch []byte) bool {
 			b.log.Error("log not stored; trying again", "function", functionID, "err", err)
 		}
 		select {
-		case <-time.After(logRetry):
+		case <-time.After(retry):
 		case <-b.ended.Done():
 		}
 	}
 }
 
-// flush waits until what was added before is stored, or for a little while.
-func (b *logBook) flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*logRetry)
+// Flush waits until what was added before is stored, or for a little while.
+func (b *Book) Flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*retry)
 	defer cancel()
 	done := make(chan struct{})
 	select {
@@ -251,13 +274,13 @@ func (b *logBook) flush(ctx context.Context) {
 
 // readMemory passes on the entries of a function that are in memory, and with
 // follow those that come.
-func (b *logBook) readMemory(
-	ctx context.Context, tenant, functionID string, follow bool, each func(LogEntry) error,
+func (b *Book) readMemory(
+	ctx context.Context, tenant, functionID string, follow bool, each func(Entry) error,
 ) error {
 	next := 0
 	for {
 		b.mu.Lock()
-		var entries []LogEntry
+		var entries []Entry
 		if l := b.recent[tenant]; l != nil {
 			next = max(next, l.first)
 			entries = l.entries[next-l.first:]
@@ -280,21 +303,21 @@ func (b *logBook) readMemory(
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-b.ended.Done():
-			return ErrClosed
+			return fault.ErrClosed
 		}
 	}
 }
 
 // readStore passes on the entries of a function that are in the store.
-func (b *logBook) readStore(
-	ctx context.Context, functionID string, since time.Time, follow bool, each func(LogEntry) error,
+func (b *Book) readStore(
+	ctx context.Context, functionID string, since time.Time, follow bool, each func(Entry) error,
 ) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.ended, cancel)()
 	err := b.store.ReadLog(ctx, functionID, since, follow, func(batch []byte) error {
 		for line := range bytes.Lines(batch) {
-			var e LogEntry
+			var e Entry
 			if json.Unmarshal(line, &e) != nil {
 				continue // not one of ours
 			}
@@ -305,13 +328,21 @@ func (b *logBook) readStore(
 		return nil
 	})
 	if b.ended.Err() != nil {
-		return ErrClosed
+		return fault.ErrClosed
 	}
-	return storeError(err)
+	return unavailable(err)
 }
 
-// close stores what is left. Nobody may add anything after it.
-func (b *logBook) close() {
+// unavailable gives an error of the store's its kind.
+func unavailable(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", fault.ErrUnavailable, err)
+	}
+	return err
+}
+
+// Close stores what is left. Nobody may add anything after it.
+func (b *Book) Close() {
 	b.end()
 	b.storing.Wait()
 }

@@ -1,4 +1,4 @@
-package host
+package logs
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"vivarium/host/paced"
 )
 
 // Level is the level of a log entry (contract §8).
@@ -27,10 +29,10 @@ const (
 )
 
 // levels are those that can be compared, lowest first.
-var levels = []Level{LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal}
+var Levels = []Level{LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal}
 
-// LogEntry is one entry of a function's execution log.
-type LogEntry struct {
+// Entry is one entry of a function's execution log.
+type Entry struct {
 	Time       time.Time       `json:"timestamp"`
 	RequestID  string          `json:"request_id,omitempty"`
 	FunctionID string          `json:"function_id"`
@@ -43,16 +45,25 @@ type LogEntry struct {
 }
 
 const (
-	maxLogLine = 64 << 10 // bytes; a longer line becomes several entries
-	maxCallLog = 16 << 20 // bytes that one call may log
+	maxLine    = 64 << 10 // bytes; a longer line becomes several entries
+	maxCall    = 16 << 20 // bytes that one call may log
 	entryBytes = 128      // what an entry counts besides its text: empty ones are not free
 )
 
-// callLog turns what one call writes to its two output streams into entries.
-// It is used by the goroutine that makes the call.
-type callLog struct {
-	emit    func(LogEntry) // see put
-	base    LogEntry
+// Source is what the entries of a call have in common.
+type Source struct {
+	FunctionID string
+	VersionID  string
+	RequestID  string
+	Plain      bool  // a line that is a JSON object is no structured entry
+	MinLevel   Level // entries of a lower level are dropped; empty keeps all
+}
+
+// Call turns what one call writes to its two output streams into entries. It is
+// used by one goroutine at a time.
+type Call struct {
+	emit    func(Entry) // see put
+	base    Entry
 	plain   bool // a JSON object is no structured entry
 	least   int  // index in levels of the lowest that is kept; -1 keeps all
 	stdout  lineWriter
@@ -61,19 +72,35 @@ type callLog struct {
 	cut     bool
 }
 
-func newCallLog(v *Version, requestID string, emit func(LogEntry)) *callLog {
-	l := &callLog{
+// NewCall returns the log of a call, whose entries go to emit.
+func NewCall(s Source, emit func(Entry)) *Call {
+	l := &Call{
 		emit:  emit,
-		base:  LogEntry{RequestID: requestID, FunctionID: v.FunctionID, VersionID: v.ID, Level: LevelUnspecified},
-		plain: v.PlainLogs || strings.EqualFold(v.Environment["STRUCTURED_LOGGING"], "false"),
-		least: slices.Index(levels, v.MinLogLevel),
+		base:  Entry{RequestID: s.RequestID, FunctionID: s.FunctionID, VersionID: s.VersionID, Level: LevelUnspecified},
+		plain: s.Plain,
+		least: slices.Index(Levels, s.MinLevel),
 	}
 	l.stdout.log, l.stderr.log = l, l
 	return l
 }
 
-// system writes an entry of the platform's own.
-func (l *callLog) system(level Level, message string) {
+// Stdout returns the writer that makes entries of the lines written to it; stderr
+// has one of its own. It takes a few lines at a time and returns io.ErrShortWrite
+// when there are more: the guest gives way between them.
+func (l *Call) Stdout() io.Writer { return &l.stdout }
+
+// Stderr is Stdout for the other stream.
+func (l *Call) Stderr() io.Writer { return &l.stderr }
+
+// WriteAll writes what may be more than the writers take at a time.
+func (l *Call) WriteAll(stdout, stderr []byte, work paced.Work) {
+	l.stdout.writeAll(stdout, work)
+	l.stderr.writeAll(stderr, work)
+	l.Flush()
+}
+
+// System writes an entry of the platform's own.
+func (l *Call) System(level Level, message string) {
 	e := l.base
 	e.Time, e.Level, e.Message, e.System = time.Now(), level, message, true
 	e.Payload, _ = json.Marshal(struct {
@@ -85,24 +112,24 @@ func (l *callLog) system(level Level, message string) {
 
 // put emits an entry unless its level is too low. An entry without a level has
 // none that could be.
-func (l *callLog) put(e LogEntry) {
-	if level := slices.Index(levels, e.Level); level < 0 || level >= l.least {
+func (l *Call) put(e Entry) {
+	if level := slices.Index(Levels, e.Level); level < 0 || level >= l.least {
 		l.emit(e)
 	}
 }
 
-// flush ends lines that have no newline.
-func (l *callLog) flush() {
+// Flush makes entries of lines that have no newline yet.
+func (l *Call) Flush() {
 	l.stdout.flush()
 	l.stderr.flush()
 }
 
 // line writes one entry for one line, which has no newline.
-func (l *callLog) line(b []byte) {
-	if l.written += len(b) + entryBytes; l.written > maxCallLog {
+func (l *Call) line(b []byte) {
+	if l.written += len(b) + entryBytes; l.written > maxCall {
 		if !l.cut {
 			l.cut = true
-			l.system(LevelWarn, "The log of this call is cut off here: it has more than 16 MiB")
+			l.System(LevelWarn, "The log of this call is cut off here: it has more than 16 MiB")
 		}
 		return
 	}
@@ -129,7 +156,7 @@ var streamName = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,62}$`)
 
 // structured fills e from a line that is one JSON object with a message, and
 // says if it is one (contract §8).
-func (e *LogEntry) structured(b []byte) bool {
+func (e *Entry) structured(b []byte) bool {
 	b = bytes.TrimSpace(b)
 	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
 		return false
@@ -162,7 +189,7 @@ func (e *LogEntry) structured(b []byte) bool {
 	return true
 }
 
-func (e *LogEntry) takeLevel(members map[string]json.RawMessage) {
+func (e *Entry) takeLevel(members map[string]json.RawMessage) {
 	var level string
 	if json.Unmarshal(members["level"], &level) != nil {
 		return
@@ -176,7 +203,7 @@ func (e *LogEntry) takeLevel(members map[string]json.RawMessage) {
 
 // lineWriter splits one stream into lines.
 type lineWriter struct {
-	log     *callLog
+	log     *Call
 	partial []byte
 	cut     bool // the last entry ended at maxLogLine, not at a newline
 }
@@ -186,29 +213,29 @@ type lineWriter struct {
 func (w *lineWriter) Write(p []byte) (int, error) {
 	rest := p
 	for work := 0; len(rest) > 0 && !w.log.cut; { // gigabytes that nobody keeps are not looked at
-		if work >= workPiece {
+		if work >= paced.Piece {
 			return len(p) - len(rest), io.ErrShortWrite
 		}
 		n := w.take(rest)
 		rest = rest[n:]
-		work += n*jsonWork + entryWork
+		work += n*paced.PerJSONByte + paced.PerEntry
 	}
 	return len(p), nil
 }
 
 // writeAll writes what may be more than Write takes at a time.
-func (w *lineWriter) writeAll(p []byte, work Work) {
+func (w *lineWriter) writeAll(p []byte, work paced.Work) {
 	for len(p) > 0 {
 		n, _ := w.Write(p) // its only error says that there is more
 		p = p[n:]
-		work(workPiece)
+		work(paced.Piece)
 	}
 }
 
 // take takes the bytes up to the end of a line, or of an entry if that comes
 // first, and returns how many.
 func (w *lineWriter) take(p []byte) (n int) {
-	i := bytes.IndexByte(p[:min(len(p), maxLogLine+1)], '\n')
+	i := bytes.IndexByte(p[:min(len(p), maxLine+1)], '\n')
 	if w.cut && i == 0 && len(w.partial) == 0 { // it ends the line that was cut
 		w.cut = false
 		return 1
@@ -222,13 +249,13 @@ func (w *lineWriter) take(p []byte) (n int) {
 	if i < 0 {
 		end = len(p)
 	}
-	n = min(end, maxLogLine-len(w.partial))
+	n = min(end, maxLine-len(w.partial))
 	w.partial = append(w.partial, p[:n]...)
 	if n == i {
 		w.flushLine()
 		return n + 1
 	}
-	if len(w.partial) == maxLogLine {
+	if len(w.partial) == maxLine {
 		w.cutLine()
 	}
 	return n

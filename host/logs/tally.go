@@ -1,16 +1,17 @@
-package host
+package logs
 
 import (
 	"context"
 
+	"vivarium/host/quota"
 	"vivarium/host/store"
 )
 
-// logTally knows how much of each log the store has, so that the log of one
+// tally knows how much of each log the store has, so that the log of one
 // tenant does not push out another's: the store itself only bounds all of them
 // together. Other processes' entries it learns of at the start. The goroutine
 // that stores entries changes it, under the book's mutex.
-type logTally struct {
+type tally struct {
 	tenants map[string]map[string]*storedLog // by function
 }
 
@@ -23,7 +24,7 @@ type storedLog struct {
 // batchBytes is what the store adds to a batch.
 const batchBytes = 64
 
-func (t *logTally) add(tenant, functionID string, size int64) {
+func (t *tally) add(tenant, functionID string, size int64) {
 	if t.tenants[tenant] == nil {
 		t.tenants[tenant] = map[string]*storedLog{}
 	}
@@ -37,7 +38,7 @@ func (t *logTally) add(tenant, functionID string, size int64) {
 }
 
 // size returns the bytes that a tenant's logs have.
-func (t *logTally) size(tenant string) (n int64) {
+func (t *tally) size(tenant string) (n int64) {
 	for _, l := range t.tenants[tenant] {
 		n += l.size
 	}
@@ -46,7 +47,7 @@ func (t *logTally) size(tenant string) (n int64) {
 
 // surplus returns, when a tenant has more than limit, its longest log and how
 // many of its newest batches leave it a quarter below.
-func (t *logTally) surplus(tenant string, limit int64) (functionID string, keep int, ok bool) {
+func (t *tally) surplus(tenant string, limit int64) (functionID string, keep int, ok bool) {
 	total := t.size(tenant)
 	if total <= limit {
 		return "", 0, false
@@ -66,7 +67,7 @@ func (t *logTally) surplus(tenant string, limit int64) (functionID string, keep 
 }
 
 // trim forgets all but the newest batches of a log.
-func (t *logTally) trim(tenant, functionID string, keep int) {
+func (t *tally) trim(tenant, functionID string, keep int) {
 	l := t.tenants[tenant][functionID]
 	for _, size := range l.batches[:len(l.batches)-keep] {
 		l.size -= int64(size)
@@ -74,11 +75,18 @@ func (t *logTally) trim(tenant, functionID string, keep int) {
 	l.batches = append([]int32(nil), l.batches[len(l.batches)-keep:]...)
 }
 
-// load takes over what the store has.
-func (b *logBook) load(ctx context.Context, tenantOf func(functionID string) string) error {
+// Load takes over what the store has, if there is one.
+//
+// # Errors
+//
+// fault.ErrUnavailable.
+func (b *Book) Load(ctx context.Context, tenantOf func(functionID string) string) error {
+	if b.store == nil {
+		return nil
+	}
 	batches, average, err := b.store.LogSizes(ctx)
 	if err != nil {
-		return err
+		return unavailable(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,15 +100,15 @@ func (b *logBook) load(ctx context.Context, tenantOf func(functionID string) str
 	return nil
 }
 
-// kept returns how many bytes of a tenant's logs the store has.
-func (b *logBook) kept(tenant string) int64 {
+// Kept returns how many bytes of a tenant's logs the store has.
+func (b *Book) Kept(tenant string) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tally.size(tenant)
 }
 
-// forget says that a function and its log are no more.
-func (b *logBook) forget(tenant, functionID string) {
+// Forget says that a function and its log are no more.
+func (b *Book) Forget(tenant, functionID string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.tally.tenants[tenant], functionID)
@@ -110,8 +118,8 @@ func (b *logBook) forget(tenant, functionID string) {
 }
 
 // trim removes the oldest of a tenant's log while it has more than its quota.
-func (b *logBook) trim(tenant string) {
-	limit := b.ledger.Limit(tenant, QuotaLogBytes)
+func (b *Book) trim(tenant string) {
+	limit := b.ledger.Limit(tenant, quota.LogBytes)
 	if limit < 0 {
 		limit = store.DefaultLogBytes // the store has no more
 	}

@@ -1,4 +1,4 @@
-package host
+package paced
 
 import (
 	"cmp"
@@ -16,12 +16,12 @@ import (
 type Work = wasm.Work
 
 // workPiece is how many bytes are worked on between two calls of a Work.
-const workPiece = 32 << 10
+const Piece = 32 << 10
 
 // What a byte costs beside one that is only copied.
 const (
-	jsonWork  = 8
-	entryWork = 1 << 10 // of a log entry, whatever it says
+	PerJSONByte = 8
+	PerEntry    = 1 << 10 // of a log entry, whatever it says
 )
 
 // DecodeJSON returns a decoder of JSON text that reports its work.
@@ -40,9 +40,9 @@ func (r *workingReader) Read(p []byte) (int, error) {
 	if len(r.rest) == 0 {
 		return 0, io.EOF
 	}
-	n := copy(p[:min(len(p), workPiece)], r.rest)
+	n := copy(p[:min(len(p), Piece)], r.rest)
 	r.rest = r.rest[n:]
-	r.work(n * jsonWork)
+	r.work(n * PerJSONByte)
 	return n, nil
 }
 
@@ -88,7 +88,7 @@ func Skip(d *json.Decoder) error {
 func Pieces[Text string | []byte](text Text, work Work) iter.Seq[Text] {
 	return func(yield func(Text) bool) {
 		for len(text) > 0 {
-			end := min(len(text), workPiece)
+			end := min(len(text), Piece)
 			for whole := end; end < len(text) && whole > end-utf8.UTFMax; whole-- {
 				if utf8.RuneStart(text[whole]) {
 					end = whole
@@ -98,7 +98,7 @@ func Pieces[Text string | []byte](text Text, work Work) iter.Seq[Text] {
 			if !yield(text[:end]) {
 				return
 			}
-			work(end * jsonWork)
+			work(end * PerJSONByte)
 			text = text[end:]
 		}
 	}

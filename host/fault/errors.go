@@ -1,0 +1,201 @@
+// Package fault has the errors that the host gives to those who use it. Each has a
+// Kind, given where the error is made, which says whose fault it is: an HTTP status,
+// a line in a log, a metric and what becomes of a queued call are tables over it.
+package fault
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Kind says whose fault an error is, and what can be done about it.
+type Kind int
+
+// The kinds.
+const (
+	// Internal is the platform's own fault, and every error that is not of this
+	// package. Its text is for the operator.
+	Internal Kind = iota
+
+	Invalid         // the request breaks a rule
+	NotFound        // there is no such thing within the caller's reach
+	Conflict        // the state of what the request is about does not allow it
+	Unauthenticated // the caller is unknown, and that matters
+	Forbidden       // the caller is known and may not
+	OverQuota       // the tenant has all that it may have of something
+	Busy            // every instance is occupied
+	Exhausted       // the machine has no more memory or disk to give
+	Cancelled       // the caller went away before the answer
+	Closed          // the host is shutting down
+	Unavailable     // the store did not do what was asked
+	Function        // the user's code failed
+	Timeout         // the user's code took longer than it may
+)
+
+// Error is an error that has a kind.
+type Error interface {
+	error
+	Kind() Kind
+}
+
+// As returns the outermost error in err's chain that has a kind. Its text is for
+// whoever that kind blames; what it was wrapped in is for the operator.
+func As(err error) (e Error, ok bool) { return errors.AsType[Error](err) }
+
+// Of returns the kind of the error that As finds, Internal when there is none.
+func Of(err error) Kind {
+	if e, ok := As(err); ok {
+		return e.Kind()
+	}
+	return Internal
+}
+
+// Passing reports whether a moment may cure what an error of this kind is about,
+// while neither the request nor the function is to blame.
+func (k Kind) Passing() bool {
+	switch k {
+	case OverQuota, Busy, Exhausted, Cancelled, Closed, Unavailable:
+		return true
+	}
+	return false
+}
+
+// NoRoom reports whether something was refused because there was no room for it.
+func (k Kind) NoRoom() bool { return k == OverQuota || k == Exhausted }
+
+// sentinel is an error that needs no more than its kind.
+type sentinel struct {
+	kind Kind
+	text string
+}
+
+func (e *sentinel) Error() string { return e.text }
+
+// Kind returns the error's kind.
+func (e *sentinel) Kind() Kind { return e.kind }
+
+// Errors without further data.
+var (
+	ErrUnauthenticated error = &sentinel{Unauthenticated, "a key is needed"}
+	// ErrBusy says that every instance the function may have is occupied, and
+	// that the call could not, or would not in time, get its turn.
+	ErrBusy      error = &sentinel{Busy, "every instance is busy"}
+	ErrExhausted error = &sentinel{Exhausted, "the machine has no more memory to give"}
+	ErrCancelled error = &sentinel{Cancelled, "the caller went away"}
+	ErrClosed    error = &sentinel{Closed, "the host is shutting down"}
+	// ErrUnavailable says that the store did not do what was asked, or did not
+	// say that it had: the change may have happened. Try again later.
+	ErrUnavailable error = &sentinel{Unavailable, "the store is unavailable"}
+)
+
+// InvalidError says which field of a request breaks which rule.
+type InvalidError struct {
+	Field string
+	Rule  string // what must hold, and what to do
+}
+
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Rule }
+
+// Kind returns Invalid.
+func (e *InvalidError) Kind() Kind { return Invalid }
+
+// Invalidf returns an *InvalidError.
+func Invalidf(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Rule: fmt.Sprintf(format, args...)}
+}
+
+// NotFoundError says that there is no such thing, or that it is out of the caller's
+// reach.
+type NotFoundError struct {
+	Function string
+	Version  string // id, where one was asked for
+	Tag      string // empty when the function or version itself is unknown
+	Thing    string // other things, such as "timer"
+	Name     string // of that thing
+}
+
+func (e *NotFoundError) Error() string {
+	kind, name := "function", e.Function
+	switch {
+	case e.Thing != "":
+		return e.Thing + " " + e.Name + " not found"
+	case e.Version != "":
+		kind, name = "version", e.Version
+	}
+	if e.Tag == "" {
+		return fmt.Sprintf("%s %s not found", kind, name)
+	}
+	return fmt.Sprintf("tag %s not found for %s %s", e.Tag, kind, name)
+}
+
+// Kind returns NotFound.
+func (e *NotFoundError) Kind() Kind { return NotFound }
+
+// ConflictError says that a request is well-formed but that the state of what it is
+// about does not allow it.
+type ConflictError struct {
+	Thing  string // such as "function"
+	Name   string // or id
+	Reason string // and what to do
+}
+
+func (e *ConflictError) Error() string { return e.Thing + " " + e.Name + " " + e.Reason }
+
+// Kind returns Conflict.
+func (e *ConflictError) Kind() Kind { return Conflict }
+
+// Conflictf returns a *ConflictError.
+func Conflictf(thing, name, format string, args ...any) error {
+	return &ConflictError{Thing: thing, Name: name, Reason: fmt.Sprintf(format, args...)}
+}
+
+// ForbiddenError says why a caller who is known may not do something.
+type ForbiddenError struct {
+	Reason string // and what to do
+}
+
+func (e *ForbiddenError) Error() string { return e.Reason }
+
+// Kind returns Forbidden.
+func (e *ForbiddenError) Kind() Kind { return Forbidden }
+
+// FunctionError is a fault of the user's code: it raised, it has the wrong shape, it
+// ran too long, it used too much (contract §4).
+type FunctionError struct {
+	Type       string
+	Message    string
+	StackTrace []string // one string a frame, outermost first; may be empty
+	TimedOut   bool     // the execution timeout passed: 504 instead of 502
+
+	// Document is the answer as the guest's runtime wrote it; nil for faults that
+	// the host itself noticed.
+	Document []byte
+}
+
+func (e *FunctionError) Error() string { return e.Type + ": " + e.Message }
+
+// Kind returns Function or Timeout.
+func (e *FunctionError) Kind() Kind {
+	if e.TimedOut {
+		return Timeout
+	}
+	return Function
+}
+
+// Body returns the answer for the caller: errorMessage, errorType and, where there is
+// one, stackTrace, in this order.
+func (e *FunctionError) Body() []byte {
+	if e.Document != nil {
+		return e.Document
+	}
+	b, err := json.Marshal(struct {
+		Message    string   `json:"errorMessage"`
+		Type       string   `json:"errorType"`
+		StackTrace []string `json:"stackTrace,omitempty"`
+	}{e.Message, e.Type, e.StackTrace})
+	if err != nil { // strings and slices of strings always marshal
+		panic(err)
+	}
+	return b
+}
