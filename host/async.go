@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -249,7 +250,7 @@ func itemID(what string, cause store.Item) string {
 // letter.
 func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, body []byte) error {
 	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
-	f, err := w.h.Find(Principal{Tenant: w.h.tenantOf(i.FunctionID)}, target)
+	f, err := w.h.Find(access.Principal{Tenant: w.h.tenantOf(i.FunctionID)}, target)
 	next := store.Item{
 		ID: itemID("outcome", i), Body: body,
 		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},

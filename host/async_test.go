@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -84,7 +85,7 @@ func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
 			t.Errorf("the log has %d times %s", len(h.log(want)), want)
 		}
 	}
-	if letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0, ""); err != nil || len(letters) != 0 {
+	if letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "", 0, ""); err != nil || len(letters) != 0 {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
 }
@@ -95,7 +96,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", VersionSpec{Async: &AsyncConfig{}})
 	request := h.async("fun", `{"a": 1}`)
 	h.emptied()
-	letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0, "")
+	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
@@ -121,7 +122,7 @@ func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 	h.async("fun", "1")
 	for range 2 {
 		h.emptied()
-		letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0, "")
+		letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
 		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
 			t.Fatalf("dead letters: %+v, %v", letters, err)
 		}
@@ -138,7 +139,7 @@ func TestAsync_CirclesEnd(t *testing.T) {
 	h.version("fun", "def handler(event, context): return event\n", VersionSpec{Async: &AsyncConfig{Success: "fun"}})
 	h.async("fun", "1")
 	h.emptied()
-	letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", 0, "")
+	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
 	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Error, "circle") {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
@@ -192,7 +193,7 @@ func TestAsync_UnknownFunctionsCallsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.emptied()
-	letters, _, err := h.ListDeadLetters(t.Context(), AllTenants, "", 0, "")
+	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
 	if err != nil || len(letters) != 1 || string(letters[0].Body) != "1" {
 		t.Errorf("got %+v, %v", letters, err)
 	}

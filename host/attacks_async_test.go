@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -176,7 +177,7 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 	}
 	token, sizes := "", []int{}
 	for {
-		letters, next, err := h.ListDeadLetters(t.Context(), AllTenants, "fun", MaxPageSize, token)
+		letters, next, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", MaxPageSize, token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,6 +189,6 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 	if got := fmt.Sprint(sizes); got != "[1000 6 4]" {
 		t.Errorf("pages: %s", got)
 	}
-	_, _, err = h.ListDeadLetters(t.Context(), AllTenants, "fun", 0, "x")
+	_, _, err = h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "x")
 	wantError[*fault.InvalidError](t, err, "pageToken")
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"vivarium/host/access"
 	"vivarium/host/store"
 )
 
@@ -102,10 +103,10 @@ func doubtfulStore(t *testing.T, dir string) (contents string) {
 	if err := h.DeleteFunction(t.Context(), "fun-2"); err != nil {
 		t.Fatal(err)
 	}
-	mustCreate(t, h.keys, AllTenants, RoleAdmin)
-	deleted, _ := mustCreate(t, h.keys, "acme", RoleAdmin)
-	mustCreate(t, h.keys, "acme", RoleInvoker)
-	if err := h.keys.Delete(t.Context(), Operator, deleted.ID); err != nil {
+	mustCreate(t, h.keys, access.AllTenants, access.RoleAdmin)
+	deleted, _ := mustCreate(t, h.keys, "acme", access.RoleAdmin)
+	mustCreate(t, h.keys, "acme", access.RoleInvoker)
+	if err := h.keys.Delete(t.Context(), access.Operator, deleted.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.SetQuotas(t.Context(), "acme", map[Quota]int64{QuotaFunctions: 1}); err != nil {
@@ -119,7 +120,7 @@ func contentsOf(t *testing.T, h *Host) string {
 	t.Helper()
 	var all []string
 	for _, f := range h.Functions() {
-		versions, _, err := h.ListVersions(AllTenants, f.ID, MaxPageSize, "")
+		versions, _, err := h.ListVersions(access.AllTenants, f.ID, MaxPageSize, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +129,7 @@ func contentsOf(t *testing.T, h *Host) string {
 			all = append(all, fmt.Sprint(f.Name, f.ID, v.ID, v.Tags, len(archive), err))
 		}
 	}
-	keys, err := h.keys.List(Operator)
+	keys, err := h.keys.List(access.Operator)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -163,7 +164,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 			t.Errorf("round %d: %v", round, err)
 			continue
 		}
-		listed, _, err := h.ListVersions(AllTenants, name, MaxPageSize, "")
+		listed, _, err := h.ListVersions(access.AllTenants, name, MaxPageSize, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -69,7 +70,7 @@ func (h *Host) ListDeadLetters(
 			return nil, "", err
 		}
 		ids = []string{f.id}
-	} else if tenant != AllTenants {
+	} else if tenant != access.AllTenants {
 		for _, f := range h.Functions() {
 			if f.Tenant == tenant {
 				ids = append(ids, f.ID)
@@ -77,7 +78,7 @@ func (h *Host) ListDeadLetters(
 		}
 	}
 	letters = []DeadLetter{}
-	if h.cfg.Store == nil || ids == nil && tenant != AllTenants {
+	if h.cfg.Store == nil || ids == nil && tenant != access.AllTenants {
 		return letters, "", nil
 	}
 	size := 0
@@ -103,12 +104,12 @@ func (h *Host) ListDeadLetters(
 // # Errors
 //
 // *NotFoundError, ErrUnavailable.
-func (h *Host) FindDeadLetter(ctx context.Context, p Principal, id string) (DeadLetter, error) {
+func (h *Host) FindDeadLetter(ctx context.Context, p access.Principal, id string) (DeadLetter, error) {
 	i, err := h.deadLetter(ctx, id)
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	if p.Tenant != AllTenants && !p.ActsFor(h.tenantOf(i.FunctionID)) {
+	if p.Tenant != access.AllTenants && !p.ActsFor(h.tenantOf(i.FunctionID)) {
 		return DeadLetter{}, &fault.NotFoundError{Thing: "dead letter", Name: id}
 	}
 	return newDeadLetter(i), nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/store"
@@ -66,7 +67,7 @@ func TestCreateVersion_ManyAtOnceAllCount(t *testing.T) {
 			makers.Go(func() { h.version("fun", answering(fmt.Sprint(i)), VersionSpec{}, "prod") })
 		}
 		makers.Wait()
-		versions, _, err := h.ListVersions(AllTenants, "fun", 0, "")
+		versions, _, err := h.ListVersions(access.AllTenants, "fun", 0, "")
 		if err != nil || len(versions) != 8 {
 			t.Fatalf("%d versions, %v", len(versions), err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
@@ -44,7 +45,7 @@ def handler(event, context):
 	if calls != 4 || time.Since(got.Points[59].Time) > time.Minute {
 		t.Errorf("the points have %d calls, the last one is of %v", calls, got.Points[59].Time)
 	}
-	if all := h.Figures(AllTenants, 30); len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
+	if all := h.Figures(access.AllTenants, 30); len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
 		t.Errorf("of all functions: got %+v", all)
 	}
 	var missing *fault.NotFoundError

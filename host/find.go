@@ -1,11 +1,14 @@
 package host
 
-import "vivarium/host/fault"
+import (
+	"vivarium/host/access"
+	"vivarium/host/fault"
+)
 
 // visible returns the function that p means by an id or a name, nil when p's
 // tenant has none. The caller holds the mutex.
-func (h *Host) visible(p Principal, idOrName string) *function {
-	if p.Tenant == AllTenants {
+func (h *Host) visible(p access.Principal, idOrName string) *function {
+	if p.Tenant == access.AllTenants {
 		return h.find(idOrName)
 	}
 	if f := h.functions[idOrName]; f != nil && p.ActsFor(f.record.Tenant) {
@@ -26,7 +29,7 @@ func (h *Host) visible(p Principal, idOrName string) *function {
 //
 // *NotFoundError, the same one whether the function is another tenant's or
 // nobody's.
-func (h *Host) Find(p Principal, idOrName string) (FunctionInfo, error) {
+func (h *Host) Find(p access.Principal, idOrName string) (FunctionInfo, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	f := h.visible(p, idOrName)
@@ -45,7 +48,7 @@ func (h *Host) Find(p Principal, idOrName string) (FunctionInfo, error) {
 // ErrUnauthenticated for who is unknown, whether or not there is such a
 // function; else *NotFoundError, the same one whether it is another tenant's or
 // nobody's.
-func (h *Host) Callable(p Principal, idOrName string) (id string, err error) {
+func (h *Host) Callable(p access.Principal, idOrName string) (id string, err error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	f := h.visible(p, idOrName)
@@ -72,7 +75,7 @@ func (h *Host) Callable(p Principal, idOrName string) (id string, err error) {
 // # Errors
 //
 // *NotFoundError, as Find.
-func (h *Host) FindVersion(p Principal, id string) (VersionInfo, error) {
+func (h *Host) FindVersion(p access.Principal, id string) (VersionInfo, error) {
 	v, err := h.GetVersion(id)
 	if err != nil || !p.ActsFor(v.Tenant) {
 		return VersionInfo{}, &fault.NotFoundError{Version: id}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/paced"
 	"vivarium/wasm"
@@ -60,20 +61,20 @@ type loadResponse struct {
 
 // contextDocument is the context that a handler gets, contract §5.
 type contextDocument struct {
-	AWSRequestID       string `json:"aws_request_id"`
-	DeadlineMS         int64  `json:"deadline_ms"`
-	FunctionName       string `json:"function_name"`
-	FunctionVersion    string `json:"function_version"`
-	InvokedFunctionARN string `json:"invoked_function_arn"`
-	LogGroupName       string `json:"log_group_name"`
-	LogStreamName      string `json:"log_stream_name"`
-	MemoryLimitInMB    int    `json:"memory_limit_in_mb"`
-	RequestID          string `json:"request_id"`
-	Token              *Token `json:"token"`
+	AWSRequestID       string        `json:"aws_request_id"`
+	DeadlineMS         int64         `json:"deadline_ms"`
+	FunctionName       string        `json:"function_name"`
+	FunctionVersion    string        `json:"function_version"`
+	InvokedFunctionARN string        `json:"invoked_function_arn"`
+	LogGroupName       string        `json:"log_group_name"`
+	LogStreamName      string        `json:"log_stream_name"`
+	MemoryLimitInMB    int           `json:"memory_limit_in_mb"`
+	RequestID          string        `json:"request_id"`
+	Token              *access.Token `json:"token"`
 }
 
 // invokeRequest builds the document that a call passes on stdin.
-func (v *Version) invokeRequest(inv Invocation, token *Token, deadline time.Time, restored bool, work paced.Work) []byte {
+func (v *Version) invokeRequest(inv Invocation, token *access.Token, deadline time.Time, restored bool, work paced.Work) []byte {
 	c, err := json.Marshal(contextDocument{
 		AWSRequestID: inv.RequestID, DeadlineMS: deadline.UnixMilli(),
 		FunctionName: v.FunctionID, FunctionVersion: v.ID, InvokedFunctionARN: v.FunctionID,

@@ -57,6 +57,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/store"
@@ -137,7 +138,7 @@ type Host struct {
 	letters    *letters
 	bases      *baseStock
 	metrics    metrics
-	tokens     *tokenIssuer
+	tokens     *access.Tokens
 	book       *logs.Book
 	warnings   *throttle.Throttle // of what functions make the host say to the operator
 	clock      *clock
@@ -202,7 +203,7 @@ func New(cfg Config) (*Host, error) {
 			return nil, fmt.Errorf("host: image directory: %w", err)
 		}
 	}
-	tokens, err := newTokenIssuer(cfg.TokenKey)
+	tokens, err := access.NewTokens(cfg.TokenKey)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +269,7 @@ func New(cfg Config) (*Host, error) {
 func (h *Host) Keys() *Keys { return h.keys }
 
 // Tokens returns what issues the tokens of service accounts.
-func (h *Host) Tokens() *tokenIssuer { return h.tokens }
+func (h *Host) Tokens() *access.Tokens { return h.tokens }
 
 // discard closes instances that calls have left behind, until Close.
 func (h *Host) discard() {

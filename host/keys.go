@@ -14,23 +14,24 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
 // Key lets its holder act for a tenant. Its secret is known to the holder alone.
 type Key struct {
-	ID          string    `json:"id"`
-	Tenant      string    `json:"tenant"` // or AllTenants
-	Role        Role      `json:"role"`
-	Description string    `json:"description,omitempty"`
-	CreatedAt   time.Time `json:"created_at"`
+	ID          string      `json:"id"`
+	Tenant      string      `json:"tenant"` // or AllTenants
+	Role        access.Role `json:"role"`
+	Description string      `json:"description,omitempty"`
+	CreatedAt   time.Time   `json:"created_at"`
 }
 
 // KeySpec says what key to make.
 type KeySpec struct {
-	Tenant      string // or AllTenants; empty means the tenant of who makes it
-	Role        Role   // may be empty for the first key, which is an admin's
+	Tenant      string      // or AllTenants; empty means the tenant of who makes it
+	Role        access.Role // may be empty for the first key, which is an admin's
 	Description string
 }
 
@@ -141,7 +142,7 @@ func (k *Keys) Damage() error {
 
 // Revoked returns what is closed when the key that p has shown is deleted; nil
 // when p has shown none.
-func (k *Keys) Revoked(p Principal) <-chan struct{} {
+func (k *Keys) Revoked(p access.Principal) <-chan struct{} {
 	if p.KeyID == "" {
 		return nil
 	}
@@ -164,10 +165,10 @@ func (k *Keys) Revoked(p Principal) <-chan struct{} {
 // # Errors
 //
 // ErrUnauthenticated.
-func (k *Keys) Authenticate(secret string) (Principal, error) {
+func (k *Keys) Authenticate(secret string) (access.Principal, error) {
 	id, random, ok := splitSecret(secret)
 	if !ok {
-		return Principal{}, fault.ErrUnauthenticated
+		return access.Principal{}, fault.ErrUnauthenticated
 	}
 	k.mu.RLock()
 	r, known := k.byID[id]
@@ -177,9 +178,9 @@ func (k *Keys) Authenticate(secret string) (Principal, error) {
 	}
 	hash := sha256.Sum256(random)
 	if equal := subtle.ConstantTimeCompare(hash[:], r.Hash) == 1; !equal || !known {
-		return Principal{}, fault.ErrUnauthenticated
+		return access.Principal{}, fault.ErrUnauthenticated
 	}
-	return Principal{KeyID: r.ID, Tenant: r.Tenant, Role: r.Role}, nil
+	return access.Principal{KeyID: r.ID, Tenant: r.Tenant, Role: r.Role}, nil
 }
 
 // splitSecret returns the id and the random bytes that a secret's text has:
@@ -201,11 +202,11 @@ func splitSecret(secret string) (id string, random []byte, ok bool) {
 //
 // *ForbiddenError, *InvalidError; *ConflictError for a first key that could not
 // manage the others, or when the tenant has too many; ErrUnavailable.
-func (k *Keys) Create(ctx context.Context, by Principal, spec KeySpec) (key Key, secret string, err error) {
+func (k *Keys) Create(ctx context.Context, by access.Principal, spec KeySpec) (key Key, secret string, err error) {
 	if spec.Tenant == "" {
 		spec.Tenant = by.Tenant
 	}
-	if err := by.mayManageKeys(spec.Tenant); err != nil {
+	if err := by.Require(access.RoleAdmin, spec.Tenant); err != nil {
 		return Key{}, "", err
 	}
 	k.write.Lock()
@@ -214,7 +215,7 @@ func (k *Keys) Create(ctx context.Context, by Principal, spec KeySpec) (key Key,
 	none := len(k.byID) == 0
 	k.mu.RUnlock()
 	if spec.Role == "" && none {
-		spec.Role = RoleAdmin
+		spec.Role = access.RoleAdmin
 	}
 	if err := spec.validate(); err != nil {
 		return Key{}, "", err
@@ -256,8 +257,8 @@ func (k *Keys) Create(ctx context.Context, by Principal, spec KeySpec) (key Key,
 // # Errors
 //
 // *ForbiddenError.
-func (k *Keys) List(by Principal) ([]Key, error) {
-	if err := by.mayManageKeys(by.Tenant); err != nil {
+func (k *Keys) List(by access.Principal) ([]Key, error) {
+	if err := by.Require(access.RoleAdmin, by.Tenant); err != nil {
 		return nil, err
 	}
 	k.mu.RLock()
@@ -280,8 +281,8 @@ func (k *Keys) List(by Principal) ([]Key, error) {
 //
 // *ForbiddenError; *NotFoundError, also for another tenant's; *ConflictError for
 // the last key that could manage the others; ErrUnavailable.
-func (k *Keys) Delete(ctx context.Context, by Principal, id string) error {
-	if err := by.mayManageKeys(by.Tenant); err != nil {
+func (k *Keys) Delete(ctx context.Context, by access.Principal, id string) error {
+	if err := by.Require(access.RoleAdmin, by.Tenant); err != nil {
 		return err
 	}
 	k.write.Lock()
@@ -306,7 +307,9 @@ func (k *Keys) Delete(ctx context.Context, by Principal, id string) error {
 }
 
 // operates says if a key can manage all others.
-func (r *keyRecord) operates() bool { return r.Tenant == AllTenants && r.Role == RoleAdmin }
+func (r *keyRecord) operates() bool {
+	return r.Tenant == access.AllTenants && r.Role == access.RoleAdmin
+}
 
 // operated says if there is a key, but for the given one, that can manage all
 // others. The caller holds the mutex.
@@ -317,19 +320,6 @@ func (k *Keys) operated(without string) bool {
 		}
 	}
 	return false
-}
-
-// mayManageKeys says why p may not make, list or delete keys of a tenant.
-func (p Principal) mayManageKeys(tenant string) error {
-	switch {
-	case p.Anonymous():
-		return fault.ErrUnauthenticated
-	case !p.Role.Includes(RoleAdmin):
-		return &fault.ForbiddenError{Reason: "this takes a key with the role admin; yours has the role " + string(p.Role)}
-	case !p.ActsFor(tenant):
-		return &fault.ForbiddenError{Reason: "your key is of tenant " + p.Tenant + ": it manages keys of this tenant only"}
-	}
-	return nil
 }
 
 var tenantName = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,49}$`)
@@ -344,13 +334,13 @@ func validateTenant(field, tenant string) error {
 }
 
 func (s KeySpec) validate() error {
-	if s.Tenant != AllTenants {
+	if s.Tenant != access.AllTenants {
 		if err := validateTenant("tenant", s.Tenant); err != nil {
 			return err
 		}
 	}
-	if !slices.Contains(Roles, s.Role) {
-		return fault.Invalidf("role", "%.80q must be one of %v", s.Role, Roles)
+	if !slices.Contains(access.Roles, s.Role) {
+		return fault.Invalidf("role", "%.80q must be one of %v", s.Role, access.Roles)
 	}
 	return validateDescription(s.Description)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -34,9 +35,9 @@ func eachKeys(t *testing.T, test func(t *testing.T, k *Keys)) {
 }
 
 // mustCreate makes a key as the operator.
-func mustCreate(t testing.TB, k *Keys, tenant string, role Role) (Key, string) {
+func mustCreate(t testing.TB, k *Keys, tenant string, role access.Role) (Key, string) {
 	t.Helper()
-	key, secret, err := k.Create(t.Context(), Operator, KeySpec{Tenant: tenant, Role: role})
+	key, secret, err := k.Create(t.Context(), access.Operator, KeySpec{Tenant: tenant, Role: role})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,27 +49,27 @@ func TestKeys_TheSecretSaysWhoAsks(t *testing.T) {
 		if k.Exist() {
 			t.Error("there are keys before the first")
 		}
-		first, operator, err := k.Create(t.Context(), Operator, KeySpec{})
-		if err != nil || first.Tenant != AllTenants || first.Role != RoleAdmin {
+		first, operator, err := k.Create(t.Context(), access.Operator, KeySpec{})
+		if err != nil || first.Tenant != access.AllTenants || first.Role != access.RoleAdmin {
 			t.Fatalf("the first key: %+v, %v", first, err)
 		}
-		key, secret := mustCreate(t, k, "acme", RoleDeployer)
-		if p, err := k.Authenticate(operator); err != nil || p != (Principal{first.ID, AllTenants, RoleAdmin}) {
+		key, secret := mustCreate(t, k, "acme", access.RoleDeployer)
+		if p, err := k.Authenticate(operator); err != nil || p != (access.Principal{KeyID: first.ID, Tenant: access.AllTenants, Role: access.RoleAdmin}) {
 			t.Errorf("got %+v, %v", p, err)
 		}
 		p, err := k.Authenticate(secret)
-		if err != nil || p != (Principal{key.ID, "acme", RoleDeployer}) {
+		if err != nil || p != (access.Principal{KeyID: key.ID, Tenant: "acme", Role: access.RoleDeployer}) {
 			t.Errorf("got %+v, %v", p, err)
 		}
 		gone := k.Revoked(p)
 		select {
 		case <-gone:
 			t.Error("a key that there is counts as deleted")
-		case <-k.Revoked(Operator):
+		case <-k.Revoked(access.Operator):
 			t.Error("who has shown no key has lost one")
 		default:
 		}
-		if err := k.Delete(t.Context(), Operator, key.ID); err != nil {
+		if err := k.Delete(t.Context(), access.Operator, key.ID); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := k.Authenticate(secret); !errors.Is(err, fault.ErrUnauthenticated) {
@@ -81,8 +82,8 @@ func TestKeys_TheSecretSaysWhoAsks(t *testing.T) {
 
 func TestKeys_NoOtherTextIsTheSecret(t *testing.T) {
 	k := newKeys(t, nil)
-	_, secret := mustCreate(t, k, AllTenants, RoleAdmin)
-	_, other := mustCreate(t, k, "acme", RoleAdmin)
+	_, secret := mustCreate(t, k, access.AllTenants, access.RoleAdmin)
+	_, other := mustCreate(t, k, "acme", access.RoleAdmin)
 	id, random := secret[:25], secret[25:]
 	last := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", random[42])
 	// The last character has two bits that no byte has.
@@ -93,7 +94,7 @@ func TestKeys_NoOtherTextIsTheSecret(t *testing.T) {
 		"viv_aje00000000000000000_" + random, "viv-" + secret[4:], secret[:24] + "-" + random, id + strings.Repeat("A", 43),
 		strings.Repeat("A", 1<<16),
 	} {
-		if p, err := k.Authenticate(text); !errors.Is(err, fault.ErrUnauthenticated) || p != (Principal{}) {
+		if p, err := k.Authenticate(text); !errors.Is(err, fault.ErrUnauthenticated) || p != (access.Principal{}) {
 			t.Errorf("%.80q: got %+v, %v", text, p, err)
 		}
 	}
@@ -105,34 +106,34 @@ func TestKeys_NoOtherTextIsTheSecret(t *testing.T) {
 func TestKeys_AnAdminManagesOwnTenantOnly(t *testing.T) {
 	eachKeys(t, func(t *testing.T, k *Keys) {
 		ctx := t.Context()
-		root, _ := mustCreate(t, k, AllTenants, RoleAdmin)
-		theirs, _ := mustCreate(t, k, "other", RoleInvoker)
-		admin := Principal{"x", "acme", RoleAdmin}
-		own, _, err := k.Create(ctx, admin, KeySpec{Role: RoleInvoker, Description: "for ci"})
+		root, _ := mustCreate(t, k, access.AllTenants, access.RoleAdmin)
+		theirs, _ := mustCreate(t, k, "other", access.RoleInvoker)
+		admin := access.Principal{KeyID: "x", Tenant: "acme", Role: access.RoleAdmin}
+		own, _, err := k.Create(ctx, admin, KeySpec{Role: access.RoleInvoker, Description: "for ci"})
 		if err != nil || own.Tenant != "acme" || own.Description != "for ci" {
 			t.Fatalf("got %+v, %v", own, err)
 		}
-		for _, tenant := range []string{AllTenants, "other", "acme/x"} {
-			_, _, err = k.Create(ctx, admin, KeySpec{Tenant: tenant, Role: RoleInvoker})
+		for _, tenant := range []string{access.AllTenants, "other", "acme/x"} {
+			_, _, err = k.Create(ctx, admin, KeySpec{Tenant: tenant, Role: access.RoleInvoker})
 			wantError[*fault.ForbiddenError](t, err, "of tenant acme")
 		}
-		_, _, err = k.Create(ctx, Principal{"x", "acme", RoleDeployer}, KeySpec{Role: RoleInvoker})
+		_, _, err = k.Create(ctx, access.Principal{KeyID: "x", Tenant: "acme", Role: access.RoleDeployer}, KeySpec{Role: access.RoleInvoker})
 		wantError[*fault.ForbiddenError](t, err, "role admin")
-		_, _, err = k.Create(ctx, Principal{}, KeySpec{Tenant: "acme", Role: RoleInvoker})
+		_, _, err = k.Create(ctx, access.Principal{}, KeySpec{Tenant: "acme", Role: access.RoleInvoker})
 		if !errors.Is(err, fault.ErrUnauthenticated) {
 			t.Errorf("nobody: got %v", err)
 		}
-		for _, spec := range []KeySpec{{Role: "root"}, {}, {Role: RoleInvoker, Description: "\xff"}} {
+		for _, spec := range []KeySpec{{Role: "root"}, {}, {Role: access.RoleInvoker, Description: "\xff"}} {
 			_, _, err = k.Create(ctx, admin, spec)
 			wantError[*fault.InvalidError](t, err, "")
 		}
 		if keys, err := k.List(admin); err != nil || len(keys) != 1 || keys[0] != own {
 			t.Errorf("the tenant's: %+v, %v", keys, err)
 		}
-		if keys, err := k.List(Operator); err != nil || len(keys) != 3 {
+		if keys, err := k.List(access.Operator); err != nil || len(keys) != 3 {
 			t.Errorf("all: %+v, %v", keys, err)
 		}
-		_, err = k.List(Principal{"x", "acme", RoleDeployer})
+		_, err = k.List(access.Principal{KeyID: "x", Tenant: "acme", Role: access.RoleDeployer})
 		wantError[*fault.ForbiddenError](t, err, "role admin")
 		var messages []string
 		for _, id := range []string{root.ID, theirs.ID, "aje-nobodys"} {
@@ -143,7 +144,7 @@ func TestKeys_AnAdminManagesOwnTenantOnly(t *testing.T) {
 		if messages[0] != messages[2] || messages[1] != messages[2] {
 			t.Errorf("keys of others can be told from none: %q", messages)
 		}
-		wantError[*fault.ForbiddenError](t, k.Delete(ctx, Principal{"x", "acme", RoleDeployer}, own.ID), "role admin")
+		wantError[*fault.ForbiddenError](t, k.Delete(ctx, access.Principal{KeyID: "x", Tenant: "acme", Role: access.RoleDeployer}, own.ID), "role admin")
 		if err := k.Delete(ctx, admin, own.ID); err != nil {
 			t.Error(err)
 		}
@@ -153,16 +154,16 @@ func TestKeys_AnAdminManagesOwnTenantOnly(t *testing.T) {
 func TestKeys_OneThatManagesTheOthersIsAlwaysThere(t *testing.T) {
 	eachKeys(t, func(t *testing.T, k *Keys) {
 		ctx := t.Context()
-		for _, spec := range []KeySpec{{Tenant: "acme", Role: RoleAdmin}, {Tenant: AllTenants, Role: RoleDeployer}} {
-			_, _, err := k.Create(ctx, Operator, spec)
+		for _, spec := range []KeySpec{{Tenant: "acme", Role: access.RoleAdmin}, {Tenant: access.AllTenants, Role: access.RoleDeployer}} {
+			_, _, err := k.Create(ctx, access.Operator, spec)
 			wantError[*fault.ConflictError](t, err, "would be the first")
 		}
-		root, _ := mustCreate(t, k, AllTenants, RoleAdmin)
-		other, _ := mustCreate(t, k, "acme", RoleAdmin)
-		wantError[*fault.ConflictError](t, k.Delete(ctx, Operator, root.ID), "is the last one")
-		second, _ := mustCreate(t, k, AllTenants, RoleAdmin)
+		root, _ := mustCreate(t, k, access.AllTenants, access.RoleAdmin)
+		other, _ := mustCreate(t, k, "acme", access.RoleAdmin)
+		wantError[*fault.ConflictError](t, k.Delete(ctx, access.Operator, root.ID), "is the last one")
+		second, _ := mustCreate(t, k, access.AllTenants, access.RoleAdmin)
 		for _, id := range []string{root.ID, other.ID, second.ID} {
-			if err := k.Delete(ctx, Operator, id); err != nil {
+			if err := k.Delete(ctx, access.Operator, id); err != nil {
 				t.Error(err)
 			}
 		}
@@ -176,15 +177,15 @@ func TestKeys_HostsThatShareAStoreKnowTheSame(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	one, two := newKeys(t, s), newKeys(t, s)
-	key, secret := mustCreate(t, one, AllTenants, RoleAdmin)
+	key, secret := mustCreate(t, one, access.AllTenants, access.RoleAdmin)
 	until(t, "the key is known everywhere", func() bool { _, err := two.Authenticate(secret); return err == nil })
-	if err := two.Delete(t.Context(), Operator, key.ID); err != nil {
+	if err := two.Delete(t.Context(), access.Operator, key.ID); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the deleted key is known nowhere", func() bool { _, err := one.Authenticate(secret); return err != nil && !one.Exist() })
 
 	// What is on the disk lets nobody in.
-	kept, secret := mustCreate(t, one, AllTenants, RoleAdmin)
+	kept, secret := mustCreate(t, one, access.AllTenants, access.RoleAdmin)
 	e, err := s.Keys.Get(t.Context(), kept.ID)
 	random, _ := base64.RawURLEncoding.DecodeString(secret[25:])
 	if err != nil || bytes.Contains(e.Value, []byte(secret[25:])) || bytes.Contains(e.Value, random) ||
@@ -212,13 +213,13 @@ func TestKeys_HostsThatShareAStoreKnowTheSame(t *testing.T) {
 }
 
 func TestRole_EachIncludesTheOnesBefore(t *testing.T) {
-	for i, have := range Roles {
-		for j, need := range Roles {
+	for i, have := range access.Roles {
+		for j, need := range access.Roles {
 			if have.Includes(need) != (j <= i) {
 				t.Errorf("%s includes %s: %v", have, need, have.Includes(need))
 			}
 		}
-		if have.Includes("") || Role("").Includes(have) || Role("root").Includes(have) {
+		if have.Includes("") || access.Role("").Includes(have) || access.Role("root").Includes(have) {
 			t.Errorf("%s and none", have)
 		}
 	}
@@ -228,9 +229,9 @@ func TestRole_EachIncludesTheOnesBefore(t *testing.T) {
 // there is not, and of one with another secret.
 func BenchmarkAuthenticate(b *testing.B) {
 	k := newKeys(b, nil)
-	_, secret := mustCreate(b, k, AllTenants, RoleAdmin)
+	_, secret := mustCreate(b, k, access.AllTenants, access.RoleAdmin)
 	for i := range 999 {
-		mustCreate(b, k, fmt.Sprintf("tenant-%d", i), RoleInvoker)
+		mustCreate(b, k, fmt.Sprintf("tenant-%d", i), access.RoleInvoker)
 	}
 	for name, text := range map[string]string{
 		"right": secret, "wrong": secret[:25] + strings.Repeat("A", 43), "unknown": "viv_aje00000000000000000_" + secret[25:],

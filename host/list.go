@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
@@ -16,7 +17,7 @@ const (
 )
 
 // within says if what a tenant has belongs into the list of one, or of all.
-func within(list, tenant string) bool { return Principal{Tenant: list}.ActsFor(tenant) }
+func within(list, tenant string) bool { return access.Principal{Tenant: list}.ActsFor(tenant) }
 
 // nameFilter is the one expression that a list of functions can be filtered by.
 var nameFilter = regexp.MustCompile(`^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))\s*$`)

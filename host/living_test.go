@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -159,7 +160,7 @@ func TestFunction_BrokenRulesAreNamed(t *testing.T) {
 	wantError[*fault.ConflictError](t, err, "set by the service")
 	_, err = h.CreateVersion(ctx, "nobody", good, code, nil)
 	wantError[*fault.NotFoundError](t, err, "nobody")
-	if versions, _, err := h.ListVersions(AllTenants, f.ID, 0, ""); err != nil || len(versions) != 0 {
+	if versions, _, err := h.ListVersions(access.AllTenants, f.ID, 0, ""); err != nil || len(versions) != 0 {
 		t.Errorf("versions are left behind: %v, %v", versions, err)
 	}
 }
@@ -315,7 +316,7 @@ func TestLists_GoPageByPage(t *testing.T) {
 	var names []string
 	token, pages := "", 0
 	for {
-		page, next, err := h.ListFunctions(AllTenants, 3, token, "")
+		page, next, err := h.ListFunctions(access.AllTenants, 3, token, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,25 +331,25 @@ func TestLists_GoPageByPage(t *testing.T) {
 	if len(names) != 7 || pages != 3 || !slices.IsSorted(names) {
 		t.Errorf("%d pages with %v", pages, names)
 	}
-	if page, _, err := h.ListFunctions(AllTenants, 0, "", `name="fun-3"`); err != nil || len(page) != 1 || page[0].Name != "fun-3" {
+	if page, _, err := h.ListFunctions(access.AllTenants, 0, "", `name="fun-3"`); err != nil || len(page) != 1 || page[0].Name != "fun-3" {
 		t.Errorf("filtered: %v, %v", page, err)
 	}
-	_, _, err := h.ListFunctions(AllTenants, 0, "", `status=ACTIVE`)
+	_, _, err := h.ListFunctions(access.AllTenants, 0, "", `status=ACTIVE`)
 	wantError[*fault.InvalidError](t, err, "filter: ")
-	_, _, err = h.ListFunctions(AllTenants, 1001, "", "")
+	_, _, err = h.ListFunctions(access.AllTenants, 1001, "", "")
 	wantError[*fault.InvalidError](t, err, "page_size: ")
-	_, _, err = h.ListFunctions(AllTenants, 0, "!", "")
+	_, _, err = h.ListFunctions(access.AllTenants, 0, "!", "")
 	wantError[*fault.InvalidError](t, err, "page_token: ")
 	var versions []*Version
 	for i := range 5 {
 		versions = append(versions, h.version("fun-0", answering(fmt.Sprint(i)), VersionSpec{}))
 	}
 	slices.Reverse(versions)
-	first, token, err := h.ListVersions(AllTenants, "fun-0", 3, "")
+	first, token, err := h.ListVersions(access.AllTenants, "fun-0", 3, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, token, err := h.ListVersions(AllTenants, "fun-0", 3, token)
+	second, token, err := h.ListVersions(access.AllTenants, "fun-0", 3, token)
 	all := append(first, second...)
 	if err != nil || token != "" || !slices.EqualFunc(all, versions, func(a VersionInfo, b *Version) bool { return a.ID == b.ID }) {
 		t.Errorf("versions: %v, %v", all, err)

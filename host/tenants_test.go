@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
@@ -18,7 +19,9 @@ func (h *testHost) createFor(tenant, name string) FunctionInfo {
 	return f
 }
 
-func member(tenant string) Principal { return Principal{"aje-" + tenant, tenant, RoleDeployer} }
+func member(tenant string) access.Principal {
+	return access.Principal{KeyID: "aje-" + tenant, Tenant: tenant, Role: access.RoleDeployer}
+}
 
 func TestTenants_NamesAreTheirOwn(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
@@ -33,15 +36,15 @@ func TestTenants_NamesAreTheirOwn(t *testing.T) {
 		h.want("acme/same", "", `"theirs"`)
 
 		for _, c := range []struct {
-			p    Principal
+			p    access.Principal
 			name string
 			want string // an id; empty for none
 		}{
-			{Operator, "same", ours.ID}, {Operator, "acme/same", theirs.ID}, {Operator, theirs.ID, theirs.ID},
+			{access.Operator, "same", ours.ID}, {access.Operator, "acme/same", theirs.ID}, {access.Operator, theirs.ID, theirs.ID},
 			{member("default"), "same", ours.ID}, {member("acme"), "same", theirs.ID}, {member("acme"), theirs.ID, theirs.ID},
 			{member("acme"), ours.ID, ""}, {member("default"), theirs.ID, ""}, {member("default"), "acme/same", ""},
 			{member("acme"), "acme/same", ""}, {member("acme"), "other", ""}, {member("umbrella"), "same", ""},
-			{member("nobody"), "same", ""}, {Principal{}, "same", ""}, {Principal{}, ours.ID, ""}, {Principal{}, "", ""},
+			{member("nobody"), "same", ""}, {access.Principal{}, "same", ""}, {access.Principal{}, ours.ID, ""}, {access.Principal{}, "", ""},
 		} {
 			f, err := h.Find(c.p, c.name)
 			if f.ID != c.want || (err == nil) != (c.want != "") {
@@ -90,15 +93,15 @@ func TestTenants_WhoMayCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
-			p    Principal
+			p    access.Principal
 			name string
 			want string // an id; empty for none
 		}{
-			{Operator, "fun", ours.ID}, {Operator, theirs.ID, theirs.ID},
+			{access.Operator, "fun", ours.ID}, {access.Operator, theirs.ID, theirs.ID},
 			{member("acme"), "fun", theirs.ID}, {member("acme"), ours.ID, ""}, {member("acme"), open.ID, open.ID},
 			{member("acme"), "open", ""}, {member("default"), "open", open.ID}, {member("default"), "theirs", ""},
-			{Principal{}, "open", open.ID}, {Principal{}, open.ID, open.ID}, {Principal{}, theirOpen.ID, theirOpen.ID},
-			{Principal{}, "theirs", ""}, {Principal{}, "fun", ""}, {Principal{}, ours.ID, ""}, {Principal{}, "nobodys", ""}, {Principal{}, "", ""},
+			{access.Principal{}, "open", open.ID}, {access.Principal{}, open.ID, open.ID}, {access.Principal{}, theirOpen.ID, theirOpen.ID},
+			{access.Principal{}, "theirs", ""}, {access.Principal{}, "fun", ""}, {access.Principal{}, ours.ID, ""}, {access.Principal{}, "nobodys", ""}, {access.Principal{}, "", ""},
 		} {
 			id, err := h.Callable(c.p, c.name)
 			var missing *fault.NotFoundError
@@ -113,7 +116,7 @@ func TestTenants_WhoMayCall(t *testing.T) {
 		if _, err := h.UpdateFunction(t.Context(), open.ID, FunctionUpdate{Public: &public}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Callable(Principal{}, "open"); !errors.Is(err, fault.ErrUnauthenticated) {
+		if _, err := h.Callable(access.Principal{}, "open"); !errors.Is(err, fault.ErrUnauthenticated) {
 			t.Errorf("no longer public: %v", err)
 		}
 	})
@@ -132,13 +135,13 @@ func TestTenants_TimersAreTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
-			p    Principal
+			p    access.Principal
 			name string
 			want string
 		}{
-			{Operator, "beat", a.ID}, {Operator, "acme/beat", b.ID}, {Operator, b.ID, b.ID}, {member("acme"), "beat", b.ID},
+			{access.Operator, "beat", a.ID}, {access.Operator, "acme/beat", b.ID}, {access.Operator, b.ID, b.ID}, {member("acme"), "beat", b.ID},
 			{member("acme"), a.ID, ""}, {member("default"), "beat", a.ID}, {member("default"), "acme/beat", ""},
-			{member("umbrella"), "beat", ""}, {Principal{}, "beat", ""}, {Principal{}, a.ID, ""},
+			{member("umbrella"), "beat", ""}, {access.Principal{}, "beat", ""}, {access.Principal{}, a.ID, ""},
 		} {
 			timer, err := h.FindTimer(c.p, c.name)
 			if timer.ID != c.want || (err == nil) != (c.want != "") {
@@ -154,7 +157,7 @@ func TestTenants_TimersAreTheirOwn(t *testing.T) {
 		if err := h.DeleteFunction(ctx, theirs.ID); err != nil {
 			t.Fatal(err)
 		}
-		if timers, _ := h.ListTimers(AllTenants, ""); len(timers) != 1 || timers[0].ID != a.ID {
+		if timers, _ := h.ListTimers(access.AllTenants, ""); len(timers) != 1 || timers[0].ID != a.ID {
 			t.Errorf("left are %+v", timers)
 		}
 	})
@@ -182,7 +185,7 @@ func TestTenants_OutcomesAndDeadLettersStayWithin(t *testing.T) {
 	if others, _, err := h.ListDeadLetters(t.Context(), DefaultTenant, "", 0, ""); err != nil || len(others) != 0 {
 		t.Errorf("the other tenant's: %+v, %v", others, err)
 	}
-	for tenant, found := range map[string]bool{"acme": true, AllTenants: true, DefaultTenant: false, "": false} {
+	for tenant, found := range map[string]bool{"acme": true, access.AllTenants: true, DefaultTenant: false, "": false} {
 		if _, err := h.FindDeadLetter(t.Context(), member(tenant), letters[0].ID); (err == nil) != found {
 			t.Errorf("for %q: %v", tenant, err)
 		}

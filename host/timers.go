@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -186,9 +187,9 @@ func (h *Host) tenantOf(functionID string) string {
 // # Errors
 //
 // *NotFoundError.
-func (h *Host) FindTimer(p Principal, idOrName string) (Timer, error) {
+func (h *Host) FindTimer(p access.Principal, idOrName string) (Timer, error) {
 	name := strings.TrimPrefix(idOrName, DefaultTenant+"/")
-	if p.Tenant != AllTenants {
+	if p.Tenant != access.AllTenants {
 		name = reference(p.Tenant, idOrName)
 	}
 	for _, t := range h.clock.all() {
@@ -206,7 +207,7 @@ func (h *Host) FindTimer(p Principal, idOrName string) (Timer, error) {
 //
 // *NotFoundError, ErrUnavailable.
 func (h *Host) DeleteTimer(ctx context.Context, idOrName string) error {
-	t, err := h.FindTimer(Operator, idOrName)
+	t, err := h.FindTimer(access.Operator, idOrName)
 	if err != nil {
 		return err
 	}
@@ -221,7 +222,7 @@ func (h *Host) DeleteTimer(ctx context.Context, idOrName string) error {
 
 // deleteTimersOf removes the timers of a function that goes.
 func (h *Host) deleteTimersOf(ctx context.Context, f *function) error {
-	timers, err := h.ListTimers(AllTenants, f.id)
+	timers, err := h.ListTimers(access.AllTenants, f.id)
 	if err != nil {
 		return nil // it is gone
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 )
@@ -27,7 +28,7 @@ func TestTimers_Tick(t *testing.T) {
 		_, err = h.CreateTimer(t.Context(), TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * *"})
 		wantError[*fault.ConflictError](t, err, "exists already")
 		until(t, "three ticks", func() bool { return len(h.log("tick TimerMessage hello")) >= 3 })
-		if timers, err := h.ListTimers(AllTenants, "fun"); err != nil || len(timers) != 1 || timers[0].ID != timer.ID || timers[0].LastTick.IsZero() {
+		if timers, err := h.ListTimers(access.AllTenants, "fun"); err != nil || len(timers) != 1 || timers[0].ID != timer.ID || timers[0].LastTick.IsZero() {
 			t.Errorf("timers: %+v, %v", timers, err)
 		}
 		if err := h.DeleteTimer(t.Context(), timer.ID); err != nil {
@@ -81,7 +82,7 @@ func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 		}
 	}, func(h *testHost) {
 		until(t, "a report", func() bool { return len(h.log("Timer hourly missed 5 ticks")) == 1 })
-		timers, err := h.ListTimers(AllTenants, "")
+		timers, err := h.ListTimers(access.AllTenants, "")
 		if err != nil || len(timers) != 1 || !timers[0].NextTick.After(time.Now()) {
 			t.Errorf("timers: %+v, %v", timers, err)
 		}
@@ -95,7 +96,7 @@ func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 		if err := h.DeleteFunction(t.Context(), "fun"); err != nil {
 			t.Fatal(err)
 		}
-		if timers, _ := h.ListTimers(AllTenants, ""); len(timers) != 0 {
+		if timers, _ := h.ListTimers(access.AllTenants, ""); len(timers) != 0 {
 			t.Errorf("the function is gone, its timers are not: %+v", timers)
 		}
 	})
@@ -132,7 +133,7 @@ func TestTimers_ClockThatJumpsAheadIsReported(t *testing.T) {
 	if !h.clock.settle(timer, jumped) || len(h.log("Timer hourly missed 2 ticks")) != 1 || len(h.log("tick T")) != 0 {
 		t.Errorf("the log has no report, or a call")
 	}
-	timers, err := h.ListTimers(AllTenants, "")
+	timers, err := h.ListTimers(access.AllTenants, "")
 	if want := timer.NextTick.Add(2 * time.Hour); err != nil || !timers[0].NextTick.Equal(want) {
 		t.Errorf("next: %+v, %v, want %v", timers, err, want)
 	}
@@ -143,7 +144,7 @@ func TestTimers_ClockThatJumpsAheadIsReported(t *testing.T) {
 	if !h.clock.settle(timer, jumped.Add(years)) || len(h.log("missed 10000 or more")) != 1 {
 		t.Errorf("years: no report")
 	}
-	timers, _ = h.ListTimers(AllTenants, "")
+	timers, _ = h.ListTimers(access.AllTenants, "")
 	if next := timers[0].NextTick; next.Before(jumped.Add(years)) || next.After(jumped.Add(years+time.Hour)) {
 		t.Errorf("years: next %v", next)
 	}

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/store"
 	pythonwasi "vivarium/python-wasi"
 	"vivarium/web/api"
@@ -79,16 +80,16 @@ type authWorld struct {
 // authKeys are the keys that there are, by name: tenant and role.
 var authKeys = []struct {
 	name, tenant string
-	role         host.Role
+	role         access.Role
 }{
-	{"operator", host.AllTenants, host.RoleAdmin},
-	{"all.deployer", host.AllTenants, host.RoleDeployer},
-	{"acme.admin", "acme", host.RoleAdmin},
-	{"acme.deployer", "acme", host.RoleDeployer},
-	{"acme.invoker", "acme", host.RoleInvoker},
-	{"umbrella.admin", "umbrella", host.RoleAdmin},
-	{"default.deployer", host.DefaultTenant, host.RoleDeployer},
-	{"deleted", "umbrella", host.RoleAdmin},
+	{"operator", access.AllTenants, access.RoleAdmin},
+	{"all.deployer", access.AllTenants, access.RoleDeployer},
+	{"acme.admin", "acme", access.RoleAdmin},
+	{"acme.deployer", "acme", access.RoleDeployer},
+	{"acme.invoker", "acme", access.RoleInvoker},
+	{"umbrella.admin", "umbrella", access.RoleAdmin},
+	{"default.deployer", host.DefaultTenant, access.RoleDeployer},
+	{"deleted", "umbrella", access.RoleAdmin},
 }
 
 func newAuthWorld(t *testing.T) *authWorld {
@@ -122,13 +123,13 @@ func newAuthWorld(t *testing.T) *authWorld {
 		<-server.done
 	})
 	for _, k := range authKeys {
-		key, secret, err := h.Keys().Create(t.Context(), host.Operator, host.KeySpec{Tenant: k.tenant, Role: k.role})
+		key, secret, err := h.Keys().Create(t.Context(), access.Operator, host.KeySpec{Tenant: k.tenant, Role: k.role})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.values[k.name], w.values[k.name+".id"] = secret, key.ID
 	}
-	if err := h.Keys().Delete(t.Context(), host.Operator, w.values["deleted.id"]); err != nil {
+	if err := h.Keys().Delete(t.Context(), access.Operator, w.values["deleted.id"]); err != nil {
 		t.Fatal(err)
 	}
 	code := "def handler(event, context): return {'body': str(event['headers'])}  # " + theirSecret
@@ -440,7 +441,7 @@ func (w *authWorld) everything() string {
 			fmt.Fprintln(&b, w.do("operator", "GET", api.BasePath+"/functions/"+w.values[function]+verb, "").body)
 		}
 	}
-	keys, err := w.host.Keys().List(host.Operator)
+	keys, err := w.host.Keys().List(access.Operator)
 	fmt.Fprintln(&b, keys, err)
 	return b.String()
 }

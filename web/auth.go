@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
@@ -20,7 +21,7 @@ type Access interface {
 	Keys() *host.Keys
 	// Callable returns the id of the function that somebody means by an id or a
 	// name and may call; see host.Host.Callable.
-	Callable(p host.Principal, function string) (id string, err error)
+	Callable(p access.Principal, function string) (id string, err error)
 }
 
 // open says if nobody needs a key.
@@ -43,22 +44,22 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 				"server with --allow-host NAME", clientError}
 		}
 		if call.open {
-			call.principal = host.Operator
+			call.principal = access.Operator
 		} else if shown := r.Header["Authorization"]; len(shown) > 0 {
 			p, err := s.authenticate(shown)
 			call.principal, call.foreign = p, err != nil
 		}
-		c.SetRequest(r.WithContext(host.WithPrincipal(r.Context(), call.principal)))
+		c.SetRequest(r.WithContext(access.WithPrincipal(r.Context(), call.principal)))
 		return next(c)
 	}
 }
 
 // authenticate returns who shows these Authorization headers: Api-Key SECRET or
 // Bearer SECRET, and one only.
-func (s *Server) authenticate(shown []string) (host.Principal, error) {
+func (s *Server) authenticate(shown []string) (access.Principal, error) {
 	scheme, secret, _ := strings.Cut(shown[0], " ")
 	if len(shown) != 1 || !strings.EqualFold(scheme, "Api-Key") && !strings.EqualFold(scheme, "Bearer") {
-		return host.Principal{}, fault.ErrUnauthenticated
+		return access.Principal{}, fault.ErrUnauthenticated
 	}
 	return s.config.Access.Keys().Authenticate(secret)
 }
@@ -83,7 +84,7 @@ func (s *Server) operatorsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 		switch p := callOf(c).principal; {
 		case p.Anonymous():
 			return fault.ErrUnauthenticated
-		case p.Tenant != host.AllTenants || !p.Role.Includes(host.RoleAdmin):
+		case p.Tenant != access.AllTenants || !p.Role.Includes(access.RoleAdmin):
 			return &fault.ForbiddenError{Reason: "this takes a key of all tenants with the role admin"}
 		}
 		return next(c)

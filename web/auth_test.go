@@ -19,24 +19,25 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
 // access is an Access over keys in memory, for the function "hello".
-type access struct{ keys *host.Keys }
+type keyring struct{ keys *host.Keys }
 
-func newAccess(t *testing.T) access {
+func newAccess(t *testing.T) keyring {
 	t.Helper()
 	keys, err := host.OpenKeys(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return access{keys}
+	return keyring{keys}
 }
 
-func (a access) Keys() *host.Keys { return a.keys }
+func (a keyring) Keys() *host.Keys { return a.keys }
 
-func (a access) Callable(p host.Principal, function string) (string, error) {
+func (a keyring) Callable(p access.Principal, function string) (string, error) {
 	if p.Anonymous() {
 		return "", fault.ErrUnauthenticated
 	}
@@ -81,7 +82,7 @@ func TestAuth_OnlyNamesOfThisMachineAreServedWithoutKeys(t *testing.T) {
 			}
 		}
 	}
-	_, secret, err := a.keys.Create(t.Context(), host.Operator, host.KeySpec{})
+	_, secret, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +97,12 @@ func TestAuth_OnlyNamesOfThisMachineAreServedWithoutKeys(t *testing.T) {
 // Beyond the machine nobody is let in by there being no keys.
 func TestAuth_KeysAreRequiredEvenIfThereAreNone(t *testing.T) {
 	a := newAccess(t)
-	key, _, err := a.keys.Create(t.Context(), host.Operator, host.KeySpec{})
+	key, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, Config{Access: a, RequireKeys: true}, returns(`{}`))
-	if err := a.keys.Delete(t.Context(), host.Operator, key.ID); err != nil {
+	if err := a.keys.Delete(t.Context(), access.Operator, key.ID); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/hello", "/metrics"} {
@@ -166,7 +167,7 @@ func (b *slowBody) Close() error {
 func TestAuth_TLSBringsHTTP2WithTheSameLimits(t *testing.T) {
 	cert, pool := certificate(t)
 	a := newAccess(t)
-	_, secret, err := a.keys.Create(t.Context(), host.Operator, host.KeySpec{})
+	_, secret, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{})
 	if err != nil {
 		t.Fatal(err)
 	}

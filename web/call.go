@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/host/access"
 )
 
 // Headers of the platform. All of them are in Go's canonical form.
@@ -31,9 +32,9 @@ type call struct {
 	function  string        // as the caller named it; empty outside /{function}
 	version   *host.Version // nil until it is found
 
-	principal host.Principal // who asks
-	open      bool           // nobody needs a key
-	foreign   bool           // the request has an Authorization header that is no key's
+	principal access.Principal // who asks
+	open      bool             // nobody needs a key
+	foreign   bool             // the request has an Authorization header that is no key's
 }
 
 // callKey is where a request's call lies in the echo.Context.

@@ -306,7 +306,7 @@ func (step *exchangeStep) checkTokens(t *testing.T) {
 	}
 	h, _ := realHost() // startSuite has looked at the error
 	for _, token := range tokenText.FindAllString(step.answer.text, -1) {
-		claims, err := h.Tokens().verify(token, time.Now())
+		claims, err := h.Tokens().Verify(token, time.Now())
 		if err != nil || time.Until(claims.ExpiresAt) <= 0 {
 			t.Errorf("the host does not accept its token: %+v, %v", claims, err)
 		}

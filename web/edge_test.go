@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/access"
 )
 
 // Some clients, such as Python's urllib and wget, look for the answer only after
 // they have sent all of the body. They must find it, and not a broken connection.
 func TestServer_AnswersWhoSendsAllFirst(t *testing.T) {
 	a := newAccess(t)
-	if _, _, err := a.keys.Create(t.Context(), host.Operator, host.KeySpec{}); err != nil {
+	if _, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{}); err != nil {
 		t.Fatal(err)
 	}
 	open, closed := start(t, Config{}, returns(`{}`)), start(t, Config{Access: a}, returns(`{}`))
@@ -89,7 +90,7 @@ func TestServer_ServesHTTP10WithoutAHost(t *testing.T) {
 // playground, which takes no key.
 func TestServer_GuardsThePlaygroundsHostInSpiteOfKeys(t *testing.T) {
 	a := newAccess(t)
-	if _, _, err := a.keys.Create(t.Context(), host.Operator, host.KeySpec{}); err != nil {
+	if _, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{}); err != nil {
 		t.Fatal(err)
 	}
 	play, err := NewPlay(PlayConfig{}, triesFunc(nil))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/web"
 	"vivarium/web/api"
 )
@@ -33,9 +34,9 @@ func (s *server) as(secret, method, path, body string) (int, document) {
 }
 
 // key makes a key and returns its secret.
-func (s *server) key(tenant string, role host.Role) string {
+func (s *server) key(tenant string, role access.Role) string {
 	s.t.Helper()
-	_, secret, err := s.host.Keys().Create(s.t.Context(), host.Operator, host.KeySpec{Tenant: tenant, Role: role})
+	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, host.KeySpec{Tenant: tenant, Role: role})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -50,9 +51,9 @@ func guarded(t *testing.T) *server {
 // Each request is refused to who has no role for it, and to nobody else.
 func TestAccess_EachRouteTakesItsRole(t *testing.T) {
 	s := guarded(t)
-	operator := s.key(host.AllTenants, host.RoleAdmin)
-	keys := map[host.Role]string{"": ""}
-	for _, role := range host.Roles {
+	operator := s.key(access.AllTenants, access.RoleAdmin)
+	keys := map[access.Role]string{"": ""}
+	for _, role := range access.Roles {
 		keys[role] = s.key("acme", role)
 	}
 	_, description := s.as(operator, "GET", "/openapi.json", "")
@@ -61,8 +62,8 @@ func TestAccess_EachRouteTakesItsRole(t *testing.T) {
 		for method, operation := range methods.(map[string]any) {
 			count++
 			text := document(operation.(map[string]any)).text("description")
-			needed := host.Role("")
-			for _, role := range append(host.Roles, "operator") {
+			needed := access.Role("")
+			for _, role := range append(access.Roles, "operator") {
 				if strings.Contains(text, "the role "+string(role)+",") {
 					needed = role
 				}
@@ -95,8 +96,8 @@ func TestAccess_WhoamiSaysAsWhom(t *testing.T) {
 	if d.at("open") != true || d.at("tenant") != "*" || d.at("role") != "admin" {
 		t.Errorf("without keys: %v", d)
 	}
-	s.key(host.AllTenants, host.RoleAdmin)
-	secret := s.key("acme", host.RoleDeployer)
+	s.key(access.AllTenants, access.RoleAdmin)
+	secret := s.key("acme", access.RoleDeployer)
 	if _, d := s.as(secret, "GET", "/whoami", ""); d.at("open") != false || d.at("tenant") != "acme" || d.at("role") != "deployer" {
 		t.Errorf("with a key: %v", d)
 	}
@@ -149,7 +150,7 @@ func TestAccess_KeysLife(t *testing.T) {
 
 func TestAccess_BindingsMakeAFunctionPublic(t *testing.T) {
 	s := guarded(t)
-	admin := s.key(host.AllTenants, host.RoleAdmin)
+	admin := s.key(access.AllTenants, access.RoleAdmin)
 	s.as(admin, "POST", "/functions", `{"name": "fun"}`)
 	const public = `{"roleId": "functions.functionInvoker", "subject": {"id": "allUsers", "type": "system"}}`
 	bound := func() int {

@@ -31,6 +31,7 @@ import (
 	"sync"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/quota"
 )
 
@@ -89,8 +90,8 @@ type request struct {
 	query url.Values
 	body  any // pointer to the route's body, decoded; nil without one
 
-	principal host.Principal // who asks, for the folder that the query names
-	tenant    string         // whose it is what the request is about
+	principal access.Principal // who asks, for the folder that the query names
+	tenant    string           // whose it is what the request is about
 }
 
 // ServeHTTP answers one request. The path is one below BasePath or
@@ -107,8 +108,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := encode(answer)
 	if len(body) > smallAnswer {
 		// For as long as the reader takes.
-		tenant := host.PrincipalOf(r.Context()).Tenant
-		if tenant == host.AllTenants {
+		tenant := access.PrincipalOf(r.Context()).Tenant
+		if tenant == access.AllTenants {
 			tenant = host.DefaultTenant
 		}
 		release, err := h.host.Reserve(tenant, quota.Body, int64(len(body)))
@@ -140,7 +141,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &request{Request: r, w: w, path: values, principal: host.PrincipalOf(r.Context())}
+	q := &request{Request: r, w: w, path: values, principal: access.PrincipalOf(r.Context())}
 	if err := route.allow(q.principal); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"vivarium/host"
+	"vivarium/host/access"
 )
 
 // What a request's fields must keep to is checked by the host. Here it is for
@@ -45,7 +46,7 @@ var constraints = map[string]object{
 	"CreateTimerRequest":           {"required": []string{"name", "functionId", "cronExpression"}},
 	"CreateTimerRequest.name":      {"pattern": namePattern},
 	"CreateKeyRequest":             {"required": []string{"role"}},
-	"CreateKeyRequest.role":        {"enum": host.Roles},
+	"CreateKeyRequest.role":        {"enum": access.Roles},
 	"CreateKeyRequest.description": {"maxLength": 600},
 	"SetQuotasRequest":             {"required": []string{"folderId"}},
 	"AsyncConfig.retriesCount":     {"pattern": `^([0-9]|[1-9][0-9]|100)$`},

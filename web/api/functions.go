@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/access"
 )
 
 // CreateFunctionRequest is the body of POST /functions.
@@ -61,7 +62,7 @@ func (h *Handler) listFunctions(q *request) (any, error) {
 
 func (h *Handler) createFunction(q *request) (any, error) {
 	started, body := now(), q.body.(*CreateFunctionRequest)
-	if body.FolderID == "" && q.principal.Tenant != host.AllTenants {
+	if body.FolderID == "" && q.principal.Tenant != access.AllTenants {
 		body.FolderID = q.principal.Tenant
 	}
 	f, err := h.host.CreateFunction(q.Context(), host.FunctionSpec{

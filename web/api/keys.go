@@ -2,6 +2,7 @@ package api
 
 import (
 	"vivarium/host"
+	"vivarium/host/access"
 )
 
 // Key lets its holder act for a tenant.
@@ -64,7 +65,7 @@ func (h *Handler) listKeys(q *request) (any, error) {
 func (h *Handler) createKey(q *request) (any, error) {
 	body := q.body.(*CreateKeyRequest)
 	k, secret, err := h.host.Keys().Create(q.Context(), q.principal, host.KeySpec{
-		Tenant: body.Tenant, Role: host.Role(body.Role), Description: body.Description,
+		Tenant: body.Tenant, Role: access.Role(body.Role), Description: body.Description,
 	})
 	if err != nil {
 		return nil, err

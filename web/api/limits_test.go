@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/web"
 	"vivarium/web/api"
 )
@@ -87,7 +88,7 @@ func TestLogs_EndWithTheirKey(t *testing.T) {
 	var key host.Key
 	for range 2 { // the first must stay
 		var err error
-		key, secret, err = s.host.Keys().Create(t.Context(), host.Operator, host.KeySpec{Tenant: host.AllTenants, Role: host.RoleAdmin})
+		key, secret, err = s.host.Keys().Create(t.Context(), access.Operator, host.KeySpec{Tenant: access.AllTenants, Role: access.RoleAdmin})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +103,7 @@ func TestLogs_EndWithTheirKey(t *testing.T) {
 		t.Fatalf("got %v, %v", answer, err)
 	}
 	defer answer.Body.Close()
-	if err := s.host.Keys().Delete(t.Context(), host.Operator, key.ID); err != nil {
+	if err := s.host.Keys().Delete(t.Context(), access.Operator, key.ID); err != nil {
 		t.Fatal(err)
 	}
 	deleted := time.Now()

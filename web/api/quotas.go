@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
@@ -31,7 +32,7 @@ func (h *Handler) getQuotas(q *request) (any, error) {
 	switch q.tenant {
 	case "": // a folder of somebody else
 		return nil, &fault.NotFoundError{Thing: "folder", Name: q.query.Get(folderParameter.name)}
-	case host.AllTenants:
+	case access.AllTenants:
 		return h.quotasOf(q, host.DefaultTenant)
 	}
 	return h.quotasOf(q, q.tenant)

@@ -5,15 +5,15 @@ import (
 	"slices"
 	"strings"
 
-	"vivarium/host"
+	"vivarium/host/access"
 )
 
 // route is one request that the API answers.
 type route struct {
 	method  string
-	path    string    // below BasePath; {name} stands for one element
-	role    host.Role // that the caller must have, or roleOperator; empty for anybody
-	id      string    // of the operation, in the description
+	path    string      // below BasePath; {name} stands for one element
+	role    access.Role // that the caller must have, or roleOperator; empty for anybody
+	id      string      // of the operation, in the description
 	summary string
 	query   []parameter
 	body    func() any // returns a pointer to a new body; nil when there is none
@@ -39,22 +39,22 @@ func pageAnd(more ...parameter) []parameter { return append(more, pageParameters
 
 // routes is the whole API.
 var routes = []route{
-	{http.MethodGet, "/functions", host.RoleDeployer, "listFunctions", "List functions, in order of name",
+	{http.MethodGet, "/functions", access.RoleDeployer, "listFunctions", "List functions, in order of name",
 		pageAnd(parameter{"filter", `Only functions of a name: name="NAME".`}),
 		nil, false, ListFunctionsResponse{}, (*Handler).listFunctions},
-	{http.MethodPost, "/functions", host.RoleDeployer, "createFunction", "Create a function, which has no version yet",
+	{http.MethodPost, "/functions", access.RoleDeployer, "createFunction", "Create a function, which has no version yet",
 		nil, body[CreateFunctionRequest], false, Operation{}, (*Handler).createFunction},
-	{http.MethodGet, "/functions/{functionId}", host.RoleDeployer, "getFunction", "Get a function by id or name",
+	{http.MethodGet, "/functions/{functionId}", access.RoleDeployer, "getFunction", "Get a function by id or name",
 		nil, nil, false, Function{}, (*Handler).getFunction},
-	{http.MethodPatch, "/functions/{functionId}", host.RoleDeployer, "updateFunction", "Change name, description or labels",
+	{http.MethodPatch, "/functions/{functionId}", access.RoleDeployer, "updateFunction", "Change name, description or labels",
 		nil, body[UpdateFunctionRequest], false, Operation{}, (*Handler).updateFunction},
-	{http.MethodDelete, "/functions/{functionId}", host.RoleDeployer, "deleteFunction", "Delete a function and its versions, once its calls are done",
+	{http.MethodDelete, "/functions/{functionId}", access.RoleDeployer, "deleteFunction", "Delete a function and its versions, once its calls are done",
 		nil, nil, false, Operation{}, (*Handler).deleteFunction},
-	{http.MethodGet, "/functions/{functionId}:tagHistory", host.RoleDeployer, "listFunctionTagHistory", "List which versions have carried which tags, newest first",
+	{http.MethodGet, "/functions/{functionId}:tagHistory", access.RoleDeployer, "listFunctionTagHistory", "List which versions have carried which tags, newest first",
 		pageAnd(parameter{"tag", "Only of this tag."}), nil, false, ListTagHistoryResponse{}, (*Handler).tagHistory},
-	{http.MethodGet, "/functions/{functionId}/operations", host.RoleDeployer, "listFunctionOperations", "List the last changes of a function, newest first",
+	{http.MethodGet, "/functions/{functionId}/operations", access.RoleDeployer, "listFunctionOperations", "List the last changes of a function, newest first",
 		pageParameters, nil, false, ListOperationsResponse{}, (*Handler).listOperations},
-	{http.MethodGet, "/functions/{functionId}:logs", host.RoleDeployer, "readFunctionLogs", "Read the execution log, oldest entry first",
+	{http.MethodGet, "/functions/{functionId}:logs", access.RoleDeployer, "readFunctionLogs", "Read the execution log, oldest entry first",
 		[]parameter{
 			{"since", "Entries from this time on, RFC 3339."},
 			{"until", "Entries before this time, RFC 3339."},
@@ -66,74 +66,74 @@ var routes = []route{
 			{"follow", "true: go on with entries as they come, one JSON object a line (application/x-ndjson)."},
 		}, nil, false, ListLogsResponse{}, (*Handler).logs},
 
-	{http.MethodGet, "/functions:figures", host.RoleDeployer, "listFunctionFigures", "Get what became of all functions' calls within the last five minutes, in order of name",
+	{http.MethodGet, "/functions:figures", access.RoleDeployer, "listFunctionFigures", "Get what became of all functions' calls within the last five minutes, in order of name",
 		nil, nil, false, ListFiguresResponse{}, (*Handler).listFigures},
-	{http.MethodGet, "/functions/{functionId}:figures", host.RoleDeployer, "getFunctionFigures", "Get what became of a function's calls within the last ten minutes",
+	{http.MethodGet, "/functions/{functionId}:figures", access.RoleDeployer, "getFunctionFigures", "Get what became of a function's calls within the last ten minutes",
 		nil, nil, false, FunctionFigures{}, (*Handler).getFigures},
 
-	{http.MethodGet, "/functions/{functionId}:listAccessBindings", host.RoleDeployer, "listFunctionAccessBindings", "List who may call a function without a key of its folder",
+	{http.MethodGet, "/functions/{functionId}:listAccessBindings", access.RoleDeployer, "listFunctionAccessBindings", "List who may call a function without a key of its folder",
 		pageParameters, nil, false, ListAccessBindingsResponse{}, (*Handler).listBindings},
-	{http.MethodPost, "/functions/{functionId}:setAccessBindings", host.RoleAdmin, "setFunctionAccessBindings", "Make a function public or private",
+	{http.MethodPost, "/functions/{functionId}:setAccessBindings", access.RoleAdmin, "setFunctionAccessBindings", "Make a function public or private",
 		nil, body[SetAccessBindingsRequest], false, Operation{}, (*Handler).setBindings},
-	{http.MethodPost, "/functions/{functionId}:updateAccessBindings", host.RoleAdmin, "updateFunctionAccessBindings", "Make a function public or private, in changes",
+	{http.MethodPost, "/functions/{functionId}:updateAccessBindings", access.RoleAdmin, "updateFunctionAccessBindings", "Make a function public or private, in changes",
 		nil, body[UpdateAccessBindingsRequest], false, Operation{}, (*Handler).updateBindings},
 
-	{http.MethodGet, "/functions/{functionId}/scalingPolicies", host.RoleDeployer, "listScalingPolicies", "List the scaling policies, in order of tag",
+	{http.MethodGet, "/functions/{functionId}/scalingPolicies", access.RoleDeployer, "listScalingPolicies", "List the scaling policies, in order of tag",
 		pageParameters, nil, false, ListScalingPoliciesResponse{}, (*Handler).listPolicies},
-	{http.MethodPost, "/functions/{functionId}:setScalingPolicy", host.RoleDeployer, "setScalingPolicy", "Set the scaling policy of a tag",
+	{http.MethodPost, "/functions/{functionId}:setScalingPolicy", access.RoleDeployer, "setScalingPolicy", "Set the scaling policy of a tag",
 		nil, body[SetScalingPolicyRequest], false, Operation{}, (*Handler).setPolicy},
-	{http.MethodPost, "/functions/{functionId}:removeScalingPolicy", host.RoleDeployer, "removeScalingPolicy", "Remove the scaling policy of a tag",
+	{http.MethodPost, "/functions/{functionId}:removeScalingPolicy", access.RoleDeployer, "removeScalingPolicy", "Remove the scaling policy of a tag",
 		nil, body[RemoveScalingPolicyRequest], false, Operation{}, (*Handler).removePolicy},
 
-	{http.MethodGet, "/versions", host.RoleDeployer, "listFunctionVersions", "List versions, newest first",
+	{http.MethodGet, "/versions", access.RoleDeployer, "listFunctionVersions", "List versions, newest first",
 		pageAnd(parameter{"functionId", "Only of this function, by id or name."}),
 		nil, false, ListVersionsResponse{}, (*Handler).listVersions},
-	{http.MethodPost, "/versions", host.RoleDeployer, "createFunctionVersion", "Create a version; it carries $latest at once",
+	{http.MethodPost, "/versions", access.RoleDeployer, "createFunctionVersion", "Create a version; it carries $latest at once",
 		nil, body[CreateVersionRequest], true, Operation{}, (*Handler).createVersion},
-	{http.MethodGet, "/versions:byTag", host.RoleDeployer, "getFunctionVersionByTag", "Get the version that carries a tag",
+	{http.MethodGet, "/versions:byTag", access.RoleDeployer, "getFunctionVersionByTag", "Get the version that carries a tag",
 		[]parameter{{"functionId", "Id or name."}, {"tag", "Default: $latest."}},
 		nil, false, Version{}, (*Handler).getVersionByTag},
-	{http.MethodGet, "/versions/{functionVersionId}", host.RoleDeployer, "getFunctionVersion", "Get a version",
+	{http.MethodGet, "/versions/{functionVersionId}", access.RoleDeployer, "getFunctionVersion", "Get a version",
 		nil, nil, false, Version{}, (*Handler).getVersion},
-	{http.MethodGet, "/versions/{functionVersionId}:download", host.RoleDeployer, "downloadFunctionVersion", "Get the archive that a version was made from",
+	{http.MethodGet, "/versions/{functionVersionId}:download", access.RoleDeployer, "downloadFunctionVersion", "Get the archive that a version was made from",
 		nil, nil, false, archive(nil), (*Handler).download},
-	{http.MethodDelete, "/versions/{functionVersionId}", host.RoleDeployer, "deleteFunctionVersion", "Delete a version, once its calls are done",
+	{http.MethodDelete, "/versions/{functionVersionId}", access.RoleDeployer, "deleteFunctionVersion", "Delete a version, once its calls are done",
 		[]parameter{{"force", "true: even one that carries tags."}},
 		nil, false, Operation{}, (*Handler).deleteVersion},
-	{http.MethodPost, "/versions/{functionVersionId}:setTag", host.RoleDeployer, "setFunctionTag", "Put a tag on a version; it leaves the one that had it",
+	{http.MethodPost, "/versions/{functionVersionId}:setTag", access.RoleDeployer, "setFunctionTag", "Put a tag on a version; it leaves the one that had it",
 		nil, body[TagRequest], false, Operation{}, (*Handler).setTag},
-	{http.MethodPost, "/versions/{functionVersionId}:removeTag", host.RoleDeployer, "removeFunctionTag", "Take a tag from a version",
+	{http.MethodPost, "/versions/{functionVersionId}:removeTag", access.RoleDeployer, "removeFunctionTag", "Take a tag from a version",
 		nil, body[TagRequest], false, Operation{}, (*Handler).removeTag},
 
-	{http.MethodGet, "/quotas", host.RoleDeployer, "getQuotas", "Get what a tenant may have and has; not the cloud's",
+	{http.MethodGet, "/quotas", access.RoleDeployer, "getQuotas", "Get what a tenant may have and has; not the cloud's",
 		nil, nil, false, TenantQuotas{}, (*Handler).getQuotas},
 	{http.MethodPatch, "/quotas", roleOperator, "setQuotas", "Change what a tenant may have; not the cloud's",
 		nil, body[SetQuotasRequest], false, TenantQuotas{}, (*Handler).setQuotas},
 
-	{http.MethodGet, "/runtimes", host.RoleDeployer, "listRuntimes", "List the names that a version's runtime may have",
+	{http.MethodGet, "/runtimes", access.RoleDeployer, "listRuntimes", "List the names that a version's runtime may have",
 		nil, nil, false, ListRuntimesResponse{}, (*Handler).listRuntimes},
-	{http.MethodGet, "/operations/{operationId}", host.RoleDeployer, "getOperation", "Get what became of a change; also at /operations/{operationId}",
+	{http.MethodGet, "/operations/{operationId}", access.RoleDeployer, "getOperation", "Get what became of a change; also at /operations/{operationId}",
 		nil, nil, false, Operation{}, (*Handler).getOperation},
 
-	{http.MethodGet, "/deadLetters", host.RoleDeployer, "listDeadLetters", "List asynchronous calls that failed for good, oldest first",
+	{http.MethodGet, "/deadLetters", access.RoleDeployer, "listDeadLetters", "List asynchronous calls that failed for good, oldest first",
 		[]parameter{{"functionId", "Only of this function, by id or name."}, {"limit", "Most items, up to 1000, and fewer when they are long. Default: 100."},
 			{"pageToken", "The nextPageToken of the answer before."}},
 		nil, false, ListDeadLettersResponse{}, (*Handler).listDeadLetters},
-	{http.MethodPost, "/deadLetters/{deadLetterId}:replay", host.RoleDeployer, "replayDeadLetter", "Queue a dead letter's call anew",
+	{http.MethodPost, "/deadLetters/{deadLetterId}:replay", access.RoleDeployer, "replayDeadLetter", "Queue a dead letter's call anew",
 		nil, nil, false, ReplayResponse{}, (*Handler).replayDeadLetter},
-	{http.MethodGet, "/timers", host.RoleDeployer, "listTimers", "List timers, in order of name",
+	{http.MethodGet, "/timers", access.RoleDeployer, "listTimers", "List timers, in order of name",
 		[]parameter{{"functionId", "Only of this function, by id or name."}},
 		nil, false, ListTimersResponse{}, (*Handler).listTimers},
-	{http.MethodPost, "/timers", host.RoleDeployer, "createTimer", "Create a timer",
+	{http.MethodPost, "/timers", access.RoleDeployer, "createTimer", "Create a timer",
 		nil, body[CreateTimerRequest], false, Operation{}, (*Handler).createTimer},
-	{http.MethodDelete, "/timers/{timerId}", host.RoleDeployer, "deleteTimer", "Delete a timer by id or name",
+	{http.MethodDelete, "/timers/{timerId}", access.RoleDeployer, "deleteTimer", "Delete a timer by id or name",
 		nil, nil, false, Operation{}, (*Handler).deleteTimer},
 
-	{http.MethodGet, "/keys", host.RoleAdmin, "listKeys", "List keys, by tenant and age",
+	{http.MethodGet, "/keys", access.RoleAdmin, "listKeys", "List keys, by tenant and age",
 		nil, nil, false, ListKeysResponse{}, (*Handler).listKeys},
-	{http.MethodPost, "/keys", host.RoleAdmin, "createKey", "Create a key; its secret is in this answer only",
+	{http.MethodPost, "/keys", access.RoleAdmin, "createKey", "Create a key; its secret is in this answer only",
 		nil, body[CreateKeyRequest], false, CreateKeyResponse{}, (*Handler).createKey},
-	{http.MethodDelete, "/keys/{keyId}", host.RoleAdmin, "deleteKey", "Delete a key; it is of no use from then on",
+	{http.MethodDelete, "/keys/{keyId}", access.RoleAdmin, "deleteKey", "Delete a key; it is of no use from then on",
 		nil, nil, false, Operation{}, (*Handler).deleteKey},
 	{http.MethodGet, "/whoami", "", "whoami", "Tell as whom the server takes this request",
 		nil, nil, false, WhoamiResponse{}, (*Handler).whoami},

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/web/strictjson"
 )
 
@@ -98,10 +98,10 @@ func TestInt64_IsAStringInJSON(t *testing.T) {
 
 func TestRoutes_EachTakesARole(t *testing.T) {
 	for _, r := range routes {
-		if (r.role == "") != (r.id == "whoami") || r.role != "" && r.role != roleOperator && !slices.Contains(host.Roles, r.role) {
+		if (r.role == "") != (r.id == "whoami") || r.role != "" && r.role != roleOperator && !slices.Contains(access.Roles, r.role) {
 			t.Errorf("%s %s takes the role %q", r.method, r.path, r.role)
 		}
-		if r.method != http.MethodGet && r.role != roleOperator && !r.role.Includes(host.RoleDeployer) {
+		if r.method != http.MethodGet && r.role != roleOperator && !r.role.Includes(access.RoleDeployer) {
 			t.Errorf("%s %s lets an invoker change something", r.method, r.path)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
@@ -17,12 +18,12 @@ var Challenge = http.Header{"Www-Authenticate": {`Bearer realm="vivarium"`}}
 var folderParameter = parameter{"folderId", "The folder, or tenant, in which to look. Default: the key's; all, when the key is of all."}
 
 // roleOperator is that of an admin of all tenants.
-const roleOperator host.Role = "operator"
+const roleOperator access.Role = "operator"
 
 // allow says why somebody may not use a route.
-func (r *route) allow(p host.Principal) error {
+func (r *route) allow(p access.Principal) error {
 	switch {
-	case r.role == "" || p.Role.Includes(r.role) || r.role == roleOperator && p.Role == host.RoleAdmin && p.Tenant == host.AllTenants:
+	case r.role == "" || p.Role.Includes(r.role) || r.role == roleOperator && p.Role == access.RoleAdmin && p.Tenant == access.AllTenants:
 		return nil
 	case p.Anonymous():
 		return fault.ErrUnauthenticated
@@ -99,7 +100,7 @@ func (h *Handler) lookup(q *request, kind, text string) (id string, err error) {
 		q.tenant = f.Tenant
 		return f.ID, err
 	case "target": // of outcomes: these stay in the tenant of the function; it may come and go under its name
-		_, err := h.host.Find(host.Principal{Tenant: q.tenant}, text)
+		_, err := h.host.Find(access.Principal{Tenant: q.tenant}, text)
 		return text, err
 	case "functionVersionId":
 		v, err := h.host.FindVersion(q.principal, text)

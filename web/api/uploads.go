@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/access"
 )
 
 const (
@@ -84,8 +84,8 @@ func (u *uploads) take(ctx context.Context, who string) (give func(), err error)
 
 // uploader returns who sends a request, as far as uploads are concerned: a
 // tenant, or who acts for all of them from one address.
-func uploader(r *http.Request, p host.Principal) string {
-	if p.Tenant != host.AllTenants {
+func uploader(r *http.Request, p access.Principal) string {
+	if p.Tenant != access.AllTenants {
 		return p.Tenant
 	}
 	client, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -24,8 +24,8 @@ type confining struct {
 	NoConfine bool `help:"Keep all rights of the process. By default, on Linux, it gives up what it does not need once it listens: starting programs, files and network other than its own. For debuggers, and for folders that it can't know of beforehand."`
 }
 
-// access is what a command needs of the system while functions run.
-type access struct {
+// reach is what a command needs of the system while functions run.
+type reach struct {
 	write []string // folders, with all below; they are made if they are missing
 	read  []string // files, and folders with all below; what is missing is left out
 	nats  string   // URLs of servers to connect to, with commas between them
@@ -62,7 +62,7 @@ func unconfined(reason string) *confinement {
 // # Errors
 //
 // A system that can't do it is none, see confinement.missing.
-func (s *session) confine(flags confining, a access) (*confinement, error) {
+func (s *session) confine(flags confining, a reach) (*confinement, error) {
 	switch {
 	case flags.NoConfine:
 		return unconfined("--no-confine"), nil

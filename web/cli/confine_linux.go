@@ -38,7 +38,7 @@ const (
 )
 
 // confineProcess gives up, for all threads, what is not in a.
-func confineProcess(a access) (*confinement, error) {
+func confineProcess(a reach) (*confinement, error) {
 	ports, err := natsPorts(a.nats)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (c *confinement) openProc() {
 
 // restrictPaths lets Landlock refuse all files but those in a, and all TCP ports
 // but these to connect to. It returns what is in force.
-func restrictPaths(a access, ports []uint16) (string, error) {
+func restrictPaths(a reach, ports []uint16) (string, error) {
 	abi, err := ll.LandlockGetABIVersion()
 	switch {
 	case errors.Is(err, unix.EPERM):

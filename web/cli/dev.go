@@ -81,7 +81,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err := c.mayServe(listener, false, ""); err != nil {
 		return err
 	}
-	confined, err := s.confine(c.confining, access{read: c.certificates()})
+	confined, err := s.confine(c.confining, reach{read: c.certificates()})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/store"
 	"vivarium/web/api"
 )
@@ -82,8 +83,8 @@ func (c *keyCreate) Run(ctx context.Context, s *session) error {
 		if err := keys.Damage(); err != nil {
 			fmt.Fprintln(s.stderr, "vivarium: there are keys that can't be read:", err)
 		}
-		k, secret, err := keys.Create(ctx, host.Operator, host.KeySpec{
-			Tenant: c.Tenant, Role: host.Role(c.Role), Description: c.Description,
+		k, secret, err := keys.Create(ctx, access.Operator, host.KeySpec{
+			Tenant: c.Tenant, Role: access.Role(c.Role), Description: c.Description,
 		})
 		made = api.CreateKeyResponse{Key: api.NewKey(k), Secret: secret}
 		return err
@@ -109,7 +110,7 @@ type keyList struct{ keyring }
 func (c *keyList) Run(ctx context.Context, s *session) error {
 	keys := []api.Key{}
 	err := c.use(ctx, func(k *host.Keys) error {
-		all, err := k.List(host.Operator)
+		all, err := k.List(access.Operator)
 		for _, k := range all {
 			keys = append(keys, api.NewKey(k))
 		}
@@ -141,7 +142,7 @@ type keyDelete struct {
 // Run implements the command.
 func (c *keyDelete) Run(ctx context.Context, s *session) error {
 	err := c.use(ctx, func(k *host.Keys) error {
-		return k.Delete(ctx, host.Operator, c.ID)
+		return k.Delete(ctx, access.Operator, c.ID)
 	}, func(client *serverClient) error {
 		_, err := client.change(ctx, http.MethodDelete, "/keys/"+url.PathEscape(c.ID), nil, nil)
 		return err

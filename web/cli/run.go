@@ -64,7 +64,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	}
 	terminal := newTerminal(s.stderr)
 	terminal.note(bundle.note)
-	confined, err := s.confine(c.confining, access{})
+	confined, err := s.confine(c.confining, reach{})
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	confined, err := s.confine(c.confining, c.access(s))
+	confined, err := s.confine(c.confining, c.reach(s))
 	if err != nil {
 		return err
 	}
@@ -149,10 +149,10 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	return server.Serve(ctx, listener)
 }
 
-// access returns what serving needs of the system. The code of functions is read
+// reach returns what serving needs of the system. The code of functions is read
 // before that.
-func (c *serveCommand) access(s *session) access {
-	a := access{nats: c.NATS, read: c.certificates()}
+func (c *serveCommand) reach(s *session) reach {
+	a := reach{nats: c.NATS, read: c.certificates()}
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/web"
 	"vivarium/web/api"
 	"vivarium/web/console"
@@ -20,8 +21,8 @@ func guarded(t *testing.T) (url string, h *host.Host, secret string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
-	_, secret, err = h.Keys().Create(t.Context(), host.Operator,
-		host.KeySpec{Tenant: host.AllTenants, Role: host.RoleAdmin, Description: "<b>the first</b>"})
+	_, secret, err = h.Keys().Create(t.Context(), access.Operator,
+		host.KeySpec{Tenant: access.AllTenants, Role: access.RoleAdmin, Description: "<b>the first</b>"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestKeys_AreAskedForMadeAndDeleted(t *testing.T) {
 	b.button("dialog", "Make the key")
 	b.wait(`document.querySelector('.secret')?.innerText.includes('viv_')`)
 	made := eval[string](b, `document.querySelector('.secret').innerText.match(/viv_[\w-]+/)[0]`)
-	if p, err := h.Keys().Authenticate(made); err != nil || p.Tenant != "shop" || p.Role != host.RoleInvoker {
+	if p, err := h.Keys().Authenticate(made); err != nil || p.Tenant != "shop" || p.Role != access.RoleInvoker {
 		t.Errorf("the key that was shown is of %+v, %v", p, err)
 	}
 	b.button("dialog", "I have it")

@@ -1,4 +1,4 @@
-package host
+package access
 
 import (
 	"crypto/hmac"
@@ -48,12 +48,12 @@ type tokenDocument struct {
 	Expires  int64  `json:"exp"`
 }
 
-// tokenIssuer signs tokens and checks them. Safe for concurrent use.
-type tokenIssuer struct{ key []byte }
+// Tokens signs tokens and checks them. Safe for concurrent use.
+type Tokens struct{ key []byte }
 
-// newTokenIssuer returns an issuer with this key, or one with a key of its own
+// NewTokens returns an issuer with this key, or one with a key of its own
 // when there is none.
-func newTokenIssuer(key []byte) (*tokenIssuer, error) {
+func NewTokens(key []byte) (*Tokens, error) {
 	if key == nil {
 		key = make([]byte, tokenKeySize)
 		_, _ = rand.Read(key) // never fails
@@ -61,16 +61,16 @@ func newTokenIssuer(key []byte) (*tokenIssuer, error) {
 	if len(key) < tokenKeySize {
 		return nil, fmt.Errorf("host: token key: has %d bytes; give it at least %d", len(key), tokenKeySize)
 	}
-	return &tokenIssuer{key}, nil
+	return &Tokens{key}, nil
 }
 
 // tokenHeader is that of every token: a JSON Web Token signed with HMAC and
 // SHA-256. Since no other is accepted, no token can choose how it is checked.
 var tokenHeader = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
 
-// issue returns a token for one call of a tenant's function, or nil when the function
+// Issue returns a token for one call of a tenant's function, or nil when the function
 // has no service account.
-func (t *tokenIssuer) issue(tenant, serviceAccountID, functionID string, now time.Time) *Token {
+func (t *Tokens) Issue(tenant, serviceAccountID, functionID string, now time.Time) *Token {
 	if serviceAccountID == "" {
 		return nil
 	}
@@ -86,18 +86,18 @@ func (t *tokenIssuer) issue(tenant, serviceAccountID, functionID string, now tim
 	}
 }
 
-func (t *tokenIssuer) sign(text string) []byte {
+func (t *Tokens) sign(text string) []byte {
 	mac := hmac.New(sha256.New, t.key)
 	mac.Write([]byte(text))
 	return mac.Sum(nil)
 }
 
-// verify returns what a token says.
+// Verify returns what a token says.
 //
 // # Errors
 //
 // ErrToken, wrapped, when t did not issue the token or when it is no longer valid.
-func (t *tokenIssuer) verify(token string, now time.Time) (TokenClaims, error) {
+func (t *Tokens) Verify(token string, now time.Time) (TokenClaims, error) {
 	end := strings.LastIndexByte(token, '.')
 	if end < 0 {
 		return TokenClaims{}, fmt.Errorf("%w: it has not three parts", ErrToken)

@@ -1,4 +1,4 @@
-package host
+package access
 
 import (
 	"encoding/base64"
@@ -9,37 +9,37 @@ import (
 )
 
 func TestToken_IsValidUntilItExpires(t *testing.T) {
-	issuer, err := newTokenIssuer(nil)
+	issuer, err := NewTokens(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Unix(1_700_000_000, 0)
-	token := issuer.issue("acme", "aje1", "d4e", now)
+	token := issuer.Issue("acme", "aje1", "d4e", now)
 	if token.TokenType != "Bearer" || token.ExpiresIn != 3600 {
 		t.Errorf("got %+v", token)
 	}
-	claims, err := issuer.verify(token.AccessToken, now.Add(TokenLifetime-time.Second))
+	claims, err := issuer.Verify(token.AccessToken, now.Add(TokenLifetime-time.Second))
 	if want := (TokenClaims{"acme", "aje1", "d4e", now, now.Add(time.Hour)}); err != nil || claims != want {
 		t.Errorf("got %+v, %v, want %+v", claims, err, want)
 	}
-	if _, err := issuer.verify(token.AccessToken, now.Add(TokenLifetime)); !errors.Is(err, ErrToken) || !strings.Contains(err.Error(), "expired") {
+	if _, err := issuer.Verify(token.AccessToken, now.Add(TokenLifetime)); !errors.Is(err, ErrToken) || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("an hour later: got %v, want it expired", err)
 	}
-	if token := issuer.issue("acme", "", "d4e", now); token != nil {
+	if token := issuer.Issue("acme", "", "d4e", now); token != nil {
 		t.Errorf("no service account: got %+v, want none", token)
 	}
 }
 
 func TestToken_RefusesWhatIsNotItsOwn(t *testing.T) {
-	issuer, _ := newTokenIssuer(nil)
-	stranger, _ := newTokenIssuer(nil)
+	issuer, _ := NewTokens(nil)
+	stranger, _ := NewTokens(nil)
 	now := time.Now()
-	good := issuer.issue("acme", "aje1", "d4e", now).AccessToken
+	good := issuer.Issue("acme", "aje1", "d4e", now).AccessToken
 	parts := strings.Split(good, ".")
 	other := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"aje2","iat":1,"exp":99999999999}`))
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 	for name, token := range map[string]string{
-		"another host's":    stranger.issue("acme", "aje1", "d4e", now).AccessToken,
+		"another host's":    stranger.Issue("acme", "aje1", "d4e", now).AccessToken,
 		"another payload":   parts[0] + "." + other + "." + parts[2],
 		"no signature":      parts[0] + "." + parts[1] + ".",
 		"alg none":          none + "." + parts[1] + ".",
@@ -49,7 +49,7 @@ func TestToken_RefusesWhatIsNotItsOwn(t *testing.T) {
 		"nothing":           "",
 		"dots":              "..",
 	} {
-		if claims, err := issuer.verify(token, now); !errors.Is(err, ErrToken) {
+		if claims, err := issuer.Verify(token, now); !errors.Is(err, ErrToken) {
 			t.Errorf("%s: got %+v, %v, want %v", name, claims, err, ErrToken)
 		}
 	}
@@ -57,16 +57,16 @@ func TestToken_RefusesWhatIsNotItsOwn(t *testing.T) {
 
 func TestToken_AConfiguredKeyIsSharedAndLongEnough(t *testing.T) {
 	key := []byte(strings.Repeat("k", tokenKeySize))
-	one, err := newTokenIssuer(key)
+	one, err := NewTokens(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, _ := newTokenIssuer(key)
-	token := one.issue("acme", "aje1", "d4e", time.Now())
-	if _, err := two.verify(token.AccessToken, time.Now()); err != nil {
+	two, _ := NewTokens(key)
+	token := one.Issue("acme", "aje1", "d4e", time.Now())
+	if _, err := two.Verify(token.AccessToken, time.Now()); err != nil {
 		t.Errorf("two hosts with one key: %v", err)
 	}
-	if _, err := newTokenIssuer(key[1:]); err == nil {
+	if _, err := NewTokens(key[1:]); err == nil {
 		t.Error("a short key: got no error")
 	}
 }
@@ -74,13 +74,13 @@ func TestToken_AConfiguredKeyIsSharedAndLongEnough(t *testing.T) {
 // A service account is its tenant's own: no id makes a token look like one of
 // another tenant's.
 func TestToken_NamesItsTenant(t *testing.T) {
-	issuer, _ := newTokenIssuer(nil)
+	issuer, _ := NewTokens(nil)
 	now := time.Now()
 	seen := map[[2]string]bool{}
 	for _, v := range []struct{ tenant, account string }{
 		{"acme", "robot"}, {"umbrella", "robot"}, {"umbrella", "acme/robot"},
 	} {
-		claims, err := issuer.verify(issuer.issue(v.tenant, v.account, "d4e", now).AccessToken, now)
+		claims, err := issuer.Verify(issuer.Issue(v.tenant, v.account, "d4e", now).AccessToken, now)
 		if err != nil || claims.Tenant != v.tenant || claims.ServiceAccountID != v.account {
 			t.Errorf("got %+v, %v, want tenant %s and account %s", claims, err, v.tenant, v.account)
 		}
@@ -90,7 +90,7 @@ func TestToken_NamesItsTenant(t *testing.T) {
 		t.Errorf("got %v, want three that differ", seen)
 	}
 	old := tokenHeader + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"robot","iat":1,"exp":99999999999}`))
-	if _, err := issuer.verify(old+"."+base64.RawURLEncoding.EncodeToString(issuer.sign(old)), now); !errors.Is(err, ErrToken) {
+	if _, err := issuer.Verify(old+"."+base64.RawURLEncoding.EncodeToString(issuer.sign(old)), now); !errors.Is(err, ErrToken) {
 		t.Errorf("without a tenant: got %v, want %v", err, ErrToken)
 	}
 }
