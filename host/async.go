@@ -92,7 +92,7 @@ func (h *Host) enqueue(ctx context.Context, i store.Item) error {
 		}
 		h.mu.RUnlock()
 	}
-	if err := h.cfg.Store.Enqueue(ctx, i); err != nil {
+	if err := h.cfg.Store.Queue.Add(ctx, i); err != nil {
 		return storeError(err)
 	}
 	h.dispatcher.arrived(i.Line())

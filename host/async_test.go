@@ -43,7 +43,7 @@ func until(t testing.TB, what string, ok func() bool) {
 func (h *testHost) emptied() {
 	h.t.Helper()
 	until(h.t, "an empty queue", func() bool {
-		n, err := h.cfg.Store.Backlog(h.t.Context())
+		n, err := h.cfg.Store.Queue.Len(h.t.Context())
 		return err == nil && n == 0
 	})
 }

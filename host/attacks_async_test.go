@@ -171,7 +171,7 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 		if n >= 1000 {
 			size = 3 << 20
 		}
-		if _, err := h.cfg.Store.Bury(t.Context(), store.Item{FunctionID: f.ID, Body: make([]byte, size)}); err != nil {
+		if _, err := h.cfg.Store.Letters.Add(t.Context(), store.Item{FunctionID: f.ID, Body: make([]byte, size)}); err != nil {
 			t.Fatal(err)
 		}
 	}

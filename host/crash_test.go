@@ -207,7 +207,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 	if err != nil || len(records) != len(h.versions) {
 		t.Errorf("round %d: %d version records, %d versions, %v", round, len(records), len(h.versions), err)
 	}
-	codes, err := s.Codes(t.Context())
+	codes, err := s.Code.Names(t.Context())
 	if err != nil || len(codes) != len(h.versions) {
 		t.Errorf("round %d: %d archives, %d versions, %v", round, len(codes), len(h.versions), err)
 	}

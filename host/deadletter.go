@@ -82,7 +82,7 @@ func (h *Host) ListDeadLetters(
 		return letters, "", nil
 	}
 	size := 0
-	err = h.cfg.Store.Dead(ctx, ids, after, func(i store.Item) bool {
+	err = h.cfg.Store.Letters.List(ctx, ids, after, func(i store.Item) bool {
 		if len(letters) >= limit || size >= maxLetterPage {
 			next = letters[len(letters)-1].ID
 			return false
@@ -121,7 +121,7 @@ func (h *Host) deadLetter(ctx context.Context, id string) (store.Item, error) {
 	if err != nil || sequence == 0 || h.cfg.Store == nil {
 		return store.Item{}, missing
 	}
-	i, err := h.cfg.Store.DeadLetter(ctx, sequence)
+	i, err := h.cfg.Store.Letters.Get(ctx, sequence)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Item{}, missing
 	}
@@ -149,7 +149,7 @@ func (h *Host) ReplayDeadLetter(ctx context.Context, id string) (requestID strin
 	if err := h.enqueue(ctx, i); err != nil {
 		return "", err
 	}
-	return i.Notes[noteRequest], storeError(h.cfg.Store.Unbury(ctx, i.Sequence))
+	return i.Notes[noteRequest], storeError(h.cfg.Store.Letters.Delete(ctx, i.Sequence))
 }
 
 // letters keeps the dead letters of one tenant from pushing out another's: when
@@ -176,11 +176,11 @@ const letterAge = 10 * time.Minute
 func (l *letters) bury(ctx context.Context, i store.Item) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tenant, need := l.h.tenantOf(i.FunctionID), store.DeadSize(i)
+	tenant, need := l.h.tenantOf(i.FunctionID), store.LetterSize(i)
 	if err := l.makeRoom(ctx, tenant, need); err != nil {
 		return storeError(err)
 	}
-	sequence, err := l.h.cfg.Store.Bury(ctx, i)
+	sequence, err := l.h.cfg.Store.Letters.Add(ctx, i)
 	if err == nil && !l.at.IsZero() {
 		l.add(tenant, i.FunctionID, letterSize{sequence, need})
 	}
@@ -196,7 +196,7 @@ func (l *letters) add(tenant, functionID string, s letterSize) {
 
 // makeRoom makes room for a letter of a tenant's. The caller holds the mutex.
 func (l *letters) makeRoom(ctx context.Context, tenant string, need int64) error {
-	use, capacity, err := l.h.cfg.Store.DeadUse(ctx)
+	use, capacity, err := l.h.cfg.Store.Letters.Use(ctx)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (l *letters) makeRoom(ctx context.Context, tenant string, need int64) error
 	}
 	if time.Since(l.at) > letterAge {
 		l.kept = map[string]map[string][]letterSize{}
-		err := l.h.cfg.Store.DeadSizes(ctx, func(functionID string, sequence uint64, bytes int64) {
+		err := l.h.cfg.Store.Letters.Sizes(ctx, func(functionID string, sequence uint64, bytes int64) {
 			l.add(l.h.tenantOf(functionID), functionID, letterSize{sequence, bytes})
 		})
 		if err != nil {
@@ -220,7 +220,7 @@ func (l *letters) makeRoom(ctx context.Context, tenant string, need int64) error
 		if freed == 0 {
 			return nil // the store makes room by itself
 		}
-		if err := l.h.cfg.Store.DropDead(ctx, functionID, last); err != nil {
+		if err := l.h.cfg.Store.Letters.Drop(ctx, functionID, last); err != nil {
 			return err
 		}
 		excess -= freed

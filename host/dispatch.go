@@ -116,7 +116,7 @@ func (d *dispatcher) run(ctx context.Context) {
 
 // ask learns from the store which lines there are, and forgets the others.
 func (d *dispatcher) ask(ctx context.Context) {
-	counts, err := d.h.cfg.Store.Lines(ctx)
+	counts, err := d.h.cfg.Store.Queue.Lines(ctx)
 	if err != nil {
 		return // it is asked again soon
 	}
@@ -188,7 +188,7 @@ func (d *dispatcher) before(a, b *line) bool {
 
 // serve takes one item out of a line that has a place, and makes its call.
 func (d *dispatcher) serve(ctx context.Context, key store.Line, l *line, arrived int) {
-	items, err := d.h.cfg.Store.Take(ctx, key, 1)
+	items, err := d.h.cfg.Store.Queue.Take(ctx, key, 1)
 	if err != nil || len(items) == 0 {
 		d.leave(l, func() {
 			l.waiting = l.arrived > arrived // should it be the store's fault, the next asking tells

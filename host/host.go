@@ -255,7 +255,7 @@ func New(cfg Config) (*Host, error) {
 			h.Close()
 			return nil, err
 		}
-		for what, b := range map[string]*store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
+		for what, b := range map[string]store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
 			if err := b.Damage(); err != nil {
 				h.log.Error("store: "+what+" are lost; set anew those that are missing", "err", err)
 			}

@@ -55,7 +55,7 @@ const (
 // As long as there is a key, there is one of AllTenants and RoleAdmin: else
 // nobody could manage the others.
 type Keys struct {
-	bucket  *store.Bucket // nil: in memory
+	bucket  store.Bucket // nil: in memory
 	unwatch func()
 	// unknown is what the secret of a key that there is not is compared with, so
 	// that this takes as long.

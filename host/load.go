@@ -53,7 +53,7 @@ func (h *Host) load(ctx context.Context) error {
 	if err != nil {
 		return storeError(err)
 	}
-	for _, b := range []*store.Bucket{h.cfg.Store.Functions, h.cfg.Store.Versions, h.cfg.Store.Names} {
+	for _, b := range []store.Bucket{h.cfg.Store.Functions, h.cfg.Store.Versions, h.cfg.Store.Names} {
 		if err := b.Damage(); err != nil {
 			h.doubt("the store is damaged", err)
 		}
@@ -217,7 +217,7 @@ func (h *Host) collect(ctx context.Context, versions map[string]versionRecord, c
 			}
 		}
 	}
-	if _, err := s.CollectCode(ctx, age, codes); err != nil {
+	if _, err := s.Code.Collect(ctx, age, codes); err != nil {
 		return err
 	}
 	if err := h.collectImages(listed); err != nil {

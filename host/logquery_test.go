@@ -119,7 +119,7 @@ func TestLogs_SurviveARestartAndGoWithTheirFunction(t *testing.T) {
 		if err := h.DeleteFunction(t.Context(), "fun"); err != nil {
 			t.Fatal(err)
 		}
-		err := h.cfg.Store.ReadLog(t.Context(), f.ID, time.Time{}, false, func(b []byte) error {
+		err := h.cfg.Store.Logs.Read(t.Context(), f.ID, time.Time{}, false, func(b []byte) error {
 			return errors.New(string(b))
 		})
 		if err != nil {

@@ -116,7 +116,7 @@ func (h *Host) persistVersion(ctx context.Context, v *Version, archive []byte) e
 	if s == nil {
 		return nil
 	}
-	if _, err := s.PutCode(ctx, archive); err != nil {
+	if _, err := s.Code.Put(ctx, archive); err != nil {
 		return storeError(err)
 	}
 	_, err := s.Versions.Create(ctx, v.ID, encodeRecord(versionRecord{
@@ -159,7 +159,7 @@ func (h *Host) removeCode(ctx context.Context, name string) error {
 		}
 	}
 	h.mu.RUnlock()
-	return h.cfg.Store.DeleteCode(ctx, name)
+	return h.cfg.Store.Code.Delete(ctx, name)
 }
 
 // persistRemoval removes a function that is drained from the store.
@@ -178,10 +178,10 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 			return storeError(err)
 		}
 	}
-	if err := s.DropQueued(ctx, f.id); err != nil {
+	if err := s.Queue.Drop(ctx, f.id); err != nil {
 		return storeError(err)
 	}
-	if err := s.DeleteLog(ctx, f.id); err != nil {
+	if err := s.Logs.Delete(ctx, f.id); err != nil {
 		return storeError(err)
 	}
 	h.book.Forget(f.snapshot(h).Tenant, f.id)
@@ -205,7 +205,7 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 // archive returns what a version was made from.
 func (h *Host) archive(ctx context.Context, v *Version) ([]byte, error) {
 	if v.SHA256 != "" {
-		b, err := h.cfg.Store.Code(ctx, v.SHA256)
+		b, err := h.cfg.Store.Code.Get(ctx, v.SHA256)
 		return b, storeError(err)
 	}
 	if v.archive == nil {

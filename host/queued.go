@@ -57,7 +57,7 @@ func (c *queueCount) free(one store.Queued) int64 {
 	for _, n := range c.pending {
 		all = plus(all, n)
 	}
-	capacity := c.h.cfg.Store.QueueCapacity() / 16 * 15 // the rest is for ticks and retries
+	capacity := c.h.cfg.Store.Queue.Capacity() / 16 * 15 // the rest is for ticks and retries
 	return capacity - all.Bytes - all.Items*itemBytes
 }
 
@@ -115,7 +115,7 @@ func (c *queueCount) refresh(ctx context.Context, age time.Duration) error {
 	if c.h.cfg.Store == nil || time.Since(c.at) < age {
 		return nil
 	}
-	queued, err := c.h.cfg.Store.Queued(ctx)
+	queued, err := c.h.cfg.Store.Queue.Sizes(ctx)
 	if err != nil {
 		return storeError(err)
 	}

@@ -71,7 +71,7 @@ func TestRestart_LeftoversAreCollected(t *testing.T) {
 		fun := h.create("fun")
 		h.version("fun", answering("kept"), VersionSpec{})
 		// What attempts leave that are cut off after each step.
-		name, err := s.PutCode(ctx, []byte("half"))
+		name, err := s.Code.Put(ctx, []byte("half"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,12 +101,12 @@ func TestRestart_LeftoversAreCollected(t *testing.T) {
 		h.drains.Wait() // for going to go
 		h.create("half")
 		h.create("going")
-		for bucket, want := range map[*store.Bucket]int{s.Versions: 1, s.Names: 3, s.Functions: 3} {
+		for bucket, want := range map[store.Bucket]int{s.Versions: 1, s.Names: 3, s.Functions: 3} {
 			if all, err := bucket.All(ctx); err != nil || len(all) != want {
 				t.Errorf("%d keys where %d should be: %v, %v", len(all), want, all, err)
 			}
 		}
-		if names, err := s.Codes(ctx); err != nil || len(names) != 1 {
+		if names, err := s.Code.Names(ctx); err != nil || len(names) != 1 {
 			t.Errorf("archives: %v, %v", names, err)
 		}
 	})
@@ -154,7 +154,7 @@ func TestStart_WithManyFunctionsIsQuick(t *testing.T) {
 	s := openStore(t, dir)
 	h := newTestHost(t, Config{Store: s})
 	archive := archiveOf(t, answering("here"))
-	name, err := s.PutCode(t.Context(), archive)
+	name, err := s.Code.Put(t.Context(), archive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestStart_WithManyFunctionsIsQuick(t *testing.T) {
 			Spec: VersionSpec{Entrypoint: "main.handler"}.withDefaults()}
 		f.Versions, f.Tags[LatestTag] = []versionEntry{{ID: v.ID}}, v.ID
 		for _, r := range []struct {
-			bucket *store.Bucket
+			bucket store.Bucket
 			key    string
 			value  []byte
 		}{{s.Names, f.Name, []byte(f.ID)}, {s.Versions, v.ID, encodeRecord(v)}, {s.Functions, f.ID, encodeRecord(f)}} {

@@ -236,7 +236,7 @@ func (b *Book) storeAll() {
 // storeBatch stores a batch and says if it could.
 func (b *Book) storeBatch(functionID string, batch []byte) bool {
 	for attempt := 0; ; attempt++ {
-		err := b.store.AppendLog(context.Background(), functionID, batch)
+		err := b.store.Logs.Append(context.Background(), functionID, batch)
 		if err == nil {
 			return true
 		}
@@ -315,7 +315,7 @@ func (b *Book) readStore(
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.ended, cancel)()
-	err := b.store.ReadLog(ctx, functionID, since, follow, func(batch []byte) error {
+	err := b.store.Logs.Read(ctx, functionID, since, follow, func(batch []byte) error {
 		for line := range bytes.Lines(batch) {
 			var e Entry
 			if json.Unmarshal(line, &e) != nil {

@@ -84,7 +84,7 @@ func (b *Book) Load(ctx context.Context, tenantOf func(functionID string) string
 	if b.store == nil {
 		return nil
 	}
-	batches, average, err := b.store.LogSizes(ctx)
+	batches, average, err := b.store.Logs.Sizes(ctx)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -127,7 +127,7 @@ func (b *Book) trim(tenant string) {
 		b.mu.Lock()
 		functionID, keep, ok := b.tally.surplus(tenant, limit)
 		b.mu.Unlock()
-		if !ok || b.store.TrimLog(context.Background(), functionID, keep) != nil {
+		if !ok || b.store.Logs.Trim(context.Background(), functionID, keep) != nil {
 			return // with the next batch, when the store was not there
 		}
 		b.mu.Lock()

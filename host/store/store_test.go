@@ -83,7 +83,7 @@ func TestClose_LeavesNoGoroutines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Take(t.Context(), Line{FunctionID: "f"}, 1); err != nil {
+		if _, err := s.Queue.Take(t.Context(), Line{FunctionID: "f"}, 1); err != nil {
 			t.Fatal(err)
 		}
 		stop()
@@ -172,43 +172,43 @@ func TestCode_IsWhatItsNameSays(t *testing.T) {
 	ctx := t.Context()
 	archive := make([]byte, 1<<20+1) // several pieces
 	_, _ = rand.Read(archive)
-	name, err := s.PutCode(ctx, archive)
+	name, err := s.Code.Put(ctx, archive)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.PutCode(ctx, archive); err != nil || again != name {
+	if again, err := s.Code.Put(ctx, archive); err != nil || again != name {
 		t.Errorf("stored again: %s, %v", again, err)
 	}
-	other, err := s.PutCode(ctx, []byte("other"))
+	other, err := s.Code.Put(ctx, []byte("other"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Code(ctx, strings.Repeat("0", 64)); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Code.Get(ctx, strings.Repeat("0", 64)); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a name of nothing: %v", err)
 	}
 	missing := map[string]bool{name: true, strings.Repeat("0", 64): true}
-	if n, err := s.CollectCode(ctx, 0, missing); !errors.Is(err, ErrCorrupt) || n != 0 {
+	if n, err := s.Code.Collect(ctx, 0, missing); !errors.Is(err, ErrCorrupt) || n != 0 {
 		t.Errorf("one that is kept is missing: collected %d, %v, want none", n, err)
 	}
-	if n, err := s.CollectCode(ctx, 0, map[string]bool{name: true}); err != nil || n != 1 {
+	if n, err := s.Code.Collect(ctx, 0, map[string]bool{name: true}); err != nil || n != 1 {
 		t.Errorf("collected %d, %v, want 1", n, err)
 	}
-	if _, err := s.Code(ctx, other); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Code.Get(ctx, other); !errors.Is(err, ErrNotFound) {
 		t.Errorf("collected, but: %v", err)
 	}
-	if got, err := s.Code(ctx, name); err != nil || !bytes.Equal(got, archive) {
+	if got, err := s.Code.Get(ctx, name); err != nil || !bytes.Equal(got, archive) {
 		t.Errorf("kept: %v", err)
 	}
 	s.Close()
 	damage(t, dir, archive[1000:1064])
 	s = open(t, Config{Dir: dir})
-	if _, err := s.Code(ctx, name); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnavailable) {
+	if _, err := s.Code.Get(ctx, name); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnavailable) {
 		t.Errorf("damaged: %v", err)
 	}
-	if _, err := s.PutCode(ctx, archive); err != nil {
+	if _, err := s.Code.Put(ctx, archive); err != nil {
 		t.Errorf("stored anew: %v", err)
 	}
-	if got, err := s.Code(ctx, name); err != nil || !bytes.Equal(got, archive) {
+	if got, err := s.Code.Get(ctx, name); err != nil || !bytes.Equal(got, archive) {
 		t.Errorf("mended: %v", err)
 	}
 }
@@ -241,19 +241,19 @@ func TestStore_FullIsUnavailableAndLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir, MaxBytes: 24 << 20, LogBytes: 1 << 20, QueueBytes: 1 << 20})
 	ctx := t.Context()
-	small, err := s.PutCode(ctx, []byte("small"))
+	small, err := s.Code.Put(ctx, []byte("small"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	big := make([]byte, 32<<20)
 	_, _ = rand.Read(big)
-	if _, err := s.PutCode(ctx, big); !errors.Is(err, ErrUnavailable) {
+	if _, err := s.Code.Put(ctx, big); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("more than there is room for: %v", err)
 	}
-	if got, err := s.Code(ctx, small); err != nil || string(got) != "small" {
+	if got, err := s.Code.Get(ctx, small); err != nil || string(got) != "small" {
 		t.Errorf("what was there: %s, %v", got, err)
 	}
-	if _, err := s.PutCode(ctx, []byte("another")); err != nil {
+	if _, err := s.Code.Put(ctx, []byte("another")); err != nil {
 		t.Errorf("small again: %v", err)
 	}
 }
@@ -266,15 +266,15 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	if _, err := s.Functions.Create(ctx, "f", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AppendLog(ctx, "f", []byte("before")); err != nil {
+	if err := s.Logs.Append(ctx, "f", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
 	take(t, s, Line{FunctionID: "f"}, 0)
-	before := s.server.JetStreamConfig()
-	s.server.Errorf("what can't be written: %v", &os.PathError{Op: "write", Path: "x", Err: unix.ENOSPC})
+	before := s.backend.(*jet).server.JetStreamConfig()
+	s.backend.(*jet).server.Errorf("what can't be written: %v", &os.PathError{Op: "write", Path: "x", Err: unix.ENOSPC})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		// Until it is mended, the new call is refused, or lost.
-		if s.Enqueue(ctx, Item{ID: "1", FunctionID: "f", Body: []byte("after")}) == nil && s.conn.Stats().Reconnects > 0 {
+		if s.Queue.Add(ctx, Item{ID: "1", FunctionID: "f", Body: []byte("after")}) == nil && s.backend.(*jet).conn.Stats().Reconnects > 0 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -288,10 +288,10 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 		t.Errorf("got %q, %v from the bucket", e.Value, err)
 	}
 	log := ""
-	if err := s.ReadLog(ctx, "f", time.Time{}, false, func(b []byte) error { log += string(b); return nil }); err != nil || log != "before" {
+	if err := s.Logs.Read(ctx, "f", time.Time{}, false, func(b []byte) error { log += string(b); return nil }); err != nil || log != "before" {
 		t.Errorf("got %q, %v from the log", log, err)
 	}
-	if after := s.server.JetStreamConfig(); after == nil || *after != *before {
+	if after := s.backend.(*jet).server.JetStreamConfig(); after == nil || *after != *before {
 		t.Errorf("opened with %+v, before with %+v", after, before)
 	}
 }
@@ -300,7 +300,7 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 func take(t *testing.T, s *Store, l Line, n int) (items []Item) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		more, err := s.Take(t.Context(), l, max(n-len(items), 1))
+		more, err := s.Queue.Take(t.Context(), l, max(n-len(items), 1))
 		if items = append(items, more...); err == nil && len(items) == n {
 			return items
 		}
@@ -315,7 +315,7 @@ func TestQueue_LinesDoNotWaitForEachOther(t *testing.T) {
 	ctx := t.Context()
 	for range 20 {
 		for _, i := range []Item{{FunctionID: "f"}, {FunctionID: "f", Timer: true}, {FunctionID: "g"}} {
-			if err := s.Enqueue(ctx, i); err != nil {
+			if err := s.Queue.Add(ctx, i); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -326,13 +326,13 @@ func TestQueue_LinesDoNotWaitForEachOther(t *testing.T) {
 	}
 	take(t, s, Line{"g", false}, 1)
 	want := map[Line]uint64{{"f", false}: 20, {"f", true}: 20, {"g", false}: 20}
-	if got, err := s.Lines(ctx); err != nil || !maps.Equal(got, want) {
+	if got, err := s.Queue.Lines(ctx); err != nil || !maps.Equal(got, want) {
 		t.Errorf("lines: %v, %v, want %v", got, err, want)
 	}
-	if err := s.DropQueued(ctx, "f"); err != nil {
+	if err := s.Queue.Drop(ctx, "f"); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Backlog(ctx); err != nil || n != 20 {
+	if n, err := s.Queue.Len(ctx); err != nil || n != 20 {
 		t.Errorf("%d are left, %v, want 20", n, err)
 	}
 }
@@ -343,7 +343,7 @@ func TestQueue_ForgetsLinesThatAreOfNoUse(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	for n := range 20 {
 		l := Line{FunctionID: fmt.Sprint("f", n)}
-		if err := s.Enqueue(t.Context(), Item{FunctionID: l.FunctionID}); err != nil {
+		if err := s.Queue.Add(t.Context(), Item{FunctionID: l.FunctionID}); err != nil {
 			t.Fatal(err)
 		}
 		if err := take(t, s, l, 1)[0].Done(t.Context()); err != nil {
@@ -351,7 +351,7 @@ func TestQueue_ForgetsLinesThatAreOfNoUse(t *testing.T) {
 		}
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		info, err := s.queue.Info(t.Context())
+		info, err := s.Queue.(*jetQueue).stream.Info(t.Context())
 		if err == nil && info.State.Consumers == 0 {
 			break
 		}
@@ -359,7 +359,7 @@ func TestQueue_ForgetsLinesThatAreOfNoUse(t *testing.T) {
 			t.Fatalf("the server still knows %d, %v", info.State.Consumers, err)
 		}
 	}
-	if err := s.Enqueue(t.Context(), Item{FunctionID: "f0"}); err != nil {
+	if err := s.Queue.Add(t.Context(), Item{FunctionID: "f0"}); err != nil {
 		t.Fatal(err)
 	}
 	take(t, s, Line{FunctionID: "f0"}, 1)
@@ -370,15 +370,15 @@ func TestQueue_TakesOverOneLineForAll(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir})
 	ctx := t.Context()
-	if _, err := s.js.UpdateStream(ctx, jetstream.StreamConfig{
+	if _, err := s.backend.(*jet).js.UpdateStream(ctx, jetstream.StreamConfig{
 		Name: prefix + "queue", Subjects: []string{queueSubject + "*"}, Retention: jetstream.WorkQueuePolicy,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.queue.CreateConsumer(ctx, jetstream.ConsumerConfig{Durable: "workers", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+	if _, err := s.Queue.(*jetQueue).stream.CreateConsumer(ctx, jetstream.ConsumerConfig{Durable: "workers", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Enqueue(ctx, Item{FunctionID: "f", Body: []byte("before")}); err != nil {
+	if err := s.Queue.Add(ctx, Item{FunctionID: "f", Body: []byte("before")}); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
@@ -386,7 +386,7 @@ func TestQueue_TakesOverOneLineForAll(t *testing.T) {
 	if i := take(t, s, Line{FunctionID: "f"}, 1)[0]; string(i.Body) != "before" {
 		t.Errorf("got %q", i.Body)
 	}
-	if err := s.Enqueue(ctx, Item{FunctionID: "f", Timer: true}); err != nil {
+	if err := s.Queue.Add(ctx, Item{FunctionID: "f", Timer: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -396,7 +396,7 @@ func TestQueue_GivesOutUntilDone(t *testing.T) {
 	s := open(t, Config{Dir: dir})
 	ctx := t.Context()
 	for _, id := range []string{"a", "a", "b"} { // the second a is the first one again
-		if err := s.Enqueue(ctx, Item{ID: id, FunctionID: "f", Body: []byte(id), Notes: map[string]string{"Tag": "prod"}}); err != nil {
+		if err := s.Queue.Add(ctx, Item{ID: id, FunctionID: "f", Body: []byte(id), Notes: map[string]string{"Tag": "prod"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -415,7 +415,7 @@ func TestQueue_GivesOutUntilDone(t *testing.T) {
 	if err := again.Done(ctx); err != nil || string(again.Body) != "a" {
 		t.Errorf("put off: %s, %v", again.Body, err)
 	}
-	if n, err := s.Backlog(ctx); err != nil || n != 0 {
+	if n, err := s.Queue.Len(ctx); err != nil || n != 0 {
 		t.Errorf("%d are left, %v", n, err)
 	}
 }
@@ -423,12 +423,12 @@ func TestQueue_GivesOutUntilDone(t *testing.T) {
 func TestLog_IsReadFromATimeOnAndFollowed(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	ctx := t.Context()
-	if err := s.ReadLog(ctx, "f", time.Time{}, false, func([]byte) error { return errors.New("called") }); err != nil {
+	if err := s.Logs.Read(ctx, "f", time.Time{}, false, func([]byte) error { return errors.New("called") }); err != nil {
 		t.Errorf("an empty log: %v", err)
 	}
 	appendLog := func(function, batch string) {
 		t.Helper()
-		if err := s.AppendLog(ctx, function, []byte(batch)); err != nil {
+		if err := s.Logs.Append(ctx, function, []byte(batch)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -439,7 +439,7 @@ func TestLog_IsReadFromATimeOnAndFollowed(t *testing.T) {
 	appendLog("f", "two")
 	read := func(since time.Time) (text string) {
 		t.Helper()
-		if err := s.ReadLog(ctx, "f", since, false, func(b []byte) error { text += string(b); return nil }); err != nil {
+		if err := s.Logs.Read(ctx, "f", since, false, func(b []byte) error { text += string(b); return nil }); err != nil {
 			t.Error(err)
 		}
 		return text
@@ -453,7 +453,7 @@ func TestLog_IsReadFromATimeOnAndFollowed(t *testing.T) {
 	following, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	enough := errors.New("enough")
-	err := s.ReadLog(following, "f", middle, true, func(b []byte) error {
+	err := s.Logs.Read(following, "f", middle, true, func(b []byte) error {
 		if string(b) == "two" {
 			appendLog("f", "three")
 			return nil
@@ -463,10 +463,10 @@ func TestLog_IsReadFromATimeOnAndFollowed(t *testing.T) {
 	if err != enough {
 		t.Errorf("following: %v", err)
 	}
-	if err := s.DeleteLog(ctx, "f"); err != nil || read(time.Time{}) != "" {
+	if err := s.Logs.Delete(ctx, "f"); err != nil || read(time.Time{}) != "" {
 		t.Errorf("deleted: %v", err)
 	}
-	if info, err := s.logs.Info(ctx); err != nil || info.State.Consumers != 0 {
+	if info, err := s.Logs.(*jetLogs).stream.Info(ctx); err != nil || info.State.Consumers != 0 {
 		t.Errorf("the server still has the readers: %+v, %v", info.State, err)
 	}
 }
@@ -475,13 +475,13 @@ func TestDead_AreListedAndRemoved(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	ctx := t.Context()
 	for _, id := range []string{"f", "g", "f"} {
-		if _, err := s.Bury(ctx, Item{FunctionID: id, Body: []byte(id)}); err != nil {
+		if _, err := s.Letters.Add(ctx, Item{FunctionID: id, Body: []byte(id)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	list := func(after uint64, ids ...string) (sequences []uint64) {
 		t.Helper()
-		if err := s.Dead(ctx, ids, after, func(i Item) bool {
+		if err := s.Letters.List(ctx, ids, after, func(i Item) bool {
 			sequences = append(sequences, i.Sequence)
 			return len(sequences) < 2
 		}); err != nil {
@@ -493,11 +493,11 @@ func TestDead_AreListedAndRemoved(t *testing.T) {
 		t.Errorf("of one function: %v", got)
 	}
 	for range 2 {
-		if err := s.Unbury(ctx, 1); err != nil {
+		if err := s.Letters.Delete(ctx, 1); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := s.DeadLetter(ctx, 1); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Letters.Get(ctx, 1); !errors.Is(err, ErrNotFound) {
 		t.Errorf("removed: %v", err)
 	}
 	if got := list(0); !slices.Equal(got, []uint64{2, 3}) {
@@ -507,10 +507,10 @@ func TestDead_AreListedAndRemoved(t *testing.T) {
 		t.Errorf("after the second: %v", got)
 	}
 	sizes := 0
-	if err := s.DeadSizes(ctx, func(id string, sequence uint64, bytes int64) { sizes += int(bytes) - deadBytes }); err != nil || sizes != 2 {
+	if err := s.Letters.Sizes(ctx, func(id string, sequence uint64, bytes int64) { sizes += int(bytes) - letterBytes }); err != nil || sizes != 2 {
 		t.Errorf("bodies of %d bytes, %v, want 2", sizes, err)
 	}
-	if err := s.DropDead(ctx, "f", 3); err != nil {
+	if err := s.Letters.Drop(ctx, "f", 3); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(0); !slices.Equal(got, []uint64{2}) {

@@ -131,7 +131,7 @@ func (p *platform) backlog() func(context.Context) (uint64, error) {
 	if p.store == nil {
 		return nil
 	}
-	return p.store.Backlog
+	return p.store.Queue.Len
 }
 
 // cacheFolder returns where the program keeps what it can make again.

@@ -9,43 +9,31 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Bury adds a dead letter, unless it is there already, and returns its sequence.
-// When there is no room the oldest of all gives way: see DeadUse.
-//
-// # Errors
-//
-// ErrUnavailable.
-func (s *Store) Bury(ctx context.Context, i Item) (sequence uint64, err error) {
-	ack, err := s.publish(ctx, deadSubject+i.FunctionID, i)
+// jetLetters is Letters.
+type jetLetters struct {
+	*jet
+	stream jetstream.Stream
+}
+
+func (l *jetLetters) Add(ctx context.Context, i Item) (sequence uint64, err error) {
+	ack, err := l.publish(ctx, deadSubject+i.FunctionID, i)
 	if err != nil {
 		return 0, err
 	}
 	return ack.Sequence, nil
 }
 
-// DeadUse returns how many bytes dead letters take, and how many they may.
-//
-// # Errors
-//
-// ErrUnavailable.
-func (s *Store) DeadUse(ctx context.Context) (bytes, capacity int64, err error) {
+func (l *jetLetters) Use(ctx context.Context) (bytes, capacity int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	info, err := s.dead.Info(ctx)
+	info, err := l.stream.Info(ctx)
 	if err != nil {
 		return 0, 0, unavailable("dead letters", err)
 	}
 	return int64(info.State.Bytes), info.Config.MaxBytes, nil
 }
 
-// Dead passes on dead letters, oldest first, until each returns false: those of
-// the given functions, or all when there are none given, that came after the one
-// of that sequence.
-//
-// # Errors
-//
-// ErrUnavailable, ctx's.
-func (s *Store) Dead(ctx context.Context, functionIDs []string, after uint64, each func(Item) (more bool)) error {
+func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint64, each func(Item) (more bool)) error {
 	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy}
 	for _, id := range functionIDs {
 		cfg.FilterSubjects = append(cfg.FilterSubjects, deadSubject+id)
@@ -55,7 +43,7 @@ func (s *Store) Dead(ctx context.Context, functionIDs []string, after uint64, ea
 	for readers := 0; ; readers++ {
 		cfg.OptStartSeq = after + 1
 		// Few at a time: nobody knows how long they are.
-		err := s.readDead(ctx, cfg, 4, opTimeout/maxReaders, func(m jetstream.Msg, sequence uint64, at time.Time) bool {
+		err := l.read(ctx, cfg, 4, opTimeout/maxReaders, func(m jetstream.Msg, sequence uint64, at time.Time) bool {
 			i := newItem(m.Subject()[len(deadSubject):], m.Headers(), m.Data())
 			i.Sequence, i.Stored = sequence, at
 			after, readers = sequence, 0
@@ -70,47 +58,31 @@ func (s *Store) Dead(ctx context.Context, functionIDs []string, after uint64, ea
 // maxReaders is how many readers are tried for one dead letter.
 const maxReaders = 5
 
-// DropDead removes a function's dead letters up to the one of that sequence.
-//
-// # Errors
-//
-// ErrUnavailable.
-func (s *Store) DropDead(ctx context.Context, functionID string, last uint64) error {
+func (l *jetLetters) Drop(ctx context.Context, functionID string, last uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	err := s.dead.Purge(ctx, jetstream.WithPurgeSubject(deadSubject+functionID), jetstream.WithPurgeSequence(last+1))
+	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(deadSubject+functionID), jetstream.WithPurgeSequence(last+1))
 	return unavailable("dead letters", err)
 }
 
-// DeadSize returns about how many bytes a dead letter takes.
-func DeadSize(i Item) int64 { return int64(len(i.Body)) + deadBytes }
-
-// DeadSizes passes on what each dead letter takes, about, oldest first.
-//
-// # Errors
-//
-// ErrUnavailable, ctx's.
-func (s *Store) DeadSizes(ctx context.Context, each func(functionID string, sequence uint64, bytes int64)) error {
+func (l *jetLetters) Sizes(ctx context.Context, each func(functionID string, sequence uint64, bytes int64)) error {
 	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
-	return s.readDead(ctx, cfg, jetstream.DefaultMaxMessages, opTimeout, func(m jetstream.Msg, sequence uint64, _ time.Time) bool {
+	return l.read(ctx, cfg, jetstream.DefaultMaxMessages, opTimeout, func(m jetstream.Msg, sequence uint64, _ time.Time) bool {
 		size, _ := strconv.ParseInt(m.Headers().Get("Nats-Msg-Size"), 10, 64) // the server wrote it
-		each(m.Subject()[len(deadSubject):], sequence, size+deadBytes)
+		each(m.Subject()[len(deadSubject):], sequence, size+letterBytes)
 		return true
 	})
 }
 
-// deadBytes is what a dead letter takes besides its body.
-const deadBytes = 512
-
-func (s *Store) readDead(
+func (l *jetLetters) read(
 	ctx context.Context, cfg jetstream.OrderedConsumerConfig, atOnce int, patience time.Duration,
 	each func(m jetstream.Msg, sequence uint64, at time.Time) (more bool),
 ) error {
-	c, pending, err := s.reader(ctx, s.dead, cfg)
+	c, pending, err := l.reader(ctx, l.stream, cfg)
 	if err != nil {
 		return unavailable("dead letters", err)
 	}
-	defer s.endReading(s.dead, c)
+	defer l.endReading(l.stream, c)
 	if pending == 0 {
 		return nil
 	}
@@ -145,15 +117,10 @@ func deadItem(m *jetstream.RawStreamMsg) Item {
 	return i
 }
 
-// DeadLetter returns one dead letter.
-//
-// # Errors
-//
-// ErrNotFound, ErrUnavailable.
-func (s *Store) DeadLetter(ctx context.Context, sequence uint64) (Item, error) {
+func (l *jetLetters) Get(ctx context.Context, sequence uint64) (Item, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	m, err := s.dead.GetMsg(ctx, sequence)
+	m, err := l.stream.GetMsg(ctx, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return Item{}, ErrNotFound
 	}
@@ -163,17 +130,12 @@ func (s *Store) DeadLetter(ctx context.Context, sequence uint64) (Item, error) {
 	return deadItem(m), nil
 }
 
-// Unbury removes a dead letter; one that is not there is no error.
-//
-// # Errors
-//
-// ErrUnavailable.
-func (s *Store) Unbury(ctx context.Context, sequence uint64) error {
+func (l *jetLetters) Delete(ctx context.Context, sequence uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	err := s.dead.DeleteMsg(ctx, sequence)
+	err := l.stream.DeleteMsg(ctx, sequence)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		if _, err := s.DeadLetter(ctx, sequence); errors.Is(err, ErrNotFound) {
+		if _, err := l.Get(ctx, sequence); errors.Is(err, ErrNotFound) {
 			return nil
 		}
 	}

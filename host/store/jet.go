@@ -1,0 +1,218 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Defaults of Config.
+const (
+	DefaultLogAge     = 3 * 24 * time.Hour
+	DefaultLogBytes   = 1 << 30
+	DefaultQueueBytes = 1 << 30
+	DefaultDeadAge    = 14 * 24 * time.Hour
+)
+
+// opTimeout bounds each single operation; one that takes longer is taken for
+// failed, though it may still happen.
+const opTimeout = 10 * time.Second
+
+// Config tells Open where the store is. Either Dir or URL must be there.
+type Config struct {
+	Dir string // of the server in this process; made when it is not there
+	URL string // of other servers, as in nats://host:4222; commas between several
+
+	// Marks is a file, outside of what the servers keep, in which it is noted how
+	// far the store has come: see DamageError. Empty means one in Dir, or none.
+	Marks string
+
+	Replicas   int           // copies of everything; 0 means 1. Only with URL
+	LogAge     time.Duration // 0 means DefaultLogAge
+	LogBytes   int64         // of all logs together; 0 means DefaultLogBytes
+	QueueBytes int64         // of all queued calls together; 0 means DefaultQueueBytes
+	DeadAge    time.Duration // of dead letters; 0 means DefaultDeadAge
+	MaxBytes   int64         // on the disk of Dir; 0 means three quarters of what is free
+	Log        *slog.Logger  // receives what the server warns of; nil means slog.Default
+}
+
+// jet is what the parts of a store in JetStream have in common.
+type jet struct {
+	exclusive bool // see Store.Exclusive
+
+	lock   *os.File       // nil without Dir
+	server *server.Server // nil without Dir
+	mender *mender        // nil without Dir
+	marks  *marks
+	conn   *nats.Conn
+	js     jetstream.JetStream
+}
+
+// Open opens the store. Close it after everything that uses it.
+//
+// # Errors
+//
+// *LockedError when another process has Dir; ErrUnavailable, wrapped, when the
+// server can't be reached or does not do as asked.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if (cfg.Dir == "") == (cfg.URL == "") {
+		return nil, errors.New("store: give either a directory or a URL")
+	}
+	cfg = cfg.withDefaults()
+	j := &jet{exclusive: cfg.Dir != ""}
+	s := &Store{Exclusive: j.exclusive, backend: j}
+	err := j.connect(cfg)
+	if err == nil {
+		err = j.open(ctx, cfg, s)
+	}
+	if err != nil {
+		j.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// connect starts the server in this process, if that is where the store is, and
+// connects to it, or to another one.
+func (j *jet) connect(cfg Config) (err error) {
+	full := make(chan struct{}, 1)
+	options := []nats.Option{nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout)}
+	if cfg.Dir != "" {
+		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+			return fmt.Errorf("store: directory: %w", err)
+		}
+		if j.lock, err = lockDir(cfg.Dir); err != nil {
+			return err
+		}
+		if j.server, err = startServer(filepath.Join(cfg.Dir, "jetstream"), cfg, full); err != nil {
+			return err
+		}
+		options = append(options, nats.InProcessServer(j.server))
+	}
+	if j.conn, err = nats.Connect(cfg.URL, options...); err != nil {
+		return fmt.Errorf("%w: %s: %v; is the server running, and is the URL right?", ErrUnavailable, cfg.URL, err)
+	}
+	if j.server != nil {
+		j.mender = newMender(j.server, j.conn, full, filepath.Join(cfg.Dir, "jetstream"), cfg.Log)
+	}
+	if most := j.conn.MaxPayload(); most < maxMessage {
+		return fmt.Errorf("store: %s takes messages of at most %d bytes; set its max_payload to %d or more",
+			cfg.URL, most, maxMessage)
+	}
+	if j.js, err = jetstream.New(j.conn); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	c.LogAge = cmp.Or(c.LogAge, DefaultLogAge)
+	c.LogBytes = cmp.Or(c.LogBytes, DefaultLogBytes)
+	c.QueueBytes = cmp.Or(c.QueueBytes, DefaultQueueBytes)
+	c.DeadAge = cmp.Or(c.DeadAge, DefaultDeadAge)
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.Log = cmp.Or(c.Log, slog.Default())
+	if c.Marks == "" && c.Dir != "" {
+		c.Marks = filepath.Join(c.Dir, "marks")
+	}
+	return c
+}
+
+// open makes the buckets and streams that are not there yet, and fills s.
+func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
+	j.marks = openMarks(cfg.Marks, cfg.Log)
+	for _, b := range s.buckets() {
+		marks := j.marks
+		if b.into == &s.Timers { // they change with each tick
+			marks = nil
+		}
+		opened, err := j.openBucket(ctx, b.name, cfg, marks)
+		if err != nil {
+			return err
+		}
+		*b.into = opened
+	}
+	opening, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	objects, err := j.js.CreateOrUpdateObjectStore(opening, jetstream.ObjectStoreConfig{
+		Bucket: prefix + "code", Description: "functions' archives by SHA-256", Replicas: cfg.Replicas,
+	})
+	if err != nil {
+		return unavailable("code", err)
+	}
+	logs, letters := &jetLogs{jet: j}, &jetLetters{jet: j}
+	queue := &jetQueue{jet: j, givers: givers{used: map[Line]giver{}}}
+	for _, stream := range []struct {
+		into   *jetstream.Stream
+		config jetstream.StreamConfig
+	}{
+		{&logs.stream, jetstream.StreamConfig{
+			Name: prefix + "logs", Subjects: []string{logSubject + "*"},
+			MaxAge: cfg.LogAge, MaxBytes: cfg.LogBytes, Discard: jetstream.DiscardOld,
+		}},
+		{&queue.stream, jetstream.StreamConfig{
+			Name: prefix + "queue", Subjects: []string{queueSubject + ">"}, Retention: jetstream.WorkQueuePolicy,
+			MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardNew, Duplicates: duplicateWindow,
+		}},
+		{&letters.stream, jetstream.StreamConfig{
+			Name: prefix + "dead", Subjects: []string{deadSubject + "*"},
+			MaxAge: cfg.DeadAge, MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardOld, Duplicates: duplicateWindow,
+		}},
+	} {
+		stream.config.Replicas, stream.config.Storage = cfg.Replicas, jetstream.FileStorage
+		if *stream.into, err = j.js.CreateOrUpdateStream(opening, stream.config); err != nil {
+			return unavailable(stream.config.Name, err)
+		}
+	}
+	// All calls were given out in one line once.
+	if err := queue.stream.DeleteConsumer(opening, "workers"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return unavailable("queue", err)
+	}
+	s.Code, s.Logs, s.Queue, s.Letters = &jetCode{j, objects}, logs, queue, letters
+	return queue.loadBacklog(ctx)
+}
+
+const (
+	prefix = "vivarium_" // of the names of buckets and streams
+
+	logSubject   = "vivarium.logs."
+	queueSubject = "vivarium.queue."
+	deadSubject  = "vivarium.dead."
+)
+
+func (j *jet) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if _, err := j.js.AccountInfo(ctx); err != nil {
+		return unavailable("account", err)
+	}
+	return nil
+}
+
+func (j *jet) close() {
+	if j.mender != nil {
+		j.mender.close()
+	}
+	if j.marks != nil {
+		j.marks.flush()
+	}
+	if j.conn != nil {
+		j.conn.Close()
+	}
+	if j.server != nil {
+		j.server.Shutdown()
+		j.server.WaitForShutdown()
+	}
+	if j.lock != nil {
+		_ = j.lock.Close() // which unlocks it
+	}
+}
