@@ -52,8 +52,10 @@ type Bucket interface {
 
 	// Watch calls each for all keys that are there, in order of revision unless
 	// the bucket is damaged, calls then present, and returns; from then on
-	// another goroutine calls each for every change. The function that it returns
-	// ends that, and waits until each is not running.
+	// another goroutine calls each for every change, in that order too. Of changes
+	// of one key that come while each is running, the last may be the only one that
+	// it is told of. The function that Watch returns ends that, and waits until
+	// each is not running.
 	//
 	// # Errors
 	//

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
 )
 
@@ -52,4 +53,8 @@ type Code interface {
 func CodeName(archive []byte) string {
 	sum := sha256.Sum256(archive)
 	return hex.EncodeToString(sum[:])
+}
+
+func missingCode(name string) error {
+	return fmt.Errorf("%w: %s is missing; deploy the function anew", ErrCorrupt, name)
 }

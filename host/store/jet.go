@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Defaults of Config.
+// Defaults of Config for Open.
 const (
 	DefaultLogAge     = 3 * 24 * time.Hour
 	DefaultLogBytes   = 1 << 30
@@ -27,7 +27,8 @@ const (
 // failed, though it may still happen.
 const opTimeout = 10 * time.Second
 
-// Config tells Open where the store is. Either Dir or URL must be there.
+// Config tells Open where the store is, and Open and Memory how much may be in it.
+// For Open, either Dir or URL must be there.
 type Config struct {
 	Dir string // of the server in this process; made when it is not there
 	URL string // of other servers, as in nats://host:4222; commas between several
@@ -39,10 +40,12 @@ type Config struct {
 	Replicas   int           // copies of everything; 0 means 1. Only with URL
 	LogAge     time.Duration // 0 means DefaultLogAge
 	LogBytes   int64         // of all logs together; 0 means DefaultLogBytes
-	QueueBytes int64         // of all queued calls together; 0 means DefaultQueueBytes
+	QueueBytes int64         // of all queued calls together, and of all dead letters; 0 means DefaultQueueBytes
 	DeadAge    time.Duration // of dead letters; 0 means DefaultDeadAge
 	MaxBytes   int64         // on the disk of Dir; 0 means three quarters of what is free
 	Log        *slog.Logger  // receives what the server warns of; nil means slog.Default
+
+	ackWait time.Duration // 0 means the constant; tests have less time
 }
 
 // jet is what the parts of a store in JetStream have in common.
@@ -119,6 +122,7 @@ func (c Config) withDefaults() Config {
 	c.LogBytes = cmp.Or(c.LogBytes, DefaultLogBytes)
 	c.QueueBytes = cmp.Or(c.QueueBytes, DefaultQueueBytes)
 	c.DeadAge = cmp.Or(c.DeadAge, DefaultDeadAge)
+	c.ackWait = cmp.Or(c.ackWait, ackWait)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	if c.Marks == "" && c.Dir != "" {
@@ -150,7 +154,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		return unavailable("code", err)
 	}
 	logs, letters := &jetLogs{jet: j}, &jetLetters{jet: j}
-	queue := &jetQueue{jet: j, givers: givers{used: map[Line]giver{}}}
+	queue := &jetQueue{jet: j, givers: givers{used: map[Line]giver{}}, ackWait: cfg.ackWait}
 	for _, stream := range []struct {
 		into   *jetstream.Stream
 		config jetstream.StreamConfig
@@ -165,7 +169,8 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		}},
 		{&letters.stream, jetstream.StreamConfig{
 			Name: prefix + "dead", Subjects: []string{deadSubject + "*"},
-			MaxAge: cfg.DeadAge, MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardOld, Duplicates: duplicateWindow,
+			MaxAge: cfg.DeadAge, MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardOld,
+			Duplicates: min(duplicateWindow, cfg.DeadAge), // the server wants it so
 		}},
 	} {
 		stream.config.Replicas, stream.config.Storage = cfg.Replicas, jetstream.FileStorage

@@ -206,7 +206,14 @@ func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func())
 	if err != nil {
 		return nil, b.fault(err)
 	}
-	w, err := b.kv.WatchAll(context.WithoutCancel(ctx))
+	// The client keeps a goroutine until this one ends, also after Close.
+	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			cancel()
+		}
+	}()
+	w, err := b.kv.WatchAll(watching)
 	if err != nil {
 		return nil, b.fault(err)
 	}
@@ -233,7 +240,7 @@ func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func())
 		case <-timeout.C:
 			// The server stops before a record that it can't read, without a word.
 			_ = w.Stop()
-			if w, err = b.kv.WatchAll(context.WithoutCancel(ctx), jetstream.UpdatesOnly()); err != nil {
+			if w, err = b.kv.WatchAll(watching, jetstream.UpdatesOnly()); err != nil {
 				return nil, b.fault(err)
 			}
 			read, keys, ended = 0, map[string]uint64{}, true
@@ -248,6 +255,7 @@ func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func())
 	var following sync.WaitGroup
 	ended := make(chan struct{})
 	following.Go(func() {
+		defer cancel()
 		for {
 			select {
 			case e, ok := <-w.Updates():

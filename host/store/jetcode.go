@@ -104,7 +104,7 @@ func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[strin
 		delete(missing, info.Name)
 	}
 	for name := range missing {
-		return 0, fmt.Errorf("%w: %s is missing; deploy the function anew", ErrCorrupt, name)
+		return 0, missingCode(name)
 	}
 	n := 0
 	known := map[string]bool{}

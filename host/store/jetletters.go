@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"time"
 
@@ -34,6 +35,9 @@ func (l *jetLetters) Use(ctx context.Context) (bytes, capacity int64, err error)
 }
 
 func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint64, each func(Item) (more bool)) error {
+	if after == math.MaxUint64 {
+		return nil // no sequence comes after it
+	}
 	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy}
 	for _, id := range functionIDs {
 		cfg.FilterSubjects = append(cfg.FilterSubjects, deadSubject+id)

@@ -119,3 +119,5 @@ func (l *jetLogs) Delete(ctx context.Context, functionID string) error {
 	}
 	return nil
 }
+
+func (l *jetLogs) Capacity() int64 { return l.stream.CachedInfo().Config.MaxBytes }

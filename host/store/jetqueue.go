@@ -28,6 +28,7 @@ type jetQueue struct {
 	stream  jetstream.Stream
 	backlog backlogSizes
 	givers  givers
+	ackWait time.Duration
 }
 
 func (l Line) subject() string {
@@ -198,7 +199,7 @@ func (q *jetQueue) giver(ctx context.Context, l Line) (jetstream.Consumer, error
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	c, err := q.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: name, FilterSubject: l.subject(), AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+		Durable: name, FilterSubject: l.subject(), AckPolicy: jetstream.AckExplicitPolicy, AckWait: q.ackWait,
 		MaxAckPending: -1, MaxDeliver: -1, InactiveThreshold: lasts,
 		// Here, what was given out when the process ended may come again at once.
 		MemoryStorage: q.exclusive,

@@ -18,7 +18,8 @@ type Logs interface {
 
 	// Read passes on the batches of a function's log that were stored since a
 	// time, oldest first; they are not to be changed. With follow it goes on with
-	// those that come, until ctx ends or each returns an error.
+	// those that come, and so blocks until ctx ends, each returns an error or the
+	// store is closed; a log that is deleted meanwhile begins anew.
 	//
 	// # Errors
 	//
@@ -46,4 +47,7 @@ type Logs interface {
 	//
 	// ErrUnavailable.
 	Sizes(ctx context.Context) (batches map[string]uint64, average int64, err error)
+
+	// Capacity returns how many bytes all logs together may take.
+	Capacity() int64
 }

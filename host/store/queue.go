@@ -25,7 +25,8 @@ type Queue interface {
 	// ErrUnavailable.
 	Take(ctx context.Context, l Line, n int) ([]Item, error)
 
-	// Drop removes what waits for a function or is being worked on.
+	// Drop removes what waits for a function or is being worked on. Whoever has
+	// some of that may be done with it all the same.
 	//
 	// # Errors
 	//
@@ -53,7 +54,8 @@ type Queue interface {
 	// ErrUnavailable.
 	Sizes(ctx context.Context) (map[string]Queued, error)
 
-	// Capacity returns how many bytes the queue may take.
+	// Capacity returns how many bytes the queue may take. Items take more than
+	// their bodies.
 	Capacity() int64
 }
 
@@ -87,9 +89,9 @@ type Item struct {
 	// means that it is like no other.
 	ID         string
 	FunctionID string
-	Notes      map[string]string
-	Body       []byte // not to be changed
-	Timer      bool   // it is a timer's tick, and waits in the line of those
+	Notes      map[string]string // of what a store gives out: not nil, and the caller's own
+	Body       []byte            // of what a store gives out: not to be changed
+	Timer      bool              // it is a timer's tick, and waits in the line of those
 
 	// Sequence is the item's place in the queue, or among dead letters.
 	Sequence uint64

@@ -2,24 +2,29 @@
 // logs and the calls that are queued. It knows bytes and keys, not what they
 // mean.
 //
-// All of it lives in NATS JetStream. The server runs inside this process and
-// listens on no port, unless the URL of another one is given; from there on
-// nothing differs.
+// A Store is made of parts, each of which is an interface:
 //
 //   - Bucket: keys and values. A value changes only if nobody has changed it
 //     since it was read.
-//   - Code: archives, named by their SHA-256 and checked against it when read.
-//   - Logs: a stream of batches per function, bounded in age and size.
+//   - Code: archives, named by their SHA-256.
+//   - Logs: a log of batches per function, bounded in age and size.
 //   - Queue: calls that wait to be made, in a line for each function; each is
-//     given out until somebody says that it is done. Dead letters are those that
-//     nobody could make.
+//     given out until somebody says that it is done.
+//   - Letters: dead letters, which are calls that nobody could make.
 //
-// A bucket that has lost records says so (DamageError): records that are missing
-// are something else than records that were deleted.
+// Two stores have them, and keep all that the interfaces promise.
 //
-// What a method has confirmed is on the disk (of the server in this process;
-// another one answers for itself). When the disk was full and has room again, the
-// server in this process goes on by itself; another one has to be started again.
+// Open keeps them in NATS JetStream. The server runs inside this process and
+// listens on no port, unless the URL of another one is given; from there on
+// nothing differs. What a method has confirmed is on the disk (of the server in
+// this process; another one answers for itself). Each request to the server takes
+// ten seconds at most, and a second more for each MiB of code. Archives are
+// checked against their names when they are read, and a bucket that has lost
+// records says so (DamageError): records that are missing are something else than
+// records that were deleted. When the disk was full and has room again, the server
+// in this process goes on by itself; another one has to be started again.
+//
+// Memory keeps them in the memory of this process, for as long as that runs.
 package store
 
 import (
@@ -90,7 +95,8 @@ func (s *Store) buckets() []bucket {
 // ErrUnavailable.
 func (s *Store) Ready(ctx context.Context) error { return s.backend.ready(ctx) }
 
-// Close ends the connection, the server in this process, and the lock. It is
+// Close ends those who watch and follow, the connection, the server in this
+// process, and the lock. From then on all errors are ErrUnavailable. It is
 // idempotent.
 func (s *Store) Close() { s.backend.close() }
 
