@@ -104,7 +104,7 @@ type Config struct {
 func New(cfg Config) *Book {
 	b := &Book{
 		store: cfg.Store, log: cfg.Log, ledger: cfg.Ledger, echo: cfg.Echo, losses: throttle.New(lossRate, 1), changed: make(chan struct{}), wake: make(chan struct{}, 1),
-		flushes: make(chan chan<- struct{}), tally: tally{map[string]map[string]*storedLog{}},
+		flushes: make(chan chan<- struct{}), tally: tally{tenants: map[string]map[string]*storedLog{}},
 		unstored: map[Owner][][]byte{}, sizes: map[string]int{}, lost: map[string]int{}, recent: map[string]*recentLog{},
 	}
 	b.ended, b.end = context.WithCancel(context.Background())

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"vivarium/host/quota"
-	"vivarium/host/store"
 )
 
 // tally knows how much of each log the store has, so that the log of one
@@ -13,6 +12,7 @@ import (
 // that stores entries changes it, under the book's mutex.
 type tally struct {
 	tenants map[string]map[string]*storedLog // by function
+	all     int64                            // bytes
 }
 
 // storedLog is what the store has of one function's log.
@@ -35,6 +35,7 @@ func (t *tally) add(tenant, functionID string, size int64) {
 	}
 	l.batches = append(l.batches, int32(size))
 	l.size += size
+	t.all += size
 }
 
 // size returns the bytes that a tenant's logs have.
@@ -45,14 +46,32 @@ func (t *tally) size(tenant string) (n int64) {
 	return n
 }
 
+// most returns the tenant that has most.
+func (t *tally) most() (tenant string) {
+	size := int64(-1)
+	for other := range t.tenants {
+		if n := t.size(other); n > size {
+			tenant, size = other, n
+		}
+	}
+	return tenant
+}
+
 // surplus returns, when a tenant has more than limit, its longest log and how
-// many of its newest batches leave it a quarter below.
-func (t *tally) surplus(tenant string, limit int64) (functionID string, keep int, ok bool) {
+// many of its newest batches leave it a quarter below. When it has not, but all
+// together have more than capacity, that is the tenant's that has most.
+func (t *tally) surplus(tenant string, limit, capacity int64) (o Owner, keep int, ok bool) {
 	total := t.size(tenant)
 	if total <= limit {
-		return "", 0, false
+		if t.all <= capacity {
+			return Owner{}, 0, false
+		}
+		tenant = t.most()
+		total = t.size(tenant)
+		limit = total - 1
 	}
 	var longest *storedLog
+	functionID := ""
 	for id, l := range t.tenants[tenant] {
 		if longest == nil || l.size > longest.size {
 			functionID, longest = id, l
@@ -63,7 +82,18 @@ func (t *tally) surplus(tenant string, limit int64) (functionID string, keep int
 		excess -= int64(longest.batches[drop])
 		drop++
 	}
-	return functionID, len(longest.batches) - drop, true
+	return Owner{Tenant: tenant, Function: functionID}, len(longest.batches) - drop, true
+}
+
+// forget forgets a log.
+func (t *tally) forget(tenant, functionID string) {
+	if l := t.tenants[tenant][functionID]; l != nil {
+		t.all -= l.size
+		delete(t.tenants[tenant], functionID)
+	}
+	if len(t.tenants[tenant]) == 0 {
+		delete(t.tenants, tenant)
+	}
 }
 
 // trim forgets all but the newest batches of a log.
@@ -71,6 +101,7 @@ func (t *tally) trim(tenant, functionID string, keep int) {
 	l := t.tenants[tenant][functionID]
 	for _, size := range l.batches[:len(l.batches)-keep] {
 		l.size -= int64(size)
+		t.all -= int64(size)
 	}
 	l.batches = append([]int32(nil), l.batches[len(l.batches)-keep:]...)
 }
@@ -111,28 +142,28 @@ func (b *Book) Kept(tenant string) int64 {
 func (b *Book) Forget(tenant, functionID string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.tally.tenants[tenant], functionID)
-	if len(b.tally.tenants[tenant]) == 0 {
-		delete(b.tally.tenants, tenant)
-	}
+	b.tally.forget(tenant, functionID)
 }
 
-// trim removes the oldest of a tenant's log while it has more than its quota.
+// trim removes the oldest of a tenant's log while it has more than its quota, and
+// of whoever has most while the store has hardly any room: it would itself remove
+// what is the oldest of all, or the longest.
 func (b *Book) trim(tenant string) {
+	capacity := b.store.Logs.Capacity() / 16 * 15
 	limit := b.ledger.Limit(tenant, quota.LogBytes)
 	if limit < 0 {
-		limit = store.DefaultLogBytes // the store has no more
+		limit = capacity
 	}
 	for {
 		b.mu.Lock()
-		functionID, keep, ok := b.tally.surplus(tenant, limit)
+		o, keep, ok := b.tally.surplus(tenant, limit, capacity)
 		b.mu.Unlock()
-		if !ok || b.store.Logs.Trim(context.Background(), functionID, keep) != nil {
+		if !ok || b.store.Logs.Trim(context.Background(), o.Function, keep) != nil {
 			return // with the next batch, when the store was not there
 		}
 		b.mu.Lock()
-		if b.tally.tenants[tenant][functionID] != nil {
-			b.tally.trim(tenant, functionID, keep)
+		if b.tally.tenants[o.Tenant][o.Function] != nil {
+			b.tally.trim(o.Tenant, o.Function, keep)
 		}
 		b.mu.Unlock()
 	}
