@@ -8,13 +8,8 @@ import (
 	"time"
 )
 
-const (
-	// batchBytes is what a batch takes besides its text, about.
-	batchBytes = 80
-	// logShare is the part of all room that one log may have, minLog what it may
-	// have in any case: some batches fit into that.
-	logShare, minLog = 16, 1 << 20
-)
+// batchBytes is what a batch takes besides its text, about.
+const batchBytes = 64
 
 // memLogs is Logs in memory.
 type memLogs struct {
@@ -62,7 +57,6 @@ func (l *memLogs) Append(_ context.Context, functionID string, batch []byte) err
 	log.size += size
 	l.size += size
 	l.expire(functionID, now)
-	l.shrink(functionID, max(l.most/logShare, minLog))
 	for l.size > l.most {
 		longest := functionID
 		for id, other := range l.logs {

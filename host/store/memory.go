@@ -10,7 +10,7 @@ import (
 // Defaults of Config for Memory, where they are others than for Open.
 const (
 	DefaultMemoryBytes      = 1 << 30   // MaxBytes: of buckets and code
-	DefaultMemoryLogBytes   = 256 << 20 // LogBytes
+	DefaultMemoryLogBytes   = 64 << 20  // LogBytes
 	DefaultMemoryQueueBytes = 128 << 20 // QueueBytes
 )
 
@@ -28,8 +28,8 @@ type memory struct {
 //
 // No method blocks, but for those that call functions of the caller's: they hold
 // no lock meanwhile. The only fault that there can be is that there is no room:
-// ErrUnavailable. Of logs, the longest makes room for the others, and none has
-// more than a sixteenth of all room, or a MiB. Of IDs, the latest 131,072 are known.
+// ErrUnavailable. Of logs, the longest makes room for the others. Of IDs, the
+// latest 131,072 are known.
 func Memory(cfg Config) *Store {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, DefaultMemoryBytes)
 	cfg.LogBytes = cmp.Or(cfg.LogBytes, DefaultMemoryLogBytes)
