@@ -39,7 +39,7 @@ import (
 	"strings"
 )
 
-// What an instance may hold unless Config says otherwise.
+// DefaultMaxOpenFiles is what an instance may hold unless Config says otherwise.
 const DefaultMaxOpenFiles = 1024
 
 // Config is the make-up of a Root. The zero value is an empty directory.

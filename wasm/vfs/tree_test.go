@@ -66,8 +66,6 @@ func TestTree_RefusesTooMuch(t *testing.T) {
 // lyingFS declares a size of 3 for every file.
 type lyingFS struct{ fstest.MapFS }
 
-type lyingFile struct{ fs.File }
-
 func (l lyingFS) Open(name string) (fs.File, error) {
 	f, err := l.MapFS.Open(name)
 	if d, ok := f.(fs.ReadDirFile); ok {

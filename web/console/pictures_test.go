@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // pastMinutes gives the pages figures of an hour that nobody has to wait for.
@@ -118,4 +120,14 @@ func save(t *testing.T, path string, data []byte) {
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// screenshot returns what is on show.
+func (b *tab) screenshot() []byte {
+	b.t.Helper()
+	image, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return image
 }

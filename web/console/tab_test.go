@@ -208,16 +208,6 @@ func (b *tab) text(selector string) string {
 	return eval[string](b, `document.querySelector("`+selector+`")?.innerText ?? ''`)
 }
 
-// screenshot returns what is on show.
-func (b *tab) screenshot() []byte {
-	b.t.Helper()
-	image, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return image
-}
-
 // onNewDocument runs a script before each page's own.
 func (b *tab) onNewDocument(script string) {
 	b.t.Helper()

@@ -49,12 +49,12 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 	places := searchPath(folder)
 	env := environment(places)
 	pythons := append(lookUp(places, "python3"), lookUp(places, "python")...)
-	for _, uv := range lookUp(places, "uv") {
+	if uvs := lookUp(places, "uv"); len(uvs) > 0 {
 		i := &Installer{
 			Name: "uv", python: python, env: env,
 			// Of the platforms that uv knows this one is nearest to the guest. The
 			// exceptions from --only-binary are taken back, whoever has made them.
-			command: append([]string{uv, "pip", "install", "--quiet", "--only-binary", ":all:", "--no-binary", ":none:",
+			command: append([]string{uvs[0], "pip", "install", "--quiet", "--only-binary", ":all:", "--no-binary", ":none:",
 				"--python-version", version, "--python-platform", "wasm32-pyodide2024"}, uvConfig()...),
 			notes: notes{
 				noPackage: regexp.MustCompile(`was not found in`),
