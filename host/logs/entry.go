@@ -28,7 +28,7 @@ const (
 	LevelFatal       Level = "FATAL"
 )
 
-// levels are those that can be compared, lowest first.
+// Levels are those that can be compared, lowest first.
 var Levels = []Level{LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal}
 
 // Entry is one entry of a function's execution log.

@@ -1,3 +1,5 @@
+// Package paced does work of the host in pieces and reports each, so that a
+// function in whose turn it is done can give way and pays for it.
 package paced
 
 import (
@@ -15,7 +17,7 @@ import (
 // function's turn.
 type Work = wasm.Work
 
-// workPiece is how many bytes are worked on between two calls of a Work.
+// Piece is how many bytes are worked on between two calls of a Work.
 const Piece = 32 << 10
 
 // What a byte costs beside one that is only copied.
