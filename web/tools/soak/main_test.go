@@ -25,7 +25,7 @@ func TestSoak_AllPromisesHold(t *testing.T) {
 	for _, store := range []string{storeNATS, storeEmbedded} {
 		t.Run(store, func(t *testing.T) {
 			var out bytes.Buffer
-			args := []string{"-duration", "10s", "-attacks", "../../host/testdata/attacks", "-store", store}
+			args := []string{"-duration", "10s", "-attacks", "../../../host/testdata/attacks", "-store", store}
 			if err := startDriver(t.Context(), args, &out, &out); err != nil {
 				t.Errorf("%v\n%s", err, out.String())
 			}
