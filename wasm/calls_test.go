@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"runtime"
 	"slices"
@@ -122,7 +123,7 @@ func TestHostCalls_WorkOfTheHostEndsAtTheDeadline(t *testing.T) {
 	request := append(slices.Repeat(hostCall("fd_write", 1, 0, 1, 64), 1000), 0, 0, 0, 0, 8, 0, 0, 0)
 	start := time.Now()
 	_, err := i.Invoke(t.Context(), Call{Stdin: request, Stdout: slowly{}, Deadline: start.Add(200 * time.Millisecond)})
-	if took := time.Since(start); err != ErrDeadline || took > 2*time.Second {
+	if took := time.Since(start); !errors.Is(err, ErrDeadline) || took > 2*time.Second {
 		t.Errorf("got %v after %v, want %v", err, took, ErrDeadline)
 	}
 }
@@ -134,7 +135,7 @@ func TestHostCalls_AnswersWithoutEndEndAtTheDeadline(t *testing.T) {
 	request := slices.Repeat(hostCall("vivarium.respond", 0, 0, 1<<20), 1600)
 	start := time.Now()
 	_, err := i.Invoke(t.Context(), Call{Stdin: request, Deadline: start.Add(5 * time.Millisecond)})
-	if err != ErrDeadline {
+	if !errors.Is(err, ErrDeadline) {
 		t.Errorf("got %v after %v, want %v", err, time.Since(start), ErrDeadline)
 	}
 }
@@ -144,7 +145,7 @@ func TestHostCalls_ASleepWithoutEndEndsAtTheDeadline(t *testing.T) {
 	subscription := make([]byte, 39)
 	subscription[16] = 1 // the monotonic clock
 	copy(subscription[24:], "\xff\xff\xff\xff\xff\xff\xff\x7f")
-	if _, err := c.attack(t, append(hostCall("poll_oneoff", 0, 1024, 1, 2048), subscription...)); err != ErrDeadline {
+	if _, err := c.attack(t, append(hostCall("poll_oneoff", 0, 1024, 1, 2048), subscription...)); !errors.Is(err, ErrDeadline) {
 		t.Errorf("got %v, want %v", err, ErrDeadline)
 	}
 }

@@ -62,8 +62,7 @@ func (e *StatusError) Error() string {
 
 // guestError turns what wazero returned into one of this package's errors.
 func guestError(err error) error {
-	var exit *sys.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*sys.ExitError](err); ok {
 		return &ExitError{Code: exit.ExitCode()}
 	}
 	reason, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")

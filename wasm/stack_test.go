@@ -41,8 +41,8 @@ func TestStack_IsChargedAndGivenBack(t *testing.T) {
 	o := &owner{limit: 1 << 30}
 	i := paidActor(t, o)
 	image := o.now
-	var trap *TrapError
-	if _, err := i.Invoke(t.Context(), Call{Stdin: []byte("r")}); !errors.As(err, &trap) || trap.Reason != "stack overflow" {
+	_, err := i.Invoke(t.Context(), Call{Stdin: []byte("r")})
+	if trap, ok := errors.AsType[*TrapError](err); !ok || trap.Reason != "stack overflow" {
 		t.Fatalf("got %v", err)
 	}
 	if o.most < 32<<20 || o.most > maxStack {
@@ -61,8 +61,8 @@ func TestStack_EndsWhereTheOwnerRefuses(t *testing.T) {
 	o := &owner{limit: 8 << 20}
 	i := paidActor(t, o)
 	image := o.now
-	var memory *MemoryError
-	if _, err := i.Invoke(t.Context(), Call{Stdin: []byte("r")}); !errors.As(err, &memory) || !errors.Is(err, errStack) {
+	_, err := i.Invoke(t.Context(), Call{Stdin: []byte("r")})
+	if _, ok := errors.AsType[*MemoryError](err); !ok || !errors.Is(err, errStack) {
 		t.Errorf("got %v, want that there is no memory", err)
 	}
 	if o.most == image || o.now != image {

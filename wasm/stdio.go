@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"crypto/rand"
+	"errors"
 	"io"
 )
 
@@ -45,9 +46,9 @@ func (w *switchWriter) Write(p []byte) (int, error) {
 	for rest := p; w.w != nil && len(rest) > 0; {
 		n, err := w.w.Write(rest)
 		rest = rest[n:]
-		switch err {
-		case nil:
-		case io.ErrShortWrite: // it takes the rest when the guest has given way
+		switch {
+		case err == nil:
+		case errors.Is(err, io.ErrShortWrite): // it takes the rest when the guest has given way
 			w.i.lookUp()
 		default:
 			return len(p), nil

@@ -1,6 +1,6 @@
 package wasm
 
-//go:generate sh -c "for f in testdata/*.wat; do wat2wasm $f -o ${f%.wat}.wasm; done"
+//go:generate sh -c "for f in testdata/*.wat; do wat2wasm $DOLLAR{f} -o $DOLLAR{f%.wat}.wasm; done"
 
 import (
 	"bytes"
@@ -164,25 +164,32 @@ func TestInstance_MemoryLimitIsExact(t *testing.T) {
 }
 
 func TestInstance_FaultsAreTyped(t *testing.T) {
-	var (
-		trap   *TrapError
-		exit   *ExitError
-		memory *MemoryError
-		status *StatusError
-	)
+	trap := func(reason string) func(error) bool {
+		return func(err error) bool {
+			trap, ok := errors.AsType[*TrapError](err)
+			return ok && strings.Contains(trap.Reason, reason)
+		}
+	}
 	for name, c := range map[string]struct {
 		request string
 		is      func(error) bool
 	}{
-		"trap":              {"t", func(err error) bool { return errors.As(err, &trap) && trap.Reason == "unreachable" }},
-		"endless recursion": {"r", func(err error) bool { return errors.As(err, &trap) && trap.Reason == "stack overflow" }},
-		"exit":              {"x", func(err error) bool { return errors.As(err, &exit) && exit.Code == 3 }},
-		"memory":            {"G", func(err error) bool { return errors.As(err, &memory) && memory.Limit == 1<<20 }},
-		"response out of bounds": {"o", func(err error) bool {
-			return errors.As(err, &trap) && strings.Contains(trap.Reason, "outside its memory")
+		"trap":                   {"t", trap("unreachable")},
+		"endless recursion":      {"r", trap("stack overflow")},
+		"response out of bounds": {"o", trap("outside its memory")},
+		"exit": {"x", func(err error) bool {
+			exit, ok := errors.AsType[*ExitError](err)
+			return ok && exit.Code == 3
 		}},
-		"unknown status": {"u", func(err error) bool { return errors.As(err, &status) && status.Status == 7 }},
-		"no response":    {"?", func(err error) bool { return errors.Is(err, ErrNoResponse) }},
+		"memory": {"G", func(err error) bool {
+			memory, ok := errors.AsType[*MemoryError](err)
+			return ok && memory.Limit == 1<<20
+		}},
+		"unknown status": {"u", func(err error) bool {
+			status, ok := errors.AsType[*StatusError](err)
+			return ok && status.Status == 7
+		}},
+		"no response": {"?", func(err error) bool { return errors.Is(err, ErrNoResponse) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := actor(t, newTestEngine(t, "acts.wasm", nil), 1<<20)

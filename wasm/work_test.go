@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -89,7 +90,7 @@ func TestHostCalls_LongOnesGiveWay(t *testing.T) {
 			if turn, err := call(time.Time{}); err != nil || turn.yields < 5 {
 				t.Errorf("got %d yields, %v, want several", turn.yields, err)
 			}
-			if _, err := call(time.Now().Add(2 * time.Millisecond)); err != ErrDeadline {
+			if _, err := call(time.Now().Add(2 * time.Millisecond)); !errors.Is(err, ErrDeadline) {
 				t.Errorf("got %v, want %v", err, ErrDeadline)
 			}
 		})
@@ -143,10 +144,10 @@ func TestInstance_WorkAroundTheGuestGivesWay(t *testing.T) {
 	if turn, settled, err := call(time.Time{}); err != nil || settled != nil || turn.yields < 50 {
 		t.Errorf("got %d yields, %v, %v, want at least 50", turn.yields, settled, err)
 	}
-	if _, settled, err := call(time.Now().Add(5 * time.Millisecond)); err != ErrDeadline || settled != ErrDeadline {
+	if _, settled, err := call(time.Now().Add(5 * time.Millisecond)); !errors.Is(err, ErrDeadline) || !errors.Is(settled, ErrDeadline) {
 		t.Errorf("a deadline before the guest: got %v, settled %v", err, settled)
 	}
-	if _, settled, err := call(time.Now().Add(45 * time.Millisecond)); err != ErrDeadline {
+	if _, settled, err := call(time.Now().Add(45 * time.Millisecond)); !errors.Is(err, ErrDeadline) {
 		t.Errorf("a deadline after the guest: got %v, settled %v", err, settled)
 	}
 }

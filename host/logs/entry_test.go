@@ -177,7 +177,7 @@ func TestCallLog_TakesAFewLinesAtATime(t *testing.T) {
 		n, err := l.stdout.Write(rest)
 		rest = rest[n:]
 		writes, most = writes+1, max(most, entries-before)
-		if (err == io.ErrShortWrite) != (len(rest) > 0) {
+		if errors.Is(err, io.ErrShortWrite) != (len(rest) > 0) {
 			t.Fatalf("got %v with %d bytes left", err, len(rest))
 		}
 	}

@@ -30,8 +30,7 @@ func TestOpen_RefusesADirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir})
 	_, err := Open(t.Context(), Config{Dir: dir})
-	var locked *LockedError
-	if !errors.As(err, &locked) || locked.PID != os.Getpid() || !strings.Contains(err.Error(), dir) {
+	if locked, ok := errors.AsType[*LockedError](err); !ok || locked.PID != os.Getpid() || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v, want a LockedError with this process", err)
 	}
 	s.Close()

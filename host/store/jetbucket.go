@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -334,7 +335,6 @@ func entry(e jetstream.KeyValueEntry) Entry {
 var wrongLastSequence = []jetstream.ErrorCode{jetstream.JSErrCodeStreamWrongLastSequence, 10164}
 
 func (b *jetBucket) fault(err error) error {
-	var api *jetstream.APIError
 	switch {
 	case err == nil:
 		return nil
@@ -342,12 +342,9 @@ func (b *jetBucket) fault(err error) error {
 		return ErrNotFound
 	case errors.Is(err, jetstream.ErrKeyExists):
 		return ErrRevision
-	case errors.As(err, &api):
-		for _, code := range wrongLastSequence {
-			if api.ErrorCode == code {
-				return ErrRevision
-			}
-		}
+	}
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(wrongLastSequence, api.ErrorCode) {
+		return ErrRevision
 	}
 	return unavailable(b.name, err)
 }

@@ -56,7 +56,7 @@ func TestLogs_AreReadFromATimeOnAndFollowed(t *testing.T) {
 		}
 		following, cancel := context.WithCancel(ctx)
 		defer cancel()
-		if err := l.Read(following, "f", time.Time{}, true, func([]byte) error { cancel(); return nil }); err != context.Canceled {
+		if err := l.Read(following, "f", time.Time{}, true, func([]byte) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
 			t.Errorf("following until ctx ends: %v", err)
 		}
 	})

@@ -89,11 +89,9 @@ func (r *runner) run(ctx context.Context, pass Pass, module string) Outcome {
 	if err == nil {
 		err = json.Unmarshal(result.Body, &o)
 	}
-	var fault *fault.FunctionError
-	switch {
-	case errors.As(err, &fault):
-		o.Error = fault.Type + ": " + fault.Message
-	case err != nil:
+	if failed, ok := errors.AsType[*fault.FunctionError](err); ok {
+		o.Error = failed.Type + ": " + failed.Message
+	} else if err != nil {
 		o.Error = err.Error()
 	}
 	if result != nil {

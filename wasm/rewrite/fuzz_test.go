@@ -37,8 +37,7 @@ func checkGarbage(t *testing.T, h *host, module []byte) {
 	for _, o := range []Options{{MaxMemory: 1 << 20, KeepNames: true}, {MaxMemory: 1 << 20, Omit: OmitFusing}} {
 		r, err := Rewrite(module, o)
 		if err != nil {
-			var syntax *SyntaxError
-			if !errors.As(err, &syntax) || syntax.Offset < 0 || syntax.Offset > len(module) {
+			if syntax, ok := errors.AsType[*SyntaxError](err); !ok || syntax.Offset < 0 || syntax.Offset > len(module) {
 				t.Fatalf("refused with %v", err)
 			}
 			continue

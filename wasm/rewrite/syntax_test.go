@@ -52,8 +52,8 @@ func TestRewrite_RefusesWithAnOffset(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Rewrite(c.module, Options{})
-			var syntax *SyntaxError
-			if !errors.As(err, &syntax) {
+			syntax, ok := errors.AsType[*SyntaxError](err)
+			if !ok {
 				t.Fatalf("error is %v", err)
 			}
 			if syntax.Offset != c.offset || !strings.Contains(syntax.Msg, c.msg) {
