@@ -49,19 +49,19 @@ func TestInvoke_WhatSurroundsTheGuestIsDoneInItsTurn(t *testing.T) {
 	h := newTestHost(t, Config{})
 	h.deploy("fun", "def handler(event, context):\n    print('unfinished', end='')\n    return event\n", VersionSpec{})
 	turns := map[string]int{}
-	h.cfg.Logs = func(e logs.Entry) {
+	h.watch = func(e logs.Entry) {
 		if e.Message == "unfinished" {
-			turns["log"] = h.scheduler.competitors()
+			turns["log"] = h.runner.scheduler.competitors()
 		}
 	}
 	_, err := h.Invoke(t.Context(), Invocation{
 		Function: "fun", RequestID: "r", Received: time.Now(),
-		Event: func(*Version, paced.Work) []byte {
-			turns["event"] = h.scheduler.competitors()
+		Event: func(paced.Work) []byte {
+			turns["event"] = h.runner.scheduler.competitors()
 			return []byte("{}")
 		},
 		Accept: func(*Result, paced.Work) error {
-			turns["result"] = h.scheduler.competitors()
+			turns["result"] = h.runner.scheduler.competitors()
 			return nil
 		},
 	})

@@ -95,10 +95,7 @@ func TestAccounting(t *testing.T) {
 			if limit := int64(float64(held)*part) + 2*slack; counted > limit {
 				t.Errorf("%d MiB are counted, %d are resident, want at most %d counted", counted>>20, held>>20, limit>>20)
 			}
-			for _, p := range h.pools() {
-				for p.evictOldest() {
-				}
-			}
+			h.reclaim()
 			if n := h.ledger.Total(QuotaMemory); n != 0 {
 				t.Errorf("%d bytes are still counted without instances", n)
 			}

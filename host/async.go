@@ -49,8 +49,7 @@ const (
 //
 // # Errors
 //
-// *NotFoundError; *InvalidError when the version has no AsyncConfig, the host
-// no store, or the body is too large; *QuotaError; ErrUnavailable;
+// *NotFoundError; *InvalidError when the version has no AsyncConfig, or the body is too large; *QuotaError; ErrUnavailable;
 // ErrClosed.
 func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID string, err error) {
 	v, err := h.Resolve(inv.Function, inv.Tag)
@@ -60,7 +59,7 @@ func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID strin
 	switch {
 	case v.Async == nil:
 		return "", fault.Invalidf("integration", "the version has no async_invocation_config; deploy it with one")
-	case h.cfg.Store == nil || v.SHA256 == "":
+	case v.Transient && h.cfg.Store.Durable:
 		return "", fault.Invalidf("integration", "asynchronous calls need a function that is deployed to a data directory")
 	case len(inv.Body) > maxAsyncBody:
 		return "", fault.Invalidf("body", "has %d bytes, at most %d are allowed", len(inv.Body), maxAsyncBody)

@@ -57,7 +57,7 @@ func FuzzGuestAnswer(f *testing.F) {
 	f.Add(uint32(2), []byte("{\"errorType\":\"\\ud800\",\"errorMessage\":\"\xed\xa0\x80\"}"))
 	f.Fuzz(func(t *testing.T, kind uint32, body []byte) {
 		kind %= 3 // the guest refuses others itself
-		c := &call{v: &Version{}, result: &Result{}}
+		c := &call{v: &live{Version: &Version{}}, result: &Result{}}
 		err := c.interpret(&wasm.Response{Kind: wasm.ResponseKind(kind), Body: body, Size: int64(len(body))}, noWork)
 		var fe *fault.FunctionError
 		switch {

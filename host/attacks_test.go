@@ -410,10 +410,7 @@ func (r *attackRange) checkNextCall(t *testing.T, a *attack) {
 // checkDrained closes all instances and wants nothing to be left of them.
 func (r *attackRange) checkDrained(t *testing.T) {
 	eventually(t, func() bool {
-		for _, p := range r.pools() {
-			for p.evictOldest() {
-			}
-		}
+		r.reclaim()
 		return r.ledger.Total(QuotaMemory) == 0
 	})
 }

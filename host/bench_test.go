@@ -175,13 +175,13 @@ func BenchmarkIdleInstances(b *testing.B) {
 		before := privateMemory(b)
 		held := make([]*instance, 0, instances)
 		for range instances {
-			in, err := v.pool.acquire(b.Context(), time.Now().Add(time.Minute))
+			in, err := h.runner.version(v.ID).pool.acquire(b.Context(), time.Now().Add(time.Minute))
 			if err != nil {
 				b.Fatal(err)
 			}
 			held = append(held, in)
 			for range calls {
-				c := &call{h: h.Host, v: v, result: &Result{Version: v}, log: logs.NewCall(v.logSource(""), h.cfg.Logs),
+				c := &call{r: h.runner, v: h.runner.version(v.ID), result: &Result{Version: v}, log: logs.NewCall(v.logSource(""), h.cfg.Logs),
 					deadline: time.Now().Add(time.Minute), inv: Invocation{RequestID: "r", Raw: true, Body: []byte("1")}}
 				if err := c.serve(b.Context(), in); err != nil {
 					b.Fatal(err)
@@ -191,7 +191,7 @@ func BenchmarkIdleInstances(b *testing.B) {
 		}
 		b.ReportMetric(float64(privateMemory(b)-before)/instances/(1<<20), "MiB/instance")
 		for _, in := range held {
-			v.pool.release(in)
+			h.runner.version(v.ID).pool.release(in)
 		}
 		h.Close()
 	}
@@ -260,7 +260,7 @@ func BenchmarkNeighbour(b *testing.B) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		wg.Go(func() { _, _ = h.rawContext(ctx, "spinner", "") })
 	}
-	eventually(b, func() bool { return h.scheduler.competitors() == 2*runtime.GOMAXPROCS(0) })
+	eventually(b, func() bool { return h.runner.scheduler.competitors() == 2*runtime.GOMAXPROCS(0) })
 	var beside timings
 	for b.Loop() {
 		beside.time(func() { h.must(b, "light") })

@@ -55,7 +55,7 @@ func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRec
 func (h *Host) install(r functionRecord, revision uint64, made []*Version) *function {
 	f := h.functions[r.ID]
 	if f == nil {
-		f = &function{id: r.ID, versions: map[string]*Version{}, figures: &figures{}}
+		f = &function{id: r.ID, versions: map[string]*Version{}}
 		h.functions[r.ID] = f
 	} else if revision <= f.revision {
 		return f
@@ -72,7 +72,6 @@ func (h *Host) install(r functionRecord, revision uint64, made []*Version) *func
 	}
 	for _, v := range made {
 		if f.versions[v.ID] == nil && r.entry(v.ID) >= 0 {
-			v.figures = f.figures
 			f.versions[v.ID], h.versions[v.ID] = v, v
 		}
 	}
@@ -80,18 +79,10 @@ func (h *Host) install(r functionRecord, revision uint64, made []*Version) *func
 		if r.entry(id) < 0 {
 			delete(f.versions, id)
 			delete(h.versions, id)
-			h.drains.Go(func() {
-				v.pool.close()
-				h.removeImage(v)
-			})
+			h.drains.Go(func() { h.runner.Remove(id) })
 			continue
 		}
-		if v.pool.setLimits(r.limits(v)) {
-			select {
-			case h.fills <- v.pool:
-			default: // the next round of tidying will see to it
-			}
-		}
+		h.runner.SetLimits(id, r.limits(v))
 	}
 	return f
 }

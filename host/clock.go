@@ -33,7 +33,6 @@ const (
 type clock struct {
 	h       *Host
 	started time.Time
-	calls   sync.WaitGroup // of ticks, in memory
 
 	// creating is held while a timer is made, from counting those that there are.
 	creating sync.Mutex
@@ -47,25 +46,18 @@ func newClock(h *Host) *clock {
 	return &clock{h: h, started: time.Now(), timers: map[string]*timer{}, wake: make(chan struct{}, 1)}
 }
 
-// put adds a timer, or takes over a newer state of it. With fresh, it says if
-// there was none of that name.
-func (c *clock) put(t *timer, fresh bool) bool {
+// put adds a timer, or takes over a newer state of it.
+func (c *clock) put(t *timer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.timers[t.reference()]; old != nil {
-		if fresh {
-			return false
-		}
-		if old.revision >= t.revision {
-			return true
-		}
+	if old := c.timers[t.reference()]; old != nil && old.revision >= t.revision {
+		return
 	}
 	c.timers[t.reference()] = t
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 func (c *clock) drop(reference string) {
@@ -94,7 +86,7 @@ func (c *clock) watch(ctx context.Context) (stop func(), err error) {
 			var t *timer
 			r.Function = r.FunctionID
 			if t, err = newTimer(r, e.Revision); err == nil {
-				c.put(t, false)
+				c.put(t)
 				return
 			}
 		}
@@ -166,7 +158,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 		}
 	}
 	late = late || now.Sub(last) > tickGrace
-	if s := c.h.cfg.Store; (s == nil || s.Exclusive) && last.Before(c.started) {
+	if c.h.cfg.Store.Exclusive && last.Before(c.started) {
 		late = true // nobody was there
 	}
 	if late {
@@ -174,19 +166,15 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 	}
 	record := t.Timer
 	record.LastTick = last.UTC()
-	revision := t.revision + 1
-	if s := c.h.cfg.Store; s != nil {
-		var err error
-		revision, err = s.Timers.Update(c.h.running, t.reference(), encodeRecord(record), t.revision)
-		if errors.Is(err, store.ErrRevision) {
-			return c.reload(t) // another host was first, or it is deleted
-		}
-		if err != nil {
-			return false
-		}
+	revision, err := c.h.cfg.Store.Timers.Update(c.h.running, t.reference(), encodeRecord(record), t.revision)
+	if errors.Is(err, store.ErrRevision) {
+		return c.reload(t) // another host was first, or it is deleted
+	}
+	if err != nil {
+		return false
 	}
 	if settled, err := newTimer(record, revision); err == nil {
-		c.put(settled, false)
+		c.put(settled)
 	} else {
 		c.drop(t.reference()) // its last tick was this
 	}
@@ -207,7 +195,7 @@ func (c *clock) reload(t *timer) bool {
 	}
 	r.Function = r.FunctionID
 	if fresh, err := newTimer(r, e.Revision); err == nil {
-		c.put(fresh, false)
+		c.put(fresh)
 	}
 	return true
 }
@@ -232,14 +220,6 @@ func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool)
 	}
 	body := timerEvent(&t.Timer, f.snapshot(c.h).Tenant, last)
 	request := uuid.NewString()
-	if c.h.cfg.Store == nil {
-		c.calls.Go(func() {
-			_, _ = c.h.Invoke(c.h.running, Invocation{ // the function's log says what came of it
-				Function: f.id, Tag: t.Tag, RequestID: request, Received: time.Now(), Raw: true, Body: body,
-			})
-		})
-		return
-	}
 	err = c.h.enqueue(c.h.running, store.Item{
 		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: f.id, Body: body, Timer: true,
 		Notes: map[string]string{noteTag: t.Tag, noteRequest: request, noteTimer: t.ID},

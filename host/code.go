@@ -232,27 +232,27 @@ func (c *codeCell) drop() bool {
 // processors and memory besides what comes out.
 const maxUnpacking = 2
 
-// unpack makes code of a version's archive, for which it takes memory until give
+// Unpack makes code of a version's archive, for which it takes memory until give
 // is called.
 //
 // # Errors
 //
 // Those of CodeFromZip and of Reserve; ctx's.
-func (h *Host) unpack(ctx context.Context, tenant string, archive []byte) (tree *vfs.Tree, give func(), err error) {
+func (r *Runner) Unpack(ctx context.Context, tenant string, archive []byte) (tree *vfs.Tree, give func(), err error) {
 	select {
-	case h.unpacking <- struct{}{}:
-		defer func() { <-h.unpacking }()
+	case r.unpacking <- struct{}{}:
+		defer func() { <-r.unpacking }()
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
-	r, size, err := readArchive(archive)
+	z, size, err := readArchive(archive)
 	if err != nil {
 		return nil, nil, err
 	}
-	if give, err = h.Reserve(tenant, quota.CodeTree, size); err != nil {
+	if give, err = r.ledger.Reserve(tenant, quota.CodeTree, size); err != nil {
 		return nil, nil, err
 	}
-	if tree, err = newCode(r); err != nil {
+	if tree, err = newCode(z); err != nil {
 		give()
 		return nil, nil, err
 	}
@@ -265,4 +265,20 @@ func newCode(fsys fs.FS) (*vfs.Tree, error) {
 		return nil, fault.Invalidf("code", "%v", err)
 	}
 	return tree, nil
+}
+
+// code returns a version's files; nil when it has none.
+func (r *Runner) code(ctx context.Context, v *live) (*vfs.Tree, error) {
+	return v.code.get(func() (*vfs.Tree, func(), error) {
+		release, err := r.ledger.Reserve(v.Tenant, quota.Body, v.ImageSize)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer release()
+		archive, err := r.cfg.Archive(ctx, v.Version)
+		if err != nil || archive == nil {
+			return nil, nil, err
+		}
+		return r.Unpack(ctx, v.Tenant, archive)
+	})
 }

@@ -78,7 +78,7 @@ func (h *Host) ListDeadLetters(
 		}
 	}
 	letters = []DeadLetter{}
-	if h.cfg.Store == nil || ids == nil && tenant != access.AllTenants {
+	if ids == nil && tenant != access.AllTenants {
 		return letters, "", nil
 	}
 	size := 0
@@ -118,7 +118,7 @@ func (h *Host) FindDeadLetter(ctx context.Context, p access.Principal, id string
 func (h *Host) deadLetter(ctx context.Context, id string) (store.Item, error) {
 	missing := &fault.NotFoundError{Thing: "dead letter", Name: id}
 	sequence, err := strconv.ParseUint(id, 10, 64)
-	if err != nil || sequence == 0 || h.cfg.Store == nil {
+	if err != nil || sequence == 0 {
 		return store.Item{}, missing
 	}
 	i, err := h.cfg.Store.Letters.Get(ctx, sequence)

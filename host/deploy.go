@@ -27,9 +27,11 @@ func (h *Host) Deploy(name string, spec VersionSpec, code *vfs.Tree) (*Version, 
 	if err != nil {
 		return nil, err
 	}
-	v := h.newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec})
-	v.code.tree = code
+	v := newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec})
+	v.Transient = true
+	h.runner.Add(v, code, nil)
 	if err := h.addVersion(context.Background(), f, v, nil); err != nil {
+		h.runner.Remove(v.ID)
 		return nil, err
 	}
 	return v, nil
@@ -51,7 +53,7 @@ func (h *Host) transient(name string) (*function, error) {
 		f.transient, f.revision = true, 1
 		h.functions[f.id], h.names[name] = f, f
 	}
-	if !f.transient && h.cfg.Store != nil {
+	if !f.transient && h.cfg.Store.Durable {
 		return nil, fault.Conflictf("function", name, "is a stored one; choose another name")
 	}
 	return f, nil

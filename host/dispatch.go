@@ -256,5 +256,5 @@ func (h *Host) asyncRoom(functionID string, busy int) bool {
 		return true
 	}
 	v, err := h.Resolve(functionID, "") // nearly always the version in question
-	return err == nil && v.pool.room() > 0
+	return err == nil && h.runner.Room(v.ID) > 0
 }

@@ -3,12 +3,9 @@ package host
 import (
 	"math/bits"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"vivarium/host/fault"
 )
 
 const (
@@ -40,51 +37,22 @@ type FunctionFigures struct {
 	Points     []FiguresPoint
 }
 
-// GetFigures returns the last points, up to MaxFigures, of the function of that
-// id or name.
-//
-// # Errors
-//
-// *NotFoundError.
-func (h *Host) GetFigures(idOrName string, points int) (FunctionFigures, error) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	f := h.find(idOrName)
-	if f == nil {
-		return FunctionFigures{}, &fault.NotFoundError{Function: idOrName}
+// Figures returns the last points, up to MaxFigures, of a function.
+func (r *Runner) Figures(functionID string, points int) FunctionFigures {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	f := r.functions[functionID]
+	if f == nil { // it has no versions
+		f = &functionRuns{}
 	}
-	return f.lastFigures(time.Now(), points), nil
-}
-
-// Figures returns the last points, up to MaxFigures, of the functions of a
-// tenant, or of all, by the functions' names.
-func (h *Host) Figures(tenant string, points int) []FunctionFigures {
-	now := time.Now()
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	all := []FunctionFigures{}
-	for _, f := range h.functions {
-		if within(tenant, f.record.Tenant) {
-			all = append(all, f.lastFigures(now, points))
-		}
-	}
-	slices.SortFunc(all, func(a, b FunctionFigures) int {
-		x, y := h.functions[a.FunctionID], h.functions[b.FunctionID]
-		return strings.Compare(x.record.Name+"\x00"+x.id, y.record.Name+"\x00"+y.id)
-	})
-	return all
-}
-
-// lastFigures returns f's last points. The caller holds the host's mutex.
-func (f *function) lastFigures(now time.Time, points int) FunctionFigures {
 	idle, busy, memory := f.instances()
-	all := f.figures.last(now, min(max(points, 1), MaxFigures), idle, busy, memory)
-	all.FunctionID = f.id
+	all := f.figures.last(time.Now(), min(max(points, 1), MaxFigures), idle, busy, memory)
+	all.FunctionID = functionID
 	return all
 }
 
-// instances counts f's instances. The caller holds the host's mutex.
-func (f *function) instances() (idle, busy int, memory int64) {
+// instances counts the function's instances. The caller holds the runner's mutex.
+func (f *functionRuns) instances() (idle, busy int, memory int64) {
 	for _, v := range f.versions {
 		waiting, live, _ := v.pool.stats()
 		idle += waiting
@@ -95,19 +63,19 @@ func (f *function) instances() (idle, busy int, memory int64) {
 }
 
 // sample notes how many instances each function has, until Close.
-func (h *Host) sample() {
+func (r *Runner) sample() {
 	ticker := time.NewTicker(sampleInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
-			h.mu.RLock()
-			for _, f := range h.functions {
+			r.mu.RLock()
+			for _, f := range r.functions {
 				idle, busy, memory := f.instances()
 				f.figures.sample(now, idle, busy, memory)
 			}
-			h.mu.RUnlock()
-		case <-h.running.Done():
+			r.mu.RUnlock()
+		case <-r.running.Done():
 			return
 		}
 	}

@@ -57,8 +57,8 @@ def handler(event, context):
 func TestFigures_RefusedCallsAreErrorsWithoutALatency(t *testing.T) {
 	h := newTestHost(t, Config{MaxMemory: 1})
 	h.deploy("refused", "def handler(event, context): pass", VersionSpec{})
-	if _, err := h.raw("refused", "1"); err != fault.ErrBusy {
-		t.Fatalf("got %v, want ErrBusy", err)
+	if _, err := h.raw("refused", "1"); err != fault.ErrExhausted {
+		t.Fatalf("got %v, want ErrExhausted", err)
 	}
 	got, _ := h.GetFigures("refused", 60)
 	if got.Total.Calls != 1 || got.Total.Errors != 1 || got.Total.P99 != 0 || got.Total.Memory != 0 {

@@ -64,8 +64,6 @@ type function struct {
 	// transient functions are Deploy's: they are in no store.
 	transient bool
 	removal   *removal // nil until it is being deleted
-
-	figures *figures // guarded by themselves
 }
 
 // functionRecord is the stored state of a function. All of it changes in one

@@ -36,7 +36,7 @@ type loadRequest struct {
 }
 
 // loadRequest returns the document that makes the guest load v.
-func (v *Version) loadRequest() loadRequest {
+func (v *live) loadRequest() loadRequest {
 	env := v.platformEnvironment()
 	maps.Copy(env, v.Environment)
 	return loadRequest{Entrypoint: v.Entrypoint, Environment: env, Structured: !v.PlainLogs}
@@ -74,7 +74,7 @@ type contextDocument struct {
 }
 
 // invokeRequest builds the document that a call passes on stdin.
-func (v *Version) invokeRequest(inv Invocation, token *access.Token, deadline time.Time, restored bool, work paced.Work) []byte {
+func (v *live) invokeRequest(inv Invocation, token *access.Token, deadline time.Time, restored bool, work paced.Work) []byte {
 	c, err := json.Marshal(contextDocument{
 		AWSRequestID: inv.RequestID, DeadlineMS: deadline.UnixMilli(),
 		FunctionName: v.FunctionID, FunctionVersion: v.ID, InvokedFunctionARN: v.FunctionID,
@@ -91,7 +91,7 @@ func (v *Version) invokeRequest(inv Invocation, token *access.Token, deadline ti
 	coded := len(inv.Body) > LargeBody || !text
 	switch {
 	case !inv.Raw:
-		b = append(append(b, `,"event":`...), inv.Event(v, work)...)
+		b = append(append(b, `,"event":`...), inv.Event(work)...)
 	case coded:
 		b = fmt.Appendf(b, `,"body":null,"text":%t`, text)
 	default:

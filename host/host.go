@@ -54,14 +54,12 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/store"
-	"vivarium/host/throttle"
 	"vivarium/wasm"
 )
 
@@ -73,13 +71,6 @@ const (
 	DefaultKeepObsolete = 7 * 24 * time.Hour
 )
 
-// What functions can make the operator's log say: maxWarnings at once for each
-// function, and then warningRate a second.
-const (
-	warningRate = 0.1
-	maxWarnings = 10
-)
-
 // Config tells New how to run functions.
 type Config struct {
 	Engine *wasm.Engine // the caller closes it, after the host
@@ -87,8 +78,8 @@ type Config struct {
 	// ImageDir keeps images between runs of the program; empty means that they
 	// are built anew. It must be private: images hold functions' environments.
 	ImageDir string
-	// Store keeps functions, their code, logs and queued calls; nil means that
-	// all is in memory. The caller closes it, after the host.
+	// Store keeps functions, their code, logs and queued calls. The caller closes
+	// it, after the host. Nil means one in memory, which ends with the host.
 	Store *store.Store
 	// KeepObsolete is how long a version without tags is kept; 0 means
 	// DefaultKeepObsolete, less than 0 for ever.
@@ -131,27 +122,20 @@ type Config struct {
 type Host struct {
 	cfg        Config
 	log        *slog.Logger
-	scheduler  *scheduler
+	runner     *Runner
 	ledger     *quota.Ledger
 	queued     *queueCount
 	dispatcher *dispatcher
 	letters    *letters
-	bases      *baseStock
-	metrics    metrics
 	tokens     *access.Tokens
 	book       *logs.Book
-	warnings   *throttle.Throttle // of what functions make the host say to the operator
 	clock      *clock
-	tries      *tries
 	keys       *Keys
 
-	running context.Context // ends when Close begins to tear down
-	stop    context.CancelFunc
-	janitor sync.WaitGroup
-	// fills are pools of new versions that keep instances ready.
-	fills chan *pool
-	// discards are instances to close; the janitors take them.
-	discards chan func()
+	running   context.Context // ends when Close begins to tear down
+	stop      context.CancelFunc
+	janitor   sync.WaitGroup
+	ownsStore bool
 
 	mu        sync.RWMutex // guards the members below; nothing blocks under it
 	functions map[string]*function
@@ -159,8 +143,6 @@ type Host struct {
 	versions  map[string]*Version
 	closed    bool
 
-	// unpacking has a place for each archive that is being unpacked.
-	unpacking chan struct{}
 	// doubtful says that the store lacks something; set while it is loaded.
 	doubtful bool
 	// admissions keep places for versions that are being made.
@@ -169,11 +151,9 @@ type Host struct {
 	// to taking it; and while a tenant's quotas change. It may block for as long
 	// as the store does.
 	naming sync.Mutex
-	// unwatch ends the news from the store; nil without one.
-	unwatch func()
-	// unwatchTimers is the same for timers, unwatchQuotas for quotas.
-	unwatchTimers, unwatchQuotas func()
-	// endAsync ends the making of queued calls; nil without a store.
+	// unwatch ends the news from the store, of each of its parts.
+	unwatch []func()
+	// endAsync ends the making of queued calls; nil before it has begun.
 	endAsync func()
 	// drains are versions and functions that are being taken down.
 	drains sync.WaitGroup
@@ -182,12 +162,8 @@ type Host struct {
 	collecting sync.RWMutex
 }
 
-// metrics counts what has happened since the start.
-type metrics struct {
-	calls, coldStarts atomic.Int64
-}
-
-// New returns a host without functions. Close it before its engine.
+// New returns a host with the functions that its store has. Close it before its
+// engine and its store.
 func New(cfg Config) (*Host, error) {
 	if cfg.Engine == nil {
 		return nil, errors.New("host: no engine")
@@ -203,66 +179,66 @@ func New(cfg Config) (*Host, error) {
 			return nil, fmt.Errorf("host: image directory: %w", err)
 		}
 	}
-	tokens, err := access.NewTokens(cfg.TokenKey)
-	if err != nil {
+	h := &Host{
+		cfg: cfg, log: cfg.Log,
+		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
+	}
+	if cfg.Store == nil {
+		h.cfg.Store, h.ownsStore = store.Memory(store.Config{Log: cfg.Log}), true
+	}
+	if err := h.open(context.Background()); err != nil {
+		h.Close()
 		return nil, err
 	}
-	keys, err := OpenKeys(context.Background(), cfg.Store)
-	if err != nil {
-		return nil, err
+	return h, nil
+}
+
+// open makes the host's parts, the ones that others need first, and loads what the
+// store has. What is made is Close's to end, also after an error.
+func (h *Host) open(ctx context.Context) (err error) {
+	cfg := h.cfg
+	h.running, h.stop = context.WithCancel(context.Background())
+	if h.tokens, err = access.NewTokens(cfg.TokenKey); err != nil {
+		return err
 	}
-	if err := keys.Damage(); err != nil {
+	if h.keys, err = OpenKeys(ctx, cfg.Store); err != nil {
+		return err
+	}
+	if err := h.keys.Damage(); err != nil {
 		cfg.Log.Error("keys are lost: nobody gets in without one of those that are left", "err", err,
 			"cure", "stop the server and make another one with: vivarium key create --data DIR")
 	}
-	h := &Host{
-		cfg: cfg, log: cfg.Log, tokens: tokens, keys: keys, scheduler: newScheduler(cfg.Processors),
-		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
-	}
 	h.ledger = h.newLedger()
-	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
+	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
+	h.runner = newRunner(RunConfig{
+		Engine: cfg.Engine, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Archive: h.archive, Log: cfg.Log,
+		ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
+		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
+	})
 	h.admissions.versions = map[string]*Version{}
-	h.running, h.stop = context.WithCancel(context.Background())
+	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
+	h.letters = &letters{h: h}
 	h.clock = newClock(h)
 	h.dispatcher = newDispatcher(h)
-	h.letters = &letters{h: h}
-	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
-	h.warnings = throttle.New(warningRate, maxWarnings)
-	h.bases = newBaseStock(h.running, cfg.Engine)
-	h.tries = newTries(h)
-	h.unpacking = make(chan struct{}, maxUnpacking)
-	h.fills = make(chan *pool, 64)
-	h.discards = make(chan func(), 64)
-	h.janitor.Go(h.tidy)
-	h.janitor.Go(h.discard)
-	h.janitor.Go(h.expire)
-	h.janitor.Go(h.sample)
-	if cfg.Store != nil {
-		var err error
-		if h.unwatchQuotas, err = h.watchQuotas(context.Background()); err == nil {
-			err = h.load(context.Background())
-		}
-		if err == nil {
-			err = h.book.Load(context.Background(), h.tenantOf)
-		}
-		if err == nil {
-			h.unwatchTimers, err = h.clock.watch(context.Background())
-		}
-		if err == nil {
-			h.endAsync = h.startAsync()
-		}
+	for _, load := range []func(context.Context) (stop func(), err error){h.watchQuotas, h.load, h.clock.watch} {
+		unwatch, err := load(ctx)
 		if err != nil {
-			h.Close()
-			return nil, err
+			return err
 		}
-		for what, b := range map[string]store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
-			if err := b.Damage(); err != nil {
-				h.log.Error("store: "+what+" are lost; set anew those that are missing", "err", err)
-			}
+		h.unwatch = append(h.unwatch, unwatch)
+	}
+	if err := h.book.Load(ctx, h.tenantOf); err != nil {
+		return err
+	}
+	for what, b := range map[string]store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
+		if err := b.Damage(); err != nil {
+			h.log.Error("store: "+what+" are lost; set anew those that are missing", "err", err)
 		}
 	}
+	h.endAsync = h.startAsync()
+	h.janitor.Go(h.expire)
 	h.janitor.Go(h.clock.run)
-	return h, nil
+	return nil
 }
 
 // Keys returns the keys of those who may use the host. The host closes them.
@@ -270,36 +246,6 @@ func (h *Host) Keys() *Keys { return h.keys }
 
 // Tokens returns what issues the tokens of service accounts.
 func (h *Host) Tokens() *access.Tokens { return h.tokens }
-
-// discard closes instances that calls have left behind, until Close.
-func (h *Host) discard() {
-	for f := range h.discards {
-		f()
-	}
-}
-
-// tidy closes instances that nobody has called for a while, and replaces those
-// that versions keep ready, until Close.
-func (h *Host) tidy() {
-	ticker := time.NewTicker(max(h.cfg.IdleTimeout/10, 10*time.Millisecond))
-	defer ticker.Stop()
-	for {
-		select {
-		case now := <-ticker.C:
-			for _, p := range h.pools() {
-				p.evict(now.Add(-h.cfg.IdleTimeout))
-				p.fill(h.running)
-				if _, live, _ := p.stats(); live == 0 {
-					p.v.code.drop()
-				}
-			}
-		case p := <-h.fills:
-			p.fill(h.running)
-		case <-h.running.Done():
-			return
-		}
-	}
-}
 
 // expire deletes versions that have been obsolete for long enough, until Close.
 func (h *Host) expire() {
@@ -326,19 +272,11 @@ func (h *Host) expire() {
 	}
 }
 
-func (h *Host) pools() []*pool {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	var pools []*pool
-	for _, f := range h.functions {
-		for _, v := range f.versions {
-			pools = append(pools, v.pool)
-		}
-	}
-	return pools
-}
+// Runner returns what runs the host's versions.
+func (h *Host) Runner() *Runner { return h.runner }
 
-// Close refuses new calls, waits for those in progress, and ends all instances.
+// Close refuses new calls, waits for those in progress, and ends all instances. It is
+// idempotent.
 func (h *Host) Close() {
 	h.mu.Lock()
 	already := h.closed
@@ -347,28 +285,28 @@ func (h *Host) Close() {
 	if already {
 		return
 	}
-	h.keys.Close()
-	if h.unwatch != nil {
-		h.unwatch()
+	if h.keys != nil {
+		h.keys.Close()
 	}
-	if h.unwatchTimers != nil {
-		h.unwatchTimers()
+	for _, unwatch := range h.unwatch {
+		unwatch()
 	}
-	if h.unwatchQuotas != nil {
-		h.unwatchQuotas()
-	}
-	for _, p := range h.pools() {
-		p.close()
+	if h.runner != nil {
+		h.runner.Drain()
 	}
 	h.drains.Wait()
-	h.tries.close()
 	if h.endAsync != nil {
-		h.endAsync() // its calls have ended, or found the pools closed
+		h.endAsync() // its calls have ended, or are refused
 	}
 	h.stop()
-	h.clock.calls.Wait()
-	close(h.discards) // nobody has an instance any more
 	h.janitor.Wait()
-	h.bases.close()
-	h.book.Close()
+	if h.runner != nil {
+		h.runner.Close()
+	}
+	if h.book != nil {
+		h.book.Close()
+	}
+	if h.ownsStore {
+		h.cfg.Store.Close()
+	}
 }

@@ -50,7 +50,7 @@ def handler(event, context):
 	}
 	wg.Wait()
 	v, _ := h.Resolve("sleeper", "")
-	if idle, live, _ := v.pool.stats(); idle != 4 || live != 4 {
+	if idle, live, _ := h.instances(v); idle != 4 || live != 4 {
 		t.Errorf("got %d idle of %d instances, want 4 of 4", idle, live)
 	}
 }
@@ -68,7 +68,7 @@ def handler(event, context):
 	for range 3 { // one runs, two wait
 		done.Go(func() { h.want("slow", "0.5", `"done"`) })
 	}
-	eventually(t, func() bool { _, _, waiting := v.pool.stats(); return waiting == 2 })
+	eventually(t, func() bool { _, _, waiting := h.instances(v); return waiting == 2 })
 	if _, err := h.raw("slow", "0"); !errors.Is(err, fault.ErrBusy) {
 		t.Errorf("queue is full: got %v, want %v", err, fault.ErrBusy)
 	}
@@ -85,7 +85,7 @@ func TestInvoke_RefusesAWaitThatPassesTheDeadline(t *testing.T) {
 	h.want("slow", "0", "null")
 	var wg sync.WaitGroup
 	wg.Go(func() { h.want("slow", "0.8", "null") })
-	eventually(t, func() bool { v, _ := h.Resolve("slow", ""); idle, _, _ := v.pool.stats(); return idle == 0 })
+	eventually(t, func() bool { v, _ := h.Resolve("slow", ""); idle, _, _ := h.instances(v); return idle == 0 })
 	_, err := h.Invoke(t.Context(), Invocation{Function: "slow", RequestID: "r", Raw: true, Body: []byte("0"),
 		Received: time.Now().Add(-900 * time.Millisecond)})
 	if !errors.Is(err, fault.ErrBusy) {
@@ -190,11 +190,11 @@ func TestDeploy_NewVersionServesNewCallsOldOneDrains(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { h.want("fun", "0.5", `"old"`) })
 	v, _ := h.Resolve("fun", "")
-	eventually(t, func() bool { idle, _, _ := v.pool.stats(); return idle == 0 })
+	eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 0 })
 	h.deploy("fun", "def handler(e, c):\n    return 'new'\n", VersionSpec{})
 	h.want("fun", "0", `"new"`)
 	h.Retire("fun")
-	if _, live, _ := v.pool.stats(); live != 0 {
+	if _, live, _ := h.instances(v); live != 0 {
 		t.Errorf("%d instances of the old version live after Retire", live)
 	}
 	wg.Wait()
@@ -238,7 +238,7 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		if drawn := one != "1"; drawn == (one == two) {
 			t.Errorf("%s: two instances computed %s and %s", name, one, two)
 		}
-		image, _, err := v.pool.image.get(t.Context(), nil, nil)
+		image, _, err := h.runner.version(v.ID).pool.image.get(t.Context(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,15 +318,15 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := h.openImage(path, v); errors.Is(err, wasm.ErrImage) != damage {
+		if _, err := h.runner.openImage(path, h.runner.version(v.ID)); errors.Is(err, wasm.ErrImage) != damage {
 			t.Errorf("damaged %v: open gives %v", damage, err)
 		}
-		image, err := h.buildImage(t.Context(), v)
+		image, err := h.runner.buildImage(t.Context(), h.runner.version(v.ID))
 		if err != nil || !image.Loaded {
 			t.Fatalf("damaged %v: %+v, %v", damage, image, err)
 		}
 		_ = image.Close()
-		if again, err := h.openImage(path, v); err != nil {
+		if again, err := h.runner.openImage(path, h.runner.version(v.ID)); err != nil {
 			t.Errorf("damaged %v: after building: %v", damage, err)
 		} else {
 			_ = again.Close()
@@ -351,7 +351,7 @@ func TestPool_IdleInstancesLeave(t *testing.T) {
 	h := newTestHost(t, Config{IdleTimeout: 50 * time.Millisecond})
 	v := h.deploy("counter", counter, VersionSpec{})
 	h.want("counter", "", "1")
-	eventually(t, func() bool { _, live, _ := v.pool.stats(); return live == 0 })
+	eventually(t, func() bool { _, live, _ := h.instances(v); return live == 0 })
 	h.want("counter", "", "1")
 }
 
@@ -359,9 +359,9 @@ func TestPool_KeepsInstancesReady(t *testing.T) {
 	h := newTestHost(t, Config{IdleTimeout: 50 * time.Millisecond})
 	for name, source := range map[string]string{"pure": counter, "impure": "import os\nX = os.urandom(1)\n" + counter} {
 		v := h.deploy("ready-"+name, source, VersionSpec{MinInstances: 2})
-		eventually(t, func() bool { idle, _, _ := v.pool.stats(); return idle == 2 })
+		eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 2 })
 		time.Sleep(100 * time.Millisecond) // longer than idle instances stay
-		eventually(t, func() bool { idle, _, _ := v.pool.stats(); return idle == 2 })
+		eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 2 })
 		h.want("ready-"+name, "", "1")
 	}
 }
@@ -382,10 +382,7 @@ func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
 	if used := h.ledger.Total(QuotaMemory); used > 3*firstInstance {
 		t.Errorf("budget: %d bytes used of %d", used, 3*firstInstance)
 	}
-	for _, p := range h.pools() {
-		for p.evictOldest() {
-		}
-	}
+	h.reclaim()
 	if used := h.ledger.Total(QuotaMemory); used != 0 {
 		t.Errorf("budget: %d bytes used by nobody", used)
 	}

@@ -52,7 +52,6 @@ type imageCell struct {
 	began    time.Time     // when the attempt did
 	waiting  int           // for the attempt
 	users    int           // instances, those being made from it included
-	used     time.Time     // when it was last asked for
 	stored   int64         // bytes on the disk that its tenant is charged for
 	unnamed  bool          // they go with the image
 }
@@ -76,7 +75,6 @@ func (c *imageCell) get(
 		}
 		if c.image != nil {
 			c.users++
-			c.used = time.Now()
 			return c.image, nil, nil
 		}
 		if c.building == nil {
@@ -178,15 +176,6 @@ func (c *imageCell) store(bytes int64, unnamed bool) (before int64) {
 	return before
 }
 
-// spare returns since when nobody has used what it has on the disk.
-func (c *imageCell) spare() (used time.Time, ok bool) {
-	if !c.mu.TryLock() {
-		return time.Time{}, false
-	}
-	defer c.mu.Unlock()
-	return c.used, c.stored > 0 && c.users == 0 && c.building == nil
-}
-
 // drop lets go of an image that nobody uses, and removes its file with remove.
 // It returns how many bytes of the disk that has freed.
 func (c *imageCell) drop(remove func()) (freed int64) {
@@ -208,25 +197,26 @@ func (c *imageCell) drop(remove func()) (freed int64) {
 // has left a good one, else from a fresh interpreter. For that the module is
 // loaded, at most until trying ends. When that fails the image is there besides
 // the *loadError.
-func (h *Host) buildImage(trying context.Context, v *Version) (*versionImage, error) {
-	ctx, cancel := context.WithCancel(h.running)
+func (r *Runner) buildImage(trying context.Context, v *live) (*versionImage, error) {
+	ctx, cancel := context.WithCancel(r.running)
 	defer cancel()
-	path := h.imagePath(v)
+	defer v.pool.settle()
+	path := r.imagePath(v)
 	if path != "" {
-		image, err := h.openImage(path, v)
+		image, err := r.openImage(path, v)
 		if err == nil || fault.Of(err).NoRoom() {
 			return image, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			h.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
+			r.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
 		}
 	}
-	base, err := h.bases.take(ctx)
+	base, err := r.bases.take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	defer base.Close()
-	image, loadErr, err := h.freezeLoaded(ctx, trying, base, path, v)
+	image, loadErr, err := r.freezeLoaded(ctx, trying, base, path, v)
 	if fault.Of(err).NoRoom() {
 		return nil, err
 	}
@@ -234,7 +224,7 @@ func (h *Host) buildImage(trying context.Context, v *Version) (*versionImage, er
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	if !image.Loaded && !v.NoFreeze {
-		logs.NewCall(v.logSource(""), h.recorder(v)).System(logs.LevelInfo, fmt.Sprintf(
+		logs.NewCall(v.logSource(""), r.recorder(v)).System(logs.LevelInfo, fmt.Sprintf(
 			"Version: %s Each instance imports the module itself: %s", v.ID, strings.Join(image.Why, ", ")))
 	}
 	if loadErr != nil {
@@ -246,10 +236,16 @@ func (h *Host) buildImage(trying context.Context, v *Version) (*versionImage, er
 // preparePatience is how long a deploy waits for the version's image.
 const preparePatience = 2 * time.Second
 
-// prepareImage makes the image of a version that nobody can call yet, so that
-// its first callers, of whom there may be many, find it made. What goes wrong,
-// or takes too long, is left for calls to meet and to report.
-func (h *Host) prepareImage(ctx context.Context, v *Version) {
+// Prepare makes the image of a version that nobody can call yet, so that its first
+// callers, of whom there may be many, find it made. It blocks for as long as that
+// takes, at most some seconds: what goes wrong, or takes too long, is left for calls
+// to meet and to report.
+func (r *Runner) Prepare(ctx context.Context, versionID string) {
+	v := r.version(versionID)
+	if v == nil {
+		return
+	}
+	defer v.pool.settle()
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)
 	defer cancel()
 	if _, _, err := v.pool.image.get(ctx, v.pool.buildImage, nil); err == nil {
@@ -258,12 +254,12 @@ func (h *Host) prepareImage(ctx context.Context, v *Version) {
 }
 
 // openImage opens the image that an earlier run has left.
-func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
-	image, err := h.cfg.Engine.OpenImage(path, v.ID)
+func (r *Runner) openImage(path string, v *live) (*versionImage, error) {
+	image, err := r.cfg.Engine.OpenImage(path, v.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.storeImage(v, image.FileSize(), false); err != nil {
+	if err := r.storeImage(v, image.FileSize(), false); err != nil {
 		_ = image.Close()
 		return nil, err
 	}
@@ -279,20 +275,20 @@ func (h *Host) openImage(path string, v *Version) (*versionImage, error) {
 // when loading it once does for all instances. Otherwise the image has an
 // interpreter that is about to load it, and says why; the clone that has loaded it
 // becomes the pool's first instance. The fault says why it didn't load.
-func (h *Host) freezeLoaded(
-	ctx, trying context.Context, base *wasm.Image, path string, v *Version,
+func (r *Runner) freezeLoaded(
+	ctx, trying context.Context, base *wasm.Image, path string, v *live,
 ) (image *versionImage, loadErr *loadError, err error) {
 	t := trial{note: imageNote{Why: []string{"turned off for this version"}}, sources: []string{}}
 	if !v.NoFreeze {
-		w, err := h.clone(ctx, base, v)
+		w, err := r.clone(ctx, base, v)
 		if err != nil {
 			return nil, nil, err
 		}
-		t = h.tryLoad(trying, w, v)
+		t = r.tryLoad(trying, w, v)
 		switch {
 		case t.note.Loaded:
 			defer w.Close()
-			if image, err = h.freeze(w, path, v, t.note); err == nil {
+			if image, err = r.freeze(w, path, v, t.note); err == nil {
 				image.loading = t.took
 			}
 			return image, nil, err
@@ -302,68 +298,68 @@ func (h *Host) freezeLoaded(
 			w.Close()
 		}
 	}
-	image, err = h.freezeBare(ctx, base, path, v, t.note, t.sources)
+	image, err = r.freezeBare(ctx, base, path, v, t.note, t.sources)
 	return image, t.loadErr, err
 }
 
 // freezeBare makes an image of an interpreter that is about to load the module,
 // and has compiled its files.
-func (h *Host) freezeBare(
-	ctx context.Context, base *wasm.Image, path string, v *Version, note imageNote, sources []string,
+func (r *Runner) freezeBare(
+	ctx context.Context, base *wasm.Image, path string, v *live, note imageNote, sources []string,
 ) (*versionImage, error) {
-	bare, err := h.clone(ctx, base, v)
+	bare, err := r.clone(ctx, base, v)
 	if err != nil {
 		return nil, err
 	}
 	defer bare.Close()
 	request := v.loadRequest()
 	request.Prepare = &sources
-	r, err := bare.Load(ctx, wasm.Call{
-		Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime), Turn: h.scheduler.turn(v.Tenant, v.FunctionID),
+	answer, err := bare.Load(ctx, wasm.Call{
+		Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime), Turn: r.scheduler.turn(v.Tenant, v.FunctionID),
 	})
-	if err == nil && r.Kind == responseJSON {
-		return h.freeze(bare, path, v, note)
+	if err == nil && answer.Kind == responseJSON {
+		return r.freeze(bare, path, v, note)
 	}
 	// The files have more to compile than fits: each instance does it all.
 	note.Why = append(note.Why, "compiling its files ahead did not work")
-	plain, err := h.clone(ctx, base, v)
+	plain, err := r.clone(ctx, base, v)
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Close()
-	return h.freeze(plain, path, v, note)
+	return r.freeze(plain, path, v, note)
 }
 
-func (h *Host) freeze(i *wasm.Instance, path string, v *Version, note imageNote) (*versionImage, error) {
+func (r *Runner) freeze(i *wasm.Instance, path string, v *live, note imageNote) (*versionImage, error) {
 	text, err := json.Marshal(note)
 	if err != nil {
 		return nil, err
 	}
-	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return h.storeImage(v, bytes, path == "") })
+	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return r.storeImage(v, bytes, path == "") })
 	if err != nil && path != "" && !fault.Of(err).NoRoom() {
 		// Functions don't need the disk: the next start makes the image anew.
-		h.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
-		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return h.storeImage(v, bytes, true) })
+		r.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
+		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return r.storeImage(v, bytes, true) })
 	}
 	if err != nil {
-		h.unstoreImage(v)
+		r.unstoreImage(v)
 		return nil, err
 	}
 	return &versionImage{Image: image, imageNote: note}, nil
 }
 
 // clone makes an instance of v that is in no pool.
-func (h *Host) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
-	code, err := h.code(ctx, v)
+func (r *Runner) clone(ctx context.Context, image *wasm.Image, v *live) (*wasm.Instance, error) {
+	code, err := r.code(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	var refused error
 	reserve := v.pool.counted(func(delta int64) bool {
-		refused = h.ownMemory(v.Tenant, delta)
+		refused = r.ownMemory(v.Tenant, delta)
 		return refused == nil
 	})
-	i, err := h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
+	i, err := r.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})

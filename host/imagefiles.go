@@ -3,9 +3,11 @@ package host
 import (
 	"os"
 	"path/filepath"
-	"time"
+	"slices"
+	"strings"
 
 	"vivarium/host/quota"
+	"vivarium/wasm"
 )
 
 // Images are derived: a version whose image is not there gets another. So who
@@ -18,9 +20,9 @@ import (
 // # Errors
 //
 // Those of Reserve.
-func (h *Host) storeImage(v *Version, bytes int64, unnamed bool) error {
-	h.unstoreImage(v)
-	if err := h.ledger.Take(v.Tenant, quota.ImageFile, bytes); err != nil {
+func (r *Runner) storeImage(v *live, bytes int64, unnamed bool) error {
+	r.unstoreImage(v)
+	if err := r.ledger.Take(v.Tenant, quota.ImageFile, bytes); err != nil {
 		return err
 	}
 	v.pool.image.store(bytes, unnamed)
@@ -28,78 +30,73 @@ func (h *Host) storeImage(v *Version, bytes int64, unnamed bool) error {
 }
 
 // unstoreImage gives that room back.
-func (h *Host) unstoreImage(v *Version) {
-	h.ledger.Give(v.Tenant, quota.ImageFile, v.pool.image.store(0, false))
+func (r *Runner) unstoreImage(v *live) {
+	r.ledger.Give(v.Tenant, quota.ImageFile, v.pool.image.store(0, false))
 }
 
 // removeImage deletes the file of a version that is no more.
-func (h *Host) removeImage(v *Version) {
-	if path := h.imagePath(v); path != "" {
+func (r *Runner) removeImage(v *live) {
+	if path := r.imagePath(v); path != "" {
 		_ = os.Remove(path) // most often there is none
 	}
-	h.unstoreImage(v)
+	r.unstoreImage(v)
 }
 
-// evictImage removes the image that was needed longest ago and that nobody uses:
-// of a tenant, or of the one that has most. It says if there was one.
-func (h *Host) evictImage(tenant string, own bool) bool {
-	used := h.ledger.Users(QuotaImageBytes)
-	for {
-		var victim *pool
-		var oldest time.Time
-		for _, p := range h.pools() {
-			at, ok := p.image.spare()
-			if !ok || own && p.v.Tenant != tenant {
-				continue
-			}
-			more := int64(0)
-			if victim != nil && !own {
-				more = used[p.v.Tenant] - used[victim.v.Tenant]
-			}
-			if victim == nil || more > 0 || more == 0 && at.Before(oldest) {
-				victim, oldest = p, at
-			}
-		}
-		if victim == nil {
-			return own && h.evictOwn(tenant) // an image is in use as long as it has instances
-		}
-		freed := victim.image.drop(func() {
-			if path := h.imagePath(victim.v); path != "" {
-				_ = os.Remove(path) // an unnamed one has none
-			}
-		})
-		if freed > 0 {
-			h.ledger.Give(victim.v.Tenant, quota.ImageFile, freed)
-			return true
-		}
-	}
-}
-
-// countImages charges for the images that earlier runs have left, and removes
+// CountImages charges for the images that earlier runs have left, and removes
 // what is too much.
-func (h *Host) countImages() {
-	if h.cfg.ImageDir == "" {
+func (r *Runner) CountImages() {
+	if r.cfg.ImageDir == "" {
 		return
 	}
-	for _, p := range h.pools() {
-		path := h.imagePath(p.v)
-		info, err := os.Stat(path)
-		if err != nil {
-			continue // it has none yet
+	type file struct {
+		v    *live
+		info os.FileInfo
+	}
+	var files []file
+	for _, v := range r.all() {
+		if info, err := os.Stat(r.imagePath(v)); err == nil { // else it has none yet
+			files = append(files, file{v, info})
 		}
-		p.image.mu.Lock()
-		p.image.used = info.ModTime()
-		p.image.mu.Unlock()
-		if h.storeImage(p.v, info.Size(), false) != nil {
-			_ = os.Remove(path) // it is made anew when it is needed
+	}
+	slices.SortFunc(files, func(a, b file) int { return a.info.ModTime().Compare(b.info.ModTime()) })
+	for _, f := range files {
+		if r.storeImage(f.v, f.info.Size(), false) != nil {
+			_ = os.Remove(r.imagePath(f.v)) // it is made anew when it is needed
+			continue
 		}
+		r.images.put(f.v.Tenant, f.v)
 	}
 }
 
 // imagePath returns where a version's image is kept, or nothing when it is not.
-func (h *Host) imagePath(v *Version) string {
-	if h.cfg.ImageDir == "" {
+func (r *Runner) imagePath(v *live) string {
+	if r.cfg.ImageDir == "" {
 		return ""
 	}
-	return filepath.Join(h.cfg.ImageDir, v.ID+".image")
+	return filepath.Join(r.cfg.ImageDir, v.ID+".image")
+}
+
+// CollectImages removes files of versions that are no more, or are not yet: a
+// process that shares the directory may be about to list one. What it has open
+// stays with it.
+func (r *Runner) CollectImages(listed map[string]bool) error {
+	if r.cfg.ImageDir == "" {
+		return nil
+	}
+	if err := wasm.CleanImages(r.cfg.ImageDir); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(r.cfg.ImageDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), ".image")
+		if ok && strings.HasPrefix(id, versionPrefix) && !listed[id] {
+			if err := os.Remove(filepath.Join(r.cfg.ImageDir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -22,9 +22,9 @@ type Invocation struct {
 	Received  time.Time // when the request came in: the deadline counts from here
 	Raw       bool      // contract §2.4: the handler gets Body, no envelope
 
-	// Event builds the event document, JSON, for the version that was found
-	// (contract §2.1), in the function's turn. Only in HTTP mode.
-	Event func(v *Version, work paced.Work) []byte
+	// Event builds the event document, JSON (contract §2.1), in the function's turn.
+	// Only in HTTP mode.
+	Event func(work paced.Work) []byte
 	// Body is the request's body. In HTTP mode it is only there when it has more
 	// than LargeBody bytes; Event then leaves the event's body empty, but says if it
 	// is base64.
@@ -72,49 +72,44 @@ type Figures struct {
 	Cold       bool          // the call was the instance's first
 }
 
-// Invoke calls a function and returns what its handler returned. It blocks
-// until then, at most until the version's execution timeout.
+// Invoke lets an instance of a version process a call and returns what the handler
+// returned. It blocks until then, at most until the version's execution timeout.
 //
 // # Errors
 //
-// *NotFoundError, ErrBusy, *QuotaError, ErrExhausted, ErrCancelled, ErrClosed,
-// *FunctionError, what Accept returned; anything else is the platform's own fault. When the version was found, the Result is
-// there in spite of an error and has the version and the figures.
-func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
-	h.metrics.calls.Add(1)
-	for {
-		v, err := h.Resolve(inv.Function, inv.Tag)
-		if err != nil {
-			return nil, err
-		}
-		c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: logs.NewCall(v.logSource(inv.RequestID), h.recorder(v))}
-		err = c.run(ctx)
-		if errors.Is(err, fault.ErrClosed) && h.running.Err() == nil {
-			if now, err := h.Resolve(inv.Function, inv.Tag); err != nil || now != v {
-				continue // the version was retired between finding and using it
-			}
-		}
-		return c.result, err
+// ErrRetired when the version was removed before the call got an instance;
+// fault.ErrBusy, *quota.Error, fault.ErrExhausted, fault.ErrCancelled, fault.ErrClosed,
+// *fault.FunctionError, what Accept returned; anything else is the platform's own
+// fault. The Result is there in spite of an error and has the version and the figures.
+func (r *Runner) Invoke(ctx context.Context, version *Version, inv Invocation) (*Result, error) {
+	r.metrics.calls.Add(1)
+	v := r.version(version.ID)
+	if v == nil {
+		return &Result{Version: version}, ErrRetired
 	}
+	c := &call{r: r, v: v, inv: inv, result: &Result{Version: version}, log: logs.NewCall(version.logSource(inv.RequestID), r.recorder(v))}
+	err := c.run(ctx)
+	return c.result, err
 }
 
 // call is an invocation that is being processed.
 type call struct {
-	h        *Host
-	v        *Version
+	r        *Runner
+	v        *live
 	inv      Invocation
 	result   *Result
 	log      *logs.Call
 	deadline time.Time
+	unfit    bool // the handler has returned, but nothing that can be answered
 }
 
 func (c *call) run(ctx context.Context) error {
 	tenant := c.v.Tenant
-	if err := c.h.ledger.Take(tenant, quota.Call, 1); err != nil {
+	if err := c.r.ledger.Take(tenant, quota.Call, 1); err != nil {
 		c.refused(err)
 		return err
 	}
-	defer c.h.ledger.Give(tenant, quota.Call, 1)
+	defer c.r.ledger.Give(tenant, quota.Call, 1)
 	c.deadline = c.inv.Received.Add(c.v.Timeout)
 	figures := &c.result.Figures
 	acquired := time.Now()
@@ -153,7 +148,7 @@ func (c *call) unloadable(ctx context.Context, loadErr *loadError) error {
 	select {
 	case out := <-loadErr.printed:
 		c.result.Figures.Cold = true
-		turn := c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID)
+		turn := c.r.scheduler.turn(c.v.Tenant, c.v.FunctionID)
 		if turn.Enter(ctx, time.Time{}) == nil { // the caller is still there
 			start := time.Now()
 			c.replay(out, func(int) {}) // it is too little to give way
@@ -210,7 +205,7 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 	err := c.enter(ctx, in.Invoke, func(work paced.Work) []byte {
 		c.replay(in.printed, work)
 		in.printed, in.restored = printed{}, false
-		return c.v.invokeRequest(c.inv, c.h.tokens.Issue(c.v.Tenant, c.v.ServiceAccountID, c.v.FunctionID, time.Now()), c.deadline, restored, work)
+		return c.v.invokeRequest(c.inv, c.r.tokens.Issue(c.v.Tenant, c.v.ServiceAccountID, c.v.FunctionID, time.Now()), c.deadline, restored, work)
 	}, c.returned)
 	c.result.Figures.CPU += in.CPUTime()
 	return err
@@ -226,7 +221,7 @@ func (c *call) enter(
 	var failure error
 	_, err := guest(ctx, wasm.Call{
 		Stdout: c.log.Stdout(), Stderr: c.log.Stderr(), Deadline: c.deadline,
-		Turn: c.h.scheduler.turn(c.v.Tenant, c.v.FunctionID),
+		Turn: c.r.scheduler.turn(c.v.Tenant, c.v.FunctionID),
 		Prepare: func(work paced.Work) []byte {
 			b := request(work)
 			start = time.Now()
@@ -260,6 +255,7 @@ func (c *call) returned(r *wasm.Response, work paced.Work) error {
 		return err
 	}
 	if err := c.inv.Accept(c.result, work); err != nil {
+		c.unfit = true
 		c.log.System(logs.LevelError, err.Error())
 		return err
 	}
@@ -299,11 +295,11 @@ const MaxResponse = 3_670_016
 const maxResult = 6*MaxResponse + 1<<20
 
 // blame says whose fault it is that a guest call failed.
-func (c *call) blame(err error) error { return c.h.blame(c.v, c.inv.RequestID, err) }
+func (c *call) blame(err error) error { return c.r.blame(c.v, c.inv.RequestID, err) }
 
 // blame says whose fault it is that a guest of v failed. No call has made it do
 // what it did when there is no request id.
-func (h *Host) blame(v *Version, requestID string, err error) error {
+func (r *Runner) blame(v *live, requestID string, err error) error {
 	var (
 		memory *wasm.MemoryError
 		exit   *wasm.ExitError
@@ -323,13 +319,13 @@ func (h *Host) blame(v *Version, requestID string, err error) error {
 		return &fault.FunctionError{Type: "RuntimeExit",
 			Message: fmt.Sprintf("the process ended itself with exit code %d", exit.Code)}
 	case errors.As(err, &trap):
-		h.warn("guest trapped", v, "request_id", requestID, "reason", trap.Reason, "trace", trap.Trace)
+		r.warn("guest trapped", v, "request_id", requestID, "reason", trap.Reason, "trace", trap.Trace)
 		return &fault.FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
 	}
 	if errors.As(err, &status) || errors.Is(err, wasm.ErrNoResponse) {
 		// Our own runtime does not do this by itself. A function can make it,
 		// by closing the file that the request comes from, for example.
-		h.warn("guest broke off", v, "request_id", requestID, "reason", err)
+		r.warn("guest broke off", v, "request_id", requestID, "reason", err)
 		return &fault.FunctionError{Type: "RuntimeExit", Message: "the interpreter can't go on: the function has broken its runtime"}
 	}
 	return fmt.Errorf("function %s: %w", v.FunctionID, err)
@@ -337,12 +333,12 @@ func (h *Host) blame(v *Version, requestID string, err error) error {
 
 // warn tells the operator what a function's code has done. It can do so at will,
 // so only some of it is told: the next line says how many were left out.
-func (h *Host) warn(message string, v *Version, args ...any) {
+func (r *Runner) warn(message string, v *live, args ...any) {
 	who := v.FunctionID
 	if v.Tenant == tryTenant { // each try is a function of its own
 		who = tryTenant
 	}
-	ok, dropped := h.warnings.Allow(who, 1)
+	ok, dropped := r.warnings.Allow(who, 1)
 	if !ok {
 		return
 	}
@@ -350,7 +346,7 @@ func (h *Host) warn(message string, v *Version, args ...any) {
 	if dropped > 0 {
 		args = append(args, "dropped", dropped)
 	}
-	h.log.Warn(message, args...)
+	r.log.Warn(message, args...)
 }
 
 // refused logs a call that got no instance.
@@ -400,7 +396,11 @@ var outcomes = map[fault.Kind]struct {
 
 // logError writes the entry that says how a call failed.
 func (c *call) logError(err error) {
-	o, ok := outcomes[fault.Of(err)]
+	kind := fault.Of(err)
+	if c.unfit {
+		kind = fault.Function
+	}
+	o, ok := outcomes[kind]
 	if !ok {
 		o.code, o.message = 500, "Internal error"
 	}

@@ -55,7 +55,7 @@ const (
 // As long as there is a key, there is one of AllTenants and RoleAdmin: else
 // nobody could manage the others.
 type Keys struct {
-	bucket  store.Bucket // nil: in memory
+	bucket  store.Bucket
 	unwatch func()
 	// unknown is what the secret of a key that there is not is compared with, so
 	// that this takes as long.
@@ -68,8 +68,7 @@ type Keys struct {
 	revoked map[string]chan struct{}
 }
 
-// OpenKeys returns the keys of a store, or, without one, keys that are kept in
-// memory. Close it before the store.
+// OpenKeys returns the keys of a store. Close it before the store.
 //
 // # Errors
 //
@@ -77,9 +76,6 @@ type Keys struct {
 func OpenKeys(ctx context.Context, s *store.Store) (*Keys, error) {
 	k := &Keys{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
 	_, _ = rand.Read(k.unknown) // never fails
-	if s == nil {
-		return k, nil
-	}
 	k.bucket = s.Keys
 	stop, err := k.bucket.Watch(ctx, func(e store.Entry) {
 		if e.Deleted {
@@ -134,9 +130,6 @@ func (k *Keys) Exist() bool {
 // Damage says why there may be keys that are not known: a *store.DamageError, or
 // nil.
 func (k *Keys) Damage() error {
-	if k.bucket == nil {
-		return nil
-	}
 	return k.bucket.Damage()
 }
 
@@ -243,10 +236,8 @@ func (k *Keys) Create(ctx context.Context, by access.Principal, spec KeySpec) (k
 	_, _ = rand.Read(random) // never fails
 	hash := sha256.Sum256(random)
 	r.Hash = hash[:]
-	if k.bucket != nil {
-		if _, err := k.bucket.Create(ctx, r.ID, encodeRecord(r)); err != nil {
-			return Key{}, "", storeError(err)
-		}
+	if _, err := k.bucket.Create(ctx, r.ID, encodeRecord(r)); err != nil {
+		return Key{}, "", storeError(err)
 	}
 	k.keep(r)
 	return r.Key, secretPrefix + r.ID + "_" + base64.RawURLEncoding.EncodeToString(random), nil
@@ -297,10 +288,8 @@ func (k *Keys) Delete(ctx context.Context, by access.Principal, id string) error
 	case last:
 		return fault.Conflictf("key", id, "is the last one of all tenants with the role admin: make another one before, or delete the others")
 	}
-	if k.bucket != nil {
-		if err := k.bucket.Delete(ctx, id); err != nil {
-			return storeError(err)
-		}
+	if err := k.bucket.Delete(ctx, id); err != nil {
+		return storeError(err)
 	}
 	k.forget(id)
 	return nil

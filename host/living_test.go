@@ -224,7 +224,7 @@ func TestTags_CallsFinishOnTheVersionTheyBeganOn(t *testing.T) {
 		var calls sync.WaitGroup
 		calls.Go(func() { h.want("fun", "", `"old"`) })
 		for { // until the call is there
-			if _, live, _ := old.pool.stats(); live > 0 {
+			if _, live, _ := h.instances(old); live > 0 {
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -245,7 +245,7 @@ func TestDeleteFunction_DrainsAndRefusesTheRest(t *testing.T) {
 	var calls sync.WaitGroup
 	calls.Go(func() { h.want("fun", "", `"done"`) })
 	for {
-		if _, live, _ := v.pool.stats(); live > 0 {
+		if _, live, _ := h.instances(v); live > 0 {
 			break
 		}
 		time.Sleep(time.Millisecond)
@@ -296,7 +296,7 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 		if fine != 2 || busy != 3 {
 			t.Errorf("of 5 calls %d got through and %d met a limit, want 2 and 3", fine, busy)
 		}
-		if _, live, _ := v.pool.stats(); live != 1 {
+		if _, live, _ := h.instances(v); live != 1 {
 			t.Errorf("%d instances, want 1", live)
 		}
 		if err := h.RemoveScalingPolicy(ctx, "fun", LatestTag); err != nil {

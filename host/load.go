@@ -5,14 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"vivarium/host/fault"
 	"vivarium/host/store"
-	"vivarium/wasm"
 )
 
 // collectAge is how old something must be that nothing refers to, before it is
@@ -20,11 +16,12 @@ import (
 const collectAge = time.Hour
 
 // load makes the functions that the store has, and listens for changes that
-// other processes make. No code is read: that comes with the first call.
-func (h *Host) load(ctx context.Context) error {
+// other processes make until unwatch is called. No code is read: that comes with the
+// first call.
+func (h *Host) load(ctx context.Context) (unwatch func(), err error) {
 	entries, err := h.cfg.Store.Versions.All(ctx)
 	if err != nil {
-		return storeError(err)
+		return nil, storeError(err)
 	}
 	versions := make(map[string]versionRecord, len(entries))
 	created := make(map[string]time.Time, len(entries))
@@ -37,7 +34,7 @@ func (h *Host) load(ctx context.Context) error {
 		versions[e.Key], created[e.Key] = r, e.Created
 	}
 	loading := true
-	h.unwatch, err = h.cfg.Store.Functions.Watch(ctx, func(e store.Entry) {
+	unwatch, err = h.cfg.Store.Functions.Watch(ctx, func(e store.Entry) {
 		known := versions
 		if !loading {
 			known = nil
@@ -51,7 +48,7 @@ func (h *Host) load(ctx context.Context) error {
 		}
 	}, func() { loading = false })
 	if err != nil {
-		return storeError(err)
+		return nil, storeError(err)
 	}
 	for _, b := range []store.Bucket{h.cfg.Store.Functions, h.cfg.Store.Versions, h.cfg.Store.Names} {
 		if err := b.Damage(); err != nil {
@@ -60,13 +57,13 @@ func (h *Host) load(ctx context.Context) error {
 	}
 	if h.doubtful {
 		h.log.Error("nothing is cleaned up: what seems to be left over may belong to what can't be read")
-		return nil
+		return unwatch, nil
 	}
 	if err := h.collect(ctx, versions, created); err != nil {
 		// What is left over does no harm.
 		h.log.Warn("leftovers not removed", "err", err)
 	}
-	return nil
+	return unwatch, nil
 }
 
 // doubt notes that the store does not tell all of what there is. Nothing may be
@@ -135,7 +132,9 @@ func (h *Host) makeMissing(
 				return nil, fmt.Errorf("host: record of version %s: %w", id, storeError(err))
 			}
 		}
-		made = append(made, h.newVersion(*r, record))
+		v := newVersion(*r, record)
+		h.runner.Add(v, nil, nil)
+		made = append(made, v)
 	}
 	return made, nil
 }
@@ -149,10 +148,7 @@ func (h *Host) vanish(id string) {
 		return
 	}
 	for _, v := range f.versions {
-		h.drains.Go(func() {
-			v.pool.close()
-			h.removeImage(v)
-		})
+		h.drains.Go(func() { h.runner.Remove(v.ID) })
 	}
 	h.forget(f)
 	h.book.Forget(f.record.Tenant, f.id)
@@ -220,35 +216,10 @@ func (h *Host) collect(ctx context.Context, versions map[string]versionRecord, c
 	if _, err := s.Code.Collect(ctx, age, codes); err != nil {
 		return err
 	}
-	if err := h.collectImages(listed); err != nil {
+	if err := h.runner.CollectImages(listed); err != nil {
 		return err
 	}
-	h.countImages()
-	return nil
-}
-
-// collectImages removes files of versions that are no more, or are not yet: a
-// process that shares the directory may be about to list one. What it has open
-// stays with it.
-func (h *Host) collectImages(listed map[string]bool) error {
-	if h.cfg.ImageDir == "" {
-		return nil
-	}
-	if err := wasm.CleanImages(h.cfg.ImageDir); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(h.cfg.ImageDir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), ".image")
-		if ok && strings.HasPrefix(id, versionPrefix) && !listed[id] {
-			if err := os.Remove(filepath.Join(h.cfg.ImageDir, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
+	h.runner.CountImages()
 	return nil
 }
 
@@ -263,9 +234,6 @@ func (h *Host) Ready(ctx context.Context) error {
 	h.mu.RUnlock()
 	if closed {
 		return fault.ErrClosed
-	}
-	if h.cfg.Store == nil {
-		return nil
 	}
 	return storeError(h.cfg.Store.Ready(ctx))
 }

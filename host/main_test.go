@@ -52,6 +52,8 @@ type testHost struct {
 	mu sync.Mutex
 	// entries are guarded by mu.
 	entries []logs.Entry
+	// watch, when set before the first call, is told of each entry.
+	watch func(logs.Entry)
 }
 
 func newTestHost(t testing.TB, cfg Config) *testHost {
@@ -62,6 +64,9 @@ func newTestHost(t testing.TB, cfg Config) *testHost {
 		th.mu.Lock()
 		defer th.mu.Unlock()
 		th.entries = append(th.entries, e)
+		if th.watch != nil {
+			th.watch(e)
+		}
 	}
 	h, err := New(cfg)
 	if err != nil {
@@ -92,6 +97,21 @@ func (h *testHost) deployFiles(name string, files fstest.MapFS, spec VersionSpec
 		h.t.Fatal(err)
 	}
 	return v
+}
+
+// instances returns how many instances of a version are idle and how many there
+// are, and how many calls wait.
+func (h *testHost) instances(v *Version) (idle, live, waiting int) {
+	s := h.runner.VersionStats(v.ID)
+	return s.Idle, s.Idle + s.Busy, s.Waiting
+}
+
+// reclaim lets go of all that is of no immediate use.
+func (h *testHost) reclaim() {
+	for _, tenant := range h.Tenants() {
+		for h.runner.Reclaim(tenant.Tenant, QuotaMemory, true) {
+		}
+	}
 }
 
 // raw calls a function in raw mode.

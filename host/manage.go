@@ -54,7 +54,7 @@ func newFunction(spec FunctionSpec) *function {
 			Tenant: spec.Tenant, LogGroupID: newID(logGroupPrefix), Status: StatusActive, CreatedAt: time.Now().UTC(),
 			Tags: map[string]string{},
 		},
-		versions: map[string]*Version{}, figures: &figures{},
+		versions: map[string]*Version{},
 	}
 }
 
@@ -180,7 +180,7 @@ func (h *Host) remove(f *function) *removal {
 	h.drains.Go(func() {
 		defer close(r.done)
 		for _, v := range versions {
-			v.pool.close()
+			h.runner.Remove(v.ID)
 		}
 		r.err = h.persistRemoval(f, versions)
 		h.mu.Lock()
@@ -190,11 +190,6 @@ func (h *Host) remove(f *function) *removal {
 			h.forget(f)
 		}
 		h.mu.Unlock()
-		if r.err == nil {
-			for _, v := range versions {
-				h.removeImage(v)
-			}
-		}
 	})
 	return r
 }

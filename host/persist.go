@@ -8,9 +8,7 @@ import (
 	"time"
 
 	"vivarium/host/fault"
-	"vivarium/host/quota"
 	"vivarium/host/store"
-	"vivarium/wasm/vfs"
 )
 
 // A version becomes visible in three steps: its code is stored, then its
@@ -37,9 +35,6 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 		return taken
 	}
 	s := h.cfg.Store
-	if s == nil {
-		return nil
-	}
 	_, err := s.Names.Create(ctx, name, []byte(id))
 	if !errors.Is(err, store.ErrRevision) {
 		return storeError(err)
@@ -69,7 +64,7 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 // releaseName frees a name that a function had, or was to have. What fails here
 // costs nothing but a record, see claimName.
 func (h *Host) releaseName(tenant, name, id string) {
-	if s := h.cfg.Store; s != nil && name != "" {
+	if s := h.cfg.Store; name != "" {
 		ctx, name := context.Background(), reference(tenant, name)
 		if e, err := s.Names.Get(ctx, name); err == nil && string(e.Value) == id {
 			_ = s.Names.Delete(ctx, name)
@@ -79,9 +74,6 @@ func (h *Host) releaseName(tenant, name, id string) {
 
 // persistNew stores the record of a new function and returns its revision.
 func (h *Host) persistNew(ctx context.Context, r *functionRecord) (uint64, error) {
-	if h.cfg.Store == nil {
-		return 1, nil
-	}
 	revision, err := h.cfg.Store.Functions.Create(ctx, r.ID, encodeRecord(r))
 	return revision, storeError(err)
 }
@@ -92,7 +84,7 @@ func (h *Host) persistNew(ctx context.Context, r *functionRecord) (uint64, error
 func (h *Host) persist(ctx context.Context, f *function, r *functionRecord, old uint64) (
 	revision uint64, again bool, err error,
 ) {
-	if h.cfg.Store == nil || f.transient {
+	if f.transient {
 		return old + 1, false, nil
 	}
 	revision, err = h.cfg.Store.Functions.Update(ctx, r.ID, encodeRecord(r), old)
@@ -113,9 +105,6 @@ func (h *Host) persist(ctx context.Context, f *function, r *functionRecord, old 
 // to them yet.
 func (h *Host) persistVersion(ctx context.Context, v *Version, archive []byte) error {
 	s := h.cfg.Store
-	if s == nil {
-		return nil
-	}
 	if _, err := s.Code.Put(ctx, archive); err != nil {
 		return storeError(err)
 	}
@@ -130,7 +119,7 @@ func (h *Host) persistVersion(ctx context.Context, v *Version, archive []byte) e
 // the next start does.
 func (h *Host) persistVersionRemoval(f *function, v *Version) {
 	s := h.cfg.Store
-	if s == nil || f.transient {
+	if f.transient {
 		return
 	}
 	ctx := context.Background()
@@ -166,7 +155,7 @@ func (h *Host) removeCode(ctx context.Context, name string) error {
 func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	s := h.cfg.Store
 	ctx := context.Background()
-	if s == nil || f.transient {
+	if f.transient {
 		return h.deleteTimersOf(ctx, f)
 	}
 	record := f.snapshot(h)
@@ -202,35 +191,16 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 	return nil
 }
 
-// archive returns what a version was made from.
+// archive returns what a version was made from; nil when that was no archive.
 func (h *Host) archive(ctx context.Context, v *Version) ([]byte, error) {
-	if v.SHA256 != "" {
-		b, err := h.cfg.Store.Code.Get(ctx, v.SHA256)
-		return b, storeError(err)
+	if v.SHA256 == "" {
+		return nil, nil
 	}
-	if v.archive == nil {
-		return nil, &fault.NotFoundError{Thing: "archive of version", Name: v.ID}
+	b, err := h.cfg.Store.Code.Get(ctx, v.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("version %s: code: %w", v.ID, storeError(err))
 	}
-	return v.archive, nil
-}
-
-// code returns a version's files; nil when it has none.
-func (h *Host) code(ctx context.Context, v *Version) (*vfs.Tree, error) {
-	return v.code.get(func() (*vfs.Tree, func(), error) {
-		if v.SHA256 == "" && v.archive == nil {
-			return nil, nil, nil
-		}
-		release, err := h.Reserve(v.Tenant, quota.Body, v.ImageSize)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer release()
-		archive, err := h.archive(ctx, v)
-		if err != nil {
-			return nil, nil, fmt.Errorf("version %s: code: %w", v.ID, err)
-		}
-		return h.unpack(ctx, v.Tenant, archive)
-	})
+	return b, nil
 }
 
 func encodeRecord(r any) []byte {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 // host knows of it.
 type instance struct {
 	*wasm.Instance
+	pool     *pool
 	loaded   bool          // the user's module is loaded
 	restored bool          // it was loaded for a freeze: the first call tells the runtime
 	printed  printed       // while it was loaded: the first call logs it
@@ -27,14 +29,14 @@ type instance struct {
 // most recently used of them before the others; when there is none a new one is
 // made, up to the version's limit; then calls wait in order.
 type pool struct {
-	h     *Host
-	v     *Version
+	r     *Runner
+	v     *live
 	image imageCell
 	// memory is what its instances have taken for themselves, in bytes.
 	memory atomic.Int64
 
 	mu      sync.Mutex // guards all below; no guest runs and nothing blocks under it
-	limits  poolLimits
+	limits  Limits
 	idle    []*instance    // most recently used last
 	live    int            // instances, those being made included
 	making  int            // of these, those that wait for the image
@@ -50,31 +52,31 @@ type waiter struct {
 	given chan *instance // of capacity 1
 }
 
-// poolLimits bound a pool. Scaling policies change them.
-type poolLimits struct {
-	ready     int // instances kept ready
-	instances int // at once
-	requests  int // calls in progress and waiting; 0 means no bound
+// Limits bound the instances of a version. Scaling policies change them.
+type Limits struct {
+	Ready     int // instances kept ready
+	Instances int // at once
+	Requests  int // calls in progress and waiting; 0 means no bound
 }
 
-func newPool(h *Host, v *Version) *pool {
+func newPool(r *Runner, v *live) *pool {
 	return &pool{
-		h: h, v: v, trial: make(chan *instance, 1), drained: make(chan struct{}),
-		limits: poolLimits{ready: v.MinInstances, instances: v.MaxInstances},
+		r: r, v: v, trial: make(chan *instance, 1), drained: make(chan struct{}),
+		limits: Limits{Ready: v.MinInstances, Instances: v.MaxInstances},
 	}
 }
 
 // setLimits gives the pool other limits, and says if instances have to be made
 // ready. Calls that wait get a place if there is one now.
-func (p *pool) setLimits(l poolLimits) (fill bool) {
+func (p *pool) setLimits(l Limits) (fill bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.limits = l
-	for len(p.waiting) > 0 && p.live < l.instances && !p.closed {
-		p.live++
+	for len(p.waiting) > 0 && p.live < l.Instances && !p.closed {
+		p.grow()
 		p.next().given <- nil
 	}
-	return p.live < l.ready
+	return p.live < l.Ready
 }
 
 // acquire returns an instance for one call; give it back with release or
@@ -89,21 +91,19 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 	switch n := len(p.idle); {
 	case p.closed:
 		p.mu.Unlock()
-		return nil, fault.ErrClosed
-	case p.limits.requests > 0 && p.live-n+len(p.waiting) >= p.limits.requests:
+		return nil, p.r.gone()
+	case p.limits.Requests > 0 && p.live-n+len(p.waiting) >= p.limits.Requests:
 		p.mu.Unlock()
 		return nil, fault.ErrBusy
 	case n > 0:
-		in := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
+		in := p.take(n - 1)
 		p.mu.Unlock()
 		return in, nil
-	case p.live < p.limits.instances:
-		p.live++
+	case p.live < p.limits.Instances:
+		p.grow()
 		p.mu.Unlock()
 		return p.make(ctx)
-	case len(p.waiting) >= p.h.cfg.MaxQueue:
+	case len(p.waiting) >= p.r.cfg.MaxQueue:
 		p.mu.Unlock()
 		return nil, fault.ErrBusy
 	}
@@ -151,7 +151,7 @@ func (p *pool) accept(ctx context.Context, in *instance) (*instance, error) {
 	p.mu.Unlock()
 	if closed {
 		p.vacate()
-		return nil, fault.ErrClosed
+		return nil, p.r.gone()
 	}
 	return p.make(ctx)
 }
@@ -210,16 +210,16 @@ func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
 			p.image.put()
 		}
 	}()
-	if err := p.h.reserveInstance(p.v.Tenant); err != nil {
+	if err := p.r.reserveInstance(p.v.Tenant); err != nil {
 		return nil, err
 	}
-	w, err := p.h.clone(ctx, image.Image, p.v)
+	w, err := p.r.clone(ctx, image.Image, p.v)
 	if err != nil {
-		p.h.releaseInstance(p.v.Tenant)
+		p.r.releaseInstance(p.v.Tenant)
 		return nil, err
 	}
 	p.made()
-	in := &instance{Instance: w, loaded: image.Loaded, restored: image.Loaded, lastUsed: time.Now()}
+	in := &instance{Instance: w, pool: p, loaded: image.Loaded, restored: image.Loaded, lastUsed: time.Now()}
 	if image.Loaded {
 		in.printed = printed{image.Stdout, image.Stderr}
 		in.loading = min(image.loading, waited)
@@ -230,18 +230,18 @@ func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
 // made counts an instance for which memory is reserved.
 func (p *pool) made() {
 	p.memory.Add(instanceMemory)
-	p.h.metrics.coldStarts.Add(1)
+	p.r.metrics.coldStarts.Add(1)
 }
 
 func (p *pool) buildImage(trying context.Context) (*versionImage, error) {
-	return p.h.buildImage(trying, p.v)
+	return p.r.buildImage(trying, p.v)
 }
 
 // keep takes an instance that was made to try the module: for the first of those
 // who wait for the image, or else for the next call. Where there is no room it is
 // closed.
 func (p *pool) keep(in *instance) {
-	if p.h.reserveInstance(p.v.Tenant) != nil {
+	if p.r.reserveInstance(p.v.Tenant) != nil {
 		in.Close()
 		return
 	}
@@ -252,8 +252,8 @@ func (p *pool) keep(in *instance) {
 	case p.making > 0 && len(p.trial) == 0:
 		p.trial <- in
 		p.mu.Unlock()
-	case !p.closed && p.live < p.limits.instances:
-		p.live++
+	case !p.closed && p.live < p.limits.Instances:
+		p.grow()
 		p.mu.Unlock()
 		p.park(in)
 	default:
@@ -267,18 +267,18 @@ func (p *pool) keep(in *instance) {
 func (p *pool) fill(ctx context.Context) {
 	for {
 		p.mu.Lock()
-		if p.closed || p.live >= p.limits.ready {
+		if p.closed || p.live >= p.limits.Ready {
 			p.mu.Unlock()
 			return
 		}
-		p.live++
+		p.grow()
 		p.mu.Unlock()
 		in, err := p.make(ctx)
 		if err != nil {
 			return
 		}
 		if !in.loaded {
-			_, out, err := p.h.loadAlone(ctx, in.Instance, p.v, p.v.loadRequest())
+			_, out, err := p.r.loadAlone(ctx, in.Instance, p.v, p.v.loadRequest())
 			if err != nil || !in.Usable() {
 				p.discard(in)
 				return
@@ -293,7 +293,7 @@ func (p *pool) fill(ctx context.Context) {
 func (p *pool) release(in *instance) {
 	in.calls++
 	in.lastUsed = time.Now()
-	if !in.Usable() || (p.h.cfg.MaxCalls > 0 && in.calls >= p.h.cfg.MaxCalls) {
+	if !in.Usable() || (p.r.cfg.MaxCalls > 0 && in.calls >= p.r.cfg.MaxCalls) {
 		p.discardLater(in)
 		return
 	}
@@ -312,6 +312,7 @@ func (p *pool) park(in *instance) {
 		p.mu.Unlock()
 	default:
 		p.idle = append(p.idle, in)
+		p.r.idle.put(p.v.Tenant, in)
 		p.mu.Unlock()
 	}
 }
@@ -325,7 +326,7 @@ func (p *pool) discard(in *instance) {
 // end closes an instance that has no place, or leaves it.
 func (p *pool) end(in *instance) {
 	in.Close()
-	p.h.releaseInstance(p.v.Tenant)
+	p.r.releaseInstance(p.v.Tenant)
 	p.memory.Add(-instanceMemory)
 	p.image.put()
 }
@@ -334,7 +335,7 @@ func (p *pool) end(in *instance) {
 // takes a while to give much memory back to the system.
 func (p *pool) discardLater(in *instance) {
 	select {
-	case p.h.discards <- func() { p.discard(in) }:
+	case p.r.discards <- func() { p.discard(in) }:
 	default: // the host has fallen behind
 		p.discard(in)
 	}
@@ -349,9 +350,51 @@ func (p *pool) vacate() {
 		return
 	}
 	p.live--
-	if p.closed && p.live == 0 {
+	switch {
+	case p.live > 0:
+	case p.closed:
 		close(p.drained)
+	default:
+		p.r.unused(p.v)
 	}
+}
+
+// settle says that something was made of the version, whatever for: while there is no
+// instance it may be let go of.
+func (p *pool) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live == 0 && !p.closed {
+		p.r.unused(p.v)
+	}
+}
+
+// grow takes a place for one more instance. The caller holds mu.
+func (p *pool) grow() {
+	if p.live++; p.live == 1 {
+		p.r.used(p.v)
+	}
+}
+
+// take takes an instance out of those that are idle. The caller holds mu.
+func (p *pool) take(i int) *instance {
+	in := p.idle[i]
+	p.idle = slices.Delete(p.idle, i, i+1)
+	p.r.idle.take(in)
+	return in
+}
+
+// remove takes an instance out of those that are idle, and reports whether it was
+// one.
+func (p *pool) remove(in *instance) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.idle, in)
+	if i < 0 {
+		return false
+	}
+	p.take(i)
+	return true
 }
 
 // next takes the first waiter out of the queue. The caller holds mu.
@@ -367,42 +410,14 @@ func (p *pool) next() *waiter {
 func (p *pool) evict(before time.Time) int {
 	var old []*instance
 	p.mu.Lock()
-	for len(p.idle) > 0 && p.live-len(old) > p.limits.ready && p.idle[0].lastUsed.Before(before) {
-		old = append(old, p.idle[0])
-		p.idle[0] = nil
-		p.idle = p.idle[1:]
+	for len(p.idle) > 0 && p.live-len(old) > p.limits.Ready && p.idle[0].lastUsed.Before(before) {
+		old = append(old, p.take(0))
 	}
 	p.mu.Unlock()
 	for _, in := range old {
 		p.discard(in)
 	}
 	return len(old)
-}
-
-// oldest returns when the longest unused idle instance was last used.
-func (p *pool) oldest() (lastUsed time.Time, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.idle) == 0 {
-		return time.Time{}, false
-	}
-	return p.idle[0].lastUsed, true
-}
-
-// evictOldest closes the longest unused idle instance, and says if there was
-// one.
-func (p *pool) evictOldest() bool {
-	p.mu.Lock()
-	if len(p.idle) == 0 {
-		p.mu.Unlock()
-		return false
-	}
-	in := p.idle[0]
-	p.idle[0] = nil
-	p.idle = p.idle[1:]
-	p.mu.Unlock()
-	p.discard(in)
-	return true
 }
 
 // counted makes what reserves memory for an instance count it.
@@ -430,7 +445,7 @@ func (p *pool) stats() (idle, live, waiting int) {
 func (p *pool) room() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.idle) + p.limits.instances - p.live - len(p.waiting)
+	return len(p.idle) + p.limits.Instances - p.live - len(p.waiting)
 }
 
 // close refuses new calls, closes idle instances, and waits until the calls in
@@ -446,13 +461,16 @@ func (p *pool) close() {
 	if p.live == 0 {
 		close(p.drained)
 	}
-	idle := p.idle
-	p.idle = nil
+	var idle []*instance
+	for len(p.idle) > 0 {
+		idle = append(idle, p.take(len(p.idle)-1))
+	}
 	p.mu.Unlock()
 	for _, in := range idle {
 		p.discard(in)
 	}
 	<-p.drained
-	p.h.ledger.Give(p.v.Tenant, quota.ImageFile, p.image.close())
+	p.r.used(p.v) // there is nothing to reclaim
+	p.r.ledger.Give(p.v.Tenant, quota.ImageFile, p.image.close())
 	p.v.code.drop()
 }

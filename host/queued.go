@@ -112,7 +112,7 @@ func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done f
 // refresh asks the store unless the counts are younger than age. The caller
 // holds the mutex.
 func (c *queueCount) refresh(ctx context.Context, age time.Duration) error {
-	if c.h.cfg.Store == nil || time.Since(c.at) < age {
+	if time.Since(c.at) < age {
 		return nil
 	}
 	queued, err := c.h.cfg.Store.Queue.Sizes(ctx)

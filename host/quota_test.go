@@ -264,10 +264,7 @@ func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
 		t.Errorf("%d calls were refused, %d answered; the test wants both", busy.Load(), answered.Load())
 	}
 	eventually(t, func() bool {
-		for _, p := range h.pools() {
-			for p.evictOldest() {
-			}
-		}
+		h.reclaim()
 		for _, of := range h.Tenants() {
 			if of.Use[QuotaCalls] != 0 || of.Use[QuotaInstances] != 0 || of.Use[QuotaMemory] != 0 {
 				return false
@@ -329,7 +326,7 @@ const firstInstance = 27 << 19
 func (h *testHost) idle() string {
 	var all []string
 	for _, f := range h.Functions() {
-		n, _, _ := f.Latest.pool.stats()
+		n, _, _ := h.instances(f.Latest)
 		all = append(all, fmt.Sprintf("%s %d", f.Name, n))
 	}
 	return strings.Join(all, ", ")
@@ -408,7 +405,7 @@ func TestQuotas_UnpackedCodeCounts(t *testing.T) {
 			used := h.ledger.Total(QuotaMemory)
 			return used >= size && used <= 2*size
 		})
-		h.evictOwn("default")
+		h.runner.Reclaim("default", QuotaMemory, true)
 		if used := h.ledger.Total(QuotaMemory); used != 0 {
 			t.Errorf("%d bytes are counted, want none", used)
 		}
@@ -583,15 +580,15 @@ func TestReserve_TakesNothingWhenItRefuses(t *testing.T) {
 	if err := h.take("a", 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.reserveInstance("a"); err != fault.ErrExhausted {
+	if err := h.runner.reserveInstance("a"); err != fault.ErrExhausted {
 		t.Errorf("an instance more than the machine has: got %v", err)
 	}
 	_ = h.take("a", -2<<20)
-	if err := h.reserveInstance("a"); err != nil {
+	if err := h.runner.reserveInstance("a"); err != nil {
 		t.Fatal(err)
 	}
-	wantQuota(t, h.reserveInstance("a"), "a", QuotaInstances, 1)
-	h.releaseInstance("a")
+	wantQuota(t, h.runner.reserveInstance("a"), "a", QuotaInstances, 1)
+	h.runner.releaseInstance("a")
 	if of := h.Tenants()[0]; of.Use != (Quotas{}) || h.ledger.Total(QuotaMemory) != 0 {
 		t.Errorf("%v are left, %d of the machine's", of.Use, h.ledger.Total(QuotaMemory))
 	}

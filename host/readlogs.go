@@ -40,12 +40,6 @@ func (f *function) logOwner(h *Host) logs.Owner {
 	return logs.Owner{Tenant: f.snapshot(h).Tenant, Function: f.id, Transient: f.transient}
 }
 
-// recorder returns what takes the log entries of a version.
-func (h *Host) recorder(v *Version) func(logs.Entry) {
-	o := logs.Owner{Tenant: v.Tenant, Function: v.FunctionID, Transient: v.SHA256 == ""}
-	return func(e logs.Entry) { h.book.Add(o, e) }
-}
-
 // remark writes an entry of the platform's own about a function, outside of any
 // call.
 func (h *Host) remark(f *function, level logs.Level, message string, payload any) {

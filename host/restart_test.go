@@ -46,7 +46,7 @@ func TestRestart_FunctionsLiveOn(t *testing.T) {
 		if err != nil || v.ID != one.ID || v.Timeout != time.Second || v.MemoryMB != 256 || v.Environment["A"] != "B" {
 			t.Errorf("prod: %+v, %v", v, err)
 		}
-		if l := v.pool.limits; l.instances != 3 {
+		if l := h.runner.version(v.ID).pool.limits; l.Instances != 3 {
 			t.Errorf("its policy: %+v", l)
 		}
 		if _, err := h.SetTag(t.Context(), one.ID, "stable"); err != nil {

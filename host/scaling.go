@@ -98,8 +98,8 @@ func (h *Host) ListScalingPolicies(function string) ([]ScalingPolicy, error) {
 
 // limits are those of one version's pool: its own, or what the scaling
 // policies of its tags say.
-func (r *functionRecord) limits(v *Version) poolLimits {
-	l := poolLimits{ready: v.MinInstances, instances: v.MaxInstances}
+func (r *functionRecord) limits(v *Version) Limits {
+	l := Limits{Ready: v.MinInstances, Instances: v.MaxInstances}
 	most, provisioned := 0, 0
 	for tag, id := range r.Tags {
 		i := slices.IndexFunc(r.Policies, func(p ScalingPolicy) bool { return p.Tag == tag })
@@ -109,15 +109,15 @@ func (r *functionRecord) limits(v *Version) poolLimits {
 		p := r.Policies[i]
 		provisioned = max(provisioned, p.ProvisionedInstances)
 		most = max(most, p.ZoneInstancesLimit)
-		l.requests = max(l.requests, p.ZoneRequestsLimit)
+		l.Requests = max(l.Requests, p.ZoneRequestsLimit)
 	}
 	if most > 0 {
-		l.instances = most
+		l.Instances = most
 	}
-	l.ready = max(l.ready, provisioned)
+	l.Ready = max(l.Ready, provisioned)
 	if len(r.tagsOf(v.ID)) == 0 {
-		l.ready = 0
+		l.Ready = 0
 	}
-	l.instances = max(l.instances, l.ready)
+	l.Instances = max(l.Instances, l.Ready)
 	return l
 }

@@ -85,7 +85,7 @@ def handler(event, context):
 		})
 	}
 	wg.Wait()
-	cold := h.metrics.coldStarts.Load()
+	cold := h.Stats().ColdStarts
 	if cold < int64(*soakInstances) {
 		t.Errorf("%d instances were used, want at least %d", cold, *soakInstances)
 	}

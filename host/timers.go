@@ -115,7 +115,7 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 		return Timer{}, fault.ErrClosed
 	case f.snapshot(h).Status == StatusDeleting:
 		return Timer{}, fault.Conflictf("function", f.id, "is being deleted")
-	case f.transient && h.cfg.Store != nil:
+	case f.transient && h.cfg.Store.Durable:
 		return Timer{}, fault.Invalidf("function", "%s is in memory only; deploy it first", spec.Function)
 	}
 	spec.Function = f.id
@@ -131,18 +131,14 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 		return Timer{}, err
 	}
 	taken := fault.Conflictf("timer", spec.Name, "exists already; choose another name")
-	if h.cfg.Store != nil {
-		t.revision, err = h.cfg.Store.Timers.Create(ctx, t.reference(), encodeRecord(t.Timer))
-		if errors.Is(err, store.ErrRevision) {
-			return Timer{}, taken
-		}
-		if err != nil {
-			return Timer{}, storeError(err)
-		}
-	}
-	if !h.clock.put(t, h.cfg.Store == nil) {
+	t.revision, err = h.cfg.Store.Timers.Create(ctx, t.reference(), encodeRecord(t.Timer))
+	if errors.Is(err, store.ErrRevision) {
 		return Timer{}, taken
 	}
+	if err != nil {
+		return Timer{}, storeError(err)
+	}
+	h.clock.put(t)
 	return t.Timer, nil
 }
 
@@ -211,10 +207,8 @@ func (h *Host) DeleteTimer(ctx context.Context, idOrName string) error {
 	if err != nil {
 		return err
 	}
-	if h.cfg.Store != nil {
-		if err := h.cfg.Store.Timers.Delete(ctx, t.reference()); err != nil {
-			return storeError(err)
-		}
+	if err := h.cfg.Store.Timers.Delete(ctx, t.reference()); err != nil {
+		return storeError(err)
 	}
 	h.clock.drop(t.reference())
 	return nil

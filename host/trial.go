@@ -32,12 +32,12 @@ const maxPrinted = 256 << 10
 type printed struct{ stdout, stderr []byte }
 
 // tryLoad loads the user's module and says if its state may be shared.
-func (h *Host) tryLoad(ctx context.Context, w *wasm.Instance, v *Version) trial {
+func (r *Runner) tryLoad(ctx context.Context, w *wasm.Instance, v *live) trial {
 	request := v.loadRequest()
 	request.Freeze = true
 	w.ResetObserved()
 	start := time.Now()
-	r, out, err := h.loadAlone(ctx, w, v, request)
+	response, out, err := r.loadAlone(ctx, w, v, request)
 	t := trial{sources: []string{}, took: time.Since(start)}
 	var answer loadResponse
 	switch loadErr := (*loadError)(nil); {
@@ -48,14 +48,14 @@ func (h *Host) tryLoad(ctx context.Context, w *wasm.Instance, v *Version) trial 
 	case err != nil:
 		t.note.Why = []string{"loading: " + err.Error()}
 		return t
-	case r.Spent:
+	case response.Spent:
 		t.note.Why = []string{"the module ended the interpreter"}
 		return t
-	case len(r.Body) > maxLoadAnswer: // the function has had a hand in it
+	case len(response.Body) > maxLoadAnswer: // the function has had a hand in it
 		t.note.Why = []string{"the answer to loading is too long"}
 		return t
 	}
-	if err := json.Unmarshal(r.Body, &answer); err != nil {
+	if err := json.Unmarshal(response.Body, &answer); err != nil {
 		t.note.Why = []string{"loading: " + err.Error()}
 		return t
 	}
@@ -71,7 +71,7 @@ func (h *Host) tryLoad(ctx context.Context, w *wasm.Instance, v *Version) trial 
 	case longest < maxPrinted: // else a part of it would be in no log
 		// The runtime has got ready for the freeze unless it spoke against it.
 		t.instance = &instance{
-			Instance: w, loaded: true, restored: len(answer.Impure) == 0, printed: out, loading: t.took, lastUsed: time.Now(),
+			Instance: w, pool: v.pool, loaded: true, restored: len(answer.Impure) == 0, printed: out, loading: t.took, lastUsed: time.Now(),
 		}
 	}
 	return t
@@ -83,15 +83,15 @@ func (h *Host) tryLoad(ctx context.Context, w *wasm.Instance, v *Version) trial 
 //
 // *loadError, which is remembered for calls; ErrCancelled; anything else is the
 // platform's own fault.
-func (h *Host) loadAlone(
-	ctx context.Context, w *wasm.Instance, v *Version, request loadRequest,
-) (r *wasm.Response, out printed, err error) {
+func (r *Runner) loadAlone(
+	ctx context.Context, w *wasm.Instance, v *live, request loadRequest,
+) (answer *wasm.Response, out printed, err error) {
 	var stdout, stderr limitedBuffer
 	var loadErr error
 	refused := v.loading.refused.Load()
-	r, err = w.Load(ctx, wasm.Call{
+	answer, err = w.Load(ctx, wasm.Call{
 		Stdin: request.encode(), Stdout: &stdout, Stderr: &stderr,
-		Deadline: time.Now().Add(v.Timeout), Turn: h.scheduler.turn(v.Tenant, v.FunctionID),
+		Deadline: time.Now().Add(v.Timeout), Turn: r.scheduler.turn(v.Tenant, v.FunctionID),
 		Settle: func(r *wasm.Response, err error, work paced.Work) {
 			if err == nil && r.Kind != responseJSON {
 				loadErr = functionError(r.Body, work)
@@ -100,12 +100,12 @@ func (h *Host) loadAlone(
 	})
 	out = printed{stdout.b.Bytes(), stderr.b.Bytes()}
 	if err != nil {
-		loadErr = h.blame(v, "", err)
+		loadErr = r.blame(v, "", err)
 	}
 	if fe, ok := errors.AsType[*fault.FunctionError](loadErr); ok {
 		loadErr = v.loading.failed(fe, w.MemorySize(), refused, out)
 	}
-	return r, out, loadErr
+	return answer, out, loadErr
 }
 
 // loadError says that the module of a version doesn't load.

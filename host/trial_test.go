@@ -42,8 +42,8 @@ var ways = map[string]func(h *testHost, name, source string, spec VersionSpec) *
 		spec.MinInstances = 1
 		v := h.deploy(name, source, spec)
 		eventually(h.t, func() bool {
-			idle, live, _ := v.pool.stats()
-			return idle == 1 || live == 0 && v.loading.known() != nil
+			idle, live, _ := h.instances(v)
+			return idle == 1 || live == 0 && h.runner.version(v.ID).loading.known() != nil
 		})
 		return v
 	},
@@ -53,7 +53,7 @@ func TestTrial_ServesTheFirstCall(t *testing.T) {
 	for way, deploy := range ways {
 		t.Run(way, func(t *testing.T) {
 			h := newTestHost(t, Config{Store: keptStore(t)})
-			v := deploy(h, "once", unshared, VersionSpec{MaxInstances: 1})
+			v := deploy(h, "once", unshared, VersionSpec{MaxInstances: 1, Timeout: time.Minute})
 			var answers [3]string
 			var calls sync.WaitGroup
 			for n := range answers {
@@ -63,10 +63,10 @@ func TestTrial_ServesTheFirstCall(t *testing.T) {
 			if answers[0] == "" || answers[1] != answers[0] || answers[2] != answers[0] {
 				t.Errorf("three calls answered %q, want the same of one instance", answers)
 			}
-			if idle, live, _ := v.pool.stats(); idle != 1 || live != 1 {
+			if idle, live, _ := h.instances(v); idle != 1 || live != 1 {
 				t.Fatalf("%d of %d instances are idle, want 1 of 1", idle, live)
 			}
-			if in := v.pool.idle[0]; in.loading < 20*time.Millisecond {
+			if in := h.runner.version(v.ID).pool.idle[0]; in.loading < 20*time.Millisecond {
 				t.Errorf("the instance waited %v for its module: it is not the one that tried it", in.loading)
 			}
 			if got := h.log("importing " + strings.Trim(answers[0], `"`)); len(got) != 1 {
@@ -88,7 +88,7 @@ func TestTrial_CountsInTheFirstCallsTime(t *testing.T) {
 	if n := len(h.log("begun")); n != 1 {
 		t.Errorf("what the import printed was logged %d times", n)
 	}
-	if v.loading.known() != nil {
+	if h.runner.version(v.ID).loading.known() != nil {
 		t.Error("want of time is remembered")
 	}
 }
@@ -111,7 +111,7 @@ func TestLoad_IsNotTriedAgainAtOnce(t *testing.T) {
 				if n := len(h.log("Code: 502")); n != 2 {
 					t.Errorf("%d calls are logged as failed, want 2", n)
 				}
-				v.loading.lastError.Load().until = time.Now()
+				h.runner.version(v.ID).loading.lastError.Load().until = time.Now()
 				if later := h.wantFault("broken", "", "RuntimeError"); later.Message == first.Message {
 					t.Error("the module was not imported again later")
 				}
@@ -132,7 +132,7 @@ func TestLoad_ThatWasRefusedMemoryIsTriedAgain(t *testing.T) {
 	if _, err := h.raw("large", ""); !errors.As(err, new(*fault.FunctionError)) {
 		t.Errorf("without memory: got %v, want a function error", err)
 	}
-	if v.loading.known() != nil {
+	if h.runner.version(v.ID).loading.known() != nil {
 		t.Error("want of memory is remembered")
 	}
 	limit(512 << 20)

@@ -49,45 +49,45 @@ const tryTenant = "$playground"
 // *InvalidError, ErrBusy when too many wait, ErrExhausted, ErrCancelled,
 // ErrClosed, *FunctionError; anything else is the platform's own fault. Once the
 // code ran, the Result is there in spite of an error and has the figures.
-func (h *Host) Try(
+func (r *Runner) Try(
 	ctx context.Context, spec VersionSpec, code *vfs.Tree, inv Invocation, emit func(logs.Entry),
 ) (*Result, error) {
 	spec = spec.withDefaults()
 	if err := spec.validate(); err != nil {
 		return nil, err
 	}
-	release, err := h.Reserve(tryTenant, quota.CodeTree, code.Size())
+	release, err := r.ledger.Reserve(tryTenant, quota.CodeTree, code.Size())
 	if err != nil {
 		return nil, fault.ErrExhausted
 	}
 	defer release()
 	arrived := time.Now()
-	if err := h.tries.enter(ctx); err != nil {
+	if err := r.tries.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer h.tries.leave()
-	v := &Version{
+	defer r.tries.leave()
+	v := r.newLive(&Version{
 		ID: newID(versionPrefix), FunctionID: newID(functionPrefix), LogGroupID: newID(logGroupPrefix),
 		FunctionName: "try", Tenant: tryTenant, CreatedAt: arrived.UTC(), VersionSpec: spec,
-	}
+	})
 	v.code.tree = code
-	c := &call{h: h, v: v, inv: inv, result: &Result{Version: v}, log: logs.NewCall(v.logSource(inv.RequestID), emit)}
+	c := &call{r: r, v: v, inv: inv, result: &Result{Version: v.Version}, log: logs.NewCall(v.logSource(inv.RequestID), emit)}
 	c.result.Figures.Queuing = time.Since(arrived)
 	return c.result, c.try(ctx)
 }
 
 // PrepareTries begins to make what tries have in common, for which the first of
 // them would else have to wait. It does not block.
-func (h *Host) PrepareTries() {
-	h.tries.mu.Lock()
-	defer h.tries.mu.Unlock()
-	h.tries.prepare()
+func (r *Runner) PrepareTries() {
+	r.tries.mu.Lock()
+	defer r.tries.mu.Unlock()
+	r.tries.prepare()
 }
 
 // try makes an instance for the call alone.
 func (c *call) try(ctx context.Context) error {
 	start := time.Now()
-	w, err := c.h.tries.instance(ctx, c.v)
+	w, err := c.r.tries.instance(ctx, c.v)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = fault.ErrCancelled
@@ -99,7 +99,7 @@ func (c *call) try(ctx context.Context) error {
 	figures.Cold, figures.Making = true, time.Since(start)
 	figures.Init = figures.Making
 	c.deadline = time.Now().Add(c.v.Timeout)
-	defer c.h.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
+	defer c.r.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 	defer w.Close()
 	err = c.process(ctx, &instance{Instance: w})
 	c.finish(err)
@@ -109,7 +109,7 @@ func (c *call) try(ctx context.Context) error {
 // tries bounds the tries under way and keeps the image that they are made from.
 // Safe for concurrent use.
 type tries struct {
-	h       *Host
+	r       *Runner
 	places  chan struct{} // one is in it for each try under way
 	waiting atomic.Int64  // tries that wait for a place
 
@@ -129,8 +129,8 @@ type tryImage struct {
 	users int // who are cloning it now, and tries itself as long as it is the current one
 }
 
-func newTries(h *Host) *tries {
-	return &tries{h: h, places: make(chan struct{}, h.cfg.MaxTries), closing: make(chan struct{})}
+func newTries(r *Runner) *tries {
+	return &tries{r: r, places: make(chan struct{}, r.cfg.MaxTries), closing: make(chan struct{})}
 }
 
 // enter waits for a place, which leave gives back.
@@ -180,18 +180,18 @@ func (t *tries) leave() {
 
 // instance makes an instance for a version that is in no table. The caller
 // closes it and then gives instanceMemory back.
-func (t *tries) instance(ctx context.Context, v *Version) (*wasm.Instance, error) {
+func (t *tries) instance(ctx context.Context, v *live) (*wasm.Instance, error) {
 	image, err := t.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer t.release(image)
-	if t.h.ledger.Take(tryTenant, quota.InstanceMemory, instanceMemory) != nil {
+	if t.r.ledger.Take(tryTenant, quota.InstanceMemory, instanceMemory) != nil {
 		return nil, fault.ErrExhausted
 	}
 	w, err := t.clone(ctx, image.Image, v)
 	if err != nil {
-		t.h.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
+		t.r.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 		if errors.Is(err, wasm.ErrMemory) {
 			return nil, fault.ErrExhausted
 		}
@@ -200,9 +200,9 @@ func (t *tries) instance(ctx context.Context, v *Version) (*wasm.Instance, error
 	return w, nil
 }
 
-func (t *tries) clone(ctx context.Context, image *wasm.Image, v *Version) (*wasm.Instance, error) {
-	reserve := func(delta int64) bool { return t.h.ownMemory(tryTenant, delta) == nil }
-	return t.h.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
+func (t *tries) clone(ctx context.Context, image *wasm.Image, v *live) (*wasm.Instance, error) {
+	reserve := func(delta int64) bool { return t.r.ownMemory(tryTenant, delta) == nil }
+	return t.r.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
@@ -259,7 +259,7 @@ func (t *tries) release(image *tryImage) {
 
 // renew puts another image in the place of the current one.
 func (t *tries) renew() {
-	base, err := t.h.bases.take(t.h.running)
+	base, err := t.r.bases.take(t.r.running)
 	if err == nil {
 		t.rehearse(base)
 	}
@@ -275,7 +275,7 @@ func (t *tries) renew() {
 	case err == nil && old != nil:
 		t.release(old)
 	case err != nil && !errors.Is(err, fault.ErrClosed):
-		t.h.log.Error("image for tries not made", "err", err)
+		t.r.log.Error("image for tries not made", "err", err)
 	}
 }
 
@@ -288,18 +288,18 @@ func (t *tries) rehearse(image *wasm.Image) {
 	if err != nil {
 		panic(err) // it is a constant
 	}
-	v := &Version{VersionSpec: spec}
+	v := t.r.newLive(&Version{VersionSpec: spec})
 	v.code.tree = code
-	w, err := t.clone(t.h.running, image, v)
+	w, err := t.clone(t.r.running, image, v)
 	if err != nil {
 		return // the first try will meet it
 	}
 	defer w.Close()
 	deadline := time.Now().Add(maxFreezeTime)
-	g := wasm.Call{Stdin: v.loadRequest().encode(), Deadline: deadline, Turn: t.h.scheduler.turn(tryTenant, "")}
-	if _, err := w.Load(t.h.running, g); err == nil {
+	g := wasm.Call{Stdin: v.loadRequest().encode(), Deadline: deadline, Turn: t.r.scheduler.turn(tryTenant, "")}
+	if _, err := w.Load(t.r.running, g); err == nil {
 		g.Stdin = v.invokeRequest(Invocation{Raw: true}, nil, deadline, false, func(int) {})
-		_, _ = w.Invoke(t.h.running, g) // ours: it is not expected to fail, and nobody waits for it
+		_, _ = w.Invoke(t.r.running, g) // ours: it is not expected to fail, and nobody waits for it
 	}
 }
 

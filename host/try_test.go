@@ -96,7 +96,9 @@ const sleepingTry = "import time\ndef handler(event, context):\n    print('begun
 // waitTries waits until so many tries are under way and wait.
 func (h *testHost) waitTries(running, waiting int) {
 	h.t.Helper()
-	eventually(h.t, func() bool { return len(h.tries.places) == running && h.tries.waiting.Load() == int64(waiting) })
+	eventually(h.t, func() bool {
+		return len(h.runner.tries.places) == running && h.runner.tries.waiting.Load() == int64(waiting)
+	})
 }
 
 func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
@@ -149,7 +151,7 @@ func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 				t.Errorf("got %v, want %v", err, want)
 			}
 		})
-		eventually(t, func() bool { return len(h.tries.places)+int(h.tries.waiting.Load()) > 0 })
+		eventually(t, func() bool { return len(h.runner.tries.places)+int(h.runner.tries.waiting.Load()) > 0 })
 		if want == nil {
 			h.waitTries(1, 0)
 		} else {
@@ -197,10 +199,10 @@ func TestTry_RenewsItsImage(t *testing.T) {
 	if again := hash(); again != first {
 		t.Errorf("two tries of an image have the hashes %s and %s", first, again)
 	}
-	h.tries.mu.Lock()
-	old := h.tries.image
+	h.runner.tries.mu.Lock()
+	old := h.runner.tries.image
 	old.uses = tryImageUses
-	h.tries.mu.Unlock()
+	h.runner.tries.mu.Unlock()
 	eventually(t, func() bool { return hash() != first })
 	if err := old.Image.Close(); err == nil && old.users != 0 {
 		t.Error("the image before is still in use")

@@ -160,14 +160,12 @@ func (h *Host) SetQuotas(ctx context.Context, tenant string, changes map[Quota]i
 	for q, n := range changes {
 		limits[q] = n
 	}
-	if s := h.cfg.Store; s != nil {
-		if limits == (Quotas{}) {
-			if err := s.Quotas.Delete(ctx, tenant); err != nil {
-				return storeError(err)
-			}
-		} else if err := s.Quotas.Put(ctx, tenant, encodeRecord(limits)); err != nil {
+	if limits == (Quotas{}) {
+		if err := h.cfg.Store.Quotas.Delete(ctx, tenant); err != nil {
 			return storeError(err)
 		}
+	} else if err := h.cfg.Store.Quotas.Put(ctx, tenant, encodeRecord(limits)); err != nil {
+		return storeError(err)
 	}
 	h.ledger.SetOwn(tenant, limits)
 	return nil

@@ -24,11 +24,13 @@ type Version struct {
 	SHA256       string // of that archive; empty when it is in no store
 	VersionSpec
 
-	code    codeCell
-	loading loading
-	archive []byte // of a version in no store; nil when it was made from none
-	pool    *pool
-	figures *figures // its function's; nil when it has none
+	// Transient versions are in memory alone: no restart survives them.
+	Transient bool
+}
+
+// logOwner returns whose log the version's entries belong to.
+func (v *Version) logOwner() logs.Owner {
+	return logs.Owner{Tenant: v.Tenant, Function: v.FunctionID, Transient: v.Transient}
 }
 
 // Reference returns what the function is called, for people and for Resolve: its

@@ -42,35 +42,26 @@ func (h *Host) CreateVersion(
 	if err := validateTags(tags); err != nil {
 		return nil, err
 	}
-	v := h.newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
-		Size: int64(len(archive))})
+	v := newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
+		SHA256: store.CodeName(archive), Size: int64(len(archive))})
 	admitted, err := h.admit(v)
 	if err != nil {
 		return nil, err
 	}
 	defer admitted()
 	// It is kept for the first call, which is soon.
-	if v.code.tree, v.code.give, err = h.unpack(ctx, v.Tenant, archive); err != nil {
+	tree, give, err := h.runner.Unpack(ctx, v.Tenant, archive)
+	if err != nil {
 		return nil, err
 	}
-	listed, used := false, false // by its function's record; by this host
+	h.runner.Add(v, tree, give)
+	listed := false // by its function's record, or perhaps
 	defer func() {
-		if !used {
-			v.pool.close()
-			v.code.drop()
-			h.unstoreImage(v)
-		}
 		if !listed {
-			h.removeImage(v)
+			h.runner.Remove(v.ID)
 		}
 	}()
-	if h.cfg.Store == nil {
-		v.archive = archive
-	} else {
-		// Known before anybody looks: what the version logs belongs to the store.
-		v.SHA256 = store.CodeName(archive)
-	}
-	h.prepareImage(ctx, v)
+	h.runner.Prepare(ctx, v.ID)
 	// Nothing may take the code away before the function's record lists it.
 	h.collecting.RLock()
 	defer h.collecting.RUnlock()
@@ -78,18 +69,17 @@ func (h *Host) CreateVersion(
 		return nil, err
 	}
 	if err := h.addVersion(ctx, f, v, tags); err != nil {
-		listed = errors.Is(err, fault.ErrUnavailable) // perhaps
-		if h.cfg.Store != nil && !listed {
+		listed = errors.Is(err, fault.ErrUnavailable)
+		if !listed {
 			_ = h.cfg.Store.Versions.Delete(context.WithoutCancel(ctx), v.ID) // or the next start does it
 		}
 		return nil, err
 	}
-	live := h.versionOf(v)
-	listed, used = true, live == v
-	return live, nil
+	listed = true
+	return h.versionOf(v), nil
 }
 
-// versionOf returns the live version with the id of v: another one when news of
+// versionOf returns the version with the id of v: another value when news of
 // it came from the store before this host had noted it.
 func (h *Host) versionOf(v *Version) *Version {
 	h.mu.RLock()
@@ -142,18 +132,20 @@ func (h *Host) VersionArchive(ctx context.Context, versionID string) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return h.archive(ctx, v.Version)
+	archive, err := h.archive(ctx, v.Version)
+	if err == nil && archive == nil {
+		err = &fault.NotFoundError{Thing: "archive of version", Name: versionID}
+	}
+	return archive, err
 }
 
-// newVersion makes the live side of a version.
-func (h *Host) newVersion(f functionRecord, r versionRecord) *Version {
-	v := &Version{
+// newVersion returns the version that a record of it and of its function tell of.
+func newVersion(f functionRecord, r versionRecord) *Version {
+	return &Version{
 		ID: r.ID, FunctionID: f.ID, FunctionName: f.Name, Tenant: f.Tenant, LogGroupID: f.LogGroupID,
 		CreatedAt: r.CreatedAt, VersionSpec: r.Spec.withDefaults(),
 		ImageSize: r.Size, SHA256: r.SHA256,
 	}
-	v.pool = newPool(h, v)
-	return v
 }
 
 // versionInfo describes v. The caller holds the mutex.
@@ -283,7 +275,7 @@ func (h *Host) deleteVersion(ctx context.Context, f *function, v *Version, check
 	if err != nil {
 		return err
 	}
-	v.pool.close() // others do so too: this only waits
+	h.runner.Remove(v.ID) // others do so too: this only waits
 	h.persistVersionRemoval(f, v)
 	return nil
 }

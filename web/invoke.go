@@ -88,13 +88,13 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		inv.Raw, inv.Body = true, body
 	case large:
 		inv.Body = body
-		inv.Event = func(_ *host.Version, work paced.Work) []byte {
+		inv.Event = func(work paced.Work) []byte {
 			event := newEvent(r, call, query, nil)
 			event.isBase64Encoded = !isText(event.headers.last("Content-Type"), body)
 			return event.encode(work)
 		}
 	default:
-		inv.Event = func(_ *host.Version, work paced.Work) []byte { return newEvent(r, call, query, body).encode(work) }
+		inv.Event = func(work paced.Work) []byte { return newEvent(r, call, query, body).encode(work) }
 	}
 	var answer *response
 	inv.Accept = func(result *host.Result, work paced.Work) (err error) {

@@ -57,7 +57,7 @@ func TestInvoke_NotFound(t *testing.T) {
 func TestInvoke_Methods(t *testing.T) {
 	s := start(t, Config{}, functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
 		var e struct{ HTTPMethod string }
-		if err := json.Unmarshal(inv.Event(version, noWork), &e); err != nil {
+		if err := json.Unmarshal(inv.Event(noWork), &e); err != nil {
 			return nil, err
 		}
 		return &host.Result{Body: fmt.Appendf(nil, `{"body": %q}`, e.HTTPMethod)}, nil
@@ -185,7 +185,7 @@ func TestInvoke_LimitsTheResponse(t *testing.T) {
 		if inv.Raw {
 			return nil, &fault.FunctionError{Type: "ValueError", Message: "a long one"}
 		}
-		if strings.Contains(string(inv.Event(version, noWork)), "PUT") {
+		if strings.Contains(string(inv.Event(noWork)), "PUT") {
 			return &host.Result{Body: []byte(`{"body": "\u0416\u0416\u0416\u0416\u0416\u0416\u0416\u0416"}`)}, nil
 		}
 		return &host.Result{Body: []byte(`{"body": "12345678901234567"}`)}, nil

@@ -49,7 +49,7 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 		Tenants: func() []host.TenantQuotas {
 			return []host.TenantQuotas{{Tenant: "ours", Use: host.Quotas{host.QuotaCalls: 3}, Exceeded: host.Quotas{host.QuotaTimers: 2}}}
 		},
-		Stats: func() host.Stats { return host.Stats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096} },
+		Stats: func() host.HostStats { return host.HostStats{RunStats: host.RunStats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096}} },
 	}
 	s := start(t, config, f)
 	for range answers {

@@ -82,7 +82,7 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 			return nil, err
 		}
 		t.method = request.Method
-		t.inv.Event = func(_ *host.Version, work paced.Work) []byte {
+		t.inv.Event = func(work paced.Work) []byte {
 			return newEvent(request, call, query, []byte(q.Request.Body)).encode(work)
 		}
 	}

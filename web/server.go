@@ -118,7 +118,7 @@ type Config struct {
 	Confinement []string
 	// Stats tells what the host has at the moment, for /metrics. Default: it is
 	// not shown.
-	Stats func() host.Stats
+	Stats func() host.HostStats
 	// Tenants tells what tenants have and may have, for /metrics. Default: it is
 	// not shown.
 	Tenants func() []host.TenantQuotas

@@ -71,7 +71,7 @@ func echoes() functions {
 		if inv.Raw {
 			return &host.Result{Kind: host.ResultBytes, Body: inv.Body}, nil
 		}
-		body := encodeJSON(string(inv.Event(version, noWork)))
+		body := encodeJSON(string(inv.Event(noWork)))
 		return &host.Result{Body: []byte(`{"body": ` + string(body) + `}`)}, nil
 	}}
 }

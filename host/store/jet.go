@@ -72,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	cfg = cfg.withDefaults()
 	j := &jet{exclusive: cfg.Dir != ""}
-	s := &Store{Exclusive: j.exclusive, backend: j}
+	s := &Store{Exclusive: j.exclusive, Durable: true, backend: j}
 	err := j.connect(cfg)
 	if err == nil {
 		err = j.open(ctx, cfg, s)

@@ -64,6 +64,8 @@ type Store struct {
 	// Exclusive says that no other process uses the store, so what is left over
 	// in it nobody is about to need.
 	Exclusive bool
+	// Durable says that the store survives the process.
+	Durable bool
 
 	backend backend
 }

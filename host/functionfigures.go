@@ -1,0 +1,39 @@
+package host
+
+import (
+	"slices"
+	"strings"
+)
+
+// GetFigures returns the last points, up to MaxFigures, of the function of that
+// id or name.
+//
+// # Errors
+//
+// *fault.NotFoundError.
+func (h *Host) GetFigures(idOrName string, points int) (FunctionFigures, error) {
+	f, err := h.lookup(idOrName)
+	if err != nil {
+		return FunctionFigures{}, err
+	}
+	return h.runner.Figures(f.id, points), nil
+}
+
+// Figures returns the last points, up to MaxFigures, of the functions of a
+// tenant, or of all, by the functions' names.
+func (h *Host) Figures(tenant string, points int) []FunctionFigures {
+	names := map[string]string{} // by id
+	h.mu.RLock()
+	for id, f := range h.functions {
+		if within(tenant, f.record.Tenant) {
+			names[id] = f.record.Name + "\x00" + id
+		}
+	}
+	h.mu.RUnlock()
+	all := make([]FunctionFigures, 0, len(names))
+	for id := range names {
+		all = append(all, h.runner.Figures(id, points))
+	}
+	slices.SortFunc(all, func(a, b FunctionFigures) int { return strings.Compare(names[a.FunctionID], names[b.FunctionID]) })
+	return all
+}

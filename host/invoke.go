@@ -1,0 +1,65 @@
+package host
+
+import (
+	"context"
+	"errors"
+
+	"vivarium/host/logs"
+	"vivarium/host/quota"
+	"vivarium/wasm/vfs"
+)
+
+// Invoke calls a function and returns what its handler returned. It blocks until
+// then, at most until the version's execution timeout.
+//
+// # Errors
+//
+// *fault.NotFoundError and those of Runner.Invoke. When the version was found, the
+// Result is there in spite of an error and has the version and the figures.
+func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
+	for {
+		v, err := h.Resolve(inv.Function, inv.Tag)
+		if err != nil {
+			return nil, err
+		}
+		result, err := h.runner.Invoke(ctx, v, inv)
+		if !errors.Is(err, ErrRetired) {
+			return result, err
+		}
+		// The tag has moved between finding the version and using it.
+	}
+}
+
+// Reserve takes n of a kind for a tenant, before it is held, and returns what gives
+// it back, see quota.Ledger.
+//
+// # Errors
+//
+// *quota.Error, fault.ErrExhausted.
+func (h *Host) Reserve(tenant string, k quota.Kind, n int64) (release func(), err error) {
+	return h.ledger.Reserve(tenant, k, n)
+}
+
+// Try runs code once, see Runner.Try.
+func (h *Host) Try(
+	ctx context.Context, spec VersionSpec, code *vfs.Tree, inv Invocation, emit func(logs.Entry),
+) (*Result, error) {
+	return h.runner.Try(ctx, spec, code, inv, emit)
+}
+
+// PrepareTries begins to make what tries have in common, see Runner.PrepareTries.
+func (h *Host) PrepareTries() { h.runner.PrepareTries() }
+
+// Stats is what a host has at one moment.
+type HostStats struct {
+	RunStats
+	Functions int
+}
+
+// Stats returns what there is now. The parts are not of the very same moment.
+func (h *Host) Stats() HostStats {
+	h.mu.RLock()
+	n := len(h.functions)
+	h.mu.RUnlock()
+	return HostStats{h.runner.Stats(), n}
+}

@@ -1,0 +1,314 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vivarium/host/access"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
+	"vivarium/host/quota"
+	"vivarium/host/throttle"
+	"vivarium/wasm"
+	"vivarium/wasm/vfs"
+)
+
+// What functions can make the operator's log say: maxWarnings at once for each
+// function, and then warningRate a second.
+const (
+	warningRate = 0.1
+	maxWarnings = 10
+)
+
+// ErrRetired says that a version was removed before a call got an instance of it.
+var ErrRetired = errors.New("the version is retired")
+
+// RunConfig tells newRunner how to run versions.
+type RunConfig struct {
+	Engine *wasm.Engine // the caller closes it, after the runner
+	Ledger *quota.Ledger
+	Book   *logs.Book     // the caller closes it, after the runner
+	Tokens *access.Tokens // for functions with a service account
+	// Archive returns the zip file that a version was made from; nil when it was
+	// made from none. It may block for as long as the store does.
+	Archive func(ctx context.Context, v *Version) ([]byte, error)
+	Log     *slog.Logger // receives what only the operator can mend
+
+	ImageDir    string        // keeps images between runs of the program; empty keeps none
+	MaxQueue    int           // calls of one version that wait for an instance
+	IdleTimeout time.Duration // how long an instance stays without calls
+	MaxCalls    int           // that an instance serves; 0 means any number
+	MaxMemory   int64         // of all instances, in bytes; 0 means no bound
+	Processors  int           // how many guests compute at once
+	MaxTries    int           // at once
+}
+
+// Runner runs versions: it makes their images and instances, and lets instances
+// process calls. What versions there are it is told by Add and Remove. Safe for
+// concurrent use.
+type Runner struct {
+	cfg       RunConfig
+	log       *slog.Logger
+	ledger    *quota.Ledger
+	scheduler *scheduler
+	bases     *baseStock
+	tries     *tries
+	tokens    *access.Tokens
+	warnings  *throttle.Throttle // of what functions make the platform say to the operator
+	metrics   metrics
+	// unpacking has a place for each archive that is being unpacked.
+	unpacking chan struct{}
+
+	// What may be let go of to make room, by tenant, longest unused first.
+	idle   shelf[*instance] // instances without a call
+	spares shelf[*live]     // versions that have code in memory and no instance
+	images shelf[*live]     // versions that have an image on disk and no instance
+
+	running context.Context // ends when Close begins to tear down
+	stop    context.CancelFunc
+	janitor sync.WaitGroup
+	// fills are pools that are to keep instances ready.
+	fills chan *pool
+	// discards are instances to close; the janitors take them.
+	discards chan func()
+
+	mu        sync.RWMutex // guards the members below; nothing blocks under it
+	versions  map[string]*live
+	functions map[string]*functionRuns
+	closed    bool
+}
+
+// metrics counts what has happened since the start.
+type metrics struct {
+	calls, coldStarts atomic.Int64
+}
+
+// live is a version that can be called.
+type live struct {
+	*Version
+	code    codeCell
+	loading loading
+	pool    *pool
+	figures *figures // its function's; nil when it has none
+}
+
+// functionRuns are the live versions of one function, and its figures.
+type functionRuns struct {
+	versions map[string]*live
+	figures  figures
+}
+
+// newRunner returns a runner without versions. Close it before its engine.
+func newRunner(cfg RunConfig) *Runner {
+	r := &Runner{
+		cfg: cfg, log: cfg.Log, ledger: cfg.Ledger, tokens: cfg.Tokens,
+		scheduler: newScheduler(cfg.Processors), warnings: throttle.New(warningRate, maxWarnings),
+		unpacking: make(chan struct{}, maxUnpacking), fills: make(chan *pool, 64), discards: make(chan func(), 64),
+		versions: map[string]*live{}, functions: map[string]*functionRuns{},
+	}
+	r.ledger.SetOwn(tryTenant, Quotas{QuotaMemory: cfg.MaxMemory / tryMemoryShare})
+	r.running, r.stop = context.WithCancel(context.Background())
+	r.bases = newBaseStock(r.running, cfg.Engine)
+	r.tries = newTries(r)
+	r.janitor.Go(r.tidy)
+	r.janitor.Go(r.discard)
+	r.janitor.Go(r.sample)
+	return r
+}
+
+// newLive returns the live side of a version that nobody knows yet.
+func (r *Runner) newLive(v *Version) *live {
+	l := &live{Version: v}
+	l.pool = newPool(r, l)
+	return l
+}
+
+// Add makes a version known, with code that its archive need not be unpacked for;
+// give returns the memory that was reserved for the code. A version that is known
+// already stays as it is, and the code is dropped.
+func (r *Runner) Add(v *Version, code *vfs.Tree, give func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.versions[v.ID] != nil || r.closed {
+		if give != nil {
+			give()
+		}
+		return
+	}
+	l := r.newLive(v)
+	l.code.tree, l.code.give = code, give
+	f := r.functions[v.FunctionID]
+	if f == nil {
+		f = &functionRuns{versions: map[string]*live{}}
+		r.functions[v.FunctionID] = f
+	}
+	l.figures = &f.figures
+	f.versions[v.ID], r.versions[v.ID] = l, l
+}
+
+// version returns the live side of a version, nil when it is not known.
+func (r *Runner) version(id string) *live {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.versions[id]
+}
+
+// SetLimits bounds the instances of a version, and has made those that are to be
+// kept ready.
+func (r *Runner) SetLimits(versionID string, limits Limits) {
+	v := r.version(versionID)
+	if v == nil || !v.pool.setLimits(limits) {
+		return
+	}
+	select {
+	case r.fills <- v.pool:
+	default: // the next round of tidying will see to it
+	}
+}
+
+// Remove refuses further calls of a version, waits for those in progress and lets go
+// of all that it has, the image on disk included.
+func (r *Runner) Remove(versionID string) {
+	v := r.version(versionID)
+	if v == nil {
+		return
+	}
+	v.pool.close()
+	r.removeImage(v)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.versions, versionID)
+	if f := r.functions[v.FunctionID]; f != nil {
+		if delete(f.versions, versionID); len(f.versions) == 0 {
+			delete(r.functions, v.FunctionID)
+		}
+	}
+}
+
+// Room returns how many more calls of a version would find an instance at once.
+func (r *Runner) Room(versionID string) int {
+	if v := r.version(versionID); v != nil {
+		return v.pool.room()
+	}
+	return 0
+}
+
+// Close refuses new calls, waits for those in progress, and ends all instances.
+// Nothing may be added or removed meanwhile.
+func (r *Runner) Close() {
+	r.Drain()
+	r.stop()
+	close(r.discards) // nobody has an instance any more
+	r.janitor.Wait()
+	r.bases.close()
+}
+
+// Drain refuses new calls and waits for those in progress.
+func (r *Runner) Drain() {
+	r.mu.Lock()
+	already := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	for _, v := range r.all() {
+		v.pool.close()
+	}
+	if !already {
+		r.tries.close()
+	}
+}
+
+// gone says why a version that there was takes no more calls.
+func (r *Runner) gone() error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return fault.ErrClosed
+	}
+	return ErrRetired
+}
+
+// all returns the versions that there are.
+func (r *Runner) all() []*live {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]*live, 0, len(r.versions))
+	for _, v := range r.versions {
+		all = append(all, v)
+	}
+	return all
+}
+
+// discard closes instances that calls have left behind, until Close.
+func (r *Runner) discard() {
+	for f := range r.discards {
+		f()
+	}
+}
+
+// tidy closes instances that nobody has called for a while, and replaces those
+// that versions keep ready, until Close.
+func (r *Runner) tidy() {
+	ticker := time.NewTicker(max(r.cfg.IdleTimeout/10, 10*time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			for _, v := range r.all() {
+				v.pool.evict(now.Add(-r.cfg.IdleTimeout))
+				v.pool.fill(r.running)
+				if _, live, _ := v.pool.stats(); live == 0 {
+					v.code.drop()
+				}
+			}
+		case p := <-r.fills:
+			p.fill(r.running)
+		case <-r.running.Done():
+			return
+		}
+	}
+}
+
+// RunStats is what a runner has at one moment.
+type RunStats struct {
+	Versions   int
+	Idle       int   // instances that wait for a call
+	Busy       int   // instances that process one, or are being made
+	Waiting    int   // calls that wait for an instance
+	Memory     int64 // bytes that instances have taken for themselves
+	Calls      int64 // since the start
+	ColdStarts int64 // instances made since the start
+}
+
+// Stats returns what there is now. The parts are not of the very same moment.
+func (r *Runner) Stats() RunStats {
+	var s RunStats
+	for _, v := range r.all() {
+		idle, live, waiting := v.pool.stats()
+		s.Versions++
+		s.Idle += idle
+		s.Busy += live - idle
+		s.Waiting += waiting
+	}
+	s.Memory, s.Calls, s.ColdStarts = r.ledger.Total(QuotaMemory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
+	return s
+}
+
+// VersionStats returns what a version has now; nothing when it is not known.
+func (r *Runner) VersionStats(versionID string) RunStats {
+	v := r.version(versionID)
+	if v == nil {
+		return RunStats{}
+	}
+	idle, live, waiting := v.pool.stats()
+	return RunStats{Versions: 1, Idle: idle, Busy: live - idle, Waiting: waiting, Memory: v.pool.memory.Load()}
+}
+
+// recorder returns what takes the log entries of a version.
+func (r *Runner) recorder(v *live) func(logs.Entry) {
+	o := v.logOwner()
+	return func(e logs.Entry) { r.cfg.Book.Add(o, e) }
+}
