@@ -152,7 +152,9 @@ func TestHostCalls_ASleepWithoutEndEndsAtTheDeadline(t *testing.T) {
 
 func TestHostCalls_ResponsesOutsideTheMemoryEndTheInstance(t *testing.T) {
 	c := newCallers(t)
-	for _, a := range [][]int64{{0, -1, 1}, {0, 1 << 20, 1}, {0, 1<<20 - 1, 2}, {0, 0, -1}, {0, -8, 16}, {-1, math.MinInt32, math.MaxInt32}} {
+	for _, a := range [][]int64{
+		{0, -1, 1}, {0, 1 << 20, 1}, {0, 1<<20 - 1, 2}, {0, 0, -1}, {0, -8, 16}, {-1, math.MinInt32, math.MaxInt32},
+	} {
 		if r, err := c.attack(t, hostCall("vivarium.respond", a...)); err == nil {
 			t.Errorf("respond%v: got %+v, want an error", a, r)
 		}

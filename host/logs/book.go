@@ -103,7 +103,8 @@ type Config struct {
 // New returns a book; close it.
 func New(cfg Config) *Book {
 	b := &Book{
-		store: cfg.Store, log: cfg.Log, ledger: cfg.Ledger, echo: cfg.Echo, losses: throttle.New(lossRate, 1), changed: make(chan struct{}), wake: make(chan struct{}, 1),
+		store: cfg.Store, log: cfg.Log, ledger: cfg.Ledger, echo: cfg.Echo,
+		losses: throttle.New(lossRate, 1), changed: make(chan struct{}), wake: make(chan struct{}, 1),
 		flushes: make(chan chan<- struct{}), tally: tally{tenants: map[string]map[string]*storedLog{}},
 		unstored: map[Owner][][]byte{}, sizes: map[string]int{}, lost: map[string]int{}, recent: map[string]*recentLog{},
 	}

@@ -216,7 +216,8 @@ func TestQueue_TakesOverOneLineForAll(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Queue.(*jetQueue).stream.CreateConsumer(ctx, jetstream.ConsumerConfig{Durable: "workers", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+	workers := jetstream.ConsumerConfig{Durable: "workers", AckPolicy: jetstream.AckExplicitPolicy}
+	if _, err := s.Queue.(*jetQueue).stream.CreateConsumer(ctx, workers); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Queue.Add(ctx, Item{FunctionID: "f", Body: []byte("before")}); err != nil {

@@ -81,7 +81,8 @@ func TestMemory_ManyAtOnce(t *testing.T) {
 		use := func(f func(n int) error) {
 			users.Go(func() {
 				for n := range 500 {
-					if err := f(n); err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrRevision) && !errors.Is(err, ErrNotFound) {
+					if err := f(n); err != nil &&
+						!errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrRevision) && !errors.Is(err, ErrNotFound) {
 						t.Error(err)
 						return
 					}

@@ -57,7 +57,8 @@ func (g *generator) module() []byte {
 		}
 	}
 	out = appendSection(out, sectionType, types)
-	funcs, table, code := appendU32(nil, uint32(len(g.funcs))), asm{1, 0, opI32Const, 0, opEnd, genTable}, appendU32(nil, uint32(len(g.funcs)))
+	count := uint32(len(g.funcs))
+	funcs, table, code := appendU32(nil, count), asm{1, 0, opI32Const, 0, opEnd, genTable}, appendU32(nil, count)
 	for _, t := range g.funcs {
 		funcs = appendU32(funcs, g.typeIndex(t))
 	}
@@ -274,7 +275,8 @@ func (g *generator) value(a asm, depth int) asm {
 	case 6:
 		return a.op(opMemSize, 0)
 	default:
-		return g.value(a, depth-1).opValue(g, depth-1).op([]byte{opI32Add, opI32Sub, 0x6c, opI32And, opI32Or, 0x73, 0x74, opI32ShrU}[g.next(8)])
+		ops := []byte{opI32Add, opI32Sub, 0x6c, opI32And, opI32Or, 0x73, 0x74, opI32ShrU}
+		return g.value(a, depth-1).opValue(g, depth-1).op(ops[g.next(8)])
 	}
 }
 

@@ -181,7 +181,9 @@ func TestRewrite_CopiesAndFillsAsBefore(t *testing.T) {
 		m.Memory().WriteUint32Le(i, i*2654435761)
 	}
 	lengths := []uint64{0, 1, 1023, 1024, 1025, bulkChunk - 1, bulkChunk, bulkChunk + 1, 3*bulkChunk + 5, size, size + 1, 0xffffffff}
-	places := [][2]uint64{{0, 0}, {0, 100}, {100, 0}, {0, 2 * bulkChunk}, {2 * bulkChunk, 0}, {77, 3 * bulkChunk}, {size - 3000, 0}, {0, 0xfffffff0}}
+	places := [][2]uint64{
+		{0, 0}, {0, 100}, {100, 0}, {0, 2 * bulkChunk}, {2 * bulkChunk, 0}, {77, 3 * bulkChunk}, {size - 3000, 0}, {0, 0xfffffff0},
+	}
 	for _, n := range lengths {
 		for _, p := range places {
 			for _, name := range []string{"copy", "fill"} {

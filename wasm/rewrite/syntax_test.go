@@ -99,7 +99,8 @@ func TestRewrite_BelievesNoLength(t *testing.T) {
 			modules = append(modules, appendSection(header(), id, []byte(huge)), appendSection(header(), id, []byte("\x01"+huge)))
 		}
 	}
-	modules = append(modules, withCode(opBrTable, 0xff, 0xff, 0xff, 0xff, 0x0f), withCode(opTryTable, typeEmpty, 0xff, 0xff, 0xff, 0xff, 0x0f))
+	modules = append(modules,
+		withCode(opBrTable, 0xff, 0xff, 0xff, 0xff, 0x0f), withCode(opTryTable, typeEmpty, 0xff, 0xff, 0xff, 0xff, 0x0f))
 	memory := appendSection(header(), sectionMemory, []byte("\x01\x00\x80\x80\x04")) // 4 GiB
 	modules = append(modules, appendSection(memory, sectionData, []byte("\x01\x00\x41\x7e\x0b\x01a")))
 	var before, after runtime.MemStats

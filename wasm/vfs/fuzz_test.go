@@ -13,13 +13,14 @@ func FuzzMem(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		const maxBytes, maxEntries = 6 * PageSize, 4
 		reserved := int64(0)
-		root, mem := newRoot(t, Config{MaxOpenFiles: 4}, MemConfig{MaxBytes: maxBytes, MaxEntries: maxEntries, Reserve: func(delta int64) bool {
+		reserve := func(delta int64) bool {
 			if delta > 0 && reserved+delta > 5*PageSize+3*EntrySize {
 				return false
 			}
 			reserved += delta
 			return true
-		}})
+		}
+		root, mem := newRoot(t, Config{MaxOpenFiles: 4}, MemConfig{MaxBytes: maxBytes, MaxEntries: maxEntries, Reserve: reserve})
 		var files []File
 		buf := make([]byte, 3*PageSize)
 		for len(ops) >= 3 {

@@ -337,7 +337,10 @@ func TestFiles_Poll(t *testing.T) {
 		want  []string
 		slept int64
 	}{
-		"all are ready":     {[]sub{{eventRead, 0, 0}, {eventWrite, 1, 0}, {eventRead, uint32(file), 0}, {eventWrite, uint32(file), 0}}, []string{"0 success 1", "1 success 2", "2 success 1", "3 success 2"}, 0},
+		"all are ready": {
+			[]sub{{eventRead, 0, 0}, {eventWrite, 1, 0}, {eventRead, uint32(file), 0}, {eventWrite, uint32(file), 0}},
+			[]string{"0 success 1", "1 success 2", "2 success 1", "3 success 2"}, 0,
+		},
 		"nobody waits":      {[]sub{{eventWrite, 1, 0}, {eventClock, 0, 5}}, []string{"0 success 2"}, 0},
 		"but for the time":  {[]sub{{eventClock, 0, 9}, {eventClock, 0, 5}}, []string{"1 success 0"}, 5},
 		"no time":           {[]sub{{eventWrite, 1, 0}, {eventClock, 0, 0}}, []string{"0 success 2", "1 success 0"}, 0},
@@ -400,7 +403,8 @@ func TestFiles_Space(t *testing.T) {
 	g.must(g.write(fd, "x"))
 	g.must(g.call("vivarium.path_space", preopenFD, "tmp/a", result))
 	b, _ := g.mem.Read(result, 32)
-	if b[0] != 0 || le.Uint64(b) != 10*vfs.PageSize || le.Uint64(b[8:]) != 9*vfs.PageSize || le.Uint64(b[16:]) != 5 || le.Uint64(b[24:]) != 4 {
+	if b[0] != 0 || le.Uint64(b) != 10*vfs.PageSize || le.Uint64(b[8:]) != 9*vfs.PageSize ||
+		le.Uint64(b[16:]) != 5 || le.Uint64(b[24:]) != 4 {
 		t.Errorf("%v", b)
 	}
 }

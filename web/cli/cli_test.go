@@ -56,7 +56,8 @@ func TestOpenSource_SaysHowToWriteAnEntryPoint(t *testing.T) {
 		{dir, "a..b", "as in a.b"},
 		{dir, "main.my handler", "as in main.my.handler"},
 	} {
-		if _, err := openSource(c.path, c.entrypoint); err == nil || !strings.Contains(err.Error(), "write FILE.FUNCTION") || !strings.HasSuffix(err.Error(), c.want) {
+		_, err := openSource(c.path, c.entrypoint)
+		if err == nil || !strings.Contains(err.Error(), "write FILE.FUNCTION") || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.entrypoint, err, c.want)
 		}
 	}

@@ -48,9 +48,11 @@ Examples:
 func (c *tenantQuota) changes() map[string]api.Int64 {
 	changes := map[string]api.Int64{}
 	for quota, n := range map[host.Quota]*int64{
-		host.QuotaFunctions: c.Functions, host.QuotaVersions: c.Versions, host.QuotaCodeBytes: c.CodeBytes, host.QuotaImageBytes: c.ImageBytes,
+		host.QuotaFunctions: c.Functions, host.QuotaVersions: c.Versions,
+		host.QuotaCodeBytes: c.CodeBytes, host.QuotaImageBytes: c.ImageBytes,
 		host.QuotaInstances: c.Instances, host.QuotaMemory: c.Memory, host.QuotaCalls: c.Calls, host.QuotaTimers: c.Timers,
-		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaAsyncBytes: c.AsyncBytes, host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
+		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaAsyncBytes: c.AsyncBytes,
+		host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
 	} {
 		if n != nil {
 			changes[quota.String()] = api.Int64(*n)

@@ -79,7 +79,8 @@ func read() map[string]*file {
 		_ = z.Close()
 		sum := sha256.Sum256(plain)
 		files[e.Name()] = &file{
-			contentType: types[path.Ext(e.Name())], etag: base64.RawURLEncoding.EncodeToString(sum[:12]), plain: plain, packed: packed.Bytes(),
+			contentType: types[path.Ext(e.Name())], etag: base64.RawURLEncoding.EncodeToString(sum[:12]),
+			plain: plain, packed: packed.Bytes(),
 		}
 	}
 	return files
