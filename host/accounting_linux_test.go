@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
@@ -77,10 +78,10 @@ func TestAccounting(t *testing.T) {
 	for _, how := range []string{"idle", "write", "write-in-one-go", "fill", "read", "half", "grow"} {
 		t.Run(how, func(t *testing.T) {
 			h := newTestHost(t, Config{})
-			h.deploy("warm", `def handler(event, context): return 1`, VersionSpec{})
+			h.deploy("warm", `def handler(event, context): return 1`, catalog.VersionSpec{})
 			h.want("warm", `""`, "1") // what the host makes once
 			before, counted := resident(t), h.ledger.Total(QuotaMemory)
-			h.deploy("hoarder", fmt.Sprintf(hoarder, size), VersionSpec{MemoryMB: 1024, MaxInstances: instances, Timeout: 5 * time.Minute})
+			h.deploy("hoarder", fmt.Sprintf(hoarder, size), catalog.VersionSpec{MemoryMB: 1024, MaxInstances: instances, Timeout: 5 * time.Minute})
 			made := hammer(instances, func(int) error {
 				_, err := h.raw("hoarder", fmt.Sprintf(`"%s 1"`, how))
 				return err
@@ -108,7 +109,7 @@ func TestAccounting(t *testing.T) {
 func TestAccounting_BoundsWhatBecomesPrivate(t *testing.T) {
 	const size, most, instances = 64, 160 << 20, 5
 	h := newTestHost(t, Config{Quotas: Quotas{QuotaMemory: most}})
-	h.deploy("hoarder", fmt.Sprintf(hoarder, size), VersionSpec{MemoryMB: 256, MaxInstances: instances, Timeout: time.Minute})
+	h.deploy("hoarder", fmt.Sprintf(hoarder, size), catalog.VersionSpec{MemoryMB: 256, MaxInstances: instances, Timeout: time.Minute})
 	h.want("hoarder", `"idle 0"`, fmt.Sprint(size<<20)) // the image is made
 	before := resident(t)
 	made := hammer(instances, func(int) error {
@@ -169,17 +170,17 @@ func TestImages_TakeTheirShareOfTheDisk(t *testing.T) {
 			}
 			stored += info.Size()
 		}
-		if used := h.ledger.State(DefaultTenant).Use[QuotaImageBytes]; used != stored || stored > most {
+		if used := h.ledger.State(catalog.DefaultTenant).Use[QuotaImageBytes]; used != stored || stored > most {
 			t.Errorf("images of %d bytes are stored, %d are counted, at most %d are allowed", stored, used, most)
 		}
 	}
 	names := []string{"one", "two", "three", "four", "five"}
 	for _, name := range names {
-		if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: name}); err != nil {
+		if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: name}); err != nil {
 			t.Fatal(err)
 		}
 		archive := archiveOf(t, fmt.Sprintf("def handler(event, context): return %q", name))
-		if _, err := h.CreateVersion(t.Context(), name, VersionSpec{Entrypoint: "main.handler"}, archive, nil); err != nil {
+		if _, err := h.CreateVersion(t.Context(), name, catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil); err != nil {
 			t.Fatal(err)
 		}
 		h.want(name, `""`, fmt.Sprintf("%q", name))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 )
@@ -15,7 +16,7 @@ import (
 func TestUnpack_AsksBeforeItTakes(t *testing.T) {
 	const most = 32 << 20
 	h := newTestHost(t, Config{Store: keptStore(t), Quotas: Quotas{QuotaMemory: most}})
-	if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "bomb"}); err != nil {
+	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "bomb"}); err != nil {
 		t.Fatal(err)
 	}
 	archive, err := (&attack{archive: "zeros large 200\n"}).build()
@@ -23,8 +24,8 @@ func TestUnpack_AsksBeforeItTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := heapSize()
-	_, err = h.CreateVersion(t.Context(), "bomb", VersionSpec{Entrypoint: "main.handler"}, archive, nil)
-	wantQuota(t, err, DefaultTenant, QuotaMemory, most)
+	_, err = h.CreateVersion(t.Context(), "bomb", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil)
+	wantQuota(t, err, catalog.DefaultTenant, QuotaMemory, most)
 	if grown := heapSize() - before; grown > most {
 		t.Errorf("the heap has grown by %d MiB", grown>>20)
 	}
@@ -37,14 +38,14 @@ func TestUnpack_AsksBeforeItTakes(t *testing.T) {
 // text.
 func TestTexts_AreBounded(t *testing.T) {
 	h := newTestHost(t, Config{Store: keptStore(t)})
-	if _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "known"}); err != nil {
+	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "known"}); err != nil {
 		t.Fatal(err)
 	}
 	archive := archiveOf(t, "def handler(event, context): return 1")
 	long := string(bytes.Repeat([]byte("a"), 1<<20))
-	version := func(change func(*VersionSpec)) func() error {
+	version := func(change func(*catalog.VersionSpec)) func() error {
 		return func() error {
-			spec := VersionSpec{Entrypoint: "main.handler"}
+			spec := catalog.VersionSpec{Entrypoint: "main.handler"}
 			change(&spec)
 			_, err := h.CreateVersion(t.Context(), "known", spec, archive, nil)
 			return err
@@ -59,15 +60,15 @@ func TestTexts_AreBounded(t *testing.T) {
 		}
 	}
 	for name, send := range map[string]func() error{
-		"description":     version(func(s *VersionSpec) { s.Description = long }),
-		"runtime":         version(func(s *VersionSpec) { s.Runtime = long }),
-		"entry point":     version(func(s *VersionSpec) { s.Entrypoint = "main." + long }),
-		"environment":     version(func(s *VersionSpec) { s.Environment = map[string]string{"A": long} }),
-		"variable":        version(func(s *VersionSpec) { s.Environment = map[string]string{long: ""} }),
-		"service account": version(func(s *VersionSpec) { s.ServiceAccountID = long }),
-		"log level":       version(func(s *VersionSpec) { s.MinLogLevel = logs.Level(long) }),
-		"success":         version(func(s *VersionSpec) { s.Async = &AsyncConfig{Success: long} }),
-		"failure":         version(func(s *VersionSpec) { s.Async = &AsyncConfig{Failure: long} }),
+		"description":     version(func(s *catalog.VersionSpec) { s.Description = long }),
+		"runtime":         version(func(s *catalog.VersionSpec) { s.Runtime = long }),
+		"entry point":     version(func(s *catalog.VersionSpec) { s.Entrypoint = "main." + long }),
+		"environment":     version(func(s *catalog.VersionSpec) { s.Environment = map[string]string{"A": long} }),
+		"variable":        version(func(s *catalog.VersionSpec) { s.Environment = map[string]string{long: ""} }),
+		"service account": version(func(s *catalog.VersionSpec) { s.ServiceAccountID = long }),
+		"log level":       version(func(s *catalog.VersionSpec) { s.MinLogLevel = logs.Level(long) }),
+		"success":         version(func(s *catalog.VersionSpec) { s.Async = &catalog.AsyncConfig{Success: long} }),
+		"failure":         version(func(s *catalog.VersionSpec) { s.Async = &catalog.AsyncConfig{Failure: long} }),
 		"timer's name":    timer(func(s *TimerSpec) { s.Name = long }),
 		"function":        timer(func(s *TimerSpec) { s.Function = long }),
 		"expression":      timer(func(s *TimerSpec) { s.Cron = "1" + strings.Repeat(",1", 1<<19) + " * * * *" }),
@@ -75,17 +76,17 @@ func TestTexts_AreBounded(t *testing.T) {
 		"timer's tag":     timer(func(s *TimerSpec) { s.Tag = long }),
 		"payload":         timer(func(s *TimerSpec) { s.Payload = long }),
 		"tag": func() error {
-			_, err := h.CreateVersion(t.Context(), "known", VersionSpec{Entrypoint: "main.handler"}, archive, []string{long})
+			_, err := h.CreateVersion(t.Context(), "known", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, []string{long})
 			return err
 		},
 		"tags": func() error {
-			_, err := h.CreateVersion(t.Context(), "known", VersionSpec{Entrypoint: "main.handler"}, archive, make([]string, 1<<16))
+			_, err := h.CreateVersion(t.Context(), "known", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, make([]string, 1<<16))
 			return err
 		},
-		"name":   func() error { _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: long}); return err },
-		"tenant": func() error { _, err := h.CreateFunction(t.Context(), FunctionSpec{Tenant: long}); return err },
+		"name":   func() error { _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: long}); return err },
+		"tenant": func() error { _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Tenant: long}); return err },
 		"label": func() error {
-			_, err := h.CreateFunction(t.Context(), FunctionSpec{Labels: map[string]string{"a": long}})
+			_, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Labels: map[string]string{"a": long}})
 			return err
 		},
 		"policy's tag": func() error { return h.SetScalingPolicy(t.Context(), "known", ScalingPolicy{Tag: long}) },

@@ -12,13 +12,15 @@ import (
 	"github.com/google/uuid"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
 const (
 	maxChain     = 16 // calls that lead to each other by outcome
-	maxAsyncBody = MaxResponse
+	maxAsyncBody = run.MaxResponse
 	// maxFailureBody is the largest body that is told to the target of failures
 	// (contract §2.6): as JSON it can be six times as long.
 	maxFailureBody = 256 << 10
@@ -51,7 +53,7 @@ const (
 //
 // *NotFoundError; *InvalidError when the version has no AsyncConfig, or the body is too large; *QuotaError; ErrUnavailable;
 // ErrClosed.
-func (h *Host) InvokeAsync(ctx context.Context, inv Invocation) (requestID string, err error) {
+func (h *Host) InvokeAsync(ctx context.Context, inv run.Invocation) (requestID string, err error) {
 	v, err := h.Resolve(inv.Function, inv.Tag)
 	if err != nil {
 		return "", err
@@ -147,7 +149,7 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 			}
 		}
 	})
-	result, err := w.h.Invoke(w.h.running, Invocation{
+	result, err := w.h.Invoke(w.h.running, run.Invocation{
 		Function: i.FunctionID, Tag: i.Notes[noteTag], RequestID: i.Notes[noteRequest],
 		Received: time.Now(), Raw: true, Body: i.Body,
 	})
@@ -205,10 +207,10 @@ func (w *asyncWorker) gone(err error, functionID string) bool {
 
 // settle stores what follows from an attempt: another one, a call of a target,
 // a dead letter, or nothing.
-func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *Result, failure error) error {
+func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *run.Result, failure error) error {
 	attempts, _ := strconv.Atoi(i.Notes[noteAttempt]) // none means 0
 	attempts++
-	var cfg AsyncConfig
+	var cfg catalog.AsyncConfig
 	versionID := ""
 	if result != nil {
 		versionID = result.Version.ID

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
@@ -22,7 +24,7 @@ func storedHost(t *testing.T) *testHost {
 // async queues a call and fails the test when that does not work.
 func (h *testHost) async(name, body string) (requestID string) {
 	h.t.Helper()
-	id, err := h.InvokeAsync(h.t.Context(), Invocation{Function: name, Body: []byte(body)})
+	id, err := h.InvokeAsync(h.t.Context(), run.Invocation{Function: name, Body: []byte(body)})
 	if err != nil || id == "" {
 		h.t.Fatalf("not queued: %q, %v", id, err)
 	}
@@ -53,19 +55,31 @@ const printing = "def handler(event, context): print('got', event)\n"
 func TestAsync_NeedsToBeAskedFor(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
-	h.version("fun", printing, VersionSpec{})
-	_, err := h.InvokeAsync(t.Context(), Invocation{Function: "fun"})
+	h.version("fun", printing, catalog.VersionSpec{})
+	_, err := h.InvokeAsync(t.Context(), run.Invocation{Function: "fun"})
 	wantError[*fault.InvalidError](t, err, "async_invocation_config")
-	_, err = h.InvokeAsync(t.Context(), Invocation{Function: "nobody"})
+	_, err = h.InvokeAsync(t.Context(), run.Invocation{Function: "nobody"})
 	wantError[*fault.NotFoundError](t, err, "nobody")
-	h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
-	_, err = h.InvokeAsync(t.Context(), Invocation{Function: "fun", Body: make([]byte, maxAsyncBody+1)})
+	h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
+	_, err = h.InvokeAsync(t.Context(), run.Invocation{Function: "fun", Body: make([]byte, maxAsyncBody+1)})
 	wantError[*fault.InvalidError](t, err, "body: ")
-	memory := newTestHost(t, Config{})
-	memory.create("fun")
-	memory.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
-	_, err = memory.InvokeAsync(t.Context(), Invocation{Function: "fun"})
+	h.deploy("of-a-folder", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
+	_, err = h.InvokeAsync(t.Context(), run.Invocation{Function: "of-a-folder"})
 	wantError[*fault.InvalidError](t, err, "data directory")
+}
+
+// Without a data directory calls are queued in memory, for whichever function.
+func TestAsync_WorksInMemory(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.create("uploaded")
+	h.version("uploaded", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
+	h.deploy("of-a-folder", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
+	for _, name := range []string{"uploaded", "of-a-folder"} {
+		if _, err := h.InvokeAsync(t.Context(), run.Invocation{Function: name, Body: []byte(name)}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the call of "+name, func() bool { return len(h.log("got "+name)) == 1 })
+	}
 }
 
 func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
@@ -73,10 +87,10 @@ func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
 	for _, name := range []string{"fun", "well", "badly"} {
 		h.create(name)
 	}
-	h.version("well", printing, VersionSpec{})
-	h.version("badly", "def handler(event, context): print('got', event['attempts'], event['body'], event['error']['errorType'])\n", VersionSpec{})
+	h.version("well", printing, catalog.VersionSpec{})
+	h.version("badly", "def handler(event, context): print('got', event['attempts'], event['body'], event['error']['errorType'])\n", catalog.VersionSpec{})
 	h.version("fun", "def handler(event, context): return {'half': event / 2}\n",
-		VersionSpec{Async: &AsyncConfig{Retries: 1, Success: "well", Failure: "badly"}})
+		catalog.VersionSpec{Async: &catalog.AsyncConfig{Retries: 1, Success: "well", Failure: "badly"}})
 	h.async("fun", "3")
 	h.async("fun", `"x"`)
 	h.emptied()
@@ -93,7 +107,7 @@ func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
 func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
-	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", VersionSpec{Async: &AsyncConfig{}})
+	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	request := h.async("fun", `{"a": 1}`)
 	h.emptied()
 	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
@@ -103,7 +117,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	if l := letters[0]; l.RequestID != request || string(l.Body) != `{"a": 1}` || l.Attempts != 1 || !strings.Contains(l.Error, "ValueError") {
 		t.Errorf("got %+v", l)
 	}
-	h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}}) // which mends it
+	h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}}) // which mends it
 	if id, err := h.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil || id != request {
 		t.Errorf("replayed: %s, %v", id, err)
 	}
@@ -118,7 +132,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
-	h.version("fun", "def handler(event, context): 1 / 0\n", VersionSpec{Async: &AsyncConfig{Retries: 1}})
+	h.version("fun", "def handler(event, context): 1 / 0\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{Retries: 1}})
 	h.async("fun", "1")
 	for range 2 {
 		h.emptied()
@@ -136,7 +150,7 @@ func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 func TestAsync_CirclesEnd(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
-	h.version("fun", "def handler(event, context): return event\n", VersionSpec{Async: &AsyncConfig{Success: "fun"}})
+	h.version("fun", "def handler(event, context): return event\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{Success: "fun"}})
 	h.async("fun", "1")
 	h.emptied()
 	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
@@ -148,7 +162,7 @@ func TestAsync_CirclesEnd(t *testing.T) {
 func TestAsync_ManyCallsOfOneFunctionAreAllMade(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
-	h.version("fun", printing, VersionSpec{MaxInstances: 2, Async: &AsyncConfig{}})
+	h.version("fun", printing, catalog.VersionSpec{MaxInstances: 2, Async: &catalog.AsyncConfig{}})
 	for range 50 {
 		h.async("fun", "1")
 	}
@@ -161,7 +175,7 @@ func TestAsync_ManyCallsOfOneFunctionAreAllMade(t *testing.T) {
 func TestAsync_QueuedCallsSurviveARestart(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
-		h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
+		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		h.endAsync() // so that nobody makes the call
 		h.endAsync = nil
 		h.async("fun", `"later"`)
@@ -176,7 +190,7 @@ func TestAsync_QueuedCallsSurviveARestart(t *testing.T) {
 func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
-		h.version("fun", printing, VersionSpec{Async: &AsyncConfig{}})
+		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		h.endAsync()
 		h.endAsync = nil
 		h.async("fun", "1")

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"vivarium/host/run"
 )
 
 // TestArchiveAttacks uploads archives that attack: whoever deploys need not be
@@ -34,7 +36,7 @@ func TestArchiveAttacks(t *testing.T) {
 			var others sync.WaitGroup
 			stop := make(chan struct{})
 			heap := watchHeap(&others, stop, a.heap)
-			code, err := CodeFromZip(archive)
+			code, err := run.CodeFromZip(archive)
 			close(stop)
 			others.Wait()
 			if grown := heap(); grown > a.heap {

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
@@ -19,7 +21,7 @@ func TestAsyncAttacks(t *testing.T) {
 		scale = 1
 	}
 	const sleeping = "import time\ndef handler(event, context): time.sleep(3000)\n"
-	spec := VersionSpec{Timeout: time.Hour, Async: &AsyncConfig{}}
+	spec := catalog.VersionSpec{Timeout: time.Hour, Async: &catalog.AsyncConfig{}}
 	for name, attack := range map[string]func(h *testHost){
 		"places are taken by calls that sleep": func(h *testHost) {
 			for n := range 1 + 40/scale {
@@ -40,7 +42,7 @@ func TestAsyncAttacks(t *testing.T) {
 		},
 		"the line is full of calls that are tried again": func(h *testHost) {
 			h.createFor("bad", "bad-0")
-			h.version("bad/bad-0", "def handler(event, context): 1 / 0\n", VersionSpec{Async: &AsyncConfig{Retries: 100}})
+			h.version("bad/bad-0", "def handler(event, context): 1 / 0\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{Retries: 100}})
 			for range 5000 / scale {
 				h.async("bad/bad-0", "1")
 			}
@@ -51,13 +53,13 @@ func TestAsyncAttacks(t *testing.T) {
 			t.Cleanup(s.Close)
 			h := newTestHost(t, Config{Store: s})
 			h.createFor("good", "good")
-			h.version("good/good", printing, VersionSpec{Async: &AsyncConfig{}, Timeout: time.Minute})
+			h.version("good/good", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}, Timeout: time.Minute})
 			h.async("good/good", "0")
 			h.until("a call before", "got 0")
 			attack(h)
 			// Of those who are attacked, the attacker's other function is one, too.
 			h.createFor("bad", "bystander")
-			h.version("bad/bystander", printing, VersionSpec{Async: &AsyncConfig{}, Timeout: time.Minute})
+			h.version("bad/bystander", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}, Timeout: time.Minute})
 			for n := 1; n <= 3; n++ {
 				for _, function := range []string{"good/good", "bad/bystander"} {
 					event := fmt.Sprintf("'%s %d'", function, n)
@@ -101,10 +103,10 @@ func TestAsyncAttacks_ManyTenantsFillTheQueue(t *testing.T) {
 	for n := range 8 {
 		tenant := fmt.Sprint("bad-", n)
 		h.createFor(tenant, "fun")
-		h.version(tenant+"/fun", printing, VersionSpec{Async: &AsyncConfig{}})
+		h.version(tenant+"/fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		queued := 0
 		for ; ; queued++ {
-			if _, err := h.InvokeAsync(t.Context(), Invocation{Function: tenant + "/fun", Body: body}); err != nil {
+			if _, err := h.InvokeAsync(t.Context(), run.Invocation{Function: tenant + "/fun", Body: body}); err != nil {
 				wantError[*QuotaError](t, err, "asyncBytes")
 				break
 			}
@@ -114,7 +116,7 @@ func TestAsyncAttacks_ManyTenantsFillTheQueue(t *testing.T) {
 		}
 	}
 	h.createFor("good", "good")
-	h.version("good/good", printing, VersionSpec{Async: &AsyncConfig{}})
+	h.version("good/good", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	h.async("good/good", "1")
 }
 

@@ -1,14 +1,12 @@
 package host
 
 import (
-	"encoding/json"
 	"errors"
 	"path/filepath"
 	"testing"
-	"unicode/utf8"
 
 	"vivarium/host/fault"
-	"vivarium/wasm"
+	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 )
 
@@ -29,7 +27,7 @@ func FuzzCodeFromZip(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, archive []byte) {
-		code, err := CodeFromZip(archive)
+		code, err := run.CodeFromZip(archive)
 		if err != nil {
 			var refusal *fault.InvalidError
 			if !errors.As(err, &refusal) {
@@ -37,38 +35,11 @@ func FuzzCodeFromZip(f *testing.F) {
 			}
 			return
 		}
-		if code.Size() > maxCodeBytes || code.Entries() > maxCodeEntries+1 {
+		if code.Size() > run.MaxCodeBytes || code.Entries() > run.MaxCodeEntries+1 {
 			t.Errorf("took %d bytes in %d entries", code.Size(), code.Entries())
 		}
 		if _, err := vfs.NewRoot(vfs.Config{Mounts: []vfs.Mount{{Path: "function/code", Tree: code}}}); err != nil {
 			t.Error(err)
-		}
-	})
-}
-
-// FuzzGuestAnswer has a guest answer anything. It becomes a result or an error
-// of the function, never one of the platform, and an error's document is JSON.
-func FuzzGuestAnswer(f *testing.F) {
-	f.Add(uint32(0), []byte(`{"statusCode":200}`))
-	f.Add(uint32(1), []byte("\xff\x00"))
-	f.Add(uint32(2), []byte(`{"errorMessage":"m","errorType":"T","stackTrace":["a"]}`))
-	f.Add(uint32(2), []byte(`{"errorType":"T","errorType":1,"stackTrace":null,"errorCode":200}`))
-	f.Add(uint32(2), []byte("[[[[[[[[[[[["))
-	f.Add(uint32(2), []byte("{\"errorType\":\"\\ud800\",\"errorMessage\":\"\xed\xa0\x80\"}"))
-	f.Fuzz(func(t *testing.T, kind uint32, body []byte) {
-		kind %= 3 // the guest refuses others itself
-		c := &call{v: &live{Version: &Version{}}, result: &Result{}}
-		err := c.interpret(&wasm.Response{Kind: wasm.ResponseKind(kind), Body: body, Size: int64(len(body))}, noWork)
-		var fe *fault.FunctionError
-		switch {
-		case kind != uint32(responseError) && err != nil:
-			t.Errorf("kind %d: got %v", kind, err)
-		case kind == uint32(responseError) && !errors.As(err, &fe):
-			t.Errorf("got %v, want an error of the function", err)
-		case fe != nil && (fe.Type == "" || !json.Valid(fe.Body())):
-			t.Errorf("got type %q and %q, want JSON", fe.Type, fe.Body())
-		case fe != nil && !utf8.ValidString(fe.Type):
-			t.Errorf("got type %q, want UTF-8", fe.Type)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/store"
 )
 
@@ -97,7 +98,7 @@ func doubtfulStore(t *testing.T, dir string) (contents string) {
 		name := fmt.Sprint("fun-", n)
 		h.create(name)
 		for m := range 2 {
-			h.version(name, answering(fmt.Sprint(n, m)), VersionSpec{NoFreeze: true})
+			h.version(name, answering(fmt.Sprint(n, m)), catalog.VersionSpec{NoFreeze: true})
 		}
 	}
 	if err := h.DeleteFunction(t.Context(), "fun-2"); err != nil {

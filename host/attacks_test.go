@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 )
@@ -79,7 +80,7 @@ type attack struct {
 	name    string
 	promise string
 	code    fstest.MapFS
-	spec    VersionSpec
+	spec    catalog.VersionSpec
 	event   string
 	calls   int
 	archive string // of the archive suite: what is in it
@@ -129,7 +130,7 @@ func readAttack(path string) (*attack, error) {
 	}
 	a := &attack{
 		name: strings.TrimSuffix(filepath.Base(path), ".txtar"), promise: strings.TrimSpace(string(archive.Comment)),
-		code: fstest.MapFS{}, spec: VersionSpec{Timeout: attackTimeout, Entrypoint: "main.handler"},
+		code: fstest.MapFS{}, spec: catalog.VersionSpec{Timeout: attackTimeout, Entrypoint: "main.handler"},
 		event: `"attack"`, calls: 1, heap: attackHeap,
 	}
 	if a.promise == "" {
@@ -259,14 +260,14 @@ def handler(event, context):
 
 // newAttackRange starts a host with a neighbour that has a secret.
 func newAttackRange(t *testing.T) *attackRange {
-	r := &attackRange{secret: "neighbour-" + newID(functionPrefix), before: held(t)}
+	r := &attackRange{secret: "neighbour-" + catalog.NewID(catalog.FunctionPrefix), before: held(t)}
 	r.logs = &attackLog{counts: map[string]int{}, texts: map[string]string{}}
 	h, err := New(Config{Engine: testEngine, Logs: r.logs.add, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.testHost = &testHost{Host: h, t: t}
-	v := r.deploy("neighbour", neighbourSource, VersionSpec{
+	v := r.deploy("neighbour", neighbourSource, catalog.VersionSpec{
 		Timeout: time.Minute, Environment: map[string]string{"SECRET": r.secret}, MaxInstances: 2,
 	})
 	v.Tenant = "neighbour"

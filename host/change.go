@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -14,7 +15,7 @@ import (
 //
 // What mutate returns; *ConflictError when the function is being deleted;
 // *NotFoundError when it is gone; ErrUnavailable; ErrClosed.
-func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRecord) error, made ...*Version) error {
+func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRecord) error, made ...*catalog.Version) error {
 	f.write.Lock()
 	defer f.write.Unlock()
 	for {
@@ -27,7 +28,7 @@ func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRec
 			return fault.ErrClosed
 		case !present:
 			return &fault.NotFoundError{Function: r.ID}
-		case r.Status == StatusDeleting:
+		case r.Status == catalog.StatusDeleting:
 			return fault.Conflictf("function", r.ID, "is being deleted")
 		}
 		if err := mutate(&r); err != nil {
@@ -52,10 +53,10 @@ func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRec
 // is there already. Versions that the record lists are those of made that are
 // not known yet; those that it no longer lists are drained. The caller holds the
 // mutex, and nothing here blocks.
-func (h *Host) install(r functionRecord, revision uint64, made []*Version) *function {
+func (h *Host) install(r functionRecord, revision uint64, made []*catalog.Version) *function {
 	f := h.functions[r.ID]
 	if f == nil {
-		f = &function{id: r.ID, versions: map[string]*Version{}}
+		f = &function{id: r.ID, versions: map[string]*catalog.Version{}}
 		h.functions[r.ID] = f
 	} else if revision <= f.revision {
 		return f

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -40,7 +41,7 @@ func crashWorker(dir string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprintf("fun-%d-%d", os.Getpid(), i/20)
 		if i%20 == 0 {
-			if _, err := h.CreateFunction(ctx, FunctionSpec{Name: name}); err != nil {
+			if _, err := h.CreateFunction(ctx, catalog.FunctionSpec{Name: name}); err != nil {
 				return err
 			}
 			fmt.Println("function", name)
@@ -48,7 +49,7 @@ func crashWorker(dir string) error {
 		var archive bytes.Buffer
 		t := &testing.T{}
 		archive.Write(archiveOf(t, answering(fmt.Sprintf("%s %d", name, i))))
-		v, err := h.CreateVersion(ctx, name, VersionSpec{Entrypoint: "main.handler"}, archive.Bytes(), []string{"prod"})
+		v, err := h.CreateVersion(ctx, name, catalog.VersionSpec{Entrypoint: "main.handler"}, archive.Bytes(), []string{"prod"})
 		if err != nil {
 			return err
 		}
@@ -188,7 +189,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 		if missing > 1 || (missing == 1 && name != c.open) {
 			t.Errorf("round %d: %s: %d acknowledged versions are lost", round, name, missing)
 		}
-		if latest := c.latest[name]; name != c.open && latest != "" && (f.Tags["prod"] != latest || f.Tags[LatestTag] != latest) {
+		if latest := c.latest[name]; name != c.open && latest != "" && (f.Tags["prod"] != latest || f.Tags[catalog.LatestTag] != latest) {
 			t.Errorf("round %d: %s: tags %v, acknowledged %s", round, name, f.Tags, latest)
 		}
 		// From here on, what is there is what must stay.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/wasm/vfs"
 )
@@ -15,19 +16,19 @@ import (
 // # Errors
 //
 // *InvalidError, *ConflictError when the function is a stored one, ErrClosed.
-func (h *Host) Deploy(name string, spec VersionSpec, code *vfs.Tree) (*Version, error) {
-	spec = spec.withDefaults()
-	if err := validateName(name); err != nil {
+func (h *Host) Deploy(name string, spec catalog.VersionSpec, code *vfs.Tree) (*catalog.Version, error) {
+	spec = spec.WithDefaults()
+	if err := catalog.ValidateName(name); err != nil {
 		return nil, err
 	}
-	if err := spec.validate(); err != nil {
+	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
 	f, err := h.transient(name)
 	if err != nil {
 		return nil, err
 	}
-	v := newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec})
+	v := newVersion(f.snapshot(h), versionRecord{ID: catalog.NewID(catalog.VersionPrefix), CreatedAt: time.Now().UTC(), Spec: spec})
 	v.Transient = true
 	h.runner.Add(v, code, nil)
 	if err := h.addVersion(context.Background(), f, v, nil); err != nil {
@@ -49,7 +50,7 @@ func (h *Host) transient(name string) (*function, error) {
 	}
 	f := h.names[name]
 	if f == nil {
-		f = newFunction(FunctionSpec{Name: name})
+		f = newFunction(catalog.FunctionSpec{Name: name})
 		f.transient, f.revision = true, 1
 		h.functions[f.id], h.names[name] = f, f
 	}
@@ -72,7 +73,7 @@ func (h *Host) Retire(name string) {
 	}
 }
 
-func stillObsolete(v *Version) func(*functionRecord) error {
+func stillObsolete(v *catalog.Version) func(*functionRecord) error {
 	return func(r *functionRecord) error {
 		if len(r.tagsOf(v.ID)) > 0 {
 			return fault.Conflictf("version", v.ID, "carries tags")
@@ -82,10 +83,10 @@ func stillObsolete(v *Version) func(*functionRecord) error {
 }
 
 // obsolete returns the versions of f that lost their last tag before a time.
-func (h *Host) obsolete(f *function, before time.Time) []*Version {
+func (h *Host) obsolete(f *function, before time.Time) []*catalog.Version {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	var old []*Version
+	var old []*catalog.Version
 	for _, e := range f.record.Versions {
 		if v := f.versions[e.ID]; v != nil && !e.ObsoleteSince.IsZero() && e.ObsoleteSince.Before(before) {
 			old = append(old, v)

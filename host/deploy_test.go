@@ -10,32 +10,34 @@ import (
 	"testing/fstest"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 )
 
 func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
 	h := newTestHost(t, Config{})
 	for name, c := range map[string]struct {
 		function string
-		spec     VersionSpec
+		spec     catalog.VersionSpec
 		want     string
 	}{
-		"no entry point":        {"fun", VersionSpec{}, "entrypoint: is missing"},
-		"short name":            {"f", VersionSpec{Entrypoint: "a.b"}, "name:"},
-		"upper case":            {"Fun", VersionSpec{Entrypoint: "a.b"}, "name:"},
-		"hyphen last":           {"fun-", VersionSpec{Entrypoint: "a.b"}, "name:"},
-		"the server's own":      {"console", VersionSpec{Entrypoint: "a.b"}, "address of the server's own"},
-		"memory not a multiple": {"fun", VersionSpec{Entrypoint: "a.b", MemoryMB: 100}, "multiple of 128 MB"},
-		"memory beyond 32 bits": {"fun", VersionSpec{Entrypoint: "a.b", MemoryMB: 8192}, "32-bit WebAssembly"},
-		"timeout beyond":        {"fun", VersionSpec{Entrypoint: "a.b", Timeout: 2 * time.Hour}, "execution_timeout"},
-		"negative timeout":      {"fun", VersionSpec{Entrypoint: "a.b", Timeout: -1}, "execution_timeout"},
-		"reserved variable":     {"fun", VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"PATH": "/"}}, `"PATH": the name is reserved`},
-		"variable's name":       {"fun", VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"1A": ""}}, `"1A": a name is`},
-		"variable with NUL":     {"fun", VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"A": "\x00"}}, "without NUL"},
-		"long value":            {"fun", VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"A": strings.Repeat("x", 4097)}}, "4097 bytes"},
-		"long environment": {"fun", VersionSpec{Entrypoint: "a.b", Environment: map[string]string{
+		"no entry point":        {"fun", catalog.VersionSpec{}, "entrypoint: is missing"},
+		"short name":            {"f", catalog.VersionSpec{Entrypoint: "a.b"}, "name:"},
+		"upper case":            {"Fun", catalog.VersionSpec{Entrypoint: "a.b"}, "name:"},
+		"hyphen last":           {"fun-", catalog.VersionSpec{Entrypoint: "a.b"}, "name:"},
+		"the server's own":      {"console", catalog.VersionSpec{Entrypoint: "a.b"}, "address of the server's own"},
+		"memory not a multiple": {"fun", catalog.VersionSpec{Entrypoint: "a.b", MemoryMB: 100}, "multiple of 128 MB"},
+		"memory beyond 32 bits": {"fun", catalog.VersionSpec{Entrypoint: "a.b", MemoryMB: 8192}, "32-bit WebAssembly"},
+		"timeout beyond":        {"fun", catalog.VersionSpec{Entrypoint: "a.b", Timeout: 2 * time.Hour}, "execution_timeout"},
+		"negative timeout":      {"fun", catalog.VersionSpec{Entrypoint: "a.b", Timeout: -1}, "execution_timeout"},
+		"reserved variable":     {"fun", catalog.VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"PATH": "/"}}, `"PATH": the name is reserved`},
+		"variable's name":       {"fun", catalog.VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"1A": ""}}, `"1A": a name is`},
+		"variable with NUL":     {"fun", catalog.VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"A": "\x00"}}, "without NUL"},
+		"long value":            {"fun", catalog.VersionSpec{Entrypoint: "a.b", Environment: map[string]string{"A": strings.Repeat("x", 4097)}}, "4097 bytes"},
+		"long environment": {"fun", catalog.VersionSpec{Entrypoint: "a.b", Environment: map[string]string{
 			"A": strings.Repeat("x", 2048), "B": strings.Repeat("x", 2048)}}, "environment: names and values have 4098 bytes"},
-		"more ready than allowed": {"fun", VersionSpec{Entrypoint: "a.b", MinInstances: 11}, "min_instances"},
+		"more ready than allowed": {"fun", catalog.VersionSpec{Entrypoint: "a.b", MinInstances: 11}, "min_instances"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := h.Deploy(c.function, c.spec, nil)
@@ -74,7 +76,7 @@ func zipOf(t *testing.T, names ...string) []byte {
 }
 
 func TestCodeFromZip_AcceptsOnlyPlainArchives(t *testing.T) {
-	if _, err := CodeFromZip(zipOf(t, "main.py", "pkg/", "pkg/mod.py", "a/b/c.txt")); err != nil {
+	if _, err := run.CodeFromZip(zipOf(t, "main.py", "pkg/", "pkg/mod.py", "a/b/c.txt")); err != nil {
 		t.Errorf("a plain archive: %v", err)
 	}
 	link := func() []byte {
@@ -106,7 +108,7 @@ func TestCodeFromZip_AcceptsOnlyPlainArchives(t *testing.T) {
 		"a very long name": zipOf(t, strings.Repeat("x", 5000)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := CodeFromZip(archive)
+			_, err := run.CodeFromZip(archive)
 			var ie *fault.InvalidError
 			if !errors.As(err, &ie) {
 				t.Errorf("got %v, want an InvalidError", err)
@@ -117,7 +119,7 @@ func TestCodeFromZip_AcceptsOnlyPlainArchives(t *testing.T) {
 
 // Some programs begin each name with the folder that was packed.
 func TestCodeFromZip_DropsADotBeforeNames(t *testing.T) {
-	code, err := CodeFromZip(zipOf(t, "./", "./main.py", "./pkg/", "./pkg/mod.py"))
+	code, err := run.CodeFromZip(zipOf(t, "./", "./main.py", "./pkg/", "./pkg/mod.py"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +136,7 @@ func TestCodeFromZip_RefusesABomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	zeros := make([]byte, 1<<20)
-	for range maxCodeBytes>>20 + 1 {
+	for range run.MaxCodeBytes>>20 + 1 {
 		if _, err := f.Write(zeros); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +145,7 @@ func TestCodeFromZip_RefusesABomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ie *fault.InvalidError
-	if _, err := CodeFromZip(b.Bytes()); !errors.As(err, &ie) {
+	if _, err := run.CodeFromZip(b.Bytes()); !errors.As(err, &ie) {
 		t.Errorf("got %v, want an InvalidError", err)
 	}
 }
@@ -164,7 +166,7 @@ def handler(event, context):
     return os.listdir("/tmp")
 `)},
 		"data/x.txt": {Data: []byte("content")},
-	}, VersionSpec{})
+	}, catalog.VersionSpec{})
 	h.want("files", `"code"`, `"EROFS"`)
 	h.want("files", `"where"`, `["/function/code", "/function/code", "content", [""], ["dev", "function", "tmp", "usr"]]`)
 	h.want("files", `"write"`, `["seen"]`)
@@ -184,7 +186,7 @@ def handler(event, context):
         size = os.stat("/tmp/big").st_size
         os.unlink("/tmp/big")
         return [errno.errorcode[e.errno], size >> 20]
-`, VersionSpec{Timeout: time.Minute})
+`, catalog.VersionSpec{Timeout: time.Minute})
 	h.want("filler", "", `["ENOSPC", 512]`)
 	h.want("filler", "", `["ENOSPC", 512]`)
 }

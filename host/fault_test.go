@@ -12,8 +12,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
@@ -22,18 +24,18 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 	t.Cleanup(s.Close)
 	h := newTestHost(t, Config{Store: s})
 	h.create("fun")
-	v := h.version("fun", answering("here"), VersionSpec{Async: &AsyncConfig{}})
+	v := h.version("fun", answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	h.want("fun", "", `"here"`)
 	s.Close()
 	for what, try := range map[string]func() error{
-		"a function": func() error { _, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "other"}); return err },
+		"a function": func() error { _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "other"}); return err },
 		"a version": func() error {
-			_, err := h.CreateVersion(t.Context(), "fun", VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
+			_, err := h.CreateVersion(t.Context(), "fun", catalog.VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
 			return err
 		},
 		"a tag": func() error { _, err := h.SetTag(t.Context(), v.ID, "prod"); return err },
 		"a call": func() error {
-			_, err := h.InvokeAsync(t.Context(), Invocation{Function: "fun"})
+			_, err := h.InvokeAsync(t.Context(), run.Invocation{Function: "fun"})
 			return err
 		},
 		"a timer": func() error {
@@ -49,7 +51,7 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 		}
 	}
 	h.want("fun", "", `"here"`) // calls go on
-	if info, err := h.GetFunction("fun"); err != nil || len(info.Tags) != 1 || info.Status != StatusActive {
+	if info, err := h.GetFunction("fun"); err != nil || len(info.Tags) != 1 || info.Status != catalog.StatusActive {
 		t.Errorf("got %+v, %v, want what was there", info, err)
 	}
 	start := time.Now()
@@ -64,7 +66,7 @@ func TestCreateVersion_ManyAtOnceAllCount(t *testing.T) {
 		h.create("fun")
 		var makers sync.WaitGroup
 		for i := range 8 {
-			makers.Go(func() { h.version("fun", answering(fmt.Sprint(i)), VersionSpec{}, "prod") })
+			makers.Go(func() { h.version("fun", answering(fmt.Sprint(i)), catalog.VersionSpec{}, "prod") })
 		}
 		makers.Wait()
 		versions, _, err := h.ListVersions(access.AllTenants, "fun", 0, "")
@@ -72,7 +74,7 @@ func TestCreateVersion_ManyAtOnceAllCount(t *testing.T) {
 			t.Fatalf("%d versions, %v", len(versions), err)
 		}
 		info, _ := h.GetFunction("fun")
-		if info.Tags["prod"] != info.Tags[LatestTag] {
+		if info.Tags["prod"] != info.Tags[catalog.LatestTag] {
 			t.Errorf("tags that were set together are apart: %v", info.Tags)
 		}
 	})
@@ -85,7 +87,7 @@ func TestCreateFunction_OneOfManyGetsTheName(t *testing.T) {
 		made := 0
 		for range 8 {
 			makers.Go(func() {
-				_, err := h.CreateFunction(t.Context(), FunctionSpec{Name: "fun"})
+				_, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "fun"})
 				if err != nil {
 					wantError[*fault.ConflictError](t, err, "exists already")
 					return
@@ -122,7 +124,7 @@ func TestHost_RunsOnAServerElsewhere(t *testing.T) {
 		h := newTestHost(t, Config{Store: s})
 		if round == 0 {
 			h.create("fun")
-			h.version("fun", answering("here"), VersionSpec{Async: &AsyncConfig{}})
+			h.version("fun", answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		}
 		h.want("fun", "", `"here"`)
 		h.async("fun", "1")
@@ -140,7 +142,7 @@ func TestHost_CloseLeavesNoGoroutines(t *testing.T) {
 		s := openStore(t, t.TempDir())
 		h := newTestHost(t, Config{Store: s})
 		h.create("fun")
-		h.version("fun", answering("here"), VersionSpec{Async: &AsyncConfig{}})
+		h.version("fun", answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		h.want("fun", "", `"here"`)
 		h.async("fun", "1")
 		if _, err := h.CreateTimer(t.Context(), TimerSpec{Name: "abc", Function: "fun", Cron: "* * * * * *"}); err != nil {
@@ -161,12 +163,12 @@ func TestDeploy_ToFirstAnswerIsQuick(t *testing.T) {
 	t.Cleanup(s.Close)
 	h := newTestHost(t, Config{Store: s, ImageDir: filepath.Join(dir, "images")})
 	h.create("warm")
-	h.version("warm", answering("warm"), VersionSpec{})
+	h.version("warm", answering("warm"), catalog.VersionSpec{})
 	h.want("warm", "", `"warm"`)
 	time.Sleep(time.Second) // until the next interpreter is booted
 	start := time.Now()
 	h.create("fun")
-	h.version("fun", answering("here"), VersionSpec{})
+	h.version("fun", answering("here"), catalog.VersionSpec{})
 	deployed := time.Since(start)
 	h.want("fun", "", `"here"`)
 	took := time.Since(start)

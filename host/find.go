@@ -2,6 +2,7 @@ package host
 
 import (
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -15,7 +16,7 @@ func (h *Host) visible(p access.Principal, idOrName string) *function {
 		return f
 	}
 	// The tenant again, since a name with a slash in it could lead elsewhere.
-	if f := h.names[reference(p.Tenant, idOrName)]; f != nil && p.ActsFor(f.record.Tenant) {
+	if f := h.names[catalog.Reference(p.Tenant, idOrName)]; f != nil && p.ActsFor(f.record.Tenant) {
 		return f
 	}
 	return nil
@@ -29,12 +30,12 @@ func (h *Host) visible(p access.Principal, idOrName string) *function {
 //
 // *NotFoundError, the same one whether the function is another tenant's or
 // nobody's.
-func (h *Host) Find(p access.Principal, idOrName string) (FunctionInfo, error) {
+func (h *Host) Find(p access.Principal, idOrName string) (catalog.FunctionInfo, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	f := h.visible(p, idOrName)
 	if f == nil {
-		return FunctionInfo{}, &fault.NotFoundError{Function: idOrName}
+		return catalog.FunctionInfo{}, &fault.NotFoundError{Function: idOrName}
 	}
 	return f.info(), nil
 }

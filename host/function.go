@@ -6,49 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
-
-// Status says where a function or a version is in its life (contract §6).
-type Status string
-
-// The states of functions and versions.
-const (
-	StatusActive   Status = "ACTIVE"
-	StatusObsolete Status = "OBSOLETE" // a version without tags; it is deleted later
-	StatusDeleting Status = "DELETING"
-)
-
-// FunctionSpec is what the owner says of a new function.
-type FunctionSpec struct {
-	Name        string // may be empty: the function then has its id alone
-	Description string
-	Labels      map[string]string
-	Tenant      string // whose it is; empty means the default one
-}
-
-// FunctionUpdate says what to change; nil members stay as they are.
-type FunctionUpdate struct {
-	Name        *string
-	Description *string
-	Labels      map[string]string // all of them; an empty map clears them
-	Public      *bool
-}
-
-// FunctionInfo describes a function as it is now.
-type FunctionInfo struct {
-	ID          string
-	Name        string
-	Description string
-	Labels      map[string]string
-	Tenant      string // the folder, in the words of the management API
-	LogGroupID  string
-	Status      Status
-	Public      bool // anybody may call it, without a key
-	CreatedAt   time.Time
-	Latest      *Version          // nil when it has no version
-	Tags        map[string]string // version ids by tag
-}
 
 // function is a function with its versions.
 type function struct {
@@ -60,7 +20,7 @@ type function struct {
 	// The host's mutex guards the members below.
 	record   functionRecord // replaced as a whole, never changed in place
 	revision uint64         // that the store gave the record
-	versions map[string]*Version
+	versions map[string]*catalog.Version
 	// transient functions are Deploy's: they are in no store.
 	transient bool
 	removal   *removal // nil until it is being deleted
@@ -76,7 +36,7 @@ type functionRecord struct {
 	Tenant      string            `json:"tenant"`
 	LogGroupID  string            `json:"log_group_id"`
 	Public      bool              `json:"public,omitempty"`
-	Status      Status            `json:"status"`
+	Status      catalog.Status    `json:"status"`
 	CreatedAt   time.Time         `json:"created_at"`
 	Versions    []versionEntry    `json:"versions,omitempty"` // in order of creation
 	Tags        map[string]string `json:"tags,omitempty"`     // version ids by tag
@@ -140,29 +100,16 @@ func (r *functionRecord) settle(now time.Time) {
 }
 
 // info describes f. The caller holds the host's mutex.
-func (f *function) info() FunctionInfo {
+func (f *function) info() catalog.FunctionInfo {
 	r := &f.record
-	return FunctionInfo{
+	return catalog.FunctionInfo{
 		ID: r.ID, Name: r.Name, Description: r.Description, Labels: cloneMap(r.Labels), Tenant: r.Tenant,
 		LogGroupID: r.LogGroupID, Status: r.Status, Public: r.Public, CreatedAt: r.CreatedAt,
-		Latest: f.versions[r.Tags[LatestTag]], Tags: cloneMap(r.Tags),
+		Latest: f.versions[r.Tags[catalog.LatestTag]], Tags: cloneMap(r.Tags),
 	}
 }
 
-// DefaultTenant owns functions that nobody else does.
-const DefaultTenant = "default"
-
-// reference returns how a name, which is unique in its tenant, is written where
-// there are several: as it is in the default tenant, else as TENANT/NAME. The
-// host's tables and the store have names in this form.
-func reference(tenant, name string) string {
-	if tenant == DefaultTenant || tenant == "" || name == "" {
-		return name
-	}
-	return tenant + "/" + name
-}
-
-func (r *functionRecord) reference() string { return reference(r.Tenant, r.Name) }
+func (r *functionRecord) reference() string { return catalog.Reference(r.Tenant, r.Name) }
 
 // find returns the function of that id or name, or TENANT/NAME. The caller holds
 // the mutex.
@@ -170,7 +117,7 @@ func (h *Host) find(idOrName string) *function {
 	if f, ok := h.functions[idOrName]; ok {
 		return f
 	}
-	return h.names[strings.TrimPrefix(idOrName, DefaultTenant+"/")]
+	return h.names[strings.TrimPrefix(idOrName, catalog.DefaultTenant+"/")]
 }
 
 // Resolve returns the version of a function, given by id or name, that carries
@@ -179,14 +126,14 @@ func (h *Host) find(idOrName string) *function {
 // # Errors
 //
 // *NotFoundError, also while the function is being deleted.
-func (h *Host) Resolve(function, tag string) (*Version, error) {
+func (h *Host) Resolve(function, tag string) (*catalog.Version, error) {
 	if tag == "" {
-		tag = LatestTag
+		tag = catalog.LatestTag
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	f := h.find(function)
-	if f == nil || f.record.Status == StatusDeleting {
+	if f == nil || f.record.Status == catalog.StatusDeleting {
 		return nil, &fault.NotFoundError{Function: function}
 	}
 	v, ok := f.versions[f.record.Tags[tag]]
@@ -197,14 +144,14 @@ func (h *Host) Resolve(function, tag string) (*Version, error) {
 }
 
 // Functions lists all functions by name.
-func (h *Host) Functions() []FunctionInfo {
+func (h *Host) Functions() []catalog.FunctionInfo {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	infos := make([]FunctionInfo, 0, len(h.functions))
+	infos := make([]catalog.FunctionInfo, 0, len(h.functions))
 	for _, f := range h.functions {
 		infos = append(infos, f.info())
 	}
-	slices.SortFunc(infos, func(a, b FunctionInfo) int {
+	slices.SortFunc(infos, func(a, b catalog.FunctionInfo) int {
 		return strings.Compare(a.Name+"\x00"+a.ID, b.Name+"\x00"+b.ID)
 	})
 	return infos
@@ -215,12 +162,12 @@ func (h *Host) Functions() []FunctionInfo {
 // # Errors
 //
 // *NotFoundError.
-func (h *Host) GetFunction(idOrName string) (FunctionInfo, error) {
+func (h *Host) GetFunction(idOrName string) (catalog.FunctionInfo, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	f := h.find(idOrName)
 	if f == nil {
-		return FunctionInfo{}, &fault.NotFoundError{Function: idOrName}
+		return catalog.FunctionInfo{}, &fault.NotFoundError{Function: idOrName}
 	}
 	return f.info(), nil
 }

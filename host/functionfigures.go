@@ -3,6 +3,8 @@ package host
 import (
 	"slices"
 	"strings"
+
+	"vivarium/host/run"
 )
 
 // GetFigures returns the last points, up to MaxFigures, of the function of that
@@ -11,17 +13,17 @@ import (
 // # Errors
 //
 // *fault.NotFoundError.
-func (h *Host) GetFigures(idOrName string, points int) (FunctionFigures, error) {
+func (h *Host) GetFigures(idOrName string, points int) (run.FunctionFigures, error) {
 	f, err := h.lookup(idOrName)
 	if err != nil {
-		return FunctionFigures{}, err
+		return run.FunctionFigures{}, err
 	}
 	return h.runner.Figures(f.id, points), nil
 }
 
 // Figures returns the last points, up to MaxFigures, of the functions of a
 // tenant, or of all, by the functions' names.
-func (h *Host) Figures(tenant string, points int) []FunctionFigures {
+func (h *Host) Figures(tenant string, points int) []run.FunctionFigures {
 	names := map[string]string{} // by id
 	h.mu.RLock()
 	for id, f := range h.functions {
@@ -30,10 +32,10 @@ func (h *Host) Figures(tenant string, points int) []FunctionFigures {
 		}
 	}
 	h.mu.RUnlock()
-	all := make([]FunctionFigures, 0, len(names))
+	all := make([]run.FunctionFigures, 0, len(names))
 	for id := range names {
 		all = append(all, h.runner.Figures(id, points))
 	}
-	slices.SortFunc(all, func(a, b FunctionFigures) int { return strings.Compare(names[a.FunctionID], names[b.FunctionID]) })
+	slices.SortFunc(all, func(a, b run.FunctionFigures) int { return strings.Compare(names[a.FunctionID], names[b.FunctionID]) })
 	return all
 }

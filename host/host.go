@@ -1,46 +1,48 @@
-// Package host owns functions and runs their calls. It knows nothing of HTTP
-// (that is package web) and of WebAssembly only what package wasm offers.
+// Package host is the core of Vivarium: functions with their versions, and what
+// runs them. It knows nothing of HTTP (that is package web), and of WebAssembly only
+// what package wasm offers.
+//
+// # Rooms
+//
+// Each package below knows only those that come after it here:
+//
+//	host      functions, tags, keys, timers and queued calls; puts the rest together
+//	run       images, instances, turns: what lets a version process a call
+//	catalog   what there is, as values: a Version and what may be said of it
+//	logs      execution logs, from a printed line to a query
+//	store     what survives the process, in JetStream, or in memory
+//	quota     the ledger of what tenants make the host hold
+//	access    who asks, and what that lets them do
+//	fault     whose fault an error is
+//	paced     JSON and text in pieces, in a function's turn
+//	throttle  how often something may happen
 //
 // # Vocabulary
 //
 //   - Function: a name and an id; what callers address.
-//   - Tenant: whose a function is. Names are unique within one; a function of
+//   - Tenant: the owner of functions. Names are unique within one; a function of
 //     another tenant can be neither found nor called, unless it is public.
-//   - Key: lets a program act for a tenant, in a Role. A Principal is who asks.
+//   - Key: lets a program act for a tenant, in a Role. The caller is a Principal.
 //   - Version: immutable code with an entry point, limits and an environment.
 //     Tags point at versions; LatestTag at the newest.
-//   - Instance: a live interpreter of one version. It processes one call at a
-//     time and keeps its globals between calls.
-//   - Image: the frozen memory that a version's instances are made from.
-//   - Ledger: what tenants hold, and may hold, of all this (package quota).
 //
-// # A call's way
+// # The way of a call
 //
-//	Invoke      resolve function and tag; the deadline already runs
-//	pool        a warm instance, else a new one from the version's image,
-//	            else wait in order, else ErrBusy
-//	scheduler   turns to compute, fair between tenants and functions
-//	guest       request document on stdin, result or error back
-//	pool        a clean return or a Python exception: the instance is kept;
-//	            anything else: it is thrown away
-//
-// A try takes the same way with code that is in no table (try.go).
-//
-// What a function prints, and what the platform says of its calls, are log
-// entries.
+//	Host.Invoke    name and tag to version; the deadline already runs
+//	Runner.Invoke  version to instance, guest, answer (package run)
 //
 // # What is kept
 //
-// With a Store, each function has one record, which lists its versions, tags
-// and policies. A change is one write of that record, given that nobody has
-// changed it since it was read; what it refers to is written before. The host's
-// tables are a cache of the records, kept up to date by the store's news, so
-// several hosts may share a store. Code is read when it is first needed. Log
-// entries are gathered and stored after the call. Asynchronous calls and the
-// ticks of timers wait in the store's queue until they are settled.
+// Each function has one record in the store, which lists its versions, tags and
+// policies. A change is one write of that record, given that nobody has changed it
+// since it was read; what it refers to is written before. The host's tables are a
+// cache of the records, kept up to date by the store's news, so several hosts may
+// share a store. Code is read when it is first needed. Log entries are gathered and
+// stored after the call. Asynchronous calls and the ticks of timers wait in the
+// store's queue until they are settled.
 //
-// Without a Store all of that is in memory, except asynchronous calls, which
-// there are none of.
+// A host without a data directory has its store in memory. Transient functions, those
+// of a folder, are in no store.
 package host
 
 import (
@@ -57,8 +59,10 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/run"
 	"vivarium/host/store"
 	"vivarium/wasm"
 )
@@ -122,7 +126,7 @@ type Config struct {
 type Host struct {
 	cfg        Config
 	log        *slog.Logger
-	runner     *Runner
+	runner     *run.Runner
 	ledger     *quota.Ledger
 	queued     *queueCount
 	dispatcher *dispatcher
@@ -140,7 +144,7 @@ type Host struct {
 	mu        sync.RWMutex // guards the members below; nothing blocks under it
 	functions map[string]*function
 	names     map[string]*function // by reference
-	versions  map[string]*Version
+	versions  map[string]*catalog.Version
 	closed    bool
 
 	// doubtful says that the store lacks something; set while it is loaded.
@@ -172,7 +176,7 @@ func New(cfg Config) (*Host, error) {
 	cfg.KeepObsolete = cmp.Or(cfg.KeepObsolete, DefaultKeepObsolete)
 	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, DefaultIdleTimeout)
 	cfg.Processors = cmp.Or(cfg.Processors, runtime.GOMAXPROCS(0))
-	cfg.MaxTries = cmp.Or(cfg.MaxTries, DefaultMaxTries)
+	cfg.MaxTries = cmp.Or(cfg.MaxTries, run.DefaultMaxTries)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.ImageDir != "" {
 		if err := os.MkdirAll(cfg.ImageDir, 0o700); err != nil {
@@ -181,7 +185,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log,
-		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{},
+		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*catalog.Version{},
 	}
 	if cfg.Store == nil {
 		h.cfg.Store, h.ownsStore = store.Memory(store.Config{Log: cfg.Log}), true
@@ -210,12 +214,12 @@ func (h *Host) open(ctx context.Context) (err error) {
 	}
 	h.ledger = h.newLedger()
 	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
-	h.runner = newRunner(RunConfig{
+	h.runner = run.New(run.Config{
 		Engine: cfg.Engine, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Archive: h.archive, Log: cfg.Log,
 		ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
 	})
-	h.admissions.versions = map[string]*Version{}
+	h.admissions.versions = map[string]*catalog.Version{}
 	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
 	h.letters = &letters{h: h}
 	h.clock = newClock(h)
@@ -273,7 +277,7 @@ func (h *Host) expire() {
 }
 
 // Runner returns what runs the host's versions.
-func (h *Host) Runner() *Runner { return h.runner }
+func (h *Host) Runner() *run.Runner { return h.runner }
 
 // Close refuses new calls, waits for those in progress, and ends all instances. It is
 // idempotent.

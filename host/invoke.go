@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 )
 
@@ -16,14 +18,14 @@ import (
 //
 // *fault.NotFoundError and those of Runner.Invoke. When the version was found, the
 // Result is there in spite of an error and has the version and the figures.
-func (h *Host) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
+func (h *Host) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
 	for {
 		v, err := h.Resolve(inv.Function, inv.Tag)
 		if err != nil {
 			return nil, err
 		}
 		result, err := h.runner.Invoke(ctx, v, inv)
-		if !errors.Is(err, ErrRetired) {
+		if !errors.Is(err, run.ErrRetired) {
 			return result, err
 		}
 		// The tag has moved between finding the version and using it.
@@ -42,8 +44,8 @@ func (h *Host) Reserve(tenant string, k quota.Kind, n int64) (release func(), er
 
 // Try runs code once, see Runner.Try.
 func (h *Host) Try(
-	ctx context.Context, spec VersionSpec, code *vfs.Tree, inv Invocation, emit func(logs.Entry),
-) (*Result, error) {
+	ctx context.Context, spec catalog.VersionSpec, code *vfs.Tree, inv run.Invocation, emit func(logs.Entry),
+) (*run.Result, error) {
 	return h.runner.Try(ctx, spec, code, inv, emit)
 }
 
@@ -51,15 +53,15 @@ func (h *Host) Try(
 func (h *Host) PrepareTries() { h.runner.PrepareTries() }
 
 // Stats is what a host has at one moment.
-type HostStats struct {
-	RunStats
+type Stats struct {
+	run.Stats
 	Functions int
 }
 
 // Stats returns what there is now. The parts are not of the very same moment.
-func (h *Host) Stats() HostStats {
+func (h *Host) Stats() Stats {
 	h.mu.RLock()
 	n := len(h.functions)
 	h.mu.RUnlock()
-	return HostStats{h.runner.Stats(), n}
+	return Stats{h.runner.Stats(), n}
 }

@@ -8,13 +8,13 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -179,7 +179,7 @@ func (k *Keys) Authenticate(secret string) (access.Principal, error) {
 // splitSecret returns the id and the random bytes that a secret's text has:
 // viv_ID_BASE64URL. One secret has one text only.
 func splitSecret(secret string) (id string, random []byte, ok bool) {
-	const idEnd = len(secretPrefix) + idLength
+	const idEnd = len(secretPrefix) + catalog.IdLength
 	if len(secret) != idEnd+1+base64.RawURLEncoding.EncodedLen(secretBytes) ||
 		!strings.HasPrefix(secret, secretPrefix) || secret[idEnd] != '_' {
 		return "", nil, false
@@ -214,7 +214,7 @@ func (k *Keys) Create(ctx context.Context, by access.Principal, spec KeySpec) (k
 		return Key{}, "", err
 	}
 	r := keyRecord{Key: Key{
-		ID: newID(keyPrefix), Tenant: spec.Tenant, Role: spec.Role, Description: spec.Description, CreatedAt: time.Now().UTC(),
+		ID: catalog.NewID(keyPrefix), Tenant: spec.Tenant, Role: spec.Role, Description: spec.Description, CreatedAt: time.Now().UTC(),
 	}}
 	k.mu.RLock()
 	first := !r.operates() && !k.operated("")
@@ -311,25 +311,14 @@ func (k *Keys) operated(without string) bool {
 	return false
 }
 
-var tenantName = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,49}$`)
-
-// validateTenant checks the name of a tenant, which is a folder's id in the words
-// of the management API.
-func validateTenant(field, tenant string) error {
-	if !tenantName.MatchString(tenant) {
-		return fault.Invalidf(field, "%.80q must have at most 50 lower-case letters, digits, hyphens and underscores", tenant)
-	}
-	return nil
-}
-
 func (s KeySpec) validate() error {
 	if s.Tenant != access.AllTenants {
-		if err := validateTenant("tenant", s.Tenant); err != nil {
+		if err := catalog.ValidateTenant("tenant", s.Tenant); err != nil {
 			return err
 		}
 	}
 	if !slices.Contains(access.Roles, s.Role) {
 		return fault.Invalidf("role", "%.80q must be one of %v", s.Role, access.Roles)
 	}
-	return validateDescription(s.Description)
+	return catalog.ValidateDescription(s.Description)
 }

@@ -13,7 +13,7 @@ import (
 	"vivarium/host/store"
 )
 
-// newKeys returns keys of a store; nil for keys in memory.
+// newKeys returns the keys of a store.
 func newKeys(t testing.TB, s *store.Store) *Keys {
 	t.Helper()
 	k, err := OpenKeys(t.Context(), s)
@@ -26,7 +26,7 @@ func newKeys(t testing.TB, s *store.Store) *Keys {
 
 // eachKeys runs a test with keys in memory and with keys of a store.
 func eachKeys(t *testing.T, test func(t *testing.T, k *Keys)) {
-	t.Run("in memory", func(t *testing.T) { test(t, newKeys(t, nil)) })
+	t.Run("in memory", func(t *testing.T) { test(t, newKeys(t, store.Memory(store.Config{}))) })
 	t.Run("on a store", func(t *testing.T) {
 		s := openStore(t, t.TempDir())
 		t.Cleanup(s.Close)
@@ -81,7 +81,7 @@ func TestKeys_TheSecretSaysWhoAsks(t *testing.T) {
 }
 
 func TestKeys_NoOtherTextIsTheSecret(t *testing.T) {
-	k := newKeys(t, nil)
+	k := newKeys(t, store.Memory(store.Config{}))
 	_, secret := mustCreate(t, k, access.AllTenants, access.RoleAdmin)
 	_, other := mustCreate(t, k, "acme", access.RoleAdmin)
 	id, random := secret[:25], secret[25:]
@@ -228,7 +228,7 @@ func TestRole_EachIncludesTheOnesBefore(t *testing.T) {
 // BenchmarkAuthenticate measures secrets of a key that there is, of one that
 // there is not, and of one with another secret.
 func BenchmarkAuthenticate(b *testing.B) {
-	k := newKeys(b, nil)
+	k := newKeys(b, store.Memory(store.Config{}))
 	_, secret := mustCreate(b, k, access.AllTenants, access.RoleAdmin)
 	for i := range 999 {
 		mustCreate(b, k, fmt.Sprintf("tenant-%d", i), access.RoleInvoker)

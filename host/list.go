@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -29,17 +30,17 @@ var nameFilter = regexp.MustCompile(`^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s
 // # Errors
 //
 // *InvalidError.
-func (h *Host) ListFunctions(tenant string, pageSize int, pageToken, filter string) (page []FunctionInfo, next string, err error) {
-	all := slices.DeleteFunc(h.Functions(), func(f FunctionInfo) bool { return !within(tenant, f.Tenant) })
+func (h *Host) ListFunctions(tenant string, pageSize int, pageToken, filter string) (page []catalog.FunctionInfo, next string, err error) {
+	all := slices.DeleteFunc(h.Functions(), func(f catalog.FunctionInfo) bool { return !within(tenant, f.Tenant) })
 	if filter != "" {
 		m := nameFilter.FindStringSubmatch(filter)
 		if m == nil {
 			return nil, "", fault.Invalidf("filter", "%.80q must be empty or name=\"…\"", filter)
 		}
 		name := m[1] + m[2] + m[3]
-		all = slices.DeleteFunc(all, func(f FunctionInfo) bool { return f.Name != name })
+		all = slices.DeleteFunc(all, func(f catalog.FunctionInfo) bool { return f.Name != name })
 	}
-	return paginate(all, pageSize, pageToken, func(f FunctionInfo) string { return f.Name + "\x00" + f.ID })
+	return paginate(all, pageSize, pageToken, func(f catalog.FunctionInfo) string { return f.Name + "\x00" + f.ID })
 }
 
 // paginate cuts a page out of a list that is sorted by key. The token is the

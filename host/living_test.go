@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
@@ -41,9 +43,9 @@ func answering(text string) string {
 }
 
 // create makes a function and fails the test when that does not work.
-func (h *testHost) create(name string) FunctionInfo {
+func (h *testHost) create(name string) catalog.FunctionInfo {
 	h.t.Helper()
-	f, err := h.CreateFunction(h.t.Context(), FunctionSpec{Name: name})
+	f, err := h.CreateFunction(h.t.Context(), catalog.FunctionSpec{Name: name})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func (h *testHost) create(name string) FunctionInfo {
 }
 
 // version makes a version and fails the test when that does not work.
-func (h *testHost) version(function, source string, spec VersionSpec, tags ...string) *Version {
+func (h *testHost) version(function, source string, spec catalog.VersionSpec, tags ...string) *catalog.Version {
 	h.t.Helper()
 	if spec.Entrypoint == "" {
 		spec.Entrypoint = "main.handler"
@@ -97,15 +99,15 @@ func TestFunction_LivesFromCreatingToDeleting(t *testing.T) {
 		if _, err := h.Resolve("first", ""); err == nil {
 			t.Error("a function without versions can be called")
 		}
-		_, err := h.CreateFunction(ctx, FunctionSpec{Name: "first"})
+		_, err := h.CreateFunction(ctx, catalog.FunctionSpec{Name: "first"})
 		wantError[*fault.ConflictError](t, err, "exists already")
 
-		h.version("first", answering("one"), VersionSpec{})
+		h.version("first", answering("one"), catalog.VersionSpec{})
 		h.want("first", "", `"one"`)
 		h.want(f.ID, "", `"one"`)
 
 		name, text := "second", "what it does"
-		info, err := h.UpdateFunction(ctx, f.ID, FunctionUpdate{
+		info, err := h.UpdateFunction(ctx, f.ID, catalog.FunctionUpdate{
 			Name: &name, Description: &text, Labels: map[string]string{"team": "blue"},
 		})
 		if err != nil || info.Name != name || info.Description != text || info.Labels["team"] != "blue" {
@@ -131,7 +133,7 @@ func TestFunction_LivesFromCreatingToDeleting(t *testing.T) {
 func TestFunction_BrokenRulesAreNamed(t *testing.T) {
 	h := newTestHost(t, Config{})
 	ctx := t.Context()
-	for field, spec := range map[string]FunctionSpec{
+	for field, spec := range map[string]catalog.FunctionSpec{
 		"name":        {Name: "Upper"},
 		"description": {Name: "fun", Description: strings.Repeat("x", 601)},
 		"labels":      {Name: "fun", Labels: map[string]string{"Upper": ""}},
@@ -141,22 +143,22 @@ func TestFunction_BrokenRulesAreNamed(t *testing.T) {
 	}
 	f := h.create("fun")
 	code := archiveOf(t, answering(""))
-	for field, spec := range map[string]VersionSpec{
+	for field, spec := range map[string]catalog.VersionSpec{
 		"runtime":                               {Entrypoint: "a.b", Runtime: "cobol85"},
 		"memory":                                {Entrypoint: "a.b", MemoryMB: 8192},
-		"async_invocation_config.retries_count": {Entrypoint: "a.b", Async: &AsyncConfig{Retries: 101}},
+		"async_invocation_config.retries_count": {Entrypoint: "a.b", Async: &catalog.AsyncConfig{Retries: 101}},
 	} {
 		_, err := h.CreateVersion(ctx, f.ID, spec, code, nil)
 		wantError[*fault.InvalidError](t, err, field+": ")
 	}
-	good := VersionSpec{Entrypoint: "main.handler"}
+	good := catalog.VersionSpec{Entrypoint: "main.handler"}
 	_, err := h.CreateVersion(ctx, f.ID, good, []byte("no zip"), nil)
 	wantError[*fault.InvalidError](t, err, "content: is no zip")
 	_, err = h.CreateVersion(ctx, f.ID, good, code, []string{"Upper"})
 	wantError[*fault.InvalidError](t, err, "tag: ")
 	_, err = h.CreateVersion(ctx, f.ID, good, code, strings.Split("a b c d e f g h i j k", " "))
 	wantError[*fault.InvalidError](t, err, "at most 10 are allowed")
-	_, err = h.CreateVersion(ctx, f.ID, good, code, []string{LatestTag})
+	_, err = h.CreateVersion(ctx, f.ID, good, code, []string{catalog.LatestTag})
 	wantError[*fault.ConflictError](t, err, "set by the service")
 	_, err = h.CreateVersion(ctx, "nobody", good, code, nil)
 	wantError[*fault.NotFoundError](t, err, "nobody")
@@ -169,27 +171,27 @@ func TestTags_MoveAndTellTheirHistory(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()
 		h.create("fun")
-		one := h.version("fun", answering("one"), VersionSpec{}, "prod")
-		two := h.version("fun", answering("two"), VersionSpec{}, "prod")
+		one := h.version("fun", answering("one"), catalog.VersionSpec{}, "prod")
+		two := h.version("fun", answering("two"), catalog.VersionSpec{}, "prod")
 		tagged := func(tag, want string) {
 			t.Helper()
-			r, err := h.Invoke(ctx, Invocation{Function: "fun", Tag: tag, Received: time.Now(), Raw: true})
+			r, err := h.Invoke(ctx, run.Invocation{Function: "fun", Tag: tag, Received: time.Now(), Raw: true})
 			if err != nil || string(r.Body) != want {
 				t.Errorf("tag %s: got %v, %v, want %s", tag, r, err, want)
 			}
 		}
 		tagged("prod", `"two"`)
-		if info, _ := h.GetVersion(one.ID); info.Status != StatusObsolete {
+		if info, _ := h.GetVersion(one.ID); info.Status != catalog.StatusObsolete {
 			t.Errorf("a version without tags is %s", info.Status)
 		}
-		if info, err := h.SetTag(ctx, one.ID, "prod"); err != nil || info.Status != StatusActive {
+		if info, err := h.SetTag(ctx, one.ID, "prod"); err != nil || info.Status != catalog.StatusActive {
 			t.Errorf("rolled back: %+v, %v", info, err)
 		}
 		tagged("prod", `"one"`)
 		tagged("", `"two"`)
 		_, err := h.RemoveTag(ctx, two.ID, "prod")
 		wantError[*fault.NotFoundError](t, err, "tag prod")
-		_, err = h.SetTag(ctx, two.ID, LatestTag)
+		_, err = h.SetTag(ctx, two.ID, catalog.LatestTag)
 		wantError[*fault.ConflictError](t, err, "set by the service")
 
 		events, err := h.TagHistory("fun")
@@ -207,7 +209,7 @@ func TestTags_MoveAndTellTheirHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		tagged("", `"one"`) // what is the newest now
-		if info, err := h.GetVersionByTag("fun", "prod"); err != nil || !slices.Equal(info.Tags, []string{LatestTag, "prod"}) {
+		if info, err := h.GetVersionByTag("fun", "prod"); err != nil || !slices.Equal(info.Tags, []string{catalog.LatestTag, "prod"}) {
 			t.Errorf("by tag: %+v, %v", info, err)
 		}
 	})
@@ -216,7 +218,7 @@ func TestTags_MoveAndTellTheirHistory(t *testing.T) {
 func TestTags_CallsFinishOnTheVersionTheyBeganOn(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		h.create("fun")
-		h.version("fun", "import time\ndef handler(e, c):\n    time.sleep(1)\n    return 'old'\n", VersionSpec{})
+		h.version("fun", "import time\ndef handler(e, c):\n    time.sleep(1)\n    return 'old'\n", catalog.VersionSpec{})
 		old, err := h.Resolve("fun", "")
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +231,7 @@ func TestTags_CallsFinishOnTheVersionTheyBeganOn(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
-		h.version("fun", answering("new"), VersionSpec{})
+		h.version("fun", answering("new"), catalog.VersionSpec{})
 		h.want("fun", "", `"new"`)
 		if err := h.DeleteVersion(t.Context(), old.ID, false); err != nil { // waits for the call
 			t.Error(err)
@@ -241,7 +243,7 @@ func TestTags_CallsFinishOnTheVersionTheyBeganOn(t *testing.T) {
 func TestDeleteFunction_DrainsAndRefusesTheRest(t *testing.T) {
 	h := newTestHost(t, Config{})
 	f := h.create("fun")
-	v := h.version("fun", "import time\ndef handler(e, c):\n    time.sleep(1)\n    return 'done'\n", VersionSpec{})
+	v := h.version("fun", "import time\ndef handler(e, c):\n    time.sleep(1)\n    return 'done'\n", catalog.VersionSpec{})
 	var calls sync.WaitGroup
 	calls.Go(func() { h.want("fun", "", `"done"`) })
 	for {
@@ -257,7 +259,7 @@ func TestDeleteFunction_DrainsAndRefusesTheRest(t *testing.T) {
 	}
 	_, err := h.raw("fun", "")
 	wantError[*fault.NotFoundError](t, err, "fun")
-	_, err = h.CreateVersion(t.Context(), f.ID, VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
+	_, err = h.CreateVersion(t.Context(), f.ID, catalog.VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
 	wantError[*fault.ConflictError](t, err, "is being deleted")
 	_, err = h.SetTag(t.Context(), v.ID, "prod")
 	wantError[*fault.ConflictError](t, err, "is being deleted")
@@ -271,10 +273,10 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()
 		h.create("fun")
-		v := h.version("fun", "import time\ndef handler(e, c): time.sleep(0.5)\n", VersionSpec{Timeout: time.Minute})
+		v := h.version("fun", "import time\ndef handler(e, c): time.sleep(0.5)\n", catalog.VersionSpec{Timeout: time.Minute})
 		wantError[*fault.InvalidError](t, h.SetScalingPolicy(ctx, "fun", ScalingPolicy{
-			Tag: LatestTag, ProvisionedInstances: 2, ZoneInstancesLimit: 1}), "provisioned_instances_count")
-		if err := h.SetScalingPolicy(ctx, "fun", ScalingPolicy{Tag: LatestTag, ZoneRequestsLimit: 2, ZoneInstancesLimit: 1}); err != nil {
+			Tag: catalog.LatestTag, ProvisionedInstances: 2, ZoneInstancesLimit: 1}), "provisioned_instances_count")
+		if err := h.SetScalingPolicy(ctx, "fun", ScalingPolicy{Tag: catalog.LatestTag, ZoneRequestsLimit: 2, ZoneInstancesLimit: 1}); err != nil {
 			t.Fatal(err)
 		}
 		var busy, fine int
@@ -299,7 +301,7 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 		if _, live, _ := h.instances(v); live != 1 {
 			t.Errorf("%d instances, want 1", live)
 		}
-		if err := h.RemoveScalingPolicy(ctx, "fun", LatestTag); err != nil {
+		if err := h.RemoveScalingPolicy(ctx, "fun", catalog.LatestTag); err != nil {
 			t.Fatal(err)
 		}
 		if policies, err := h.ListScalingPolicies("fun"); err != nil || len(policies) != 0 {
@@ -340,9 +342,9 @@ func TestLists_GoPageByPage(t *testing.T) {
 	wantError[*fault.InvalidError](t, err, "page_size: ")
 	_, _, err = h.ListFunctions(access.AllTenants, 0, "!", "")
 	wantError[*fault.InvalidError](t, err, "page_token: ")
-	var versions []*Version
+	var versions []*catalog.Version
 	for i := range 5 {
-		versions = append(versions, h.version("fun-0", answering(fmt.Sprint(i)), VersionSpec{}))
+		versions = append(versions, h.version("fun-0", answering(fmt.Sprint(i)), catalog.VersionSpec{}))
 	}
 	slices.Reverse(versions)
 	first, token, err := h.ListVersions(access.AllTenants, "fun-0", 3, "")
@@ -351,7 +353,7 @@ func TestLists_GoPageByPage(t *testing.T) {
 	}
 	second, token, err := h.ListVersions(access.AllTenants, "fun-0", 3, token)
 	all := append(first, second...)
-	if err != nil || token != "" || !slices.EqualFunc(all, versions, func(a VersionInfo, b *Version) bool { return a.ID == b.ID }) {
+	if err != nil || token != "" || !slices.EqualFunc(all, versions, func(a VersionInfo, b *catalog.Version) bool { return a.ID == b.ID }) {
 		t.Errorf("versions: %v, %v", all, err)
 	}
 }
@@ -359,8 +361,8 @@ func TestLists_GoPageByPage(t *testing.T) {
 func TestVersions_ObsoleteOnesGoAfterAWhile(t *testing.T) {
 	h := newTestHost(t, Config{KeepObsolete: 50 * time.Millisecond})
 	h.create("fun")
-	old := h.version("fun", answering("old"), VersionSpec{})
-	h.version("fun", answering("new"), VersionSpec{})
+	old := h.version("fun", answering("old"), catalog.VersionSpec{})
+	h.version("fun", answering("new"), catalog.VersionSpec{})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := h.GetVersion(old.ID); err != nil {
 			break

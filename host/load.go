@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -94,7 +95,7 @@ func (h *Host) apply(ctx context.Context, e store.Entry, known map[string]versio
 	h.mu.Lock()
 	f := h.install(r, e.Revision, made)
 	h.mu.Unlock()
-	if r.Status == StatusDeleting {
+	if r.Status == catalog.StatusDeleting {
 		h.remove(f)
 	}
 	return nil
@@ -103,7 +104,7 @@ func (h *Host) apply(ctx context.Context, e store.Entry, known map[string]versio
 // makeMissing makes the versions that a record lists and the host does not know.
 func (h *Host) makeMissing(
 	ctx context.Context, r *functionRecord, revision uint64, known map[string]versionRecord,
-) (made []*Version, err error) {
+) (made []*catalog.Version, err error) {
 	h.mu.RLock()
 	var missing []string
 	if f := h.functions[r.ID]; f == nil || revision > f.revision {
@@ -123,7 +124,7 @@ func (h *Host) makeMissing(
 			}
 			switch {
 			case err == nil:
-			case known != nil && r.Status != StatusDeleting: // a function goes on with what is left
+			case known != nil && r.Status != catalog.StatusDeleting: // a function goes on with what is left
 				h.doubt("version "+id+" is not there", err)
 				continue
 			case errors.Is(err, store.ErrNotFound):
@@ -207,7 +208,7 @@ func (h *Host) collect(ctx context.Context, versions map[string]versionRecord, c
 	}
 	// Names used to be claimed without the tenant.
 	for _, f := range h.Functions() {
-		if name := reference(f.Tenant, f.Name); name != "" && !claimed[name] {
+		if name := catalog.Reference(f.Tenant, f.Name); name != "" && !claimed[name] {
 			if _, err := s.Names.Create(ctx, name, []byte(f.ID)); err != nil && !errors.Is(err, store.ErrRevision) {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 )
@@ -46,8 +47,8 @@ func TestLogs_AreChosenByQuery(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		h.create("fun")
 		h.create("other")
-		v := h.version("fun", logging, VersionSpec{})
-		h.version("other", logging, VersionSpec{})
+		v := h.version("fun", logging, catalog.VersionSpec{})
+		h.version("other", logging, catalog.VersionSpec{})
 		h.want("fun", "1", "null")
 		h.want("other", "1", "null")
 		between := time.Now()
@@ -78,7 +79,7 @@ func TestLogs_AreChosenByQuery(t *testing.T) {
 func TestLogs_AreFollowed(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		h.create("fun")
-		h.version("fun", logging, VersionSpec{})
+		h.version("fun", logging, catalog.VersionSpec{})
 		h.want("fun", "1", "null")
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -109,7 +110,7 @@ func TestLogs_AreFollowed(t *testing.T) {
 func TestLogs_SurviveARestartAndGoWithTheirFunction(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
-		h.version("fun", logging, VersionSpec{})
+		h.version("fun", logging, catalog.VersionSpec{})
 		h.want("fun", "1", "null") // what it logs is not stored yet when the host is closed
 	}, func(h *testHost) {
 		if got, want := h.messages("fun", logs.Query{MinLevel: logs.LevelError}), "ERROR of 1"; got != want {
@@ -133,7 +134,7 @@ func TestLogs_ManyEntriesDelayNoCall(t *testing.T) {
 	t.Cleanup(s.Close)
 	h := newTestHost(t, Config{Store: s})
 	h.create("fun")
-	h.version("fun", "def handler(n, c):\n    for i in range(n): print(i, 'x' * 100)\n", VersionSpec{Timeout: time.Minute})
+	h.version("fun", "def handler(n, c):\n    for i in range(n): print(i, 'x' * 100)\n", catalog.VersionSpec{Timeout: time.Minute})
 	h.want("fun", "20000", "null")
 	entries, err := h.logs("fun", logs.Query{Limit: 30_000, Contains: "xxx"})
 	if err != nil || len(entries) != 20_000 {
@@ -151,7 +152,7 @@ func TestLogs_ManyEntriesDelayNoCall(t *testing.T) {
 func TestLogs_WhatIsSaidWhileAVersionIsMadeIsStored(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
-	h.version("fun", "import random\nX = random.random()\nimport time\ntime.sleep(2.5)\n"+printing, VersionSpec{Timeout: time.Minute})
+	h.version("fun", "import random\nX = random.random()\nimport time\ntime.sleep(2.5)\n"+printing, catalog.VersionSpec{Timeout: time.Minute})
 	until(t, "an entry", func() bool {
 		return strings.Contains(h.messages("fun", logs.Query{}), "imports the module itself")
 	})

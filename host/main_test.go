@@ -14,8 +14,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/run"
 	"vivarium/wasm"
 )
 
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		testEngine, err = NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+		testEngine, err = run.NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -78,14 +80,14 @@ func newTestHost(t testing.TB, cfg Config) *testHost {
 }
 
 // deploy makes a version of a function whose main.py is source.
-func (h *testHost) deploy(name, source string, spec VersionSpec) *Version {
+func (h *testHost) deploy(name, source string, spec catalog.VersionSpec) *catalog.Version {
 	h.t.Helper()
 	return h.deployFiles(name, fstest.MapFS{"main.py": {Data: []byte(source)}}, spec)
 }
 
-func (h *testHost) deployFiles(name string, files fstest.MapFS, spec VersionSpec) *Version {
+func (h *testHost) deployFiles(name string, files fstest.MapFS, spec catalog.VersionSpec) *catalog.Version {
 	h.t.Helper()
-	code, err := newCode(files)
+	code, err := run.CodeFromFS(files)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -101,7 +103,7 @@ func (h *testHost) deployFiles(name string, files fstest.MapFS, spec VersionSpec
 
 // instances returns how many instances of a version are idle and how many there
 // are, and how many calls wait.
-func (h *testHost) instances(v *Version) (idle, live, waiting int) {
+func (h *testHost) instances(v *catalog.Version) (idle, live, waiting int) {
 	s := h.runner.VersionStats(v.ID)
 	return s.Idle, s.Idle + s.Busy, s.Waiting
 }
@@ -120,7 +122,7 @@ func (h *testHost) raw(name, body string) (string, error) {
 }
 
 func (h *testHost) rawContext(ctx context.Context, name, body string) (string, error) {
-	r, err := h.Invoke(ctx, Invocation{
+	r, err := h.Invoke(ctx, run.Invocation{
 		Function: name, RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte(body),
 	})
 	if r == nil {
@@ -159,4 +161,14 @@ func (h *testHost) log(containing string) []string {
 		}
 	}
 	return found
+}
+
+// eventually fails the test when something does not hold before long.
+func eventually(t testing.TB, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it has not come to hold")
+		}
+	}
 }

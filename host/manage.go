@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -16,45 +17,45 @@ import (
 //
 // *InvalidError, *ConflictError when the name is taken, *QuotaError,
 // ErrUnavailable, ErrClosed.
-func (h *Host) CreateFunction(ctx context.Context, spec FunctionSpec) (FunctionInfo, error) {
-	if err := spec.validate(); err != nil {
-		return FunctionInfo{}, err
+func (h *Host) CreateFunction(ctx context.Context, spec catalog.FunctionSpec) (catalog.FunctionInfo, error) {
+	if err := spec.Validate(); err != nil {
+		return catalog.FunctionInfo{}, err
 	}
 	h.naming.Lock()
 	defer h.naming.Unlock()
 	f := newFunction(spec)
 	if err := h.fitsKept(f.record.Tenant, QuotaFunctions); err != nil {
-		return FunctionInfo{}, err
+		return catalog.FunctionInfo{}, err
 	}
 	if err := h.claimName(ctx, f.record.Tenant, spec.Name, f.id); err != nil {
-		return FunctionInfo{}, err
+		return catalog.FunctionInfo{}, err
 	}
 	revision, err := h.persistNew(ctx, &f.record)
 	if err != nil {
 		h.releaseName(f.record.Tenant, spec.Name, f.id)
-		return FunctionInfo{}, err
+		return catalog.FunctionInfo{}, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return FunctionInfo{}, fault.ErrClosed
+		return catalog.FunctionInfo{}, fault.ErrClosed
 	}
 	return h.install(f.record, revision, nil).info(), nil
 }
 
-func newFunction(spec FunctionSpec) *function {
+func newFunction(spec catalog.FunctionSpec) *function {
 	if spec.Tenant == "" {
-		spec.Tenant = DefaultTenant
+		spec.Tenant = catalog.DefaultTenant
 	}
-	id := newID(functionPrefix)
+	id := catalog.NewID(catalog.FunctionPrefix)
 	return &function{
 		id: id,
 		record: functionRecord{
 			ID: id, Name: spec.Name, Description: spec.Description, Labels: cloneMap(spec.Labels),
-			Tenant: spec.Tenant, LogGroupID: newID(logGroupPrefix), Status: StatusActive, CreatedAt: time.Now().UTC(),
+			Tenant: spec.Tenant, LogGroupID: catalog.NewID(catalog.LogGroupPrefix), Status: catalog.StatusActive, CreatedAt: time.Now().UTC(),
 			Tags: map[string]string{},
 		},
-		versions: map[string]*Version{},
+		versions: map[string]*catalog.Version{},
 	}
 }
 
@@ -63,13 +64,13 @@ func newFunction(spec FunctionSpec) *function {
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError, ErrUnavailable.
-func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUpdate) (FunctionInfo, error) {
+func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u catalog.FunctionUpdate) (catalog.FunctionInfo, error) {
 	f, err := h.lookup(idOrName)
 	if err != nil {
-		return FunctionInfo{}, err
+		return catalog.FunctionInfo{}, err
 	}
-	if err := u.validate(); err != nil {
-		return FunctionInfo{}, err
+	if err := u.Validate(); err != nil {
+		return catalog.FunctionInfo{}, err
 	}
 	h.naming.Lock()
 	defer h.naming.Unlock()
@@ -78,7 +79,7 @@ func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUp
 	renamed := u.Name != nil && *u.Name != old
 	if renamed {
 		if err := h.claimName(ctx, tenant, *u.Name, f.id); err != nil {
-			return FunctionInfo{}, err
+			return catalog.FunctionInfo{}, err
 		}
 	}
 	err = h.change(ctx, f, func(r *functionRecord) error {
@@ -104,7 +105,7 @@ func (h *Host) UpdateFunction(ctx context.Context, idOrName string, u FunctionUp
 		}
 	}
 	if err != nil {
-		return FunctionInfo{}, err
+		return catalog.FunctionInfo{}, err
 	}
 	return h.GetFunction(f.id)
 }
@@ -140,7 +141,7 @@ func (h *Host) DeleteFunction(ctx context.Context, idOrName string) error {
 		return err
 	}
 	err = h.change(ctx, f, func(r *functionRecord) error {
-		r.Status = StatusDeleting
+		r.Status = catalog.StatusDeleting
 		return nil
 	})
 	var conflict *fault.ConflictError

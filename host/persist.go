@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -27,7 +28,7 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 		return nil
 	}
 	taken := fault.Conflictf("function", name, "exists already; choose another name")
-	name = reference(tenant, name)
+	name = catalog.Reference(tenant, name)
 	h.mu.RLock()
 	f := h.names[name]
 	h.mu.RUnlock()
@@ -65,7 +66,7 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 // costs nothing but a record, see claimName.
 func (h *Host) releaseName(tenant, name, id string) {
 	if s := h.cfg.Store; name != "" {
-		ctx, name := context.Background(), reference(tenant, name)
+		ctx, name := context.Background(), catalog.Reference(tenant, name)
 		if e, err := s.Names.Get(ctx, name); err == nil && string(e.Value) == id {
 			_ = s.Names.Delete(ctx, name)
 		}
@@ -103,7 +104,7 @@ func (h *Host) persist(ctx context.Context, f *function, r *functionRecord, old 
 
 // persistVersion stores a version's code and then its record. Nothing refers
 // to them yet.
-func (h *Host) persistVersion(ctx context.Context, v *Version, archive []byte) error {
+func (h *Host) persistVersion(ctx context.Context, v *catalog.Version, archive []byte) error {
 	s := h.cfg.Store
 	if _, err := s.Code.Put(ctx, archive); err != nil {
 		return storeError(err)
@@ -117,7 +118,7 @@ func (h *Host) persistVersion(ctx context.Context, v *Version, archive []byte) e
 // persistVersionRemoval removes the record, and the code unless other versions
 // have it too, of a version that its function no longer lists. What fails here
 // the next start does.
-func (h *Host) persistVersionRemoval(f *function, v *Version) {
+func (h *Host) persistVersionRemoval(f *function, v *catalog.Version) {
 	s := h.cfg.Store
 	if f.transient {
 		return
@@ -152,7 +153,7 @@ func (h *Host) removeCode(ctx context.Context, name string) error {
 }
 
 // persistRemoval removes a function that is drained from the store.
-func (h *Host) persistRemoval(f *function, versions []*Version) error {
+func (h *Host) persistRemoval(f *function, versions []*catalog.Version) error {
 	s := h.cfg.Store
 	ctx := context.Background()
 	if f.transient {
@@ -192,7 +193,7 @@ func (h *Host) persistRemoval(f *function, versions []*Version) error {
 }
 
 // archive returns what a version was made from; nil when that was no archive.
-func (h *Host) archive(ctx context.Context, v *Version) ([]byte, error) {
+func (h *Host) archive(ctx context.Context, v *catalog.Version) ([]byte, error) {
 	if v.SHA256 == "" {
 		return nil, nil
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"vivarium/host/catalog"
 )
 
 // evaluator answers with what an expression gives, or the name of its exception.
@@ -75,7 +77,7 @@ func TestPython_HasWhatScriptsForLinuxTouch(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := fstest.MapFS{"main.py": {Data: []byte(evaluator)}, "shipped.db": {Data: database}}
-	h.deployFiles("eval", files, VersionSpec{Timeout: time.Minute, Environment: map[string]string{"TZ": "Europe/Moscow"}})
+	h.deployFiles("eval", files, catalog.VersionSpec{Timeout: time.Minute, Environment: map[string]string{"TZ": "Europe/Moscow"}})
 	for expression, want := range map[string]string{
 		// Names and addresses.
 		`socket.gethostname()`: `"localhost"`,

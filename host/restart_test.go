@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -25,18 +26,18 @@ func restart(t *testing.T, before, after func(h *testHost)) {
 }
 
 func TestRestart_FunctionsLiveOn(t *testing.T) {
-	var one, two *Version
+	var one, two *catalog.Version
 	restart(t, func(h *testHost) {
 		h.create("fun")
-		one = h.version("fun", answering("one"), VersionSpec{
+		one = h.version("fun", answering("one"), catalog.VersionSpec{
 			Timeout: time.Second, MemoryMB: 256, Environment: map[string]string{"A": "B"}}, "prod")
-		two = h.version("fun", answering("two"), VersionSpec{})
+		two = h.version("fun", answering("two"), catalog.VersionSpec{})
 		h.want("fun", "", `"two"`)
 		if err := h.SetScalingPolicy(t.Context(), "fun", ScalingPolicy{Tag: "prod", ZoneInstancesLimit: 3}); err != nil {
 			t.Fatal(err)
 		}
 		h.create("gone")
-		h.version("gone", answering("gone"), VersionSpec{})
+		h.version("gone", answering("gone"), catalog.VersionSpec{})
 		if err := h.DeleteFunction(t.Context(), "gone"); err != nil {
 			t.Fatal(err)
 		}
@@ -46,8 +47,8 @@ func TestRestart_FunctionsLiveOn(t *testing.T) {
 		if err != nil || v.ID != one.ID || v.Timeout != time.Second || v.MemoryMB != 256 || v.Environment["A"] != "B" {
 			t.Errorf("prod: %+v, %v", v, err)
 		}
-		if l := h.runner.version(v.ID).pool.limits; l.Instances != 3 {
-			t.Errorf("its policy: %+v", l)
+		if n := h.runner.Room(v.ID); n != 3 {
+			t.Errorf("its policy: there is room for %d instances", n)
 		}
 		if _, err := h.SetTag(t.Context(), one.ID, "stable"); err != nil {
 			t.Error(err)
@@ -69,7 +70,7 @@ func TestRestart_LeftoversAreCollected(t *testing.T) {
 	restart(t, func(h *testHost) {
 		ctx, s := t.Context(), h.cfg.Store
 		fun := h.create("fun")
-		h.version("fun", answering("kept"), VersionSpec{})
+		h.version("fun", answering("kept"), catalog.VersionSpec{})
 		// What attempts leave that are cut off after each step.
 		name, err := s.Code.Put(ctx, []byte("half"))
 		if err != nil {
@@ -82,13 +83,13 @@ func TestRestart_LeftoversAreCollected(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := h.create("going")
-		h.version("going", answering("going"), VersionSpec{})
+		h.version("going", answering("going"), catalog.VersionSpec{})
 		e, err := s.Functions.Get(ctx, f.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := h.functions[f.ID].snapshot(h.Host)
-		r.Status = StatusDeleting
+		r.Status = catalog.StatusDeleting
 		h.Close() // so that only the next one sees it
 		if _, err := s.Functions.Update(ctx, f.ID, encodeRecord(r), e.Revision); err != nil {
 			t.Fatal(err)
@@ -125,7 +126,7 @@ func TestStore_TwoHostsSeeEachOthersChanges(t *testing.T) {
 		}
 	}
 	f := a.create("fun")
-	v := a.version("fun", answering("one"), VersionSpec{})
+	v := a.version("fun", answering("one"), catalog.VersionSpec{})
 	eventually("b has no version", func() bool { _, err := b.Resolve("fun", ""); return err == nil })
 	b.want("fun", "", `"one"`)
 	// Both change the same function at once: nothing is lost.
@@ -160,10 +161,10 @@ func TestStart_WithManyFunctionsIsQuick(t *testing.T) {
 	}
 	// Straight into the store, which spares half of the time.
 	for i := range startFunctions {
-		f := newFunction(FunctionSpec{Name: fmt.Sprintf("fun-%d", i)}).record
-		v := versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now(), SHA256: name, Size: int64(len(archive)),
-			Spec: VersionSpec{Entrypoint: "main.handler"}.withDefaults()}
-		f.Versions, f.Tags[LatestTag] = []versionEntry{{ID: v.ID}}, v.ID
+		f := newFunction(catalog.FunctionSpec{Name: fmt.Sprintf("fun-%d", i)}).record
+		v := versionRecord{ID: catalog.NewID(catalog.VersionPrefix), CreatedAt: time.Now(), SHA256: name, Size: int64(len(archive)),
+			Spec: catalog.VersionSpec{Entrypoint: "main.handler"}.WithDefaults()}
+		f.Versions, f.Tags[catalog.LatestTag] = []versionEntry{{ID: v.ID}}, v.ID
 		for _, r := range []struct {
 			bucket store.Bucket
 			key    string

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 )
 
 // ScalingPolicy bounds the instances of the version that carries a tag
@@ -23,8 +25,8 @@ const maxPolicyInstances = 10_000
 
 func (p ScalingPolicy) validate() error {
 	switch {
-	case p.Tag != LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
-		return fault.Invalidf("tag", "%.80q must be %s or a tag", p.Tag, LatestTag)
+	case p.Tag != catalog.LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
+		return fault.Invalidf("tag", "%.80q must be %s or a tag", p.Tag, catalog.LatestTag)
 	case p.ZoneInstancesLimit < 0 || p.ZoneInstancesLimit > maxPolicyInstances:
 		return fault.Invalidf("zone_instances_limit", "%d must be between 0 and %d", p.ZoneInstancesLimit, maxPolicyInstances)
 	case p.ZoneRequestsLimit < 0:
@@ -98,8 +100,8 @@ func (h *Host) ListScalingPolicies(function string) ([]ScalingPolicy, error) {
 
 // limits are those of one version's pool: its own, or what the scaling
 // policies of its tags say.
-func (r *functionRecord) limits(v *Version) Limits {
-	l := Limits{Ready: v.MinInstances, Instances: v.MaxInstances}
+func (r *functionRecord) limits(v *catalog.Version) run.Limits {
+	l := run.Limits{Ready: v.MinInstances, Instances: v.MaxInstances}
 	most, provisioned := 0, 0
 	for tag, id := range r.Tags {
 		i := slices.IndexFunc(r.Policies, func(p ScalingPolicy) bool { return p.Tag == tag })

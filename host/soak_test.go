@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -60,7 +61,7 @@ def handler(event, context):
 `
 	const functions = 5
 	for n := range functions {
-		th.deploy(fmt.Sprintf("soak-%d", n), source, VersionSpec{MaxInstances: 4, Timeout: time.Minute})
+		th.deploy(fmt.Sprintf("soak-%d", n), source, catalog.VersionSpec{MaxInstances: 4, Timeout: time.Minute})
 		_, _ = th.raw(fmt.Sprintf("soak-%d", n), "0")
 	}
 	base := held(t)

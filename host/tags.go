@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -29,7 +30,7 @@ type TagEvent struct {
 
 func validateTag(tag string) error {
 	switch {
-	case tag == LatestTag:
+	case tag == catalog.LatestTag:
 		return fault.Conflictf("tag", tag, "is set by the service on the newest version; choose another")
 	case !tagName.MatchString(tag) || len(tag) > maxTagLength:
 		return fault.Invalidf("tag", "%.80q must be a lower-case letter, then lower-case letters, digits, hyphens and "+
@@ -54,7 +55,7 @@ func validateTags(tags []string) error {
 func (r *functionRecord) checkTags() error {
 	count := map[string]int{}
 	for tag, id := range r.Tags {
-		if tag == LatestTag {
+		if tag == catalog.LatestTag {
 			continue
 		}
 		if count[id]++; count[id] > maxTags {

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
 // createFor makes a function of a tenant.
-func (h *testHost) createFor(tenant, name string) FunctionInfo {
+func (h *testHost) createFor(tenant, name string) catalog.FunctionInfo {
 	h.t.Helper()
-	f, err := h.CreateFunction(h.t.Context(), FunctionSpec{Tenant: tenant, Name: name})
+	f, err := h.CreateFunction(h.t.Context(), catalog.FunctionSpec{Tenant: tenant, Name: name})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -27,10 +28,10 @@ func TestTenants_NamesAreTheirOwn(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()
 		ours, theirs, free := h.create("same"), h.createFor("acme", "same"), h.createFor("umbrella", "other")
-		_, err := h.CreateFunction(ctx, FunctionSpec{Tenant: "acme", Name: "same"})
+		_, err := h.CreateFunction(ctx, catalog.FunctionSpec{Tenant: "acme", Name: "same"})
 		wantError[*fault.ConflictError](t, err, "function same exists already")
-		h.version(ours.ID, answering("ours"), VersionSpec{})
-		h.version(theirs.ID, answering("theirs"), VersionSpec{})
+		h.version(ours.ID, answering("ours"), catalog.VersionSpec{})
+		h.version(theirs.ID, answering("theirs"), catalog.VersionSpec{})
 		h.want("same", "", `"ours"`)
 		h.want("default/same", "", `"ours"`)
 		h.want("acme/same", "", `"theirs"`)
@@ -54,7 +55,7 @@ func TestTenants_NamesAreTheirOwn(t *testing.T) {
 
 		// A name is free again for its tenant once it is given up.
 		name := "renamed"
-		if _, err := h.UpdateFunction(ctx, theirs.ID, FunctionUpdate{Name: &name}); err != nil {
+		if _, err := h.UpdateFunction(ctx, theirs.ID, catalog.FunctionUpdate{Name: &name}); err != nil {
 			t.Fatal(err)
 		}
 		h.want("acme/renamed", "", `"theirs"`)
@@ -75,7 +76,7 @@ func TestTenants_NamesAreTheirOwn(t *testing.T) {
 		}
 		_, _, err = h.ListVersions("acme", ours.ID, 0, "")
 		wantError[*fault.NotFoundError](t, err, ours.ID)
-		_, err = h.CreateFunction(ctx, FunctionSpec{Tenant: "a/b", Name: "fun"})
+		_, err = h.CreateFunction(ctx, catalog.FunctionSpec{Tenant: "a/b", Name: "fun"})
 		wantError[*fault.InvalidError](t, err, "folder_id")
 	})
 }
@@ -84,12 +85,12 @@ func TestTenants_WhoMayCall(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ours, theirs := h.create("fun"), h.createFor("acme", "fun")
 		public := true
-		open, err := h.UpdateFunction(t.Context(), h.create("open").ID, FunctionUpdate{Public: &public})
+		open, err := h.UpdateFunction(t.Context(), h.create("open").ID, catalog.FunctionUpdate{Public: &public})
 		if err != nil || !open.Public {
 			t.Fatalf("got %+v, %v", open, err)
 		}
 		theirOpen := h.createFor("acme", "theirs")
-		if _, err := h.UpdateFunction(t.Context(), theirOpen.ID, FunctionUpdate{Public: &public}); err != nil {
+		if _, err := h.UpdateFunction(t.Context(), theirOpen.ID, catalog.FunctionUpdate{Public: &public}); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
@@ -113,7 +114,7 @@ func TestTenants_WhoMayCall(t *testing.T) {
 			}
 		}
 		public = false
-		if _, err := h.UpdateFunction(t.Context(), open.ID, FunctionUpdate{Public: &public}); err != nil {
+		if _, err := h.UpdateFunction(t.Context(), open.ID, catalog.FunctionUpdate{Public: &public}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := h.Callable(access.Principal{}, "open"); !errors.Is(err, fault.ErrUnauthenticated) {
@@ -166,13 +167,13 @@ func TestTenants_TimersAreTheirOwn(t *testing.T) {
 func TestTenants_OutcomesAndDeadLettersStayWithin(t *testing.T) {
 	h := storedHost(t)
 	ours, theirs := h.create("target"), h.createFor("acme", "target")
-	h.version(ours.ID, "def handler(event, context): print('ours', event)\n", VersionSpec{})
-	h.version(theirs.ID, "def handler(event, context): print('theirs', event)\n", VersionSpec{})
+	h.version(ours.ID, "def handler(event, context): print('ours', event)\n", catalog.VersionSpec{})
+	h.version(theirs.ID, "def handler(event, context): print('theirs', event)\n", catalog.VersionSpec{})
 	fun := h.createFor("acme", "fun")
-	h.version(fun.ID, answering("named"), VersionSpec{Async: &AsyncConfig{Success: "target"}})
+	h.version(fun.ID, answering("named"), catalog.VersionSpec{Async: &catalog.AsyncConfig{Success: "target"}})
 	h.async(fun.ID, "1")
 	h.emptied()
-	h.version(fun.ID, answering("stolen"), VersionSpec{Async: &AsyncConfig{Success: ours.ID}})
+	h.version(fun.ID, answering("stolen"), catalog.VersionSpec{Async: &catalog.AsyncConfig{Success: ours.ID}})
 	h.async(fun.ID, "2")
 	h.emptied()
 	if len(h.log("theirs named")) != 1 || len(h.log("ours")) != 0 {
@@ -182,10 +183,10 @@ func TestTenants_OutcomesAndDeadLettersStayWithin(t *testing.T) {
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
-	if others, _, err := h.ListDeadLetters(t.Context(), DefaultTenant, "", 0, ""); err != nil || len(others) != 0 {
+	if others, _, err := h.ListDeadLetters(t.Context(), catalog.DefaultTenant, "", 0, ""); err != nil || len(others) != 0 {
 		t.Errorf("the other tenant's: %+v, %v", others, err)
 	}
-	for tenant, found := range map[string]bool{"acme": true, access.AllTenants: true, DefaultTenant: false, "": false} {
+	for tenant, found := range map[string]bool{"acme": true, access.AllTenants: true, catalog.DefaultTenant: false, "": false} {
 		if _, err := h.FindDeadLetter(t.Context(), member(tenant), letters[0].ID); (err == nil) != found {
 			t.Errorf("for %q: %v", tenant, err)
 		}
@@ -227,7 +228,7 @@ func BenchmarkFind(b *testing.B) {
 		h.createFor("umbrella", "")
 	}
 	p := member("default")
-	for name, id := range map[string]string{"another tenant's": theirs.ID, "nobody's": newID(functionPrefix)} {
+	for name, id := range map[string]string{"another tenant's": theirs.ID, "nobody's": catalog.NewID(catalog.FunctionPrefix)} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := h.Callable(p, id); err == nil {

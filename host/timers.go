@@ -11,6 +11,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -38,7 +39,7 @@ type Timer struct {
 
 // reference is what the timer is called where there are several tenants: its
 // key in the store and in the clock.
-func (t *Timer) reference() string { return reference(t.Tenant, t.Name) }
+func (t *Timer) reference() string { return catalog.Reference(t.Tenant, t.Name) }
 
 // timer is one that ticks.
 type timer struct {
@@ -82,10 +83,10 @@ func newTimer(t Timer, revision uint64) (*timer, error) {
 }
 
 func (s TimerSpec) validate() error {
-	if err := validateName(s.Name); err != nil {
+	if err := catalog.ValidateName(s.Name); err != nil {
 		return err
 	}
-	if s.Tag != "" && s.Tag != LatestTag {
+	if s.Tag != "" && s.Tag != catalog.LatestTag {
 		if err := validateTag(s.Tag); err != nil {
 			return err
 		}
@@ -93,7 +94,7 @@ func (s TimerSpec) validate() error {
 	if len(s.Payload) > maxTimerPayload {
 		return fault.Invalidf("payload", "has %d bytes, at most %d are allowed", len(s.Payload), maxTimerPayload)
 	}
-	return validateTexts(map[string]string{"function": s.Function, "cron_expression": s.Cron, "time_zone": s.TimeZone})
+	return catalog.ValidateTexts(map[string]string{"function": s.Function, "cron_expression": s.Cron, "time_zone": s.TimeZone})
 }
 
 // CreateTimer makes a timer. Its first tick is the first that comes.
@@ -113,14 +114,14 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	switch {
 	case h.running.Err() != nil:
 		return Timer{}, fault.ErrClosed
-	case f.snapshot(h).Status == StatusDeleting:
+	case f.snapshot(h).Status == catalog.StatusDeleting:
 		return Timer{}, fault.Conflictf("function", f.id, "is being deleted")
 	case f.transient && h.cfg.Store.Durable:
 		return Timer{}, fault.Invalidf("function", "%s is in memory only; deploy it first", spec.Function)
 	}
 	spec.Function = f.id
 	t, err := newTimer(Timer{
-		TimerSpec: spec, ID: newID(timerPrefix), FunctionID: f.id, Tenant: f.snapshot(h).Tenant, CreatedAt: time.Now().UTC(),
+		TimerSpec: spec, ID: catalog.NewID(timerPrefix), FunctionID: f.id, Tenant: f.snapshot(h).Tenant, CreatedAt: time.Now().UTC(),
 	}, 1)
 	if err != nil {
 		return Timer{}, err
@@ -184,9 +185,9 @@ func (h *Host) tenantOf(functionID string) string {
 //
 // *NotFoundError.
 func (h *Host) FindTimer(p access.Principal, idOrName string) (Timer, error) {
-	name := strings.TrimPrefix(idOrName, DefaultTenant+"/")
+	name := strings.TrimPrefix(idOrName, catalog.DefaultTenant+"/")
 	if p.Tenant != access.AllTenants {
-		name = reference(p.Tenant, idOrName)
+		name = catalog.Reference(p.Tenant, idOrName)
 	}
 	for _, t := range h.clock.all() {
 		if (t.ID == idOrName || t.reference() == name) && p.ActsFor(h.tenantOf(t.FunctionID)) {
@@ -247,8 +248,8 @@ func timerEvent(t *Timer, tenant string, tick time.Time) []byte {
 		Details  details  `json:"details"`
 	}
 	return encodeRecord(map[string][]message{"messages": {{
-		metadata{newID(timerPrefix), "yandex.cloud.events.serverless.triggers.TimerMessage",
-			tick.UTC().Format(time.RFC3339Nano), DefaultTenant, tenant},
+		metadata{catalog.NewID(timerPrefix), "yandex.cloud.events.serverless.triggers.TimerMessage",
+			tick.UTC().Format(time.RFC3339Nano), catalog.DefaultTenant, tenant},
 		details{t.ID, t.Payload},
 	}}})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 )
@@ -18,7 +19,7 @@ def handler(event, context):
 func TestTimers_Tick(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		h.create("fun")
-		h.version("fun", ticking, VersionSpec{})
+		h.version("fun", ticking, catalog.VersionSpec{})
 		timer, err := h.CreateTimer(t.Context(), TimerSpec{
 			Name: "each-second", Function: "fun", Cron: "* * * * * *", TimeZone: "Asia/Kathmandu", Payload: "hello",
 		})
@@ -66,7 +67,7 @@ func TestTimers_BrokenRulesAreNamed(t *testing.T) {
 func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
-		h.version("fun", ticking, VersionSpec{})
+		h.version("fun", ticking, catalog.VersionSpec{})
 		timer, err := h.CreateTimer(t.Context(), TimerSpec{Name: "hourly", Function: "fun", Cron: "@hourly"})
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +108,7 @@ func TestTimers_OfTwoHostsTickOnce(t *testing.T) {
 	t.Cleanup(s.Close)
 	a, b := newTestHost(t, Config{Store: s}), newTestHost(t, Config{Store: s})
 	a.create("fun")
-	a.version("fun", ticking, VersionSpec{})
+	a.version("fun", ticking, catalog.VersionSpec{})
 	timer, err := a.CreateTimer(t.Context(), TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * * *"})
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestTimers_OfTwoHostsTickOnce(t *testing.T) {
 func TestTimers_ClockThatJumpsAheadIsReported(t *testing.T) {
 	h := newTestHost(t, Config{})
 	h.create("fun")
-	h.version("fun", ticking, VersionSpec{})
+	h.version("fun", ticking, catalog.VersionSpec{})
 	if _, err := h.CreateTimer(t.Context(), TimerSpec{Name: "hourly", Function: "fun", Cron: "@hourly"}); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/host/store"
@@ -24,7 +25,7 @@ type TenantQuotas struct {
 // tenants' quotas have a place for them.
 type admissions struct {
 	mu       sync.Mutex // guards versions; held while those that there are are counted
-	versions map[string]*Version
+	versions map[string]*catalog.Version
 }
 
 // admit makes sure that a tenant may have one more version, v. The caller calls
@@ -33,7 +34,7 @@ type admissions struct {
 // # Errors
 //
 // *QuotaError.
-func (h *Host) admit(v *Version) (done func(), err error) {
+func (h *Host) admit(v *catalog.Version) (done func(), err error) {
 	a := &h.admissions
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -132,7 +133,7 @@ func (h *Host) tenantQuotas(tenant string, s quota.State, kept Quotas) TenantQuo
 //
 // *InvalidError, ErrUnavailable.
 func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error) {
-	if err := validateTenant("tenant", tenant); err != nil {
+	if err := catalog.ValidateTenant("tenant", tenant); err != nil {
 		return TenantQuotas{}, err
 	}
 	t := h.tenantQuotas(tenant, h.ledger.State(tenant), h.kept(tenant)[tenant])
@@ -148,7 +149,7 @@ func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error
 //
 // *InvalidError, ErrUnavailable, ErrClosed.
 func (h *Host) SetQuotas(ctx context.Context, tenant string, changes map[Quota]int64) error {
-	if err := validateTenant("tenant", tenant); err != nil {
+	if err := catalog.ValidateTenant("tenant", tenant); err != nil {
 		return err
 	}
 	if h.running.Err() != nil {

@@ -6,14 +6,15 @@ import (
 	"slices"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
 // VersionInfo is a version with what may change about it.
 type VersionInfo struct {
-	*Version
-	Status Status
+	*catalog.Version
+	Status catalog.Status
 	Tags   []string // by name
 }
 
@@ -26,23 +27,23 @@ type VersionInfo struct {
 // *NotFoundError, *InvalidError, *ConflictError when the function is being
 // deleted, *QuotaError, ErrUnavailable, ErrClosed. The function is then as before.
 func (h *Host) CreateVersion(
-	ctx context.Context, function string, spec VersionSpec, archive []byte, tags []string,
-) (*Version, error) {
+	ctx context.Context, function string, spec catalog.VersionSpec, archive []byte, tags []string,
+) (*catalog.Version, error) {
 	f, err := h.lookup(function)
 	if err != nil {
 		return nil, err
 	}
-	if f.snapshot(h).Status == StatusDeleting { // as change says, but before the upload
+	if f.snapshot(h).Status == catalog.StatusDeleting { // as change says, but before the upload
 		return nil, fault.Conflictf("function", f.id, "is being deleted")
 	}
-	spec = spec.withDefaults()
-	if err := spec.validate(); err != nil {
+	spec = spec.WithDefaults()
+	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
 	if err := validateTags(tags); err != nil {
 		return nil, err
 	}
-	v := newVersion(f.snapshot(h), versionRecord{ID: newID(versionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
+	v := newVersion(f.snapshot(h), versionRecord{ID: catalog.NewID(catalog.VersionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
 		SHA256: store.CodeName(archive), Size: int64(len(archive))})
 	admitted, err := h.admit(v)
 	if err != nil {
@@ -81,7 +82,7 @@ func (h *Host) CreateVersion(
 
 // versionOf returns the version with the id of v: another value when news of
 // it came from the store before this host had noted it.
-func (h *Host) versionOf(v *Version) *Version {
+func (h *Host) versionOf(v *catalog.Version) *catalog.Version {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if live := h.versions[v.ID]; live != nil {
@@ -91,14 +92,14 @@ func (h *Host) versionOf(v *Version) *Version {
 }
 
 // addVersion lists v in its function's record and gives it its tags.
-func (h *Host) addVersion(ctx context.Context, f *function, v *Version, tags []string) error {
+func (h *Host) addVersion(ctx context.Context, f *function, v *catalog.Version, tags []string) error {
 	return h.change(ctx, f, func(r *functionRecord) error {
 		if r.entry(v.ID) >= 0 { // an earlier attempt had reached the store
 			return nil
 		}
 		r.Versions = append(r.Versions, versionEntry{ID: v.ID})
 		now := time.Now().UTC()
-		r.move(LatestTag, v.ID, now)
+		r.move(catalog.LatestTag, v.ID, now)
 		for _, tag := range tags {
 			r.move(tag, v.ID, now)
 		}
@@ -112,8 +113,8 @@ func (h *Host) addVersion(ctx context.Context, f *function, v *Version, tags []s
 //
 // Those of CreateVersion.
 func (h *Host) CopyVersion(
-	ctx context.Context, function string, spec VersionSpec, sourceVersionID string, tags []string,
-) (*Version, error) {
+	ctx context.Context, function string, spec catalog.VersionSpec, sourceVersionID string, tags []string,
+) (*catalog.Version, error) {
 	archive, err := h.VersionArchive(ctx, sourceVersionID)
 	if err != nil {
 		return nil, err
@@ -140,22 +141,22 @@ func (h *Host) VersionArchive(ctx context.Context, versionID string) ([]byte, er
 }
 
 // newVersion returns the version that a record of it and of its function tell of.
-func newVersion(f functionRecord, r versionRecord) *Version {
-	return &Version{
+func newVersion(f functionRecord, r versionRecord) *catalog.Version {
+	return &catalog.Version{
 		ID: r.ID, FunctionID: f.ID, FunctionName: f.Name, Tenant: f.Tenant, LogGroupID: f.LogGroupID,
-		CreatedAt: r.CreatedAt, VersionSpec: r.Spec.withDefaults(),
+		CreatedAt: r.CreatedAt, VersionSpec: r.Spec.WithDefaults(),
 		ImageSize: r.Size, SHA256: r.SHA256,
 	}
 }
 
 // versionInfo describes v. The caller holds the mutex.
-func (f *function) versionInfo(v *Version) VersionInfo {
-	info := VersionInfo{Version: v, Status: StatusActive, Tags: f.record.tagsOf(v.ID)}
+func (f *function) versionInfo(v *catalog.Version) VersionInfo {
+	info := VersionInfo{Version: v, Status: catalog.StatusActive, Tags: f.record.tagsOf(v.ID)}
 	switch {
-	case f.record.Status == StatusDeleting:
-		info.Status = StatusDeleting
+	case f.record.Status == catalog.StatusDeleting:
+		info.Status = catalog.StatusDeleting
 	case len(info.Tags) == 0:
-		info.Status = StatusObsolete
+		info.Status = catalog.StatusObsolete
 	}
 	return info
 }
@@ -252,7 +253,7 @@ func (h *Host) DeleteVersion(ctx context.Context, id string, force bool) error {
 	})
 }
 
-func (h *Host) deleteVersion(ctx context.Context, f *function, v *Version, check func(*functionRecord) error) error {
+func (h *Host) deleteVersion(ctx context.Context, f *function, v *catalog.Version, check func(*functionRecord) error) error {
 	err := h.change(ctx, f, func(r *functionRecord) error {
 		i := r.entry(v.ID)
 		if i < 0 {
@@ -264,7 +265,7 @@ func (h *Host) deleteVersion(ctx context.Context, f *function, v *Version, check
 		r.Versions = slices.Delete(r.Versions, i, i+1)
 		now := time.Now().UTC()
 		for _, tag := range r.tagsOf(v.ID) {
-			if tag == LatestTag && len(r.Versions) > 0 {
+			if tag == catalog.LatestTag && len(r.Versions) > 0 {
 				r.move(tag, r.Versions[len(r.Versions)-1].ID, now)
 				continue
 			}
@@ -282,10 +283,10 @@ func (h *Host) deleteVersion(ctx context.Context, f *function, v *Version, check
 
 // versionRecord is the stored form of a version.
 type versionRecord struct {
-	ID         string      `json:"id"`
-	FunctionID string      `json:"function_id"`
-	CreatedAt  time.Time   `json:"created_at"`
-	Spec       VersionSpec `json:"spec"`
-	SHA256     string      `json:"sha256"`
-	Size       int64       `json:"size"` // of the archive, in bytes
+	ID         string              `json:"id"`
+	FunctionID string              `json:"function_id"`
+	CreatedAt  time.Time           `json:"created_at"`
+	Spec       catalog.VersionSpec `json:"spec"`
+	SHA256     string              `json:"sha256"`
+	Size       int64               `json:"size"` // of the archive, in bytes
 }

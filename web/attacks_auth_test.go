@@ -24,6 +24,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/store"
 	pythonwasi "vivarium/python-wasi"
 	"vivarium/web/api"
@@ -88,7 +89,7 @@ var authKeys = []struct {
 	{"acme.deployer", "acme", access.RoleDeployer},
 	{"acme.invoker", "acme", access.RoleInvoker},
 	{"umbrella.admin", "umbrella", access.RoleAdmin},
-	{"default.deployer", host.DefaultTenant, access.RoleDeployer},
+	{"default.deployer", catalog.DefaultTenant, access.RoleDeployer},
 	{"deleted", "umbrella", access.RoleAdmin},
 }
 
@@ -147,8 +148,8 @@ func newAuthWorld(t *testing.T) *authWorld {
 			t.Fatal(a)
 		}
 	}
-	w.deploy(host.DefaultTenant, "open", code, "")
-	w.deploy(host.DefaultTenant, "closed", code, "")
+	w.deploy(catalog.DefaultTenant, "open", code, "")
+	w.deploy(catalog.DefaultTenant, "closed", code, "")
 	w.must("POST", "/functions/open:setAccessBindings",
 		`{"accessBindings": [{"roleId": "functions.functionInvoker", "subject": {"id": "allUsers", "type": "system"}}]}`)
 	for _, tenant := range []string{"acme", "umbrella"} {
@@ -431,7 +432,7 @@ func (w *authWorld) alike(t *testing.T, key, lines string) (answers []authAnswer
 func (w *authWorld) everything() string {
 	w.t.Helper()
 	var b strings.Builder
-	for _, tenant := range []string{"umbrella", host.DefaultTenant} {
+	for _, tenant := range []string{"umbrella", catalog.DefaultTenant} {
 		for _, path := range []string{"/functions?", "/versions?", "/timers?", "/deadLetters?", "/keys?"} {
 			fmt.Fprintln(&b, w.do("operator", "GET", api.BasePath+path+"folderId="+tenant, "").body)
 		}

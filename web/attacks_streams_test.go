@@ -25,7 +25,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"golang.org/x/tools/txtar"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 )
 
 var allAttacks = flag.Bool("attacks.all", false, "make the attacks of TestStreamAttacks at full size, which takes minutes")
@@ -69,7 +69,7 @@ func TestStreamAttacks_Server(t *testing.T) {
 		t.Skip("is run by TestStreamAttacks")
 	}
 	cert, _ := certificate(t)
-	h := deploy(t, "hello", host.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
+	h := deploy(t, "hello", catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
 		{Name: "main.py", Data: []byte(streamSource)},
 	})
 	play, err := NewPlay(PlayConfig{}, h)

@@ -20,7 +20,8 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
+	"vivarium/host/run"
 )
 
 // TestHTTPAttacks sends bytes that attack: requests that two readers would read
@@ -39,11 +40,11 @@ import (
 func TestHTTPAttacks(t *testing.T) {
 	t.Run("stand-in", func(t *testing.T) { runHTTPAttacks(t, echoes()) })
 	t.Run("host", func(t *testing.T) {
-		h := deploy(t, "hello", host.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
+		h := deploy(t, "hello", catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
 			{Name: "main.py", Data: []byte(echoSource)},
 		})
 		defer h.Retire("hello")
-		if _, err := h.Invoke(t.Context(), host.Invocation{Function: "hello", Raw: true, Received: time.Now(), Body: []byte("warm")}); err != nil {
+		if _, err := h.Invoke(t.Context(), run.Invocation{Function: "hello", Raw: true, Received: time.Now(), Body: []byte("warm")}); err != nil {
 			t.Fatal(err)
 		}
 		runHTTPAttacks(t, h)
@@ -109,7 +110,7 @@ func (r *recorder) reset() { r.mu.Lock(); r.made = 0; r.mu.Unlock() }
 func (r *recorder) calls() int { r.mu.Lock(); defer r.mu.Unlock(); return r.made }
 
 // Invoke implements Functions.
-func (r *recorder) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+func (r *recorder) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
 	r.mu.Lock()
 	r.made++
 	r.mu.Unlock()

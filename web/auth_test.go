@@ -21,6 +21,8 @@ import (
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/run"
+	"vivarium/host/store"
 )
 
 // access is an Access over keys in memory, for the function "hello".
@@ -28,7 +30,7 @@ type keyring struct{ keys *host.Keys }
 
 func newAccess(t *testing.T) keyring {
 	t.Helper()
-	keys, err := host.OpenKeys(t.Context(), nil)
+	keys, err := host.OpenKeys(t.Context(), store.Memory(store.Config{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,11 +176,11 @@ func TestAuth_TLSBringsHTTP2WithTheSameLimits(t *testing.T) {
 	s := start(t, Config{
 		Access: a, TransferTimeout: 300 * time.Millisecond, MaxRequestBytes: 1000, MaxResponseBytes: 1000,
 		TLS: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
-	}, functions{func(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+	}, functions{func(ctx context.Context, inv run.Invocation) (*run.Result, error) {
 		if string(inv.Body) == "slow" { // longer than bodies may take
 			time.Sleep(600 * time.Millisecond)
 		}
-		return &host.Result{Kind: host.ResultBytes, Body: inv.Body}, nil
+		return &run.Result{Kind: run.ResultBytes, Body: inv.Body}, nil
 	}})
 	base := "https://" + s.addr
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}

@@ -12,13 +12,13 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 )
 
 // BenchmarkHTTPWarmCall measures calls of one client over one connection to a
 // warm function.
 func BenchmarkHTTPWarmCall(b *testing.B) {
-	h := deploy(b, "bench-warm", host.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(`
+	h := deploy(b, "bench-warm", catalog.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(`
 import json
 def handler(event, context):
     return {'statusCode': 200, 'body': json.dumps({'got': event['body']})}

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
-	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 )
 
 // Headers of the platform. All of them are in Go's canonical form.
@@ -29,8 +29,8 @@ type call struct {
 	requestID string
 	traceID   string
 	received  time.Time
-	function  string        // as the caller named it; empty outside /{function}
-	version   *host.Version // nil until it is found
+	function  string           // as the caller named it; empty outside /{function}
+	version   *catalog.Version // nil until it is found
 
 	principal access.Principal // who asks
 	open      bool             // nobody needs a key

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 	"vivarium/wasm/vfs"
 )
@@ -28,7 +29,7 @@ type caseFunction struct {
 
 	mu      sync.Mutex // held by the case that uses the function
 	tried   bool
-	version *host.Version
+	version *catalog.Version
 	err     error // of deploying
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 )
 
@@ -22,7 +22,7 @@ type testCase struct {
 	sentence string
 	proves   []string // ids of statements.txt
 
-	spec           host.VersionSpec
+	spec           catalog.VersionSpec
 	keepConnection bool // all requests go over one connection
 	code           []txtar.File
 	key            string // equal for cases that may share a function
@@ -65,7 +65,7 @@ func readCase(path string) (*testCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &testCase{archive: archive, spec: host.VersionSpec{Entrypoint: "main.handler", Timeout: defaultCaseTimeout}}
+	c := &testCase{archive: archive, spec: catalog.VersionSpec{Entrypoint: "main.handler", Timeout: defaultCaseTimeout}}
 	head, proves, ok := strings.Cut(string(archive.Comment), "\nproves:")
 	if !ok {
 		return nil, fmt.Errorf("%s: no line \"proves: ...\"", path)

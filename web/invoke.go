@@ -13,9 +13,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"vivarium/host"
 	"vivarium/host/fault"
 	"vivarium/host/paced"
+	"vivarium/host/run"
 	"vivarium/web/transfer"
 )
 
@@ -35,7 +35,7 @@ const (
 // invoke serves ANY /{function}.
 func (s *Server) invoke(c echo.Context) (err error) {
 	r, call := c.Request(), callOf(c)
-	var result *host.Result
+	var result *run.Result
 	defer s.metrics.begin()(call, &result, &err)
 	if call.function, err = functionName(r.URL); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		return s.queue(c, function, tag, body)
 	}
 
-	large := len(body) > host.LargeBody
+	large := len(body) > run.LargeBody
 	if large { // the host makes base64 of it beside the body
 		if err := held.take(r.Context(), base64.StdEncoding.EncodedLen(len(body))); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 
 	// The deadline counts from here and not from call.received, so that a slow
 	// upload takes no time from the function.
-	inv := host.Invocation{Function: function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
+	inv := run.Invocation{Function: function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
 	switch {
 	case integration == integrationRaw:
 		inv.Raw, inv.Body = true, body
@@ -97,7 +97,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		inv.Event = func(work paced.Work) []byte { return newEvent(r, call, query, body).encode(work) }
 	}
 	var answer *response
-	inv.Accept = func(result *host.Result, work paced.Work) (err error) {
+	inv.Accept = func(result *run.Result, work paced.Work) (err error) {
 		// As JSON it can be several times as long as the answer.
 		n := len(result.Body)
 		held.force(n)
@@ -141,7 +141,7 @@ const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-modals 
 
 // accept returns the answer that a result means, or the function's error when it
 // means none or has more bytes than the limit.
-func accept(result *host.Result, method string, raw bool, limit int64, work paced.Work) (*response, error) {
+func accept(result *run.Result, method string, raw bool, limit int64, work paced.Work) (*response, error) {
 	if raw {
 		return rawResponse(result), checkSize(result.Body, limit)
 	}
@@ -157,7 +157,7 @@ func accept(result *host.Result, method string, raw bool, limit int64, work pace
 // queue accepts an asynchronous call.
 func (s *Server) queue(c echo.Context, function, tag string, body []byte) error {
 	// The body, as in raw mode: nobody is there to answer over HTTP.
-	_, err := s.functions.InvokeAsync(c.Request().Context(), host.Invocation{
+	_, err := s.functions.InvokeAsync(c.Request().Context(), run.Invocation{
 		Function: function, Tag: tag, RequestID: callOf(c).requestID, Received: time.Now(), Raw: true, Body: body,
 	})
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"vivarium/host"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 )
 
 func TestInvoke_ByIDAndByName(t *testing.T) {
@@ -55,12 +55,12 @@ func TestInvoke_NotFound(t *testing.T) {
 }
 
 func TestInvoke_Methods(t *testing.T) {
-	s := start(t, Config{}, functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
+	s := start(t, Config{}, functions{func(_ context.Context, inv run.Invocation) (*run.Result, error) {
 		var e struct{ HTTPMethod string }
 		if err := json.Unmarshal(inv.Event(noWork), &e); err != nil {
 			return nil, err
 		}
-		return &host.Result{Body: fmt.Appendf(nil, `{"body": %q}`, e.HTTPMethod)}, nil
+		return &run.Result{Body: fmt.Appendf(nil, `{"body": %q}`, e.HTTPMethod)}, nil
 	}})
 	for _, method := range []string{"DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"} {
 		if a := do(t, method, s.url+"/hello", ""); a.text != method {
@@ -80,9 +80,9 @@ func TestInvoke_Methods(t *testing.T) {
 
 func TestInvoke_HeadDropsTheBody(t *testing.T) {
 	called := false
-	s := start(t, Config{}, functions{func(context.Context, host.Invocation) (*host.Result, error) {
+	s := start(t, Config{}, functions{func(context.Context, run.Invocation) (*run.Result, error) {
 		called = true
-		return &host.Result{Body: []byte(`{"body": "hello"}`)}, nil
+		return &run.Result{Body: []byte(`{"body": "hello"}`)}, nil
 	}})
 	a := do(t, "HEAD", s.url+"/hello", "")
 	a.wantStatus(t, 200)
@@ -119,11 +119,11 @@ func TestInvoke_RequestID(t *testing.T) {
 
 func TestInvoke_RawMode(t *testing.T) {
 	t.Run("the handler gets the body and no event", func(t *testing.T) {
-		s := start(t, Config{}, functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
+		s := start(t, Config{}, functions{func(_ context.Context, inv run.Invocation) (*run.Result, error) {
 			if !inv.Raw || inv.Event != nil || string(inv.Body) != "\xff\x00" {
 				return nil, fmt.Errorf("invocation %+v", inv)
 			}
-			return &host.Result{Body: []byte(`{"statusCode": 404, "headers": {"A": "b"}}`)}, nil
+			return &run.Result{Body: []byte(`{"statusCode": 404, "headers": {"A": "b"}}`)}, nil
 		}})
 		a := do(t, "POST", s.url+"/hello?integration=raw", "\xff\x00", "Content-Type", "application/json")
 		a.wantStatus(t, 200)
@@ -181,14 +181,14 @@ func TestInvoke_LimitsTheRequest(t *testing.T) {
 }
 
 func TestInvoke_LimitsTheResponse(t *testing.T) {
-	s := start(t, Config{MaxResponseBytes: 16}, functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
+	s := start(t, Config{MaxResponseBytes: 16}, functions{func(_ context.Context, inv run.Invocation) (*run.Result, error) {
 		if inv.Raw {
 			return nil, &fault.FunctionError{Type: "ValueError", Message: "a long one"}
 		}
 		if strings.Contains(string(inv.Event(noWork)), "PUT") {
-			return &host.Result{Body: []byte(`{"body": "\u0416\u0416\u0416\u0416\u0416\u0416\u0416\u0416"}`)}, nil
+			return &run.Result{Body: []byte(`{"body": "\u0416\u0416\u0416\u0416\u0416\u0416\u0416\u0416"}`)}, nil
 		}
-		return &host.Result{Body: []byte(`{"body": "12345678901234567"}`)}, nil
+		return &run.Result{Body: []byte(`{"body": "12345678901234567"}`)}, nil
 	}})
 	if a := do(t, "PUT", s.url+"/hello", ""); a.StatusCode != 200 || len(a.text) != 16 {
 		t.Errorf("a body of as many bytes as may be: got %d %s", a.StatusCode, a.text)
@@ -208,9 +208,9 @@ func TestInvoke_GivesUpOnAnUploadThatStalls(t *testing.T) {
 
 func TestInvoke_TransferTimeoutSparesTheFunction(t *testing.T) {
 	s := start(t, Config{TransferTimeout: 50 * time.Millisecond}, functions{
-		func(ctx context.Context, _ host.Invocation) (*host.Result, error) {
+		func(ctx context.Context, _ run.Invocation) (*run.Result, error) {
 			time.Sleep(200 * time.Millisecond)
-			return &host.Result{Body: []byte(`{"body": "late"}`)}, ctx.Err()
+			return &run.Result{Body: []byte(`{"body": "late"}`)}, ctx.Err()
 		}})
 	for range 2 { // the second on the same connection
 		if a := do(t, "POST", s.url+"/hello", "x"); a.text != "late" {
@@ -233,7 +233,7 @@ func TestInvoke_RefusesABrokenBody(t *testing.T) {
 
 func TestInvoke_CancelsTheCallWhenTheCallerLeaves(t *testing.T) {
 	called, cancelled := make(chan struct{}), make(chan struct{})
-	s := start(t, Config{}, functions{func(ctx context.Context, _ host.Invocation) (*host.Result, error) {
+	s := start(t, Config{}, functions{func(ctx context.Context, _ run.Invocation) (*run.Result, error) {
 		close(called)
 		<-ctx.Done()
 		close(cancelled)

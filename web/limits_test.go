@@ -17,7 +17,8 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
+	"vivarium/host/run"
 )
 
 // dialFrom connects from an address of this machine's own.
@@ -181,11 +182,11 @@ func TestBodies_WaitAMomentForRoom(t *testing.T) {
 
 func TestBodies_ARequestBeyondIsRefusedAndLaterServed(t *testing.T) {
 	release := make(chan struct{})
-	f := functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
+	f := functions{func(_ context.Context, inv run.Invocation) (*run.Result, error) {
 		if string(inv.Body) == strings.Repeat("x", 4000) {
 			<-release
 		}
-		return &host.Result{Kind: host.ResultBytes}, nil
+		return &run.Result{Kind: run.ResultBytes}, nil
 	}}
 	s := start(t, Config{MaxBodies: 10_000}, f)
 	done := make(chan answer, 1)
@@ -234,7 +235,7 @@ func eventually(t *testing.T, holds func() bool) {
 // come, bodies that stop short of their end, connections that say nothing, and
 // answers that nobody reads. Another client is answered all the while.
 func TestLimits_OthersAreAnsweredMeanwhile(t *testing.T) {
-	h := deploy(t, "limits", host.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(
+	h := deploy(t, "limits", catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(
 		"def handler(event, context):\n    return {'body': event['body'], 'isBase64Encoded': event['isBase64Encoded']} \\\n        if event['httpMethod'] == 'PUT' else {'body': 'x' * 1000000}\n")}})
 	const most, body = 60, 100_000
 	s := start(t, Config{

@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"vivarium/host"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 )
 
 // metrics is what /metrics shows of the calls that came over HTTP. It is safe
@@ -68,15 +68,15 @@ func newMetrics(s *Server) *metrics {
 }
 
 // begin notes that a call has come and returns what notes its end.
-func (m *metrics) begin() func(*call, **host.Result, *error) {
+func (m *metrics) begin() func(*call, **run.Result, *error) {
 	m.inProgress.Inc()
-	return func(call *call, result **host.Result, err *error) {
+	return func(call *call, result **run.Result, err *error) {
 		m.inProgress.Dec()
 		m.end(call, *result, *err)
 	}
 }
 
-func (m *metrics) end(call *call, result *host.Result, err error) {
+func (m *metrics) end(call *call, result *run.Result, err error) {
 	name := ""
 	if call.version != nil {
 		name = call.version.Reference()

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 )
 
 // leaving is a function that can go away.
@@ -18,7 +20,7 @@ type leaving struct {
 	gone atomic.Bool
 }
 
-func (l *leaving) Resolve(function, tag string) (*host.Version, error) {
+func (l *leaving) Resolve(function, tag string) (*catalog.Version, error) {
 	if l.gone.Load() {
 		return nil, &fault.NotFoundError{Function: function}
 	}
@@ -26,21 +28,21 @@ func (l *leaving) Resolve(function, tag string) (*host.Version, error) {
 }
 
 func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
-	answers := []func() (*host.Result, error){
-		func() (*host.Result, error) {
-			return &host.Result{Body: []byte(`{}`), Figures: host.Figures{Cold: true, CPU: time.Second, PeakMemory: 1 << 20, Duration: time.Second}}, nil
+	answers := []func() (*run.Result, error){
+		func() (*run.Result, error) {
+			return &run.Result{Body: []byte(`{}`), Figures: run.Figures{Cold: true, CPU: time.Second, PeakMemory: 1 << 20, Duration: time.Second}}, nil
 		},
-		func() (*host.Result, error) { return &host.Result{Body: []byte(`5`)}, nil },
-		func() (*host.Result, error) { return nil, &fault.FunctionError{Type: "ValueError"} },
-		func() (*host.Result, error) {
+		func() (*run.Result, error) { return &run.Result{Body: []byte(`5`)}, nil },
+		func() (*run.Result, error) { return nil, &fault.FunctionError{Type: "ValueError"} },
+		func() (*run.Result, error) {
 			return nil, &fault.FunctionError{Type: "ExecutionTimeout", TimedOut: true}
 		},
-		func() (*host.Result, error) { return nil, fault.ErrBusy },
-		func() (*host.Result, error) { return nil, fault.ErrUnavailable },
-		func() (*host.Result, error) { return nil, errors.New("disk on fire") },
+		func() (*run.Result, error) { return nil, fault.ErrBusy },
+		func() (*run.Result, error) { return nil, fault.ErrUnavailable },
+		func() (*run.Result, error) { return nil, errors.New("disk on fire") },
 	}
 	next := 0
-	f := &leaving{functions: functions{func(context.Context, host.Invocation) (*host.Result, error) {
+	f := &leaving{functions: functions{func(context.Context, run.Invocation) (*run.Result, error) {
 		next++
 		return answers[next-1]()
 	}}}
@@ -49,7 +51,7 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 		Tenants: func() []host.TenantQuotas {
 			return []host.TenantQuotas{{Tenant: "ours", Use: host.Quotas{host.QuotaCalls: 3}, Exceeded: host.Quotas{host.QuotaTimers: 2}}}
 		},
-		Stats: func() host.HostStats { return host.HostStats{RunStats: host.RunStats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096}} },
+		Stats: func() host.Stats { return host.Stats{Stats: run.Stats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096}} },
 	}
 	s := start(t, config, f)
 	for range answers {
@@ -81,10 +83,10 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 
 func TestInvoke_AsynchronousCallsAreAcceptedWhereConfigured(t *testing.T) {
 	was := version.Async
-	version.Async = &host.AsyncConfig{}
+	version.Async = &catalog.AsyncConfig{}
 	defer func() { version.Async = was }()
-	var got host.Invocation
-	f := functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
+	var got run.Invocation
+	f := functions{func(_ context.Context, inv run.Invocation) (*run.Result, error) {
 		got = inv
 		return nil, nil
 	}}

@@ -11,9 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 	"vivarium/web/strictjson"
 	"vivarium/web/transfer"
@@ -25,7 +26,7 @@ const PlayPath = "/play/v1"
 // Tries is what the playground needs of the host. *host.Host implements it.
 type Tries interface {
 	// Try runs code once, in an instance of its own.
-	Try(ctx context.Context, spec host.VersionSpec, code *vfs.Tree, inv host.Invocation, logs func(logs.Entry)) (*host.Result, error)
+	Try(ctx context.Context, spec catalog.VersionSpec, code *vfs.Tree, inv run.Invocation, logs func(logs.Entry)) (*run.Result, error)
 }
 
 // Defaults of PlayConfig, and limits that nobody needs to change.
@@ -271,8 +272,8 @@ type playLimits struct {
 
 func (p *Play) limits() playLimits {
 	return playLimits{
-		MemoryMB: p.config.MaxMemoryMB, MemoryStepMB: host.DefaultMemoryMB, TimeoutMS: p.config.MaxTimeout.Milliseconds(),
-		Files: maxPlayFiles, Bytes: maxPlayCode, RequestBytes: maxPlayRequest, EnvironmentBytes: host.MaxEnvironment,
+		MemoryMB: p.config.MaxMemoryMB, MemoryStepMB: catalog.DefaultMemoryMB, TimeoutMS: p.config.MaxTimeout.Milliseconds(),
+		Files: maxPlayFiles, Bytes: maxPlayCode, RequestBytes: maxPlayRequest, EnvironmentBytes: catalog.MaxEnvironment,
 		BodyBytes: maxPlayBody, LogBytes: maxPlayLog, PerSecond: p.config.Rate, Burst: p.config.Burst, AtOnce: p.config.AtOnce,
 	}
 }

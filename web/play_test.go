@@ -12,9 +12,10 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 )
 
@@ -35,14 +36,14 @@ func startPlay(t *testing.T, config PlayConfig, tries Tries) *testServer {
 }
 
 // triesFunc is a Go function that runs snippets.
-type triesFunc func(ctx context.Context, spec host.VersionSpec, inv host.Invocation, logs func(logs.Entry)) (*host.Result, error)
+type triesFunc func(ctx context.Context, spec catalog.VersionSpec, inv run.Invocation, logs func(logs.Entry)) (*run.Result, error)
 
-func (f triesFunc) Try(ctx context.Context, spec host.VersionSpec, _ *vfs.Tree, inv host.Invocation, logs func(logs.Entry)) (*host.Result, error) {
+func (f triesFunc) Try(ctx context.Context, spec catalog.VersionSpec, _ *vfs.Tree, inv run.Invocation, logs func(logs.Entry)) (*run.Result, error) {
 	r, err := f(ctx, spec, inv, logs)
 	if r == nil {
-		r = &host.Result{Body: []byte("null")}
+		r = &run.Result{Body: []byte("null")}
 	}
-	r.Version = &host.Version{VersionSpec: spec}
+	r.Version = &catalog.Version{VersionSpec: spec}
 	if err == nil {
 		err = inv.Accept(r, noWork)
 	}
@@ -211,7 +212,7 @@ def handler(event, context):
 // What a handler gets in the playground must be what it gets from a real call.
 func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 	const source = "import json\ndef handler(event, context): return {'body': json.dumps(event), 'multiValueHeaders': {'X-Two': ['1', '2']}}"
-	h := deploy(t, "play-event", host.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(source)}})
+	h := deploy(t, "play-event", catalog.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(source)}})
 	play, err := NewPlay(openPlay, h)
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +268,7 @@ func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 func ptr[T any](v T) *T { return &v }
 
 func TestPlay_RefusesWhatIsOverALimit(t *testing.T) {
-	s := startPlay(t, openPlay, triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(logs.Entry)) (*host.Result, error) {
+	s := startPlay(t, openPlay, triesFunc(func(context.Context, catalog.VersionSpec, run.Invocation, func(logs.Entry)) (*run.Result, error) {
 		t.Error("it was run")
 		return nil, nil
 	}))
@@ -356,7 +357,7 @@ func TestPlay_FailuresOfThePlatform(t *testing.T) {
 	var failure error
 	log, config := &logBuffer{}, openPlay
 	config.Logger = slog.New(slog.NewTextHandler(log, nil))
-	s := startPlay(t, config, triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(logs.Entry)) (*host.Result, error) {
+	s := startPlay(t, config, triesFunc(func(context.Context, catalog.VersionSpec, run.Invocation, func(logs.Entry)) (*run.Result, error) {
 		return nil, failure
 	}))
 	for _, test := range []struct {
@@ -384,7 +385,7 @@ func TestPlay_FailuresOfThePlatform(t *testing.T) {
 func TestPlay_BoundsEachClient(t *testing.T) {
 	running, finish := make(chan struct{}), make(chan struct{})
 	s := startPlay(t, PlayConfig{Rate: 0.001, Burst: 3, AtOnce: 2}, triesFunc(
-		func(_ context.Context, _ host.VersionSpec, inv host.Invocation, _ func(logs.Entry)) (*host.Result, error) {
+		func(_ context.Context, _ catalog.VersionSpec, inv run.Invocation, _ func(logs.Entry)) (*run.Result, error) {
 			running <- struct{}{}
 			<-finish
 			return nil, nil
@@ -456,7 +457,7 @@ func TestPlayClients_AreBoundedAndApart(t *testing.T) {
 }
 
 func TestPlay_Origins(t *testing.T) {
-	tries := triesFunc(func(context.Context, host.VersionSpec, host.Invocation, func(logs.Entry)) (*host.Result, error) {
+	tries := triesFunc(func(context.Context, catalog.VersionSpec, run.Invocation, func(logs.Entry)) (*run.Result, error) {
 		return nil, nil
 	})
 	const mine, other = "https://docs.example.com", "https://evil.example.com"

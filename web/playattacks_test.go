@@ -15,6 +15,8 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
+	"vivarium/host/run"
 )
 
 // hostAttacks has the suites of attacks that package host makes on functions;
@@ -35,11 +37,11 @@ func TestPlay_Attacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
-	code, err := host.CodeFromFiles(map[string]string{"main.py": "def handler(event, context): return event + 1"})
+	code, err := run.CodeFromFiles(map[string]string{"main.py": "def handler(event, context): return event + 1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Deploy("neighbour", host.VersionSpec{Entrypoint: "main.handler", Timeout: time.Minute}, code); err != nil {
+	if _, err := h.Deploy("neighbour", catalog.VersionSpec{Entrypoint: "main.handler", Timeout: time.Minute}, code); err != nil {
 		t.Fatal(err)
 	}
 	play, err := NewPlay(config, h)

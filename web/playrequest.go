@@ -11,8 +11,9 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/paced"
+	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 )
 
@@ -47,11 +48,11 @@ type playHTTPRequest struct {
 // playTry is a snippet that is about to run.
 type playTry struct {
 	call   *call
-	spec   host.VersionSpec
+	spec   catalog.VersionSpec
 	code   *vfs.Tree
 	files  map[string]string
 	method string // of the request
-	inv    host.Invocation
+	inv    run.Invocation
 	answer *response // what the result means; nil until it is there
 	log    *playLog
 }
@@ -61,17 +62,17 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 	if err := p.check(q); err != nil {
 		return nil, err
 	}
-	code, err := host.CodeFromFiles(q.Files)
+	code, err := run.CodeFromFiles(q.Files)
 	if err != nil {
 		return nil, err
 	}
 	t := &playTry{
 		call: call, code: code, files: q.Files, log: newPlayLog(),
-		spec: host.VersionSpec{
+		spec: catalog.VersionSpec{
 			Entrypoint: cmp.Or(q.Entrypoint, "main.handler"), Environment: q.Environment, MemoryMB: q.MemoryMB,
 			Timeout: time.Duration(q.TimeoutMS) * time.Millisecond,
 		},
-		inv: host.Invocation{RequestID: call.requestID, Raw: q.Mode == playRaw},
+		inv: run.Invocation{RequestID: call.requestID, Raw: q.Mode == playRaw},
 	}
 	t.method = http.MethodPost
 	if t.inv.Raw {
@@ -86,7 +87,7 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 			return newEvent(request, call, query, []byte(q.Request.Body)).encode(work)
 		}
 	}
-	t.inv.Accept = func(result *host.Result, work paced.Work) (err error) {
+	t.inv.Accept = func(result *run.Result, work paced.Work) (err error) {
 		t.answer, err = accept(result, t.method, t.inv.Raw, DefaultMaxBytes, work)
 		return err
 	}

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/run"
 )
 
 // streamed is a stream of events that is being read.
@@ -120,7 +122,7 @@ func TestPlayStream_LogThenResult(t *testing.T) {
 func TestPlayStream_EntriesComeWhileTheSnippetRuns(t *testing.T) {
 	read := make(chan struct{})
 	s := startPlay(t, openPlay, triesFunc(
-		func(ctx context.Context, _ host.VersionSpec, _ host.Invocation, emit func(logs.Entry)) (*host.Result, error) {
+		func(ctx context.Context, _ catalog.VersionSpec, _ run.Invocation, emit func(logs.Entry)) (*run.Result, error) {
 			emit(logs.Entry{Message: "first"})
 			select {
 			case <-read:
@@ -144,7 +146,7 @@ func TestPlayStream_EntriesComeWhileTheSnippetRuns(t *testing.T) {
 
 func TestPlayStream_TellsOfAFaultOfThePlatform(t *testing.T) {
 	s := startPlay(t, openPlay, triesFunc(
-		func(_ context.Context, _ host.VersionSpec, _ host.Invocation, emit func(logs.Entry)) (*host.Result, error) {
+		func(_ context.Context, _ catalog.VersionSpec, _ run.Invocation, emit func(logs.Entry)) (*run.Result, error) {
 			emit(logs.Entry{Message: "first"})
 			time.Sleep(10 * time.Millisecond) // the entry goes out by itself, most often
 			return nil, errors.New("disk on fire")
@@ -162,7 +164,7 @@ func TestPlayStream_SurvivesAPanic(t *testing.T) {
 	config := openPlay
 	config.Logger = slog.New(slog.DiscardHandler)
 	s := startPlay(t, config, triesFunc(
-		func(_ context.Context, _ host.VersionSpec, _ host.Invocation, _ func(logs.Entry)) (*host.Result, error) {
+		func(_ context.Context, _ catalog.VersionSpec, _ run.Invocation, _ func(logs.Entry)) (*run.Result, error) {
 			panic("odd")
 		}))
 	a := do(t, "POST", s.url+PlayPath+"/run", snippet("", ""), "Content-Type", "application/json", "Accept", "text/event-stream")

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
+	"vivarium/host/run"
 	pythonwasi "vivarium/python-wasi"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
@@ -23,7 +25,7 @@ var realEngine = sync.OnceValues(func() (*wasm.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	return run.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 })
 
 // realHost returns the one host that most tests of this package share: real
@@ -50,7 +52,7 @@ func mustRealHost(t testing.TB) *host.Host {
 }
 
 // deploy makes a function out of files and returns the host that has it.
-func deploy(t testing.TB, name string, spec host.VersionSpec, files []txtar.File) *host.Host {
+func deploy(t testing.TB, name string, spec catalog.VersionSpec, files []txtar.File) *host.Host {
 	t.Helper()
 	h := mustRealHost(t)
 	tree, err := txtar.FS(&txtar.Archive{Files: files})

@@ -9,9 +9,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"vivarium/host"
 	"vivarium/host/fault"
 	"vivarium/host/paced"
+	"vivarium/host/run"
 )
 
 // response is an answer, ready to be sent.
@@ -59,9 +59,9 @@ func bodyless(status int) bool {
 }
 
 // rawResponse returns the answer in raw mode: the result as it is.
-func rawResponse(result *host.Result) *response {
+func rawResponse(result *run.Result) *response {
 	contentType := "application/json"
-	if result.Kind == host.ResultBytes {
+	if result.Kind == run.ResultBytes {
 		contentType = "application/octet-stream"
 	}
 	return &response{
@@ -79,11 +79,11 @@ func rawResponse(result *host.Result) *response {
 //
 // Every error is the function's: a *malformedError when the result has not the
 // shape of a response, a *host.FunctionError when a header of it can't be sent.
-func interpret(result *host.Result, head bool, work paced.Work) (_ *response, err error) {
+func interpret(result *run.Result, head bool, work paced.Work) (_ *response, err error) {
 	malformed := func(fault string) error { return &malformedError{fault, result.Body} }
 
 	members, ok := responseMembers(result.Body, work)
-	if result.Kind != host.ResultJSON || !ok {
+	if result.Kind != run.ResultJSON || !ok {
 		return nil, malformed("the result is not a dict; return one, such as {'statusCode': 200, 'body': 'text'}")
 	}
 	answer := &response{status: http.StatusOK, header: http.Header{}, body: []byte{}}

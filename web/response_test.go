@@ -10,13 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/http/httpguts"
 
-	"vivarium/host"
+	"vivarium/host/run"
 )
 
 // noWork is for what computes in nobody's turn.
 func noWork(int) {}
 
-func resultOf(text string) *host.Result { return &host.Result{Body: []byte(text)} }
+func resultOf(text string) *run.Result { return &run.Result{Body: []byte(text)} }
 
 // interpreted is what a result, as JSON text, means.
 func interpreted(text string, head bool) (*response, error) {

@@ -43,6 +43,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
+	"vivarium/host/run"
 	"vivarium/web/api"
 	"vivarium/web/transfer"
 )
@@ -72,11 +74,11 @@ const (
 type Functions interface {
 	// Resolve returns the version of the function, named by id or name, that
 	// carries the tag; the empty tag means $latest.
-	Resolve(function, tag string) (*host.Version, error)
+	Resolve(function, tag string) (*catalog.Version, error)
 	// Invoke calls a function and waits for its result.
-	Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error)
+	Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error)
 	// InvokeAsync queues a call and returns its request id.
-	InvokeAsync(ctx context.Context, inv host.Invocation) (requestID string, err error)
+	InvokeAsync(ctx context.Context, inv run.Invocation) (requestID string, err error)
 }
 
 // Config says how a Server behaves. The zero value is usable: each field names
@@ -118,7 +120,7 @@ type Config struct {
 	Confinement []string
 	// Stats tells what the host has at the moment, for /metrics. Default: it is
 	// not shown.
-	Stats func() host.HostStats
+	Stats func() host.Stats
 	// Tenants tells what tenants have and may have, for /metrics. Default: it is
 	// not shown.
 	Tenants func() []host.TenantQuotas

@@ -14,65 +14,66 @@ import (
 	"testing"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 )
 
 // functions is one function, "hello", whose handler is a Go function.
 type functions struct {
-	handler func(ctx context.Context, inv host.Invocation) (*host.Result, error)
+	handler func(ctx context.Context, inv run.Invocation) (*run.Result, error)
 }
 
 // version is the only version of the function under test.
-var version = &host.Version{ID: "d4e3vrugh3", FunctionID: "d4eo2faf62", FunctionName: "hello"}
+var version = &catalog.Version{ID: "d4e3vrugh3", FunctionID: "d4eo2faf62", FunctionName: "hello"}
 
-func (f functions) Resolve(function, tag string) (*host.Version, error) {
+func (f functions) Resolve(function, tag string) (*catalog.Version, error) {
 	switch {
 	case function == "broken":
 		return nil, errors.New("store: disk on fire")
 	case function != version.FunctionName && function != version.FunctionID:
 		return nil, &fault.NotFoundError{Function: function}
-	case tag != "" && tag != host.LatestTag:
+	case tag != "" && tag != catalog.LatestTag:
 		return nil, &fault.NotFoundError{Function: function, Tag: tag}
 	}
 	return version, nil
 }
 
-func (f functions) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+func (f functions) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
 	result, err := f.handler(ctx, inv)
 	if result == nil {
-		result = &host.Result{}
+		result = &run.Result{}
 	}
 	result.Version = version
 	return result, err
 }
 
 // InvokeAsync implements Functions.
-func (f functions) InvokeAsync(ctx context.Context, inv host.Invocation) (string, error) {
+func (f functions) InvokeAsync(ctx context.Context, inv run.Invocation) (string, error) {
 	_, err := f.handler(ctx, inv)
 	return inv.RequestID, err
 }
 
 // returns is a handler whose result is always this JSON text.
 func returns(text string) functions {
-	return functions{func(context.Context, host.Invocation) (*host.Result, error) {
-		return &host.Result{Body: []byte(text)}, nil
+	return functions{func(context.Context, run.Invocation) (*run.Result, error) {
+		return &run.Result{Body: []byte(text)}, nil
 	}}
 }
 
 // fails is a handler of which every call ends in err.
 func fails(err error) functions {
-	return functions{func(context.Context, host.Invocation) (*host.Result, error) { return nil, err }}
+	return functions{func(context.Context, run.Invocation) (*run.Result, error) { return nil, err }}
 }
 
 // echoes is a handler that returns the event it was given, or the raw body.
 func echoes() functions {
-	return functions{func(_ context.Context, inv host.Invocation) (*host.Result, error) {
+	return functions{func(_ context.Context, inv run.Invocation) (*run.Result, error) {
 		if inv.Raw {
-			return &host.Result{Kind: host.ResultBytes, Body: inv.Body}, nil
+			return &run.Result{Kind: run.ResultBytes, Body: inv.Body}, nil
 		}
 		body := encodeJSON(string(inv.Event(noWork)))
-		return &host.Result{Body: []byte(`{"body": ` + string(body) + `}`)}, nil
+		return &run.Result{Body: []byte(`{"body": ` + string(body) + `}`)}, nil
 	}}
 }
 
@@ -214,10 +215,10 @@ func TestServer_HealthAndReadiness(t *testing.T) {
 
 func TestServer_DrainsCallsUnderWay(t *testing.T) {
 	called, finish := make(chan struct{}), make(chan struct{})
-	s := start(t, Config{}, functions{func(context.Context, host.Invocation) (*host.Result, error) {
+	s := start(t, Config{}, functions{func(context.Context, run.Invocation) (*run.Result, error) {
 		close(called)
 		<-finish
-		return &host.Result{Body: []byte(`{"body": "done"}`)}, nil
+		return &run.Result{Body: []byte(`{"body": "done"}`)}, nil
 	}})
 	got := make(chan answer, 1)
 	go func() { got <- do(t, "GET", s.url+"/hello", "") }()
@@ -248,7 +249,7 @@ func TestServer_DrainsCallsUnderWay(t *testing.T) {
 func TestServer_CutsCallsThatOutlastTheDrain(t *testing.T) {
 	called, cut := make(chan struct{}), make(chan struct{})
 	s := start(t, Config{DrainTimeout: 50 * time.Millisecond}, functions{
-		func(ctx context.Context, _ host.Invocation) (*host.Result, error) {
+		func(ctx context.Context, _ run.Invocation) (*run.Result, error) {
 			close(called)
 			<-ctx.Done()
 			close(cut)
@@ -282,7 +283,7 @@ func TestServer_ReportsAListenerThatFails(t *testing.T) {
 }
 
 func TestServer_AnswersAPanicAsOurFault(t *testing.T) {
-	s := start(t, Config{}, functions{func(context.Context, host.Invocation) (*host.Result, error) {
+	s := start(t, Config{}, functions{func(context.Context, run.Invocation) (*run.Result, error) {
 		panic("secret")
 	}})
 	const id = "6e8356f9-489b-4c7b-8ba6-c8cd74f25455"

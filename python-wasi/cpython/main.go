@@ -29,7 +29,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := runSuite(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "cpython:", err)
 		os.Exit(1)
 	}
@@ -37,7 +37,7 @@ func main() {
 
 // run is the command: it runs the modules that the arguments name, all without
 // any.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("cpython", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {

@@ -14,8 +14,10 @@ import (
 	"github.com/google/uuid"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/run"
 	"vivarium/wasm"
 )
 
@@ -47,14 +49,14 @@ func newRunner(ctx context.Context, s *suite, timeout time.Duration) (*runner, e
 	if err != nil {
 		return nil, err
 	}
-	engine, err := host.NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+	engine, err := run.NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 	if err != nil {
 		return nil, err
 	}
 	r := &runner{engine: engine}
 	r.host, err = host.New(host.Config{Engine: engine, MaxCalls: 1, Logs: r.log})
 	if err == nil {
-		_, err = r.host.Deploy("suite", host.VersionSpec{Entrypoint: "suite.handler", MemoryMB: memoryMB, Timeout: timeout}, s.code)
+		_, err = r.host.Deploy("suite", catalog.VersionSpec{Entrypoint: "suite.handler", MemoryMB: memoryMB, Timeout: timeout}, s.code)
 	}
 	if err != nil {
 		r.close()
@@ -82,7 +84,7 @@ func (r *runner) run(ctx context.Context, pass Pass, module string) Outcome {
 	if err != nil {
 		panic(err) // it is made of texts and numbers
 	}
-	result, err := r.host.Invoke(ctx, host.Invocation{
+	result, err := r.host.Invoke(ctx, run.Invocation{
 		Function: "suite", RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: body,
 	})
 	var o Outcome

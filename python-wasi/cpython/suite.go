@@ -19,7 +19,7 @@ import (
 	"slices"
 	"strings"
 
-	"vivarium/host"
+	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 )
 
@@ -96,7 +96,7 @@ func readSuite(archive io.Reader) (*suite, error) {
 		return nil, err
 	}
 	s := &suite{modules: modulesOf(names)}
-	s.code, err = host.CodeFromZip(code.Bytes())
+	s.code, err = run.CodeFromZip(code.Bytes())
 	return s, err
 }
 

@@ -32,6 +32,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/quota"
 )
 
@@ -110,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// For as long as the reader takes.
 		tenant := access.PrincipalOf(r.Context()).Tenant
 		if tenant == access.AllTenants {
-			tenant = host.DefaultTenant
+			tenant = catalog.DefaultTenant
 		}
 		release, err := h.host.Reserve(tenant, quota.Body, int64(len(body)))
 		if err != nil {

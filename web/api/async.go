@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 )
 
 // DeadLetter is an asynchronous call that failed for good.
@@ -65,7 +66,7 @@ func newTimer(t host.Timer) Timer {
 		Payload: t.Payload, CreatedAt: Time(t.CreatedAt), LastTick: Time(t.LastTick), NextTick: Time(t.NextTick),
 	}
 	if timer.Tag == "" {
-		timer.Tag = host.LatestTag
+		timer.Tag = catalog.LatestTag
 	}
 	if timer.TimeZone == "" {
 		timer.TimeZone = time.UTC.String()

@@ -3,7 +3,7 @@ package api
 import (
 	"fmt"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 )
 
 // AccessBinding gives a subject a role for a function. There is one: that all
@@ -102,7 +102,7 @@ func (h *Handler) updateBindings(q *request) (any, error) {
 // setPublic says whether anybody may call a function; nil leaves it as it is.
 func (h *Handler) setPublic(q *request, description, kind string, public *bool) (any, error) {
 	started := now()
-	f, err := h.host.UpdateFunction(q.Context(), q.path["functionId"], host.FunctionUpdate{Public: public})
+	f, err := h.host.UpdateFunction(q.Context(), q.path["functionId"], catalog.FunctionUpdate{Public: public})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/run"
 )
 
 // FunctionFigures are what became of a function's calls lately.
@@ -48,7 +48,7 @@ func (h *Handler) listFigures(q *request) (any, error) {
 }
 
 func (h *Handler) getFigures(q *request) (any, error) {
-	f, err := h.host.GetFigures(q.path["functionId"], host.MaxFigures)
+	f, err := h.host.GetFigures(q.path["functionId"], run.MaxFigures)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (h *Handler) getFigures(q *request) (any, error) {
 	return &answer, nil
 }
 
-func newFunctionFigures(f host.FunctionFigures) FunctionFigures {
+func newFunctionFigures(f run.FunctionFigures) FunctionFigures {
 	answer := FunctionFigures{FunctionID: f.FunctionID, figures: newFigures(f.Total), Points: make([]FiguresPoint, len(f.Points))}
 	for i, p := range f.Points {
 		answer.Points[i] = FiguresPoint{Time(p.Time), newFigures(p)}
@@ -64,7 +64,7 @@ func newFunctionFigures(f host.FunctionFigures) FunctionFigures {
 	return answer
 }
 
-func newFigures(p host.FiguresPoint) figures {
+func newFigures(p run.FiguresPoint) figures {
 	return figures{p.Calls, p.Errors, milliseconds(p.P50), milliseconds(p.P99), p.Idle, p.Busy, Int64(p.Memory)}
 }
 

@@ -6,7 +6,8 @@ import (
 	"net/http"
 	"testing"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
+	"vivarium/host/run"
 	"vivarium/web/api"
 )
 
@@ -71,9 +72,9 @@ func TestAPI_DownloadsTheArchive(t *testing.T) {
 	if status, _ := s.send("GET", "/versions/nothing:download", ""); status != http.StatusNotFound {
 		t.Errorf("of no version: got status %d, want 404", status)
 	}
-	files, err := host.CodeFromFiles(map[string]string{"main.py": ""})
+	files, err := run.CodeFromFiles(map[string]string{"main.py": ""})
 	if err == nil {
-		_, err = s.host.Deploy("bare", host.VersionSpec{Entrypoint: "main.handler"}, files)
+		_, err = s.host.Deploy("bare", catalog.VersionSpec{Entrypoint: "main.handler"}, files)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 )
 
 // CreateFunctionRequest is the body of POST /functions.
@@ -65,7 +66,7 @@ func (h *Handler) createFunction(q *request) (any, error) {
 	if body.FolderID == "" && q.principal.Tenant != access.AllTenants {
 		body.FolderID = q.principal.Tenant
 	}
-	f, err := h.host.CreateFunction(q.Context(), host.FunctionSpec{
+	f, err := h.host.CreateFunction(q.Context(), catalog.FunctionSpec{
 		Name: body.Name, Description: body.Description, Labels: body.Labels, Tenant: body.FolderID,
 	})
 	if err != nil {
@@ -89,7 +90,7 @@ func (h *Handler) updateFunction(q *request) (any, error) {
 	if err := body.mask(); err != nil {
 		return nil, err
 	}
-	f, err := h.host.UpdateFunction(q.Context(), q.path["functionId"], host.FunctionUpdate{
+	f, err := h.host.UpdateFunction(q.Context(), q.path["functionId"], catalog.FunctionUpdate{
 		Name: body.Name, Description: body.Description, Labels: body.Labels,
 	})
 	if err != nil {

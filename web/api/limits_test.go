@@ -12,6 +12,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/web"
 	"vivarium/web/api"
 )
@@ -81,7 +82,7 @@ func TestLogs_FollowersHoldUpNobodyElse(t *testing.T) {
 // TestLogs_EndWithTheirKey deletes the key of somebody who follows a log.
 func TestLogs_EndWithTheirKey(t *testing.T) {
 	s := startServerWith(t, func(c *web.Config, h *host.Host) { c.Access = h })
-	if _, err := s.host.CreateFunction(t.Context(), host.FunctionSpec{Name: "followed"}); err != nil {
+	if _, err := s.host.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "followed"}); err != nil {
 		t.Fatal(err)
 	}
 	secret := ""

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"vivarium/host"
+	"vivarium/host/run"
 	"vivarium/wasm"
 	"vivarium/web"
 	"vivarium/web/api"
@@ -28,7 +29,7 @@ var engine = sync.OnceValues(func() (*wasm.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
+	return run.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
 })
 
 // server is a server with a host of its own, without a store.

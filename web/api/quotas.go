@@ -5,6 +5,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -33,7 +34,7 @@ func (h *Handler) getQuotas(q *request) (any, error) {
 	case "": // a folder of somebody else
 		return nil, &fault.NotFoundError{Thing: "folder", Name: q.query.Get(folderParameter.name)}
 	case access.AllTenants:
-		return h.quotasOf(q, host.DefaultTenant)
+		return h.quotasOf(q, catalog.DefaultTenant)
 	}
 	return h.quotasOf(q, q.tenant)
 }
@@ -57,7 +58,7 @@ func (h *Handler) quotasOf(q *request, tenant string) (any, error) {
 func (h *Handler) setQuotas(q *request) (any, error) {
 	body := q.body.(*SetQuotasRequest)
 	if body.FolderID == "" {
-		return nil, invalid("folderId", "is missing; give the name of a tenant, such as "+host.DefaultTenant)
+		return nil, invalid("folderId", "is missing; give the name of a tenant, such as "+catalog.DefaultTenant)
 	}
 	changes := map[host.Quota]int64{}
 	for name, n := range body.Limits {

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"reflect"
 
-	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -114,7 +114,7 @@ func (h *Handler) lookup(q *request, kind, text string) (id string, err error) {
 		return text, err
 	case "timerId":
 		t, err := h.host.FindTimer(q.principal, text)
-		q.tenant = cmp.Or(t.Tenant, host.DefaultTenant)
+		q.tenant = cmp.Or(t.Tenant, catalog.DefaultTenant)
 		return t.ID, err
 	case "deadLetterId":
 		d, err := h.host.FindDeadLetter(q.Context(), q.principal, text)

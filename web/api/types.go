@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 )
 
 // Function is a function as callers see it.
@@ -92,7 +93,7 @@ type ScalingPolicy struct {
 }
 
 // function describes a function.
-func (q *request) function(f host.FunctionInfo) *Function {
+func (q *request) function(f catalog.FunctionInfo) *Function {
 	return &Function{
 		ID: f.ID, FolderID: f.Tenant, CreatedAt: Time(f.CreatedAt), Name: f.Name, Description: f.Description,
 		Labels: f.Labels, LogGroupID: f.LogGroupID, HTTPInvokeURL: q.base() + "/" + f.ID, Status: string(f.Status),

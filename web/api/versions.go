@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 )
 
@@ -58,7 +58,7 @@ type ListRuntimesResponse struct {
 }
 
 func (h *Handler) listRuntimes(*request) (any, error) {
-	return &ListRuntimesResponse{host.Runtimes}, nil
+	return &ListRuntimesResponse{catalog.Runtimes}, nil
 }
 
 func (h *Handler) listVersions(q *request) (any, error) {
@@ -103,7 +103,7 @@ func (h *Handler) createVersion(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var made *host.Version
+	var made *catalog.Version
 	if body.VersionID != "" {
 		made, err = h.host.CopyVersion(q.Context(), body.FunctionID, spec, body.VersionID, body.Tag)
 	} else {
@@ -122,8 +122,8 @@ func (h *Handler) createVersion(q *request) (any, error) {
 
 // spec returns what the request asks for in the host's words. The host checks
 // what is left to check.
-func (r *CreateVersionRequest) spec() (host.VersionSpec, error) {
-	spec := host.VersionSpec{
+func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
+	spec := catalog.VersionSpec{
 		Description: r.Description, Runtime: r.Runtime, Entrypoint: r.Entrypoint, Environment: r.Environment,
 		ServiceAccountID: r.ServiceAccountID, NoFreeze: r.NoFreeze,
 	}
@@ -180,7 +180,7 @@ func (r *CreateVersionRequest) spec() (host.VersionSpec, error) {
 }
 
 // async adds what the request says of asynchronous calls.
-func (r *CreateVersionRequest) async(spec *host.VersionSpec) error {
+func (r *CreateVersionRequest) async(spec *catalog.VersionSpec) error {
 	if r.Async == nil {
 		return nil
 	}
@@ -188,7 +188,7 @@ func (r *CreateVersionRequest) async(spec *host.VersionSpec) error {
 	if n := r.Async.RetriesCount; n < 0 || n > 100 {
 		return invalid(field+"retriesCount", fmt.Sprintf("%d must be from 0 to 100", n))
 	}
-	spec.Async = &host.AsyncConfig{Retries: int(r.Async.RetriesCount)}
+	spec.Async = &catalog.AsyncConfig{Retries: int(r.Async.RetriesCount)}
 	for _, t := range []struct {
 		name string
 		from *Target

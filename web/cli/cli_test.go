@@ -15,7 +15,7 @@ import (
 
 func TestRun_HelpIsExitCode0(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}, {"run", "--help"}, {"dev", "--help"}, {"serve", "--help"}} {
-		code, stdout, stderr := run("", args...)
+		code, stdout, stderr := execute("", args...)
 		if code != ExitOK || !strings.Contains(stdout, "Usage: vivarium") || stderr != "" {
 			t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
 		}
@@ -23,7 +23,7 @@ func TestRun_HelpIsExitCode0(t *testing.T) {
 }
 
 func TestRun_Version(t *testing.T) {
-	code, stdout, stderr := run("", "version")
+	code, stdout, stderr := execute("", "version")
 	if code != ExitOK || !strings.Contains(stdout, "CPython 3.") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"syscall"
 
-	"vivarium/host"
+	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 	"vivarium/web/folder"
 )
@@ -78,7 +78,7 @@ func (s *source) read() (*bundle, error) {
 	if b.archive, err = s.pack(zip.Store, nil); err != nil {
 		return nil, err
 	}
-	if b.code, err = host.CodeFromZip(b.archive); err != nil {
+	if b.code, err = run.CodeFromZip(b.archive); err != nil {
 		return nil, fmt.Errorf("code: %s: %w", s.path, err)
 	}
 	if b.entrypoint == "" {

@@ -20,7 +20,7 @@ import (
 // must runs a command that has to work and returns what it prints.
 func must(t *testing.T, args ...string) string {
 	t.Helper()
-	code, stdout, stderr := run("", args...)
+	code, stdout, stderr := execute("", args...)
 	if code != ExitOK {
 		t.Fatalf("%q: exit code %d: %s", args, code, stderr)
 	}
@@ -143,14 +143,14 @@ func TestManage_ErrorsSayWhatToDo(t *testing.T) {
 		{"dead-letter replay", ExitFailure, "vivarium dead-letter list"},
 		{"completion tcsh", ExitFailure, "bash"},
 	} {
-		code, stdout, stderr := run("", strings.Fields(c.command)...)
+		code, stdout, stderr := execute("", strings.Fields(c.command)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit code %d, want %d and %q in: %s%s", c.command, code, c.code, c.want, stdout, stderr)
 		}
 	}
 	// What was refused has left nothing behind.
-	code, _, _ := run("", "deploy", "fresh-one", folder, "--tag", "Bad")
-	if got, _, _ := run("", "function", "get", "fresh-one"); code != ExitFailure || got != ExitFailure {
+	code, _, _ := execute("", "deploy", "fresh-one", folder, "--tag", "Bad")
+	if got, _, _ := execute("", "function", "get", "fresh-one"); code != ExitFailure || got != ExitFailure {
 		t.Errorf("a function is left of a deploy that failed: %d, %d", code, got)
 	}
 }
@@ -239,7 +239,7 @@ func TestDeploy_InstallsRequirements(t *testing.T) {
 		requirements.File: "# a comment\npurely==1.0\n",
 	})
 	deploy := func() (int, string) {
-		code, _, stderr := run("", "--cache-dir", cache, "deploy", "needy", folder, "--timeout", "60s")
+		code, _, stderr := execute("", "--cache-dir", cache, "deploy", "needy", folder, "--timeout", "60s")
 		return code, stderr
 	}
 	if code, stderr := deploy(); code != ExitOK {

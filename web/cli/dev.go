@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/web"
 )
@@ -139,7 +140,7 @@ func (c *devCommand) trial(ctx context.Context, s *session, d *deployment, serve
 // by one goroutine at a time.
 type deployment struct {
 	name     string
-	spec     host.VersionSpec
+	spec     catalog.VersionSpec
 	host     *host.Host
 	terminal *terminal
 	trial    func()         // calls the function as the user asked for

@@ -97,7 +97,7 @@ func TestDev_FollowsAFolderThatIsReplaced(t *testing.T) {
 }
 
 func TestDev_RefusesABadName(t *testing.T) {
-	code, _, stderr := run("", "dev", "../../examples/api", "--name", "No", "--listen", "127.0.0.1:0")
+	code, _, stderr := execute("", "dev", "../../examples/api", "--name", "No", "--listen", "127.0.0.1:0")
 	if code != ExitFailure || !strings.Contains(stderr, "name:") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
@@ -119,7 +119,7 @@ func TestDev_SendsASampleEventAfterEachSave(t *testing.T) {
 			return ""
 		})
 	}
-	code, _, stderr := run("", "dev", dir, "--listen", "127.0.0.1:0", "--event-sample", "nothing")
+	code, _, stderr := execute("", "dev", dir, "--listen", "127.0.0.1:0", "--event-sample", "nothing")
 	if code != ExitFailure || !strings.Contains(stderr, "there is no such event") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}

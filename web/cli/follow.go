@@ -10,7 +10,7 @@ import (
 	"os/exec"
 	"sync"
 
-	"vivarium/host"
+	"vivarium/host/run"
 )
 
 // followCommand tells of a source's code, and again whenever it has changed, on
@@ -31,7 +31,7 @@ func (e *edition) bundle() (*bundle, error) {
 	if e.Err != "" {
 		return nil, errors.New(e.Err)
 	}
-	code, err := host.CodeFromZip(e.Archive)
+	code, err := run.CodeFromZip(e.Archive)
 	return &bundle{code: code, archive: e.Archive, entrypoint: e.Entrypoint, note: e.Note}, err
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 )
 
@@ -25,11 +25,11 @@ type limits struct {
 }
 
 // spec returns the version that these flags ask for.
-func (l limits) spec(entrypoint string) (host.VersionSpec, error) {
+func (l limits) spec(entrypoint string) (catalog.VersionSpec, error) {
 	if l.Timeout <= 0 { // to the host, 0 means the default
-		return host.VersionSpec{}, fmt.Errorf("--timeout %v: must be more than 0", l.Timeout)
+		return catalog.VersionSpec{}, fmt.Errorf("--timeout %v: must be more than 0", l.Timeout)
 	}
-	return host.VersionSpec{
+	return catalog.VersionSpec{
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
 		ServiceAccountID: l.ServiceAccount, MinLogLevel: logs.Level(strings.ToUpper(l.MinLogLevel)),
 		NoFreeze: l.NoFreeze,

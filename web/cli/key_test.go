@@ -22,7 +22,7 @@ import (
 // firstKey makes the first key of a data folder and returns its secret.
 func firstKey(t *testing.T, data string) string {
 	t.Helper()
-	code, out, stderr := run("", "key", "create", "--data", data)
+	code, out, stderr := execute("", "key", "create", "--data", data)
 	if code != ExitOK || !strings.HasPrefix(out, "viv_") || strings.Count(out, "\n") != 1 || strings.Contains(stderr, "viv_") ||
 		!strings.Contains(stderr, "tenant * with the role admin") {
 		t.Fatalf("key create: exit code %d, %q, %s", code, out, stderr)
@@ -37,7 +37,7 @@ func TestServe_BeyondTheMachineOnlyWithKeys(t *testing.T) {
 		{"dev ../../examples/api --name hello", "vivarium serve --data DIR"},
 		{"serve --data " + data, "vivarium key create --data " + data},
 	} {
-		code, _, stderr := run("", append(strings.Fields(c.command), "--listen", "0.0.0.0:0")...)
+		code, _, stderr := execute("", append(strings.Fields(c.command), "--listen", "0.0.0.0:0")...)
 		if code != ExitFailure || !strings.Contains(stderr, c.want) || !strings.Contains(stderr, "--insecure") {
 			t.Errorf("%s: exit code %d: %s", c.command, code, stderr)
 		}
@@ -105,22 +105,22 @@ func request(t *testing.T, method, url, secret string) (int, string) {
 func TestKey_TenantsAreSetUpAndUsed(t *testing.T) {
 	data := t.TempDir()
 	operator := firstKey(t, data)
-	if code, _, stderr := run("", "key", "create", "--data", data, "--tenant", "acme"); code != ExitFailure || !strings.Contains(stderr, "role: ") {
+	if code, _, stderr := execute("", "key", "create", "--data", data, "--tenant", "acme"); code != ExitFailure || !strings.Contains(stderr, "role: ") {
 		t.Errorf("a second key without a role: exit code %d: %s", code, stderr)
 	}
 	p := startFor(t, "serve", "--data", data, "--listen", "127.0.0.1:0")
 	t.Setenv("VIVARIUM_SERVER", p.url)
-	if code, _, stderr := run("", "key", "list", "--data", data); code != ExitFailure || !strings.Contains(stderr, "--api-key") {
+	if code, _, stderr := execute("", "key", "list", "--data", data); code != ExitFailure || !strings.Contains(stderr, "--api-key") {
 		t.Errorf("a folder in use: exit code %d: %s", code, stderr)
 	}
 	folder := writeFiles(t, map[string]string{"main.py": "def handler(event, context): return {'body': 'served'}\n"})
 	for _, command := range []string{"deploy fun " + folder, "function list", "logs fun", "logs fun --follow", "key list", "invoke fun"} {
-		code, _, stderr := run("", strings.Fields(command)...)
+		code, _, stderr := execute("", strings.Fields(command)...)
 		if code != ExitFailure || !strings.Contains(stderr, "VIVARIUM_API_KEY") {
 			t.Errorf("%s without a key: exit code %d: %s", command, code, stderr)
 		}
 	}
-	if code, _, stderr := run("", "function", "list", "--api-key", "viv_nonsense"); code != ExitFailure || !strings.Contains(stderr, "does not know the key") {
+	if code, _, stderr := execute("", "function", "list", "--api-key", "viv_nonsense"); code != ExitFailure || !strings.Contains(stderr, "does not know the key") {
 		t.Errorf("a wrong key: exit code %d: %s", code, stderr)
 	}
 
@@ -143,7 +143,7 @@ func TestKey_TenantsAreSetUpAndUsed(t *testing.T) {
 	if out := must(t, "version", "list", "fun", "--json"); strings.Count(out, `"id"`) != 2 {
 		t.Errorf("the versions of both deployments: %s", out)
 	}
-	if code, _, stderr := run("", "function", "allow-unauthenticated-invoke", "fun"); code != ExitFailure || !strings.Contains(stderr, "role admin") {
+	if code, _, stderr := execute("", "function", "allow-unauthenticated-invoke", "fun"); code != ExitFailure || !strings.Contains(stderr, "role admin") {
 		t.Errorf("a deployer makes a function public: exit code %d: %s", code, stderr)
 	}
 	if out := must(t, "invoke", "fun", "--api-key", secrets["invoker"]); !strings.Contains(out, "served") {
@@ -262,7 +262,7 @@ func TestServe_TLSFollowsTheFiles(t *testing.T) {
 	})
 	for _, args := range [][]string{files, files[:2], {"--tls-cert", dir + "/none", "--tls-key", dir + "/none"}} {
 		command := append([]string{"serve", "--functions", "testdata/functions", "--listen", "127.0.0.1:0"}, args...)
-		if code, _, stderr := run("", command...); code != ExitFailure || !strings.Contains(stderr, "tls-") {
+		if code, _, stderr := execute("", command...); code != ExitFailure || !strings.Contains(stderr, "tls-") {
 			t.Errorf("%v: exit code %d: %s", args, code, stderr)
 		}
 	}

@@ -126,7 +126,7 @@ func TestTimers_CallFunctions(t *testing.T) {
 		"serve --data x --nats nats://127.0.0.1:1":                 "",
 		"serve --listen 127.0.0.1:0 --nats nats://127.0.0.1:1/abc": "",
 	} {
-		if code, _, stderr := run("", strings.Fields(command)...); code != ExitFailure || !strings.Contains(stderr, want) {
+		if code, _, stderr := execute("", strings.Fields(command)...); code != ExitFailure || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, want %q in: %s", command, code, want, stderr)
 		}
 	}

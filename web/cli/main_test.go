@@ -110,8 +110,8 @@ func (p *program) stop() int {
 	return p.code
 }
 
-// run runs a command that ends by itself.
-func run(stdin string, args ...string) (code int, stdout, stderr string) {
+// execute runs a command that ends by itself.
+func execute(stdin string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = Run(context.Background(), args, strings.NewReader(stdin), &out, &errs)
 	return code, out.String(), errs.String()

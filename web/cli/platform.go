@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/run"
 	"vivarium/host/store"
 	"vivarium/wasm"
 )
@@ -64,7 +65,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		log.Warn("machine code is compiled anew each time", "err", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
-	p.engine, err = host.NewEngine(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
+	p.engine, err = run.NewEngine(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
 	done(err)
 	if err != nil && ctx.Err() != nil {
 		return nil, errInterrupted

@@ -43,7 +43,7 @@ func TestServe_Playground(t *testing.T) {
 		"add --playground": {"--functions", "../../examples", "--no-playground", "--play-origin", origin},
 		"must be like":     {"--functions", "../../examples", "--play-origin", "docs.example.com"},
 	} {
-		code, _, stderr := run("", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+		code, _, stderr := execute("", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 		if code != ExitFailure || !strings.Contains(stderr, want) {
 			t.Errorf("%q: exit code %d and %s, want %d and %q", args, code, stderr, ExitFailure, want)
 		}

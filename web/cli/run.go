@@ -11,6 +11,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/fault"
+	"vivarium/host/run"
 	"vivarium/web"
 )
 
@@ -160,7 +161,7 @@ type watchedFunctions struct {
 }
 
 // Invoke implements web.Functions.
-func (w *watchedFunctions) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+func (w *watchedFunctions) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
 	result, err := w.Host.Invoke(ctx, inv)
 	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 		w.terminal.failure(result.Version.FunctionID, e)
@@ -175,7 +176,7 @@ type onlyCall struct {
 }
 
 // Invoke implements web.Functions.
-func (o *onlyCall) Invoke(ctx context.Context, inv host.Invocation) (*host.Result, error) {
+func (o *onlyCall) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
 	result, err := o.watchedFunctions.Invoke(ctx, inv)
 	o.answered = err == nil
 	return result, err

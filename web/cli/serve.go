@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/host/throttle"
 	"vivarium/wasm/vfs"
 	"vivarium/web"
@@ -61,7 +62,7 @@ type served struct {
 	source *source
 	found  bool // in a folder of functions, rather than named by the user
 	code   *vfs.Tree
-	spec   host.VersionSpec
+	spec   catalog.VersionSpec
 }
 
 // Run implements the command.

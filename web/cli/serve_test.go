@@ -370,7 +370,7 @@ func TestServe_SkipsWhatItCannotServe(t *testing.T) {
 			t.Errorf("nothing is said of %s: %s", folder, p.stderr)
 		}
 	}
-	if code, _, stderr := run("", "serve", "--listen", "127.0.0.1:0", "--function", "ab="+dir+"/ab"); code != ExitFailure || !strings.Contains(stderr, "3 to 63") {
+	if code, _, stderr := execute("", "serve", "--listen", "127.0.0.1:0", "--function", "ab="+dir+"/ab"); code != ExitFailure || !strings.Contains(stderr, "3 to 63") {
 		t.Errorf("one that the user names: exit code %d: %s", code, stderr)
 	}
 }
@@ -390,7 +390,7 @@ func TestServe_RefusesWhatItCannotServe(t *testing.T) {
 		{[]string{"--function", "api=" + empty + "/none.py"}, "no such file"},
 		{[]string{"--function", "api=../../examples/api:app.handle", "--listen", "256.0.0.1:1"}, "--listen"},
 	} {
-		code, _, stderr := run("", append([]string{"serve"}, c.args...)...)
+		code, _, stderr := execute("", append([]string{"serve"}, c.args...)...)
 		if code != ExitFailure || !strings.Contains(stderr, c.want) {
 			t.Errorf("%q: exit code %d, want %d and %q in: %s", c.args, code, ExitFailure, c.want, stderr)
 		}

@@ -151,7 +151,7 @@ func attackSupply(t *testing.T, attack *txtar.Archive, tool tool) {
 	if command[0] == "deploy" { // no packages of another attack
 		command = append([]string{"--cache-dir", filepath.Join(top, "cache")}, command...)
 	}
-	code, stdout, stderr := run("", command...)
+	code, stdout, stderr := execute("", command...)
 	output := stdout + stderr
 	for _, line := range want {
 		name, value, _ := strings.Cut(line, ": ")

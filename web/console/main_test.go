@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"vivarium/host"
+	"vivarium/host/run"
 	"vivarium/host/store"
 	"vivarium/wasm"
 	"vivarium/web"
@@ -74,7 +75,7 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	engine, err := host.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	engine, err := run.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (the guest is built by: go tool task guest)", err)
 	}

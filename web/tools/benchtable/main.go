@@ -67,7 +67,7 @@ func main() {
 }
 
 func run(ctx context.Context, stdout, progress io.Writer) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=2s", "-timeout=30m", "./host", "./web")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=2s", "-timeout=30m", "./host/run", "./web")
 	cmd.Stderr = progress
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {

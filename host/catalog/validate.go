@@ -1,4 +1,4 @@
-package host
+package catalog
 
 import (
 	"fmt"
@@ -44,8 +44,8 @@ var textLimits = map[string]int{
 // bytes.
 const maxReference = 50 + 1 + 63
 
-// validateTexts checks texts, by field, for the limits that textLimits has.
-func validateTexts(texts map[string]string) error {
+// ValidateTexts checks texts, by field, for the limits that textLimits has.
+func ValidateTexts(texts map[string]string) error {
 	for _, field := range slices.Sorted(maps.Keys(texts)) {
 		switch text, most := texts[field], textLimits[field]; {
 		case len(text) > most:
@@ -70,8 +70,8 @@ var (
 	reservedNames = []string{"functions", "console", "healthz", "readyz", "metrics", "play", "operations"}
 )
 
-// validateName checks the name of a function (contract §6.1).
-func validateName(name string) error {
+// ValidateName checks the name of a function (contract §6.1).
+func ValidateName(name string) error {
 	switch {
 	case !functionName.MatchString(name):
 		return fault.Invalidf("name", "%.80q must have 3 to 63 characters: lower-case letters, digits and hyphens, "+
@@ -82,7 +82,7 @@ func validateName(name string) error {
 	return nil
 }
 
-func validateDescription(text string) error {
+func ValidateDescription(text string) error {
 	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > maxDescription {
 		return fault.Invalidf("description", "must be UTF-8 text of at most %d characters", maxDescription)
 	}
@@ -106,31 +106,31 @@ func validateLabels(labels map[string]string) error {
 	return nil
 }
 
-func (s FunctionSpec) validate() error {
+func (s FunctionSpec) Validate() error {
 	if s.Tenant != "" {
-		if err := validateTenant("folder_id", s.Tenant); err != nil {
+		if err := ValidateTenant("folder_id", s.Tenant); err != nil {
 			return err
 		}
 	}
-	return FunctionUpdate{Name: &s.Name, Description: &s.Description, Labels: s.Labels}.validate()
+	return FunctionUpdate{Name: &s.Name, Description: &s.Description, Labels: s.Labels}.Validate()
 }
 
-func (u FunctionUpdate) validate() error {
+func (u FunctionUpdate) Validate() error {
 	if u.Name != nil && *u.Name != "" {
-		if err := validateName(*u.Name); err != nil {
+		if err := ValidateName(*u.Name); err != nil {
 			return err
 		}
 	}
 	if u.Description != nil {
-		if err := validateDescription(*u.Description); err != nil {
+		if err := ValidateDescription(*u.Description); err != nil {
 			return err
 		}
 	}
 	return validateLabels(u.Labels)
 }
 
-// validate checks a specification that has its defaults.
-func (s VersionSpec) validate() error {
+// Validate checks a specification that has its defaults.
+func (s VersionSpec) Validate() error {
 	switch {
 	case s.Entrypoint == "":
 		return fault.Invalidf("entrypoint", "is missing; give module.attribute, such as main.handler")
@@ -162,10 +162,10 @@ func (s VersionSpec) validate() error {
 		texts["async_invocation_config.success_target"] = a.Success
 		texts["async_invocation_config.failure_target"] = a.Failure
 	}
-	if err := validateTexts(texts); err != nil {
+	if err := ValidateTexts(texts); err != nil {
 		return err
 	}
-	if err := validateDescription(s.Description); err != nil {
+	if err := ValidateDescription(s.Description); err != nil {
 		return err
 	}
 	return validateEnvironment(s.Environment)

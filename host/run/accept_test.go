@@ -1,10 +1,11 @@
-package host
+package run
 
 import (
 	"errors"
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 	"vivarium/host/paced"
 )
@@ -14,11 +15,11 @@ func noWork(int) {}
 
 // A result that the caller of Invoke can't use is a failed call: its log says so.
 func TestInvoke_LogsAResultThatIsNotAccepted(t *testing.T) {
-	h := newTestHost(t, Config{})
-	h.deploy("fun", "def handler(event, context):\n    return 1\n", VersionSpec{})
+	h := newTestHost(t, testConfig{})
+	h.deploy("fun", "def handler(event, context):\n    return 1\n", catalog.VersionSpec{})
 	unfit := errors.New("not a response")
-	r, err := h.Invoke(t.Context(), Invocation{
-		Function: "fun", RequestID: "r", Received: time.Now(), Raw: true,
+	r, err := h.Invoke(t.Context(), h.versions["fun"], Invocation{
+		RequestID: "r", Received: time.Now(), Raw: true,
 		Accept: func(r *Result, _ paced.Work) error {
 			if string(r.Body) != "1" {
 				t.Errorf("got %s, want the result", r.Body)
@@ -34,34 +35,25 @@ func TestInvoke_LogsAResultThatIsNotAccepted(t *testing.T) {
 	}
 }
 
-func TestVersion_StructuredLoggingIsTurnedOffByTheEnvironment(t *testing.T) {
-	for value, want := range map[string]bool{"false": true, "False": true, "true": false, "": false} {
-		v := &Version{VersionSpec: VersionSpec{Environment: map[string]string{"STRUCTURED_LOGGING": value}}}
-		if got := v.logSource("").Plain; got != want {
-			t.Errorf("STRUCTURED_LOGGING=%s: lines are plain: got %v, want %v", value, got, want)
-		}
-	}
-}
-
 // What the host does with a call's request, output and result is the function's own
 // work: it is done in its turn.
 func TestInvoke_WhatSurroundsTheGuestIsDoneInItsTurn(t *testing.T) {
-	h := newTestHost(t, Config{})
-	h.deploy("fun", "def handler(event, context):\n    print('unfinished', end='')\n    return event\n", VersionSpec{})
+	h := newTestHost(t, testConfig{})
+	h.deploy("fun", "def handler(event, context):\n    print('unfinished', end='')\n    return event\n", catalog.VersionSpec{})
 	turns := map[string]int{}
 	h.watch = func(e logs.Entry) {
 		if e.Message == "unfinished" {
-			turns["log"] = h.runner.scheduler.competitors()
+			turns["log"] = h.scheduler.competitors()
 		}
 	}
-	_, err := h.Invoke(t.Context(), Invocation{
-		Function: "fun", RequestID: "r", Received: time.Now(),
+	_, err := h.Invoke(t.Context(), h.versions["fun"], Invocation{
+		RequestID: "r", Received: time.Now(),
 		Event: func(paced.Work) []byte {
-			turns["event"] = h.runner.scheduler.competitors()
+			turns["event"] = h.scheduler.competitors()
 			return []byte("{}")
 		},
 		Accept: func(*Result, paced.Work) error {
-			turns["result"] = h.runner.scheduler.competitors()
+			turns["result"] = h.scheduler.competitors()
 			return nil
 		},
 	})

@@ -1,4 +1,29 @@
-package host
+// Package run runs versions of functions.
+//
+// # Vocabulary
+//
+//   - Image: the frozen memory that a version's instances are made from.
+//   - Instance: a live interpreter of one version. It processes one call at a time
+//     and keeps its globals between calls.
+//   - Pool: the instances of one version, and the calls that wait for one.
+//   - Turn: a call's right to compute. There are as many as processors.
+//   - Shelf: things that may be let go of to make room, longest unused first.
+//   - Try: code that is run once and is in no table.
+//
+// # The way of a call
+//
+//	Runner.Invoke  finds the live side of the version (runner.go)
+//	pool.acquire   a warm instance, else a new one from the version's image, else
+//	               waits in order, else fault.ErrBusy (pool.go, image.go)
+//	call.serve     request document on stdin, result or error back (invocation.go,
+//	               guest.go), in turns that are fair between tenants and functions
+//	               (scheduler.go)
+//	pool.release   a clean return or a Python exception: the instance is kept;
+//	               anything else: it is thrown away
+//
+// Whatever it makes is taken from the ledger first. When that has no more, Reclaim lets
+// go of what is idle (room.go).
+package run
 
 import (
 	"context"
@@ -9,6 +34,7 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -27,15 +53,15 @@ const (
 // ErrRetired says that a version was removed before a call got an instance of it.
 var ErrRetired = errors.New("the version is retired")
 
-// RunConfig tells newRunner how to run versions.
-type RunConfig struct {
+// Config tells New how to run versions.
+type Config struct {
 	Engine *wasm.Engine // the caller closes it, after the runner
 	Ledger *quota.Ledger
 	Book   *logs.Book     // the caller closes it, after the runner
 	Tokens *access.Tokens // for functions with a service account
 	// Archive returns the zip file that a version was made from; nil when it was
 	// made from none. It may block for as long as the store does.
-	Archive func(ctx context.Context, v *Version) ([]byte, error)
+	Archive func(ctx context.Context, v *catalog.Version) ([]byte, error)
 	Log     *slog.Logger // receives what only the operator can mend
 
 	ImageDir    string        // keeps images between runs of the program; empty keeps none
@@ -51,7 +77,7 @@ type RunConfig struct {
 // process calls. What versions there are it is told by Add and Remove. Safe for
 // concurrent use.
 type Runner struct {
-	cfg       RunConfig
+	cfg       Config
 	log       *slog.Logger
 	ledger    *quota.Ledger
 	scheduler *scheduler
@@ -70,6 +96,7 @@ type Runner struct {
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
+	end     sync.Once
 	janitor sync.WaitGroup
 	// fills are pools that are to keep instances ready.
 	fills chan *pool
@@ -89,7 +116,7 @@ type metrics struct {
 
 // live is a version that can be called.
 type live struct {
-	*Version
+	*catalog.Version
 	code    codeCell
 	loading loading
 	pool    *pool
@@ -102,15 +129,15 @@ type functionRuns struct {
 	figures  figures
 }
 
-// newRunner returns a runner without versions. Close it before its engine.
-func newRunner(cfg RunConfig) *Runner {
+// New returns a runner without versions. Close it before its engine.
+func New(cfg Config) *Runner {
 	r := &Runner{
 		cfg: cfg, log: cfg.Log, ledger: cfg.Ledger, tokens: cfg.Tokens,
 		scheduler: newScheduler(cfg.Processors), warnings: throttle.New(warningRate, maxWarnings),
 		unpacking: make(chan struct{}, maxUnpacking), fills: make(chan *pool, 64), discards: make(chan func(), 64),
 		versions: map[string]*live{}, functions: map[string]*functionRuns{},
 	}
-	r.ledger.SetOwn(tryTenant, Quotas{QuotaMemory: cfg.MaxMemory / tryMemoryShare})
+	r.ledger.SetOwn(tryTenant, quota.Amounts{quota.Memory: cfg.MaxMemory / tryMemoryShare})
 	r.running, r.stop = context.WithCancel(context.Background())
 	r.bases = newBaseStock(r.running, cfg.Engine)
 	r.tries = newTries(r)
@@ -121,7 +148,7 @@ func newRunner(cfg RunConfig) *Runner {
 }
 
 // newLive returns the live side of a version that nobody knows yet.
-func (r *Runner) newLive(v *Version) *live {
+func (r *Runner) newLive(v *catalog.Version) *live {
 	l := &live{Version: v}
 	l.pool = newPool(r, l)
 	return l
@@ -130,7 +157,7 @@ func (r *Runner) newLive(v *Version) *live {
 // Add makes a version known, with code that its archive need not be unpacked for;
 // give returns the memory that was reserved for the code. A version that is known
 // already stays as it is, and the code is dropped.
-func (r *Runner) Add(v *Version, code *vfs.Tree, give func()) {
+func (r *Runner) Add(v *catalog.Version, code *vfs.Tree, give func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.versions[v.ID] != nil || r.closed {
@@ -198,13 +225,15 @@ func (r *Runner) Room(versionID string) int {
 }
 
 // Close refuses new calls, waits for those in progress, and ends all instances.
-// Nothing may be added or removed meanwhile.
+// Nothing may be removed meanwhile. It is idempotent.
 func (r *Runner) Close() {
 	r.Drain()
-	r.stop()
-	close(r.discards) // nobody has an instance any more
-	r.janitor.Wait()
-	r.bases.close()
+	r.end.Do(func() {
+		r.stop()
+		close(r.discards) // nobody has an instance any more
+		r.janitor.Wait()
+		r.bases.close()
+	})
 }
 
 // Drain refuses new calls and waits for those in progress.
@@ -272,8 +301,8 @@ func (r *Runner) tidy() {
 	}
 }
 
-// RunStats is what a runner has at one moment.
-type RunStats struct {
+// Stats is what a runner has at one moment.
+type Stats struct {
 	Versions   int
 	Idle       int   // instances that wait for a call
 	Busy       int   // instances that process one, or are being made
@@ -284,8 +313,8 @@ type RunStats struct {
 }
 
 // Stats returns what there is now. The parts are not of the very same moment.
-func (r *Runner) Stats() RunStats {
-	var s RunStats
+func (r *Runner) Stats() Stats {
+	var s Stats
 	for _, v := range r.all() {
 		idle, live, waiting := v.pool.stats()
 		s.Versions++
@@ -293,22 +322,22 @@ func (r *Runner) Stats() RunStats {
 		s.Busy += live - idle
 		s.Waiting += waiting
 	}
-	s.Memory, s.Calls, s.ColdStarts = r.ledger.Total(QuotaMemory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
+	s.Memory, s.Calls, s.ColdStarts = r.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
 	return s
 }
 
 // VersionStats returns what a version has now; nothing when it is not known.
-func (r *Runner) VersionStats(versionID string) RunStats {
+func (r *Runner) VersionStats(versionID string) Stats {
 	v := r.version(versionID)
 	if v == nil {
-		return RunStats{}
+		return Stats{}
 	}
 	idle, live, waiting := v.pool.stats()
-	return RunStats{Versions: 1, Idle: idle, Busy: live - idle, Waiting: waiting, Memory: v.pool.memory.Load()}
+	return Stats{Versions: 1, Idle: idle, Busy: live - idle, Waiting: waiting, Memory: v.pool.memory.Load()}
 }
 
 // recorder returns what takes the log entries of a version.
 func (r *Runner) recorder(v *live) func(logs.Entry) {
-	o := v.logOwner()
+	o := v.LogOwner()
 	return func(e logs.Entry) { r.cfg.Book.Add(o, e) }
 }

@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"errors"
@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 )
 
 // unshared is a module whose state no two instances may have in common.
@@ -22,28 +24,21 @@ def handler(event, context): return context.get_remaining_time_in_millis() if ev
 
 // ways are how a version comes to its first call. Each returns the version of a
 // function of that name.
-var ways = map[string]func(h *testHost, name, source string, spec VersionSpec) *Version{
-	"in memory": func(h *testHost, name, source string, spec VersionSpec) *Version {
+var ways = map[string]func(h *testHost, name, source string, spec catalog.VersionSpec) *catalog.Version{
+	"added": func(h *testHost, name, source string, spec catalog.VersionSpec) *catalog.Version {
 		return h.deploy(name, source, spec)
 	},
-	"uploaded": func(h *testHost, name, source string, spec VersionSpec) *Version {
-		h.t.Helper()
-		if _, err := h.CreateFunction(h.t.Context(), FunctionSpec{Name: name}); err != nil {
-			h.t.Fatal(err)
-		}
-		spec.Entrypoint = "main.handler"
-		v, err := h.CreateVersion(h.t.Context(), name, spec, archiveOf(h.t, source), nil)
-		if err != nil {
-			h.t.Fatal(err)
-		}
+	"prepared": func(h *testHost, name, source string, spec catalog.VersionSpec) *catalog.Version {
+		v := h.deploy(name, source, spec)
+		h.Prepare(h.t.Context(), v.ID)
 		return v
 	},
-	"kept ready": func(h *testHost, name, source string, spec VersionSpec) *Version {
+	"kept ready": func(h *testHost, name, source string, spec catalog.VersionSpec) *catalog.Version {
 		spec.MinInstances = 1
 		v := h.deploy(name, source, spec)
 		eventually(h.t, func() bool {
 			idle, live, _ := h.instances(v)
-			return idle == 1 || live == 0 && h.runner.version(v.ID).loading.known() != nil
+			return idle == 1 || live == 0 && h.version(v.ID).loading.known() != nil
 		})
 		return v
 	},
@@ -52,8 +47,8 @@ var ways = map[string]func(h *testHost, name, source string, spec VersionSpec) *
 func TestTrial_ServesTheFirstCall(t *testing.T) {
 	for way, deploy := range ways {
 		t.Run(way, func(t *testing.T) {
-			h := newTestHost(t, Config{Store: keptStore(t)})
-			v := deploy(h, "once", unshared, VersionSpec{MaxInstances: 1, Timeout: time.Minute})
+			h := newTestHost(t, testConfig{})
+			v := deploy(h, "once", unshared, catalog.VersionSpec{MaxInstances: 1, Timeout: time.Minute})
 			var answers [3]string
 			var calls sync.WaitGroup
 			for n := range answers {
@@ -66,7 +61,7 @@ func TestTrial_ServesTheFirstCall(t *testing.T) {
 			if idle, live, _ := h.instances(v); idle != 1 || live != 1 {
 				t.Fatalf("%d of %d instances are idle, want 1 of 1", idle, live)
 			}
-			if in := h.runner.version(v.ID).pool.idle[0]; in.loading < 20*time.Millisecond {
+			if in := h.version(v.ID).pool.idle[0]; in.loading < 20*time.Millisecond {
 				t.Errorf("the instance waited %v for its module: it is not the one that tried it", in.loading)
 			}
 			if got := h.log("importing " + strings.Trim(answers[0], `"`)); len(got) != 1 {
@@ -77,18 +72,18 @@ func TestTrial_ServesTheFirstCall(t *testing.T) {
 }
 
 func TestTrial_CountsInTheFirstCallsTime(t *testing.T) {
-	h := newTestHost(t, Config{})
-	h.deploy("slow", strings.Replace(unshared, "0.02", "0.5", 1), VersionSpec{Timeout: time.Minute})
+	h := newTestHost(t, testConfig{})
+	h.deploy("slow", strings.Replace(unshared, "0.02", "0.5", 1), catalog.VersionSpec{Timeout: time.Minute})
 	got, err := h.raw("slow", `"remaining"`)
 	if ms, _ := strconv.Atoi(got); err != nil || ms > 59_500 {
 		t.Errorf("after an import of 0.5 s %s ms of a minute were left, %v", got, err)
 	}
-	v := h.deploy("endless", "print('begun', flush=True)\nwhile True: pass\n", VersionSpec{Timeout: 300 * time.Millisecond})
+	v := h.deploy("endless", "print('begun', flush=True)\nwhile True: pass\n", catalog.VersionSpec{Timeout: 300 * time.Millisecond})
 	h.wantFault("endless", "", "ExecutionTimeout")
 	if n := len(h.log("begun")); n != 1 {
 		t.Errorf("what the import printed was logged %d times", n)
 	}
-	if h.runner.version(v.ID).loading.known() != nil {
+	if h.version(v.ID).loading.known() != nil {
 		t.Error("want of time is remembered")
 	}
 }
@@ -99,8 +94,8 @@ func TestLoad_IsNotTriedAgainAtOnce(t *testing.T) {
 	for way, deploy := range ways {
 		for _, noFreeze := range []bool{false, true} {
 			t.Run(way, func(t *testing.T) {
-				h := newTestHost(t, Config{Store: keptStore(t)})
-				v := deploy(h, "broken", source, VersionSpec{NoFreeze: noFreeze})
+				h := newTestHost(t, testConfig{})
+				v := deploy(h, "broken", source, catalog.VersionSpec{NoFreeze: noFreeze})
 				first := h.wantFault("broken", "", "RuntimeError")
 				if again := h.wantFault("broken", "", "RuntimeError"); again.Message != first.Message || len(again.StackTrace) == 0 {
 					t.Errorf("the module was imported again: %v, then %v", first, again)
@@ -111,7 +106,7 @@ func TestLoad_IsNotTriedAgainAtOnce(t *testing.T) {
 				if n := len(h.log("Code: 502")); n != 2 {
 					t.Errorf("%d calls are logged as failed, want 2", n)
 				}
-				h.runner.version(v.ID).loading.lastError.Load().until = time.Now()
+				h.version(v.ID).loading.lastError.Load().until = time.Now()
 				if later := h.wantFault("broken", "", "RuntimeError"); later.Message == first.Message {
 					t.Error("the module was not imported again later")
 				}
@@ -121,18 +116,16 @@ func TestLoad_IsNotTriedAgainAtOnce(t *testing.T) {
 }
 
 func TestLoad_ThatWasRefusedMemoryIsTriedAgain(t *testing.T) {
-	h := newTestHost(t, Config{Store: keptStore(t)})
+	h := newTestHost(t, testConfig{})
 	limit := func(bytes int64) {
-		if err := h.SetQuotas(t.Context(), DefaultTenant, map[Quota]int64{QuotaMemory: bytes}); err != nil {
-			t.Fatal(err)
-		}
+		h.ledger.SetOwn(catalog.DefaultTenant, quota.Amounts{quota.Memory: bytes})
 	}
-	v := h.deploy("large", "X = bytearray(64 << 20)\ndef handler(e, c): return len(X)\n", VersionSpec{})
+	v := h.deploy("large", "X = bytearray(64 << 20)\ndef handler(e, c): return len(X)\n", catalog.VersionSpec{})
 	limit(32 << 20)
 	if _, err := h.raw("large", ""); !errors.As(err, new(*fault.FunctionError)) {
 		t.Errorf("without memory: got %v, want a function error", err)
 	}
-	if h.runner.version(v.ID).loading.known() != nil {
+	if h.version(v.ID).loading.known() != nil {
 		t.Error("want of memory is remembered")
 	}
 	limit(512 << 20)

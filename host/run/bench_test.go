@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/wasm"
@@ -99,10 +100,10 @@ func (h *testHost) must(b *testing.B, name string) {
 }
 
 func BenchmarkColdStart(b *testing.B) {
-	h := newTestHost(b, Config{MaxCalls: 1})
-	h.deploy("importing", smallModule, VersionSpec{NoFreeze: true})
-	h.deploy("frozen", smallModule, VersionSpec{})
-	h.deploy("frozen-20-imports", twentyImports, VersionSpec{})
+	h := newTestHost(b, testConfig{MaxCalls: 1})
+	h.deploy("importing", smallModule, catalog.VersionSpec{NoFreeze: true})
+	h.deploy("frozen", smallModule, catalog.VersionSpec{})
+	h.deploy("frozen-20-imports", twentyImports, catalog.VersionSpec{})
 	b.Run("Importing", func(b *testing.B) { coldCalls(b, h, "importing", true) })
 	b.Run("Frozen", func(b *testing.B) { coldCalls(b, h, "frozen", true) })
 	b.Run("Frozen20Imports", func(b *testing.B) { coldCalls(b, h, "frozen-20-imports", true) })
@@ -117,8 +118,8 @@ func BenchmarkColdStart(b *testing.B) {
 }
 
 func BenchmarkWarmCall(b *testing.B) {
-	h := newTestHost(b, Config{})
-	h.deploy("warm", smallModule, VersionSpec{})
+	h := newTestHost(b, testConfig{})
+	h.deploy("warm", smallModule, catalog.VersionSpec{})
 	h.must(b, "warm")
 	var calls timings
 	for b.Loop() {
@@ -130,15 +131,15 @@ func BenchmarkWarmCall(b *testing.B) {
 // BenchmarkDeploy measures from the deploy of a small function to its first
 // answer.
 func BenchmarkDeploy(b *testing.B) {
-	h := newTestHost(b, Config{})
+	h := newTestHost(b, testConfig{})
 	var calls timings
 	for b.Loop() {
 		calls.time(func() {
-			h.deploy("fresh", smallModule, VersionSpec{})
+			h.deploy("fresh", smallModule, catalog.VersionSpec{})
 			h.must(b, "fresh")
 		})
 		time.Sleep(400 * time.Millisecond) // the next interpreter boots meanwhile
-		h.Retire("fresh")
+		h.Retire()
 	}
 	calls.report(b, "")
 }
@@ -169,19 +170,19 @@ func privateMemory(b *testing.B) int64 {
 func BenchmarkIdleInstances(b *testing.B) {
 	const instances, calls = 1000, 3
 	for b.Loop() {
-		h := newTestHost(b, Config{})
-		v := h.deploy("many", smallModule, VersionSpec{MaxInstances: instances})
+		h := newTestHost(b, testConfig{})
+		v := h.deploy("many", smallModule, catalog.VersionSpec{MaxInstances: instances})
 		h.must(b, "many")
 		before := privateMemory(b)
 		held := make([]*instance, 0, instances)
 		for range instances {
-			in, err := h.runner.version(v.ID).pool.acquire(b.Context(), time.Now().Add(time.Minute))
+			in, err := h.version(v.ID).pool.acquire(b.Context(), time.Now().Add(time.Minute))
 			if err != nil {
 				b.Fatal(err)
 			}
 			held = append(held, in)
 			for range calls {
-				c := &call{r: h.runner, v: h.runner.version(v.ID), result: &Result{Version: v}, log: logs.NewCall(v.logSource(""), h.cfg.Logs),
+				c := &call{r: h.Runner, v: h.version(v.ID), result: &Result{Version: v}, log: logs.NewCall(v.LogSource(""), func(logs.Entry) {}),
 					deadline: time.Now().Add(time.Minute), inv: Invocation{RequestID: "r", Raw: true, Body: []byte("1")}}
 				if err := c.serve(b.Context(), in); err != nil {
 					b.Fatal(err)
@@ -191,7 +192,7 @@ func BenchmarkIdleInstances(b *testing.B) {
 		}
 		b.ReportMetric(float64(privateMemory(b)-before)/instances/(1<<20), "MiB/instance")
 		for _, in := range held {
-			h.runner.version(v.ID).pool.release(in)
+			h.version(v.ID).pool.release(in)
 		}
 		h.Close()
 	}
@@ -212,10 +213,10 @@ var hogs = map[string]string{
 // BenchmarkDeadlineOvershoot runs all hogs at once and measures how late they
 // are stopped.
 func BenchmarkDeadlineOvershoot(b *testing.B) {
-	h := newTestHost(b, Config{})
+	h := newTestHost(b, testConfig{})
 	const timeout = 500 * time.Millisecond
 	for name, source := range hogs {
-		h.deploy("hog-"+name, source, VersionSpec{Timeout: timeout})
+		h.deploy("hog-"+name, source, catalog.VersionSpec{Timeout: timeout})
 		_, _ = h.raw("hog-"+name, "") // builds the image
 	}
 	var mu sync.Mutex
@@ -245,9 +246,9 @@ func BenchmarkDeadlineOvershoot(b *testing.B) {
 // BenchmarkNeighbour measures a light function while another tenant spins on
 // every processor, and the same alone.
 func BenchmarkNeighbour(b *testing.B) {
-	h := newTestHost(b, Config{})
-	h.deploy("light", smallModule, VersionSpec{})
-	spin := h.deploy("spinner", hogs["python-loop"], VersionSpec{Timeout: time.Hour, MaxInstances: 100})
+	h := newTestHost(b, testConfig{})
+	h.deploy("light", smallModule, catalog.VersionSpec{})
+	spin := h.deploy("spinner", hogs["python-loop"], catalog.VersionSpec{Timeout: time.Hour, MaxInstances: 100})
 	spin.Tenant = "spinning"
 	h.must(b, "light")
 	var alone timings
@@ -260,7 +261,7 @@ func BenchmarkNeighbour(b *testing.B) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		wg.Go(func() { _, _ = h.rawContext(ctx, "spinner", "") })
 	}
-	eventually(b, func() bool { return h.runner.scheduler.competitors() == 2*runtime.GOMAXPROCS(0) })
+	eventually(b, func() bool { return h.scheduler.competitors() == 2*runtime.GOMAXPROCS(0) })
 	var beside timings
 	for b.Loop() {
 		beside.time(func() { h.must(b, "light") })
@@ -327,8 +328,7 @@ func BenchmarkCompute(b *testing.B) {
 	kinds := []string{"", "free", "wazero"}
 	hosts := map[string]*testHost{}
 	for _, kind := range kinds {
-		h := &testHost{t: b}
-		cfg := Config{Engine: testEngine}
+		var cfg testConfig
 		if kind != "" {
 			cfg.Engine, err = NewEngine(b.Context(), wasm.Config{
 				CacheDir: filepath.Join(cache, "vivarium", "wasm"), Uninterruptible: kind == "free", CloseOnDone: kind == "wazero",
@@ -338,12 +338,9 @@ func BenchmarkCompute(b *testing.B) {
 			}
 			defer cfg.Engine.Close(b.Context())
 		}
-		if h.Host, err = New(cfg); err != nil {
-			b.Fatal(err)
-		}
-		defer h.Close()
+		h := newTestHost(b, cfg)
 		for name, source := range computing {
-			h.deploy("compute-"+name, source+"def handler(e, c): return run()\n", VersionSpec{Timeout: time.Minute})
+			h.deploy("compute-"+name, source+"def handler(e, c): return run()\n", catalog.VersionSpec{Timeout: time.Minute})
 			h.must(b, "compute-"+name)
 		}
 		hosts[kind] = h

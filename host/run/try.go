@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -50,10 +51,10 @@ const tryTenant = "$playground"
 // ErrClosed, *FunctionError; anything else is the platform's own fault. Once the
 // code ran, the Result is there in spite of an error and has the figures.
 func (r *Runner) Try(
-	ctx context.Context, spec VersionSpec, code *vfs.Tree, inv Invocation, emit func(logs.Entry),
+	ctx context.Context, spec catalog.VersionSpec, code *vfs.Tree, inv Invocation, emit func(logs.Entry),
 ) (*Result, error) {
-	spec = spec.withDefaults()
-	if err := spec.validate(); err != nil {
+	spec = spec.WithDefaults()
+	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
 	release, err := r.ledger.Reserve(tryTenant, quota.CodeTree, code.Size())
@@ -66,12 +67,12 @@ func (r *Runner) Try(
 		return nil, err
 	}
 	defer r.tries.leave()
-	v := r.newLive(&Version{
-		ID: newID(versionPrefix), FunctionID: newID(functionPrefix), LogGroupID: newID(logGroupPrefix),
+	v := r.newLive(&catalog.Version{
+		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: catalog.NewID(catalog.FunctionPrefix), LogGroupID: catalog.NewID(catalog.LogGroupPrefix),
 		FunctionName: "try", Tenant: tryTenant, CreatedAt: arrived.UTC(), VersionSpec: spec,
 	})
 	v.code.tree = code
-	c := &call{r: r, v: v, inv: inv, result: &Result{Version: v.Version}, log: logs.NewCall(v.logSource(inv.RequestID), emit)}
+	c := &call{r: r, v: v, inv: inv, result: &Result{Version: v.Version}, log: logs.NewCall(v.LogSource(inv.RequestID), emit)}
 	c.result.Figures.Queuing = time.Since(arrived)
 	return c.result, c.try(ctx)
 }
@@ -283,12 +284,12 @@ func (t *tries) renew() {
 // it writes to are copied ahead from then on, and a stranger's code should not
 // say which those are.
 func (t *tries) rehearse(image *wasm.Image) {
-	spec := VersionSpec{Entrypoint: "main.handler"}.withDefaults()
+	spec := catalog.VersionSpec{Entrypoint: "main.handler"}.WithDefaults()
 	code, err := CodeFromFiles(map[string]string{"main.py": "def handler(event, context):\n    return {}\n"})
 	if err != nil {
 		panic(err) // it is a constant
 	}
-	v := t.r.newLive(&Version{VersionSpec: spec})
+	v := t.r.newLive(&catalog.Version{VersionSpec: spec})
 	v.code.tree = code
 	w, err := t.clone(t.r.running, image, v)
 	if err != nil {

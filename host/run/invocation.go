@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/paced"
@@ -54,7 +55,7 @@ const (
 // Result is what a handler returned, not yet interpreted, and what the call
 // took.
 type Result struct {
-	Version *Version // the version that served the call
+	Version *catalog.Version // the version that served the call
 	Kind    ResultKind
 	Body    []byte
 	Figures Figures
@@ -81,13 +82,13 @@ type Figures struct {
 // fault.ErrBusy, *quota.Error, fault.ErrExhausted, fault.ErrCancelled, fault.ErrClosed,
 // *fault.FunctionError, what Accept returned; anything else is the platform's own
 // fault. The Result is there in spite of an error and has the version and the figures.
-func (r *Runner) Invoke(ctx context.Context, version *Version, inv Invocation) (*Result, error) {
+func (r *Runner) Invoke(ctx context.Context, version *catalog.Version, inv Invocation) (*Result, error) {
 	r.metrics.calls.Add(1)
 	v := r.version(version.ID)
 	if v == nil {
 		return &Result{Version: version}, ErrRetired
 	}
-	c := &call{r: r, v: v, inv: inv, result: &Result{Version: version}, log: logs.NewCall(version.logSource(inv.RequestID), r.recorder(v))}
+	c := &call{r: r, v: v, inv: inv, result: &Result{Version: version}, log: logs.NewCall(version.LogSource(inv.RequestID), r.recorder(v))}
 	err := c.run(ctx)
 	return c.result, err
 }
@@ -117,6 +118,9 @@ func (c *call) run(ctx context.Context) error {
 	if loadErr, ok := errors.AsType[*loadError](err); ok {
 		figures.Init = time.Since(acquired)
 		return c.unloadable(ctx, loadErr)
+	}
+	if errors.Is(err, ErrRetired) {
+		return err // it is called again, of the version that is there now
 	}
 	if err != nil {
 		if fault.Of(err) == fault.Internal {
@@ -404,7 +408,7 @@ func (c *call) logError(err error) {
 	if !ok {
 		o.code, o.message = 500, "Internal error"
 	}
-	if full, ok := errors.AsType[*QuotaError](err); ok {
+	if full, ok := errors.AsType[*quota.Error](err); ok {
 		o.message += ": " + full.Reason()
 	}
 	c.log.System(logs.LevelError, fmt.Sprintf("ERROR RequestID: %s Code: %d Message: %s", c.inv.RequestID, o.code, o.message))

@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"container/list"
@@ -79,21 +79,21 @@ func (s *shelf[T]) oldest(weight func(tenant string) (n int64, ok bool)) (thing 
 // a quota bounds, and reports whether there was anything. With own, it must be the
 // tenant's. Otherwise it is the tenant's or of somebody who has more than an equal
 // share: who has most loses first, and of that tenant's the longest unused.
-func (r *Runner) Reclaim(tenant string, q Quota, own bool) bool {
+func (r *Runner) Reclaim(tenant string, q quota.Quota, own bool) bool {
 	weight := func(other string) (int64, bool) { return 0, other == tenant }
 	if !own {
 		used := r.ledger.Users(q) // the tenant's has what it asks for already
 		share := r.ledger.Machine(q) / int64(max(len(used), 1))
-		if q == QuotaImageBytes {
+		if q == quota.ImageBytes {
 			share = 0 // images are made again
 		}
 		weight = func(other string) (int64, bool) { return used[other], other == tenant || used[other] > share }
 	}
 	switch q {
-	case QuotaImageBytes:
+	case quota.ImageBytes:
 		return r.evictImage(weight) || own && r.evictInstance(weight) // an image is in use as long as it has instances
-	case QuotaMemory, QuotaInstances:
-		return q == QuotaMemory && r.evictCode(weight) || r.evictInstance(weight)
+	case quota.Memory, quota.Instances:
+		return q == quota.Memory && r.evictCode(weight) || r.evictInstance(weight)
 	}
 	return false
 }

@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 )
 
@@ -66,13 +67,13 @@ func processorTime(b *testing.B) (d time.Duration) {
 // BenchmarkHostCalls measures what long host calls do to others, beside what
 // loops do to them, and how much is computed for such a call after its deadline.
 func BenchmarkHostCalls(b *testing.B) {
-	h := newTestHost(b, Config{})
+	h := newTestHost(b, testConfig{})
 	const timeout = 700 * time.Millisecond
 	callers := 2 * runtime.GOMAXPROCS(0)
-	h.deploy("light", smallModule, VersionSpec{})
+	h.deploy("light", smallModule, catalog.VersionSpec{})
 	deploy := func(name, source string, memoryMB int) {
 		for kind, timeout := range map[string]time.Duration{"late-": timeout, "long-": time.Hour} {
-			h.deploy(kind+name, source, VersionSpec{MemoryMB: memoryMB, Timeout: timeout, MaxInstances: callers}).Tenant = "calling"
+			h.deploy(kind+name, source, catalog.VersionSpec{MemoryMB: memoryMB, Timeout: timeout, MaxInstances: callers}).Tenant = "calling"
 		}
 	}
 	deploy("loop", "def handler(event, context):\n    while event: pass\n", 128)

@@ -1,4 +1,6 @@
-package host
+// Package catalog says what there is to run: functions and versions as values, and
+// the rules that hold for what their owners say of them (contract §6).
+package catalog
 
 import (
 	"cmp"
@@ -28,19 +30,19 @@ type Version struct {
 	Transient bool
 }
 
-// logOwner returns whose log the version's entries belong to.
-func (v *Version) logOwner() logs.Owner {
+// LogOwner returns whose log the version's entries belong to.
+func (v *Version) LogOwner() logs.Owner {
 	return logs.Owner{Tenant: v.Tenant, Function: v.FunctionID, Transient: v.Transient}
 }
 
 // Reference returns what the function is called, for people and for Resolve: its
 // name, TENANT/NAME outside of the default tenant, or its id when it has no name.
 func (v *Version) Reference() string {
-	return cmp.Or(reference(v.Tenant, v.FunctionName), v.FunctionID)
+	return cmp.Or(Reference(v.Tenant, v.FunctionName), v.FunctionID)
 }
 
-// logSource returns what the log entries of a call have in common.
-func (v *Version) logSource(requestID string) logs.Source {
+// LogSource returns what the log entries of a call have in common.
+func (v *Version) LogSource(requestID string) logs.Source {
 	return logs.Source{
 		FunctionID: v.FunctionID, VersionID: v.ID, RequestID: requestID, MinLevel: v.MinLogLevel,
 		Plain: v.PlainLogs || strings.EqualFold(v.Environment["STRUCTURED_LOGGING"], "false"),
@@ -100,9 +102,9 @@ const (
 	DefaultMaxInstances = 10
 )
 
-// platformEnvironment returns the variables that the platform itself sets, whose
+// PlatformEnvironment returns the variables that the platform itself sets, whose
 // names no version may use (contract §6.8).
-func (s VersionSpec) platformEnvironment() map[string]string {
+func (s VersionSpec) PlatformEnvironment() map[string]string {
 	return map[string]string{
 		"_HANDLER":           s.Entrypoint,
 		"LAMBDA_TASK_ROOT":   "/function/code",
@@ -111,7 +113,7 @@ func (s VersionSpec) platformEnvironment() map[string]string {
 	}
 }
 
-func (s VersionSpec) withDefaults() VersionSpec {
+func (s VersionSpec) WithDefaults() VersionSpec {
 	if s.MemoryMB == 0 {
 		s.MemoryMB = DefaultMemoryMB
 	}

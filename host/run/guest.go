@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"encoding/base64"
@@ -37,7 +37,7 @@ type loadRequest struct {
 
 // loadRequest returns the document that makes the guest load v.
 func (v *live) loadRequest() loadRequest {
-	env := v.platformEnvironment()
+	env := v.PlatformEnvironment()
 	maps.Copy(env, v.Environment)
 	return loadRequest{Entrypoint: v.Entrypoint, Environment: env, Structured: !v.PlainLogs}
 }

@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"context"
@@ -224,7 +224,7 @@ func (r *Runner) buildImage(trying context.Context, v *live) (*versionImage, err
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	if !image.Loaded && !v.NoFreeze {
-		logs.NewCall(v.logSource(""), r.recorder(v)).System(logs.LevelInfo, fmt.Sprintf(
+		logs.NewCall(v.LogSource(""), r.recorder(v)).System(logs.LevelInfo, fmt.Sprintf(
 			"Version: %s Each instance imports the module itself: %s", v.ID, strings.Join(image.Why, ", ")))
 	}
 	if loadErr != nil {

@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"context"
@@ -12,13 +12,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/quota"
 )
 
 // try runs a snippet in raw mode and returns its answer and the messages that it
 // logged itself.
-func (h *testHost) try(ctx context.Context, source, body string, spec VersionSpec) (answer string, log []string, err error) {
+func (h *testHost) try(ctx context.Context, source, body string, spec catalog.VersionSpec) (answer string, log []string, err error) {
 	h.t.Helper()
 	code, err := CodeFromFiles(map[string]string{"main.py": source})
 	if err != nil {
@@ -38,7 +40,7 @@ func (h *testHost) try(ctx context.Context, source, body string, spec VersionSpe
 }
 
 func TestTry_LeavesNothing(t *testing.T) {
-	h := newTestHost(t, Config{})
+	h := newTestHost(t, testConfig{})
 	source := `
 import os
 seen = []
@@ -50,7 +52,7 @@ def handler(event, context):
     return [seen, found]
 `
 	for n := range 3 {
-		got, log, err := h.try(t.Context(), source, fmt.Sprint(n), VersionSpec{})
+		got, log, err := h.try(t.Context(), source, fmt.Sprint(n), catalog.VersionSpec{})
 		if want := fmt.Sprintf("[[%d], []]", n); err != nil || got != want {
 			t.Errorf("try %d: got %s, %v, want %s: nothing of the one before", n, got, err, want)
 		}
@@ -61,13 +63,13 @@ def handler(event, context):
 	if got := h.log(""); len(got) > 0 {
 		t.Errorf("the host's log has %q of tries", got)
 	}
-	if s := h.Stats(); s.Functions != 0 || s.Versions != 0 || s.Memory != 0 {
+	if s := h.Stats(); s.Versions != 0 || s.Memory != 0 {
 		t.Errorf("left behind: %+v", s)
 	}
 }
 
 func TestTry_NamesEachOutcome(t *testing.T) {
-	h := newTestHost(t, Config{})
+	h := newTestHost(t, testConfig{})
 	for _, test := range []struct{ source, kind string }{
 		{"def handler(event, context): return 1/0", "ZeroDivisionError"},
 		{"def handler(event, context:", "SyntaxError"},
@@ -76,17 +78,17 @@ func TestTry_NamesEachOutcome(t *testing.T) {
 		{"import os\ndef handler(event, context): os._exit(3)", "RuntimeExit"},
 		{"def handler(event, context): return bytearray(1 << 29)", "MemoryError"},
 	} {
-		_, _, err := h.try(t.Context(), test.source, "1", VersionSpec{Timeout: 300 * time.Millisecond})
+		_, _, err := h.try(t.Context(), test.source, "1", catalog.VersionSpec{Timeout: 300 * time.Millisecond})
 		var fe *fault.FunctionError
 		if !errors.As(err, &fe) || fe.Type != test.kind {
 			t.Errorf("%s: got %v, want %s", test.source, err, test.kind)
 		}
 	}
 	var invalid *fault.InvalidError
-	if _, _, err := h.try(t.Context(), "", "1", VersionSpec{MemoryMB: 100}); !errors.As(err, &invalid) {
+	if _, _, err := h.try(t.Context(), "", "1", catalog.VersionSpec{MemoryMB: 100}); !errors.As(err, &invalid) {
 		t.Errorf("100 MB: got %v, want *InvalidError", err)
 	}
-	if used := h.ledger.Total(QuotaMemory); used != 0 {
+	if used := h.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("%d bytes are still accounted for", used)
 	}
 }
@@ -97,12 +99,12 @@ const sleepingTry = "import time\ndef handler(event, context):\n    print('begun
 func (h *testHost) waitTries(running, waiting int) {
 	h.t.Helper()
 	eventually(h.t, func() bool {
-		return len(h.runner.tries.places) == running && h.runner.tries.waiting.Load() == int64(waiting)
+		return len(h.tries.places) == running && h.tries.waiting.Load() == int64(waiting)
 	})
 }
 
 func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
-	h := newTestHost(t, Config{MaxTries: 1})
+	h := newTestHost(t, testConfig{MaxTries: 1})
 	first, cancelFirst := context.WithCancel(t.Context())
 	defer cancelFirst()
 	others, cancelOthers := context.WithCancel(t.Context())
@@ -115,12 +117,12 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 			ctx = first
 		}
 		group.Go(func() {
-			_, _, err := h.try(ctx, sleepingTry, "1", VersionSpec{Timeout: time.Minute})
+			_, _, err := h.try(ctx, sleepingTry, "1", catalog.VersionSpec{Timeout: time.Minute})
 			errs <- err
 		})
 		h.waitTries(1, n)
 	}
-	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != fault.ErrBusy {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", catalog.VersionSpec{}); err != fault.ErrBusy {
 		t.Errorf("one too many: got %v, want ErrBusy", err)
 	}
 	cancelOthers()
@@ -133,25 +135,25 @@ func TestTry_WaitsForAPlaceAndThenIsRefused(t *testing.T) {
 		}
 	}
 	h.waitTries(0, 0)
-	if got, _, err := h.try(t.Context(), "def handler(event, context): return event", "7", VersionSpec{}); err != nil || got != "7" {
+	if got, _, err := h.try(t.Context(), "def handler(event, context): return event", "7", catalog.VersionSpec{}); err != nil || got != "7" {
 		t.Errorf("a try after that: got %s, %v", got, err)
 	}
 }
 
 func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
-	h := newTestHost(t, Config{MaxTries: 1})
-	if _, _, err := h.try(t.Context(), "def handler(event, context): pass", "1", VersionSpec{}); err != nil {
+	h := newTestHost(t, testConfig{MaxTries: 1})
+	if _, _, err := h.try(t.Context(), "def handler(event, context): pass", "1", catalog.VersionSpec{}); err != nil {
 		t.Fatal(err) // from here on there is what tries are made from
 	}
 	var group sync.WaitGroup
 	for _, want := range []error{nil, fault.ErrClosed} {
 		group.Go(func() {
-			_, _, err := h.try(t.Context(), "import time\ndef handler(event, context): time.sleep(0.3)", "1", VersionSpec{})
+			_, _, err := h.try(t.Context(), "import time\ndef handler(event, context): time.sleep(0.3)", "1", catalog.VersionSpec{})
 			if err != want {
 				t.Errorf("got %v, want %v", err, want)
 			}
 		})
-		eventually(t, func() bool { return len(h.runner.tries.places)+int(h.runner.tries.waiting.Load()) > 0 })
+		eventually(t, func() bool { return len(h.tries.places)+int(h.tries.waiting.Load()) > 0 })
 		if want == nil {
 			h.waitTries(1, 0)
 		} else {
@@ -160,13 +162,13 @@ func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 	}
 	h.Close()
 	group.Wait()
-	if _, _, err := h.try(t.Context(), sleepingTry, "1", VersionSpec{}); err != fault.ErrClosed {
+	if _, _, err := h.try(t.Context(), sleepingTry, "1", catalog.VersionSpec{}); err != fault.ErrClosed {
 		t.Errorf("after Close: got %v, want ErrClosed", err)
 	}
 }
 
 func TestTry_TakesItsShareOfTheMemoryAndNoMore(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 256 << 20})
+	h := newTestHost(t, testConfig{MaxMemory: 256 << 20})
 	source := `
 def handler(event, context):
     kept = []
@@ -176,20 +178,20 @@ def handler(event, context):
     except MemoryError:
         return len(kept)
 `
-	got, _, err := h.try(t.Context(), source, "1", VersionSpec{})
+	got, _, err := h.try(t.Context(), source, "1", catalog.VersionSpec{})
 	var n int
 	if _, scanErr := fmt.Sscan(got, &n); err != nil || scanErr != nil || n > 64 || n < 32 {
 		t.Errorf("got %s MiB, %v, want nearly a quarter of 256", got, err)
 	}
-	if used := h.ledger.Total(QuotaMemory); used != 0 {
+	if used := h.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("%d bytes are still accounted for", used)
 	}
 }
 
 func TestTry_RenewsItsImage(t *testing.T) {
-	h := newTestHost(t, Config{})
+	h := newTestHost(t, testConfig{})
 	hash := func() string {
-		got, _, err := h.try(t.Context(), "def handler(event, context): return hash('text')", "1", VersionSpec{})
+		got, _, err := h.try(t.Context(), "def handler(event, context): return hash('text')", "1", catalog.VersionSpec{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,10 +201,10 @@ func TestTry_RenewsItsImage(t *testing.T) {
 	if again := hash(); again != first {
 		t.Errorf("two tries of an image have the hashes %s and %s", first, again)
 	}
-	h.runner.tries.mu.Lock()
-	old := h.runner.tries.image
+	h.tries.mu.Lock()
+	old := h.tries.image
 	old.uses = tryImageUses
-	h.runner.tries.mu.Unlock()
+	h.tries.mu.Unlock()
 	eventually(t, func() bool { return hash() != first })
 	if err := old.Image.Close(); err == nil && old.users != 0 {
 		t.Error("the image before is still in use")

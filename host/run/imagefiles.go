@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"os"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"vivarium/host/catalog"
 	"vivarium/host/quota"
 	"vivarium/wasm"
 )
@@ -92,7 +93,7 @@ func (r *Runner) CollectImages(listed map[string]bool) error {
 	}
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), ".image")
-		if ok && strings.HasPrefix(id, versionPrefix) && !listed[id] {
+		if ok && strings.HasPrefix(id, catalog.VersionPrefix) && !listed[id] {
 			if err := os.Remove(filepath.Join(r.cfg.ImageDir, e.Name())); err != nil {
 				return err
 			}

@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"context"
@@ -13,7 +13,9 @@ import (
 	"testing/fstest"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 	"vivarium/wasm"
 )
 
@@ -26,15 +28,15 @@ def handler(event, context):
 `
 
 func TestInvoke_GlobalsPersistOnOneInstance(t *testing.T) {
-	h := newTestHost(t, Config{})
-	h.deploy("counter", counter, VersionSpec{})
+	h := newTestHost(t, testConfig{})
+	h.deploy("counter", counter, catalog.VersionSpec{})
 	for n := 1; n <= 3; n++ {
 		h.want("counter", "", fmt.Sprint(n))
 	}
 }
 
 func TestInvoke_ConcurrentCallsGetInstancesOfTheirOwn(t *testing.T) {
-	h := newTestHost(t, Config{})
+	h := newTestHost(t, testConfig{})
 	h.deploy("sleeper", `
 import time
 n = 0
@@ -43,26 +45,26 @@ def handler(event, context):
     n += 1
     time.sleep(0.3)
     return n
-`, VersionSpec{MaxInstances: 4})
+`, catalog.VersionSpec{MaxInstances: 4})
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() { h.want("sleeper", "", "1") })
 	}
 	wg.Wait()
-	v, _ := h.Resolve("sleeper", "")
+	v := h.versions["sleeper"]
 	if idle, live, _ := h.instances(v); idle != 4 || live != 4 {
 		t.Errorf("got %d idle of %d instances, want 4 of 4", idle, live)
 	}
 }
 
 func TestInvoke_WaitsAtTheLimitAndRefusesAFullQueue(t *testing.T) {
-	h := newTestHost(t, Config{MaxQueue: 2})
+	h := newTestHost(t, testConfig{MaxQueue: 2})
 	v := h.deploy("slow", `
 import time
 def handler(event, context):
     time.sleep(event)
     return "done"
-`, VersionSpec{MaxInstances: 1, Timeout: 20 * time.Second})
+`, catalog.VersionSpec{MaxInstances: 1, Timeout: 20 * time.Second})
 	h.want("slow", "0", `"done"`)
 	var done sync.WaitGroup
 	for range 3 { // one runs, two wait
@@ -80,13 +82,13 @@ def handler(event, context):
 }
 
 func TestInvoke_RefusesAWaitThatPassesTheDeadline(t *testing.T) {
-	h := newTestHost(t, Config{})
-	h.deploy("slow", "import time\ndef handler(e, c):\n    time.sleep(e)\n", VersionSpec{MaxInstances: 1, Timeout: time.Second})
+	h := newTestHost(t, testConfig{})
+	h.deploy("slow", "import time\ndef handler(e, c):\n    time.sleep(e)\n", catalog.VersionSpec{MaxInstances: 1, Timeout: time.Second})
 	h.want("slow", "0", "null")
 	var wg sync.WaitGroup
 	wg.Go(func() { h.want("slow", "0.8", "null") })
-	eventually(t, func() bool { v, _ := h.Resolve("slow", ""); idle, _, _ := h.instances(v); return idle == 0 })
-	_, err := h.Invoke(t.Context(), Invocation{Function: "slow", RequestID: "r", Raw: true, Body: []byte("0"),
+	eventually(t, func() bool { idle, _, _ := h.instances(h.versions["slow"]); return idle == 0 })
+	_, err := h.Invoke(t.Context(), h.versions["slow"], Invocation{RequestID: "r", Raw: true, Body: []byte("0"),
 		Received: time.Now().Add(-900 * time.Millisecond)})
 	if !errors.Is(err, fault.ErrBusy) {
 		t.Errorf("got %v, want %v", err, fault.ErrBusy)
@@ -119,8 +121,8 @@ def handler(event, context):
             except MemoryError: return "caught"
     return "fine"
 `
-	h := newTestHost(t, Config{})
-	h.deploy("faulty", source, VersionSpec{Timeout: 2 * time.Second})
+	h := newTestHost(t, testConfig{})
+	h.deploy("faulty", source, catalog.VersionSpec{Timeout: 2 * time.Second})
 	for _, c := range []struct{ event, errorType, message string }{
 		{"raise", "KeyError", "'schlüssel'"},
 		{"loop", "ExecutionTimeout", "Execution timeout exceeded: 2000 ms"},
@@ -146,7 +148,7 @@ def handler(event, context):
 }
 
 func TestInvoke_ReportsALoadErrorOnEachCall(t *testing.T) {
-	h := newTestHost(t, Config{})
+	h := newTestHost(t, testConfig{})
 	for name, c := range map[string]struct {
 		files      fstest.MapFS
 		entrypoint string
@@ -159,18 +161,18 @@ func TestInvoke_ReportsALoadErrorOnEachCall(t *testing.T) {
 		"syntax":        {fstest.MapFS{"main.py": {Data: []byte("def handler(\n")}}, "main.handler", "SyntaxError"},
 		"import-raises": {fstest.MapFS{"main.py": {Data: []byte("1 / 0\n")}}, "main.handler", "ZeroDivisionError"},
 	} {
-		h.deployFiles(name, c.files, VersionSpec{Entrypoint: c.entrypoint})
+		h.deployFiles(name, c.files, catalog.VersionSpec{Entrypoint: c.entrypoint})
 		for range 2 {
 			h.wantFault(name, "", c.errorType)
 		}
 	}
-	h.deploy("import-loops", "while True: pass\n", VersionSpec{Timeout: 300 * time.Millisecond})
+	h.deploy("import-loops", "while True: pass\n", catalog.VersionSpec{Timeout: 300 * time.Millisecond})
 	h.wantFault("import-loops", "", "ExecutionTimeout")
 }
 
 func TestInvoke_EndsWhenTheCallerGoes(t *testing.T) {
-	h := newTestHost(t, Config{})
-	h.deploy("slow", "import time\ndef handler(e, c):\n    time.sleep(e)\n", VersionSpec{Timeout: time.Minute})
+	h := newTestHost(t, testConfig{})
+	h.deploy("slow", "import time\ndef handler(e, c):\n    time.sleep(e)\n", catalog.VersionSpec{Timeout: time.Minute})
 	h.want("slow", "0", "null")
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
@@ -184,29 +186,28 @@ func TestInvoke_EndsWhenTheCallerGoes(t *testing.T) {
 }
 
 func TestDeploy_NewVersionServesNewCallsOldOneDrains(t *testing.T) {
-	h := newTestHost(t, Config{})
-	h.deploy("fun", "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 'old'\n", VersionSpec{})
+	h := newTestHost(t, testConfig{})
+	h.deploy("fun", "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 'old'\n", catalog.VersionSpec{})
 	h.want("fun", "0", `"old"`)
 	var wg sync.WaitGroup
 	wg.Go(func() { h.want("fun", "0.5", `"old"`) })
-	v, _ := h.Resolve("fun", "")
+	v := h.versions["fun"]
 	eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 0 })
-	h.deploy("fun", "def handler(e, c):\n    return 'new'\n", VersionSpec{})
+	h.deploy("fun", "def handler(e, c):\n    return 'new'\n", catalog.VersionSpec{})
 	h.want("fun", "0", `"new"`)
-	h.Retire("fun")
+	h.Retire()
 	if _, live, _ := h.instances(v); live != 0 {
 		t.Errorf("%d instances of the old version live after Retire", live)
 	}
 	wg.Wait()
-	var nf *fault.NotFoundError
-	if _, err := h.raw("other", ""); !errors.As(err, &nf) {
-		t.Errorf("unknown function: got %v", err)
+	if _, err := h.Invoke(t.Context(), v, Invocation{Raw: true, Received: time.Now()}); err != ErrRetired {
+		t.Errorf("a call of the old version: got %v, want ErrRetired", err)
 	}
 }
 
 // What an import drew or read, each instance must have drawn or read itself.
 func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
-	h := newTestHost(t, Config{MaxCalls: 1}) // each call on an instance of its own
+	h := newTestHost(t, testConfig{MaxCalls: 1}) // each call on an instance of its own
 	for name, c := range map[string]struct{ source, why string }{
 		"pure":      {"import re, decimal, dataclasses, uuid, random\nX = 1\n", ""},
 		"urandom":   {"import os\nX = os.urandom(4).hex()\n", "drew randomness"},
@@ -226,7 +227,7 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		"sleeps":     {"import time\ntime.sleep(0.01)\nX = 1\n", "slept"},
 		"turned-off": {"X = 1\n", "turned off"},
 	} {
-		v := h.deploy("freeze-"+name, c.source+"def handler(event, context): return X\n", VersionSpec{NoFreeze: name == "turned-off"})
+		v := h.deploy("freeze-"+name, c.source+"def handler(event, context): return X\n", catalog.VersionSpec{NoFreeze: name == "turned-off"})
 		one, err := h.raw("freeze-"+name, "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -238,7 +239,7 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		if drawn := one != "1"; drawn == (one == two) {
 			t.Errorf("%s: two instances computed %s and %s", name, one, two)
 		}
-		image, _, err := h.runner.version(v.ID).pool.image.get(t.Context(), nil, nil)
+		image, _, err := h.version(v.ID).pool.image.get(t.Context(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +254,7 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 }
 
 func TestImage_InstancesDrawRandomnessOfTheirOwn(t *testing.T) {
-	h := newTestHost(t, Config{MaxCalls: 1})
+	h := newTestHost(t, testConfig{MaxCalls: 1})
 	h.deploy("dice", `
 import email.generator, email.utils, os, random, secrets, sqlite3, tempfile, uuid
 db = sqlite3.connect(":memory:")
@@ -267,7 +268,7 @@ def handler(event, context):
         os.path.basename(tempfile.mkdtemp()), email.utils.make_msgid(), email.generator._make_boundary(),
         row, db.execute("select random()").fetchone()[0], db.execute("select hex(randomblob(8))").fetchone()[0],
     ]
-`, VersionSpec{})
+`, catalog.VersionSpec{})
 	seen := map[string]bool{}
 	for range 5 {
 		got, err := h.raw("dice", "")
@@ -281,8 +282,8 @@ def handler(event, context):
 			seen[part] = true
 		}
 	}
-	h.deploy("hash", "def handler(event, context): return hash('x')\n", VersionSpec{})
-	h.deploy("hash2", "def handler(event, context): return hash('x')\n", VersionSpec{})
+	h.deploy("hash", "def handler(event, context): return hash('x')\n", catalog.VersionSpec{})
+	h.deploy("hash2", "def handler(event, context): return hash('x')\n", catalog.VersionSpec{})
 	one, _ := h.raw("hash", "")
 	again, _ := h.raw("hash", "")
 	two, _ := h.raw("hash2", "")
@@ -292,8 +293,8 @@ def handler(event, context):
 }
 
 func TestImage_OutputOfAFrozenImportIsLoggedPerInstance(t *testing.T) {
-	h := newTestHost(t, Config{MaxCalls: 1})
-	h.deploy("chatty", "print('importing')\ndef handler(event, context): return 1\n", VersionSpec{})
+	h := newTestHost(t, testConfig{MaxCalls: 1})
+	h.deploy("chatty", "print('importing')\ndef handler(event, context): return 1\n", catalog.VersionSpec{})
 	h.want("chatty", "", "1")
 	h.want("chatty", "", "1")
 	if n := len(h.log("importing")); n != 2 {
@@ -303,8 +304,8 @@ func TestImage_OutputOfAFrozenImportIsLoggedPerInstance(t *testing.T) {
 
 func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 	dir := t.TempDir()
-	h := newTestHost(t, Config{ImageDir: dir})
-	v := h.deploy("counter", counter, VersionSpec{})
+	h := newTestHost(t, testConfig{ImageDir: dir})
+	v := h.deploy("counter", counter, catalog.VersionSpec{})
 	h.want("counter", "", "1")
 	path := filepath.Join(dir, v.ID+".image")
 	for _, damage := range []bool{false, true} {
@@ -318,15 +319,15 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := h.runner.openImage(path, h.runner.version(v.ID)); errors.Is(err, wasm.ErrImage) != damage {
+		if _, err := h.openImage(path, h.version(v.ID)); errors.Is(err, wasm.ErrImage) != damage {
 			t.Errorf("damaged %v: open gives %v", damage, err)
 		}
-		image, err := h.runner.buildImage(t.Context(), h.runner.version(v.ID))
+		image, err := h.buildImage(t.Context(), h.version(v.ID))
 		if err != nil || !image.Loaded {
 			t.Fatalf("damaged %v: %+v, %v", damage, image, err)
 		}
 		_ = image.Close()
-		if again, err := h.runner.openImage(path, h.runner.version(v.ID)); err != nil {
+		if again, err := h.openImage(path, h.version(v.ID)); err != nil {
 			t.Errorf("damaged %v: after building: %v", damage, err)
 		} else {
 			_ = again.Close()
@@ -338,27 +339,24 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 }
 
 func TestImage_IsNotKeptWhereThereIsNoRoom(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "images")
-	h := newTestHost(t, Config{ImageDir: dir})
-	if err := os.Remove(dir); err != nil { // a full disk can't be had here
-		t.Fatal(err)
-	}
-	h.deploy("counter", counter, VersionSpec{})
+	dir := filepath.Join(t.TempDir(), "missing") // a full disk can't be had here
+	h := newTestHost(t, testConfig{ImageDir: dir})
+	h.deploy("counter", counter, catalog.VersionSpec{})
 	h.want("counter", "", "1")
 }
 
 func TestPool_IdleInstancesLeave(t *testing.T) {
-	h := newTestHost(t, Config{IdleTimeout: 50 * time.Millisecond})
-	v := h.deploy("counter", counter, VersionSpec{})
+	h := newTestHost(t, testConfig{IdleTimeout: 50 * time.Millisecond})
+	v := h.deploy("counter", counter, catalog.VersionSpec{})
 	h.want("counter", "", "1")
 	eventually(t, func() bool { _, live, _ := h.instances(v); return live == 0 })
 	h.want("counter", "", "1")
 }
 
 func TestPool_KeepsInstancesReady(t *testing.T) {
-	h := newTestHost(t, Config{IdleTimeout: 50 * time.Millisecond})
+	h := newTestHost(t, testConfig{IdleTimeout: 50 * time.Millisecond})
 	for name, source := range map[string]string{"pure": counter, "impure": "import os\nX = os.urandom(1)\n" + counter} {
-		v := h.deploy("ready-"+name, source, VersionSpec{MinInstances: 2})
+		v := h.deploy("ready-"+name, source, catalog.VersionSpec{MinInstances: 2})
 		eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 2 })
 		time.Sleep(100 * time.Millisecond) // longer than idle instances stay
 		eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 2 })
@@ -367,9 +365,9 @@ func TestPool_KeepsInstancesReady(t *testing.T) {
 }
 
 func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 3 * firstInstance})
+	h := newTestHost(t, testConfig{MaxMemory: 3 * firstInstance})
 	for n := range 4 {
-		h.deploy(fmt.Sprintf("counter-%d", n), counter, VersionSpec{})
+		h.deploy(fmt.Sprintf("counter-%d", n), counter, catalog.VersionSpec{})
 	}
 	for n := range 4 { // the fourth needs the first one's place
 		h.want(fmt.Sprintf("counter-%d", n), "", "1")
@@ -377,13 +375,13 @@ func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
 	h.want("counter-3", "", "2")
 	h.want("counter-0", "", "1") // has gone in between
 
-	h.deploy("greedy", "def handler(event, context):\n    return len(bytearray(64 << 20))\n", VersionSpec{})
+	h.deploy("greedy", "def handler(event, context):\n    return len(bytearray(64 << 20))\n", catalog.VersionSpec{})
 	h.wantFault("greedy", "", "MemoryError")
-	if used := h.ledger.Total(QuotaMemory); used > 3*firstInstance {
+	if used := h.ledger.Total(quota.Memory); used > 3*firstInstance {
 		t.Errorf("budget: %d bytes used of %d", used, 3*firstInstance)
 	}
 	h.reclaim()
-	if used := h.ledger.Total(QuotaMemory); used != 0 {
+	if used := h.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("budget: %d bytes used by nobody", used)
 	}
 }
@@ -391,7 +389,7 @@ func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
 // TestHost_Hammer calls well-behaved and faulty functions from many goroutines
 // while versions come and go. Each answer must be the right one.
 func TestHost_Hammer(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 256 << 20, IdleTimeout: 20 * time.Millisecond, MaxCalls: 7})
+	h := newTestHost(t, testConfig{MaxMemory: 256 << 20, IdleTimeout: 20 * time.Millisecond, MaxCalls: 7})
 	const source = `
 import sys
 def handler(event, context):
@@ -400,7 +398,7 @@ def handler(event, context):
     return event
 `
 	for n := range 3 {
-		h.deploy(fmt.Sprintf("fun-%d", n), source, VersionSpec{MaxInstances: 3, Timeout: time.Minute})
+		h.deploy(fmt.Sprintf("fun-%d", n), source, catalog.VersionSpec{MaxInstances: 3, Timeout: time.Minute})
 	}
 	var wg sync.WaitGroup
 	var busy atomic.Int64
@@ -430,20 +428,9 @@ def handler(event, context):
 	for n := range 5 {
 		time.Sleep(50 * time.Millisecond)
 		name := fmt.Sprintf("fun-%d", n%3)
-		h.deploy(name, source, VersionSpec{MaxInstances: 3, Timeout: time.Minute})
-		h.Retire(name)
+		h.deploy(name, source, catalog.VersionSpec{MaxInstances: 3, Timeout: time.Minute})
+		h.Retire()
 	}
 	wg.Wait()
 	t.Logf("%d of 320 calls were refused", busy.Load())
-}
-
-// eventually waits, at most ten seconds, until something holds.
-func eventually(t testing.TB, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); {
-		if time.Now().After(end) {
-			t.Fatal("has not come to hold within ten seconds")
-		}
-		time.Sleep(time.Millisecond)
-	}
 }

@@ -1,4 +1,4 @@
-package host
+package run
 
 import (
 	"archive/zip"
@@ -20,8 +20,8 @@ import (
 
 // Limits of a function's code (contract §6.7).
 const (
-	maxCodeBytes   = 680 << 20 // unpacked
-	maxCodeEntries = 20_000
+	MaxCodeBytes   = 680 << 20 // unpacked
+	MaxCodeEntries = 20_000
 	maxArchive     = 128 << 20
 	maxFileName    = 255 // bytes of a name in CodeFromFiles, folders included
 	maxCodePath    = 512 // bytes of a path in an archive
@@ -38,7 +38,7 @@ func CodeFromZip(archive []byte) (*vfs.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newCode(r)
+	return CodeFromFS(r)
 }
 
 // readArchive reads an archive's directory and checks what it says. It returns
@@ -48,8 +48,8 @@ func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 	if len(archive) > maxArchive {
 		return nil, 0, fault.Invalidf("content", "the archive has %d bytes, at most %d are allowed", len(archive), maxArchive)
 	}
-	if n := countRecords(archive); n > maxCodeEntries {
-		return nil, 0, fault.Invalidf("content", "the archive has %d entries, more than %d", n, maxCodeEntries)
+	if n := countRecords(archive); n > MaxCodeEntries {
+		return nil, 0, fault.Invalidf("content", "the archive has %d entries, more than %d", n, MaxCodeEntries)
 	}
 	if r, err = zip.NewReader(bytes.NewReader(archive), int64(len(archive))); err != nil {
 		return nil, 0, fault.Invalidf("content", "is no zip archive: %v", err)
@@ -74,8 +74,8 @@ func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 				name, depth, maxCodeDepth)
 		case seen[name]:
 			return nil, 0, fault.Invalidf("content", "the archive has two entries %.80q", f.Name)
-		case f.UncompressedSize64 > uint64(maxCodeBytes-unpacked):
-			return nil, 0, fault.Invalidf("content", "the archive's code is larger than allowed: more than %d bytes when it is unpacked", maxCodeBytes)
+		case f.UncompressedSize64 > uint64(MaxCodeBytes-unpacked):
+			return nil, 0, fault.Invalidf("content", "the archive's code is larger than allowed: more than %d bytes when it is unpacked", MaxCodeBytes)
 		}
 		if err := checkEntryName(f.Name, name); err != nil {
 			return nil, 0, err
@@ -94,8 +94,8 @@ func readArchive(archive []byte) (r *zip.Reader, size int64, err error) {
 		if !folder {
 			files++
 		}
-		if files+len(folders) > maxCodeEntries {
-			return nil, 0, fault.Invalidf("content", "the archive has more than %d files and folders", maxCodeEntries)
+		if files+len(folders) > MaxCodeEntries {
+			return nil, 0, fault.Invalidf("content", "the archive has more than %d files and folders", MaxCodeEntries)
 		}
 	}
 	r.File = entries
@@ -252,15 +252,15 @@ func (r *Runner) Unpack(ctx context.Context, tenant string, archive []byte) (tre
 	if give, err = r.ledger.Reserve(tenant, quota.CodeTree, size); err != nil {
 		return nil, nil, err
 	}
-	if tree, err = newCode(z); err != nil {
+	if tree, err = CodeFromFS(z); err != nil {
 		give()
 		return nil, nil, err
 	}
 	return tree, give, nil
 }
 
-func newCode(fsys fs.FS) (*vfs.Tree, error) {
-	tree, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: maxCodeBytes, MaxEntries: maxCodeEntries, Eager: true})
+func CodeFromFS(fsys fs.FS) (*vfs.Tree, error) {
+	tree, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: MaxCodeBytes, MaxEntries: MaxCodeEntries, Eager: true})
 	if err != nil {
 		return nil, fault.Invalidf("code", "%v", err)
 	}

@@ -1,0 +1,81 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"vivarium/host/fault"
+	"vivarium/host/quota"
+)
+
+func TestReserveInstance_TakesNothingWhenItRefuses(t *testing.T) {
+	h := newTestHost(t, testConfig{MaxMemory: 3 << 20, Quotas: quota.Amounts{quota.Memory: 5 << 20, quota.Instances: 1}})
+	release, err := h.ledger.Reserve("a", quota.CodeTree, 2<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.reserveInstance("a"); err != fault.ErrExhausted {
+		t.Errorf("an instance more than the machine has: got %v", err)
+	}
+	release()
+	if err := h.reserveInstance("a"); err != nil {
+		t.Fatal(err)
+	}
+	var full *quota.Error
+	if err := h.reserveInstance("a"); !errors.As(err, &full) || full.Quota != quota.Instances {
+		t.Errorf("an instance more than the tenant may have: got %v", err)
+	}
+	h.releaseInstance("a")
+	if left := h.ledger.State("a").Use; left != (quota.Amounts{}) || h.ledger.Total(quota.Memory) != 0 {
+		t.Errorf("%v are left, %d of the machine's", left, h.ledger.Total(quota.Memory))
+	}
+}
+
+func TestShelf_GivesTheLongestUnusedOfWhoHasMost(t *testing.T) {
+	var s shelf[string]
+	s.put("a", "a1")
+	s.put("a", "a2")
+	s.put("b", "b1")
+	s.put("a", "a1") // is now the one that was used last
+	for _, c := range []struct {
+		weights map[string]int64
+		want    string
+	}{
+		{map[string]int64{"a": 1, "b": 0}, "a2"},
+		{map[string]int64{"a": 1, "b": 2}, "b1"},
+		{map[string]int64{"a": 0}, "a2"},
+		{map[string]int64{"c": 5}, ""},
+	} {
+		got, ok := s.oldest(func(tenant string) (int64, bool) {
+			n, allowed := c.weights[tenant]
+			return n, allowed
+		})
+		if got != c.want || ok != (c.want != "") {
+			t.Errorf("%v: got %q, %v, want %q", c.weights, got, ok, c.want)
+		}
+	}
+	for _, thing := range []string{"b1", "a2", "a2", "a1"} {
+		s.take(thing)
+	}
+	if len(s.tenants)+len(s.places) != 0 {
+		t.Errorf("left: %v, %v", s.tenants, s.places)
+	}
+}
+
+// BenchmarkShelf_Oldest finds what to let go of among 10,000 versions of many
+// tenants, and puts it back.
+func BenchmarkShelf_Oldest(b *testing.B) {
+	for _, tenants := range []int{1, 100} {
+		b.Run(fmt.Sprint(tenants, "-tenants"), func(b *testing.B) {
+			var s shelf[int]
+			for n := range 10_000 {
+				s.put(fmt.Sprint(n%tenants), n)
+			}
+			for b.Loop() {
+				n, _ := s.oldest(func(string) (int64, bool) { return 0, true })
+				s.put("", n)
+			}
+		})
+	}
+}
