@@ -89,7 +89,8 @@ func TestLogs_EndWithTheirKey(t *testing.T) {
 	var key host.Key
 	for range 2 { // the first must stay
 		var err error
-		key, secret, err = s.host.Keys().Create(t.Context(), access.Operator, host.KeySpec{Tenant: access.AllTenants, Role: access.RoleAdmin})
+		spec := host.KeySpec{Tenant: access.AllTenants, Role: access.RoleAdmin}
+		key, secret, err = s.host.Keys().Create(t.Context(), access.Operator, spec)
 		if err != nil {
 			t.Fatal(err)
 		}

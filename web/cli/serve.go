@@ -102,7 +102,8 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	defer confined.close()
 	confined.tell(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20, quotas: quotas, temp: confined.temp,
+		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
+		quotas: quotas, temp: confined.temp,
 	})
 	if err != nil {
 		return err
