@@ -30,7 +30,8 @@ def handler(event, context):
 		t.Fatal(err)
 	}
 	total := got.Total
-	if got.FunctionID != v.FunctionID || total.Calls != 4 || total.Errors != 1 || total.Idle != 1 || total.Busy != 0 || total.Memory < 2<<20 {
+	if got.FunctionID != v.FunctionID || total.Calls != 4 || total.Errors != 1 ||
+		total.Idle != 1 || total.Busy != 0 || total.Memory < 2<<20 {
 		t.Errorf("got %+v of %s", total, got.FunctionID)
 	}
 	if total.P50 <= 0 || total.P99 < total.P50 {

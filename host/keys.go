@@ -179,7 +179,7 @@ func (k *Keys) Authenticate(secret string) (access.Principal, error) {
 // splitSecret returns the id and the random bytes that a secret's text has:
 // viv_ID_BASE64URL. One secret has one text only.
 func splitSecret(secret string) (id string, random []byte, ok bool) {
-	const idEnd = len(secretPrefix) + catalog.IdLength
+	const idEnd = len(secretPrefix) + catalog.IDLength
 	if len(secret) != idEnd+1+base64.RawURLEncoding.EncodedLen(secretBytes) ||
 		!strings.HasPrefix(secret, secretPrefix) || secret[idEnd] != '_' {
 		return "", nil, false

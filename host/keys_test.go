@@ -54,7 +54,8 @@ func TestKeys_TheSecretSaysWhoAsks(t *testing.T) {
 			t.Fatalf("the first key: %+v, %v", first, err)
 		}
 		key, secret := mustCreate(t, k, "acme", access.RoleDeployer)
-		if p, err := k.Authenticate(operator); err != nil || p != (access.Principal{KeyID: first.ID, Tenant: access.AllTenants, Role: access.RoleAdmin}) {
+		all := access.Principal{KeyID: first.ID, Tenant: access.AllTenants, Role: access.RoleAdmin}
+		if p, err := k.Authenticate(operator); err != nil || p != all {
 			t.Errorf("got %+v, %v", p, err)
 		}
 		p, err := k.Authenticate(secret)

@@ -276,7 +276,8 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 		v := h.version("fun", "import time\ndef handler(e, c): time.sleep(0.5)\n", catalog.VersionSpec{Timeout: time.Minute})
 		wantError[*fault.InvalidError](t, h.SetScalingPolicy(ctx, "fun", ScalingPolicy{
 			Tag: catalog.LatestTag, ProvisionedInstances: 2, ZoneInstancesLimit: 1}), "provisioned_instances_count")
-		if err := h.SetScalingPolicy(ctx, "fun", ScalingPolicy{Tag: catalog.LatestTag, ZoneRequestsLimit: 2, ZoneInstancesLimit: 1}); err != nil {
+		policy := ScalingPolicy{Tag: catalog.LatestTag, ZoneRequestsLimit: 2, ZoneInstancesLimit: 1}
+		if err := h.SetScalingPolicy(ctx, "fun", policy); err != nil {
 			t.Fatal(err)
 		}
 		var busy, fine int

@@ -52,8 +52,9 @@ func newFunction(spec catalog.FunctionSpec) *function {
 		id: id,
 		record: functionRecord{
 			ID: id, Name: spec.Name, Description: spec.Description, Labels: cloneMap(spec.Labels),
-			Tenant: spec.Tenant, LogGroupID: catalog.NewID(catalog.LogGroupPrefix), Status: catalog.StatusActive, CreatedAt: time.Now().UTC(),
-			Tags: map[string]string{},
+			Tenant: spec.Tenant, LogGroupID: catalog.NewID(catalog.LogGroupPrefix), Status: catalog.StatusActive,
+			CreatedAt: time.Now().UTC(),
+			Tags:      map[string]string{},
 		},
 		versions: map[string]*catalog.Version{},
 	}

@@ -101,15 +101,18 @@ func TestTenants_WhoMayCall(t *testing.T) {
 			{access.Operator, "fun", ours.ID}, {access.Operator, theirs.ID, theirs.ID},
 			{member("acme"), "fun", theirs.ID}, {member("acme"), ours.ID, ""}, {member("acme"), open.ID, open.ID},
 			{member("acme"), "open", ""}, {member("default"), "open", open.ID}, {member("default"), "theirs", ""},
-			{access.Principal{}, "open", open.ID}, {access.Principal{}, open.ID, open.ID}, {access.Principal{}, theirOpen.ID, theirOpen.ID},
-			{access.Principal{}, "theirs", ""}, {access.Principal{}, "fun", ""}, {access.Principal{}, ours.ID, ""}, {access.Principal{}, "nobodys", ""}, {access.Principal{}, "", ""},
+			{access.Principal{}, "open", open.ID}, {access.Principal{}, open.ID, open.ID},
+			{access.Principal{}, theirOpen.ID, theirOpen.ID},
+			{access.Principal{}, "theirs", ""}, {access.Principal{}, "fun", ""}, {access.Principal{}, ours.ID, ""},
+			{access.Principal{}, "nobodys", ""}, {access.Principal{}, "", ""},
 		} {
 			id, err := h.Callable(c.p, c.name)
 			var missing *fault.NotFoundError
 			switch {
 			case id != c.want, (err == nil) != (c.want != ""):
 				t.Errorf("%s for %q: got %s, %v, want %s", c.name, c.p.Tenant, id, err, c.want)
-			case err != nil && c.p.Anonymous() != errors.Is(err, fault.ErrUnauthenticated), err != nil && c.p.Anonymous() == errors.As(err, &missing):
+			case err != nil && c.p.Anonymous() != errors.Is(err, fault.ErrUnauthenticated),
+				err != nil && c.p.Anonymous() == errors.As(err, &missing):
 				t.Errorf("%s for %q: got %v", c.name, c.p.Tenant, err)
 			}
 		}

@@ -29,7 +29,8 @@ func TestTimers_Tick(t *testing.T) {
 		_, err = h.CreateTimer(t.Context(), TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * *"})
 		wantError[*fault.ConflictError](t, err, "exists already")
 		until(t, "three ticks", func() bool { return len(h.log("tick TimerMessage hello")) >= 3 })
-		if timers, err := h.ListTimers(access.AllTenants, "fun"); err != nil || len(timers) != 1 || timers[0].ID != timer.ID || timers[0].LastTick.IsZero() {
+		if timers, err := h.ListTimers(access.AllTenants, "fun"); err != nil || len(timers) != 1 ||
+			timers[0].ID != timer.ID || timers[0].LastTick.IsZero() {
 			t.Errorf("timers: %+v, %v", timers, err)
 		}
 		if err := h.DeleteTimer(t.Context(), timer.ID); err != nil {

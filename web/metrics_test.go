@@ -30,7 +30,8 @@ func (l *leaving) Resolve(function, tag string) (*catalog.Version, error) {
 func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 	answers := []func() (*run.Result, error){
 		func() (*run.Result, error) {
-			return &run.Result{Body: []byte(`{}`), Figures: run.Figures{Cold: true, CPU: time.Second, PeakMemory: 1 << 20, Duration: time.Second}}, nil
+			took := run.Figures{Cold: true, CPU: time.Second, PeakMemory: 1 << 20, Duration: time.Second}
+			return &run.Result{Body: []byte(`{}`), Figures: took}, nil
 		},
 		func() (*run.Result, error) { return &run.Result{Body: []byte(`5`)}, nil },
 		func() (*run.Result, error) { return nil, &fault.FunctionError{Type: "ValueError"} },

@@ -38,8 +38,10 @@ func startPlay(t *testing.T, config PlayConfig, tries Tries) *testServer {
 // triesFunc is a Go function that runs snippets.
 type triesFunc func(ctx context.Context, spec catalog.VersionSpec, inv run.Invocation, logs func(logs.Entry)) (*run.Result, error)
 
-func (f triesFunc) Try(ctx context.Context, spec catalog.VersionSpec, _ *vfs.Tree, inv run.Invocation, logs func(logs.Entry)) (*run.Result, error) {
-	r, err := f(ctx, spec, inv, logs)
+func (f triesFunc) Try(
+	ctx context.Context, spec catalog.VersionSpec, _ *vfs.Tree, inv run.Invocation, emit func(logs.Entry),
+) (*run.Result, error) {
+	r, err := f(ctx, spec, inv, emit)
 	if r == nil {
 		r = &run.Result{Body: []byte("null")}
 	}
@@ -268,7 +270,9 @@ func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 func ptr[T any](v T) *T { return &v }
 
 func TestPlay_RefusesWhatIsOverALimit(t *testing.T) {
-	s := startPlay(t, openPlay, triesFunc(func(context.Context, catalog.VersionSpec, run.Invocation, func(logs.Entry)) (*run.Result, error) {
+	s := startPlay(t, openPlay, triesFunc(func(
+		context.Context, catalog.VersionSpec, run.Invocation, func(logs.Entry),
+	) (*run.Result, error) {
 		t.Error("it was run")
 		return nil, nil
 	}))
@@ -303,7 +307,8 @@ func TestPlay_RefusesWhatIsOverALimit(t *testing.T) {
 			ErrorCode               int
 			ErrorMessage, ErrorType string
 		}
-		if err := json.Unmarshal([]byte(a.text), &e); err != nil || a.StatusCode != 400 || e.ErrorCode != 400 || e.ErrorType != clientError ||
+		if err := json.Unmarshal([]byte(a.text), &e); err != nil || a.StatusCode != 400 || e.ErrorCode != 400 ||
+			e.ErrorType != clientError ||
 			!strings.Contains(e.ErrorMessage, test.want) {
 			t.Errorf("%.80s: got %d %.300s, want 400 and %q", test.body, a.StatusCode, a.text, test.want)
 		}

@@ -12,11 +12,11 @@ const (
 	VersionPrefix  = "d4v"
 	LogGroupPrefix = "ckg"
 
-	IdLength = 20
+	IDLength = 20
 )
 
 // NewID returns a fresh identifier. It carries 85 random bits.
 func NewID(prefix string) string {
 	// rand.Text is RFC 4648 base32, which lower-cased is letters and digits.
-	return prefix + strings.ToLower(rand.Text())[:IdLength-len(prefix)]
+	return prefix + strings.ToLower(rand.Text())[:IDLength-len(prefix)]
 }

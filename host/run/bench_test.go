@@ -182,7 +182,8 @@ func BenchmarkIdleInstances(b *testing.B) {
 			}
 			held = append(held, in)
 			for range calls {
-				c := &call{r: h.Runner, v: h.version(v.ID), result: &Result{Version: v}, log: logs.NewCall(v.LogSource(""), func(logs.Entry) {}),
+				c := &call{r: h.Runner, v: h.version(v.ID), result: &Result{Version: v},
+					log:      logs.NewCall(v.LogSource(""), func(logs.Entry) {}),
 					deadline: time.Now().Add(time.Minute), inv: Invocation{RequestID: "r", Raw: true, Body: []byte("1")}}
 				if err := c.serve(b.Context(), in); err != nil {
 					b.Fatal(err)

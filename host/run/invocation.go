@@ -209,7 +209,8 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 	err := c.enter(ctx, in.Invoke, func(work paced.Work) []byte {
 		c.replay(in.printed, work)
 		in.printed, in.restored = printed{}, false
-		return c.v.invokeRequest(c.inv, c.r.tokens.Issue(c.v.Tenant, c.v.ServiceAccountID, c.v.FunctionID, time.Now()), c.deadline, restored, work)
+		token := c.r.tokens.Issue(c.v.Tenant, c.v.ServiceAccountID, c.v.FunctionID, time.Now())
+		return c.v.invokeRequest(c.inv, token, c.deadline, restored, work)
 	}, c.returned)
 	c.result.Figures.CPU += in.CPUTime()
 	return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -82,7 +81,7 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 		Reclaim: func(tenant string, q quota.Quota, own bool) bool { return h.Reclaim(tenant, q, own) },
 	})
 	memory := store.Memory(store.Config{})
-	book := logs.New(logs.Config{Store: memory, Ledger: ledger, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Echo: func(e logs.Entry) {
+	book := logs.New(logs.Config{Store: memory, Ledger: ledger, Log: slog.New(slog.DiscardHandler), Echo: func(e logs.Entry) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.entries = append(h.entries, e)
@@ -98,7 +97,8 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 		Engine: cmp.Or(cfg.Engine, testEngine), Ledger: ledger, Book: book, Tokens: h.tokens, Log: slog.Default(),
 		Archive:  func(context.Context, *catalog.Version) ([]byte, error) { return nil, nil },
 		ImageDir: cfg.ImageDir, MaxQueue: cmp.Or(cfg.MaxQueue, 100), IdleTimeout: cmp.Or(cfg.IdleTimeout, time.Hour),
-		MaxCalls: cfg.MaxCalls, MaxMemory: cfg.MaxMemory, Processors: runtime.GOMAXPROCS(0), MaxTries: cmp.Or(cfg.MaxTries, DefaultMaxTries),
+		MaxCalls: cfg.MaxCalls, MaxMemory: cfg.MaxMemory, MaxTries: cmp.Or(cfg.MaxTries, DefaultMaxTries),
+		Processors: runtime.GOMAXPROCS(0),
 	})
 	t.Cleanup(func() {
 		h.Close()

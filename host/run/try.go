@@ -68,7 +68,8 @@ func (r *Runner) Try(
 	}
 	defer r.tries.leave()
 	v := r.newLive(&catalog.Version{
-		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: catalog.NewID(catalog.FunctionPrefix), LogGroupID: catalog.NewID(catalog.LogGroupPrefix),
+		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: catalog.NewID(catalog.FunctionPrefix),
+		LogGroupID:   catalog.NewID(catalog.LogGroupPrefix),
 		FunctionName: "try", Tenant: tryTenant, CreatedAt: arrived.UTC(), VersionSpec: spec,
 	})
 	v.code.tree = code
