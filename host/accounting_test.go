@@ -55,7 +55,7 @@ func TestTexts_AreBounded(t *testing.T) {
 		return func() error {
 			spec := TimerSpec{Name: "timer", Function: "known", Cron: "@yearly"}
 			change(&spec)
-			_, err := h.CreateTimer(t.Context(), spec)
+			_, err := h.events.CreateTimer(t.Context(), spec)
 			return err
 		}
 	}

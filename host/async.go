@@ -45,38 +45,39 @@ const (
 	noteNews    = "Revision"   // of the function's record, as who queued it knew it
 )
 
-// InvokeAsync queues a call, in raw mode, and returns its request id. The call
-// is made at least once, also when the program ends before; what becomes of its
-// outcome the version's AsyncConfig says.
+// Invoke queues a call of a function, in raw mode, and returns its request id. The
+// call is made at least once, also when the program ends before, if the store is
+// durable; what becomes of its outcome the version's AsyncConfig says.
 //
 // # Errors
 //
-// *NotFoundError; *InvalidError when the version has no AsyncConfig, or the body is too large; *QuotaError; ErrUnavailable;
-// ErrClosed.
-func (h *Host) InvokeAsync(ctx context.Context, inv run.Invocation) (requestID string, err error) {
-	v, err := h.Resolve(inv.Function, inv.Tag)
+// *fault.NotFoundError; *fault.InvalidError when the version has no AsyncConfig, the
+// function is in no store, or the body is too large; *quota.Error;
+// fault.ErrUnavailable; fault.ErrClosed.
+func (e *Events) Invoke(ctx context.Context, inv run.Invocation) (requestID string, err error) {
+	v, err := e.functions.Resolve(inv.Function, inv.Tag)
 	if err != nil {
 		return "", err
 	}
 	switch {
 	case v.Async == nil:
 		return "", fault.Invalidf("integration", "the version has no async_invocation_config; deploy it with one")
-	case v.Transient && h.cfg.Store.Durable:
+	case v.Transient && e.store.Durable:
 		return "", fault.Invalidf("integration", "asynchronous calls need a function that is deployed to a data directory")
 	case len(inv.Body) > maxAsyncBody:
 		return "", fault.Invalidf("body", "has %d bytes, at most %d are allowed", len(inv.Body), maxAsyncBody)
-	case h.running.Err() != nil:
+	case e.running.Err() != nil:
 		return "", fault.ErrClosed
 	}
 	if inv.RequestID == "" {
 		inv.RequestID = uuid.NewString()
 	}
-	queued, err := h.queued.take(ctx, v.Tenant, len(inv.Body))
+	queued, err := e.queued.take(ctx, v.Tenant, len(inv.Body))
 	if err != nil {
 		return "", err
 	}
 	// A retry of the caller's own may carry the same request id: no item id.
-	err = h.enqueue(ctx, store.Item{
+	err = e.enqueue(ctx, store.Item{
 		FunctionID: v.FunctionID, Body: inv.Body,
 		Notes: map[string]string{noteTag: inv.Tag, noteRequest: inv.RequestID},
 	})
@@ -85,35 +86,21 @@ func (h *Host) InvokeAsync(ctx context.Context, inv run.Invocation) (requestID s
 }
 
 // enqueue queues an item.
-func (h *Host) enqueue(ctx context.Context, i store.Item) error {
-	if !h.cfg.Store.Exclusive {
-		h.mu.RLock()
-		if f := h.functions[i.FunctionID]; f != nil {
-			i.Notes[noteNews] = strconv.FormatUint(f.revision, 10)
+func (e *Events) enqueue(ctx context.Context, i store.Item) error {
+	if !e.store.Exclusive {
+		if _, revision := e.functions.Known(i.FunctionID); revision > 0 {
+			i.Notes[noteNews] = strconv.FormatUint(revision, 10)
 		}
-		h.mu.RUnlock()
 	}
-	if err := h.cfg.Store.Queue.Add(ctx, i); err != nil {
-		return storeError(err)
+	if err := e.store.Queue.Add(ctx, i); err != nil {
+		return err
 	}
-	h.dispatcher.arrived(i.Line())
+	e.dispatcher.arrived(i.Line())
 	return nil
 }
 
-// startAsync begins to make queued calls; the function that it returns ends
-// that, and waits for those in progress.
-func (h *Host) startAsync() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { h.dispatcher.run(ctx) })
-	return func() {
-		cancel()
-		running.Wait()
-	}
-}
-
 // asyncWorker makes the calls that are queued.
-type asyncWorker struct{ h *Host }
+type asyncWorker struct{ e *Events }
 
 // early returns how long an item has to wait before it is tried again.
 func (w *asyncWorker) early(i store.Item) time.Duration {
@@ -149,7 +136,7 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 			}
 		}
 	})
-	result, err := w.h.Invoke(w.h.running, run.Invocation{
+	result, err := w.e.functions.Invoke(w.e.running, run.Invocation{
 		Function: i.FunctionID, Tag: i.Notes[noteTag], RequestID: i.Notes[noteRequest],
 		Received: time.Now(), Raw: true, Body: i.Body,
 	})
@@ -165,12 +152,12 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 	}
 	ctx := context.Background()
 	if settled := w.settle(ctx, i, result, err); settled != nil {
-		w.h.log.Error("outcome of an asynchronous call not stored; the call is made again",
+		w.e.log.Error("outcome of an asynchronous call not stored; the call is made again",
 			"function", i.FunctionID, "request_id", i.Notes[noteRequest], "err", settled)
 		return 0 // it comes again
 	}
 	if err := i.Done(ctx); err != nil {
-		w.h.log.Warn("asynchronous call may be made again", "function", i.FunctionID,
+		w.e.log.Warn("asynchronous call may be made again", "function", i.FunctionID,
 			"request_id", i.Notes[noteRequest], "err", err)
 	}
 	return 0
@@ -179,22 +166,14 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 // behind says if this host has yet to learn what whoever queued the item knew of
 // its function. The call would meet what was there before, or nothing.
 func (w *asyncWorker) behind(i store.Item) bool {
-	if w.h.cfg.Store.Exclusive {
+	if w.e.store.Exclusive {
 		return false
 	}
-	w.h.mu.RLock()
-	f := w.h.functions[i.FunctionID]
-	known := f != nil
-	revision := uint64(0)
-	if known {
-		revision = f.revision
-	}
-	w.h.mu.RUnlock()
-	if known {
+	if tenant, revision := w.e.functions.Known(i.FunctionID); tenant != "" {
 		needed, _ := strconv.ParseUint(i.Notes[noteNews], 10, 64) // none means any
 		return revision < needed
 	}
-	_, err := w.h.cfg.Store.Functions.Get(w.h.running, i.FunctionID)
+	_, err := w.e.store.Functions.Get(w.e.running, i.FunctionID)
 	return !errors.Is(err, store.ErrNotFound)
 }
 
@@ -202,7 +181,7 @@ func (w *asyncWorker) behind(i store.Item) bool {
 // nobody has heard of is something else: what it was called with must not be lost.
 func (w *asyncWorker) gone(err error, functionID string) bool {
 	var nf *fault.NotFoundError
-	return errors.As(err, &nf) && nf.Tag == "" && w.h.tenantOf(functionID) != ""
+	return errors.As(err, &nf) && nf.Tag == "" && w.e.tenantOf(functionID) != ""
 }
 
 // settle stores what follows from an attempt: another one, a call of a target,
@@ -229,7 +208,7 @@ func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *run.Resu
 		i.Notes[noteAttempt] = strconv.Itoa(attempts)
 		i.Notes[noteAfter] = strconv.FormatInt(time.Now().Add(delay).UnixMilli(), 10)
 		i.ID = itemID("retry", i)
-		return w.h.enqueue(ctx, i)
+		return w.e.enqueue(ctx, i)
 	}
 	if i.Notes[noteTimer] != "" && (result == nil || result.Version.Async == nil) {
 		return nil // nobody asked for more than the log says
@@ -251,7 +230,7 @@ func itemID(what string, cause store.Item) string {
 // letter.
 func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, body []byte) error {
 	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
-	f, err := w.h.Find(access.Principal{Tenant: w.h.tenantOf(i.FunctionID)}, target)
+	f, err := w.e.functions.Find(access.Principal{Tenant: w.e.tenantOf(i.FunctionID)}, target)
 	next := store.Item{
 		ID: itemID("outcome", i), Body: body,
 		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},
@@ -265,7 +244,7 @@ func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, b
 		return w.bury(ctx, next, i, "", 0, "the outcomes of "+strconv.Itoa(maxChain)+" calls have led here; do they go in a circle?")
 	}
 	next.FunctionID = f.ID
-	return w.h.enqueue(ctx, next)
+	return w.e.enqueue(ctx, next)
 }
 
 // bury makes i, which follows from an item, a dead letter.
@@ -274,7 +253,7 @@ func (w *asyncWorker) bury(ctx context.Context, i, cause store.Item, versionID s
 	i.Notes[noteAttempt] = strconv.Itoa(attempts)
 	delete(i.Notes, noteAfter)
 	i.ID = itemID("dead", cause)
-	return w.h.letters.bury(ctx, i)
+	return w.e.letters.bury(ctx, i)
 }
 
 // headerText makes text that fits into a header: one line, not too long.

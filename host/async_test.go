@@ -99,7 +99,7 @@ func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
 			t.Errorf("the log has %d times %s", len(h.log(want)), want)
 		}
 	}
-	if letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "", 0, ""); err != nil || len(letters) != 0 {
+	if letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "", 0, ""); err != nil || len(letters) != 0 {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
 }
@@ -110,7 +110,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	request := h.async("fun", `{"a": 1}`)
 	h.emptied()
-	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
+	letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
@@ -118,14 +118,14 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 		t.Errorf("got %+v", l)
 	}
 	h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}}) // which mends it
-	if id, err := h.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil || id != request {
+	if id, err := h.events.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil || id != request {
 		t.Errorf("replayed: %s, %v", id, err)
 	}
 	h.emptied()
 	if len(h.log("got {'a': 1}")) != 1 {
 		t.Error("it was not called")
 	}
-	_, err = h.ReplayDeadLetter(t.Context(), letters[0].ID)
+	_, err = h.events.ReplayDeadLetter(t.Context(), letters[0].ID)
 	wantError[*fault.NotFoundError](t, err, "dead letter")
 }
 
@@ -136,11 +136,11 @@ func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 	h.async("fun", "1")
 	for range 2 {
 		h.emptied()
-		letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
+		letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
 		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
 			t.Fatalf("dead letters: %+v, %v", letters, err)
 		}
-		if _, err := h.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil {
+		if _, err := h.events.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestAsync_CirclesEnd(t *testing.T) {
 	h.version("fun", "def handler(event, context): return event\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{Success: "fun"}})
 	h.async("fun", "1")
 	h.emptied()
-	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
+	letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
 	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Error, "circle") {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
@@ -176,8 +176,7 @@ func TestAsync_QueuedCallsSurviveARestart(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
 		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-		h.endAsync() // so that nobody makes the call
-		h.endAsync = nil
+		h.events.Hold() // so that nobody makes the call
 		h.async("fun", `"later"`)
 	}, func(h *testHost) {
 		h.emptied()
@@ -191,8 +190,7 @@ func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
 		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-		h.endAsync()
-		h.endAsync = nil
+		h.events.Hold()
 		h.async("fun", "1")
 		if err := h.DeleteFunction(context.Background(), "fun"); err != nil {
 			t.Fatal(err)
@@ -203,11 +201,11 @@ func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
 // What nobody has heard of may have been somebody's: its calls are kept.
 func TestAsync_UnknownFunctionsCallsAreKept(t *testing.T) {
 	h := storedHost(t)
-	if err := h.enqueue(t.Context(), store.Item{FunctionID: "d4eunknown", Body: []byte("1"), Notes: map[string]string{}}); err != nil {
+	if err := h.events.enqueue(t.Context(), store.Item{FunctionID: "d4eunknown", Body: []byte("1"), Notes: map[string]string{}}); err != nil {
 		t.Fatal(err)
 	}
 	h.emptied()
-	letters, _, err := h.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
+	letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
 	if err != nil || len(letters) != 1 || string(letters[0].Body) != "1" {
 		t.Errorf("got %+v, %v", letters, err)
 	}

@@ -68,7 +68,7 @@ func TestAsyncAttacks(t *testing.T) {
 				}
 			}
 			for _, function := range []string{"good/good", "bad/bad-0"} {
-				if _, err := h.CreateTimer(t.Context(), TimerSpec{
+				if _, err := h.events.CreateTimer(t.Context(), TimerSpec{
 					Name: "tick", Function: function, Cron: "* * * * * *", Payload: "tick",
 				}); err != nil {
 					t.Fatal(err)
@@ -87,7 +87,7 @@ func (h *testHost) until(what, logged string) {
 }
 
 // cancelCalls ends calls in progress, which Close would wait for.
-func (h *testHost) cancelCalls() { h.stop() }
+func (h *testHost) cancelCalls() { h.events.stop() }
 
 // A queue that others have filled has room for who has nothing in it.
 func TestAsyncAttacks_ManyTenantsFillTheQueue(t *testing.T) {
@@ -97,8 +97,7 @@ func TestAsyncAttacks_ManyTenantsFillTheQueue(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	h := newTestHost(t, Config{Store: s})
-	h.endAsync() // so that nothing leaves the queue
-	h.endAsync = nil
+	h.events.Hold() // so that nothing leaves the queue
 	body := make([]byte, 100<<10)
 	for n := range 8 {
 		tenant := fmt.Sprint("bad-", n)
@@ -134,7 +133,7 @@ func TestAsyncAttacks_DeadLettersPushOutTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.letters.bury(t.Context(), store.Item{FunctionID: f.ID, Body: make([]byte, size)}); err != nil {
+		if err := h.events.letters.bury(t.Context(), store.Item{FunctionID: f.ID, Body: make([]byte, size)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,12 +147,12 @@ func TestAsyncAttacks_DeadLettersPushOutTheirOwn(t *testing.T) {
 		bury("bad", 3<<20)
 		bury("worse", 1<<20)
 	}
-	letters, _, err := h.ListDeadLetters(t.Context(), "good", "", 0, "")
+	letters, _, err := h.events.ListDeadLetters(t.Context(), "good", "", 0, "")
 	if err != nil || len(letters) != 10 {
 		t.Errorf("%d dead letters of the other tenant are left, %v, want 10", len(letters), err)
 	}
 	for tenant, least := range map[string]int{"bad": 1, "worse": 4} {
-		letters, _, err := h.ListDeadLetters(t.Context(), tenant, "", 0, "")
+		letters, _, err := h.events.ListDeadLetters(t.Context(), tenant, "", 0, "")
 		if err != nil || len(letters) < least {
 			t.Errorf("%s has %d left, %v, want %d or more", tenant, len(letters), err, least)
 		}
@@ -179,7 +178,7 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 	}
 	token, sizes := "", []int{}
 	for {
-		letters, next, err := h.ListDeadLetters(t.Context(), access.AllTenants, "fun", MaxPageSize, token)
+		letters, next, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", MaxPageSize, token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,6 +190,6 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 	if got := fmt.Sprint(sizes); got != "[1000 6 4]" {
 		t.Errorf("pages: %s", got)
 	}
-	_, _, err = h.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "x")
+	_, _, err = h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "x")
 	wantError[*fault.InvalidError](t, err, "pageToken")
 }

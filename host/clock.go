@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/catalog"
 	"vivarium/host/logs"
 	"vivarium/host/store"
 )
@@ -31,7 +33,7 @@ const (
 // clock makes timers tick. Several hosts may have the same timers: whoever
 // first notes a tick in the store makes its call.
 type clock struct {
-	h       *Host
+	e       *Events
 	started time.Time
 
 	// creating is held while a timer is made, from counting those that there are.
@@ -42,8 +44,8 @@ type clock struct {
 	wake   chan struct{}     // of capacity 1: timers have changed
 }
 
-func newClock(h *Host) *clock {
-	return &clock{h: h, started: time.Now(), timers: map[string]*timer{}, wake: make(chan struct{}, 1)}
+func newClock(e *Events) *clock {
+	return &clock{e: e, started: time.Now(), timers: map[string]*timer{}, wake: make(chan struct{}, 1)}
 }
 
 // put adds a timer, or takes over a newer state of it.
@@ -73,9 +75,18 @@ func (c *clock) all() []*timer {
 	return slices.Collect(maps.Values(c.timers))
 }
 
+// counts returns how many timers each tenant has.
+func (c *clock) counts() map[string]int64 {
+	counts := map[string]int64{}
+	for _, t := range c.all() {
+		counts[cmp.Or(t.Tenant, catalog.DefaultTenant)]++
+	}
+	return counts
+}
+
 // watch takes over the timers of the store, and their changes.
 func (c *clock) watch(ctx context.Context) (stop func(), err error) {
-	stop, err = c.h.cfg.Store.Timers.Watch(ctx, func(e store.Entry) {
+	stop, err = c.e.store.Timers.Watch(ctx, func(e store.Entry) {
 		if e.Deleted {
 			c.drop(e.Key)
 			return
@@ -90,9 +101,9 @@ func (c *clock) watch(ctx context.Context) (stop func(), err error) {
 				return
 			}
 		}
-		c.h.log.Error("timer does not run", "timer", e.Key, "err", err)
+		c.e.log.Error("timer does not run", "timer", e.Key, "err", err)
 	}, func() {})
-	return stop, storeError(err)
+	return stop, err
 }
 
 // dueAtOnce is how many timers of one tenant are settled before others are
@@ -121,7 +132,7 @@ func (c *clock) due(now time.Time) (due []*timer, next time.Time) {
 
 // run ticks until Close.
 func (c *clock) run() {
-	for c.h.running.Err() == nil {
+	for c.e.running.Err() == nil {
 		now := time.Now()
 		due, next := c.due(now)
 		failed := false
@@ -138,7 +149,7 @@ func (c *clock) run() {
 		select {
 		case <-sleep.C:
 		case <-c.wake:
-		case <-c.h.running.Done():
+		case <-c.e.running.Done():
 		}
 		sleep.Stop()
 	}
@@ -158,7 +169,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 		}
 	}
 	late = late || now.Sub(last) > tickGrace
-	if c.h.cfg.Store.Exclusive && last.Before(c.started) {
+	if c.e.store.Exclusive && last.Before(c.started) {
 		late = true // nobody was there
 	}
 	if late {
@@ -166,7 +177,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 	}
 	record := t.Timer
 	record.LastTick = last.UTC()
-	revision, err := c.h.cfg.Store.Timers.Update(c.h.running, t.reference(), encodeRecord(record), t.revision)
+	revision, err := c.e.store.Timers.Update(c.e.running, t.reference(), encode(record), t.revision)
 	if errors.Is(err, store.ErrRevision) {
 		return c.reload(t) // another host was first, or it is deleted
 	}
@@ -184,7 +195,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 
 // reload takes over a timer that somebody else has changed.
 func (c *clock) reload(t *timer) bool {
-	e, err := c.h.cfg.Store.Timers.Get(c.h.running, t.reference())
+	e, err := c.e.store.Timers.Get(c.e.running, t.reference())
 	if errors.Is(err, store.ErrNotFound) {
 		c.drop(t.reference())
 		return true
@@ -202,8 +213,8 @@ func (c *clock) reload(t *timer) bool {
 
 // announce reports ticks that were missed and makes the call of the last one.
 func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool) {
-	f, err := c.h.lookup(t.FunctionID)
-	if err != nil {
+	tenant := c.e.tenantOf(t.FunctionID)
+	if tenant == "" {
 		return // it has just been deleted
 	}
 	if missed > 0 {
@@ -211,21 +222,21 @@ func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool)
 		if missed >= maxMissedTicks {
 			count += " or more"
 		}
-		c.h.remark(f, logs.LevelWarn, fmt.Sprintf("Timer %s missed %s ticks since %s, while the service was down or too busy; "+
+		c.e.functions.Remark(t.FunctionID, logs.LevelWarn, fmt.Sprintf("Timer %s missed %s ticks since %s, while the service was down or too busy; "+
 			"they are not made up for", t.Name, count, first.UTC().Format(time.RFC3339)),
 			map[string]any{"timer_id": t.ID, "missed": missed})
 	}
 	if late {
 		return
 	}
-	body := timerEvent(&t.Timer, f.snapshot(c.h).Tenant, last)
+	body := timerEvent(&t.Timer, tenant, last)
 	request := uuid.NewString()
-	err = c.h.enqueue(c.h.running, store.Item{
-		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: f.id, Body: body, Timer: true,
+	err := c.e.enqueue(c.e.running, store.Item{
+		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: t.FunctionID, Body: body, Timer: true,
 		Notes: map[string]string{noteTag: t.Tag, noteRequest: request, noteTimer: t.ID},
 	})
 	if err != nil {
-		c.h.remark(f, logs.LevelError, fmt.Sprintf("Timer %s: the call for %s is lost: the store did not take it",
+		c.e.functions.Remark(t.FunctionID, logs.LevelError, fmt.Sprintf("Timer %s: the call for %s is lost: the store did not take it",
 			t.Name, last.UTC().Format(time.RFC3339)), map[string]any{"timer_id": t.ID})
 	}
 }

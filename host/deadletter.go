@@ -48,7 +48,7 @@ const maxLetterPage = 16 << 20
 // # Errors
 //
 // *NotFoundError, *InvalidError, ErrUnavailable.
-func (h *Host) ListDeadLetters(
+func (e *Events) ListDeadLetters(
 	ctx context.Context, tenant, function string, limit int, pageToken string,
 ) (letters []DeadLetter, next string, err error) {
 	if limit == 0 {
@@ -65,24 +65,20 @@ func (h *Host) ListDeadLetters(
 	}
 	var ids []string // of functions; none means all
 	if function != "" {
-		f, err := h.lookup(function)
+		f, err := e.functions.Find(access.Operator, function)
 		if err != nil {
 			return nil, "", err
 		}
-		ids = []string{f.id}
+		ids = []string{f.ID}
 	} else if tenant != access.AllTenants {
-		for _, f := range h.Functions() {
-			if f.Tenant == tenant {
-				ids = append(ids, f.ID)
-			}
-		}
+		ids = e.functions.IDs(tenant)
 	}
 	letters = []DeadLetter{}
 	if ids == nil && tenant != access.AllTenants {
 		return letters, "", nil
 	}
 	size := 0
-	err = h.cfg.Store.Letters.List(ctx, ids, after, func(i store.Item) bool {
+	err = e.store.Letters.List(ctx, ids, after, func(i store.Item) bool {
 		if len(letters) >= limit || size >= maxLetterPage {
 			next = letters[len(letters)-1].ID
 			return false
@@ -92,7 +88,7 @@ func (h *Host) ListDeadLetters(
 		return true
 	})
 	if err != nil {
-		return nil, "", storeError(err)
+		return nil, "", err
 	}
 	return letters, next, nil
 }
@@ -104,28 +100,28 @@ func (h *Host) ListDeadLetters(
 // # Errors
 //
 // *NotFoundError, ErrUnavailable.
-func (h *Host) FindDeadLetter(ctx context.Context, p access.Principal, id string) (DeadLetter, error) {
-	i, err := h.deadLetter(ctx, id)
+func (e *Events) FindDeadLetter(ctx context.Context, p access.Principal, id string) (DeadLetter, error) {
+	i, err := e.deadLetter(ctx, id)
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	if p.Tenant != access.AllTenants && !p.ActsFor(h.tenantOf(i.FunctionID)) {
+	if p.Tenant != access.AllTenants && !p.ActsFor(e.tenantOf(i.FunctionID)) {
 		return DeadLetter{}, &fault.NotFoundError{Thing: "dead letter", Name: id}
 	}
 	return newDeadLetter(i), nil
 }
 
-func (h *Host) deadLetter(ctx context.Context, id string) (store.Item, error) {
+func (e *Events) deadLetter(ctx context.Context, id string) (store.Item, error) {
 	missing := &fault.NotFoundError{Thing: "dead letter", Name: id}
 	sequence, err := strconv.ParseUint(id, 10, 64)
 	if err != nil || sequence == 0 {
 		return store.Item{}, missing
 	}
-	i, err := h.cfg.Store.Letters.Get(ctx, sequence)
+	i, err := e.store.Letters.Get(ctx, sequence)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Item{}, missing
 	}
-	return i, storeError(err)
+	return i, err
 }
 
 // ReplayDeadLetter queues the call anew, with all its attempts, and removes the
@@ -134,28 +130,28 @@ func (h *Host) deadLetter(ctx context.Context, id string) (store.Item, error) {
 // # Errors
 //
 // *NotFoundError, also when the function is no more; ErrUnavailable.
-func (h *Host) ReplayDeadLetter(ctx context.Context, id string) (requestID string, err error) {
-	i, err := h.deadLetter(ctx, id)
+func (e *Events) ReplayDeadLetter(ctx context.Context, id string) (requestID string, err error) {
+	i, err := e.deadLetter(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	if _, err := h.lookup(i.FunctionID); err != nil {
+	if _, err := e.functions.Find(access.Operator, i.FunctionID); err != nil {
 		return "", err
 	}
 	i.ID = "replay." + id // twice in a row is once
 	for _, note := range []string{noteAttempt, noteError, noteVersion, noteAfter, noteChain} {
 		delete(i.Notes, note)
 	}
-	if err := h.enqueue(ctx, i); err != nil {
+	if err := e.enqueue(ctx, i); err != nil {
 		return "", err
 	}
-	return i.Notes[noteRequest], storeError(h.cfg.Store.Letters.Delete(ctx, i.Sequence))
+	return i.Notes[noteRequest], e.store.Letters.Delete(ctx, i.Sequence)
 }
 
 // letters keeps the dead letters of one tenant from pushing out another's: when
 // there is no room, who has most loses the oldest.
 type letters struct {
-	h *Host
+	e *Events
 
 	mu   sync.Mutex // guards all below; held while the store is asked
 	kept map[string]map[string][]letterSize
@@ -176,15 +172,15 @@ const letterAge = 10 * time.Minute
 func (l *letters) bury(ctx context.Context, i store.Item) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tenant, need := l.h.tenantOf(i.FunctionID), store.LetterSize(i)
+	tenant, need := l.e.tenantOf(i.FunctionID), store.LetterSize(i)
 	if err := l.makeRoom(ctx, tenant, need); err != nil {
-		return storeError(err)
+		return err
 	}
-	sequence, err := l.h.cfg.Store.Letters.Add(ctx, i)
+	sequence, err := l.e.store.Letters.Add(ctx, i)
 	if err == nil && !l.at.IsZero() {
 		l.add(tenant, i.FunctionID, letterSize{sequence, need})
 	}
-	return storeError(err)
+	return err
 }
 
 func (l *letters) add(tenant, functionID string, s letterSize) {
@@ -196,7 +192,7 @@ func (l *letters) add(tenant, functionID string, s letterSize) {
 
 // makeRoom makes room for a letter of a tenant's. The caller holds the mutex.
 func (l *letters) makeRoom(ctx context.Context, tenant string, need int64) error {
-	use, capacity, err := l.h.cfg.Store.Letters.Use(ctx)
+	use, capacity, err := l.e.store.Letters.Use(ctx)
 	if err != nil {
 		return err
 	}
@@ -206,8 +202,8 @@ func (l *letters) makeRoom(ctx context.Context, tenant string, need int64) error
 	}
 	if time.Since(l.at) > letterAge {
 		l.kept = map[string]map[string][]letterSize{}
-		err := l.h.cfg.Store.Letters.Sizes(ctx, func(functionID string, sequence uint64, bytes int64) {
-			l.add(l.h.tenantOf(functionID), functionID, letterSize{sequence, bytes})
+		err := l.e.store.Letters.Sizes(ctx, func(functionID string, sequence uint64, bytes int64) {
+			l.add(l.e.tenantOf(functionID), functionID, letterSize{sequence, bytes})
 		})
 		if err != nil {
 			return err
@@ -220,7 +216,7 @@ func (l *letters) makeRoom(ctx context.Context, tenant string, need int64) error
 		if freed == 0 {
 			return nil // the store makes room by itself
 		}
-		if err := l.h.cfg.Store.Letters.Drop(ctx, functionID, last); err != nil {
+		if err := l.e.store.Letters.Drop(ctx, functionID, last); err != nil {
 			return err
 		}
 		excess -= freed

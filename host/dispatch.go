@@ -26,7 +26,7 @@ const (
 // out of a line before there is a place for it. Who has least in progress comes
 // first, of the tenants and then of their functions.
 type dispatcher struct {
-	h    *Host
+	e    *Events
 	work *asyncWorker
 	wake chan struct{} // of capacity 1: something can be done, perhaps
 
@@ -57,9 +57,9 @@ type line struct {
 	turn    uint64    // when it was last served
 }
 
-func newDispatcher(h *Host) *dispatcher {
-	d := &dispatcher{h: h, wake: make(chan struct{}, 1), lines: map[store.Line]*line{}, tenants: map[lane]int{}}
-	d.work = &asyncWorker{h}
+func newDispatcher(e *Events) *dispatcher {
+	d := &dispatcher{e: e, wake: make(chan struct{}, 1), lines: map[store.Line]*line{}, tenants: map[lane]int{}}
+	d.work = &asyncWorker{e}
 	return d
 }
 
@@ -84,7 +84,7 @@ func (d *dispatcher) rouse() {
 func (d *dispatcher) line(key store.Line) *line {
 	l := d.lines[key]
 	if l == nil {
-		l = &line{lane: lane{d.h.tenantOf(key.FunctionID), key.Timer}}
+		l = &line{lane: lane{d.e.tenantOf(key.FunctionID), key.Timer}}
 		d.lines[key] = l
 	}
 	return l
@@ -116,7 +116,7 @@ func (d *dispatcher) run(ctx context.Context) {
 
 // ask learns from the store which lines there are, and forgets the others.
 func (d *dispatcher) ask(ctx context.Context) {
-	counts, err := d.h.cfg.Store.Queue.Lines(ctx)
+	counts, err := d.e.store.Queue.Lines(ctx)
 	if err != nil {
 		return // it is asked again soon
 	}
@@ -152,7 +152,8 @@ func (d *dispatcher) next(now time.Time) (key store.Line, next *line, arrived in
 		if next == nil {
 			return key, nil, 0
 		}
-		if d.h.asyncRoom(key.FunctionID, next.busy) {
+		// One call at least may wait for its turn among all others.
+		if next.busy == 0 || d.e.functions.HasRoom(key.FunctionID) {
 			break
 		}
 		next.after = now.Add(busyRetry) // or until one of its calls ends
@@ -188,7 +189,7 @@ func (d *dispatcher) before(a, b *line) bool {
 
 // serve takes one item out of a line that has a place, and makes its call.
 func (d *dispatcher) serve(ctx context.Context, key store.Line, l *line, arrived int) {
-	items, err := d.h.cfg.Store.Queue.Take(ctx, key, 1)
+	items, err := d.e.store.Queue.Take(ctx, key, 1)
 	if err != nil || len(items) == 0 {
 		d.leave(l, func() {
 			l.waiting = l.arrived > arrived // should it be the store's fault, the next asking tells
@@ -246,15 +247,4 @@ func (d *dispatcher) soonest(latest time.Time) time.Time {
 		}
 	}
 	return latest
-}
-
-// asyncRoom says if one more queued call of a function, which has so many in
-// progress, would find an instance. One call at least may wait for its turn among
-// all others.
-func (h *Host) asyncRoom(functionID string, busy int) bool {
-	if busy == 0 {
-		return true
-	}
-	v, err := h.Resolve(functionID, "") // nearly always the version in question
-	return err == nil && h.runner.Room(v.ID) > 0
 }

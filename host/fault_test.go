@@ -39,7 +39,7 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 			return err
 		},
 		"a timer": func() error {
-			_, err := h.CreateTimer(t.Context(), TimerSpec{Name: "abc", Function: "fun", Cron: "@daily"})
+			_, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: "abc", Function: "fun", Cron: "@daily"})
 			return err
 		},
 		"deleting": func() error { return h.DeleteFunction(t.Context(), "fun") },
@@ -145,7 +145,7 @@ func TestHost_CloseLeavesNoGoroutines(t *testing.T) {
 		h.version("fun", answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		h.want("fun", "", `"here"`)
 		h.async("fun", "1")
-		if _, err := h.CreateTimer(t.Context(), TimerSpec{Name: "abc", Function: "fun", Cron: "* * * * * *"}); err != nil {
+		if _, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: "abc", Function: "fun", Cron: "* * * * * *"}); err != nil {
 			t.Fatal(err)
 		}
 		h.Close()

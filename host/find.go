@@ -83,3 +83,9 @@ func (h *Host) FindVersion(p access.Principal, id string) (VersionInfo, error) {
 	}
 	return v, nil
 }
+
+// tenantOf returns whose a function is; empty when it is nobody's.
+func (h *Host) tenantOf(functionID string) string {
+	tenant, _ := callees{h}.Known(functionID)
+	return tenant
+}

@@ -104,7 +104,7 @@ func (f *function) info() catalog.FunctionInfo {
 	r := &f.record
 	return catalog.FunctionInfo{
 		ID: r.ID, Name: r.Name, Description: r.Description, Labels: cloneMap(r.Labels), Tenant: r.Tenant,
-		LogGroupID: r.LogGroupID, Status: r.Status, Public: r.Public, CreatedAt: r.CreatedAt,
+		LogGroupID: r.LogGroupID, Status: r.Status, Public: r.Public, Transient: f.transient, CreatedAt: r.CreatedAt,
 		Latest: f.versions[r.Tags[catalog.LatestTag]], Tags: cloneMap(r.Tags),
 	}
 }

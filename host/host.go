@@ -124,17 +124,14 @@ type Config struct {
 
 // Host runs functions. Safe for concurrent use.
 type Host struct {
-	cfg        Config
-	log        *slog.Logger
-	runner     *run.Runner
-	ledger     *quota.Ledger
-	queued     *queueCount
-	dispatcher *dispatcher
-	letters    *letters
-	tokens     *access.Tokens
-	book       *logs.Book
-	clock      *clock
-	keys       *Keys
+	cfg    Config
+	log    *slog.Logger
+	runner *run.Runner
+	ledger *quota.Ledger
+	events *Events
+	tokens *access.Tokens
+	book   *logs.Book
+	keys   *Keys
 
 	running   context.Context // ends when Close begins to tear down
 	stop      context.CancelFunc
@@ -157,8 +154,6 @@ type Host struct {
 	naming sync.Mutex
 	// unwatch ends the news from the store, of each of its parts.
 	unwatch []func()
-	// endAsync ends the making of queued calls; nil before it has begun.
-	endAsync func()
 	// drains are versions and functions that are being taken down.
 	drains sync.WaitGroup
 	// collecting is read-locked from storing code until a function's record
@@ -220,11 +215,8 @@ func (h *Host) open(ctx context.Context) (err error) {
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
 	})
 	h.admissions.versions = map[string]*catalog.Version{}
-	h.queued = &queueCount{h: h, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
-	h.letters = &letters{h: h}
-	h.clock = newClock(h)
-	h.dispatcher = newDispatcher(h)
-	for _, load := range []func(context.Context) (stop func(), err error){h.watchQuotas, h.load, h.clock.watch} {
+	h.events = newEvents(EventsConfig{Store: cfg.Store, Ledger: h.ledger, Functions: callees{h}, Log: cfg.Log})
+	for _, load := range []func(context.Context) (stop func(), err error){h.watchQuotas, h.load} {
 		unwatch, err := load(ctx)
 		if err != nil {
 			return err
@@ -239,9 +231,10 @@ func (h *Host) open(ctx context.Context) (err error) {
 			h.log.Error("store: "+what+" are lost; set anew those that are missing", "err", err)
 		}
 	}
-	h.endAsync = h.startAsync()
+	if err := h.events.Start(ctx); err != nil {
+		return err
+	}
 	h.janitor.Go(h.expire)
-	h.janitor.Go(h.clock.run)
 	return nil
 }
 
@@ -276,6 +269,9 @@ func (h *Host) expire() {
 	}
 }
 
+// Events returns what makes the calls that nobody waits for.
+func (h *Host) Events() *Events { return h.events }
+
 // Runner returns what runs the host's versions.
 func (h *Host) Runner() *run.Runner { return h.runner }
 
@@ -299,8 +295,8 @@ func (h *Host) Close() {
 		h.runner.Drain()
 	}
 	h.drains.Wait()
-	if h.endAsync != nil {
-		h.endAsync() // its calls have ended, or are refused
+	if h.events != nil {
+		h.events.Close()
 	}
 	h.stop()
 	h.janitor.Wait()

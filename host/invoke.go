@@ -65,3 +65,8 @@ func (h *Host) Stats() Stats {
 	h.mu.RUnlock()
 	return Stats{h.runner.Stats(), n}
 }
+
+// InvokeAsync queues a call, see Events.Invoke.
+func (h *Host) InvokeAsync(ctx context.Context, inv run.Invocation) (requestID string, err error) {
+	return h.events.Invoke(ctx, inv)
+}

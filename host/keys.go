@@ -91,7 +91,7 @@ func OpenKeys(ctx context.Context, s *store.Store) (*Keys, error) {
 		k.keep(r)
 	}, func() {})
 	if err != nil {
-		return nil, storeError(err)
+		return nil, err
 	}
 	k.unwatch = stop
 	return k, nil
@@ -237,7 +237,7 @@ func (k *Keys) Create(ctx context.Context, by access.Principal, spec KeySpec) (k
 	hash := sha256.Sum256(random)
 	r.Hash = hash[:]
 	if _, err := k.bucket.Create(ctx, r.ID, encodeRecord(r)); err != nil {
-		return Key{}, "", storeError(err)
+		return Key{}, "", err
 	}
 	k.keep(r)
 	return r.Key, secretPrefix + r.ID + "_" + base64.RawURLEncoding.EncodeToString(random), nil
@@ -289,7 +289,7 @@ func (k *Keys) Delete(ctx context.Context, by access.Principal, id string) error
 		return fault.Conflictf("key", id, "is the last one of all tenants with the role admin: make another one before, or delete the others")
 	}
 	if err := k.bucket.Delete(ctx, id); err != nil {
-		return storeError(err)
+		return err
 	}
 	k.forget(id)
 	return nil

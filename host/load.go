@@ -22,7 +22,7 @@ const collectAge = time.Hour
 func (h *Host) load(ctx context.Context) (unwatch func(), err error) {
 	entries, err := h.cfg.Store.Versions.All(ctx)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, err
 	}
 	versions := make(map[string]versionRecord, len(entries))
 	created := make(map[string]time.Time, len(entries))
@@ -49,7 +49,7 @@ func (h *Host) load(ctx context.Context) (unwatch func(), err error) {
 		}
 	}, func() { loading = false })
 	if err != nil {
-		return nil, storeError(err)
+		return nil, err
 	}
 	for _, b := range []store.Bucket{h.cfg.Store.Functions, h.cfg.Store.Versions, h.cfg.Store.Names} {
 		if err := b.Damage(); err != nil {
@@ -130,7 +130,7 @@ func (h *Host) makeMissing(
 			case errors.Is(err, store.ErrNotFound):
 				continue // deleted since: news of that follow
 			default:
-				return nil, fmt.Errorf("host: record of version %s: %w", id, storeError(err))
+				return nil, fmt.Errorf("host: record of version %s: %w", id, err)
 			}
 		}
 		v := newVersion(*r, record)
@@ -236,5 +236,5 @@ func (h *Host) Ready(ctx context.Context) error {
 	if closed {
 		return fault.ErrClosed
 	}
-	return storeError(h.cfg.Store.Ready(ctx))
+	return h.cfg.Store.Ready(ctx)
 }

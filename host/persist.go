@@ -38,14 +38,14 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 	s := h.cfg.Store
 	_, err := s.Names.Create(ctx, name, []byte(id))
 	if !errors.Is(err, store.ErrRevision) {
-		return storeError(err)
+		return err
 	}
 	e, err := s.Names.Get(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return taken // and free again, at this very moment
 	case err != nil:
-		return storeError(err)
+		return err
 	case string(e.Value) == id:
 		return nil
 	case !s.Exclusive && time.Since(e.Created) < claimAge:
@@ -57,7 +57,7 @@ func (h *Host) claimName(ctx context.Context, tenant, name, id string) error {
 	if _, err := s.Names.Update(ctx, name, []byte(id), e.Revision); errors.Is(err, store.ErrRevision) {
 		return taken
 	} else if err != nil {
-		return storeError(err)
+		return err
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (h *Host) releaseName(tenant, name, id string) {
 // persistNew stores the record of a new function and returns its revision.
 func (h *Host) persistNew(ctx context.Context, r *functionRecord) (uint64, error) {
 	revision, err := h.cfg.Store.Functions.Create(ctx, r.ID, encodeRecord(r))
-	return revision, storeError(err)
+	return revision, err
 }
 
 // persist stores a record in place of the one of the given revision, and
@@ -90,14 +90,14 @@ func (h *Host) persist(ctx context.Context, f *function, r *functionRecord, old 
 	}
 	revision, err = h.cfg.Store.Functions.Update(ctx, r.ID, encodeRecord(r), old)
 	if !errors.Is(err, store.ErrRevision) {
-		return revision, false, storeError(err)
+		return revision, false, err
 	}
 	e, err := h.cfg.Store.Functions.Get(ctx, r.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return 0, false, &fault.NotFoundError{Function: r.ID}
 	}
 	if err != nil {
-		return 0, false, storeError(err)
+		return 0, false, err
 	}
 	return 0, true, h.apply(ctx, e, nil)
 }
@@ -107,12 +107,12 @@ func (h *Host) persist(ctx context.Context, f *function, r *functionRecord, old 
 func (h *Host) persistVersion(ctx context.Context, v *catalog.Version, archive []byte) error {
 	s := h.cfg.Store
 	if _, err := s.Code.Put(ctx, archive); err != nil {
-		return storeError(err)
+		return err
 	}
 	_, err := s.Versions.Create(ctx, v.ID, encodeRecord(versionRecord{
 		ID: v.ID, FunctionID: v.FunctionID, CreatedAt: v.CreatedAt, Spec: v.VersionSpec, SHA256: v.SHA256, Size: v.ImageSize,
 	}))
-	return storeError(err)
+	return err
 }
 
 // persistVersionRemoval removes the record, and the code unless other versions
@@ -157,26 +157,26 @@ func (h *Host) persistRemoval(f *function, versions []*catalog.Version) error {
 	s := h.cfg.Store
 	ctx := context.Background()
 	if f.transient {
-		return h.deleteTimersOf(ctx, f)
+		return h.events.DropTimers(ctx, f.id)
 	}
 	record := f.snapshot(h)
-	if err := h.deleteTimersOf(ctx, f); err != nil {
+	if err := h.events.DropTimers(ctx, f.id); err != nil {
 		return err
 	}
 	for _, v := range versions {
 		if err := s.Versions.Delete(ctx, v.ID); err != nil {
-			return storeError(err)
+			return err
 		}
 	}
 	if err := s.Queue.Drop(ctx, f.id); err != nil {
-		return storeError(err)
+		return err
 	}
 	if err := s.Logs.Delete(ctx, f.id); err != nil {
-		return storeError(err)
+		return err
 	}
 	h.book.Forget(f.snapshot(h).Tenant, f.id)
 	if err := s.Functions.Delete(ctx, f.id); err != nil {
-		return storeError(err)
+		return err
 	}
 	h.releaseName(record.Tenant, record.Name, f.id)
 	h.mu.Lock()
@@ -199,7 +199,7 @@ func (h *Host) archive(ctx context.Context, v *catalog.Version) ([]byte, error) 
 	}
 	b, err := h.cfg.Store.Code.Get(ctx, v.SHA256)
 	if err != nil {
-		return nil, fmt.Errorf("version %s: code: %w", v.ID, storeError(err))
+		return nil, fmt.Errorf("version %s: code: %w", v.ID, err)
 	}
 	return b, nil
 }
@@ -210,15 +210,4 @@ func encodeRecord(r any) []byte {
 		panic(err)
 	}
 	return b
-}
-
-// storeError makes an error of the store's one of the host's.
-func storeError(err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrRevision) {
-		return fmt.Errorf("%w: %w", fault.ErrUnavailable, err)
-	}
-	return err
 }

@@ -12,7 +12,7 @@ import (
 // most, so a tenant may be refused a moment too long, but never gets more than
 // it may have.
 type queueCount struct {
-	h *Host
+	e *Events
 
 	mu      sync.Mutex // guards all below; held while the store is asked
 	at      time.Time  // when queued is from
@@ -57,7 +57,7 @@ func (c *queueCount) free(one store.Queued) int64 {
 	for _, n := range c.pending {
 		all = plus(all, n)
 	}
-	capacity := c.h.cfg.Store.Queue.Capacity() / 16 * 15 // the rest is for ticks and retries
+	capacity := c.e.store.Queue.Capacity() / 16 * 15 // the rest is for ticks and retries
 	return capacity - all.Bytes - all.Items*itemBytes
 }
 
@@ -76,7 +76,7 @@ func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done f
 	exceeded := func() Quota {
 		all := plus(plus(c.queued[tenant], c.pending[tenant]), one)
 		for q, n := range map[Quota]int64{QuotaAsyncCalls: all.Items, QuotaAsyncBytes: all.Bytes} {
-			if limit := c.h.ledger.Limit(tenant, q); limit >= 0 && n > limit {
+			if limit := c.e.ledger.Limit(tenant, q); limit >= 0 && n > limit {
 				return q
 			}
 		}
@@ -93,7 +93,7 @@ func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done f
 		return nil, err
 	}
 	if q := exceeded(); q >= 0 {
-		return nil, c.h.ledger.Refuse(tenant, q)
+		return nil, c.e.ledger.Refuse(tenant, q)
 	}
 	c.pending[tenant] = plus(c.pending[tenant], one)
 	return func(queued bool) {
@@ -115,16 +115,14 @@ func (c *queueCount) refresh(ctx context.Context, age time.Duration) error {
 	if time.Since(c.at) < age {
 		return nil
 	}
-	queued, err := c.h.cfg.Store.Queue.Sizes(ctx)
+	queued, err := c.e.store.Queue.Sizes(ctx)
 	if err != nil {
-		return storeError(err)
+		return err
 	}
 	c.at, c.queued = time.Now(), map[string]store.Queued{}
-	c.h.mu.RLock()
-	defer c.h.mu.RUnlock()
 	for id, n := range queued {
-		if f := c.h.functions[id]; f != nil {
-			c.queued[f.record.Tenant] = plus(c.queued[f.record.Tenant], n)
+		if tenant := c.e.tenantOf(id); tenant != "" {
+			c.queued[tenant] = plus(c.queued[tenant], n)
 		}
 	}
 	return nil

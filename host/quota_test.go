@@ -54,7 +54,7 @@ func TestQuotas_BoundWhatIsKept(t *testing.T) {
 		t.Errorf("%d versions were made, %d are there, want 5", made.ok, h.Stats().Versions)
 	}
 	made = hammer(6, func(n int) error {
-		_, err := h.CreateTimer(t.Context(), TimerSpec{Name: fmt.Sprint("kept-", n), Function: functions[n%3].ID, Cron: "@yearly"})
+		_, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: fmt.Sprint("kept-", n), Function: functions[n%3].ID, Cron: "@yearly"})
 		return err
 	})
 	wantQuota(t, made.err, "kept", QuotaTimers, 2)

@@ -2,8 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
-	"time"
 
 	"vivarium/host/logs"
 )
@@ -38,12 +36,4 @@ func (h *Host) FollowLogs(ctx context.Context, function string, q logs.Query, yi
 // logOwner returns whose log the function's entries belong to.
 func (f *function) logOwner(h *Host) logs.Owner {
 	return logs.Owner{Tenant: f.snapshot(h).Tenant, Function: f.id, Transient: f.transient}
-}
-
-// remark writes an entry of the platform's own about a function, outside of any
-// call.
-func (h *Host) remark(f *function, level logs.Level, message string, payload any) {
-	e := logs.Entry{Time: time.Now(), FunctionID: f.id, Level: level, Message: message, System: true}
-	e.Payload, _ = json.Marshal(payload) // plain data always marshals
-	h.book.Add(f.logOwner(h), e)
 }

@@ -130,11 +130,11 @@ func TestTenants_TimersAreTheirOwn(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()
 		ours, theirs := h.create("fun"), h.createFor("acme", "fun")
-		a, err := h.CreateTimer(ctx, TimerSpec{Name: "beat", Function: ours.ID, Cron: "@yearly"})
+		a, err := h.events.CreateTimer(ctx, TimerSpec{Name: "beat", Function: ours.ID, Cron: "@yearly"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := h.CreateTimer(ctx, TimerSpec{Name: "beat", Function: theirs.ID, Cron: "@yearly"})
+		b, err := h.events.CreateTimer(ctx, TimerSpec{Name: "beat", Function: theirs.ID, Cron: "@yearly"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,21 +147,21 @@ func TestTenants_TimersAreTheirOwn(t *testing.T) {
 			{member("acme"), a.ID, ""}, {member("default"), "beat", a.ID}, {member("default"), "acme/beat", ""},
 			{member("umbrella"), "beat", ""}, {access.Principal{}, "beat", ""}, {access.Principal{}, a.ID, ""},
 		} {
-			timer, err := h.FindTimer(c.p, c.name)
+			timer, err := h.events.FindTimer(c.p, c.name)
 			if timer.ID != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("%s for %q: got %s, %v, want %s", c.name, c.p.Tenant, timer.ID, err, c.want)
 			}
 		}
-		if timers, err := h.ListTimers("acme", ""); err != nil || len(timers) != 1 || timers[0].ID != b.ID {
+		if timers, err := h.events.ListTimers("acme", ""); err != nil || len(timers) != 1 || timers[0].ID != b.ID {
 			t.Errorf("got %+v, %v", timers, err)
 		}
-		if timers, err := h.ListTimers("", ""); err != nil || len(timers) != 0 {
+		if timers, err := h.events.ListTimers("", ""); err != nil || len(timers) != 0 {
 			t.Errorf("nobody's: %+v, %v", timers, err)
 		}
 		if err := h.DeleteFunction(ctx, theirs.ID); err != nil {
 			t.Fatal(err)
 		}
-		if timers, _ := h.ListTimers(access.AllTenants, ""); len(timers) != 1 || timers[0].ID != a.ID {
+		if timers, _ := h.events.ListTimers(access.AllTenants, ""); len(timers) != 1 || timers[0].ID != a.ID {
 			t.Errorf("left are %+v", timers)
 		}
 	})
@@ -182,15 +182,15 @@ func TestTenants_OutcomesAndDeadLettersStayWithin(t *testing.T) {
 	if len(h.log("theirs named")) != 1 || len(h.log("ours")) != 0 {
 		t.Errorf("the log has %q, %q", h.log("theirs"), h.log("ours"))
 	}
-	letters, _, err := h.ListDeadLetters(t.Context(), "acme", "", 0, "")
+	letters, _, err := h.events.ListDeadLetters(t.Context(), "acme", "", 0, "")
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
-	if others, _, err := h.ListDeadLetters(t.Context(), catalog.DefaultTenant, "", 0, ""); err != nil || len(others) != 0 {
+	if others, _, err := h.events.ListDeadLetters(t.Context(), catalog.DefaultTenant, "", 0, ""); err != nil || len(others) != 0 {
 		t.Errorf("the other tenant's: %+v, %v", others, err)
 	}
 	for tenant, found := range map[string]bool{"acme": true, access.AllTenants: true, catalog.DefaultTenant: false, "": false} {
-		if _, err := h.FindDeadLetter(t.Context(), member(tenant), letters[0].ID); (err == nil) != found {
+		if _, err := h.events.FindDeadLetter(t.Context(), member(tenant), letters[0].ID); (err == nil) != found {
 			t.Errorf("for %q: %v", tenant, err)
 		}
 	}

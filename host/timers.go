@@ -13,6 +13,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 	"vivarium/host/store"
 )
 
@@ -103,43 +104,43 @@ func (s TimerSpec) validate() error {
 //
 // *NotFoundError, *InvalidError, *ConflictError when the name is taken,
 // *QuotaError, ErrUnavailable, ErrClosed.
-func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
+func (e *Events) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 	if err := spec.validate(); err != nil {
 		return Timer{}, err
 	}
-	f, err := h.lookup(spec.Function)
+	f, err := e.functions.Find(access.Operator, spec.Function)
 	if err != nil {
 		return Timer{}, err
 	}
 	switch {
-	case h.running.Err() != nil:
+	case e.running.Err() != nil:
 		return Timer{}, fault.ErrClosed
-	case f.snapshot(h).Status == catalog.StatusDeleting:
-		return Timer{}, fault.Conflictf("function", f.id, "is being deleted")
-	case f.transient && h.cfg.Store.Durable:
+	case f.Status == catalog.StatusDeleting:
+		return Timer{}, fault.Conflictf("function", f.ID, "is being deleted")
+	case f.Transient && e.store.Durable:
 		return Timer{}, fault.Invalidf("function", "%s is in memory only; deploy it first", spec.Function)
 	}
-	spec.Function = f.id
+	spec.Function = f.ID
 	t, err := newTimer(Timer{
-		TimerSpec: spec, ID: catalog.NewID(timerPrefix), FunctionID: f.id, Tenant: f.snapshot(h).Tenant, CreatedAt: time.Now().UTC(),
+		TimerSpec: spec, ID: catalog.NewID(timerPrefix), FunctionID: f.ID, Tenant: f.Tenant, CreatedAt: time.Now().UTC(),
 	}, 1)
 	if err != nil {
 		return Timer{}, err
 	}
-	h.clock.creating.Lock()
-	defer h.clock.creating.Unlock()
-	if err := h.fitsKept(f.snapshot(h).Tenant, QuotaTimers); err != nil {
+	e.clock.creating.Lock()
+	defer e.clock.creating.Unlock()
+	if err := e.ledger.Check(f.Tenant, quota.Timers, e.clock.counts()[f.Tenant], 1); err != nil {
 		return Timer{}, err
 	}
 	taken := fault.Conflictf("timer", spec.Name, "exists already; choose another name")
-	t.revision, err = h.cfg.Store.Timers.Create(ctx, t.reference(), encodeRecord(t.Timer))
+	t.revision, err = e.store.Timers.Create(ctx, t.reference(), encode(t.Timer))
 	if errors.Is(err, store.ErrRevision) {
 		return Timer{}, taken
 	}
 	if err != nil {
-		return Timer{}, storeError(err)
+		return Timer{}, err
 	}
-	h.clock.put(t)
+	e.clock.put(t)
 	return t.Timer, nil
 }
 
@@ -149,33 +150,23 @@ func (h *Host) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
 // # Errors
 //
 // *NotFoundError.
-func (h *Host) ListTimers(tenant, function string) ([]Timer, error) {
+func (e *Events) ListTimers(tenant, function string) ([]Timer, error) {
 	id := ""
 	if function != "" {
-		f, err := h.lookup(function)
+		f, err := e.functions.Find(access.Operator, function)
 		if err != nil {
 			return nil, err
 		}
-		id = f.id
+		id = f.ID
 	}
 	timers := []Timer{}
-	for _, t := range h.clock.all() {
-		if within(tenant, h.tenantOf(t.FunctionID)) && (id == "" || t.FunctionID == id) {
+	for _, t := range e.clock.all() {
+		if (access.Principal{Tenant: tenant}).ActsFor(e.tenantOf(t.FunctionID)) && (id == "" || t.FunctionID == id) {
 			timers = append(timers, t.Timer)
 		}
 	}
 	slices.SortFunc(timers, func(a, b Timer) int { return strings.Compare(a.reference(), b.reference()) })
 	return timers, nil
-}
-
-// tenantOf returns whose a function is; empty when it is nobody's.
-func (h *Host) tenantOf(functionID string) string {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if f := h.functions[functionID]; f != nil {
-		return f.record.Tenant
-	}
-	return ""
 }
 
 // FindTimer returns the timer that p means by an id or a name: one of p's tenant,
@@ -184,13 +175,13 @@ func (h *Host) tenantOf(functionID string) string {
 // # Errors
 //
 // *NotFoundError.
-func (h *Host) FindTimer(p access.Principal, idOrName string) (Timer, error) {
+func (e *Events) FindTimer(p access.Principal, idOrName string) (Timer, error) {
 	name := strings.TrimPrefix(idOrName, catalog.DefaultTenant+"/")
 	if p.Tenant != access.AllTenants {
 		name = catalog.Reference(p.Tenant, idOrName)
 	}
-	for _, t := range h.clock.all() {
-		if (t.ID == idOrName || t.reference() == name) && p.ActsFor(h.tenantOf(t.FunctionID)) {
+	for _, t := range e.clock.all() {
+		if (t.ID == idOrName || t.reference() == name) && p.ActsFor(e.tenantOf(t.FunctionID)) {
 			return t.Timer, nil
 		}
 	}
@@ -203,29 +194,32 @@ func (h *Host) FindTimer(p access.Principal, idOrName string) (Timer, error) {
 // # Errors
 //
 // *NotFoundError, ErrUnavailable.
-func (h *Host) DeleteTimer(ctx context.Context, idOrName string) error {
-	t, err := h.FindTimer(access.Operator, idOrName)
+func (e *Events) DeleteTimer(ctx context.Context, idOrName string) error {
+	t, err := e.FindTimer(access.Operator, idOrName)
 	if err != nil {
 		return err
 	}
-	if err := h.cfg.Store.Timers.Delete(ctx, t.reference()); err != nil {
-		return storeError(err)
+	if err := e.store.Timers.Delete(ctx, t.reference()); err != nil {
+		return err
 	}
-	h.clock.drop(t.reference())
+	e.clock.drop(t.reference())
 	return nil
 }
 
-// deleteTimersOf removes the timers of a function that goes.
-func (h *Host) deleteTimersOf(ctx context.Context, f *function) error {
-	timers, err := h.ListTimers(access.AllTenants, f.id)
-	if err != nil {
-		return nil // it is gone
-	}
-	for _, t := range timers {
-		var missing *fault.NotFoundError
-		if err := h.DeleteTimer(ctx, t.ID); err != nil && !errors.As(err, &missing) {
+// DropTimers removes the timers of a function that goes.
+//
+// # Errors
+//
+// fault.ErrUnavailable.
+func (e *Events) DropTimers(ctx context.Context, functionID string) error {
+	for _, t := range e.clock.all() {
+		if t.FunctionID != functionID {
+			continue
+		}
+		if err := e.store.Timers.Delete(ctx, t.reference()); err != nil {
 			return err
 		}
+		e.clock.drop(t.reference())
 	}
 	return nil
 }
@@ -247,7 +241,7 @@ func timerEvent(t *Timer, tenant string, tick time.Time) []byte {
 		Metadata metadata `json:"event_metadata"`
 		Details  details  `json:"details"`
 	}
-	return encodeRecord(map[string][]message{"messages": {{
+	return encode(map[string][]message{"messages": {{
 		metadata{catalog.NewID(timerPrefix), "yandex.cloud.events.serverless.triggers.TimerMessage",
 			tick.UTC().Format(time.RFC3339Nano), catalog.DefaultTenant, tenant},
 		details{t.ID, t.Payload},

@@ -71,14 +71,12 @@ func (h *Host) fitsKept(tenant string, q Quota) error {
 // and timers of a tenant, or of all when tenant is empty.
 func (h *Host) kept(tenant string) map[string]Quotas {
 	use := map[string]Quotas{}
-	owners := map[string]string{} // tenants by function
 	h.mu.RLock()
-	for id, f := range h.functions {
+	for _, f := range h.functions {
 		owner := f.record.Tenant
 		if tenant != "" && owner != tenant {
 			continue
 		}
-		owners[id] = owner
 		u := use[owner]
 		u[QuotaFunctions]++
 		for _, v := range f.versions {
@@ -88,12 +86,10 @@ func (h *Host) kept(tenant string) map[string]Quotas {
 		use[owner] = u
 	}
 	h.mu.RUnlock()
-	h.clock.mu.Lock()
-	defer h.clock.mu.Unlock()
-	for _, t := range h.clock.timers {
-		if owner, ok := owners[t.FunctionID]; ok {
+	for owner, n := range h.events.Timers() {
+		if tenant == "" || owner == tenant {
 			u := use[owner]
-			u[QuotaTimers]++
+			u[QuotaTimers] = n
 			use[owner] = u
 		}
 	}
@@ -137,7 +133,7 @@ func (h *Host) QuotasOf(ctx context.Context, tenant string) (TenantQuotas, error
 		return TenantQuotas{}, err
 	}
 	t := h.tenantQuotas(tenant, h.ledger.State(tenant), h.kept(tenant)[tenant])
-	queued, err := h.queued.of(ctx, tenant)
+	queued, err := h.events.Queued(ctx, tenant)
 	t.Use[QuotaAsyncCalls], t.Use[QuotaAsyncBytes] = queued.Items, queued.Bytes
 	return t, err
 }
@@ -163,10 +159,10 @@ func (h *Host) SetQuotas(ctx context.Context, tenant string, changes map[Quota]i
 	}
 	if limits == (Quotas{}) {
 		if err := h.cfg.Store.Quotas.Delete(ctx, tenant); err != nil {
-			return storeError(err)
+			return err
 		}
 	} else if err := h.cfg.Store.Quotas.Put(ctx, tenant, encodeRecord(limits)); err != nil {
-		return storeError(err)
+		return err
 	}
 	h.ledger.SetOwn(tenant, limits)
 	return nil
@@ -188,5 +184,5 @@ func (h *Host) watchQuotas(ctx context.Context) (stop func(), err error) {
 		}
 		h.ledger.SetOwn(e.Key, limits)
 	}, func() {})
-	return stop, storeError(err)
+	return stop, err
 }

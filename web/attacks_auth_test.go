@@ -196,7 +196,7 @@ func (w *authWorld) deploy(tenant, name, code, more string) {
 func (w *authWorld) deadLetter(tenant string) string {
 	w.t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if letters, _, err := w.host.ListDeadLetters(w.t.Context(), tenant, "", 0, ""); err == nil && len(letters) == 1 {
+		if letters, _, err := w.host.Events().ListDeadLetters(w.t.Context(), tenant, "", 0, ""); err == nil && len(letters) == 1 {
 			return letters[0].ID
 		}
 	}

@@ -43,6 +43,7 @@ type FunctionInfo struct {
 	LogGroupID  string
 	Status      Status
 	Public      bool // anybody may call it, without a key
+	Transient   bool // it is in memory alone: no restart survives it
 	CreatedAt   time.Time
 	Latest      *Version          // nil when it has no version
 	Tags        map[string]string // version ids by tag

@@ -14,8 +14,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -330,14 +328,6 @@ func (b *Book) readStore(
 	})
 	if b.ended.Err() != nil {
 		return fault.ErrClosed
-	}
-	return unavailable(err)
-}
-
-// unavailable gives an error of the store's its kind.
-func unavailable(err error) error {
-	if errors.Is(err, store.ErrUnavailable) {
-		return fmt.Errorf("%w: %w", fault.ErrUnavailable, err)
 	}
 	return err
 }

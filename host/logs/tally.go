@@ -117,7 +117,7 @@ func (b *Book) Load(ctx context.Context, tenantOf func(functionID string) string
 	}
 	batches, average, err := b.store.Logs.Sizes(ctx)
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

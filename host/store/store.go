@@ -31,6 +31,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"vivarium/host/fault"
 )
 
 // Errors for callers to branch on.
@@ -39,13 +41,24 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrRevision says that a value is not, or no longer, what the caller takes
 	// it for.
-	ErrRevision = errors.New("store: changed by somebody else")
+	ErrRevision error = failure("store: changed by somebody else")
 	// ErrUnavailable says that the store gave no answer, or has no room. A
 	// change may or may not have happened.
-	ErrUnavailable = errors.New("store: unavailable")
+	ErrUnavailable error = failure("store: unavailable")
 	// ErrCorrupt says that code is not what its name says.
 	ErrCorrupt = errors.New("store: code is damaged")
 )
+
+// failure is an error that is fault.ErrUnavailable to all who know nothing of stores.
+type failure string
+
+func (e failure) Error() string { return string(e) }
+
+// Kind returns fault.Unavailable.
+func (e failure) Kind() fault.Kind { return fault.Unavailable }
+
+// Is reports whether target is the error of that kind.
+func (e failure) Is(target error) bool { return target == fault.ErrUnavailable }
 
 // Store is an open store. Safe for concurrent use.
 type Store struct {

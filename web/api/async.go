@@ -79,7 +79,7 @@ func (h *Handler) listDeadLetters(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	letters, next, err := h.host.ListDeadLetters(
+	letters, next, err := h.host.Events().ListDeadLetters(
 		q.Context(), q.principal.Tenant, q.query.Get("functionId"), limit, q.query.Get("pageToken"))
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (h *Handler) listDeadLetters(q *request) (any, error) {
 }
 
 func (h *Handler) replayDeadLetter(q *request) (any, error) {
-	id, err := h.host.ReplayDeadLetter(q.Context(), q.path["deadLetterId"])
+	id, err := h.host.Events().ReplayDeadLetter(q.Context(), q.path["deadLetterId"])
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (h *Handler) replayDeadLetter(q *request) (any, error) {
 }
 
 func (h *Handler) listTimers(q *request) (any, error) {
-	timers, err := h.host.ListTimers(q.principal.Tenant, q.query.Get("functionId"))
+	timers, err := h.host.Events().ListTimers(q.principal.Tenant, q.query.Get("functionId"))
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (h *Handler) listTimers(q *request) (any, error) {
 
 func (h *Handler) createTimer(q *request) (any, error) {
 	started, body := now(), q.body.(*CreateTimerRequest)
-	t, err := h.host.CreateTimer(q.Context(), host.TimerSpec{
+	t, err := h.host.Events().CreateTimer(q.Context(), host.TimerSpec{
 		Name: body.Name, Function: body.FunctionID, Tag: body.Tag, Cron: body.Cron, TimeZone: body.TimeZone, Payload: body.Payload,
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func (h *Handler) createTimer(q *request) (any, error) {
 
 func (h *Handler) deleteTimer(q *request) (any, error) {
 	started, id := now(), q.path["timerId"]
-	if err := h.host.DeleteTimer(q.Context(), id); err != nil {
+	if err := h.host.Events().DeleteTimer(q.Context(), id); err != nil {
 		return nil, err
 	}
 	return h.done(q, "Delete timer", "DeleteTimerMetadata", "", started, map[string]any{"timerId": id}, struct{}{}), nil

@@ -113,11 +113,11 @@ func (h *Handler) lookup(q *request, kind, text string) (id string, err error) {
 		_, err := h.host.FindVersion(q.principal, text)
 		return text, err
 	case "timerId":
-		t, err := h.host.FindTimer(q.principal, text)
+		t, err := h.host.Events().FindTimer(q.principal, text)
 		q.tenant = cmp.Or(t.Tenant, catalog.DefaultTenant)
 		return t.ID, err
 	case "deadLetterId":
-		d, err := h.host.FindDeadLetter(q.Context(), q.principal, text)
+		d, err := h.host.Events().FindDeadLetter(q.Context(), q.principal, text)
 		return d.ID, err
 	case "operationId":
 		_, err := h.operation(q, text)

@@ -1,0 +1,129 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+
+	"vivarium/host/access"
+	"vivarium/host/catalog"
+	"vivarium/host/logs"
+	"vivarium/host/quota"
+	"vivarium/host/run"
+	"vivarium/host/store"
+)
+
+// Functions is what events need of the functions that they call.
+type Functions interface {
+	// Find describes the function that a principal means by an id or a name.
+	Find(p access.Principal, idOrName string) (catalog.FunctionInfo, error)
+	// Resolve returns the version of a function that carries a tag.
+	Resolve(function, tag string) (*catalog.Version, error)
+	// Invoke calls a function and waits for its result.
+	Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error)
+	// Known returns the tenant of a function, and the revision of what is known of
+	// it; an empty tenant when there is no such function.
+	Known(functionID string) (tenant string, revision uint64)
+	// IDs returns the functions of a tenant.
+	IDs(tenant string) []string
+	// HasRoom reports whether one more call of a function would find an instance at
+	// once.
+	HasRoom(functionID string) bool
+	// Remark writes an entry of the platform's own to a function's log.
+	Remark(functionID string, level logs.Level, message string, payload any)
+}
+
+// EventsConfig tells newEvents what events are about.
+type EventsConfig struct {
+	Store     *store.Store // the caller closes it, after the events
+	Ledger    *quota.Ledger
+	Functions Functions
+	Log       *slog.Logger // receives what only the operator can mend
+}
+
+// Events makes the calls that nobody waits for: those that are queued, and those of
+// timers. Safe for concurrent use.
+type Events struct {
+	store     *store.Store
+	ledger    *quota.Ledger
+	functions Functions
+	log       *slog.Logger
+
+	queued     *queueCount
+	dispatcher *dispatcher
+	letters    *letters
+	clock      *clock
+
+	running context.Context // ends when Close begins
+	stop    context.CancelFunc
+	making  context.Context // queued calls; ends with Hold
+	hold    context.CancelFunc
+	working sync.WaitGroup
+	unwatch func() // ends the news of timers
+}
+
+// newEvents returns events that make no call before Start.
+func newEvents(cfg EventsConfig) *Events {
+	e := &Events{store: cfg.Store, ledger: cfg.Ledger, functions: cfg.Functions, log: cfg.Log, unwatch: func() {}}
+	e.running, e.stop = context.WithCancel(context.Background())
+	e.making, e.hold = context.WithCancel(e.running)
+	e.queued = &queueCount{e: e, queued: map[string]store.Queued{}, pending: map[string]store.Queued{}}
+	e.letters = &letters{e: e}
+	e.clock = newClock(e)
+	e.dispatcher = newDispatcher(e)
+	return e
+}
+
+// Start begins to make calls. Functions must be known.
+//
+// # Errors
+//
+// fault.ErrUnavailable.
+func (e *Events) Start(ctx context.Context) error {
+	unwatch, err := e.clock.watch(ctx)
+	if err != nil {
+		return err
+	}
+	e.unwatch = unwatch
+	e.working.Go(func() { e.dispatcher.run(e.making) })
+	e.working.Go(e.clock.run)
+	return nil
+}
+
+// Hold ends the making of queued calls; more may be queued. It does not wait for calls
+// in progress.
+func (e *Events) Hold() { e.hold() }
+
+// Close ends the making of calls, and waits for those in progress. Functions should
+// refuse calls by then.
+func (e *Events) Close() {
+	e.stop()
+	e.unwatch()
+	e.working.Wait()
+}
+
+// Queued returns what a tenant has in the queue.
+//
+// # Errors
+//
+// fault.ErrUnavailable.
+func (e *Events) Queued(ctx context.Context, tenant string) (store.Queued, error) {
+	return e.queued.of(ctx, tenant)
+}
+
+// Timers returns how many timers each tenant has.
+func (e *Events) Timers() map[string]int64 { return e.clock.counts() }
+
+func (e *Events) tenantOf(functionID string) string {
+	tenant, _ := e.functions.Known(functionID)
+	return tenant
+}
+
+func encode(record any) []byte {
+	b, err := json.Marshal(record)
+	if err != nil { // records are plain data
+		panic(err)
+	}
+	return b
+}
