@@ -32,8 +32,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
-	"vivarium/host/catalog"
-	"vivarium/host/quota"
+	"vivarium/web/transfer"
 )
 
 const (
@@ -107,24 +106,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body := encode(answer)
-	if len(body) > smallAnswer {
-		// For as long as the reader takes.
-		tenant := access.PrincipalOf(r.Context()).Tenant
-		if tenant == access.AllTenants {
-			tenant = catalog.DefaultTenant
-		}
-		release, err := h.host.Reserve(tenant, quota.Body, int64(len(body)))
-		if err != nil {
-			h.fail(w, r, err)
-			return
-		}
-		defer release()
+	held := h.hold(access.PrincipalOf(r.Context()))
+	defer held.release() // for as long as the reader takes
+	if err := held.take(len(body)); err != nil {
+		h.fail(w, r, err)
+		return
 	}
 	send(w, http.StatusOK, body)
 }
 
-// smallAnswer is the size up to which answers are not counted, in bytes: there are
-// few requests at once.
+// smallAnswer is the size up to which requests and answers are not counted, in bytes:
+// there are few at once, and who has used up a quota must be able to delete things.
 const smallAnswer = 64 << 10
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -164,8 +156,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 			}
 			defer give()
 		}
+		held := h.hold(q.principal)
+		defer held.release()
 		q.body = route.body()
-		if err := decode(w, r, limit, q.body); err != nil {
+		if err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.take}, q.body); err != nil {
 			return nil, err
 		}
 	}

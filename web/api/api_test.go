@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host"
+	"vivarium/host/catalog"
 	"vivarium/web/api"
 )
 
@@ -370,5 +372,28 @@ func TestQuotas_AreShownSetAndEnforced(t *testing.T) {
 	}
 	if of := s.must("GET", "/quotas", ""); of.text("folderId") != "default" {
 		t.Errorf("got %v", of)
+	}
+}
+
+// An upload is counted against its tenant while it is received, and no longer.
+func TestUpload_CountsAsMemoryOfItsTenant(t *testing.T) {
+	s := startServer(t)
+	limit := map[host.Quota]int64{host.QuotaMemory: 4 << 20}
+	if err := s.host.SetQuotas(t.Context(), catalog.DefaultTenant, limit); err != nil {
+		t.Fatal(err)
+	}
+	body := func(size int) string {
+		return `{"functionId": "nobody", "runtime": "python313", "entrypoint": "main.handler", "content": "` +
+			strings.Repeat("A", size) + `"}`
+	}
+	if status, d := s.send("POST", "/versions", body(8<<20)); status != 429 || !strings.Contains(d.text("message"), "quota of memory") {
+		t.Errorf("more than the tenant may hold: got %d, %v", status, d)
+	}
+	if status, d := s.send("POST", "/versions", body(1<<20)); status == 429 {
+		t.Errorf("less than that: got %d, %v", status, d)
+	}
+	of, err := s.host.QuotasOf(t.Context(), catalog.DefaultTenant)
+	if err != nil || of.Use[host.QuotaMemory] != 0 {
+		t.Errorf("%d bytes are still counted, %v", of.Use[host.QuotaMemory], err)
 	}
 }

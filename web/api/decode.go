@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"time"
 
+	"vivarium/host/access"
+	"vivarium/host/catalog"
+	"vivarium/host/fault"
+	"vivarium/host/quota"
 	"vivarium/web/strictjson"
 	"vivarium/web/transfer"
 )
@@ -22,13 +26,16 @@ const (
 
 // decode reads a request's body, one JSON object, into v, a pointer to a struct.
 // A field that v does not have is refused, so that a misspelt one is noticed.
-func decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
+func decode(w http.ResponseWriter, r *http.Request, limits transfer.Limits, v any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &statusError{http: http.StatusUnsupportedMediaType, code: CodeInvalidArgument,
 			message: "the request's Content-Type must be application/json"}
 	}
-	body, err := readAll(w, r, limit)
+	body, err := readAll(w, r, limits)
 	if err != nil {
+		return err
+	}
+	if err := limits.Hold(len(body)); err != nil { // what is decoded of it
 		return err
 	}
 	if err := strictjson.Decode(body, v); err != nil {
@@ -42,17 +49,60 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
 	return nil
 }
 
-// readAll reads the body within the limits of size and time.
-func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := transfer.Read(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout})
-	switch {
+// readAll reads the body within limits.
+func readAll(w http.ResponseWriter, r *http.Request, limits transfer.Limits) ([]byte, error) {
+	body, err := transfer.Read(w, r, limits)
+	switch _, held := fault.As(err); {
+	case held: // by Hold
+		return nil, err
 	case errors.Is(err, transfer.ErrTooLarge):
 		return nil, &statusError{http: http.StatusRequestEntityTooLarge, code: CodeInvalidArgument,
-			message: fmt.Sprintf("the request is larger than %d bytes", limit)}
+			message: fmt.Sprintf("the request is larger than %d bytes", limits.Bytes)}
 	case errors.Is(err, transfer.ErrSlow):
 		return nil, &statusError{http: http.StatusRequestTimeout, code: CodeInvalidArgument, message: "the request's body took too long"}
 	case err != nil:
 		return nil, &statusError{http: http.StatusBadRequest, code: CodeInvalidArgument, message: "the request's body ended early"}
 	}
 	return body, nil
+}
+
+// held is what a request makes the server hold, counted against its caller's tenant.
+type held struct {
+	h      *Handler
+	tenant string
+	few    int // bytes that are not counted
+	gives  []func()
+}
+
+// hold returns what counts for a principal; the caller releases it.
+func (h *Handler) hold(p access.Principal) *held {
+	tenant := p.Tenant
+	if tenant == access.AllTenants {
+		tenant = catalog.DefaultTenant
+	}
+	return &held{h: h, tenant: tenant}
+}
+
+// take counts n more bytes.
+//
+// # Errors
+//
+// *quota.Error, fault.ErrExhausted.
+func (m *held) take(n int) error {
+	if m.few+n <= smallAnswer {
+		m.few += n
+		return nil
+	}
+	give, err := m.h.host.Reserve(m.tenant, quota.Body, int64(n))
+	if err == nil {
+		m.gives = append(m.gives, give)
+	}
+	return err
+}
+
+// release gives all of it back.
+func (m *held) release() {
+	for _, give := range m.gives {
+		give()
+	}
 }
