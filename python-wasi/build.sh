@@ -16,6 +16,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/recipe/common.sh"
 # shellcheck source=versions.env
 source "$here/versions.env"
+# shellcheck source=recipe/network.sh
+source "$here/recipe/network.sh"
 # shellcheck source=recipe/cpython.sh
 source "$here/recipe/cpython.sh"
 # shellcheck source=recipe/guest.sh
@@ -36,7 +38,7 @@ cache=${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vivarium}/guest
   "CPython's build can't cope with that; name another: VIVARIUM_CACHE=/some/folder"
 
 # Three keys, from dear to cheap; each contains the one before.
-kit_key=$(hash_script "$here/versions.env" "$here/recipe/cpython.sh")
+kit_key=$(hash_script "$here/versions.env" "$here/recipe/network.sh" "$here/recipe/cpython.sh")
 stdlib_key=$(printf '%s\n' "$kit_key" "$(hash_files "$here" recipe/library.py)" | sha256sum | cut -c1-16)
 make_guest_key() {
   local sources
@@ -58,7 +60,7 @@ tests=$cache/tests-$(printf '%s\n' "$CPYTHON_SHA256" "$(hash_script "$here/recip
 # ensure_tools installs what is missing of the tool chain, or says how to.
 ensure_tools() {
   local tool missing=()
-  for tool in "clang-$LLVM_MAJOR" "wasm-ld-$LLVM_MAJOR" "llvm-ar-$LLVM_MAJOR" make tclsh xz; do
+  for tool in "clang-$LLVM_MAJOR" "wasm-ld-$LLVM_MAJOR" "llvm-ar-$LLVM_MAJOR" make perl tclsh xz; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
   compgen -G "/usr/lib/llvm-$LLVM_MAJOR/lib/clang/*/lib/*/*builtins*wasm32*" >/dev/null ||

@@ -29,7 +29,7 @@ import (
 
 // ABIVersion is the version of the contract between host and guest that the
 // guest of this checkout speaks: what its export vivarium_abi_version returns.
-const ABIVersion = 2
+const ABIVersion = 3
 
 // ErrNotBuilt tells that the binary was compiled before the guest was built.
 var ErrNotBuilt = errors.New("the Python guest is not built: run `go tool task guest`, then build again")

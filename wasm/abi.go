@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 
 // ABIVersion is the version of the interface between host and guest that this
 // package speaks. python-wasi/README.md describes it for authors of guests.
-const ABIVersion = 2
+const ABIVersion = 3
 
 // What a guest exports.
 const (
@@ -30,6 +31,7 @@ const (
 	hostModule   = "vivarium"
 	hostRespond  = "respond"
 	hostEndLines = "end_lines"
+	hostSeed     = "seed"
 	hostYield    = "yield" // put in by the rewriter, never by the guest itself
 	globalPrefix = "vivarium.global."
 )
@@ -85,6 +87,9 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 	b.NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(endLines), nil, nil).
 		Export(hostEndLines)
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(seed), []api.ValueType{i32, i32}, []api.ValueType{i32}).
+		Export(hostSeed)
 	wasip1.ExportExtensions(b, filesOf)
 	if _, err := b.Instantiate(ctx); err != nil {
 		return fmt.Errorf("wasm: host module %s: %w", hostModule, err)
@@ -106,6 +111,19 @@ func endLines(ctx context.Context, _ []uint64) {
 	i := instanceOf(ctx)
 	i.stdout.endLine()
 	i.stderr.endLine()
+}
+
+// seed is vivarium.seed(ptr, len) -> errno: randomness that instances of one image may
+// have in common, for keys that are never used outside. It is not observed.
+func seed(ctx context.Context, m api.Module, stack []uint64) {
+	buf, err := guestBytes(m.Memory(), api.DecodeU32(stack[0]), min(api.DecodeU32(stack[1]), portion))
+	if err != nil {
+		stack[0] = efault
+		return
+	}
+	_, _ = rand.Read(buf) // which does not fail
+	instanceOf(ctx).did(8 * len(buf))
+	stack[0] = 0
 }
 
 // yield is vivarium.yield() -> budget: the guest has used up its loop budget.

@@ -71,8 +71,10 @@ const (
 type Config struct {
 	Guest   []byte    // the module
 	Library *vfs.Tree // the read-only files that every instance sees below /
-	// Key stands for Library in image files: an image that was frozen with other
-	// files must not be taken for one of these.
+	// Mounts are further read-only files, each below a path of its own.
+	Mounts []vfs.Mount
+	// Key stands for Library and Mounts in image files: an image that was frozen with
+	// other files must not be taken for one of these.
 	Key string
 
 	// CacheDir keeps compiled machine code between runs of the program; empty

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"vivarium/wasm/sockets"
 	"vivarium/wasm/vfs"
 	"vivarium/wasm/wasip1"
 )
@@ -23,12 +24,14 @@ type Instance struct {
 	linear *linearMemory
 	root   *vfs.Root
 	files  *wasip1.Files
+	net    sockets.Net
 	image  *Image
 	base   context.Context // carries the instance to the host functions
 
 	stdin          switchReader
 	stdout, stderr switchWriter
 	seen           Observations
+	askedBefore    int64 // of the network, at the last ResetObserved
 	load, invoke   api.Function
 	broken         bool          // only Close is allowed
 	computed       time.Duration // in all calls, up to since
@@ -54,6 +57,9 @@ type InstanceConfig struct {
 	MemoryLimit int64     // bytes of linear memory; at most MaxMemory
 	Code        *vfs.Tree // at /function/code; nil means empty
 	Tmp         *vfs.Mem  // at /tmp; nil means empty. The instance closes it
+	// Net is what the instance may reach; nil means nothing: what asks for it gets a
+	// PermissionError that names the setting.
+	Net sockets.Net
 	// Reserve, when set, is asked before the linear memory grows beyond the
 	// image's, for what the instance maps and copies of the image's pages, beyond
 	// a megabyte of copies, and soon after the machine stack has grown; it is told
@@ -126,8 +132,9 @@ type Observations struct {
 	Monotonic int64 // readings of the monotonic clock
 	CPUTime   int64 // readings of the time that the guest has computed
 	Slept     int64 // sleeps
+	Network   int64 // names looked up and connections made, those that were refused apart
 	Written   bool  // something was written to a file
-	OpenFiles int   // files open now
+	OpenFiles int   // files and sockets open now
 }
 
 // bind gives a shell its content.
@@ -164,6 +171,8 @@ func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 			return fmt.Errorf("wasm: file system: %w", err)
 		}
 	}
+	i.net = cfg.Net
+	i.files.SetNet(i.net)
 	if cfg.Tmp != nil {
 		if err := i.root.SetMem(tmpPath, cfg.Tmp); err != nil {
 			return fmt.Errorf("wasm: file system: %w", err)
@@ -419,23 +428,32 @@ func (i *Instance) giveWay() error {
 	return i.overdue()
 }
 
-// sleep is the guests' nanosleep. A sleeping guest computes nothing, and ends
-// with its call.
+// sleep is the guests' nanosleep.
 func (i *Instance) sleep(ns int64) {
 	i.seen.Slept++
-	i.leave()
-	wait := ns
-	if i.deadline != 0 {
-		wait = min(wait, i.deadline-i.engine.now())
-	}
-	if wait > 0 {
+	i.wait(func(ctx context.Context, _ time.Time) {
+		wait := ns
+		if i.deadline != 0 {
+			wait = min(wait, i.deadline-i.engine.now())
+		}
+		if wait <= 0 {
+			return
+		}
 		t := time.NewTimer(time.Duration(wait))
 		select {
 		case <-t.C:
-		case <-i.ctx.Done():
+		case <-ctx.Done():
 			t.Stop()
 		}
-	}
+	})
+}
+
+// wait gives the turn back while do waits for something, until ctx ends or the
+// deadline, unless it is zero, passes. A guest that waits computes nothing, and ends
+// with its call.
+func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
+	i.leave()
+	do(i.ctx, i.until)
 	if why := i.overdue(); why != nil {
 		i.end(why)
 	}
@@ -468,13 +486,15 @@ func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 // ResetObserved.
 func (i *Instance) Observed() Observations {
 	o := i.seen
-	o.Written, o.OpenFiles = i.root.Written(), i.root.OpenFiles()
+	open, asked := i.files.Sockets()
+	o.Written, o.OpenFiles, o.Network = i.root.Written(), i.root.OpenFiles()+open, asked-i.askedBefore
 	return o
 }
 
 // ResetObserved starts the observations anew.
 func (i *Instance) ResetObserved() {
 	i.seen = Observations{}
+	_, i.askedBefore = i.files.Sockets()
 }
 
 // MemorySize returns the size of the linear memory, in bytes. It never shrinks.
@@ -529,6 +549,13 @@ func (i *Instance) Close() {
 	i.files.Close()
 	i.root.Close()
 }
+
+// HangUp closes the instance's connections, as if the other sides had: a guest that
+// keeps some for later finds them closed, and makes new ones.
+func (i *Instance) HangUp() { i.files.HangUp() }
+
+// Net returns what the instance was given to reach.
+func (i *Instance) Net() sockets.Net { return i.net }
 
 // Retire makes the instance refuse further calls. It still has to be closed.
 func (i *Instance) Retire() { i.broken = true }

@@ -73,7 +73,7 @@ func (i *Instance) openFiles() (err error) {
 	stdio := [3]vfs.File{wasip1.Input(&i.stdin), wasip1.Output(&i.stdout), wasip1.Output(&i.stderr)}
 	i.root, err = vfs.NewRoot(vfs.Config{
 		Base:   i.engine.cfg.Library,
-		Mounts: []vfs.Mount{{Path: codePath}, {Path: tmpPath}, {Path: devPath, Tree: devices}},
+		Mounts: append([]vfs.Mount{{Path: codePath}, {Path: tmpPath}, {Path: devPath, Tree: devices}}, i.engine.cfg.Mounts...),
 		Random: randomSource{i},
 		Stdio:  stdio,
 	})
@@ -81,7 +81,7 @@ func (i *Instance) openFiles() (err error) {
 		return err
 	}
 	i.files = wasip1.New(wasip1.Config{
-		Root: i.root, Stdio: stdio, Work: i.did, Sleep: i.sleep,
+		Root: i.root, Stdio: stdio, Work: i.did, Sleep: i.sleep, Wait: i.wait,
 		Now: func() int64 { sec, nsec := i.wallTime(); return sec*1e9 + int64(nsec) },
 	})
 	return nil

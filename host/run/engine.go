@@ -33,7 +33,12 @@ func NewEngine(ctx context.Context, cfg wasm.Config) (*wasm.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: Python's library: %w", err)
 	}
-	cfg.Guest, cfg.Library, cfg.Key = module, tree, info.Key
+	roots, err := rootCertificates()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Guest, cfg.Library, cfg.Key = module, tree, info.Key+"/"+roots.key
+	cfg.Mounts = []vfs.Mount{{Path: "etc/ssl", Tree: roots.tree}}
 	if cfg.MaxResponse == 0 {
 		cfg.MaxResponse = maxResult
 	}

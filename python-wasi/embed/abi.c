@@ -19,6 +19,10 @@ EXPORT("vivarium_boot") int32_t vivarium_boot(void) {
   if (status != VIVARIUM_OK) {
     return status;
   }
+  status = openssl_start();
+  if (status != VIVARIUM_OK) {
+    return status;
+  }
   status = interpreter_start();
   if (status != VIVARIUM_OK) {
     return status;

@@ -10,7 +10,7 @@
 // The version of the contract between host and guest: the exports, the imports,
 // the documents on stdin, the tree of files. It goes up by one whenever a host
 // of the old version could not serve the guest of the new one.
-#define VIVARIUM_ABI_VERSION 2
+#define VIVARIUM_ABI_VERSION 3
 
 // What the exports return. The runner's load and invoke may return OK and
 // DISCARD themselves; BROKEN means that they did not come to return at all.
@@ -32,6 +32,10 @@ int32_t sqlite_start(void);
 
 // sqlite_reseed has SQLite ask for randomness when it next needs some.
 void sqlite_reseed(void);
+
+// openssl_start gives OpenSSL its randomness. It returns VIVARIUM_OK, or
+// VIVARIUM_BROKEN after it has told why on stderr.
+int32_t openssl_start(void);
 
 // interpreter_start starts CPython. It returns VIVARIUM_OK, or VIVARIUM_BROKEN
 // after it has told why on stderr.
@@ -56,6 +60,11 @@ int files_space(int fd, const char *path, uint64_t space[4]);
 // files_umask sets the mask of permissions that new files don't get, and returns
 // the one before.
 int files_umask(int mask);
+
+// network_result is what a function of the C library returns for an error of a host
+// call about sockets or names: 0, or -1 with errno set. strerror then tells why a
+// call was refused.
+int network_result(int32_t error);
 
 // immortalize_all takes all objects that there are out of reference counting.
 void immortalize_all(void);

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wasi/api.h>
@@ -230,24 +229,4 @@ int files_space(int fd, const char *path, uint64_t space[4]) {
   }
   free(memory);
   return result(error);
-}
-
-int __real_select(int count, fd_set *read, fd_set *write, fd_set *except,
-                  struct timeval *timeout);
-
-// The library's select takes a descriptor that is not open for one that is never
-// ready.
-int __wrap_select(int count, fd_set *read, fd_set *write, fd_set *except,
-                  struct timeval *timeout) {
-  fd_set *const sets[] = {read, write, except};
-  for (int i = 0; i < 3; i++) {
-    for (size_t n = 0; sets[i] != NULL && n < sets[i]->__nfds; n++) {
-      __wasi_fdstat_t status;
-      int error = __wasi_fd_fdstat_get(sets[i]->__fds[n], &status);
-      if (error != 0) {
-        return result(error);
-      }
-    }
-  }
-  return __real_select(count, read, write, except, timeout);
 }

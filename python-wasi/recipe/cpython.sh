@@ -29,12 +29,14 @@ get_sources() {
   fetch sqlite.tar.xz "$SQLITE_SHA256" "$mirror$SQLITE_POOL"
   fetch wasi-libc.deb "$WASI_LIBC_SHA256" "$mirror$WASI_LIBC_POOL"
   fetch musl.tar.gz "$MUSL_SHA256" "$mirror$MUSL_POOL"
+  fetch openssl.tar.gz "$OPENSSL_SHA256" "$mirror$OPENSSL_POOL"
   unpack cpython.tar.xz "$work/cpython"
   unpack zlib.tar.gz "$work/zlib"
   unpack bzip2.tar.gz "$work/bzip2"
   unpack xz.tar.xz "$work/xz"
   unpack sqlite.tar.xz "$work/sqlite"
   unpack musl.tar.gz "$work/musl"
+  unpack openssl.tar.gz "$work/openssl"
   make_sysroot
   mkdir -p "$work/prefix/lib" "$work/prefix/include"
 }
@@ -52,6 +54,7 @@ make_sysroot() {
   # What build_timezones adds.
   sed -i '/WASI has no timezone tables/{N;/tzset/s/.*\n/#if 1\n/}' "$sysroot/include/wasm32-wasi/time.h"
   grep -A1 '^#if 1$' "$sysroot/include/wasm32-wasi/time.h" | grep -qw tzset
+  add_network_headers "$sysroot"
   mkdir -p "$sysroot/share"
   cp "$deb/usr/share/doc/wasi-libc/copyright" "$sysroot/share/"
 }
@@ -169,7 +172,8 @@ SCRIPT
 # no absolute times, and time.sleep would fail (OSError 58); CPython asks for it
 # in two ways. pymalloc is off by default on WASI, and worth 2 %; mimalloc is for
 # CPython without the global lock, and here 0.3 MB that nothing calls. That
-# tzset works is what configure can only see by running something.
+# tzset works is what configure can only see by running something, and the
+# embedding's functions and OpenSSL by linking. IPv6 it takes for impossible.
 configure_cross() {
   local dir=$work/cross target prefix=$work/prefix
   target="$(target_flags "$work/sysroot") $(hide_paths)"
@@ -181,7 +185,9 @@ configure_cross() {
     --host="$WASM_TARGET" --build="$(../cpython/config.guess)" --prefix=/usr \
     --with-build-python="$work/build-python" --disable-test-modules --without-ensurepip \
     --with-pymalloc=yes --without-mimalloc ac_cv_func_clock_nanosleep=no ac_cv_lib_rt_clock_nanosleep=no \
-    ac_cv_working_tzset=yes \
+    ac_cv_working_tzset=yes --enable-ipv6 --with-openssl="$prefix" \
+    ac_cv_working_openssl_ssl=yes ac_cv_working_openssl_hashlib=yes \
+    ac_cv_func_getaddrinfo=yes ac_cv_func_getnameinfo=yes ac_cv_func_getpeername=yes ac_cv_func_gai_strerror=yes \
     CC="clang-$LLVM_MAJOR $target" CPP="clang-$LLVM_MAJOR -E $target" \
     CXX="clang++-$LLVM_MAJOR $target" LD="wasm-ld-$LLVM_MAJOR" READELF=true PKG_CONFIG=false \
     AR="llvm-ar-$LLVM_MAJOR" RANLIB="llvm-ranlib-$LLVM_MAJOR" NM="llvm-nm-$LLVM_MAJOR" \
@@ -200,7 +206,7 @@ build_cross() {
     Modules/expat/libexpat.a Modules/_hacl/libHacl_Hash_SHA2.a
   # configure leaves out a module whose library it does not like, without a word.
   local module
-  for module in _bz2 _decimal _elementtree _lzma _sqlite3 zlib; do
+  for module in _bz2 _decimal _elementtree _hashlib _lzma _socket _sqlite3 _ssl select zlib; do
     grep -qw "PyInit_$module" Modules/config.c || die "module $module is not in libpython"
   done
 }
@@ -215,6 +221,7 @@ collect_kit() {
   cp "$work/native/python" "$new/bin/python3"
   cp -r "$work/cpython/Include" "$new/include"
   cp "$work/cross/pyconfig.h" "$work/prefix/include/sqlite3.h" "$new/include/"
+  cp -r "$work/prefix/include/openssl" "$new/include/"
   cp "$work/cross/libpython${CPYTHON_VERSION%.*}.a" "$work"/prefix/lib/*.a \
     "$work/cross/Modules/_decimal/libmpdec/libmpdec.a" "$work/cross/Modules/expat/libexpat.a" \
     "$work/cross/Modules/_hacl/libHacl_Hash_SHA2.a" "$new/archives/"
@@ -228,19 +235,23 @@ collect_kit() {
 }
 
 # How many steps build_kit has.
-kit_steps=9
+kit_steps=11
 
 build_kit() {
   step sources "get and unpack the sources" get_sources
+  start openssl "build OpenSSL for WebAssembly" build_openssl
   start native "build CPython for this machine" build_native
   start sqlite "build SQLite for WebAssembly" build_sqlite
   start zlib "build zlib and bzip2 for WebAssembly" build_zlib_bzip2
   start timezones "build time zones for WebAssembly" build_timezones
+  start addresses "build names and addresses for WebAssembly" build_addresses
   start xz "build liblzma for WebAssembly" build_xz
   finish zlib
   finish timezones
   finish xz
   finish sqlite
+  finish addresses
+  finish openssl
   step configure "configure CPython for WebAssembly" configure_cross
   finish native
   step cross "build CPython for WebAssembly" build_cross

@@ -10,11 +10,16 @@
 link_flags=(-mexec-model=reactor -Wl,--wrap=__tm_to_tzname -z stack-size=8388608 -Wl,--stack-first
   -Wl,--initial-memory=20971520 -Wl,--strip-all)
 # What embed/files.c does in the C library's place.
-for wrapped in open openat mkdir mkdirat fstat select __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
+for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
   __wasi_path_open __wasi_path_create_directory; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
+# What embed/sockets.c and embed/openssl.c do.
+for wrapped in strerror SSL_CTX_new; do
+  link_flags+=("-Wl,--wrap=$wrapped")
+done
 link_libraries=(-lpython3.13 -ltz -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3
+  -lssl -lcrypto -laddress
   -ldl -lwasi-emulated-signal -lwasi-emulated-getpid -lm)
 
 link_module() {
@@ -48,6 +53,7 @@ write_versions() {
   "bzip2": "$BZIP2_VERSION",
   "xz": "$XZ_VERSION",
   "sqlite": "$SQLITE_VERSION",
+  "openssl": "$OPENSSL_VERSION",
   "clang": "$("clang-$LLVM_MAJOR" -dumpversion)",
   "module_sha256": "$(sha256sum <"$out/python.wasm" | cut -d' ' -f1)",
   "library_sha256": "$(sha256sum <"$out/library.zip" | cut -d' ' -f1)"

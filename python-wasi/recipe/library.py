@@ -25,7 +25,7 @@ STDLIB = PurePosixPath("usr/lib/python%d.%d" % sys.version_info[:2])
 RUNTIME = PurePosixPath("function/runtime")
 ZONES = PurePosixPath("usr/share/zoneinfo")
 
-# What makes no sense in a sandbox without a terminal, a screen, a network and
+# What makes no sense in a sandbox without a terminal, a screen and
 # processes, or is of use to CPython's own developers only. Paths below Lib/.
 LEFT_OUT = {
     "__phello__",
@@ -38,19 +38,6 @@ LEFT_OUT = {
     "turtle.py",
     "turtledemo",
     "venv",
-}
-
-# What is written at the end of a module. A module of HTTP without TLS does not
-# know the word https, and "unknown url type" is not the reason.
-APPENDED = {
-    "urllib/request.py": """
-
-def _no_network(self, req):
-    raise URLError("functions have no network here")
-
-if not hasattr(http.client, "HTTPSConnection"):
-    UnknownHandler.https_open = _no_network
-""",
 }
 
 
@@ -79,9 +66,6 @@ def make_stdlib(arguments: argparse.Namespace) -> None:
     """Pack what the guest gets of the standard library."""
     with scratch_beside(arguments.zip) as tree:
         copy(arguments.source, tree, lambda path: path.parts[0] not in LEFT_OUT)
-        for name, text in APPENDED.items():
-            with (tree / name).open("a") as file:
-                file.write(text)
         # CPython looks for this folder to know where it lives.
         (tree / "lib-dynload").mkdir()
         compile_tree(tree, STDLIB)

@@ -70,6 +70,7 @@ func Export(b wazero.HostModuleBuilder, of func(context.Context) *Files) { expor
 // argument, a mode: the last but one, and the last.
 func ExportExtensions(b wazero.HostModuleBuilder, of func(context.Context) *Files) {
 	export(b, of, extensions)
+	export(b, of, socketCalls)
 }
 
 func export(b wazero.HostModuleBuilder, of func(context.Context) *Files, calls []call) {

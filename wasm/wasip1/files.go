@@ -1,5 +1,5 @@
 // Package wasip1 is the file calls of WASI preview 1 on a vfs.Root, one Files for
-// each instance, and what WASI lacks of a Linux program's: permissions.
+// each instance, and what WASI lacks of a Linux program's: permissions and sockets.
 //
 // wazero has these calls as well. They clean paths before a file system sees them,
 // which makes "link/.." another place than it is; they keep directories by name, so
@@ -12,12 +12,15 @@
 package wasip1
 
 import (
+	"context"
 	"io"
 	"io/fs"
 	"math"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 
+	"vivarium/wasm/sockets"
 	"vivarium/wasm/vfs"
 )
 
@@ -32,7 +35,10 @@ type Config struct {
 	// a panic; Now is the wall clock in nanoseconds since 1970.
 	Work  func(n int)
 	Sleep func(ns int64)
-	Now   func() int64
+	// Wait calls do while the guest computes nothing, and may end the call by a panic
+	// when it has returned; see sockets.Env.
+	Wait func(do func(ctx context.Context, deadline time.Time))
+	Now  func() int64
 }
 
 // Files is the table of open files of an instance, whose calls it serves. It is
@@ -41,6 +47,7 @@ type Files struct {
 	Config
 	open    []vfs.File // by descriptor; nil is none
 	preopen vfs.File
+	network network
 	scratch [direntSize + vfs.MaxName]byte
 }
 
@@ -52,6 +59,7 @@ func New(config Config) *Files {
 	f := &Files{Config: config, preopen: config.Root.Top()}
 	f.open = append(f.open, config.Stdio[:]...)
 	f.open = append(f.open, f.preopen)
+	f.SetNet(nil)
 	return f
 }
 
@@ -63,6 +71,7 @@ func (f *Files) Close() {
 		}
 	}
 	f.open = nil
+	f.network.waiter.Close()
 }
 
 // errnos that only this package gives.
@@ -270,11 +279,14 @@ func (f *Files) fdStat(m api.Memory, p []uint64) vfs.Errno {
 	case flag&vfs.ReadWrite == 0:
 		rights &^= rightWrite
 	}
-	if st.Mode&fs.ModeNamedPipe != 0 {
+	if st.Mode&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
 		rights &^= rightSeek | rightTell
 	}
 	clear(buf)
 	buf[0] = fileType(st.Mode)
+	if s, ok := file.(*socketFile); ok && s.Kind() == sockets.Datagram {
+		buf[0] = fileTypeDatagram
+	}
 	le.PutUint16(buf[2:], status)
 	le.PutUint64(buf[8:], rights)
 	le.PutUint64(buf[16:], allRights) // of what is opened in it

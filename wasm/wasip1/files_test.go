@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -46,6 +47,7 @@ func newGuest(t testing.TB, tmp vfs.MemConfig) *guest {
 		Root: root, Stdio: stdio,
 		Work:  func(n int) { g.work += n },
 		Sleep: func(ns int64) { g.slept += ns },
+		Wait:  func(do func(context.Context, time.Time)) { do(t.Context(), time.Now()) },
 		Now:   func() int64 { return 7e9 },
 	})
 	runtime := wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfigInterpreter())
@@ -77,7 +79,7 @@ func (g *guest) call(name string, args ...any) vfs.Errno {
 	}
 	all := calls
 	if extension, ok := strings.CutPrefix(name, "vivarium."); ok {
-		name, all = extension, extensions
+		name, all = extension, slices.Concat(extensions, socketCalls)
 	}
 	i := slices.IndexFunc(all, func(c call) bool { return c.name == name })
 	if i < 0 || len(params) != len(all[i].params) {
@@ -445,13 +447,14 @@ func TestFiles_CloseClosesAll(t *testing.T) {
 // A guest whose own code is no longer in command can pass anything.
 func TestFiles_NoArgumentsHarmTheHost(t *testing.T) {
 	odd := []uint64{0, 3, 1<<20 - 1, math.MaxInt32, math.MaxUint32, 89478486, 536870912, math.MaxUint64, 1 << 63}
-	for _, c := range slices.Concat(calls, extensions) {
+	for _, c := range slices.Concat(calls, extensions, socketCalls) {
 		g := newGuest(t, vfs.MemConfig{MaxBytes: 1 << 20, MaxEntries: 10})
 		for _, fd := range []uint64{1, 3, 4, 5} {
 			for _, a := range odd {
 				for _, b := range odd {
 					file, _ := g.open("tmp/a", oCreat, rightsReadWrite)
 					dir, _ := g.open("tmp", oDirectory, rightRead)
+					g.call("vivarium.sock_open", 2, 1, 0, result)
 					params := []uint64{fd, a, b, a, b, b, a, b, a, b}[:max(len(c.params), 1)]
 					c.do(g.files, g.mem, params)
 					params = []uint64{a, b, fd, b, a, a, b, a, b, a}[:max(len(c.params), 1)]

@@ -227,6 +227,9 @@ func (f *Files) pathUnlink(m api.Memory, p []uint64) vfs.Errno {
 	return dir.Unlink(path)
 }
 
+// fileTypeDatagram is the number for a socket that is no stream.
+const fileTypeDatagram = 5
+
 // fileType is the number that WASI has for the type of a file. It has none for
 // pipes, which the standard streams are.
 func fileType(mode fs.FileMode) byte {
@@ -239,6 +242,8 @@ func fileType(mode fs.FileMode) byte {
 		return 7
 	case mode&fs.ModeCharDevice != 0:
 		return 2
+	case mode&fs.ModeSocket != 0:
+		return 6
 	}
 	return 0
 }
@@ -246,6 +251,7 @@ func fileType(mode fs.FileMode) byte {
 // unixKinds are the types of files as the guest's C library has them in st_mode.
 var unixKinds = map[fs.FileMode]uint16{
 	0: 0x8000, fs.ModeDir: 0x4000, fs.ModeSymlink: 0xa000, fs.ModeDevice | fs.ModeCharDevice: 0x2000, fs.ModeNamedPipe: 0x1000,
+	fs.ModeSocket: 0xc000,
 }
 
 // specialBits are the permissions that package fs keeps elsewhere.

@@ -1,0 +1,77 @@
+# What CPython's socket and ssl stand on: the C library's half of a network, which
+# wasi-libc leaves out, and OpenSSL. Sourced; every line here counts for the content
+# key of the CPython build.
+# shellcheck shell=bash
+
+# add_network_headers gives a sysroot musl's own headers in the place of those that
+# wasi-libc has cut down: constants and structures are then Linux's, which is what
+# the host's half speaks. No function of the C library's uses them: those that deal
+# with addresses come from musl too, and those of sockets are the embedding's.
+add_network_headers() {
+  local include=$1/include/wasm32-wasi header
+  for header in netdb.h net/if.h sys/socket.h sys/un.h poll.h netinet/in.h arpa/inet.h; do
+    mkdir -p "$(dirname "$include/$header")"
+    cp "$work/musl/include/$header" "$include/$header"
+  done
+}
+
+# Of musl, what needs no network: texts, numbers, and how they become lists. What
+# they ask for, __lookup_name and __lookup_serv, is the embedding's.
+address_sources="freeaddrinfo gai_strerror getaddrinfo gethostbyaddr gethostbyaddr_r gethostbyname gethostbyname2
+  gethostbyname2_r getservbyname getservbyname_r getservbyport getservbyport_r hstrerror in6addr_any in6addr_loopback
+  inet_addr inet_aton inet_ntoa inet_ntop inet_pton lookup_ipliteral proto"
+
+build_addresses() {
+  local dir=$work/addresses name flags
+  rm -rf "$dir"
+  mkdir -p "$dir/include"
+  cd "$dir"
+  printf '#define LOCK(lock)\n#define UNLOCK(lock)\n' >include/lock.h
+  printf '#define LCTRANS_CUR(text) (text)\n' >include/locale_impl.h
+  cat >include/musl.h <<'HEADER'
+#pragma once
+#define hidden
+#define weak_alias(old, new) extern __typeof(old) new __attribute__((weak, alias(#old)))
+struct in_addr;
+int __inet_aton(const char *, struct in_addr *);
+HEADER
+  # Which families are configured, AI_ADDRCONFIG, is the host's business.
+  sed 's/if (flags & AI_ADDRCONFIG)/if (0)/' "$work/musl/src/network/getaddrinfo.c" >getaddrinfo.c
+  grep -q 'if (0)' getaddrinfo.c
+  flags="$(target_flags "$work/sysroot") $(hide_paths) $LIBRARY_OPT -D_GNU_SOURCE"
+  for name in $address_sources; do
+    [[ -e $name.c ]] || cp "$work/musl/src/network/$name.c" .
+    # shellcheck disable=SC2086 # the flags are words
+    "clang-$LLVM_MAJOR" $flags -Iinclude "-I$work/musl/src/network" -include musl.h -w -c "$name.c"
+  done
+  "llvm-ar-$LLVM_MAJOR" rcs "$work/prefix/lib/libaddress.a" ./*.o
+}
+
+# OpenSSL without what a client on one thread, in a sandbox without loadable code,
+# can't use, and without ciphers and formats that TLS and X.509 of today don't.
+# --with-rand-seed=none: its own generator has nothing to begin from, so what goes
+# past the embedding's (openssl.c) fails instead of drawing what clones share.
+openssl_options="no-asm no-threads no-dso no-engine no-module no-shared no-tests no-apps no-docs no-ui-console no-posix-io
+  no-async no-autoload-config no-secure-memory no-afalgeng no-quic no-dgram no-dtls no-cmp no-cms no-ct no-ts no-srp no-http
+  no-ocsp no-rfc3779 no-comp no-legacy no-ssl-trace no-nextprotoneg no-srtp no-ec2m no-gost no-aria no-bf no-camellia no-cast
+  no-dsa no-idea no-md4 no-mdc2 no-ml-dsa no-rc2 no-rc4 no-rmd160 no-seed no-siphash no-slh-dsa no-sm2 no-sm3 no-sm4 no-siv
+  no-whirlpool --with-rand-seed=none"
+
+build_openssl() {
+  cd "$work/openssl"
+  cat >Configurations/90-guest.conf <<'CONF'
+my %targets = (
+  "guest" => { inherit_from => [ "BASE_unix" ], bn_ops => "SIXTY_FOUR_BIT", thread_scheme => "(unknown)" },
+);
+CONF
+  # shellcheck disable=SC2086 # the options are words
+  CC="clang-$LLVM_MAJOR $(target_flags "$work/sysroot") $(hide_paths)" AR="llvm-ar-$LLVM_MAJOR" \
+    RANLIB="llvm-ranlib-$LLVM_MAJOR" CFLAGS="$OPENSSL_OPT -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID" \
+    perl ./Configure guest --prefix=/usr --openssldir=/etc/ssl --libdir=lib $openssl_options
+  make -j"$jobs" build_generated
+  make -j"$jobs" libcrypto.a libssl.a
+  cp libcrypto.a libssl.a "$work/prefix/lib/"
+  cp -r include/openssl "$work/prefix/include/"
+  # What CPython insists on. There is one thread.
+  printf '#define OPENSSL_THREADS\n' >>"$work/prefix/include/openssl/configuration.h"
+}

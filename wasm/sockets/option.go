@@ -1,0 +1,103 @@
+package sockets
+
+import (
+	"syscall"
+
+	"vivarium/wasm/vfs"
+)
+
+// option is a socket option that was set: a number.
+type option struct{ level, name, value int }
+
+// Levels and names that have a meaning of their own here.
+const (
+	levelSocket = 1
+
+	optionReuseAddress = 2
+	optionType         = 3
+	optionError        = 4
+	optionBroadcast    = 6
+	optionLinger       = 13
+	optionReusePort    = 15
+	optionAccepting    = 30
+	optionProtocol     = 38
+	optionDomain       = 39
+)
+
+// passed are the options that go to the host's socket: how a connection is kept
+// alive, buffered and marked. None of them says where it goes, by which interface
+// or with which headers.
+var passed = map[[2]int]bool{
+	{levelSocket, 5}: false,                                                // SO_DONTROUTE
+	{levelSocket, 7}: true, {levelSocket, 8}: true, {levelSocket, 9}: true, // SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE
+	{levelSocket, 10}:       true,                                // SO_OOBINLINE
+	{syscall.IPPROTO_IP, 1}: true, {syscall.IPPROTO_IP, 2}: true, // IP_TOS, IP_TTL
+	{syscall.IPPROTO_IPV6, 16}: true, {syscall.IPPROTO_IPV6, 26}: true, {syscall.IPPROTO_IPV6, 67}: true, // HOPS, V6ONLY, TCLASS
+	{syscall.IPPROTO_TCP, 1}: true, {syscall.IPPROTO_TCP, 2}: true, {syscall.IPPROTO_TCP, 4}: true, // NODELAY, MAXSEG, KEEPIDLE
+	{syscall.IPPROTO_TCP, 5}: true, {syscall.IPPROTO_TCP, 6}: true, {syscall.IPPROTO_TCP, 12}: true, // KEEPINTVL, KEEPCNT, QUICKACK
+	{syscall.IPPROTO_TCP, 18}: true, // USER_TIMEOUT
+}
+
+// SetOption sets an option to a number.
+func (s *Socket) SetOption(level, name, value int) vfs.Errno {
+	switch {
+	case level == levelSocket && (name == optionReuseAddress || name == optionReusePort):
+		return 0 // of no meaning to what never listens
+	case level == levelSocket && name == optionBroadcast:
+		return EACCES
+	case level == levelSocket && name == optionLinger:
+		return 0 // to wait for the other side when closing is not for the host
+	case !passed[[2]int{level, name}]:
+		return ENOPROTOOPT
+	}
+	o := option{level, name, value}
+	if s.conn != nil {
+		if errno := o.set(s.conn.FD); errno != 0 {
+			return errno
+		}
+	}
+	for n := range s.options {
+		if s.options[n].level == level && s.options[n].name == name {
+			s.options[n].value = value
+			return 0
+		}
+	}
+	s.options = append(s.options, o)
+	return 0
+}
+
+// Option returns the number that an option has.
+func (s *Socket) Option(level, name int) (int, vfs.Errno) {
+	if level == levelSocket {
+		switch name {
+		case optionType:
+			return int(s.kind), 0
+		case optionDomain:
+			return s.family, 0
+		case optionProtocol:
+			if s.kind == Stream {
+				return syscall.IPPROTO_TCP, 0
+			}
+			return syscall.IPPROTO_UDP, 0
+		case optionError:
+			if s.settle(); s.failed == 0 && s.conn != nil && !s.connecting {
+				return int(socketError(s.conn.FD)), 0
+			}
+			return int(s.takeFailure()), 0
+		case optionAccepting, optionBroadcast, optionReuseAddress, optionReusePort, optionLinger:
+			return 0, 0
+		}
+	}
+	if !passed[[2]int{level, name}] {
+		return 0, ENOPROTOOPT
+	}
+	if s.conn != nil {
+		return optionOf(s.conn.FD, level, name)
+	}
+	for _, o := range s.options {
+		if o.level == level && o.name == name {
+			return o.value, 0
+		}
+	}
+	return 0, 0
+}

@@ -1,0 +1,76 @@
+package sockets
+
+import (
+	"context"
+	"time"
+)
+
+// What a guest's poll asks for and is told.
+const (
+	readable = 0x1
+	writable = 0x4
+	failed   = 0x8
+	hungUp   = 0x10
+)
+
+// Polled is a socket that is waited for, and what has become of it.
+type Polled struct {
+	Socket *Socket
+	Events int16 // POLLIN and POLLOUT
+	Ready  int16 // and POLLERR, POLLHUP
+}
+
+// Poll waits until something is ready, for no longer than timeout unless that is
+// negative, and returns how many sockets are. With none to wait for it only waits.
+func Poll(env *Env, set []Polled, timeout time.Duration) int {
+	count := look(set)
+	if count > 0 || timeout == 0 {
+		return count
+	}
+	var deadline time.Time
+	if timeout > 0 {
+		deadline = time.Now().Add(timeout)
+	}
+	interests := make([]Interest, 0, len(set))
+	for _, p := range set {
+		if p.Socket.conn != nil {
+			interests = append(interests, Interest{FD: p.Socket.conn.FD, Events: p.Events})
+		}
+	}
+	for count == 0 {
+		woken := false
+		env.Wait(func(ctx context.Context, until time.Time) {
+			woken = env.Waiter.Wait(ctx, sooner(deadline, until), interests)
+		})
+		if count = look(set); !woken {
+			break
+		}
+	}
+	return count
+}
+
+// look sets what is ready now.
+func look(set []Polled) (count int) {
+	for n := range set {
+		p := &set[n]
+		if p.Ready = p.Socket.state(p.Events); p.Ready != 0 {
+			count++
+		}
+	}
+	return count
+}
+
+// state returns what a socket is ready for.
+func (s *Socket) state(events int16) int16 {
+	s.settle()
+	switch {
+	case s.conn != nil:
+		return poll(s.conn.FD, events)
+	case s.failed != 0:
+		return events&(readable|writable) | failed | hungUp
+	case s.hungUp:
+		return events&readable | hungUp
+	}
+	// As Linux says of a socket that is not connected.
+	return events&writable | hungUp
+}

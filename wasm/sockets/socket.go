@@ -1,0 +1,353 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"vivarium/wasm/vfs"
+)
+
+// Env is what a Socket has of its instance.
+type Env struct {
+	Net    Net
+	Waiter *Waiter
+	// Wait lets the guest wait for what do waits for. do ends with ctx, and at the
+	// deadline unless that is zero.
+	Wait func(do func(ctx context.Context, deadline time.Time))
+	// Refused is told of each Refusal, Talked of each time that the network was asked.
+	Refused func(*Refusal)
+	Talked  func()
+}
+
+// Socket is an open socket. It is used by one goroutine at a time.
+type Socket struct {
+	env        *Env
+	kind       Kind
+	family     int
+	flag       vfs.Flag
+	conn       *Conn // nil: not connected, or hung up
+	peer       netip.AddrPort
+	connecting bool
+	hungUp     bool      // the connection was taken away
+	failed     vfs.Errno // what SO_ERROR tells next
+	options    []option  // to be set when there is a connection
+	closed     bool
+}
+
+// Flags of the calls.
+const (
+	flagPeek     = 0x2
+	flagTrunc    = 0x20
+	flagDontWait = 0x40
+	flagWaitAll  = 0x100
+	flagNoSignal = 0x4000
+)
+
+// maxTransfer is how many bytes one call moves at most.
+const maxTransfer = 1 << 20
+
+// New returns a socket that is not connected.
+func New(env *Env, family int, kind Kind, protocol int) (*Socket, vfs.Errno) {
+	if family != familyIPv4 && family != familyIPv6 {
+		return nil, EAFNOSUPPORT
+	}
+	switch {
+	case kind == Stream && (protocol == 0 || protocol == syscall.IPPROTO_TCP):
+	case kind == Datagram && (protocol == 0 || protocol == syscall.IPPROTO_UDP):
+	case kind != Stream && kind != Datagram:
+		return nil, EACCES // raw sockets are for those who may
+	default:
+		return nil, EPROTONOSUPPORT
+	}
+	return &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}, 0
+}
+
+// Connect connects the socket. One that does not block returns EINPROGRESS, and can
+// be written to when it is connected or has failed.
+func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
+	switch {
+	case s.connecting:
+		if s.settle(); s.connecting {
+			return EALREADY
+		}
+		return s.takeFailure()
+	case s.conn != nil && s.kind == Stream:
+		return EISCONN
+	case to.Addr().Is4() != (s.family == familyIPv4):
+		return EAFNOSUPPORT
+	}
+	s.drop()
+	var conn *Conn
+	var err error
+	s.env.Wait(func(ctx context.Context, _ time.Time) { conn, err = s.env.Net.Connect(ctx, s.kind, to) })
+	if err != nil {
+		return s.refused(err)
+	}
+	s.env.Talked()
+	s.conn, s.peer, s.hungUp, s.failed = conn, to, false, 0
+	for _, o := range s.options {
+		o.set(conn.FD) // which a connection of another kind may not have
+	}
+	if s.kind == Datagram {
+		return 0
+	}
+	s.connecting = true
+	if s.settle(); s.connecting {
+		if s.flag&vfs.NonBlock != 0 {
+			return EINPROGRESS
+		}
+		s.wait(writable, time.Time{})
+		s.settle()
+	}
+	return s.takeFailure()
+}
+
+// refused returns the number for an error of the Net's.
+func (s *Socket) refused(err error) vfs.Errno {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		s.env.Refused(refusal)
+		return EACCES
+	}
+	s.env.Talked()
+	return errno(err)
+}
+
+// settle finds out if connecting has come to an end.
+func (s *Socket) settle() {
+	if !s.connecting || poll(s.conn.FD, writable) == 0 {
+		return
+	}
+	s.connecting = false
+	if s.failed = socketError(s.conn.FD); s.failed != 0 {
+		s.drop()
+	}
+}
+
+func (s *Socket) takeFailure() vfs.Errno {
+	failed := s.failed
+	s.failed = 0
+	return failed
+}
+
+// ready says why nothing can be sent or received, or that it may be.
+func (s *Socket) ready() vfs.Errno {
+	if s.settle(); s.connecting {
+		return EAGAIN
+	}
+	if s.failed != 0 {
+		return s.takeFailure()
+	}
+	if s.conn == nil {
+		return ENOTCONN
+	}
+	return 0
+}
+
+// wait waits until the connection is ready for something, and is false if that is
+// not so at the deadline, unless it is zero.
+func (s *Socket) wait(events int16, deadline time.Time) bool {
+	ready := false
+	s.env.Wait(func(ctx context.Context, until time.Time) {
+		ready = s.env.Waiter.Wait(ctx, sooner(deadline, until), []Interest{{FD: s.conn.FD, Events: events}})
+	})
+	return ready
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Receive reads what has come, and waits for it unless the socket or flags say not
+// to. It returns 0 bytes at the end.
+func (s *Socket) Receive(buf []byte, flags int) (int, vfs.Errno) {
+	if s.hungUp {
+		return 0, 0
+	}
+	if errno := s.ready(); errno != 0 {
+		return 0, errno
+	}
+	buf = buf[:min(len(buf), maxTransfer)]
+	if flags&^(flagPeek|flagTrunc|flagDontWait|flagWaitAll|flagNoSignal) != 0 {
+		return 0, vfs.ENOTSUP
+	}
+	for done := 0; ; {
+		n, err := receive(s.conn.FD, buf[done:], flags&(flagPeek|flagTrunc))
+		switch {
+		case err == nil:
+			if flags&flagPeek == 0 {
+				if errno := s.moved(n); errno != 0 {
+					return 0, errno
+				}
+			}
+			done += min(n, len(buf)-done)
+			if flags&flagWaitAll == 0 || n == 0 || done == len(buf) || s.kind == Datagram {
+				return max(done, n), 0
+			}
+		case errno(err) != EAGAIN || s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
+			if done > 0 {
+				return done, 0
+			}
+			return 0, errno(err)
+		default:
+			s.wait(readable, time.Time{})
+		}
+	}
+}
+
+// Send sends, and waits until all is sent unless the socket or flags say not to.
+func (s *Socket) Send(buf []byte, flags int) (int, vfs.Errno) {
+	if s.hungUp {
+		return 0, EPIPE
+	}
+	if errno := s.ready(); errno != 0 {
+		return 0, errno
+	}
+	if flags&^(flagDontWait|flagNoSignal) != 0 {
+		return 0, vfs.ENOTSUP
+	}
+	buf = buf[:min(len(buf), maxTransfer)]
+	for done := 0; ; {
+		n, err := send(s.conn.FD, buf[done:])
+		switch {
+		case err == nil:
+			if errno := s.moved(n); errno != 0 {
+				return 0, errno
+			}
+			if done += n; done == len(buf) || s.kind == Datagram {
+				return done, 0
+			}
+		case errno(err) != EAGAIN || s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
+			if done > 0 {
+				return done, 0
+			}
+			return 0, errno(err)
+		default:
+			s.wait(writable, time.Time{})
+		}
+	}
+}
+
+func (s *Socket) moved(n int) vfs.Errno {
+	if s.conn.Moved == nil || n == 0 {
+		return 0
+	}
+	if err := s.conn.Moved(n); err != nil {
+		errno := s.refused(err)
+		s.HangUp()
+		return errno
+	}
+	return 0
+}
+
+// Shutdown ends one direction, or both: how is SHUT_RD, SHUT_WR or SHUT_RDWR.
+func (s *Socket) Shutdown(how int) vfs.Errno {
+	if how < syscall.SHUT_RD || how > syscall.SHUT_RDWR {
+		return vfs.EINVAL
+	}
+	if s.conn == nil || s.connecting {
+		return ENOTCONN
+	}
+	return errno(shutdown(s.conn.FD, how))
+}
+
+// Peer returns what the socket is connected to.
+func (s *Socket) Peer() (netip.AddrPort, vfs.Errno) {
+	if s.settle(); s.conn == nil || s.connecting {
+		return netip.AddrPort{}, ENOTCONN
+	}
+	return s.peer, 0
+}
+
+// Local returns the socket's own address, which is none unless it is connected.
+func (s *Socket) Local() netip.AddrPort {
+	if s.conn != nil {
+		if a, ok := localAddress(s.conn.FD); ok {
+			return a
+		}
+	}
+	if s.family == familyIPv4 {
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+}
+
+// Kind returns what the socket carries.
+func (s *Socket) Kind() Kind { return s.kind }
+
+// HangUp takes the connection away, as if the other side had closed it.
+func (s *Socket) HangUp() {
+	if s.conn != nil {
+		s.drop()
+		s.hungUp = true
+	}
+}
+
+// drop closes the connection, if there is one.
+func (s *Socket) drop() {
+	if s.conn == nil {
+		return
+	}
+	closeFD(s.conn.FD)
+	if s.conn.Closed != nil {
+		s.conn.Closed()
+	}
+	s.conn, s.connecting = nil, false
+}
+
+// Stat implements vfs.File.
+func (s *Socket) Stat() (vfs.Stat, vfs.Errno) {
+	return vfs.Stat{Mode: fs.ModeSocket | 0o777, Nlink: 1}, 0
+}
+
+// Flags implements vfs.File.
+func (s *Socket) Flags() vfs.Flag { return s.flag }
+
+// SetFlags implements vfs.File.
+func (s *Socket) SetFlags(flag vfs.Flag) vfs.Errno {
+	s.flag = s.flag&^vfs.NonBlock | flag&vfs.NonBlock
+	return 0
+}
+
+// Read implements vfs.File.
+func (s *Socket) Read(buf []byte) (int, vfs.Errno) { return s.Receive(buf, 0) }
+
+// Write implements vfs.File.
+func (s *Socket) Write(buf []byte) (int, vfs.Errno) { return s.Send(buf, 0) }
+
+// Pread implements vfs.File.
+func (s *Socket) Pread([]byte, int64) (int, vfs.Errno) { return 0, vfs.ESPIPE }
+
+// Pwrite implements vfs.File.
+func (s *Socket) Pwrite([]byte, int64) (int, vfs.Errno) { return 0, vfs.ESPIPE }
+
+// Seek implements vfs.File.
+func (s *Socket) Seek(vfs.Position, int) (int64, vfs.Errno) { return 0, vfs.ESPIPE }
+
+// Truncate implements vfs.File.
+func (s *Socket) Truncate(int64) vfs.Errno { return vfs.EINVAL }
+
+// Allocate implements vfs.File.
+func (s *Socket) Allocate(int64, int64) vfs.Errno { return vfs.ESPIPE }
+
+// Utimens implements vfs.File.
+func (s *Socket) Utimens(int64, int64) vfs.Errno { return 0 }
+
+// Chmod implements vfs.File.
+func (s *Socket) Chmod(fs.FileMode) vfs.Errno { return 0 }
+
+// List implements vfs.File.
+func (s *Socket) List(uint64, func(vfs.Dirent) bool) vfs.Errno { return vfs.ENOTDIR }
+
+// Close implements vfs.File.
+func (s *Socket) Close() {
+	s.drop()
+	s.closed = true
+}

@@ -1,0 +1,188 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vivarium/wasm/vfs"
+)
+
+// Interest is a socket of the host's and what it is waited for to become.
+type Interest struct {
+	FD     int
+	Events int16 // POLLIN and POLLOUT
+}
+
+// Waiter waits for sockets. Its zero value is ready; it holds a descriptor from its
+// first Wait until Close. It is used by one goroutine at a time.
+type Waiter struct {
+	// An epoll descriptor is ready when one of those that it watches is. So Go's own
+	// poller can wait for it, and no thread does.
+	file  *os.File
+	epoll int
+}
+
+// Wait blocks until one of the sockets may be ready, and is false if before that ctx
+// ended or the deadline, unless it is zero, passed.
+func (w *Waiter) Wait(ctx context.Context, deadline time.Time, set []Interest) bool {
+	if w.file == nil && !w.open() { // no descriptors: others give theirs back
+		w.nap(ctx, deadline)
+		return true
+	}
+	for _, i := range set {
+		// Once: a socket that nobody waits for any more wakes nobody twice.
+		event := unix.EpollEvent{Events: unix.EPOLLONESHOT | uint32(i.Events)&(unix.EPOLLIN|unix.EPOLLOUT), Fd: int32(i.FD)}
+		err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_MOD, i.FD, &event)
+		if err == unix.ENOENT {
+			err = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, i.FD, &event)
+		}
+		if err != nil {
+			w.nap(ctx, deadline)
+			return true
+		}
+	}
+	if w.file.SetReadDeadline(deadline) != nil {
+		return false
+	}
+	stop := context.AfterFunc(ctx, func() { _ = w.file.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	raw, err := w.file.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var events [8]unix.EpollEvent
+	woken := false
+	_ = raw.Read(func(fd uintptr) bool {
+		n, err := unix.EpollWait(int(fd), events[:], 0)
+		woken = n > 0
+		return woken || err != nil && err != unix.EINTR
+	})
+	return woken
+}
+
+// nap waits a little, for what can't be waited for.
+func (w *Waiter) nap(ctx context.Context, deadline time.Time) {
+	wait := 10 * time.Millisecond
+	if !deadline.IsZero() {
+		wait = min(wait, time.Until(deadline))
+	}
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+}
+
+func (w *Waiter) open() bool {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // what os.NewFile asks for
+		_ = unix.Close(fd)
+		return false
+	}
+	w.file, w.epoll = os.NewFile(uintptr(fd), "epoll"), fd
+	return true
+}
+
+// Close gives the descriptor back. The Waiter may be used again.
+func (w *Waiter) Close() {
+	if w.file != nil {
+		_ = w.file.Close()
+		w.file = nil
+	}
+}
+
+// poll returns what a socket of the host's is ready for now.
+func poll(fd int, events int16) int16 {
+	set := [1]unix.PollFd{{Fd: int32(fd), Events: events & (readable | writable)}}
+	for {
+		if _, err := unix.Poll(set[:], 0); err != unix.EINTR {
+			return set[0].Revents
+		}
+	}
+}
+
+func receive(fd int, buf []byte, flags int) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, buf, flags|unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+func send(fd int, buf []byte) (int, error) {
+	for {
+		n, err := unix.SendmsgN(fd, buf, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+func shutdown(fd, how int) error { return unix.Shutdown(fd, how) }
+
+func closeFD(fd int) { _ = unix.Close(fd) }
+
+// socketError takes the error that a socket has.
+func socketError(fd int) vfs.Errno {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return errno(err)
+	}
+	if n == 0 {
+		return 0
+	}
+	return errno(unix.Errno(n))
+}
+
+func localAddress(fd int) (netip.AddrPort, bool) {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), true
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), true
+	}
+	return netip.AddrPort{}, false
+}
+
+var errnos = map[unix.Errno]vfs.Errno{
+	unix.EACCES: EACCES, unix.EPERM: vfs.EPERM, unix.EAFNOSUPPORT: EAFNOSUPPORT, unix.EAGAIN: EAGAIN, unix.EALREADY: EALREADY,
+	unix.EBADF: vfs.EBADF, unix.ECONNABORTED: ECONNABORTED, unix.ECONNREFUSED: ECONNREFUSED, unix.ECONNRESET: ECONNRESET,
+	unix.EDESTADDRREQ: EDESTADDRREQ, unix.EHOSTUNREACH: EHOSTUNREACH, unix.EHOSTDOWN: EHOSTUNREACH, unix.EINPROGRESS: EINPROGRESS,
+	unix.EINVAL: vfs.EINVAL, unix.EISCONN: EISCONN, unix.EMFILE: vfs.EMFILE, unix.ENFILE: vfs.EMFILE, unix.EMSGSIZE: EMSGSIZE,
+	unix.ENETDOWN: ENETDOWN, unix.ENETUNREACH: ENETUNREACH, unix.ENOBUFS: ENOBUFS, unix.ENOMEM: ENOBUFS,
+	unix.ENOPROTOOPT: ENOPROTOOPT, unix.ENOTCONN: ENOTCONN, unix.EOPNOTSUPP: vfs.ENOTSUP, unix.EPIPE: EPIPE,
+	unix.EPROTOTYPE: EPROTOTYPE, unix.ETIMEDOUT: ETIMEDOUT,
+}
+
+// errno returns the guest's number for an error of the system's.
+func errno(err error) vfs.Errno {
+	if err == nil {
+		return 0
+	}
+	var number unix.Errno
+	if errors.As(err, &number) {
+		if known, ok := errnos[number]; ok {
+			return known
+		}
+	}
+	return vfs.EIO
+}
+
+func (o option) set(fd int) vfs.Errno { return errno(unix.SetsockoptInt(fd, o.level, o.name, o.value)) }
+
+func optionOf(fd, level, name int) (int, vfs.Errno) {
+	n, err := unix.GetsockoptInt(fd, level, name)
+	return n, errno(err)
+}

@@ -1,0 +1,344 @@
+package wasip1
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"vivarium/wasm/sockets"
+	"vivarium/wasm/vfs"
+)
+
+// maxSockets is how many sockets a guest can have open.
+const maxSockets = 256
+
+// socketCalls are what a program on Linux has of sockets and WASI lacks.
+var socketCalls = []call{
+	{"sock_open", "iiii", (*Files).sockOpen},
+	{"sock_connect", "iii", (*Files).sockConnect},
+	{"sock_recv", "iiiii", (*Files).sockRecv},
+	{"sock_send", "iiiii", (*Files).sockSend},
+	{"sock_shutdown", "ii", (*Files).sockShutdown},
+	{"sock_name", "iii", (*Files).sockName},
+	{"sock_get_option", "iiii", (*Files).sockGetOption},
+	{"sock_set_option", "iiii", (*Files).sockSetOption},
+	{"sock_resolve", "iiiii", (*Files).sockResolve},
+	{"sock_refusal", "iii", (*Files).sockRefusal},
+	{"fd_poll", "iili", (*Files).fdPoll},
+}
+
+// errors that only these calls give.
+const (
+	enotsock vfs.Errno = 57
+	enoname  vfs.Errno = 44 // the name has no address
+)
+
+// network is what Files has of sockets.
+type network struct {
+	env     sockets.Env
+	waiter  sockets.Waiter
+	refusal string // why the last call was refused
+	open    int    // sockets
+	asked   int64  // how often the network was asked for something
+}
+
+// SetNet says what the guest may ask for of the network; nil is nothing.
+func (f *Files) SetNet(net sockets.Net) {
+	if net == nil {
+		net = sockets.None{}
+	}
+	f.network.env = sockets.Env{
+		Net: net, Waiter: &f.network.waiter, Wait: f.Wait,
+		Refused: func(r *sockets.Refusal) { f.network.refusal = r.Reason },
+		Talked:  func() { f.network.asked++ },
+	}
+}
+
+// Sockets returns how many sockets are open, and how often the network was asked
+// for a name or a connection and did not refuse.
+func (f *Files) Sockets() (open int, asked int64) { return f.network.open, f.network.asked }
+
+// HangUp takes all connections away, as if the other sides had closed them.
+func (f *Files) HangUp() {
+	for _, file := range f.open {
+		if s, ok := file.(*socketFile); ok {
+			s.HangUp()
+		}
+	}
+	f.network.waiter.Close()
+}
+
+// socketFile is a socket that is counted.
+type socketFile struct {
+	*sockets.Socket
+	of *network
+}
+
+// Close implements vfs.File.
+func (s *socketFile) Close() {
+	if s.of != nil {
+		s.Socket.Close()
+		s.of.open--
+		s.of = nil
+	}
+}
+
+// socket returns the socket of a descriptor.
+func (f *Files) socket(fd uint64) (*socketFile, vfs.Errno) {
+	file, errno := f.get(fd)
+	if errno != 0 {
+		return nil, errno
+	}
+	if s, ok := file.(*socketFile); ok {
+		return s, 0
+	}
+	return nil, enotsock
+}
+
+// sockOpen is sock_open(family, type, protocol, result).
+func (f *Files) sockOpen(m api.Memory, p []uint64) vfs.Errno {
+	if _, ok := m.ReadUint32Le(uint32(p[3])); !ok {
+		return efault
+	}
+	const flags = 0o2000000 | 0o4000 // SOCK_CLOEXEC, SOCK_NONBLOCK
+	kind := uint32(p[1]) &^ flags
+	if kind > math.MaxUint8 {
+		return vfs.EINVAL
+	}
+	s, errno := sockets.New(&f.network.env, int(uint32(p[0])), sockets.Kind(kind), int(uint32(p[2])))
+	switch {
+	case errno == sockets.EACCES:
+		f.network.refusal = "functions have no raw sockets"
+		return errno
+	case errno != 0:
+		return errno
+	case f.network.open == maxSockets:
+		return vfs.EMFILE
+	}
+	f.network.open++
+	if p[1]&0o4000 != 0 {
+		s.SetFlags(vfs.NonBlock)
+	}
+	m.WriteUint32Le(uint32(p[3]), f.insert(&socketFile{s, &f.network}))
+	return 0
+}
+
+// sockConnect is sock_connect(fd, address, size).
+func (f *Files) sockConnect(m api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	to, errno := readAddress(m, p[1], p[2])
+	if errno != 0 {
+		return errno
+	}
+	return s.Connect(to)
+}
+
+func readAddress(m api.Memory, ptr, size uint64) (netip.AddrPort, vfs.Errno) {
+	b, ok := m.Read(uint32(ptr), min(uint32(size), sockets.AddressSize))
+	if !ok {
+		return netip.AddrPort{}, efault
+	}
+	return sockets.ParseAddress(b)
+}
+
+// sockRecv is sock_recv(fd, buf, size, flags, result).
+func (f *Files) sockRecv(m api.Memory, p []uint64) vfs.Errno {
+	return f.move(m, p, func(s *socketFile, buf []byte) (int, vfs.Errno) { return s.Receive(buf, int(uint32(p[3]))) })
+}
+
+// sockSend is sock_send(fd, buf, size, flags, result).
+func (f *Files) sockSend(m api.Memory, p []uint64) vfs.Errno {
+	return f.move(m, p, func(s *socketFile, buf []byte) (int, vfs.Errno) { return s.Send(buf, int(uint32(p[3]))) })
+}
+
+func (f *Files) move(m api.Memory, p []uint64, do func(*socketFile, []byte) (int, vfs.Errno)) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	buf, ok := m.Read(uint32(p[1]), uint32(p[2]))
+	if _, ok2 := m.ReadUint32Le(uint32(p[4])); !ok || !ok2 {
+		return efault
+	}
+	n, errno := do(s, buf)
+	f.Work(n + 1)
+	if errno == 0 {
+		m.WriteUint32Le(uint32(p[4]), uint32(n))
+	}
+	return errno
+}
+
+// sockShutdown is sock_shutdown(fd, how).
+func (f *Files) sockShutdown(_ api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	return s.Shutdown(int(int32(p[1])))
+}
+
+// sockName is sock_name(fd, peer, result): the address of the other side if peer is
+// not 0, else the socket's own, in AddressSize bytes.
+func (f *Files) sockName(m api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	address := s.Local()
+	if uint32(p[1]) != 0 {
+		if address, errno = s.Peer(); errno != 0 {
+			return errno
+		}
+	}
+	buf, ok := m.Read(uint32(p[2]), sockets.AddressSize)
+	if !ok {
+		return efault
+	}
+	clear(buf)
+	copy(buf, sockets.AppendAddress(nil, address))
+	return 0
+}
+
+// sockGetOption is sock_get_option(fd, level, name, result).
+func (f *Files) sockGetOption(m api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	value, errno := s.Option(int(int32(p[1])), int(int32(p[2])))
+	if errno == 0 && !m.WriteUint32Le(uint32(p[3]), uint32(value)) {
+		return efault
+	}
+	return errno
+}
+
+// sockSetOption is sock_set_option(fd, level, name, value).
+func (f *Files) sockSetOption(_ api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	return s.SetOption(int(int32(p[1])), int(int32(p[2])), int(int32(p[3])))
+}
+
+// sockResolve is sock_resolve(name, size, buf, count, result): it writes up to count
+// addresses, in AddressSize bytes each, and how many there are.
+func (f *Files) sockResolve(m api.Memory, p []uint64) vfs.Errno {
+	name, errno := readPath(m, p[0], p[1])
+	if errno != 0 {
+		return errno
+	}
+	room := min(uint32(p[3]), 256)
+	buf, ok := m.Read(uint32(p[2]), room*sockets.AddressSize)
+	if _, ok2 := m.ReadUint32Le(uint32(p[4])); !ok || !ok2 {
+		return efault
+	}
+	var found []netip.Addr
+	var err error
+	f.Wait(func(ctx context.Context, until time.Time) {
+		if !until.IsZero() {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, until)
+			defer cancel()
+		}
+		found, err = f.network.env.Net.Resolve(ctx, name)
+	})
+	var refusal *sockets.Refusal
+	if errors.As(err, &refusal) {
+		f.network.refusal = refusal.Reason
+		return sockets.EACCES
+	}
+	f.network.asked++
+	switch {
+	case errors.Is(err, sockets.ErrNoName):
+		return enoname
+	case err != nil:
+		return sockets.EAGAIN
+	}
+	found = found[:min(len(found), int(room))]
+	for n, address := range found {
+		copy(buf[n*sockets.AddressSize:], sockets.AppendAddress(nil, netip.AddrPortFrom(address, 0)))
+	}
+	m.WriteUint32Le(uint32(p[4]), uint32(len(found)))
+	return 0
+}
+
+// sockRefusal is sock_refusal(buf, size, result): it writes why the last call failed
+// with EACCES, and forgets it.
+func (f *Files) sockRefusal(m api.Memory, p []uint64) vfs.Errno {
+	buf, ok := m.Read(uint32(p[0]), uint32(p[1]))
+	if !ok || !m.WriteUint32Le(uint32(p[2]), uint32(copy(buf, f.network.refusal))) {
+		return efault
+	}
+	f.network.refusal = ""
+	return 0
+}
+
+// pollSize is the size of a struct pollfd.
+const pollSize = 8
+
+// What poll tells of a descriptor, besides what package sockets does.
+const (
+	pollIn      = 0x1
+	pollOut     = 0x4
+	pollInvalid = 0x20
+)
+
+// fdPoll is fd_poll(fds, count, timeout in nanoseconds, result): poll as Linux has it.
+// Files can be read and written at once.
+func (f *Files) fdPoll(m api.Memory, p []uint64) vfs.Errno {
+	count := uint32(p[1])
+	if count > vfs.DefaultMaxOpenFiles+maxSockets {
+		return vfs.EINVAL
+	}
+	fds, ok := m.Read(uint32(p[0]), count*pollSize)
+	if _, ok2 := m.ReadUint32Le(uint32(p[3])); !ok || !ok2 {
+		return efault
+	}
+	ready := uint32(0)
+	var set []sockets.Polled
+	var places []uint32
+	for n := range count {
+		f.Work(pollSize)
+		entry := fds[n*pollSize:][:pollSize]
+		fd, events := int32(le.Uint32(entry)), int16(le.Uint16(entry[4:]))
+		now := int16(0)
+		if fd >= 0 {
+			switch file, errno := f.get(uint64(uint32(fd))); {
+			case errno != 0:
+				now = pollInvalid
+			default:
+				if s, ok := file.(*socketFile); ok {
+					set, places = append(set, sockets.Polled{Socket: s.Socket, Events: events}), append(places, n)
+				} else {
+					now = events & (pollIn | pollOut)
+				}
+			}
+		}
+		le.PutUint16(entry[6:], uint16(now))
+		if now != 0 {
+			ready++
+		}
+	}
+	timeout := time.Duration(p[2])
+	if ready > 0 {
+		timeout = 0
+	}
+	if len(set) > 0 {
+		ready += uint32(sockets.Poll(&f.network.env, set, timeout))
+	} else if timeout != 0 {
+		f.Sleep(int64(uint64(timeout) & math.MaxInt64))
+	}
+	for n, place := range places {
+		le.PutUint16(fds[place*pollSize+6:], uint16(set[n].Ready))
+	}
+	m.WriteUint32Le(uint32(p[3]), ready)
+	return 0
+}
