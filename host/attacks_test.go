@@ -21,6 +21,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host/catalog"
+	"vivarium/host/egress"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 )
@@ -172,6 +173,8 @@ func (a *attack) set(name, value string) (err error) {
 	switch name {
 	case "memory":
 		a.spec.MemoryMB, err = strconv.Atoi(value)
+	case "net":
+		a.spec.AllowNet = value
 	case "timeout":
 		a.spec.Timeout, err = time.ParseDuration(value)
 	case "event":
@@ -262,7 +265,11 @@ def handler(event, context):
 func newAttackRange(t *testing.T) *attackRange {
 	r := &attackRange{secret: "neighbour-" + catalog.NewID(catalog.FunctionPrefix), before: held(t)}
 	r.logs = &attackLog{counts: map[string]int{}, texts: map[string]string{}}
-	h, err := New(Config{Engine: testEngine, Logs: r.logs.add, Log: slog.New(slog.DiscardHandler)})
+	ceiling, err := egress.ParsePolicy("public,localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Config{Engine: testEngine, Logs: r.logs.add, Log: slog.New(slog.DiscardHandler), NetCeiling: ceiling})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,6 +60,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/egress"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/run"
@@ -108,6 +109,10 @@ type Config struct {
 	// SetQuotas. The zero value means the defaults that package quota has; of
 	// memory that is three quarters of MaxMemory.
 	Quotas Quotas
+	// NetCeiling bounds what versions may reach of what they ask for; nil allows
+	// nothing. Dialer connects; nil means egress.Direct.
+	NetCeiling *egress.Policy
+	Dialer     egress.Dialer
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
 	// MaxTries is how many tries run at once; 0 means DefaultMaxTries.
@@ -173,6 +178,7 @@ func New(cfg Config) (*Host, error) {
 	cfg.Processors = cmp.Or(cfg.Processors, runtime.GOMAXPROCS(0))
 	cfg.MaxTries = cmp.Or(cfg.MaxTries, run.DefaultMaxTries)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	cfg.Dialer = cmp.Or(cfg.Dialer, egress.Dialer(egress.Direct{}))
 	if cfg.ImageDir != "" {
 		if err := os.MkdirAll(cfg.ImageDir, 0o700); err != nil {
 			return nil, fmt.Errorf("host: image directory: %w", err)
@@ -213,6 +219,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 		Engine: cfg.Engine, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Archive: h.archive, Log: cfg.Log,
 		ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
+		NetCeiling: cfg.NetCeiling, Dialer: cfg.Dialer,
 	})
 	h.admissions.versions = map[string]*catalog.Version{}
 	h.events = newEvents(EventsConfig{Store: cfg.Store, Ledger: h.ledger, Functions: callees{h}, Log: cfg.Log})

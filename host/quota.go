@@ -27,7 +27,9 @@ const (
 	QuotaAsyncBytes = quota.AsyncBytes
 	QuotaLogBytes   = quota.LogBytes
 	QuotaLogStreams = quota.LogStreams
-	QuotaCount      = quota.Count
+
+	QuotaConnections = quota.Connections
+	QuotaCount       = quota.Count
 )
 
 // QuotaOf returns the quota of that name.

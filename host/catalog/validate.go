@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"vivarium/host/egress"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 )
@@ -27,6 +28,7 @@ const (
 	maxDescription      = 600  // characters
 	maxLabels           = 64
 	maxRetries          = 100
+	maxAllowNet         = 4096 // bytes
 )
 
 // textLimits are the bytes that texts may have which no other rule bounds: records
@@ -153,6 +155,9 @@ func (s VersionSpec) Validate() error {
 	}
 	if !slices.Contains(Runtimes, s.Runtime) {
 		return fault.Invalidf("runtime", "%.80q must be one of %v", s.Runtime, Runtimes)
+	}
+	if _, err := egress.ParsePolicy(s.AllowNet); err != nil || len(s.AllowNet) > maxAllowNet {
+		return fault.Invalidf("allow_net", "must be at most %d bytes of hosts, addresses and prefixes with commas between them: %v", maxAllowNet, err)
 	}
 	texts := map[string]string{"service_account_id": s.ServiceAccountID}
 	if a := s.Async; a != nil {

@@ -61,6 +61,10 @@ type VersionSpec struct {
 	// ServiceAccountID names whom the function acts for: its calls get a token.
 	// Empty means nobody, and no token.
 	ServiceAccountID string `json:"service_account_id,omitempty"`
+	// NoGoogleMetadata and NoAmazonMetadata turn off the flavours of the metadata
+	// service, where a function with a service account finds its token.
+	NoGoogleMetadata bool `json:"no_google_metadata,omitempty"`
+	NoAmazonMetadata bool `json:"no_amazon_metadata,omitempty"`
 	// NoFreeze makes every instance import the module itself, even where an
 	// import frozen once would do for all.
 	NoFreeze bool `json:"no_freeze,omitempty"`
@@ -74,6 +78,9 @@ type VersionSpec struct {
 	MaxInstances int `json:"max_instances"`
 	// MinInstances are kept ready, loaded, before the first call.
 	MinInstances int `json:"min_instances,omitempty"`
+	// AllowNet says what the function may reach, as egress.ParsePolicy reads it; empty
+	// is nothing.
+	AllowNet string `json:"allow_net,omitempty"`
 	// Async lets the version be called asynchronously; nil means that it can't.
 	Async *AsyncConfig `json:"async,omitempty"`
 }

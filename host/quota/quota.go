@@ -22,6 +22,7 @@ const (
 	AsyncBytes
 	LogBytes
 	LogStreams
+	Connections
 	Count // is no quota: how many there are
 )
 
@@ -42,12 +43,13 @@ var table = [Count]struct {
 	Instances: {"instances", "instances", 1000, "instances at once, those that are being made included", "wait until instances are free"},
 	Memory: {"memory", "bytes", 0,
 		"memory that instances, images, unpacked code and the bodies of calls take", "wait until instances are free"},
-	Calls:      {"calls", "calls", 1000, "calls in progress or waiting for an instance", "call again later"},
-	Timers:     {"timers", "timers", 100, "timers of all functions", "delete timers"},
-	AsyncCalls: {"asyncCalls", "calls", 10_000, "queued calls", "wait until queued calls are made"},
-	AsyncBytes: {"asyncBytes", "bytes", 256 << 20, "bodies of queued calls", "wait until queued calls are made"},
-	LogBytes:   {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},
-	LogStreams: {"logStreams", "readers", 100, "readers that follow a log", "end other readers"},
+	Calls:       {"calls", "calls", 1000, "calls in progress or waiting for an instance", "call again later"},
+	Timers:      {"timers", "timers", 100, "timers of all functions", "delete timers"},
+	AsyncCalls:  {"asyncCalls", "calls", 10_000, "queued calls", "wait until queued calls are made"},
+	AsyncBytes:  {"asyncBytes", "bytes", 256 << 20, "bodies of queued calls", "wait until queued calls are made"},
+	LogBytes:    {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},
+	LogStreams:  {"logStreams", "readers", 100, "readers that follow a log", "end other readers"},
+	Connections: {"connections", "connections", 1000, "connections that instances have to elsewhere", "close connections"},
 }
 
 // String returns the quota's name, such as codeBytes.
@@ -109,6 +111,8 @@ const (
 	LogBuffer
 	// ImageFile is the image of a version on disk.
 	ImageFile
+	// Connection is a connection that an instance has to elsewhere.
+	Connection
 	kinds // is no kind: how many there are
 )
 
@@ -116,7 +120,7 @@ const (
 var kindQuotas = [kinds]Quota{
 	Call: Calls, LogStream: LogStreams, Instance: Instances,
 	InstanceMemory: Memory, OwnMemory: Memory, CodeTree: Memory,
-	Body: Memory, LogBuffer: Memory, ImageFile: ImageBytes,
+	Body: Memory, LogBuffer: Memory, ImageFile: ImageBytes, Connection: Connections,
 }
 
 // Quota returns the quota that the kind counts against.

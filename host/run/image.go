@@ -360,7 +360,7 @@ func (r *Runner) clone(ctx context.Context, image *wasm.Image, v *live) (*wasm.I
 		return refused == nil
 	})
 	i, err := r.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve,
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve, Net: r.network(v),
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
 	if errors.Is(err, wasm.ErrMemory) {

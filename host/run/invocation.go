@@ -182,6 +182,10 @@ func (c *call) process(ctx context.Context, in *instance) error {
 	c.logStart()
 	err := c.serve(ctx, in)
 	c.log.Flush()
+	for _, refused := range endNetwork(in.Instance) {
+		c.r.metrics.refusals.Add(1)
+		c.log.System(logs.LevelWarn, "Network: "+refused)
+	}
 	c.result.Figures.PeakMemory = in.MemorySize()
 	c.result.Figures.Duration = time.Since(c.inv.Received)
 	return err

@@ -35,6 +35,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/egress"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -71,6 +72,11 @@ type Config struct {
 	MaxMemory   int64         // of all instances, in bytes; 0 means no bound
 	Processors  int           // how many guests compute at once
 	MaxTries    int           // at once
+
+	// NetCeiling bounds what versions may reach of what they ask for; nil allows
+	// nothing. Dialer connects.
+	NetCeiling *egress.Policy
+	Dialer     egress.Dialer
 }
 
 // Runner runs versions: it makes their images and instances, and lets instances
@@ -111,7 +117,7 @@ type Runner struct {
 
 // metrics counts what has happened since the start.
 type metrics struct {
-	calls, coldStarts atomic.Int64
+	calls, coldStarts, refusals atomic.Int64
 }
 
 // live is a version that can be called.
@@ -288,6 +294,7 @@ func (r *Runner) tidy() {
 		case now := <-ticker.C:
 			for _, v := range r.all() {
 				v.pool.evict(now.Add(-r.cfg.IdleTimeout))
+				v.pool.hangUp(now.Add(-keepAlive))
 				v.pool.fill(r.running)
 				if _, live, _ := v.pool.stats(); live == 0 {
 					v.code.drop()

@@ -165,6 +165,7 @@ func impurities(o wasm.Observations) []string {
 		{o.Slept > 0, "importing it slept"},
 		{o.Written, "importing it wrote a file"},
 		{o.OpenFiles > 0, "importing it left a file open"},
+		{o.Network > 0, "importing it used the network"},
 	} {
 		if c.seen {
 			why = append(why, c.name)

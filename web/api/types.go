@@ -40,6 +40,7 @@ type Version struct {
 	LogOptions       *LogOptions       `json:"logOptions,omitempty"`
 	Async            *AsyncConfig      `json:"asyncInvocationConfig,omitempty"`
 	NoFreeze         bool              `json:"noFreeze,omitempty" doc:"Not the cloud's."`
+	AllowNet         string            `json:"allowNet,omitempty" doc:"Not the cloud's."`
 }
 
 // Resources are what an instance may use.
@@ -114,7 +115,7 @@ func newVersion(v host.VersionInfo) *Version {
 		ID: v.ID, FunctionID: v.FunctionID, Description: v.Description, CreatedAt: Time(v.CreatedAt), Runtime: v.Runtime,
 		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
 		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ImageSize), Status: string(v.Status), Tags: v.Tags,
-		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze,
+		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze, AllowNet: v.AllowNet,
 	}
 	if version.Environment == nil {
 		version.Environment = map[string]string{}

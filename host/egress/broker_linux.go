@@ -1,0 +1,291 @@
+package egress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"vivarium/wasm/sockets"
+)
+
+// maxMessage is the size of the largest message, in bytes.
+const maxMessage = 8 << 10
+
+// request is what a Broker is asked for: a name's addresses, or a connection.
+type request struct {
+	ID   uint64
+	Name string         `json:",omitempty"`
+	Kind sockets.Kind   `json:",omitempty"`
+	To   netip.AddrPort `json:",omitzero"`
+}
+
+// reply is what comes of a request; the descriptor comes with the message.
+type reply struct {
+	ID        uint64
+	Addresses []netip.Addr  `json:",omitempty"`
+	Refusal   string        `json:",omitempty"`
+	NoName    bool          `json:",omitempty"`
+	TryAgain  bool          `json:",omitempty"`
+	Errno     syscall.Errno `json:",omitempty"`
+
+	fds []int // at most one
+}
+
+// ServeBroker answers a Broker's requests that come by conn, as far as guard allows,
+// until it is closed. It blocks. The process that calls it need not trust the one
+// that asks.
+func ServeBroker(ctx context.Context, conn *os.File, guard *Guard) error {
+	c, err := packetConn(conn)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	context.AfterFunc(ctx, func() { _ = c.Close() })
+	places := make(chan struct{}, 256) // names that are looked up at once
+	buf := make([]byte, maxMessage)
+	for {
+		n, _, _, _, err := c.ReadMsgUnix(buf, nil)
+		if err != nil || n == 0 {
+			return nil // it has been closed
+		}
+		var r request
+		if err := json.Unmarshal(buf[:n], &r); err != nil {
+			return fmt.Errorf("egress: broker: %w", err)
+		}
+		if r.Name == "" {
+			send(c, makeConnection(ctx, guard, r))
+			continue
+		}
+		places <- struct{}{}
+		go func() {
+			defer func() { <-places }()
+			addresses, err := guard.Resolve(ctx, r.Name, Direct{})
+			answer := failure(r.ID, err)
+			answer.Addresses = addresses
+			send(c, answer)
+		}()
+	}
+}
+
+// makeConnection makes a connection, if it may.
+func makeConnection(ctx context.Context, guard *Guard, r request) reply {
+	if err := guard.Check(r.Kind, r.To); err != nil {
+		return failure(r.ID, err)
+	}
+	fd, err := Direct{}.Connect(ctx, r.Kind, r.To)
+	answer := failure(r.ID, err)
+	if err == nil {
+		answer.fds = []int{fd}
+	}
+	return answer
+}
+
+func failure(id uint64, err error) reply {
+	answer := reply{ID: id}
+	var refusal *sockets.Refusal
+	switch {
+	case err == nil:
+	case errors.As(err, &refusal):
+		answer.Refusal = refusal.Reason
+	case errors.Is(err, sockets.ErrNoName):
+		answer.NoName = true
+	case errors.As(err, &answer.Errno):
+	default:
+		answer.TryAgain = true
+	}
+	return answer
+}
+
+// error returns the error that failure was given.
+func (r reply) error() error {
+	switch {
+	case r.Refusal != "":
+		return &sockets.Refusal{Reason: r.Refusal}
+	case r.NoName:
+		return sockets.ErrNoName
+	case r.TryAgain:
+		return sockets.ErrTryAgain
+	case r.Errno != 0:
+		return r.Errno
+	}
+	return nil
+}
+
+// send answers. Who does not take the answer has gone.
+func send(c *net.UnixConn, r reply) {
+	defer closeAll(r.fds)
+	text, err := json.Marshal(r)
+	if err != nil {
+		return
+	}
+	var rights []byte
+	if len(r.fds) > 0 {
+		rights = unix.UnixRights(r.fds...)
+	}
+	_, _, _ = c.WriteMsgUnix(text, rights, nil)
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
+}
+
+func packetConn(f *os.File) (*net.UnixConn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("egress: broker: %w", err)
+	}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		_ = c.Close()
+		return nil, errors.New("egress: broker: this is no unix socket")
+	}
+	return u, nil
+}
+
+// BrokerPair returns both ends of the way to a broker: one for NewBroker, one for the
+// process that calls ServeBroker.
+func BrokerPair() (asks, answers *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("egress: broker: %w", err)
+	}
+	return os.NewFile(uintptr(pair[0]), "broker"), os.NewFile(uintptr(pair[1]), "broker"), nil
+}
+
+// Broker is the Dialer of a process that may not connect: it asks another one. Safe
+// for concurrent use.
+type Broker struct {
+	conn *net.UnixConn
+	last atomic.Uint64
+	gone chan struct{} // closed when there is nobody to ask any more
+
+	mu      sync.Mutex // guards waiting
+	waiting map[uint64]chan reply
+}
+
+// NewBroker returns a Broker that asks by conn, which it closes. Close it.
+func NewBroker(conn *os.File) (*Broker, error) {
+	c, err := packetConn(conn)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{conn: c, gone: make(chan struct{}), waiting: map[uint64]chan reply{}}
+	go b.read()
+	return b, nil
+}
+
+// Close ends the other process's work, and with it that of all who wait.
+func (b *Broker) Close() error { return b.conn.Close() }
+
+// Ready returns an error if there is nobody to ask any more.
+func (b *Broker) Ready() error {
+	select {
+	case <-b.gone:
+		return errors.New("the process that connects has ended")
+	default:
+		return nil
+	}
+}
+
+// read hands the replies to those who wait for them.
+func (b *Broker) read() {
+	defer close(b.gone)
+	buf, rights := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := b.conn.ReadMsgUnix(buf, rights)
+		if err != nil || n == 0 {
+			return
+		}
+		var r reply
+		r.fds = descriptors(rights[:oobn])
+		if json.Unmarshal(buf[:n], &r) != nil {
+			closeAll(r.fds)
+			return
+		}
+		b.mu.Lock()
+		waiting := b.waiting[r.ID]
+		delete(b.waiting, r.ID)
+		b.mu.Unlock()
+		if waiting == nil { // has given up
+			closeAll(r.fds)
+			continue
+		}
+		waiting <- r
+	}
+}
+
+func descriptors(rights []byte) (fds []int) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil {
+		return nil
+	}
+	for _, m := range messages {
+		got, err := unix.ParseUnixRights(&m)
+		if err == nil {
+			fds = append(fds, got...)
+		}
+	}
+	return fds
+}
+
+func (b *Broker) ask(ctx context.Context, r request) (reply, error) {
+	r.ID = b.last.Add(1)
+	answer := make(chan reply, 1)
+	b.mu.Lock()
+	b.waiting[r.ID] = answer
+	b.mu.Unlock()
+	text, err := json.Marshal(r)
+	if err == nil {
+		_, _, err = b.conn.WriteMsgUnix(text, nil, nil)
+	}
+	if err == nil {
+		select {
+		case a := <-answer:
+			return a, a.error()
+		case <-ctx.Done():
+		case <-b.gone:
+		}
+	}
+	b.mu.Lock()
+	delete(b.waiting, r.ID)
+	b.mu.Unlock()
+	select {
+	case a := <-answer: // meanwhile
+		closeAll(a.fds)
+	default:
+	}
+	return reply{}, sockets.ErrTryAgain
+}
+
+// Resolve implements Dialer.
+func (b *Broker) Resolve(ctx context.Context, name string) ([]netip.Addr, error) {
+	a, err := b.ask(ctx, request{Name: name})
+	return a.Addresses, err
+}
+
+// Connect implements Dialer.
+func (b *Broker) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrPort) (int, error) {
+	a, err := b.ask(ctx, request{Kind: kind, To: to})
+	if err != nil {
+		return -1, err
+	}
+	if len(a.fds) != 1 {
+		closeAll(a.fds)
+		return -1, syscall.EMFILE // there was no room for it here
+	}
+	return a.fds[0], nil
+}

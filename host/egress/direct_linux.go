@@ -1,0 +1,54 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"vivarium/wasm/sockets"
+)
+
+// Direct is the Dialer of a process that may connect.
+type Direct struct{}
+
+// Resolve implements Dialer.
+func (Direct) Resolve(ctx context.Context, name string) ([]netip.Addr, error) {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name+".") // not within the host's own domain
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound {
+		// Names of a file of hosts have no dot at their end.
+		found, err = net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	}
+	var lookup *net.DNSError
+	switch {
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return nil, sockets.ErrNoName
+	case err != nil:
+		return nil, sockets.ErrTryAgain
+	}
+	return found, nil
+}
+
+// Connect implements Dialer. It does not block.
+func (Direct) Connect(_ context.Context, kind sockets.Kind, to netip.AddrPort) (int, error) {
+	family, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
+	if to.Addr().Is4() {
+		family, address = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	}
+	how := unix.SOCK_STREAM
+	if kind == sockets.Datagram {
+		how = unix.SOCK_DGRAM
+	}
+	fd, err := unix.Socket(family, how|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Connect(fd, address); err != nil && !errors.Is(err, syscall.EINPROGRESS) {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}

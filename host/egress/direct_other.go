@@ -1,0 +1,45 @@
+//go:build !linux
+
+package egress
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+
+	"vivarium/wasm/sockets"
+)
+
+var errNotHere = &sockets.Refusal{Reason: "functions have a network where Vivarium runs on Linux"}
+
+// Direct is a Dialer that refuses: sockets are handed to functions on Linux only.
+type Direct struct{}
+
+// Resolve implements Dialer.
+func (Direct) Resolve(context.Context, string) ([]netip.Addr, error) { return nil, errNotHere }
+
+// Connect implements Dialer.
+func (Direct) Connect(context.Context, sockets.Kind, netip.AddrPort) (int, error) {
+	return -1, errNotHere
+}
+
+func (*Session) connectMetadata() (*sockets.Conn, error) { return nil, errNotHere }
+
+// Broker is a Dialer of which there is none here.
+type Broker struct{ Direct }
+
+// Close does nothing.
+func (*Broker) Close() error { return nil }
+
+// Ready returns nil.
+func (*Broker) Ready() error { return nil }
+
+// NewBroker returns an error.
+func NewBroker(*os.File) (*Broker, error) { return nil, errors.ErrUnsupported }
+
+// BrokerPair returns an error.
+func BrokerPair() (asks, answers *os.File, err error) { return nil, nil, errors.ErrUnsupported }
+
+// ServeBroker returns an error.
+func ServeBroker(context.Context, *os.File, *Guard) error { return errors.ErrUnsupported }

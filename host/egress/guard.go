@@ -1,0 +1,177 @@
+package egress
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"vivarium/wasm/sockets"
+)
+
+// Dialer resolves names and opens connections. Safe for concurrent use.
+type Dialer interface {
+	// Resolve returns the addresses of a name. It blocks, and ends with ctx. Its
+	// errors: sockets.ErrNoName, sockets.ErrTryAgain, *sockets.Refusal.
+	Resolve(ctx context.Context, name string) ([]netip.Addr, error)
+	// Connect returns a non-blocking socket that is connected to an address, or about
+	// to be. Its errors: syscall.Errno, *sockets.Refusal.
+	Connect(ctx context.Context, kind sockets.Kind, to netip.AddrPort) (fd int, err error)
+}
+
+// Guard judges by a Policy, and remembers the names that addresses were found under.
+// Safe for concurrent use.
+type Guard struct {
+	policies []bounded
+
+	mu    sync.Mutex // guards the rest
+	names map[netip.Addr][]string
+	order []netip.Addr // by age
+}
+
+// bounded is a Policy and what it is called where it refuses.
+type bounded struct {
+	*Policy
+	whose string
+}
+
+// Why something is refused.
+const (
+	notAllowed = "it is not allowed"
+	noNetwork  = "the function has no network"
+)
+
+// maxRemembered is how many addresses a Guard remembers; the oldest are forgotten
+// first, and have to be looked up again.
+const maxRemembered = 1024
+
+// maxNames is how many names it remembers for one address.
+const maxNames = 16
+
+// NewGuard returns a Guard that allows what all policies allow.
+func NewGuard(policies ...*Policy) *Guard {
+	g := &Guard{}
+	for _, p := range policies {
+		g.Bound(p, notAllowed)
+	}
+	return g
+}
+
+// Bound adds a Policy that must allow too, and what is told where it does not.
+func (g *Guard) Bound(p *Policy, reason string) *Guard {
+	g.policies = append(g.policies, bounded{p, reason})
+	return g
+}
+
+// Empty says that nothing is allowed.
+func (g *Guard) Empty() bool {
+	return len(g.policies) == 0 || slices.ContainsFunc(g.policies, func(b bounded) bool { return b.Empty() })
+}
+
+// Resolve returns the addresses of a name that may be connected to.
+func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Addr, error) {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
+	}
+	if !validName(name) {
+		return nil, sockets.ErrNoName
+	}
+	if g.Empty() {
+		return nil, sockets.Refuse(name, 0, noNetwork)
+	}
+	for _, b := range g.policies {
+		if !b.allowsName(name) {
+			return nil, sockets.Refuse(name, 0, b.whose)
+		}
+	}
+	found, err := by.Resolve(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var allowed []netip.Addr
+	for _, a := range found {
+		a = a.Unmap().WithZone("")
+		if g.mayReach(a, name) && !slices.Contains(allowed, a) {
+			allowed = append(allowed, a)
+		}
+	}
+	if allowed == nil {
+		if len(found) == 0 {
+			return nil, sockets.ErrNoName
+		}
+		return nil, g.refuse(netip.AddrPortFrom(found[0].Unmap(), 0), []string{name}, notAllowed)
+	}
+	g.remember(name, allowed)
+	return allowed, nil
+}
+
+// mayReach says if some port of an address that a name has is allowed.
+func (g *Guard) mayReach(a netip.Addr, name string) bool {
+	for _, b := range g.policies {
+		if !b.allows(sockets.Stream, netip.AddrPortFrom(a, 0), []string{name}) &&
+			!b.allows(sockets.Datagram, netip.AddrPortFrom(a, 0), []string{name}) {
+			return false
+		}
+	}
+	return true
+}
+
+// Check returns a *sockets.Refusal for what may not be connected to, and a
+// syscall.Errno for what nobody can.
+func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
+	if to.Port() == 0 {
+		return syscall.EADDRNOTAVAIL
+	}
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	g.mu.Lock()
+	names := g.names[to.Addr()]
+	g.mu.Unlock()
+	if g.Empty() {
+		return g.refuse(to, names, noNetwork)
+	}
+	for _, b := range g.policies {
+		if !b.allows(kind, to, names) {
+			return g.refuse(to, names, b.whose)
+		}
+	}
+	return nil
+}
+
+// refuse tells what is refused, by the name that it was asked for, and what would
+// allow it: that name, unless its address is special.
+func (g *Guard) refuse(to netip.AddrPort, names []string, reason string) error {
+	host := to.Addr().String()
+	if s, ok := specialRange(to.Addr()); ok && reason != noNetwork {
+		if reason = s.what + ", which must be named"; len(names) > 0 {
+			reason = fmt.Sprintf("the address of %s, %s", names[len(names)-1], reason)
+		}
+	} else if len(names) > 0 {
+		host = names[len(names)-1]
+	}
+	return sockets.Refuse(host, to.Port(), reason)
+}
+
+func (g *Guard) remember(name string, addresses []netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.names == nil {
+		g.names = map[netip.Addr][]string{}
+	}
+	for _, a := range addresses {
+		names, known := g.names[a]
+		if !known {
+			g.order = append(g.order, a)
+		}
+		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+		names = append(names, name)
+		g.names[a] = names[max(0, len(names)-maxNames):]
+	}
+	for len(g.order) > maxRemembered {
+		delete(g.names, g.order[0])
+		g.order = g.order[1:]
+	}
+}

@@ -1,0 +1,99 @@
+package egress
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/textproto"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vivarium/wasm/sockets"
+)
+
+// metadataPatience is how long an answer may take to be read, and a connection may be
+// without a question.
+const metadataPatience = time.Minute
+
+// connectMetadata connects to the metadata service, which is answered here.
+func (s *Session) connectMetadata() (*sockets.Conn, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fds[1]), "metadata")
+	conn, err := net.FileConn(file)
+	_ = file.Close()
+	if err != nil {
+		_ = unix.Close(fds[0])
+		return nil, err
+	}
+	go func() {
+		defer conn.Close()
+		serveMetadata(conn, s.cfg.Metadata)
+	}()
+	// Its end is seen by the other side.
+	return &sockets.Conn{FD: fds[0]}, nil
+}
+
+// serveMetadata answers requests of HTTP/1.1 until the other side has gone.
+func serveMetadata(conn net.Conn, answer Metadata) {
+	const maxHead = 8 << 10
+	for {
+		if conn.SetDeadline(time.Now().Add(metadataPatience)) != nil {
+			return
+		}
+		lines := textproto.NewReader(bufio.NewReader(&limited{conn, maxHead}))
+		request, err := lines.ReadLine()
+		if err != nil {
+			return
+		}
+		header, err := lines.ReadMIMEHeader()
+		if err != nil {
+			return
+		}
+		method, rest, _ := strings.Cut(request, " ")
+		path, _, _ := strings.Cut(rest, " ")
+		path, _, _ = strings.Cut(path, "?")
+		status, body := "404 Not Found", "Not Found\n"
+		if method != "GET" && method != "HEAD" {
+			status, body = "405 Method Not Allowed", "Method Not Allowed\n"
+		} else if text, ok := answer(path, header.Get("Metadata-Flavor") == "Google"); ok {
+			status, body = "200 OK", text
+		}
+		kind := "text/plain"
+		if strings.HasPrefix(body, "{") {
+			kind = "application/json"
+		}
+		head := fmt.Sprintf("HTTP/1.1 %s\r\nMetadata-Flavor: Google\r\nContent-Type: %s\r\nContent-Length: %d\r\n", status, kind, len(body))
+		last := method != "GET" || strings.EqualFold(header.Get("Connection"), "close")
+		if last {
+			head += "Connection: close\r\n"
+		}
+		if method == "HEAD" {
+			body = ""
+		}
+		if _, err := conn.Write([]byte(head + "\r\n" + body)); err != nil || last {
+			return
+		}
+	}
+}
+
+// limited reads no more than some bytes.
+type limited struct {
+	conn net.Conn
+	left int
+}
+
+// Read implements io.Reader.
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left == 0 {
+		return 0, os.ErrInvalid
+	}
+	n, err := l.conn.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
+}

@@ -1,0 +1,213 @@
+// Package egress is what functions may reach of the network, and the way there.
+//
+// # Vocabulary
+//
+//   - Policy: names, addresses and ports that are allowed. Without rules it allows
+//     nothing.
+//   - Guard: a Policy that remembers which names had which addresses. What is asked
+//     for by name is resolved here, and what is then dialled is an address that was
+//     checked: a name that has another address a moment later leads nowhere else.
+//   - Dialer: who resolves names and opens connections. In a process that may not
+//     connect it is a Broker's client: a process of its own, started before, which
+//     asks its own Guard and passes descriptors.
+//   - Session: what one instance has of all that, its wasm Net.
+package egress
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vivarium/wasm/sockets"
+)
+
+// Public is the rule that allows the public internet, for TCP.
+const Public = "public"
+
+// Policy says what may be reached. It is immutable; nil allows nothing.
+type Policy struct {
+	text  string
+	rules []rule
+}
+
+// rule is one of three: a name, a prefix of addresses, or the public internet.
+type rule struct {
+	name   string       // in lower case; ".example.com" is all that is below example.com
+	prefix netip.Prefix // an address is a prefix of all its bits
+	port   uint16       // 0 is any
+	kind   sockets.Kind
+}
+
+// ParsePolicy reads rules with commas between them:
+//
+//	api.telegram.org    a name, all ports
+//	*.example.com:443   all names below one, a port
+//	10.0.0.5:5432       an address; [2001:db8::1]:443
+//	10.0.0.0/8          addresses; 10.0.0.0/8:5432
+//	localhost           the loopback addresses
+//	10.0.0.2:53/udp     UDP, which no other rule allows
+//	public              all that is reachable from everywhere
+//
+// A name does not allow addresses that are special, such as private ones: they must
+// be named besides. No rules make a Policy that allows nothing.
+func ParsePolicy(text string) (*Policy, error) {
+	p := &Policy{text: text}
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		rules, err := parseRule(part)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", part, err)
+		}
+		p.rules = append(p.rules, rules...)
+	}
+	return p, nil
+}
+
+func parseRule(text string) ([]rule, error) {
+	r := rule{kind: sockets.Stream}
+	text, udp := strings.CutSuffix(text, "/udp")
+	if udp {
+		r.kind = sockets.Datagram
+	}
+	host, err := cutPort(text, &r.port)
+	if err != nil {
+		return nil, err
+	}
+	if prefix, err := netip.ParsePrefix(host); err == nil {
+		if prefix != prefix.Masked() {
+			return nil, fmt.Errorf("bits are set behind the prefix; write %s", prefix.Masked())
+		}
+		r.prefix = prefix
+		return []rule{r}, nil
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		if a.Zone() != "" {
+			return nil, fmt.Errorf("%s has a zone, which names an interface", a)
+		}
+		a = a.Unmap()
+		r.prefix = netip.PrefixFrom(a, a.BitLen())
+		return []rule{r}, nil
+	}
+	if host == "localhost" {
+		v4, v6 := r, r
+		v4.prefix, v6.prefix = netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")
+		return []rule{v4, v6}, nil
+	}
+	if host == Public {
+		if udp {
+			return nil, fmt.Errorf("UDP is allowed by name or address only")
+		}
+		r.name = Public
+		return []rule{r}, nil
+	}
+	name, below := strings.CutPrefix(strings.ToLower(host), "*.")
+	if !validName(name) || !strings.Contains(name, ".") && below {
+		return nil, fmt.Errorf("write HOST, *.DOMAIN, an address or a prefix such as 10.0.0.0/8, each with :PORT if only one is meant")
+	}
+	if r.name = name; below {
+		r.name = "." + name
+	}
+	return []rule{r}, nil
+}
+
+// cutPort takes the port from the end of what a rule says.
+func cutPort(text string, port *uint16) (host string, err error) {
+	host, number := text, ""
+	switch i := strings.LastIndexByte(text, ':'); {
+	case strings.HasPrefix(text, "["):
+		inner, rest, ok := strings.Cut(text[1:], "]")
+		if !ok || rest != "" && rest[0] != ':' {
+			return "", fmt.Errorf("write [ADDRESS]:PORT")
+		}
+		if host = inner; rest == "" {
+			return host, nil
+		}
+		number = rest[1:]
+	case i >= 0 && strings.Count(text, ":") == 1:
+		host, number = text[:i], text[i+1:]
+	default:
+		return host, nil
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || n == 0 {
+		return "", fmt.Errorf("%q is no port", number)
+	}
+	*port = uint16(n)
+	return host, nil
+}
+
+// validName says if a text can be the name of a host. One that is all digits and
+// dots, or begins with 0x, is an address in one of its odd spellings.
+func validName(name string) bool {
+	if name == "" || len(name) > 253 {
+		return false
+	}
+	labels := strings.Split(name, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	last := labels[len(labels)-1]
+	return last[0] < '0' || last[0] > '9' // no top level domain begins with a digit
+}
+
+// String returns the rules as they were written.
+func (p *Policy) String() string {
+	if p == nil {
+		return ""
+	}
+	return p.text
+}
+
+// Empty says that nothing is allowed.
+func (p *Policy) Empty() bool { return p == nil || len(p.rules) == 0 }
+
+// allowsName says if some port of a name is allowed, so that it may be looked up.
+func (p *Policy) allowsName(name string) bool {
+	return p != nil && slices.ContainsFunc(p.rules, func(r rule) bool { return r.names(name) })
+}
+
+// allows says if a port of an address is allowed, which has been found under some
+// names. Port 0 asks if any is.
+func (p *Policy) allows(kind sockets.Kind, to netip.AddrPort, names []string) bool {
+	if p == nil {
+		return false
+	}
+	range_, special := specialRange(to.Addr())
+	return slices.ContainsFunc(p.rules, func(r rule) bool {
+		switch {
+		case r.kind != kind || r.port != 0 && to.Port() != 0 && r.port != to.Port():
+			return false
+		case r.prefix.IsValid():
+			// A prefix that is wider than the special range does not mean it.
+			return r.prefix.Contains(to.Addr()) && (!special || range_.prefix.Bits() <= r.prefix.Bits())
+		case special:
+			return false
+		}
+		return r.name == Public || slices.ContainsFunc(names, r.names)
+	})
+}
+
+// names says if the rule is about a name.
+func (r rule) names(name string) bool {
+	switch {
+	case r.prefix.IsValid():
+		return false
+	case r.name == Public:
+		return true
+	case r.name[0] == '.':
+		return strings.HasSuffix(name, r.name)
+	}
+	return r.name == name
+}

@@ -1,0 +1,129 @@
+package egress
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"vivarium/wasm/sockets"
+)
+
+// metadataAddress is where the cloud's instances find out about themselves.
+var metadataAddress = netip.MustParseAddrPort("169.254.169.254:80")
+
+// Metadata answers what is asked at the metadata address: the body for a path, and
+// false if there is nothing. google says that the question had the header which the
+// cloud's own service asks for.
+type Metadata func(path string, google bool) (body string, ok bool)
+
+// Limits of one instance.
+const (
+	maxConnections = 128     // at once
+	maxCallBytes   = 1 << 30 // sent and received in one call
+	maxRefusals    = 32      // remembered of one call
+)
+
+// SessionConfig tells NewSession what is particular to an instance.
+type SessionConfig struct {
+	Guard  *Guard
+	Dialer Dialer
+	// Metadata, when set, answers at the metadata address, whatever Guard says.
+	Metadata Metadata
+	// Reserve, when set, is asked for each connection before it is made, and returns
+	// what gives it back.
+	Reserve func() (release func(), err error)
+}
+
+// Session is the network of one instance. It implements sockets.Net; like its
+// instance it is used by one goroutine at a time, but for Close.
+type Session struct {
+	cfg         SessionConfig
+	connections atomic.Int64
+	bytes       int64 // in the current call
+
+	mu       sync.Mutex // guards refusals
+	refusals []string   // of the current call, one for each target
+	seen     map[string]bool
+}
+
+// NewSession returns the network of an instance.
+func NewSession(cfg SessionConfig) *Session { return &Session{cfg: cfg} }
+
+// Resolve implements sockets.Net.
+func (s *Session) Resolve(ctx context.Context, name string) ([]netip.Addr, error) {
+	found, err := s.cfg.Guard.Resolve(ctx, name, s.cfg.Dialer)
+	return found, s.note(name, err)
+}
+
+// Connect implements sockets.Net.
+func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrPort) (*sockets.Conn, error) {
+	if s.cfg.Metadata != nil && kind == sockets.Stream && to == metadataAddress {
+		return s.connectMetadata()
+	}
+	target := kind.String() + " " + to.String()
+	if err := s.cfg.Guard.Check(kind, to); err != nil {
+		return nil, s.note(target, err)
+	}
+	if s.connections.Load() >= maxConnections {
+		return nil, s.note("connections", &sockets.Refusal{
+			Reason: fmt.Sprintf("%s: an instance has at most %d connections at once", to, maxConnections),
+		})
+	}
+	release := func() {}
+	if s.cfg.Reserve != nil {
+		var err error
+		if release, err = s.cfg.Reserve(); err != nil {
+			return nil, s.note("connections", &sockets.Refusal{Reason: fmt.Sprintf("%s: %v", to, err)})
+		}
+	}
+	fd, err := s.cfg.Dialer.Connect(ctx, kind, to)
+	if err != nil {
+		release()
+		return nil, s.note(target, err)
+	}
+	s.connections.Add(1)
+	return &sockets.Conn{FD: fd, Moved: s.moved, Closed: func() {
+		s.connections.Add(-1)
+		release()
+	}}, nil
+}
+
+func (s *Session) moved(n int) error {
+	if s.bytes += int64(n); s.bytes > maxCallBytes {
+		return s.note("bytes", &sockets.Refusal{Reason: fmt.Sprintf("a call may send and receive %d MiB in all", maxCallBytes>>20)})
+	}
+	return nil
+}
+
+// note remembers a refusal, once for each target, and returns the error.
+func (s *Session) note(target string, err error) error {
+	refusal, ok := err.(*sockets.Refusal)
+	if !ok {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.seen[target] && len(s.refusals) < maxRefusals {
+		if s.seen == nil {
+			s.seen = map[string]bool{}
+		}
+		s.seen[target] = true
+		s.refusals = append(s.refusals, refusal.Reason)
+	}
+	return err
+}
+
+// EndCall returns what was refused since the last EndCall, each target once, and
+// begins to count anew.
+func (s *Session) EndCall() (refusals []string) {
+	s.bytes = 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	refusals, s.refusals, s.seen = s.refusals, nil, nil
+	return refusals
+}
+
+// Connections returns how many connections there are.
+func (s *Session) Connections() int { return int(s.connections.Load()) }

@@ -1,0 +1,239 @@
+package host
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"vivarium/host/catalog"
+	"vivarium/host/egress"
+)
+
+// netHost returns a host that lets functions reach the loopback addresses.
+func netHost(t *testing.T) *testHost {
+	ceiling, err := egress.ParsePolicy("localhost,localhost/udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newTestHost(t, Config{NetCeiling: ceiling})
+}
+
+// talker evaluates an expression after running statements.
+const talker = `
+import asyncio, hashlib, http.client, json, os, select, selectors, socket, ssl, time, traceback, urllib.error, urllib.request
+
+def fails(call, *args):
+    try:
+        return f"did not fail: {call(*args)}"
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+
+def handler(event, context):
+    scope = dict(globals())
+    exec(event.get("run", ""), scope)
+    return eval(event["value"], scope)
+`
+
+// eval has a function evaluate an expression after running statements.
+func (h *testHost) eval(name, run, value string) string {
+	h.t.Helper()
+	event, err := json.Marshal(map[string]string{"run": run, "value": value})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	got, err := h.raw(name, string(event))
+	if err != nil {
+		return err.Error()
+	}
+	return got
+}
+
+func TestNetwork_URLOpen(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s", r.Method, r.URL.Path, body)
+	}))
+	t.Cleanup(server.Close)
+	h := netHost(t)
+	h.deploy("talker", talker, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute})
+	got := h.eval("talker", "", fmt.Sprintf(`urllib.request.urlopen("%s/a/path", data=b"hello").read().decode()`, server.URL))
+	if want := `"POST /a/path hello"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// tlsServer answers with what it saw of the connection.
+func tlsServer(t *testing.T, config *tls.Config) (server *httptest.Server, authority string) {
+	server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s %v", tls.VersionName(r.TLS.Version), r.TLS.NegotiatedProtocol, r.TLS.DidResume)
+	}))
+	server.TLS = config
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+}
+
+func TestNetwork_TLS(t *testing.T) {
+	server, authority := tlsServer(t, nil)
+	port := server.Listener.Addr().(*net.TCPAddr).Port
+	h := netHost(t)
+	files := fstest.MapFS{"main.py": {Data: []byte(talker)}, "ca.pem": {Data: []byte(authority)}}
+	h.deployFiles("talker", files, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, Environment: map[string]string{"SSL_CERT_FILE": "/function/code/ca.pem"}})
+	h.deployFiles("stranger", files, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute})
+	url := fmt.Sprintf("https://127.0.0.1:%d/", port)
+	for _, c := range []struct{ function, run, value, want string }{
+		{"talker", "", fmt.Sprintf(`urllib.request.urlopen(%q).read().decode()`, url), `"TLS 1.3 http/1.1 false"`},
+		{"stranger", "", fmt.Sprintf(`"CERTIFICATE_VERIFY_FAILED" in fails(urllib.request.urlopen, %q)`, url), `true`},
+		// The certificate is for example.com and 127.0.0.1, not for localhost.
+		{"talker", "", fmt.Sprintf(`"Hostname mismatch" in fails(urllib.request.urlopen, "https://localhost:%d/")`, port), `true`},
+		{"talker", `
+async def talk(port):
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="example.com")
+    writer.write(b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    version = writer.get_extra_info("ssl_object").version()
+    writer.close()
+    return [version, answer.split(b"\r\n\r\n")[1].decode()]
+`, fmt.Sprintf(`asyncio.run(talk(%d))`, port), `["TLSv1.3", "TLS 1.3 http/1.1 false"]`},
+		{"talker", `
+context = ssl.create_default_context()
+def talk(port, session=None):
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="example.com", session=session) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: s.recv(4096), b""))
+        return s.session, answer.split()[-1].decode()
+`, fmt.Sprintf(`[talk(%d)[1], talk(%d, talk(%d)[0])[1]]`, port, port, port), `["false", "true"]`},
+		{"talker", "", `hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1).hex()[:16] + hashlib.scrypt(b"", salt=b"", n=16, r=1, p=1).hex()[:8]`,
+			`"120fb6cffcf8b32c77d65762"`},
+		{"stranger", "", `len(ssl.create_default_context().get_ca_certs()) > 50 and ssl.get_default_verify_paths().cafile`, `"/etc/ssl/cert.pem"`},
+	} {
+		if got := h.eval(c.function, c.run, c.value); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.value, got, c.want)
+		}
+	}
+}
+
+func TestNetwork_RefusalsNameTheSetting(t *testing.T) {
+	h := netHost(t)
+	h.deploy("alone", talker, catalog.VersionSpec{Timeout: time.Minute})
+	h.deploy("bounded", talker, catalog.VersionSpec{Timeout: time.Minute, AllowNet: "127.0.0.1:9,10.0.0.1"})
+	for _, c := range []struct{ function, value, want string }{
+		{"alone", `fails(socket.create_connection, ("127.0.0.1", 80))`,
+			`"PermissionError: [Errno 2] 127.0.0.1:80: the function has no network; --allow-net 127.0.0.1:80 would allow it"`},
+		{"alone", `fails(socket.create_connection, ("example.org", 80))`,
+			`"PermissionError: [Errno 2] example.org: the function has no network; --allow-net example.org would allow it"`},
+		{"alone", `fails(urllib.request.urlopen, "https://example.org")`,
+			`"URLError: <urlopen error [Errno 2] example.org: the function has no network; --allow-net example.org would allow it>"`},
+		{"alone", `[fails(open, "/dev/null/x", "rb"), os.strerror(2)]`, `["NotADirectoryError: [Errno 54] Not a directory: '/dev/null/x'", "Permission denied"]`},
+		{"bounded", `fails(socket.create_connection, ("127.0.0.1", 80))`,
+			`"PermissionError: [Errno 2] 127.0.0.1:80: a loopback address, which must be named; --allow-net 127.0.0.1:80 would allow it"`},
+		{"bounded", `fails(socket.create_connection, ("10.0.0.1", 80))`,
+			`"PermissionError: [Errno 2] 10.0.0.1:80: a private address, which must be named; --allow-net 10.0.0.1:80 would allow it"`},
+		{"bounded", `fails(socket.create_connection, ("127.0.0.1", 9))`, `"ConnectionRefusedError: [Errno 14] Connection refused"`},
+		{"bounded", `fails(socket.create_server, ("127.0.0.1", 0))`, `"PermissionError: [Errno 2] functions can't listen"`},
+		{"bounded", `fails(socket.socket, socket.AF_INET, socket.SOCK_RAW)`, `"PermissionError: [Errno 2] functions have no raw sockets"`},
+		{"bounded", `fails(socket.socket, socket.AF_UNIX)`, `"OSError: [Errno 5] Address family not supported by protocol"`},
+		{"bounded", `[fails(socket.create_connection, ("10.0.0.1", 80)) and None for _ in range(3)]`, `[null, null, null]`},
+	} {
+		if got := h.eval(c.function, "", c.value); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.value, got, c.want)
+		}
+	}
+	if n := len(h.log("Network: 10.0.0.1:80")); n != 2 {
+		t.Errorf("two calls were refused 10.0.0.1, and %d entries tell so", n)
+	}
+}
+
+// A TLS client's random numbers, and all keys, are drawn when they are needed: clones
+// of one image have none in common.
+func TestNetwork_ClonesShareNoRandomness(t *testing.T) {
+	var mu sync.Mutex
+	randoms := map[string]bool{}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			hello := make([]byte, 11+32+1+32) // record, handshake and version, then random and session id
+			if _, err := io.ReadFull(c, hello); err == nil {
+				mu.Lock()
+				randoms[string(hello[11:43])], randoms[string(hello[44:76])] = true, true
+				mu.Unlock()
+			}
+			_ = c.Close()
+		}
+	}()
+	h := netHost(t)
+	v := h.deploy("talker", talker+`
+context = ssl.create_default_context() # as requests makes one when it is imported
+draw = ssl.RAND_bytes
+`, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, MaxInstances: 4})
+	port := l.Addr().(*net.TCPAddr).Port
+	drawn := make(chan string, 4)
+	for range 4 { // at once, and so in four instances
+		go func() {
+			drawn <- h.eval("talker", fmt.Sprintf(`
+def talk():
+    try:
+        context.wrap_socket(socket.create_connection(("127.0.0.1", %d)), server_hostname="example.com")
+    except OSError:
+        pass
+    time.sleep(0.5)
+    return draw(16).hex()
+`, port), "talk()")
+		}()
+	}
+	seen := map[string]bool{}
+	for range 4 {
+		seen[<-drawn] = true
+	}
+	if len(seen) != 4 || len(randoms) != 8 {
+		t.Errorf("drawn: %v; client randoms and session ids: %d different ones, want 8", seen, len(randoms))
+	}
+	if why := h.log("imports the module itself"); len(why) > 0 {
+		t.Errorf("%s was not frozen: %v", v.ID, why)
+	}
+}
+
+func TestNetwork_WaitingEndsAndComputesNothing(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts, and nothing is answered
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	port := l.Addr().(*net.TCPAddr).Port
+	h := netHost(t)
+	h.deploy("talker", talker, catalog.VersionSpec{AllowNet: "localhost", Timeout: 2 * time.Second})
+	connected := fmt.Sprintf("s = socket.create_connection((\"127.0.0.1\", %d))\n", port)
+	for _, value := range []string{
+		`s.recv(1)`, `select.select([s], [], [])`, `asyncio.get_event_loop().run_until_complete(asyncio.get_event_loop().sock_recv((s.setblocking(False), s)[1], 1))`,
+		`s.sendall(bytes(100_000_000))`,
+	} {
+		if got := h.eval("talker", connected, value); got != "ExecutionTimeout: Execution timeout exceeded: 2000 ms" {
+			t.Errorf("%s: %s", value, got)
+		}
+	}
+	if got := h.eval("talker", connected+"s.settimeout(0.05)", `fails(s.recv, 1)`); got != `"TimeoutError: timed out"` {
+		t.Error(got)
+	}
+	if got := h.eval("talker", connected+"before = time.process_time()\n", `[select.select([s], [], [], 0.3), time.process_time() - before < 0.1][1]`); got != "true" {
+		t.Error("waiting computed:", got)
+	}
+}

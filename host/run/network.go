@@ -1,0 +1,83 @@
+package run
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"vivarium/host/access"
+	"vivarium/host/egress"
+	"vivarium/host/quota"
+	"vivarium/wasm"
+)
+
+// keepAlive is how long an instance that idles keeps its connections.
+const keepAlive = time.Minute
+
+// nowhere is for versions that ask for no network.
+var nowhere = egress.NewGuard()
+
+// network returns what an instance of v may reach: what the version asks for, as
+// far as the operator allows.
+func (r *Runner) network(v *live) *egress.Session {
+	cfg := egress.SessionConfig{Guard: nowhere, Dialer: r.cfg.Dialer, Reserve: func() (func(), error) {
+		return r.ledger.Reserve(v.Tenant, quota.Connection, 1)
+	}}
+	if asked, err := egress.ParsePolicy(v.AllowNet); err == nil && !asked.Empty() { // it was checked when the version was made
+		cfg.Guard = egress.NewGuard(asked).Bound(r.cfg.NetCeiling, "this server does not allow it")
+	}
+	if v.ServiceAccountID != "" {
+		cfg.Metadata = func(path string, google bool) (string, bool) { return r.metadata(v, path, google) }
+	}
+	return egress.NewSession(cfg)
+}
+
+// Where the service account's token is, in the two flavours that the cloud has
+// (contract §5).
+const (
+	googleToken = "/computeMetadata/v1/instance/service-accounts/default/token"
+	amazonRoles = "/latest/meta-data/iam/security-credentials"
+)
+
+// metadata answers what an instance asks its metadata service.
+func (r *Runner) metadata(v *live, path string, google bool) (body string, ok bool) {
+	now := time.Now()
+	token := func() *access.Token { return r.tokens.Issue(v.Tenant, v.ServiceAccountID, v.FunctionID, now) }
+	var answer any
+	switch path = strings.TrimSuffix(path, "/"); {
+	case path == googleToken && google && !v.NoGoogleMetadata:
+		answer = token()
+	case path == amazonRoles && !v.NoAmazonMetadata:
+		return "default", true
+	case path == amazonRoles+"/default" && !v.NoAmazonMetadata:
+		t := token()
+		answer = map[string]string{
+			"Code": "Success", "Token": t.AccessToken,
+			"Expiration": now.Add(time.Duration(t.ExpiresIn) * time.Second).UTC().Format(time.RFC3339),
+		}
+	default:
+		return "", false
+	}
+	text, err := json.Marshal(answer)
+	return string(text), err == nil
+}
+
+// endNetwork ends a call's use of the network, and returns what it was refused.
+func endNetwork(i *wasm.Instance) []string {
+	if s, ok := i.Net().(*egress.Session); ok {
+		return s.EndCall()
+	}
+	return nil
+}
+
+// hangUp closes the connections of instances that were last used before the given
+// time.
+func (p *pool) hangUp(before time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, in := range p.idle {
+		if in.lastUsed.Before(before) {
+			in.HangUp()
+		}
+	}
+}
