@@ -120,6 +120,9 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 	if args[0] == followCommand {
 		return runFollow(ctx, s, args[1:])
 	}
+	if args[0] == brokerCommand {
+		return runBroker(ctx, s, args[1:])
+	}
 	command, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(s.stderr, "vivarium: %s\nTry: vivarium --help\n", indented(err.Error()))

@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+
+	"vivarium/host/egress"
 )
 
 // Main is Run for a program that is nothing but this command line. Commands that
@@ -29,6 +32,8 @@ type reach struct {
 	write []string // folders, with all below; they are made if they are missing
 	read  []string // files, and folders with all below; what is missing is left out
 	nats  string   // URLs of servers to connect to, with commas between them
+	// egress is what functions may reach. Another process connects for them.
+	egress *egress.Policy
 }
 
 // confinement is what the process has given up. Close it when nothing runs that
@@ -40,6 +45,10 @@ type confinement struct {
 	lines []string
 	// missing are those lines that tell of something that should be and is not.
 	missing []string
+
+	// dialer is how functions connect; nil means as the process does.
+	dialer egress.Dialer
+	broker *egress.Broker // nil when there is none
 
 	proc *os.File // keeps the rule for /proc/self valid, see openProc
 }
@@ -78,7 +87,27 @@ func (s *session) confine(flags confining, a reach) (*confinement, error) {
 			return nil, err
 		}
 	}
-	return confineProcess(a)
+	var broker *egress.Broker
+	if !a.egress.Empty() && runtime.GOOS == "linux" {
+		if broker, err = startBroker(s, a.egress); err != nil {
+			return nil, err
+		}
+	}
+	c, err := confineProcess(a)
+	if err != nil || broker == nil {
+		return c, err
+	}
+	c.broker, c.dialer = broker, broker
+	c.lines = append(c.lines, "broker: on: connects functions to "+a.egress.String())
+	return c, nil
+}
+
+// ready says why functions can't connect that may.
+func (c *confinement) ready() error {
+	if c.broker == nil {
+		return nil
+	}
+	return c.broker.Ready()
 }
 
 // close removes the temporary folder. The rights don't come back.
@@ -88,6 +117,9 @@ func (c *confinement) close() {
 	}
 	if c.proc != nil {
 		_ = c.proc.Close()
+	}
+	if c.broker != nil {
+		_ = c.broker.Close()
 	}
 }
 

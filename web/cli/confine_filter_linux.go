@@ -42,7 +42,7 @@ var neverNeeded = []uint32{
 	unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR,
 	unix.SYS_SETXATTRAT, unix.SYS_REMOVEXATTRAT,
 	// Connections are accepted on the listener, which is open already.
-	unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_SOCKETPAIR,
+	unix.SYS_BIND, unix.SYS_LISTEN,
 }
 
 // outgoing are those that only a store elsewhere needs.

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
+
+	"vivarium/host/run"
 )
 
 // systemFiles are what the process reads of the system: for its metrics, and for
@@ -58,6 +61,28 @@ func confineProcess(a reach) (*confinement, error) {
 	return c, nil
 }
 
+// confineBroker gives up what the process that connects does not need: all files but
+// those that names are found in, and starting programs. What the system can't do is
+// left out, as for the process that asks.
+func confineBroker() error {
+	if err := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	var rules []landlock.Rule
+	for _, path := range networkFiles {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			rules = append(rules, landlock.PathAccess(readFile, path).IgnoreIfMissing())
+		} else if err == nil {
+			rules = append(rules, landlock.PathAccess(readDir, path).IgnoreIfMissing())
+		}
+	}
+	if err := landlock.V11.BestEffort().RestrictPaths(rules...); err != nil {
+		return err
+	}
+	_ = filterSystemCalls(true) // a kernel without filters has no other way
+	return nil
+}
+
 // report notes what has become of a measure.
 func (c *confinement) report(measure, how string, err error) {
 	if err == nil {
@@ -93,7 +118,10 @@ func restrictPaths(a reach, ports []uint16) (string, error) {
 		// So that the temporary folder can be removed.
 		landlock.PathAccess(ll.AccessFSRemoveDir, os.TempDir()),
 	}
-	read := append(a.read, systemFiles...)
+	read := slices.Concat(a.read, systemFiles, run.RootFiles)
+	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
+		read = append(read, file)
+	}
 	if a.nats != "" {
 		read = append(read, networkFiles...)
 		for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
+	"testing"
 
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 )
@@ -28,4 +33,50 @@ func measuresHere() []string {
 		here = append(here, "seccomp")
 	}
 	return here
+}
+
+// Functions reach what they are allowed by another process: the one that runs them
+// still connects to nothing.
+func TestConfine_FunctionsReachWhatIsAllowed(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "from elsewhere") }))
+	defer elsewhere.Close()
+	address := elsewhere.Listener.Addr().String()
+	dir := t.TempDir()
+	g := newTargets(t, dir+"/data")
+	s := serveChild(t, g, "serve", "--listen", "127.0.0.1:0", "--data", g.inside, "--allow-net", address)
+	s.checkDenied(t, g)
+	folder := writeFiles(t, map[string]string{"main.py": `
+import urllib.request
+def handler(event, context):
+    try:
+        return {"body": urllib.request.urlopen(event["headers"]["X-Url"]).read().decode()}
+    except OSError as error:
+        return {"body": str(error)}
+`})
+	must(t, "deploy", "talker", folder, "--server", s.url, "--timeout", "60s", "--allow-net", address+",127.0.0.1:1")
+	must(t, "deploy", "alone", folder, "--server", s.url, "--timeout", "60s")
+	for _, c := range []struct{ function, url, want string }{
+		{"talker", elsewhere.URL, "from elsewhere"},
+		{"talker", "http://127.0.0.1:1/", "which must be named"}, // the server's own rules
+		{"alone", elsewhere.URL, "the function has no network; --allow-net " + address},
+	} {
+		request, err := http.NewRequest(http.MethodGet, s.url+"/"+c.function, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Url", c.url)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if !strings.Contains(string(body), c.want) {
+			t.Errorf("%s: got %s, want %s", c.function, body, c.want)
+		}
+	}
+	if got := get(t, &s.program, "/readyz"); !strings.Contains(got.body, "broker: on: connects functions to "+address) {
+		t.Errorf("readyz: %s", got.body)
+	}
+	s.end(t)
 }

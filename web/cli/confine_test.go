@@ -46,7 +46,7 @@ func (g targets) String() string {
 func runChild() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if os.Args[1] == followCommand { // it serves nobody, and what it prints is for the program
+	if os.Args[1] == followCommand || os.Args[1] == brokerCommand { // it serves nobody, and what it prints is for the program
 		return Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	}
 	out, stdout := io.Pipe()

@@ -105,6 +105,7 @@ func (c *deployCommand) request(source *source, packages fs.FS) (_ *api.CreateVe
 		FunctionID: c.Name, Runtime: catalog.DefaultRuntime, Description: c.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
 		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag, NoFreeze: spec.NoFreeze,
+		AllowNet: spec.AllowNet,
 	}
 	if spec.MinLogLevel != "" {
 		request.LogOptions = &api.LogOptions{MinLevel: string(spec.MinLogLevel)}

@@ -82,12 +82,14 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	if err := c.mayServe(listener, false, ""); err != nil {
 		return err
 	}
-	confined, err := s.confine(c.confining, reach{read: c.certificates()})
+	confined, err := s.confine(c.confining, reach{read: c.certificates(), egress: c.AllowNet.policy()})
 	if err != nil {
 		return err
 	}
 	defer confined.close()
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{temp: confined.temp})
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{
+		temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
+	})
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,10 @@ import (
 
 // limits are the flags that bound a function.
 type limits struct {
-	Memory  megabytes         `default:"128" placeholder:"MB" help:"Memory limit in MB, a multiple of 128. (${default})"`
-	Timeout time.Duration     `default:"3s" placeholder:"TIME" help:"Execution timeout, such as 500ms, 3s or 5m. (${default})"`
-	Env     map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
+	Memory   megabytes         `default:"128" placeholder:"MB" help:"Memory limit in MB, a multiple of 128. (${default})"`
+	Timeout  time.Duration     `default:"3s" placeholder:"TIME" help:"Execution timeout, such as 500ms, 3s or 5m. (${default})"`
+	Env      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
+	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: hosts, addresses and prefixes with commas between them, each with :PORT if only one is meant, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. Without RULES: the public internet. Default: nothing."`
 
 	ServiceAccount string `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
 	NoFreeze       bool   `help:"Have each instance import the module itself, even where one import would do for all."`
@@ -32,7 +33,7 @@ func (l limits) spec(entrypoint string) (catalog.VersionSpec, error) {
 	return catalog.VersionSpec{
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
 		ServiceAccountID: l.ServiceAccount, MinLogLevel: logs.Level(strings.ToUpper(l.MinLogLevel)),
-		NoFreeze: l.NoFreeze,
+		NoFreeze: l.NoFreeze, AllowNet: string(l.AllowNet),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/egress"
 	"vivarium/host/run"
 	"vivarium/host/store"
 	"vivarium/wasm"
@@ -27,13 +28,15 @@ type platform struct {
 
 // platformConfig says how a platform is opened. The zero value is usable.
 type platformConfig struct {
-	shells int         // instances kept ready; 0 means the engine's default
-	data   string      // folder of the store
-	memory int64       // bytes of all instances; 0 means three quarters of the machine's
-	images int64       // bytes of all images on disk; 0 means imageShare of it
-	temp   string      // folder for temporary files; empty means the system's
-	quotas host.Quotas // of each tenant that has none of its own
-	nats   string      // or the URL of servers that have it; with neither, all is in memory
+	shells int            // instances kept ready; 0 means the engine's default
+	data   string         // folder of the store
+	memory int64          // bytes of all instances; 0 means three quarters of the machine's
+	images int64          // bytes of all images on disk; 0 means imageShare of it
+	temp   string         // folder for temporary files; empty means the system's
+	quotas host.Quotas    // of each tenant that has none of its own
+	egress *egress.Policy // what functions may reach of what they ask for
+	dialer egress.Dialer  // nil means as the process does
+	nats   string         // or the URL of servers that have it; with neither, all is in memory
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a host
@@ -82,7 +85,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	p.host, err = host.New(host.Config{
 		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
-		MaxImageDisk: cfg.images, Quotas: cfg.quotas,
+		MaxImageDisk: cfg.images, Quotas: cfg.quotas, NetCeiling: cfg.egress, Dialer: cfg.dialer,
 	})
 	if err != nil {
 		return nil, err

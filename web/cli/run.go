@@ -65,13 +65,15 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	}
 	terminal := newTerminal(s.stderr)
 	terminal.note(bundle.note)
-	confined, err := s.confine(c.confining, reach{})
+	confined, err := s.confine(c.confining, reach{egress: c.AllowNet.policy()})
 	if err != nil {
 		return err
 	}
 	defer confined.close()
 	// One call needs few shells: boot, load, freeze, call.
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{shells: 1, temp: confined.temp})
+	platform, err := openPlatform(ctx, s, terminal, platformConfig{
+		shells: 1, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
+	})
 	if err != nil {
 		return err
 	}

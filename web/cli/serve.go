@@ -104,6 +104,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
 		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
 		quotas: quotas, temp: confined.temp,
+		egress: c.AllowNet.policy(), dialer: confined.dialer,
 	})
 	if err != nil {
 		return err
@@ -141,9 +142,9 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
 	config := web.Config{
 		Version: programVersion(), Management: management, Play: play, Console: console.Handler(),
-		OnDrain: management.EndStreams, Ready: platform.ready,
-		Confinement: confined.lines,
-		Stats:       platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
+		OnDrain: management.EndStreams, Confinement: confined.lines,
+		Ready: func(ctx context.Context) error { return errors.Join(confined.ready(), platform.ready(ctx)) },
+		Stats: platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host)
@@ -154,7 +155,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 // reach returns what serving needs of the system. The code of functions is read
 // before that.
 func (c *serveCommand) reach(s *session) reach {
-	a := reach{nats: c.NATS, read: c.certificates()}
+	a := reach{nats: c.NATS, read: c.certificates(), egress: c.AllowNet.policy()}
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
 	}

@@ -32,6 +32,8 @@ type tenantQuota struct {
 	AsyncBytes *int64 `placeholder:"N" help:"Bytes of the bodies of queued calls."`
 	LogBytes   *int64 `placeholder:"N" help:"Bytes of logs that are kept; the oldest go first."`
 	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
+
+	Connections *int64 `placeholder:"N" help:"Connections that instances have to elsewhere."`
 	remote
 }
 
@@ -53,6 +55,7 @@ func (c *tenantQuota) changes() map[string]api.Int64 {
 		host.QuotaInstances: c.Instances, host.QuotaMemory: c.Memory, host.QuotaCalls: c.Calls, host.QuotaTimers: c.Timers,
 		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaAsyncBytes: c.AsyncBytes,
 		host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
+		host.QuotaConnections: c.Connections,
 	} {
 		if n != nil {
 			changes[quota.String()] = api.Int64(*n)

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"vivarium/host/egress"
+)
+
+// netRules is what --allow-net says. Without a value it is the public internet.
+type netRules string
+
+// Decode implements kong.MapperValue.
+func (r *netRules) Decode(ctx *kong.DecodeContext) error {
+	text := egress.Public
+	if next := ctx.Scan.Peek(); next.Type == kong.FlagValueToken || next.IsValue() && !strings.HasPrefix(next.String(), "-") {
+		text = ctx.Scan.Pop().String()
+	}
+	if _, err := egress.ParsePolicy(text); err != nil {
+		return err
+	}
+	if *r != "" {
+		text = string(*r) + "," + text
+	}
+	*r = netRules(text)
+	return nil
+}
+
+// policy returns what the rules allow.
+func (r netRules) policy() *egress.Policy {
+	p, err := egress.ParsePolicy(string(r))
+	if err != nil {
+		panic(err) // Decode has parsed them
+	}
+	return p
+}
+
+// brokerCommand connects for a process that gives up the right to: it is started
+// before, allows what its argument says, and passes descriptors over brokerFD.
+const brokerCommand = "__connect"
+
+// brokerFD is the descriptor that the broker is asked by.
+const brokerFD = 3
+
+// runBroker is brokerCommand.
+func runBroker(ctx context.Context, s *session, args []string) int {
+	if len(args) != 1 {
+		return ExitFailure
+	}
+	policy, err := egress.ParsePolicy(args[0])
+	if err == nil {
+		if s.ownsProcess {
+			err = confineBroker()
+		}
+		if err == nil {
+			err = egress.ServeBroker(ctx, os.NewFile(brokerFD, "broker"), egress.NewGuard(policy))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(s.stderr, "vivarium:", indented(err.Error()))
+		return ExitFailure
+	}
+	return ExitOK
+}
+
+// startBroker starts the process that connects, as far as policy allows. Whoever
+// closes the Broker ends it.
+func startBroker(s *session, policy *egress.Policy) (*egress.Broker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	asks, answers, err := egress.BrokerPair()
+	if err != nil {
+		return nil, err
+	}
+	defer answers.Close()
+	command := exec.Command(self, brokerCommand, policy.String())
+	command.Stderr = exact(s.stderr)
+	command.ExtraFiles = []*os.File{answers} // which makes it brokerFD
+	if err := command.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("broker: %w", err), asks.Close())
+	}
+	go func() { _ = command.Wait() }() // how it ends is seen by who asks it
+	return egress.NewBroker(asks)
+}
