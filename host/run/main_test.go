@@ -128,7 +128,7 @@ func (h *testHost) deployFiles(name string, files fstest.MapFS, spec catalog.Ver
 	}
 	v := &catalog.Version{
 		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: "function-" + name, FunctionName: name,
-		Tenant: catalog.DefaultTenant, CreatedAt: time.Now(), VersionSpec: spec,
+		Tenant: catalog.DefaultTenant, CreatedAt: time.Now(), VersionSpec: spec, Transient: true,
 	}
 	h.Add(v, code, nil)
 	h.SetLimits(v.ID, Limits{Ready: spec.MinInstances, Instances: spec.MaxInstances})
