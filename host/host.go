@@ -10,6 +10,7 @@
 //	run       images, instances, turns: what lets a version process a call
 //	catalog   what there is, as values: a Version and what may be said of it
 //	logs      execution logs, from a printed line to a query
+//	egress    what functions may reach, and who connects
 //	store     what survives the process, in JetStream, or in memory
 //	quota     the ledger of what tenants make the host hold
 //	access    who asks, and what that lets them do
