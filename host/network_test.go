@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -235,5 +236,41 @@ func TestNetwork_WaitingEndsAndComputesNothing(t *testing.T) {
 	}
 	if got := h.eval("talker", connected+"before = time.process_time()\n", `[select.select([s], [], [], 0.3), time.process_time() - before < 0.1][1]`); got != "true" {
 		t.Error("waiting computed:", got)
+	}
+}
+
+// A function with a service account finds its token where the cloud's does, whatever it
+// may reach.
+func TestNetwork_MetadataService(t *testing.T) {
+	h := netHost(t)
+	h.deploy("account", talker, catalog.VersionSpec{Timeout: time.Minute, ServiceAccountID: "aje1"})
+	h.deploy("amazon", talker, catalog.VersionSpec{Timeout: time.Minute, ServiceAccountID: "aje1", NoGoogleMetadata: true})
+	h.deploy("nobody", talker, catalog.VersionSpec{Timeout: time.Minute})
+	const run = `
+def ask(path, google=True):
+    request = urllib.request.Request("http://169.254.169.254" + path, headers={"Metadata-Flavor": "Google"} if google else {})
+    try:
+        return urllib.request.urlopen(request, timeout=5).read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code
+token = "/computeMetadata/v1/instance/service-accounts/default/token"
+roles = "/latest/meta-data/iam/security-credentials/"
+`
+	for _, c := range []struct{ function, value, want string }{
+		{"account", `sorted(json.loads(ask(token)))`, `["access_token", "expires_in", "token_type"]`},
+		{"account", `ask(token, google=False)`, `404`},
+		{"account", `[ask(roles, False), sorted(json.loads(ask(roles + "default/", False)))]`, `["default", ["Code", "Expiration", "Token"]]`},
+		{"account", `ask("/latest/user-data")`, `404`},
+		{"account", `fails(socket.create_connection, ("169.254.169.254", 81))[:15]`, `"PermissionError"`},
+		{"amazon", `[ask(token), ask(roles)]`, `[404, "default"]`},
+		{"nobody", `fails(ask, token)[:8]`, `"URLError"`},
+	} {
+		if got := h.eval(c.function, run, c.value); got != c.want {
+			t.Errorf("%s: %s: got %s, want %s", c.function, c.value, got, c.want)
+		}
+	}
+	claims, err := h.Tokens().Verify(strings.Trim(h.eval("account", run, `json.loads(ask(token))["access_token"]`), `"`), time.Now())
+	if err != nil || claims.ServiceAccountID != "aje1" {
+		t.Errorf("the token: %+v, %v", claims, err)
 	}
 }

@@ -36,7 +36,7 @@ func (s *Session) connectMetadata() (*sockets.Conn, error) {
 		serveMetadata(conn, s.cfg.Metadata)
 	}()
 	// Its end is seen by the other side.
-	return &sockets.Conn{FD: fds[0]}, nil
+	return &sockets.Conn{FD: fds[0], Local: true}, nil
 }
 
 // serveMetadata answers requests of HTTP/1.1 until the other side has gone.

@@ -56,6 +56,9 @@ func (k Kind) String() string {
 // Conn is a connection that a Net has made. It belongs to the Socket that asked for it.
 type Conn struct {
 	FD int // closed by the Socket
+	// Local says that the other side is in this process: the network's options are
+	// kept, and do nothing.
+	Local bool
 	// Moved, when set, is told how many bytes were sent or received. After an error,
 	// such as a *Refusal, the connection is of no further use.
 	Moved func(n int) error

@@ -51,7 +51,7 @@ func (s *Socket) SetOption(level, name, value int) vfs.Errno {
 		return ENOPROTOOPT
 	}
 	o := option{level, name, value}
-	if s.conn != nil {
+	if s.conn != nil && !s.conn.Local {
 		if errno := o.set(s.conn.FD); errno != 0 {
 			return errno
 		}
@@ -91,7 +91,7 @@ func (s *Socket) Option(level, name int) (int, vfs.Errno) {
 	if !passed[[2]int{level, name}] {
 		return 0, ENOPROTOOPT
 	}
-	if s.conn != nil {
+	if s.conn != nil && !s.conn.Local {
 		return optionOf(s.conn.FD, level, name)
 	}
 	for _, o := range s.options {
