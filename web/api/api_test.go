@@ -397,3 +397,30 @@ func TestUpload_CountsAsMemoryOfItsTenant(t *testing.T) {
 		t.Errorf("%d bytes are still counted, %v", of.Use[host.QuotaMemory], err)
 	}
 }
+
+func TestVersions_KeepWhatTheyMayReach(t *testing.T) {
+	s := startServer(t)
+	s.must("POST", "/functions", `{"name": "talker"}`)
+	create := func(fields string) (int, document) {
+		content := code(t, "def handler(event, context): pass")
+		return s.send("POST", "/versions", `{"functionId": "talker", "entrypoint": "main.handler", "content": "`+content+`", `+fields+`}`)
+	}
+	status, d := create(`"allowNet": "*.example.org:443,10.0.0.0/8", "metadataOptions": {"gceHttpEndpoint": "DISABLED"}`)
+	if status != http.StatusOK {
+		t.Fatal(status, d)
+	}
+	text := fmt.Sprint(s.must("GET", "/versions?functionId=talker", ""))
+	for _, want := range []string{"allowNet:*.example.org:443,10.0.0.0/8", "gceHttpEndpoint:DISABLED", "awsV1HttpEndpoint:ENABLED"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
+	}
+	for fields, want := range map[string]string{
+		`"allowNet": "http://example.org"`:                      "allowNet",
+		`"metadataOptions": {"awsV1HttpEndpoint": "sometimes"}`: "metadataOptions.awsV1HttpEndpoint",
+	} {
+		if status, d := create(fields); status != http.StatusBadRequest || !strings.Contains(fmt.Sprint(d), want) {
+			t.Errorf("%s: got %d %v", fields, status, d)
+		}
+	}
+}

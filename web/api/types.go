@@ -39,6 +39,7 @@ type Version struct {
 	Environment      map[string]string `json:"environment"`
 	LogOptions       *LogOptions       `json:"logOptions,omitempty"`
 	Async            *AsyncConfig      `json:"asyncInvocationConfig,omitempty"`
+	MetadataOptions  *MetadataOptions  `json:"metadataOptions,omitempty"`
 	NoFreeze         bool              `json:"noFreeze,omitempty" doc:"Not the cloud's."`
 	AllowNet         string            `json:"allowNet,omitempty" doc:"Not the cloud's."`
 }
@@ -53,6 +54,15 @@ type LogOptions struct {
 	Disabled bool   `json:"disabled,omitempty" doc:"Must be false."`
 	MinLevel string `json:"minLevel,omitempty" doc:"TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
 }
+
+// MetadataOptions say which flavours the metadata service of a function with a
+// service account has.
+type MetadataOptions struct {
+	GCE string `json:"gceHttpEndpoint,omitempty" doc:"ENABLED or DISABLED. Default: ENABLED."`
+	AWS string `json:"awsV1HttpEndpoint,omitempty" doc:"ENABLED or DISABLED. Default: ENABLED."`
+}
+
+const metadataOn, metadataOff = "ENABLED", "DISABLED"
 
 // AsyncConfig lets a version be called with ?integration=async.
 type AsyncConfig struct {
@@ -122,6 +132,10 @@ func newVersion(v host.VersionInfo) *Version {
 	}
 	if v.MinLogLevel != "" {
 		version.LogOptions = &LogOptions{MinLevel: string(v.MinLogLevel)}
+	}
+	if v.NoGoogleMetadata || v.NoAmazonMetadata {
+		state := map[bool]string{false: metadataOn, true: metadataOff}
+		version.MetadataOptions = &MetadataOptions{GCE: state[v.NoGoogleMetadata], AWS: state[v.NoAmazonMetadata]}
 	}
 	if a := v.Async; a != nil {
 		version.Async = &AsyncConfig{

@@ -27,6 +27,7 @@ type CreateVersionRequest struct {
 	Tag              []string          `json:"tag"`
 	LogOptions       *LogOptions       `json:"logOptions"`
 	Async            *AsyncConfig      `json:"asyncInvocationConfig"`
+	MetadataOptions  *MetadataOptions  `json:"metadataOptions"`
 	Concurrency      Int64             `json:"concurrency" doc:"0 or 1: an instance serves one call at a time."`
 	TmpfsSize        Int64             `json:"tmpfsSize" doc:"0 or 536870912: /tmp has 512 MiB."`
 	NoFreeze         bool              `json:"noFreeze" doc:"Each instance imports the module itself, even where one import would do for all. Not the cloud's."`
@@ -38,7 +39,6 @@ type CreateVersionRequest struct {
 	StorageMounts        json.RawMessage `json:"storageMounts,omitempty" doc:"Not supported."`
 	Connectivity         json.RawMessage `json:"connectivity,omitempty" doc:"Not supported."`
 	NamedServiceAccounts json.RawMessage `json:"namedServiceAccounts,omitempty" doc:"Not supported."`
-	MetadataOptions      json.RawMessage `json:"metadataOptions,omitempty" doc:"Not supported."`
 }
 
 // TagRequest is the body of POST /versions/{functionVersionId}:setTag and
@@ -139,7 +139,6 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 		{"storageMounts", r.StorageMounts, "functions have no mounts; /tmp is theirs to write"},
 		{"connectivity", r.Connectivity, "functions have no networks of their own"},
 		{"namedServiceAccounts", r.NamedServiceAccounts, "use serviceAccountId"},
-		{"metadataOptions", r.MetadataOptions, "there is no metadata service here"},
 	} {
 		if !empty(f.value) {
 			return spec, invalid(f.name, "is not supported: "+f.why)
@@ -167,6 +166,23 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 	if r.ExecutionTimeout != nil {
 		if spec.Timeout = time.Duration(*r.ExecutionTimeout); spec.Timeout <= 0 {
 			return spec, invalid("executionTimeout", "must be more than 0s and at most 3600s")
+		}
+	}
+	if o := r.MetadataOptions; o != nil {
+		for field, option := range map[string]struct {
+			value string
+			off   *bool
+		}{
+			"gceHttpEndpoint":   {o.GCE, &spec.NoGoogleMetadata},
+			"awsV1HttpEndpoint": {o.AWS, &spec.NoAmazonMetadata},
+		} {
+			switch option.value {
+			case "", "METADATA_OPTION_UNSPECIFIED", metadataOn:
+			case metadataOff:
+				*option.off = true
+			default:
+				return spec, invalid("metadataOptions."+field, "must be ENABLED or DISABLED")
+			}
 		}
 	}
 	if o := r.LogOptions; o != nil {
