@@ -274,3 +274,48 @@ roles = "/latest/meta-data/iam/security-credentials/"
 		t.Errorf("the token: %+v, %v", claims, err)
 	}
 }
+
+// Connections that a call leaves open are there in the next; what goes wrong with
+// them goes wrong as elsewhere; and none is left when the instance is gone.
+func TestNetwork_ConnectionsLastBetweenCalls(t *testing.T) {
+	var mu sync.Mutex
+	open := map[net.Conn]bool{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) }))
+	server.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		if open[c] = true; state == http.StateClosed {
+			delete(open, c)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	h := netHost(t)
+	h.deploy("talker", talker+fmt.Sprintf(`
+kept = []
+def ask():
+    if not kept:
+        kept.append(http.client.HTTPConnection("127.0.0.1", %d))
+    kept[0].request("GET", "/")
+    return kept[0].getresponse().read().decode()
+`, server.Listener.Addr().(*net.TCPAddr).Port), catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute})
+	first, second := h.eval("talker", "", "ask()"), h.eval("talker", "", "ask()")
+	if first != second || !strings.HasPrefix(first, `"127.0.0.1:`) {
+		t.Errorf("the connection was not kept: %s, %s", first, second)
+	}
+	if n := h.Tenants()[0].Use[QuotaConnections]; n != 1 {
+		t.Errorf("%d connections count", n)
+	}
+	h.deploy("talker", talker, catalog.VersionSpec{})
+	h.Retire("talker") // the version before
+	for range 500 {
+		mu.Lock()
+		n := len(open)
+		mu.Unlock()
+		if n == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the connection has outlived the instance")
+}
