@@ -79,7 +79,7 @@ class Hooks(unittest.TestCase):
         done = run(code, http(), freeze=True)
         error = done.load.error()
         self.assertEqual(error["errorType"], "ZeroDivisionError")
-        self.assertIn("in load\n", error["stackTrace"][0])
+        self.assertIn("in _prepare_to_freeze\n", error["stackTrace"][0])
         self.assertIn("in hook\n", error["stackTrace"][1])
         self.assertEqual(done.answer.error(), error)
 
