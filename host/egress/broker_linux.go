@@ -261,12 +261,11 @@ func (b *Broker) ask(ctx context.Context, r request) (reply, error) {
 		}
 	}
 	b.mu.Lock()
+	_, waits := b.waiting[r.ID]
 	delete(b.waiting, r.ID)
 	b.mu.Unlock()
-	select {
-	case a := <-answer: // meanwhile
-		closeAll(a.fds)
-	default:
+	if !waits { // the answer has come meanwhile, or is about to
+		closeAll((<-answer).fds)
 	}
 	return reply{}, sockets.ErrTryAgain
 }
