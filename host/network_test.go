@@ -151,6 +151,9 @@ func TestNetwork_RefusalsNameTheSetting(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", c.value, got, c.want)
 		}
 	}
+	if n := h.Stats().Refusals; n != 6 {
+		t.Errorf("%d refusals were counted", n)
+	}
 	if n := len(h.log("Network: 10.0.0.1:80")); n != 2 {
 		t.Errorf("two calls were refused 10.0.0.1, and %d entries tell so", n)
 	}

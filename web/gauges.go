@@ -28,6 +28,7 @@ var (
 	waitingDesc   = description("calls_waiting", "Calls that wait for an instance.")
 	memoryDesc    = description("instances_memory_bytes", "Memory that instances have taken for themselves.")
 	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
+	deniedDesc    = description("network_refused_total", "Targets that functions asked for and may not reach, each once for a call.")
 	startedDesc   = description("instances_started_total", "Instances made, for calls of every kind.")
 	openDesc      = description("connections", "Connections that are open.")
 	refusedDesc   = description("connections_refused_total", "Connections that were closed because there were too many.")
@@ -42,7 +43,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, allCallsDesc, startedDesc, queuedDesc,
+		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, allCallsDesc, startedDesc, deniedDesc, queuedDesc,
 		useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc,
 	} {
 		out <- desc
@@ -72,6 +73,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		show(memoryDesc, prometheus.GaugeValue, float64(s.Memory))
 		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
 		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
+		show(deniedDesc, prometheus.CounterValue, float64(s.Refusals))
 	}
 	if config.Tenants != nil {
 		all := config.Tenants()

@@ -317,6 +317,7 @@ type Stats struct {
 	Memory     int64 // bytes that instances have taken for themselves
 	Calls      int64 // since the start
 	ColdStarts int64 // instances made since the start
+	Refusals   int64 // targets that calls were refused, each once for a call, since the start
 }
 
 // Stats returns what there is now. The parts are not of the very same moment.
@@ -330,6 +331,7 @@ func (r *Runner) Stats() Stats {
 		s.Waiting += waiting
 	}
 	s.Memory, s.Calls, s.ColdStarts = r.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
+	s.Refusals = r.metrics.refusals.Load()
 	return s
 }
 
