@@ -168,7 +168,7 @@ def handler(event, context):
 		"data/x.txt": {Data: []byte("content")},
 	}, catalog.VersionSpec{})
 	h.want("files", `"code"`, `"EROFS"`)
-	h.want("files", `"where"`, `["/function/code", "/function/code", "content", [""], ["dev", "function", "tmp", "usr"]]`)
+	h.want("files", `"where"`, `["/function/code", "/function/code", "content", [""], ["dev", "etc", "function", "tmp", "usr"]]`)
 	h.want("files", `"write"`, `["seen"]`)
 	h.want("files", `""`, `["seen"]`)
 	h.want("files", `""`, `[]`) // the next instance
