@@ -24,6 +24,7 @@ type function struct {
 	// transient functions are Deploy's: they are in no store.
 	transient bool
 	removal   *removal // nil until it is being deleted
+	vanished  bool     // the store has told that it is deleted
 }
 
 // functionRecord is the stored state of a function. All of it changes in one

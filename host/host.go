@@ -148,7 +148,10 @@ type Host struct {
 	functions map[string]*function
 	names     map[string]*function // by reference
 	versions  map[string]*catalog.Version
-	closed    bool
+	// gone are functions that were deleted here, until the store's news says so,
+	// too: what it tells of them before is old.
+	gone   map[string]bool
+	closed bool
 
 	// doubtful says that the store lacks something; set while it is loaded.
 	doubtful bool
@@ -187,7 +190,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log,
-		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*catalog.Version{},
+		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*catalog.Version{}, gone: map[string]bool{},
 	}
 	if cfg.Store == nil {
 		h.cfg.Store, h.ownsStore = store.Memory(store.Config{Log: cfg.Log}), true

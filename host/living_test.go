@@ -374,3 +374,37 @@ func TestVersions_ObsoleteOnesGoAfterAWhile(t *testing.T) {
 	}
 	h.want("fun", "", `"new"`)
 }
+
+// What the store tells of a function late, after it was deleted, does not bring it
+// back.
+func TestDeleteFunction_OldNewsDoNotBringItBack(t *testing.T) {
+	eachStore(t, func(t *testing.T, h *testHost) {
+		f := h.create("fun")
+		h.version("fun", answering("here"), catalog.VersionSpec{})
+		record, err := h.cfg.Store.Functions.Get(t.Context(), f.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 { // of which some are deleted before the news of them have come
+			other := h.create("other")
+			if err := h.DeleteFunction(t.Context(), "other"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := h.GetFunction(other.ID); err == nil {
+				t.Fatalf("it is there again: %+v", got)
+			}
+		}
+		if err := h.DeleteFunction(t.Context(), "fun"); err != nil {
+			t.Fatal(err)
+		}
+		h.Host.mu.Lock()
+		h.gone[f.ID] = true // as before the news of the deletion
+		h.Host.mu.Unlock()
+		if err := h.apply(t.Context(), record, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := h.GetFunction(f.ID); err == nil {
+			t.Errorf("old news brought it back: %+v", got)
+		}
+	})
+}

@@ -88,11 +88,24 @@ func (h *Host) apply(ctx context.Context, e store.Entry, known map[string]versio
 	if r.Tags == nil {
 		r.Tags = map[string]string{}
 	}
+	h.mu.RLock()
+	gone := h.gone[r.ID]
+	h.mu.RUnlock()
+	if gone {
+		return nil
+	}
 	made, err := h.makeMissing(ctx, &r, e.Revision, known)
 	if err != nil {
 		return err
 	}
 	h.mu.Lock()
+	if h.gone[r.ID] { // meanwhile
+		h.mu.Unlock()
+		for _, v := range made {
+			h.runner.Remove(v.ID)
+		}
+		return nil
+	}
 	f := h.install(r, e.Revision, made)
 	h.mu.Unlock()
 	if r.Status == catalog.StatusDeleting {
@@ -144,8 +157,13 @@ func (h *Host) makeMissing(
 func (h *Host) vanish(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.gone, id)
 	f := h.functions[id]
-	if f == nil || f.removal != nil || h.closed {
+	if f == nil || h.closed {
+		return
+	}
+	if f.removal != nil { // it is this host's own doing
+		f.vanished = true
 		return
 	}
 	for _, v := range f.versions {

@@ -190,6 +190,9 @@ func (h *Host) remove(f *function) *removal {
 			f.removal = nil // who deletes it again tries again, and so does the next start
 		} else {
 			h.forget(f)
+			if !f.vanished && !f.transient {
+				h.gone[f.id] = true
+			}
 		}
 		h.mu.Unlock()
 	})

@@ -208,6 +208,8 @@ def talk():
 	for range 4 {
 		seen[<-drawn] = true
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(seen) != 4 || len(randoms) != 8 {
 		t.Errorf("drawn: %v; client randoms and session ids: %d different ones, want 8", seen, len(randoms))
 	}
