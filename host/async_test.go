@@ -176,7 +176,7 @@ func TestAsync_QueuedCallsSurviveARestart(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
 		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-		h.events.Hold() // so that nobody makes the call
+		h.events.hold() // so that nobody makes the call
 		h.async("fun", `"later"`)
 	}, func(h *testHost) {
 		h.emptied()
@@ -190,7 +190,7 @@ func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
 		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-		h.events.Hold()
+		h.events.hold()
 		h.async("fun", "1")
 		if err := h.DeleteFunction(context.Background(), "fun"); err != nil {
 			t.Fatal(err)

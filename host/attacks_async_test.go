@@ -97,7 +97,7 @@ func TestAsyncAttacks_ManyTenantsFillTheQueue(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	h := newTestHost(t, Config{Store: s})
-	h.events.Hold() // so that nothing leaves the queue
+	h.events.hold() // so that nothing leaves the queue
 	body := make([]byte, 100<<10)
 	for n := range 8 {
 		tenant := fmt.Sprint("bad-", n)

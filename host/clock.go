@@ -177,7 +177,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 	}
 	record := t.Timer
 	record.LastTick = last.UTC()
-	revision, err := c.e.store.Timers.Update(c.e.running, t.reference(), encode(record), t.revision)
+	revision, err := c.e.store.Timers.Update(c.e.running, t.reference(), encodeRecord(record), t.revision)
 	if errors.Is(err, store.ErrRevision) {
 		return c.reload(t) // another host was first, or it is deleted
 	}

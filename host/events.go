@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 
@@ -57,7 +56,7 @@ type Events struct {
 
 	running context.Context // ends when Close begins
 	stop    context.CancelFunc
-	making  context.Context // queued calls; ends with Hold
+	making  context.Context // queued calls; ends with hold
 	hold    context.CancelFunc
 	working sync.WaitGroup
 	unwatch func() // ends the news of timers
@@ -91,10 +90,6 @@ func (e *Events) Start(ctx context.Context) error {
 	return nil
 }
 
-// Hold ends the making of queued calls; more may be queued. It does not wait for calls
-// in progress.
-func (e *Events) Hold() { e.hold() }
-
 // Close ends the making of calls, and waits for those in progress. Functions should
 // refuse calls by then.
 func (e *Events) Close() {
@@ -118,12 +113,4 @@ func (e *Events) Timers() map[string]int64 { return e.clock.counts() }
 func (e *Events) tenantOf(functionID string) string {
 	tenant, _ := e.functions.Known(functionID)
 	return tenant
-}
-
-func encode(record any) []byte {
-	b, err := json.Marshal(record)
-	if err != nil { // records are plain data
-		panic(err)
-	}
-	return b
 }

@@ -133,7 +133,7 @@ func (e *Events) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error)
 		return Timer{}, err
 	}
 	taken := fault.Conflictf("timer", spec.Name, "exists already; choose another name")
-	t.revision, err = e.store.Timers.Create(ctx, t.reference(), encode(t.Timer))
+	t.revision, err = e.store.Timers.Create(ctx, t.reference(), encodeRecord(t.Timer))
 	if errors.Is(err, store.ErrRevision) {
 		return Timer{}, taken
 	}
@@ -241,7 +241,7 @@ func timerEvent(t *Timer, tenant string, tick time.Time) []byte {
 		Metadata metadata `json:"event_metadata"`
 		Details  details  `json:"details"`
 	}
-	return encode(map[string][]message{"messages": {{
+	return encodeRecord(map[string][]message{"messages": {{
 		metadata{catalog.NewID(timerPrefix), "yandex.cloud.events.serverless.triggers.TimerMessage",
 			tick.UTC().Format(time.RFC3339Nano), catalog.DefaultTenant, tenant},
 		details{t.ID, t.Payload},

@@ -42,10 +42,10 @@ const (
 	maxRecentAll = 256 << 20
 )
 
-// Book keeps execution logs: in the store, else the most recent entries in
-// memory. No call waits for it. Safe for concurrent use.
+// Book keeps execution logs: in the store, and of transient functions the most
+// recent entries in memory. No call waits for it. Safe for concurrent use.
 type Book struct {
-	store  *store.Store // nil: memory alone
+	store  *store.Store
 	echo   func(Entry)
 	log    *slog.Logger
 	ledger *quota.Ledger
@@ -92,7 +92,7 @@ func (l *recentLog) keep(entries, size int) (freed int) {
 
 // Config tells New where logs go.
 type Config struct {
-	Store  *store.Store // nil means memory alone; the caller closes it, after the book
+	Store  *store.Store // the caller closes it, after the book
 	Ledger *quota.Ledger
 	Log    *slog.Logger // receives what only the operator can mend
 	Echo   func(Entry)  // receives each entry, too; it should be quick. Nil means nobody
@@ -107,9 +107,7 @@ func New(cfg Config) *Book {
 		unstored: map[Owner][][]byte{}, sizes: map[string]int{}, lost: map[string]int{}, recent: map[string]*recentLog{},
 	}
 	b.ended, b.end = context.WithCancel(context.Background())
-	if cfg.Store != nil {
-		b.storing.Go(b.keepStoring)
-	}
+	b.storing.Go(b.keepStoring)
 	return b
 }
 
@@ -147,7 +145,7 @@ func (b *Book) Add(o Owner, e Entry) {
 		b.echo(e)
 	}
 	tenant := o.Tenant
-	if o.Transient || b.store == nil {
+	if o.Transient {
 		b.remember(tenant, e)
 		return
 	}

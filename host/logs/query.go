@@ -119,7 +119,7 @@ func (b *Book) read(ctx context.Context, o Owner, q Query, follow bool, each fun
 		}
 		return each(e)
 	}
-	if o.Transient || b.store == nil {
+	if o.Transient {
 		return b.readMemory(ctx, o.Tenant, o.Function, follow, wanted)
 	}
 	b.Flush(ctx)

@@ -106,15 +106,12 @@ func (t *tally) trim(tenant, functionID string, keep int) {
 	l.batches = append([]int32(nil), l.batches[len(l.batches)-keep:]...)
 }
 
-// Load takes over what the store has, if there is one.
+// Load takes over what the store has.
 //
 // # Errors
 //
 // fault.ErrUnavailable.
 func (b *Book) Load(ctx context.Context, tenantOf func(functionID string) string) error {
-	if b.store == nil {
-		return nil
-	}
 	batches, average, err := b.store.Logs.Sizes(ctx)
 	if err != nil {
 		return err

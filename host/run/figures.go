@@ -54,10 +54,10 @@ func (r *Runner) Figures(functionID string, points int) FunctionFigures {
 // instances counts the function's instances. The caller holds the runner's mutex.
 func (f *functionRuns) instances() (idle, busy int, memory int64) {
 	for _, v := range f.versions {
-		waiting, live, _ := v.pool.stats()
-		idle += waiting
-		busy += live - waiting
-		memory += v.pool.memory.Load()
+		s := v.stats()
+		idle += s.Idle
+		busy += s.Busy
+		memory += s.Memory
 	}
 	return idle, busy, memory
 }

@@ -23,8 +23,8 @@ func (r *Runner) network(v *live) *egress.Session {
 	cfg := egress.SessionConfig{Guard: nowhere, Dialer: r.cfg.Dialer, Reserve: func() (func(), error) {
 		return r.ledger.Reserve(v.Tenant, quota.Connection, 1)
 	}}
-	if asked, err := egress.ParsePolicy(v.AllowNet); err == nil && !asked.Empty() { // it was checked when the version was made
-		cfg.Guard = egress.NewGuard(asked).Bound(r.cfg.NetCeiling, "this server does not allow it")
+	if v.asked != nil {
+		cfg.Guard = egress.NewGuard(v.asked).Bound(r.cfg.NetCeiling, "this server does not allow it")
 	}
 	if v.ServiceAccountID != "" {
 		cfg.Metadata = func(path string, google bool) (string, bool) { return r.metadata(v, path, google) }

@@ -126,7 +126,8 @@ type live struct {
 	code    codeCell
 	loading loading
 	pool    *pool
-	figures *figures // its function's; nil when it has none
+	figures *figures       // its function's; nil when it has none
+	asked   *egress.Policy // what it wants to reach; nil for nothing
 }
 
 // functionRuns are the live versions of one function, and its figures.
@@ -157,6 +158,9 @@ func New(cfg Config) *Runner {
 func (r *Runner) newLive(v *catalog.Version) *live {
 	l := &live{Version: v}
 	l.pool = newPool(r, l)
+	if asked, err := egress.ParsePolicy(v.AllowNet); err == nil && !asked.Empty() { // it was checked when the version was made
+		l.asked = asked
+	}
 	return l
 }
 
@@ -324,11 +328,11 @@ type Stats struct {
 func (r *Runner) Stats() Stats {
 	var s Stats
 	for _, v := range r.all() {
-		idle, live, waiting := v.pool.stats()
+		one := v.stats()
 		s.Versions++
-		s.Idle += idle
-		s.Busy += live - idle
-		s.Waiting += waiting
+		s.Idle += one.Idle
+		s.Busy += one.Busy
+		s.Waiting += one.Waiting
 	}
 	s.Memory, s.Calls, s.ColdStarts = r.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
 	s.Refusals = r.metrics.refusals.Load()
@@ -341,6 +345,10 @@ func (r *Runner) VersionStats(versionID string) Stats {
 	if v == nil {
 		return Stats{}
 	}
+	return v.stats()
+}
+
+func (v *live) stats() Stats {
 	idle, live, waiting := v.pool.stats()
 	return Stats{Versions: 1, Idle: idle, Busy: live - idle, Waiting: waiting, Memory: v.pool.memory.Load()}
 }
