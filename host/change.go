@@ -43,8 +43,14 @@ func (h *Host) change(ctx context.Context, f *function, mutate func(*functionRec
 			continue
 		}
 		h.mu.Lock()
-		h.install(r, revision, made)
+		present = h.functions[r.ID] == f
+		if present {
+			h.install(r, revision, made)
+		}
 		h.mu.Unlock()
+		if !present { // it was changed, and then deleted before this host heard of the former
+			h.discard(made)
+		}
 		return nil
 	}
 }

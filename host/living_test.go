@@ -400,11 +400,48 @@ func TestDeleteFunction_OldNewsDoNotBringItBack(t *testing.T) {
 		h.Host.mu.Lock()
 		h.gone[f.ID] = true // as before the news of the deletion
 		h.Host.mu.Unlock()
-		if err := h.apply(t.Context(), record, nil); err != nil {
+		if err := h.apply(t.Context(), record, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := h.GetFunction(f.ID); err == nil {
 			t.Errorf("old news brought it back: %+v", got)
 		}
 	})
+}
+
+// lateBucket answers a change only when the host has acted on the news of it.
+type lateBucket struct {
+	store.Bucket
+	acted func(key string) bool
+}
+
+func (b *lateBucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	revision, err := b.Bucket.Update(ctx, key, value, revision)
+	for deadline := time.Now().Add(10 * time.Second); err == nil && !b.acted(key) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	return revision, err
+}
+
+// News of a deletion may come, and be acted on, before the store's answer to it.
+func TestDeleteFunction_NewsMayComeBeforeTheAnswer(t *testing.T) {
+	s := store.Memory(store.Config{})
+	t.Cleanup(s.Close)
+	late := &lateBucket{Bucket: s.Functions}
+	s.Functions = late
+	h := newTestHost(t, Config{Store: s})
+	f := h.create("fun")
+	late.acted = func(key string) bool {
+		_, err := h.GetFunction(key)
+		return err != nil
+	}
+	if err := h.DeleteFunction(t.Context(), "fun"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.GetFunction(f.ID); err == nil {
+		t.Errorf("it is there again: %+v", got)
+	}
+	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "fun"}); err != nil {
+		t.Errorf("its name: %v", err)
+	}
 }

@@ -40,7 +40,7 @@ func (h *Host) load(ctx context.Context) (unwatch func(), err error) {
 		if !loading {
 			known = nil
 		}
-		if err := h.apply(h.running, e, known); err != nil {
+		if err := h.apply(h.running, e, known, nil); err != nil {
 			if loading {
 				h.doubt("function "+e.Key+" is not there", err)
 			} else if h.running.Err() == nil {
@@ -75,8 +75,10 @@ func (h *Host) doubt(what string, err error) {
 }
 
 // apply takes over a function's record from the store. Versions that the host
-// does not know yet are those in known, or else read.
-func (h *Host) apply(ctx context.Context, e store.Entry, known map[string]versionRecord) error {
+// does not know yet are those in known, or else read. An entry that was read out
+// of turn names the function that it is about: when that has been deleted since,
+// the entry is old news.
+func (h *Host) apply(ctx context.Context, e store.Entry, known map[string]versionRecord, about *function) error {
 	if e.Deleted {
 		h.vanish(e.Key)
 		return nil
@@ -99,11 +101,9 @@ func (h *Host) apply(ctx context.Context, e store.Entry, known map[string]versio
 		return err
 	}
 	h.mu.Lock()
-	if h.gone[r.ID] { // meanwhile
+	if h.gone[r.ID] || about != nil && h.functions[r.ID] != about { // meanwhile
 		h.mu.Unlock()
-		for _, v := range made {
-			h.runner.Remove(v.ID)
-		}
+		h.discard(made)
 		return nil
 	}
 	f := h.install(r, e.Revision, made)
@@ -151,6 +151,13 @@ func (h *Host) makeMissing(
 		made = append(made, v)
 	}
 	return made, nil
+}
+
+// discard takes back versions that were made and belong to nothing after all.
+func (h *Host) discard(made []*catalog.Version) {
+	for _, v := range made {
+		h.runner.Remove(v.ID)
+	}
 }
 
 // vanish forgets a function that another process has deleted.

@@ -99,7 +99,7 @@ func (h *Host) persist(ctx context.Context, f *function, r *functionRecord, old 
 	if err != nil {
 		return 0, false, err
 	}
-	return 0, true, h.apply(ctx, e, nil)
+	return 0, true, h.apply(ctx, e, nil, f)
 }
 
 // persistVersion stores a version's code and then its record. Nothing refers
