@@ -5,26 +5,25 @@ import (
 	"sync"
 
 	"vivarium/host/fault"
-	"vivarium/wasm"
 )
 
 // baseStock keeps one freshly started interpreter ready as an image, for the
 // next version. Each is used for one version only, since the seed of Python's
 // string hashes is in it.
 type baseStock struct {
-	engine *wasm.Engine
+	engine engine
 	ready  chan bootResult // of capacity 1
 	next   chan struct{}   // of capacity 1: somebody took one
 	done   sync.WaitGroup
 }
 
 type bootResult struct {
-	image *wasm.Image
+	image image
 	err   error
 }
 
 // newBaseStock starts the goroutine that refills the stock until ctx ends.
-func newBaseStock(ctx context.Context, engine *wasm.Engine) *baseStock {
+func newBaseStock(ctx context.Context, engine engine) *baseStock {
 	s := &baseStock{engine: engine, ready: make(chan bootResult, 1), next: make(chan struct{}, 1)}
 	s.done.Add(1)
 	go s.refill(ctx)
@@ -53,7 +52,7 @@ func (s *baseStock) refill(ctx context.Context) {
 
 // take returns a fresh base image, which the caller closes. It blocks until
 // one is booted.
-func (s *baseStock) take(ctx context.Context) (*wasm.Image, error) {
+func (s *baseStock) take(ctx context.Context) (image, error) {
 	select {
 	case r := <-s.ready:
 		s.next <- struct{}{}

@@ -237,11 +237,16 @@ const maxUnpacking = 2
 //
 // # Errors
 //
-// Those of CodeFromZip and of Reserve; ctx's.
+// Those of CodeFromZip and of quota.Ledger.Reserve; ctx's.
 func (r *Runner) Unpack(ctx context.Context, tenant string, archive []byte) (tree *vfs.Tree, give func(), err error) {
+	return r.maker.unpack(ctx, tenant, archive)
+}
+
+// unpack is Runner.Unpack.
+func (m *maker) unpack(ctx context.Context, tenant string, archive []byte) (tree *vfs.Tree, give func(), err error) {
 	select {
-	case r.unpacking <- struct{}{}:
-		defer func() { <-r.unpacking }()
+	case m.unpacking <- struct{}{}:
+		defer func() { <-m.unpacking }()
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
@@ -249,7 +254,7 @@ func (r *Runner) Unpack(ctx context.Context, tenant string, archive []byte) (tre
 	if err != nil {
 		return nil, nil, err
 	}
-	if give, err = r.ledger.Reserve(tenant, quota.CodeTree, size); err != nil {
+	if give, err = m.room.ledger.Reserve(tenant, quota.CodeTree, size); err != nil {
 		return nil, nil, err
 	}
 	if tree, err = CodeFromFS(z); err != nil {
@@ -259,6 +264,7 @@ func (r *Runner) Unpack(ctx context.Context, tenant string, archive []byte) (tre
 	return tree, give, nil
 }
 
+// CodeFromFS makes code of a file system.
 func CodeFromFS(fsys fs.FS) (*vfs.Tree, error) {
 	tree, err := vfs.NewTree(fsys, vfs.TreeConfig{MaxBytes: MaxCodeBytes, MaxEntries: MaxCodeEntries, Eager: true})
 	if err != nil {
@@ -268,17 +274,17 @@ func CodeFromFS(fsys fs.FS) (*vfs.Tree, error) {
 }
 
 // code returns a version's files; nil when it has none.
-func (r *Runner) code(ctx context.Context, v *live) (*vfs.Tree, error) {
+func (m *maker) code(ctx context.Context, v *live) (*vfs.Tree, error) {
 	return v.code.get(func() (*vfs.Tree, func(), error) {
-		release, err := r.ledger.Reserve(v.Tenant, quota.Body, v.ImageSize)
+		release, err := m.room.ledger.Reserve(v.Tenant, quota.Body, v.ImageSize)
 		if err != nil {
 			return nil, nil, err
 		}
 		defer release()
-		archive, err := r.cfg.Archive(ctx, v.Version)
+		archive, err := m.archive(ctx, v.Version)
 		if err != nil || archive == nil {
 			return nil, nil, err
 		}
-		return r.Unpack(ctx, v.Tenant, archive)
+		return m.unpack(ctx, v.Tenant, archive)
 	})
 }

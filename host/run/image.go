@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 // versionImage is what a version's instances are made from.
 type versionImage struct {
-	*wasm.Image
+	image
 	imageNote
 	loading time.Duration // what loading the module for it took; 0 when an earlier run did
 }
@@ -44,6 +45,8 @@ const (
 // imageCell builds a version's image when it is needed, and may let go of it
 // while nobody uses it: it can be made anew.
 type imageCell struct {
+	path string // where it is kept between runs of the program; empty when it is not
+
 	mu       sync.Mutex // guards the members; not held while building
 	image    *versionImage
 	building chan struct{} // closed when the attempt is over; nil when there is none
@@ -54,6 +57,7 @@ type imageCell struct {
 	users    int           // instances, those being made from it included
 	stored   int64         // bytes on the disk that its tenant is charged for
 	unnamed  bool          // they go with the image
+	closed   bool
 }
 
 // get returns the image, which the caller gives back with put, or what comes
@@ -63,13 +67,16 @@ type imageCell struct {
 //
 // # Errors
 //
-// ctx's, or what build returned to those who waited for it.
+// ctx's, or what build returned to those who waited for it; ErrRetired.
 func (c *imageCell) get(
 	ctx context.Context, build func(trying context.Context) (*versionImage, error), instead <-chan *instance,
 ) (*versionImage, *instance, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for waited := false; ; waited = true {
+		if c.closed {
+			return nil, nil, ErrRetired
+		}
 		if waited && c.err != nil {
 			return nil, nil, c.err
 		}
@@ -144,10 +151,11 @@ func (c *imageCell) put() {
 	c.users--
 }
 
-// close ends an attempt that is under way and lets go of the image. It returns
-// how many bytes of the disk that has freed.
+// close ends an attempt that is under way and lets go of the image, for good. It
+// returns how many bytes of the disk that has freed.
 func (c *imageCell) close() (freed int64) {
 	c.mu.Lock()
+	c.closed = true
 	building := c.building
 	if building != nil {
 		c.abandon()
@@ -176,9 +184,16 @@ func (c *imageCell) store(bytes int64, unnamed bool) (before int64) {
 	return before
 }
 
-// drop lets go of an image that nobody uses, and removes its file with remove.
-// It returns how many bytes of the disk that has freed.
-func (c *imageCell) drop(remove func()) (freed int64) {
+// remove deletes the file that earlier runs of the program may have left.
+func (c *imageCell) remove() {
+	if c.path != "" {
+		_ = os.Remove(c.path) // most often there is none
+	}
+}
+
+// drop lets go of an image that nobody uses, with its file. It returns how many
+// bytes of the disk that has freed.
+func (c *imageCell) drop() (freed int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.users > 0 || c.building != nil {
@@ -188,7 +203,7 @@ func (c *imageCell) drop(remove func()) (freed int64) {
 		_ = c.image.Close() // a file that was only read
 		c.image = nil
 	}
-	remove()
+	c.remove()
 	freed, c.stored = c.stored, 0
 	return freed
 }
@@ -197,26 +212,26 @@ func (c *imageCell) drop(remove func()) (freed int64) {
 // has left a good one, else from a fresh interpreter. For that the module is
 // loaded, at most until trying ends. When that fails the image is there besides
 // the *loadError.
-func (r *Runner) buildImage(trying context.Context, v *live) (*versionImage, error) {
-	ctx, cancel := context.WithCancel(r.running)
+func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, error) {
+	ctx, cancel := context.WithCancel(m.running)
 	defer cancel()
 	defer v.pool.settle()
-	path := r.imagePath(v)
+	path := v.pool.image.path
 	if path != "" {
-		image, err := r.openImage(path, v)
+		image, err := m.openImage(path, v)
 		if err == nil || fault.Of(err).NoRoom() {
 			return image, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			r.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
+			m.reporter.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
 		}
 	}
-	base, err := r.bases.take(ctx)
+	base, err := m.bases.take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	defer base.Close()
-	image, loadErr, err := r.freezeLoaded(ctx, trying, base, path, v)
+	image, loadErr, err := m.freezeLoaded(ctx, trying, base, path, v)
 	if fault.Of(err).NoRoom() {
 		return nil, err
 	}
@@ -224,7 +239,7 @@ func (r *Runner) buildImage(trying context.Context, v *live) (*versionImage, err
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
 	if !image.Loaded && !v.NoFreeze {
-		logs.NewCall(v.LogSource(""), r.recorder(v)).System(logs.LevelInfo, fmt.Sprintf(
+		logs.NewCall(v.LogSource(""), m.recorder(v)).System(logs.LevelInfo, fmt.Sprintf(
 			"Version: %s Each instance imports the module itself: %s", v.ID, strings.Join(image.Why, ", ")))
 	}
 	if loadErr != nil {
@@ -254,12 +269,12 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) {
 }
 
 // openImage opens the image that an earlier run has left.
-func (r *Runner) openImage(path string, v *live) (*versionImage, error) {
-	image, err := r.cfg.Engine.OpenImage(path, v.ID)
+func (m *maker) openImage(path string, v *live) (*versionImage, error) {
+	image, err := m.engine.OpenImage(path, v.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.storeImage(v, image.FileSize(), false); err != nil {
+	if err := m.storeImage(v, image.FileSize(), false); err != nil {
 		_ = image.Close()
 		return nil, err
 	}
@@ -268,27 +283,27 @@ func (r *Runner) openImage(path string, v *live) (*versionImage, error) {
 		_ = image.Close()
 		return nil, fmt.Errorf("%w: note: %v", wasm.ErrImage, err)
 	}
-	return &versionImage{Image: image, imageNote: note}, nil
+	return &versionImage{image: image, imageNote: note}, nil
 }
 
 // freezeLoaded loads the user's module into a clone of base and freezes that,
 // when loading it once does for all instances. Otherwise the image has an
 // interpreter that is about to load it, and says why; the clone that has loaded it
 // becomes the pool's first instance. The fault says why it didn't load.
-func (r *Runner) freezeLoaded(
-	ctx, trying context.Context, base *wasm.Image, path string, v *live,
+func (m *maker) freezeLoaded(
+	ctx, trying context.Context, base image, path string, v *live,
 ) (image *versionImage, loadErr *loadError, err error) {
 	t := trial{note: imageNote{Why: []string{"turned off for this version"}}, sources: []string{}}
 	if !v.NoFreeze {
-		w, err := r.clone(ctx, base, v)
+		w, err := m.clone(ctx, base, v)
 		if err != nil {
 			return nil, nil, err
 		}
-		t = r.tryLoad(trying, w, v)
+		t = m.tryLoad(trying, w, v)
 		switch {
 		case t.note.Loaded:
 			defer w.Close()
-			if image, err = r.freeze(w, path, v, t.note); err == nil {
+			if image, err = m.freeze(w, path, v, t.note); err == nil {
 				image.loading = t.took
 			}
 			return image, nil, err
@@ -298,16 +313,16 @@ func (r *Runner) freezeLoaded(
 			w.Close()
 		}
 	}
-	image, err = r.freezeBare(ctx, base, path, v, t.note, t.sources)
+	image, err = m.freezeBare(ctx, base, path, v, t.note, t.sources)
 	return image, t.loadErr, err
 }
 
 // freezeBare makes an image of an interpreter that is about to load the module,
 // and has compiled its files.
-func (r *Runner) freezeBare(
-	ctx context.Context, base *wasm.Image, path string, v *live, note imageNote, sources []string,
+func (m *maker) freezeBare(
+	ctx context.Context, base image, path string, v *live, note imageNote, sources []string,
 ) (*versionImage, error) {
-	bare, err := r.clone(ctx, base, v)
+	bare, err := m.clone(ctx, base, v)
 	if err != nil {
 		return nil, err
 	}
@@ -315,52 +330,52 @@ func (r *Runner) freezeBare(
 	request := v.loadRequest()
 	request.Prepare = &sources
 	answer, err := bare.Load(ctx, wasm.Call{
-		Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime), Turn: r.scheduler.turn(v.Tenant, v.FunctionID),
+		Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime), Turn: m.scheduler.turn(v.Tenant, v.FunctionID),
 	})
 	if err == nil && answer.Kind == responseJSON {
-		return r.freeze(bare, path, v, note)
+		return m.freeze(bare, path, v, note)
 	}
 	// The files have more to compile than fits: each instance does it all.
 	note.Why = append(note.Why, "compiling its files ahead did not work")
-	plain, err := r.clone(ctx, base, v)
+	plain, err := m.clone(ctx, base, v)
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Close()
-	return r.freeze(plain, path, v, note)
+	return m.freeze(plain, path, v, note)
 }
 
-func (r *Runner) freeze(i *wasm.Instance, path string, v *live, note imageNote) (*versionImage, error) {
+func (m *maker) freeze(i guest, path string, v *live, note imageNote) (*versionImage, error) {
 	text, err := json.Marshal(note)
 	if err != nil {
 		return nil, err
 	}
-	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return r.storeImage(v, bytes, path == "") })
+	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return m.storeImage(v, bytes, path == "") })
 	if err != nil && path != "" && !fault.Of(err).NoRoom() {
 		// Functions don't need the disk: the next start makes the image anew.
-		r.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
-		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return r.storeImage(v, bytes, true) })
+		m.reporter.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
+		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return m.storeImage(v, bytes, true) })
 	}
 	if err != nil {
-		r.unstoreImage(v)
+		m.unstoreImage(v)
 		return nil, err
 	}
-	return &versionImage{Image: image, imageNote: note}, nil
+	return &versionImage{image: image, imageNote: note}, nil
 }
 
 // clone makes an instance of v that is in no pool.
-func (r *Runner) clone(ctx context.Context, image *wasm.Image, v *live) (*wasm.Instance, error) {
-	code, err := r.code(ctx, v)
+func (m *maker) clone(ctx context.Context, from image, v *live) (guest, error) {
+	code, err := m.code(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	var refused error
 	reserve := v.pool.counted(func(delta int64) bool {
-		refused = r.ownMemory(v.Tenant, delta)
+		refused = m.room.ownMemory(v.Tenant, delta)
 		return refused == nil
 	})
-	i, err := r.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve, Net: r.network(v),
+	i, err := m.engine.Clone(ctx, from, wasm.InstanceConfig{
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve, Net: m.network(v),
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
 	if errors.Is(err, wasm.ErrMemory) {

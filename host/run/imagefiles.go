@@ -21,9 +21,9 @@ import (
 // # Errors
 //
 // Those of Reserve.
-func (r *Runner) storeImage(v *live, bytes int64, unnamed bool) error {
-	r.unstoreImage(v)
-	if err := r.ledger.Take(v.Tenant, quota.ImageFile, bytes); err != nil {
+func (m *maker) storeImage(v *live, bytes int64, unnamed bool) error {
+	m.unstoreImage(v)
+	if err := m.room.ledger.Take(v.Tenant, quota.ImageFile, bytes); err != nil {
 		return err
 	}
 	v.pool.image.store(bytes, unnamed)
@@ -31,16 +31,8 @@ func (r *Runner) storeImage(v *live, bytes int64, unnamed bool) error {
 }
 
 // unstoreImage gives that room back.
-func (r *Runner) unstoreImage(v *live) {
-	r.ledger.Give(v.Tenant, quota.ImageFile, v.pool.image.store(0, false))
-}
-
-// removeImage deletes the file of a version that is no more.
-func (r *Runner) removeImage(v *live) {
-	if path := r.imagePath(v); path != "" {
-		_ = os.Remove(path) // most often there is none
-	}
-	r.unstoreImage(v)
+func (m *maker) unstoreImage(v *live) {
+	m.room.ledger.Give(v.Tenant, quota.ImageFile, v.pool.image.store(0, false))
 }
 
 // CountImages charges for the images that earlier runs have left, and removes
@@ -55,26 +47,18 @@ func (r *Runner) CountImages() {
 	}
 	var files []file
 	for _, v := range r.all() {
-		if info, err := os.Stat(r.imagePath(v)); err == nil { // else it has none yet
+		if info, err := os.Stat(v.pool.image.path); err == nil { // else it has none yet
 			files = append(files, file{v, info})
 		}
 	}
 	slices.SortFunc(files, func(a, b file) int { return a.info.ModTime().Compare(b.info.ModTime()) })
 	for _, f := range files {
-		if r.storeImage(f.v, f.info.Size(), false) != nil {
-			_ = os.Remove(r.imagePath(f.v)) // it is made anew when it is needed
+		if r.maker.storeImage(f.v, f.info.Size(), false) != nil {
+			f.v.pool.image.remove() // it is made again when it is needed
 			continue
 		}
-		r.images.put(f.v.Tenant, f.v)
+		r.room.images.put(f.v.Tenant, f.v)
 	}
-}
-
-// imagePath returns where a version's image is kept, or nothing when it is not.
-func (r *Runner) imagePath(v *live) string {
-	if r.cfg.ImageDir == "" {
-		return ""
-	}
-	return filepath.Join(r.cfg.ImageDir, v.ID+".image")
 }
 
 // CollectImages removes files of versions that are no more, or are not yet: a

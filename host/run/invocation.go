@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"vivarium/host/logs"
 	"vivarium/host/paced"
 	"vivarium/host/quota"
+	"vivarium/host/throttle"
 	"vivarium/wasm"
 )
 
@@ -88,7 +90,10 @@ func (r *Runner) Invoke(ctx context.Context, version *catalog.Version, inv Invoc
 	if v == nil {
 		return &Result{Version: version}, ErrRetired
 	}
-	c := &call{r: r, v: v, inv: inv, result: &Result{Version: version}, log: logs.NewCall(version.LogSource(inv.RequestID), r.recorder(v))}
+	c := &call{
+		r: r, v: v, inv: inv, result: &Result{Version: version},
+		log: logs.NewCall(version.LogSource(inv.RequestID), r.maker.recorder(v)),
+	}
 	err := c.run(ctx)
 	return c.result, err
 }
@@ -106,11 +111,11 @@ type call struct {
 
 func (c *call) run(ctx context.Context) error {
 	tenant := c.v.Tenant
-	if err := c.r.ledger.Take(tenant, quota.Call, 1); err != nil {
+	if err := c.r.room.ledger.Take(tenant, quota.Call, 1); err != nil {
 		c.refused(err)
 		return err
 	}
-	defer c.r.ledger.Give(tenant, quota.Call, 1)
+	defer c.r.room.ledger.Give(tenant, quota.Call, 1)
 	c.deadline = c.inv.Received.Add(c.v.Timeout)
 	figures := &c.result.Figures
 	acquired := time.Now()
@@ -182,7 +187,7 @@ func (c *call) process(ctx context.Context, in *instance) error {
 	c.logStart()
 	err := c.serve(ctx, in)
 	c.log.Flush()
-	for _, refused := range endNetwork(in.Instance) {
+	for _, refused := range endNetwork(in.guest) {
 		c.r.metrics.refusals.Add(1)
 		c.log.System(logs.LevelWarn, "Network: "+refused)
 	}
@@ -213,7 +218,7 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 	err := c.enter(ctx, in.Invoke, func(work paced.Work) []byte {
 		c.replay(in.printed, work)
 		in.printed, in.restored = printed{}, false
-		token := c.r.tokens.Issue(c.v.Tenant, c.v.ServiceAccountID, c.v.FunctionID, time.Now())
+		token := c.r.maker.tokens.Issue(c.v.Tenant, c.v.ServiceAccountID, c.v.FunctionID, time.Now())
 		return c.v.invokeRequest(c.inv, token, c.deadline, restored, work)
 	}, c.returned)
 	c.result.Figures.CPU += in.CPUTime()
@@ -304,11 +309,18 @@ const MaxResponse = 3_670_016
 const maxResult = 6*MaxResponse + 1<<20
 
 // blame says whose fault it is that a guest call failed.
-func (c *call) blame(err error) error { return c.r.blame(c.v, c.inv.RequestID, err) }
+func (c *call) blame(err error) error { return c.r.reporter.blame(c.v, c.inv.RequestID, err) }
+
+// reporter tells the operator what functions' code has done to the guest. Safe for
+// concurrent use.
+type reporter struct {
+	log      *slog.Logger
+	warnings *throttle.Throttle
+}
 
 // blame says whose fault it is that a guest of v failed. No call has made it do
 // what it did when there is no request id.
-func (r *Runner) blame(v *live, requestID string, err error) error {
+func (r *reporter) blame(v *live, requestID string, err error) error {
 	var (
 		memory *wasm.MemoryError
 		exit   *wasm.ExitError
@@ -342,7 +354,7 @@ func (r *Runner) blame(v *live, requestID string, err error) error {
 
 // warn tells the operator what a function's code has done. It can do so at will,
 // so only some of it is told: the next line says how many were left out.
-func (r *Runner) warn(message string, v *live, args ...any) {
+func (r *reporter) warn(message string, v *live, args ...any) {
 	who := v.FunctionID
 	if v.Tenant == tryTenant { // each try is a function of its own
 		who = tryTenant

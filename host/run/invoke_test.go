@@ -319,15 +319,15 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := h.openImage(path, h.version(v.ID)); errors.Is(err, wasm.ErrImage) != damage {
+		if _, err := h.maker.openImage(path, h.version(v.ID)); errors.Is(err, wasm.ErrImage) != damage {
 			t.Errorf("damaged %v: open gives %v", damage, err)
 		}
-		image, err := h.buildImage(t.Context(), h.version(v.ID))
+		image, err := h.maker.buildImage(t.Context(), h.version(v.ID))
 		if err != nil || !image.Loaded {
 			t.Fatalf("damaged %v: %+v, %v", damage, image, err)
 		}
 		_ = image.Close()
-		if again, err := h.openImage(path, h.version(v.ID)); err != nil {
+		if again, err := h.maker.openImage(path, h.version(v.ID)); err != nil {
 			t.Errorf("damaged %v: after building: %v", damage, err)
 		} else {
 			_ = again.Close()
@@ -342,14 +342,6 @@ func TestImage_IsNotKeptWhereThereIsNoRoom(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing") // a full disk can't be had here
 	h := newTestHost(t, testConfig{ImageDir: dir})
 	h.deploy("counter", counter, catalog.VersionSpec{})
-	h.want("counter", "", "1")
-}
-
-func TestPool_IdleInstancesLeave(t *testing.T) {
-	h := newTestHost(t, testConfig{IdleTimeout: 50 * time.Millisecond})
-	v := h.deploy("counter", counter, catalog.VersionSpec{})
-	h.want("counter", "", "1")
-	eventually(t, func() bool { _, live, _ := h.instances(v); return live == 0 })
 	h.want("counter", "", "1")
 }
 
@@ -377,11 +369,11 @@ func TestBudget_EvictsIdleInstancesThenRefuses(t *testing.T) {
 
 	h.deploy("greedy", "def handler(event, context):\n    return len(bytearray(64 << 20))\n", catalog.VersionSpec{})
 	h.wantFault("greedy", "", "MemoryError")
-	if used := h.ledger.Total(quota.Memory); used > 3*firstInstance {
+	if used := h.room.ledger.Total(quota.Memory); used > 3*firstInstance {
 		t.Errorf("budget: %d bytes used of %d", used, 3*firstInstance)
 	}
 	h.reclaim()
-	if used := h.ledger.Total(quota.Memory); used != 0 {
+	if used := h.room.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("budget: %d bytes used by nobody", used)
 	}
 }

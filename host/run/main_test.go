@@ -69,6 +69,7 @@ type testConfig struct {
 	MaxMemory                    int64
 	Quotas                       quota.Amounts
 	Engine                       *wasm.Engine // nil means the one that tests share
+	Fake                         *fakeEngine  // in place of an engine
 }
 
 func newTestHost(t testing.TB, cfg testConfig) *testHost {
@@ -93,13 +94,18 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 	if h.tokens, err = access.NewTokens(nil); err != nil {
 		t.Fatal(err)
 	}
-	h.Runner = New(Config{
-		Engine: cmp.Or(cfg.Engine, testEngine), Ledger: ledger, Book: book, Tokens: h.tokens, Log: slog.Default(),
+	e := engine(wasmEngine{cmp.Or(cfg.Engine, testEngine)})
+	log := slog.Default()
+	if cfg.Fake != nil {
+		cfg.Fake.t, e, log = t, cfg.Fake, slog.New(slog.DiscardHandler)
+	}
+	h.Runner = newRunner(Config{
+		Ledger: ledger, Book: book, Tokens: h.tokens, Log: log,
 		Archive:  func(context.Context, *catalog.Version) ([]byte, error) { return nil, nil },
 		ImageDir: cfg.ImageDir, MaxQueue: cmp.Or(cfg.MaxQueue, 100), IdleTimeout: cmp.Or(cfg.IdleTimeout, time.Hour),
 		MaxCalls: cfg.MaxCalls, MaxMemory: cfg.MaxMemory, MaxTries: cmp.Or(cfg.MaxTries, DefaultMaxTries),
 		Processors: runtime.GOMAXPROCS(0),
-	})
+	}, e)
 	t.Cleanup(func() {
 		h.Close()
 		book.Close()

@@ -8,7 +8,6 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/egress"
 	"vivarium/host/quota"
-	"vivarium/wasm"
 )
 
 // keepAlive is how long an instance that idles keeps its connections.
@@ -19,15 +18,15 @@ var nowhere = egress.NewGuard()
 
 // network returns what an instance of v may reach: what the version asks for, as
 // far as the operator allows.
-func (r *Runner) network(v *live) *egress.Session {
-	cfg := egress.SessionConfig{Guard: nowhere, Dialer: r.cfg.Dialer, Reserve: func() (func(), error) {
-		return r.ledger.Reserve(v.Tenant, quota.Connection, 1)
+func (m *maker) network(v *live) *egress.Session {
+	cfg := egress.SessionConfig{Guard: nowhere, Dialer: m.dialer, Reserve: func() (func(), error) {
+		return m.room.ledger.Reserve(v.Tenant, quota.Connection, 1)
 	}}
 	if v.asked != nil {
-		cfg.Guard = egress.NewGuard(v.asked).Bound(r.cfg.NetCeiling, "this server does not allow it")
+		cfg.Guard = egress.NewGuard(v.asked).Bound(m.netCeiling, "this server does not allow it")
 	}
 	if v.ServiceAccountID != "" {
-		cfg.Metadata = func(path string, google bool) (string, bool) { return r.metadata(v, path, google) }
+		cfg.Metadata = func(path string, google bool) (string, bool) { return m.metadata(v, path, google) }
 	}
 	return egress.NewSession(cfg)
 }
@@ -40,9 +39,9 @@ const (
 )
 
 // metadata answers what an instance asks its metadata service.
-func (r *Runner) metadata(v *live, path string, google bool) (body string, ok bool) {
+func (m *maker) metadata(v *live, path string, google bool) (body string, ok bool) {
 	now := time.Now()
-	token := func() *access.Token { return r.tokens.Issue(v.Tenant, v.ServiceAccountID, v.FunctionID, now) }
+	token := func() *access.Token { return m.tokens.Issue(v.Tenant, v.ServiceAccountID, v.FunctionID, now) }
 	var answer any
 	switch path = strings.TrimSuffix(path, "/"); {
 	case path == googleToken && google && !v.NoGoogleMetadata:
@@ -63,8 +62,8 @@ func (r *Runner) metadata(v *live, path string, google bool) (body string, ok bo
 }
 
 // endNetwork ends a call's use of the network, and returns what it was refused.
-func endNetwork(i *wasm.Instance) []string {
-	if s, ok := i.Net().(*egress.Session); ok {
+func endNetwork(g guest) []string {
+	if s, ok := g.Net().(*egress.Session); ok {
 		return s.EndCall()
 	}
 	return nil

@@ -9,13 +9,12 @@ import (
 
 	"vivarium/host/fault"
 	"vivarium/host/quota"
-	"vivarium/wasm"
 )
 
 // instance is a live guest that belongs to a version, together with what the
 // host knows of it.
 type instance struct {
-	*wasm.Instance
+	guest
 	pool     *pool
 	loaded   bool          // the user's module is loaded
 	restored bool          // it was loaded for a freeze: the first call tells the runtime
@@ -61,7 +60,7 @@ type Limits struct {
 
 func newPool(r *Runner, v *live) *pool {
 	return &pool{
-		r: r, v: v, trial: make(chan *instance, 1), drained: make(chan struct{}),
+		r: r, v: v, image: imageCell{path: r.maker.imagePath(v.ID)}, trial: make(chan *instance, 1), drained: make(chan struct{}),
 		limits: Limits{Ready: v.MinInstances, Instances: v.MaxInstances},
 	}
 }
@@ -210,16 +209,16 @@ func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
 			p.image.put()
 		}
 	}()
-	if err := p.r.reserveInstance(p.v.Tenant); err != nil {
+	if err := p.r.room.reserveInstance(p.v.Tenant); err != nil {
 		return nil, err
 	}
-	w, err := p.r.clone(ctx, image.Image, p.v)
+	w, err := p.r.maker.clone(ctx, image.image, p.v)
 	if err != nil {
-		p.r.releaseInstance(p.v.Tenant)
+		p.r.room.releaseInstance(p.v.Tenant)
 		return nil, err
 	}
 	p.made()
-	in := &instance{Instance: w, pool: p, loaded: image.Loaded, restored: image.Loaded, lastUsed: time.Now()}
+	in := &instance{guest: w, pool: p, loaded: image.Loaded, restored: image.Loaded, lastUsed: time.Now()}
 	if image.Loaded {
 		in.printed = printed{image.Stdout, image.Stderr}
 		in.loading = min(image.loading, waited)
@@ -234,14 +233,14 @@ func (p *pool) made() {
 }
 
 func (p *pool) buildImage(trying context.Context) (*versionImage, error) {
-	return p.r.buildImage(trying, p.v)
+	return p.r.maker.buildImage(trying, p.v)
 }
 
 // keep takes an instance that was made to try the module: for the first of those
 // who wait for the image, or else for the next call. Where there is no room it is
 // closed.
 func (p *pool) keep(in *instance) {
-	if p.r.reserveInstance(p.v.Tenant) != nil {
+	if p.r.room.reserveInstance(p.v.Tenant) != nil {
 		in.Close()
 		return
 	}
@@ -278,7 +277,7 @@ func (p *pool) fill(ctx context.Context) {
 			return
 		}
 		if !in.loaded {
-			_, out, err := p.r.loadAlone(ctx, in.Instance, p.v, p.v.loadRequest())
+			_, out, err := p.r.maker.loadAlone(ctx, in.guest, p.v, p.v.loadRequest())
 			if err != nil || !in.Usable() {
 				p.discard(in)
 				return
@@ -312,7 +311,7 @@ func (p *pool) park(in *instance) {
 		p.mu.Unlock()
 	default:
 		p.idle = append(p.idle, in)
-		p.r.idle.put(p.v.Tenant, in)
+		p.r.room.idle.put(p.v.Tenant, in)
 		p.mu.Unlock()
 	}
 }
@@ -326,7 +325,7 @@ func (p *pool) discard(in *instance) {
 // end closes an instance that has no place, or leaves it.
 func (p *pool) end(in *instance) {
 	in.Close()
-	p.r.releaseInstance(p.v.Tenant)
+	p.r.room.releaseInstance(p.v.Tenant)
 	p.memory.Add(-instanceMemory)
 	p.image.put()
 }
@@ -355,7 +354,7 @@ func (p *pool) vacate() {
 	case p.closed:
 		close(p.drained)
 	default:
-		p.r.unused(p.v)
+		p.r.room.unused(p.v)
 	}
 }
 
@@ -365,14 +364,14 @@ func (p *pool) settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.live == 0 && !p.closed {
-		p.r.unused(p.v)
+		p.r.room.unused(p.v)
 	}
 }
 
 // grow takes a place for one more instance. The caller holds mu.
 func (p *pool) grow() {
 	if p.live++; p.live == 1 {
-		p.r.used(p.v)
+		p.r.room.used(p.v)
 	}
 }
 
@@ -380,7 +379,7 @@ func (p *pool) grow() {
 func (p *pool) take(i int) *instance {
 	in := p.idle[i]
 	p.idle = slices.Delete(p.idle, i, i+1)
-	p.r.idle.take(in)
+	p.r.room.idle.take(in)
 	return in
 }
 
@@ -470,7 +469,7 @@ func (p *pool) close() {
 		p.discard(in)
 	}
 	<-p.drained
-	p.r.used(p.v) // there is nothing to reclaim
-	p.r.ledger.Give(p.v.Tenant, quota.ImageFile, p.image.close())
+	p.r.room.used(p.v) // there is nothing to reclaim
+	p.r.room.ledger.Give(p.v.Tenant, quota.ImageFile, p.image.close())
 	p.v.code.drop()
 }

@@ -2,7 +2,6 @@ package run
 
 import (
 	"container/list"
-	"os"
 	"sync"
 
 	"vivarium/host/quota"
@@ -80,6 +79,21 @@ func (s *shelf[T]) oldest(weight func(tenant string) (n int64, ok bool)) (thing 
 // tenant's. Otherwise it is the tenant's or of somebody who has more than an equal
 // share: who has most loses first, and of that tenant's the longest unused.
 func (r *Runner) Reclaim(tenant string, q quota.Quota, own bool) bool {
+	return r.room.reclaim(tenant, q, own)
+}
+
+// room is what instances, code and images take, and which of them may be let go
+// of. Safe for concurrent use.
+type room struct {
+	ledger *quota.Ledger
+
+	// By tenant, longest unused first.
+	idle   shelf[*instance] // instances without a call
+	spares shelf[*live]     // versions that have code in memory and no instance
+	images shelf[*live]     // versions that have an image on disk and no instance
+}
+
+func (r *room) reclaim(tenant string, q quota.Quota, own bool) bool {
 	weight := func(other string) (int64, bool) { return 0, other == tenant }
 	if !own {
 		used := r.ledger.Users(q) // the tenant's has what it asks for already
@@ -99,7 +113,7 @@ func (r *Runner) Reclaim(tenant string, q quota.Quota, own bool) bool {
 }
 
 // evictInstance closes an idle instance.
-func (r *Runner) evictInstance(weight func(tenant string) (int64, bool)) bool {
+func (r *room) evictInstance(weight func(tenant string) (int64, bool)) bool {
 	for {
 		in, ok := r.idle.oldest(weight)
 		if !ok {
@@ -113,7 +127,7 @@ func (r *Runner) evictInstance(weight func(tenant string) (int64, bool)) bool {
 }
 
 // evictCode forgets code that no instance uses.
-func (r *Runner) evictCode(weight func(tenant string) (int64, bool)) bool {
+func (r *room) evictCode(weight func(tenant string) (int64, bool)) bool {
 	for {
 		v, ok := r.spares.oldest(weight)
 		if !ok {
@@ -127,19 +141,14 @@ func (r *Runner) evictCode(weight func(tenant string) (int64, bool)) bool {
 }
 
 // evictImage removes an image that no instance uses.
-func (r *Runner) evictImage(weight func(tenant string) (int64, bool)) bool {
+func (r *room) evictImage(weight func(tenant string) (int64, bool)) bool {
 	for {
 		v, ok := r.images.oldest(weight)
 		if !ok {
 			return false
 		}
 		r.images.take(v)
-		freed := v.pool.image.drop(func() {
-			if path := r.imagePath(v); path != "" {
-				_ = os.Remove(path) // an unnamed one has none
-			}
-		})
-		if freed > 0 {
+		if freed := v.pool.image.drop(); freed > 0 {
 			r.ledger.Give(v.Tenant, quota.ImageFile, freed)
 			return true
 		}
@@ -148,13 +157,13 @@ func (r *Runner) evictImage(weight func(tenant string) (int64, bool)) bool {
 
 // used says that a version has got its first instance: its code and its image are
 // not to be let go of.
-func (r *Runner) used(v *live) {
+func (r *room) used(v *live) {
 	r.spares.take(v)
 	r.images.take(v)
 }
 
 // unused says that a version has no instance any more.
-func (r *Runner) unused(v *live) {
+func (r *room) unused(v *live) {
 	r.spares.put(v.Tenant, v)
 	r.images.put(v.Tenant, v)
 }
@@ -165,7 +174,7 @@ func (r *Runner) unused(v *live) {
 // # Errors
 //
 // *quota.Error, fault.ErrExhausted.
-func (r *Runner) ownMemory(tenant string, delta int64) error {
+func (r *room) ownMemory(tenant string, delta int64) error {
 	if delta > 0 {
 		return r.ledger.Take(tenant, quota.OwnMemory, delta)
 	}
@@ -178,7 +187,7 @@ func (r *Runner) ownMemory(tenant string, delta int64) error {
 // # Errors
 //
 // *quota.Error, fault.ErrExhausted.
-func (r *Runner) reserveInstance(tenant string) error {
+func (r *room) reserveInstance(tenant string) error {
 	if err := r.ledger.Take(tenant, quota.Instance, 1); err != nil {
 		return err
 	}
@@ -190,7 +199,7 @@ func (r *Runner) reserveInstance(tenant string) error {
 }
 
 // releaseInstance gives back what reserveInstance took.
-func (r *Runner) releaseInstance(tenant string) {
+func (r *room) releaseInstance(tenant string) {
 	r.ledger.Give(tenant, quota.InstanceMemory, instanceMemory)
 	r.ledger.Give(tenant, quota.Instance, 1)
 }

@@ -11,24 +11,24 @@ import (
 
 func TestReserveInstance_TakesNothingWhenItRefuses(t *testing.T) {
 	h := newTestHost(t, testConfig{MaxMemory: 3 << 20, Quotas: quota.Amounts{quota.Memory: 5 << 20, quota.Instances: 1}})
-	release, err := h.ledger.Reserve("a", quota.CodeTree, 2<<20)
+	release, err := h.room.ledger.Reserve("a", quota.CodeTree, 2<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.reserveInstance("a"); err != fault.ErrExhausted {
+	if err := h.room.reserveInstance("a"); err != fault.ErrExhausted {
 		t.Errorf("an instance more than the machine has: got %v", err)
 	}
 	release()
-	if err := h.reserveInstance("a"); err != nil {
+	if err := h.room.reserveInstance("a"); err != nil {
 		t.Fatal(err)
 	}
 	var full *quota.Error
-	if err := h.reserveInstance("a"); !errors.As(err, &full) || full.Quota != quota.Instances {
+	if err := h.room.reserveInstance("a"); !errors.As(err, &full) || full.Quota != quota.Instances {
 		t.Errorf("an instance more than the tenant may have: got %v", err)
 	}
-	h.releaseInstance("a")
-	if left := h.ledger.State("a").Use; left != (quota.Amounts{}) || h.ledger.Total(quota.Memory) != 0 {
-		t.Errorf("%v are left, %d of the machine's", left, h.ledger.Total(quota.Memory))
+	h.room.releaseInstance("a")
+	if left := h.room.ledger.State("a").Use; left != (quota.Amounts{}) || h.room.ledger.Total(quota.Memory) != 0 {
+		t.Errorf("%v are left, %d of the machine's", left, h.room.ledger.Total(quota.Memory))
 	}
 }
 

@@ -80,25 +80,16 @@ type Config struct {
 }
 
 // Runner runs versions: it makes their images and instances, and lets instances
-// process calls. What versions there are it is told by Add and Remove. Safe for
+// process calls. Add and Remove tell it which versions there are. Safe for
 // concurrent use.
 type Runner struct {
 	cfg       Config
-	log       *slog.Logger
-	ledger    *quota.Ledger
+	room      *room
 	scheduler *scheduler
-	bases     *baseStock
+	maker     *maker
+	reporter  *reporter
 	tries     *tries
-	tokens    *access.Tokens
-	warnings  *throttle.Throttle // of what functions make the platform say to the operator
 	metrics   metrics
-	// unpacking has a place for each archive that is being unpacked.
-	unpacking chan struct{}
-
-	// What may be let go of to make room, by tenant, longest unused first.
-	idle   shelf[*instance] // instances without a call
-	spares shelf[*live]     // versions that have code in memory and no instance
-	images shelf[*live]     // versions that have an image on disk and no instance
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -137,16 +128,22 @@ type functionRuns struct {
 }
 
 // New returns a runner without versions. Close it before its engine.
-func New(cfg Config) *Runner {
+func New(cfg Config) *Runner { return newRunner(cfg, wasmEngine{cfg.Engine}) }
+
+func newRunner(cfg Config, e engine) *Runner {
 	r := &Runner{
-		cfg: cfg, log: cfg.Log, ledger: cfg.Ledger, tokens: cfg.Tokens,
-		scheduler: newScheduler(cfg.Processors), warnings: throttle.New(warningRate, maxWarnings),
-		unpacking: make(chan struct{}, maxUnpacking), fills: make(chan *pool, 64), discards: make(chan func(), 64),
+		cfg: cfg, room: &room{ledger: cfg.Ledger}, scheduler: newScheduler(cfg.Processors),
+		reporter: &reporter{cfg.Log, throttle.New(warningRate, maxWarnings)},
+		fills:    make(chan *pool, 64), discards: make(chan func(), 64),
 		versions: map[string]*live{}, functions: map[string]*functionRuns{},
 	}
-	r.ledger.SetOwn(tryTenant, quota.Amounts{quota.Memory: cfg.MaxMemory / tryMemoryShare})
+	r.room.ledger.SetOwn(tryTenant, quota.Amounts{quota.Memory: cfg.MaxMemory / tryMemoryShare})
 	r.running, r.stop = context.WithCancel(context.Background())
-	r.bases = newBaseStock(r.running, cfg.Engine)
+	r.maker = &maker{
+		engine: e, bases: newBaseStock(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
+		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir, netCeiling: cfg.NetCeiling, dialer: cfg.Dialer,
+		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
+	}
 	r.tries = newTries(r)
 	r.janitor.Go(r.tidy)
 	r.janitor.Go(r.discard)
@@ -215,7 +212,8 @@ func (r *Runner) Remove(versionID string) {
 		return
 	}
 	v.pool.close()
-	r.removeImage(v)
+	v.pool.image.remove()
+	r.maker.unstoreImage(v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.versions, versionID)
@@ -242,7 +240,7 @@ func (r *Runner) Close() {
 		r.stop()
 		close(r.discards) // nobody has an instance any more
 		r.janitor.Wait()
-		r.bases.close()
+		r.maker.bases.close()
 	})
 }
 
@@ -334,7 +332,7 @@ func (r *Runner) Stats() Stats {
 		s.Busy += one.Busy
 		s.Waiting += one.Waiting
 	}
-	s.Memory, s.Calls, s.ColdStarts = r.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
+	s.Memory, s.Calls, s.ColdStarts = r.room.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
 	s.Refusals = r.metrics.refusals.Load()
 	return s
 }
@@ -351,10 +349,4 @@ func (r *Runner) VersionStats(versionID string) Stats {
 func (v *live) stats() Stats {
 	idle, live, waiting := v.pool.stats()
 	return Stats{Versions: 1, Idle: idle, Busy: live - idle, Waiting: waiting, Memory: v.pool.memory.Load()}
-}
-
-// recorder returns what takes the log entries of a version.
-func (r *Runner) recorder(v *live) func(logs.Entry) {
-	o := v.LogOwner()
-	return func(e logs.Entry) { r.cfg.Book.Add(o, e) }
 }

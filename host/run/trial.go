@@ -32,12 +32,12 @@ const maxPrinted = 256 << 10
 type printed struct{ stdout, stderr []byte }
 
 // tryLoad loads the user's module and says if its state may be shared.
-func (r *Runner) tryLoad(ctx context.Context, w *wasm.Instance, v *live) trial {
+func (m *maker) tryLoad(ctx context.Context, w guest, v *live) trial {
 	request := v.loadRequest()
 	request.Freeze = true
 	w.ResetObserved()
 	start := time.Now()
-	response, out, err := r.loadAlone(ctx, w, v, request)
+	response, out, err := m.loadAlone(ctx, w, v, request)
 	t := trial{sources: []string{}, took: time.Since(start)}
 	var answer loadResponse
 	switch loadErr := (*loadError)(nil); {
@@ -71,7 +71,7 @@ func (r *Runner) tryLoad(ctx context.Context, w *wasm.Instance, v *live) trial {
 	case longest < maxPrinted: // else a part of it would be in no log
 		// The runtime has got ready for the freeze unless it spoke against it.
 		t.instance = &instance{
-			Instance: w, pool: v.pool, loaded: true, restored: len(answer.Impure) == 0, printed: out, loading: t.took, lastUsed: time.Now(),
+			guest: w, pool: v.pool, loaded: true, restored: len(answer.Impure) == 0, printed: out, loading: t.took, lastUsed: time.Now(),
 		}
 	}
 	return t
@@ -83,15 +83,15 @@ func (r *Runner) tryLoad(ctx context.Context, w *wasm.Instance, v *live) trial {
 //
 // *loadError, which is remembered for calls; ErrCancelled; anything else is the
 // platform's own fault.
-func (r *Runner) loadAlone(
-	ctx context.Context, w *wasm.Instance, v *live, request loadRequest,
+func (m *maker) loadAlone(
+	ctx context.Context, w guest, v *live, request loadRequest,
 ) (answer *wasm.Response, out printed, err error) {
 	var stdout, stderr limitedBuffer
 	var loadErr error
 	refused := v.loading.refused.Load()
 	answer, err = w.Load(ctx, wasm.Call{
 		Stdin: request.encode(), Stdout: &stdout, Stderr: &stderr,
-		Deadline: time.Now().Add(v.Timeout), Turn: r.scheduler.turn(v.Tenant, v.FunctionID),
+		Deadline: time.Now().Add(v.Timeout), Turn: m.scheduler.turn(v.Tenant, v.FunctionID),
 		Settle: func(r *wasm.Response, err error, work paced.Work) {
 			if err == nil && r.Kind != responseJSON {
 				loadErr = functionError(r.Body, work)
@@ -100,7 +100,7 @@ func (r *Runner) loadAlone(
 	})
 	out = printed{stdout.b.Bytes(), stderr.b.Bytes()}
 	if err != nil {
-		loadErr = r.blame(v, "", err)
+		loadErr = m.reporter.blame(v, "", err)
 	}
 	if fe, ok := errors.AsType[*fault.FunctionError](loadErr); ok {
 		loadErr = v.loading.failed(fe, w.MemorySize(), refused, out)

@@ -118,7 +118,7 @@ func TestLoad_IsNotTriedAgainAtOnce(t *testing.T) {
 func TestLoad_ThatWasRefusedMemoryIsTriedAgain(t *testing.T) {
 	h := newTestHost(t, testConfig{})
 	limit := func(bytes int64) {
-		h.ledger.SetOwn(catalog.DefaultTenant, quota.Amounts{quota.Memory: bytes})
+		h.room.ledger.SetOwn(catalog.DefaultTenant, quota.Amounts{quota.Memory: bytes})
 	}
 	v := h.deploy("large", "X = bytearray(64 << 20)\ndef handler(e, c): return len(X)\n", catalog.VersionSpec{})
 	limit(32 << 20)

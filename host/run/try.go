@@ -57,7 +57,7 @@ func (r *Runner) Try(
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	release, err := r.ledger.Reserve(tryTenant, quota.CodeTree, code.Size())
+	release, err := r.room.ledger.Reserve(tryTenant, quota.CodeTree, code.Size())
 	if err != nil {
 		return nil, fault.ErrExhausted
 	}
@@ -101,9 +101,9 @@ func (c *call) try(ctx context.Context) error {
 	figures.Cold, figures.Making = true, time.Since(start)
 	figures.Init = figures.Making
 	c.deadline = time.Now().Add(c.v.Timeout)
-	defer c.r.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
+	defer c.r.room.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 	defer w.Close()
-	err = c.process(ctx, &instance{Instance: w})
+	err = c.process(ctx, &instance{guest: w})
 	c.finish(err)
 	return err
 }
@@ -126,7 +126,7 @@ type tries struct {
 
 // tryImage is an image with the number of those who use it.
 type tryImage struct {
-	*wasm.Image
+	image
 	uses  int // tries that were made from it
 	users int // who are cloning it now, and tries itself as long as it is the current one
 }
@@ -182,18 +182,18 @@ func (t *tries) leave() {
 
 // instance makes an instance for a version that is in no table. The caller
 // closes it and then gives instanceMemory back.
-func (t *tries) instance(ctx context.Context, v *live) (*wasm.Instance, error) {
+func (t *tries) instance(ctx context.Context, v *live) (guest, error) {
 	image, err := t.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer t.release(image)
-	if t.r.ledger.Take(tryTenant, quota.InstanceMemory, instanceMemory) != nil {
+	if t.r.room.ledger.Take(tryTenant, quota.InstanceMemory, instanceMemory) != nil {
 		return nil, fault.ErrExhausted
 	}
-	w, err := t.clone(ctx, image.Image, v)
+	w, err := t.clone(ctx, image.image, v)
 	if err != nil {
-		t.r.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
+		t.r.room.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 		if errors.Is(err, wasm.ErrMemory) {
 			return nil, fault.ErrExhausted
 		}
@@ -202,9 +202,9 @@ func (t *tries) instance(ctx context.Context, v *live) (*wasm.Instance, error) {
 	return w, nil
 }
 
-func (t *tries) clone(ctx context.Context, image *wasm.Image, v *live) (*wasm.Instance, error) {
-	reserve := func(delta int64) bool { return t.r.ownMemory(tryTenant, delta) == nil }
-	return t.r.cfg.Engine.Clone(ctx, image, wasm.InstanceConfig{
+func (t *tries) clone(ctx context.Context, from image, v *live) (guest, error) {
+	reserve := func(delta int64) bool { return t.r.room.ownMemory(tryTenant, delta) == nil }
+	return t.r.maker.engine.Clone(ctx, from, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
@@ -261,14 +261,14 @@ func (t *tries) release(image *tryImage) {
 
 // renew puts another image in the place of the current one.
 func (t *tries) renew() {
-	base, err := t.r.bases.take(t.r.running)
+	base, err := t.r.maker.bases.take(t.r.running)
 	if err == nil {
 		t.rehearse(base)
 	}
 	t.mu.Lock()
 	old := t.image
 	if t.err = err; err == nil {
-		t.image = &tryImage{Image: base, users: 1}
+		t.image = &tryImage{image: base, users: 1}
 	}
 	close(t.renewing)
 	t.renewing = nil
@@ -277,14 +277,14 @@ func (t *tries) renew() {
 	case err == nil && old != nil:
 		t.release(old)
 	case err != nil && !errors.Is(err, fault.ErrClosed):
-		t.r.log.Error("image for tries not made", "err", err)
+		t.r.reporter.log.Error("image for tries not made", "err", err)
 	}
 }
 
 // rehearse makes a first call of an image's, with code of ours: the pages that
 // it writes to are copied ahead from then on, and a stranger's code should not
 // say which those are.
-func (t *tries) rehearse(image *wasm.Image) {
+func (t *tries) rehearse(from image) {
 	spec := catalog.VersionSpec{Entrypoint: "main.handler"}.WithDefaults()
 	code, err := CodeFromFiles(map[string]string{"main.py": "def handler(event, context):\n    return {}\n"})
 	if err != nil {
@@ -292,7 +292,7 @@ func (t *tries) rehearse(image *wasm.Image) {
 	}
 	v := t.r.newLive(&catalog.Version{VersionSpec: spec})
 	v.code.tree = code
-	w, err := t.clone(t.r.running, image, v)
+	w, err := t.clone(t.r.running, from, v)
 	if err != nil {
 		return // the first try will meet it
 	}

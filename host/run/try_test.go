@@ -88,7 +88,7 @@ func TestTry_NamesEachOutcome(t *testing.T) {
 	if _, _, err := h.try(t.Context(), "", "1", catalog.VersionSpec{MemoryMB: 100}); !errors.As(err, &invalid) {
 		t.Errorf("100 MB: got %v, want *InvalidError", err)
 	}
-	if used := h.ledger.Total(quota.Memory); used != 0 {
+	if used := h.room.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("%d bytes are still accounted for", used)
 	}
 }
@@ -183,7 +183,7 @@ def handler(event, context):
 	if _, scanErr := fmt.Sscan(got, &n); err != nil || scanErr != nil || n > 64 || n < 32 {
 		t.Errorf("got %s MiB, %v, want nearly a quarter of 256", got, err)
 	}
-	if used := h.ledger.Total(quota.Memory); used != 0 {
+	if used := h.room.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("%d bytes are still accounted for", used)
 	}
 }
@@ -206,7 +206,7 @@ func TestTry_RenewsItsImage(t *testing.T) {
 	old.uses = tryImageUses
 	h.tries.mu.Unlock()
 	eventually(t, func() bool { return hash() != first })
-	if err := old.Image.Close(); err == nil && old.users != 0 {
+	if err := old.image.Close(); err == nil && old.users != 0 {
 		t.Error("the image before is still in use")
 	}
 }
