@@ -12,11 +12,11 @@ import (
 	"vivarium/wasm/wasip1"
 )
 
-// ABIVersion is the version of the interface between host and guest that this
-// package speaks. python-wasi/README.md describes it for authors of guests.
+// ABIVersion is the version of the guest ABI that this package implements.
+// python-wasi/README.md describes it for authors of guests.
 const ABIVersion = 3
 
-// What a guest exports.
+// Exports that the ABI requires of a guest.
 const (
 	exportMemory     = "memory"
 	exportInitialize = "_initialize"
@@ -26,23 +26,23 @@ const (
 	exportInvoke     = "vivarium_invoke"
 )
 
-// What a guest may import, besides WASI preview 1.
+// Imports that the ABI offers a guest, besides WASI preview 1.
 const (
 	hostModule   = "vivarium"
 	hostRespond  = "respond"
 	hostEndLines = "end_lines"
 	hostSeed     = "seed"
-	hostYield    = "yield" // put in by the rewriter, never by the guest itself
+	hostYield    = "yield" // inserted by the rewriter, never imported by the guest itself
 	globalPrefix = "vivarium.global."
 )
 
 // Statuses that load and invoke return.
 const (
 	statusReusable = 0 // the instance may serve further calls
-	statusSpent    = 1 // there is a response, but the instance is of no further use
+	statusSpent    = 1 // there is a response, but the instance must be discarded
 )
 
-// checkExports says what a guest lacks of the ABI, all of it at once.
+// checkExports returns an error that lists every export the guest is missing.
 func checkExports(m wazero.CompiledModule) error {
 	var missing []string
 	if _, ok := m.ExportedMemories()[exportMemory]; !ok {
@@ -68,13 +68,13 @@ func checkExports(m wazero.CompiledModule) error {
 		}
 	}
 	if missing != nil {
-		return fmt.Errorf("wasm: the guest lacks %s; this program speaks guest ABI %d",
+		return fmt.Errorf("wasm: the guest does not export %s; this program implements guest ABI %d",
 			strings.Join(missing, ", "), ABIVersion)
 	}
 	return nil
 }
 
-// instantiateHost makes the functions that guests import.
+// instantiateHost registers the host functions that guests import.
 func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 	i32 := api.ValueTypeI32
 	b := r.NewHostModuleBuilder(hostModule)
@@ -97,31 +97,33 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 	return nil
 }
 
-// respond is vivarium.respond(kind, ptr, len): the guest hands over its answer.
+// respond is vivarium.respond(kind, ptr, len): the guest hands over its
+// response.
 func respond(ctx context.Context, m api.Module, stack []uint64) {
 	kind, ptr, size := api.DecodeU32(stack[0]), api.DecodeU32(stack[1]), api.DecodeU32(stack[2])
 	i := instanceOf(ctx)
-	i.lookUp() // a guest may call this as often as it likes
+	i.lookUp() // a guest may call this any number of times
 	i.respond(m, kind, ptr, size)
 }
 
-// endLines is vivarium.end_lines(): what is written next to stdout and to stderr
-// begins a line.
+// endLines is vivarium.end_lines(): the next write to stdout and to stderr
+// starts a new line.
 func endLines(ctx context.Context, _ []uint64) {
 	i := instanceOf(ctx)
 	i.stdout.endLine()
 	i.stderr.endLine()
 }
 
-// seed is vivarium.seed(ptr, len) -> errno: randomness that instances of one image may
-// have in common, for keys that are never used outside. It is not observed.
+// seed is vivarium.seed(ptr, len) -> errno: randomness that instances of one
+// image may share, for keys that never leave the guest. Observations ignores
+// it.
 func seed(ctx context.Context, m api.Module, stack []uint64) {
 	buf, err := guestBytes(m.Memory(), api.DecodeU32(stack[0]), min(api.DecodeU32(stack[1]), portion))
 	if err != nil {
 		stack[0] = efault
 		return
 	}
-	_, _ = rand.Read(buf) // which does not fail
+	_, _ = rand.Read(buf) // never fails
 	instanceOf(ctx).did(8 * len(buf))
 	stack[0] = 0
 }
@@ -131,7 +133,7 @@ func yield(ctx context.Context, stack []uint64) {
 	stack[0] = api.EncodeI32(instanceOf(ctx).yield())
 }
 
-// instanceKey is the context key under which guest calls carry their Instance.
+// instanceKey is the context key that carries the Instance to host functions.
 type instanceKey struct{}
 
 func instanceOf(ctx context.Context) *Instance { return ctx.Value(instanceKey{}).(*Instance) }

@@ -14,7 +14,7 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// hostCalls are the functions of calls.wat, in its order.
+// hostCalls are the imports of calls.wat, in order.
 var hostCalls = []string{
 	"fd_advise", "fd_allocate", "fd_close", "fd_datasync", "fd_fdstat_get", "fd_fdstat_set_flags", "fd_fdstat_set_rights",
 	"fd_filestat_get", "fd_filestat_set_size", "fd_filestat_set_times", "fd_pread", "fd_prestat_get", "fd_prestat_dir_name",
@@ -35,7 +35,7 @@ func hostCall(name string, arguments ...int64) []byte {
 	return b
 }
 
-// callers makes instances of calls.wat.
+// callers creates instances of calls.wat.
 type callers struct {
 	engine *Engine
 	image  *Image
@@ -55,8 +55,8 @@ func newCallers(t testing.TB) *callers {
 	return c
 }
 
-// attack makes calls in an instance of its own and checks what the host must
-// not lose by them: its time, its memory and its accounts.
+// attack makes calls in a fresh instance and checks that the host loses none of
+// its time, memory or bookkeeping to them.
 func (c *callers) attack(t testing.TB, request []byte) (*Response, error) {
 	var used atomic.Int64
 	reserve := func(delta int64) bool { return used.Add(delta) >= 0 }
@@ -86,7 +86,7 @@ func (c *callers) attack(t testing.TB, request []byte) (*Response, error) {
 	return r, err
 }
 
-// A guest whose own code is no longer in command can pass anything to the host.
+// A guest whose own code has been taken over can pass anything to the host.
 func TestHostCalls_NoArgumentsHarmTheHost(t *testing.T) {
 	c := newCallers(t)
 	odd := []int64{0, 3, 1<<20 - 1, math.MaxInt32, -1, 89478486, 536870912}    // the last two overflow sizes of 48 and 8 bytes
@@ -107,7 +107,7 @@ func TestHostCalls_NoArgumentsHarmTheHost(t *testing.T) {
 	}
 }
 
-// slowly is an output that takes its time.
+// slowly is an output that is slow.
 type slowly struct{}
 
 // Write implements io.Writer.
@@ -116,7 +116,7 @@ func (slowly) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A guest that has the host work for it makes few loop iterations meanwhile.
+// A guest that makes the host work runs few loop iterations meanwhile.
 func TestHostCalls_WorkOfTheHostEndsAtTheDeadline(t *testing.T) {
 	c := newCallers(t)
 	i := cloneOf(t, c.engine, c.image, 4<<20)
@@ -128,7 +128,7 @@ func TestHostCalls_WorkOfTheHostEndsAtTheDeadline(t *testing.T) {
 	}
 }
 
-// Handing over an answer is such work, too.
+// So is handing over a response.
 func TestHostCalls_AnswersWithoutEndEndAtTheDeadline(t *testing.T) {
 	c := newCallers(t)
 	i := cloneOf(t, c.engine, c.image, 4<<20)

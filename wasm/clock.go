@@ -9,7 +9,7 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Numbers of WASI preview 1 clocks.
+// Clock ids of WASI preview 1.
 const (
 	clockRealtime = iota
 	clockMonotonic
@@ -17,7 +17,7 @@ const (
 	clockThreadCPU
 )
 
-const efault = 21 // the number of that error
+const efault = 21 // WASI's error number
 
 // Resolutions of the clocks, in nanoseconds.
 const (
@@ -25,8 +25,9 @@ const (
 	resolution     = 1
 )
 
-// clockTimeGet is clock_time_get(id, precision, result) -> errno. wazero's knows
-// no CPU time, and each reading counts: see Observations.
+// clockTimeGet is clock_time_get(id, precision, result) -> errno. It replaces
+// wazero's, which has no CPU time clock and doesn't count readings for
+// Observations.
 func clockTimeGet(ctx context.Context, m api.Module, stack []uint64) {
 	i := instanceOf(ctx)
 	var now int64
@@ -79,8 +80,8 @@ func (i *Instance) nanotime() int64 {
 	return i.engine.now()
 }
 
-// cpuTime is how long the guest has computed in all of its calls, in
-// nanoseconds. A clone begins at zero.
+// cpuTime returns the CPU time of all the guest's calls so far, in nanoseconds.
+// A clone starts at zero.
 func (i *Instance) cpuTime() int64 {
 	i.seen.CPUTime++
 	return int64(i.computed) + i.engine.now() - i.since

@@ -1,15 +1,15 @@
 // Package wasm is the sandbox: it runs a guest, a WebAssembly module that
-// follows the ABI in abi.go, in many instances at once. It knows nothing of
-// Python and nothing of HTTP, and it is the only package that imports wazero.
+// implements the ABI in abi.go, in many instances at once. It knows nothing of
+// Python or HTTP, and it is the only package that imports wazero.
 //
 // # Vocabulary
 //
-//   - Engine: the guest, compiled once, and all that its instances share.
+//   - Engine: the guest, compiled once, and everything its instances share.
 //   - Image: a frozen linear memory with the guest's globals; immutable.
-//   - Instance: a live guest. It belongs to one goroutine at a time.
-//   - Shell: an instance that has no image yet. Making one is the expensive
-//     part (wazero fills a function table of ten thousand entries), so some
-//     are made ahead and each is used once.
+//   - Instance: a live guest, used by one goroutine at a time.
+//   - Shell: an instance without an image. Creating one is the expensive part
+//     (wazero fills a function table of ten thousand entries), so some are
+//     created ahead of need, and each is used once.
 //
 // # Flow
 //
@@ -19,19 +19,20 @@
 //	Load/Invoke request on stdin, one call, response through one host function
 //	Freeze      instance → image
 //
-// Between calls no guest function is live, so the linear memory and the
-// mutable globals are the guest's whole state: that is what makes images work.
+// Images work because no guest function is live between calls: the linear
+// memory and the mutable globals are then the guest's whole state.
 //
 // # Interruption
 //
-// Machine code that wazero makes can't be preempted by Go's scheduler. The
-// rewriter therefore lets every loop count down; when the budget is used up the
-// guest calls the host, which there checks deadline and cancellation, accounts
-// the time, lets other goroutines run and asks the Turn if it may go on.
+// Go's scheduler can't preempt the machine code that wazero generates. The
+// rewriter therefore makes every loop count down a budget; when it is
+// exhausted, the guest calls the host, which checks the deadline and
+// cancellation, accounts for the time used, lets other goroutines run and asks
+// the Turn whether the guest may continue.
 //
-// What the host does for a guest is done in the guest's turn as well, and looks
-// up by its amount: in the middle of host calls (work.go), and in what surrounds
-// the guest's call (Call's Prepare and Settle).
+// Work that the host does on behalf of a guest counts against the guest's turn
+// too. It is metered by amount, both inside host calls (work.go) and around the
+// guest's call (Call's Prepare and Settle).
 package wasm
 
 import (
@@ -54,13 +55,13 @@ import (
 )
 
 const (
-	pageSize = 64 << 10 // bytes of a WebAssembly page
-	// MaxMemory is the most linear memory an instance can have, in bytes: what
-	// 32 bits address.
+	pageSize = 64 << 10 // bytes per WebAssembly page
+	// MaxMemory is the largest linear memory an instance can have, in bytes:
+	// the 32-bit address space.
 	MaxMemory = int64(4) << 30
 )
 
-// Defaults of Config.
+// Defaults for Config.
 const (
 	DefaultLoopBudget  = 20_000
 	DefaultShells      = 16
@@ -70,33 +71,32 @@ const (
 // Config tells NewEngine what to run and how.
 type Config struct {
 	Guest   []byte    // the module
-	Library *vfs.Tree // the read-only files that every instance sees below /
-	// Mounts are further read-only files, each below a path of its own.
+	Library *vfs.Tree // read-only files that every instance sees below /
+	// Mounts are additional read-only trees, each at a path of its own.
 	Mounts []vfs.Mount
-	// Key stands for Library and Mounts in image files: an image that was frozen with
-	// other files must not be taken for one of these.
+	// Key identifies Library and Mounts in image files, so that an image frozen
+	// with other files is never mistaken for one of these.
 	Key string
 
-	// CacheDir keeps compiled machine code between runs of the program; empty
+	// CacheDir caches compiled machine code across runs of the program; empty
 	// means compile every time.
 	CacheDir string
-	// TempDir is where images without a path are stored; empty means the
-	// system's.
+	// TempDir holds images that have no path; empty means the system's.
 	TempDir string
-	// Shells is how many instances are kept ready ahead; 0 means
+	// Shells is how many instances are created ahead of need; 0 means
 	// DefaultShells, negative none.
 	Shells int
-	// LoopBudget is how many loop iterations a guest makes between two looks
-	// at its deadline; 0 means DefaultLoopBudget, about a millisecond.
+	// LoopBudget is how many loop iterations a guest may run between two checks
+	// of its deadline; 0 means DefaultLoopBudget, about a millisecond.
 	LoopBudget int
 	// MaxResponse bounds a response, in bytes; 0 means DefaultMaxResponse.
 	MaxResponse int
-	// Log receives what only the operator can mend; nil means slog.Default.
+	// Log receives what only the operator can fix; nil means slog.Default.
 	Log *slog.Logger
 
-	// Uninterruptible leaves the guest's loops as they are: nothing ends a
-	// call then. CloseOnDone does the same, but lets wazero's own checks end a
-	// call at its deadline. Both exist for comparison in benchmarks.
+	// Uninterruptible leaves the guest's loops alone, so nothing can end a
+	// call. CloseOnDone does too, but has wazero's own checks end a call at its
+	// deadline. Both exist only for comparison in benchmarks.
 	Uninterruptible, CloseOnDone bool
 }
 
@@ -120,7 +120,7 @@ type Engine struct {
 }
 
 // NewEngine compiles the guest, which takes seconds the first time and a
-// fraction of one when CacheDir has the result. Close the engine after all of
+// fraction of one when CacheDir holds the result. Close the engine after all of
 // its instances and images.
 func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	if cfg.Shells == 0 {
@@ -168,7 +168,7 @@ func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	return e, nil
 }
 
-// compile makes the runtime, the host modules and the machine code.
+// compile creates the runtime, the host modules and the machine code.
 func (e *Engine) compile(ctx context.Context, module []byte) (err error) {
 	rc := wazero.NewRuntimeConfig().
 		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall).
@@ -194,8 +194,8 @@ func (e *Engine) compile(ctx context.Context, module []byte) (err error) {
 	return checkExports(e.guest)
 }
 
-// makeFirstImage lays out what the guest's data segments and global
-// initializers say, so that a boot starts from an image like everything else.
+// makeFirstImage builds an image from the guest's data segments and global
+// initializers, so that a boot starts from an image like everything else.
 func (e *Engine) makeFirstImage(ctx context.Context, rw *rewrite.Result) error {
 	probe, err := e.newShell(ctx)
 	if err != nil {
@@ -212,9 +212,8 @@ func (e *Engine) makeFirstImage(ctx context.Context, rw *rewrite.Result) error {
 	return err
 }
 
-// Boot starts the guest's runtime in an instance of its own, with randomness of
-// its own, and returns the image of it. It blocks for some hundred
-// milliseconds.
+// Boot starts the guest's runtime in a fresh instance with fresh randomness and
+// returns an image of it. It blocks for some hundred milliseconds.
 func (e *Engine) Boot(ctx context.Context) (*Image, error) {
 	i, err := e.Clone(ctx, e.first, InstanceConfig{MemoryLimit: MaxMemory})
 	if err != nil {
@@ -227,22 +226,22 @@ func (e *Engine) Boot(ctx context.Context) (*Image, error) {
 		return nil, fmt.Errorf("wasm: %s: %w\n%s", exportInitialize, err, out.String())
 	}
 	if v, err := i.call(ctx, exportABIVersion, call); err != nil || v != ABIVersion {
-		return nil, errors.Join(fmt.Errorf("wasm: the guest speaks ABI %d, this program %d", v, ABIVersion), err)
+		return nil, errors.Join(fmt.Errorf("wasm: the guest implements ABI %d, this program ABI %d", v, ABIVersion), err)
 	}
 	if status, err := i.call(ctx, exportBoot, call); err != nil || status != 0 {
-		return nil, errors.Join(fmt.Errorf("wasm: boot of the guest: status %d: %s", status, out.String()), err)
+		return nil, errors.Join(fmt.Errorf("wasm: boot guest: status %d: %s", status, out.String()), err)
 	}
 	return i.Freeze("", "", nil, nil)
 }
 
 // OpenImage opens the image that Freeze stored at path under key and verifies
-// it. An error that is ErrImage says that the file is of no use.
+// it. ErrImage means that the file is unusable.
 func (e *Engine) OpenImage(path, key string) (*Image, error) {
 	return openImage(path, e.key+"/"+key, len(e.globals))
 }
 
-// Clone makes an instance from an image. The caller owns the instance and
-// closes it.
+// Clone makes an instance from an image. The caller owns the instance and must
+// close it.
 func (e *Engine) Clone(ctx context.Context, image *Image, cfg InstanceConfig) (*Instance, error) {
 	i, err := e.takeShell(ctx)
 	if err != nil {
@@ -255,7 +254,7 @@ func (e *Engine) Clone(ctx context.Context, image *Image, cfg InstanceConfig) (*
 	return i, nil
 }
 
-// Close ends the engine. Instances must be closed before.
+// Close releases the engine. Close all instances first.
 func (e *Engine) Close(ctx context.Context) error {
 	e.closing.Do(func() {
 		e.stop()
@@ -276,8 +275,8 @@ func (e *Engine) Close(ctx context.Context) error {
 }
 
 // now returns the guests' monotonic clock, in nanoseconds. It starts at the
-// wall clock's value, so that it does not go back in an image that an earlier
-// run of the program has frozen.
+// wall clock's value so that it never goes backwards in an image frozen by an
+// earlier run of the program.
 func (e *Engine) now() int64 {
 	return e.epoch.UnixNano() + int64(time.Since(e.epoch))
 }

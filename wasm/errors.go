@@ -8,18 +8,18 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// Why a call was ended from outside. After any of them the instance is of no
-// further use: discard it.
+// Why a call was ended from outside. After any of these the instance is
+// unusable: discard it.
 var (
-	// ErrDeadline says that the call's deadline passed.
+	// ErrDeadline means that the call's deadline passed.
 	ErrDeadline = errors.New("wasm: deadline passed")
-	// ErrCancelled says that the context of the call was cancelled.
+	// ErrCancelled means that the call's context was cancelled.
 	ErrCancelled = errors.New("wasm: cancelled")
-	// ErrClosed says that the engine or the instance is closed.
+	// ErrClosed means that the engine or the instance is closed.
 	ErrClosed = errors.New("wasm: closed")
-	// ErrMemory says that the owner of an instance has no memory for its image.
+	// ErrMemory means that the instance's owner has no memory for its image.
 	ErrMemory = errors.New("wasm: no memory")
-	// ErrNoResponse says that the guest returned without having responded.
+	// ErrNoResponse means that the guest returned without responding.
 	ErrNoResponse = errors.New("wasm: the guest gave no response")
 )
 
@@ -31,16 +31,16 @@ type TrapError struct {
 
 func (e *TrapError) Error() string { return "wasm: trap: " + e.Reason }
 
-// ExitError says that the guest ended itself by proc_exit.
+// ExitError means that the guest called proc_exit.
 type ExitError struct{ Code uint32 }
 
 func (e *ExitError) Error() string { return fmt.Sprintf("wasm: guest exited with code %d", e.Code) }
 
-// MemoryError says that the guest broke down after the memory limit had
-// refused it more memory.
+// MemoryError means that the guest broke down after the memory limit had denied
+// it memory.
 type MemoryError struct {
 	Limit int64 // bytes
-	Cause error // what the guest then did: a *TrapError or an *ExitError
+	Cause error // what the guest did then: a *TrapError or an *ExitError
 }
 
 func (e *MemoryError) Error() string {
@@ -49,8 +49,8 @@ func (e *MemoryError) Error() string {
 
 func (e *MemoryError) Unwrap() error { return e.Cause }
 
-// StatusError says that a guest's export returned a status that the ABI does
-// not know: the runtime inside the guest is broken.
+// StatusError means that a guest's export returned a status outside the ABI:
+// the runtime inside the guest is broken.
 type StatusError struct {
 	Export string
 	Status int32

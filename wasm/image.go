@@ -15,25 +15,25 @@ import (
 )
 
 // Image is a frozen linear memory together with the guest's mutable globals:
-// all the state a guest has while none of its functions run. Instances are
-// made from it by copy-on-write mapping. Safe for concurrent use.
+// the guest's whole state while none of its functions run. Instances are made
+// from it by copy-on-write mapping. Safe for concurrent use.
 //
-// An image lives in a file. Its maker keeps that file, or lets the system
-// remove it with the last user of it.
+// An image lives in a file, which either its creator keeps or the system
+// removes with its last user.
 type Image struct {
 	f       *os.File
 	size    int64 // bytes of memory
-	runs    []run // the parts of the memory that the file has; all else is zero
-	length  int64 // bytes of all of them
+	runs    []run // the parts of the memory stored in the file; the rest is zero
+	length  int64 // bytes of all runs
 	globals []uint64
 	note    []byte
 
 	sharing sync.Mutex // guards shared and charged; nothing blocks under it
-	shared  int64      // bytes that instances may have mapped, each counted
-	charged int64      // bytes that the owner has been charged for, of all instances together
+	shared  int64      // bytes that instances may have mapped, counted once per instance
+	charged int64      // bytes charged to the owner, for all instances together
 
 	hot     atomic.Pointer[[]span] // pages that a first call writes to
-	hotOnce atomic.Bool            // somebody is finding out
+	hotOnce atomic.Bool            // set by whoever determines hot
 
 	closing  sync.Once
 	closeErr error
@@ -42,48 +42,49 @@ type Image struct {
 // run is a part of a memory, in bytes.
 type run struct{ Start, Length int64 }
 
-// The file: a header of headerSize bytes (magic, length and checksum of the
-// JSON, the JSON), then the memory without its long runs of zeros, which are the
-// stack, what the heap has not used yet, and large objects that are empty.
+// The file is a header of headerSize bytes (magic, length and checksum of the
+// JSON, the JSON), followed by the memory without its long runs of zeros: the
+// stack, unused heap, and large empty objects.
 const (
 	imageMagic  = "VIVIMG\x00\x02"
-	headerSize  = 64 << 10 // a multiple of every page size there is
+	headerSize  = 64 << 10 // a multiple of every page size in use
 	headerFixed = len(imageMagic) + 8
 )
 
 type imageHeader struct {
-	Key     string   // whose image it is: guest and owner
+	Key     string   // who the image is for: guest and owner
 	Size    int64    // bytes of memory
-	Runs    []run    // which parts of it follow, in this order
+	Runs    []run    // the parts of it that follow, in this order
 	CRC     uint32   // Castagnoli, of the content
 	Globals []uint64 // in the order of the engine's global names
-	Note    []byte   // the owner's
+	Note    []byte   // for the owner
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// ErrImage says that an image file is damaged, incomplete, or of another guest
-// or owner. Build a new one.
+// ErrImage means that an image file is damaged, incomplete, or belongs to
+// another guest or owner. Build a new one.
 var ErrImage = errors.New("wasm: unusable image file")
 
 // Size returns the bytes of linear memory that an instance starts with.
 func (m *Image) Size() int64 { return m.size }
 
-// FileSize returns the bytes of the image's file.
+// FileSize returns the size of the image's file, in bytes.
 func (m *Image) FileSize() int64 { return headerSize + m.length }
 
 // Note returns what the owner stored with the image.
 func (m *Image) Note() []byte { return m.note }
 
-// Close lets go of the image's file. Instances made from it are not affected;
-// no new ones can be made.
+// Close releases the image's file. Existing instances are not affected; no new
+// ones can be made.
 func (m *Image) Close() error {
 	m.closing.Do(func() { m.closeErr = m.f.Close() })
 	return m.closeErr
 }
 
 // writeImage stores memory as an image. With an empty path the file has no
-// name; otherwise it appears under path complete or not at all. Room is Freeze's.
+// name; otherwise it appears at path complete or not at all. For room, see
+// Freeze.
 func writeImage(
 	dir, path, key string, memory []byte, globals []uint64, note []byte, room func(bytes int64) error,
 ) (_ *Image, err error) {
@@ -121,7 +122,7 @@ func writeImage(
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if path == "" { // at once: whoever is killed leaves nothing behind
+	if path == "" { // unlinked at once, so that a killed process leaves nothing behind
 		if err = os.Remove(f.Name()); err != nil {
 			return nil, fmt.Errorf("wasm: image: %w", err)
 		}
@@ -148,11 +149,11 @@ func writeImage(
 	return m, nil
 }
 
-// unfinishedImages are files that are being written, as a pattern.
+// unfinishedImages is the pattern of files that are still being written.
 const unfinishedImages = "image-*.tmp"
 
-// CleanImages removes what processes that ended while they wrote images have
-// left in a folder. What others are writing there now stays.
+// CleanImages removes the unfinished images of processes that have ended from
+// dir. Images that others are writing stay.
 func CleanImages(dir string) error {
 	names, err := filepath.Glob(filepath.Join(dir, unfinishedImages))
 	if err != nil {
@@ -175,17 +176,18 @@ func CleanImages(dir string) error {
 }
 
 const (
-	// imageBlock is the unit of what images have of a memory. No page is larger.
+	// imageBlock is the granularity of runs. No page is larger.
 	imageBlock = 64 << 10
-	// maxRuns is how many parts of a memory an image has, since each is a mapping
-	// in each instance.
+	// maxRuns bounds the runs of an image, because each is a mapping in each
+	// instance.
 	maxRuns = 16
-	// leastGap is the shortest run of zeros that is worth a mapping, in bytes.
+	// leastGap is the shortest run of zeros worth a mapping of its own, in
+	// bytes.
 	leastGap = 1 << 20
 )
 
-// content returns the parts of a memory that are not zero, in whole blocks, with
-// the shorter gaps between them.
+// content returns the nonzero parts of a memory, in whole blocks, merged across
+// short gaps.
 func content(memory []byte) []run {
 	var zeros [imageBlock]byte
 	var all []run
@@ -214,8 +216,8 @@ func content(memory []byte) []run {
 	}
 }
 
-// openImage opens and verifies the image at path. What is wrong with the file
-// itself comes as ErrImage.
+// openImage opens and verifies the image at path. It returns ErrImage if the
+// file itself is at fault.
 func openImage(path, key string, globals int) (_ *Image, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"vivarium/wasm/wasip1"
 )
 
-// Instance is a live guest. It is not safe for concurrent use: one goroutine
-// at a time calls it, and the same goroutine closes it.
+// Instance is a live guest. It is not safe for concurrent use: one goroutine at
+// a time may call or close it.
 type Instance struct {
 	engine *Engine
 	module api.Module
@@ -31,108 +31,107 @@ type Instance struct {
 	stdin          switchReader
 	stdout, stderr switchWriter
 	seen           Observations
-	askedBefore    int64 // of the network, at the last ResetObserved
+	askedBefore    int64 // network requests made before the last ResetObserved
 	load, invoke   api.Function
 	broken         bool          // only Close is allowed
 	computed       time.Duration // in all calls, up to since
 
-	// Of the call that is being made.
+	// State of the current call.
 	ctx      context.Context
 	deadline int64     // on the engine's clock; 0 means none
-	until    time.Time // the deadline as it was given
+	until    time.Time // the deadline as given
 	turn     Turn
 	entered  bool  // the guest has its turn
 	since    int64 // when the turn began, on the engine's clock
-	work     int   // what the host has done since it last looked at the clock; see did
+	work     int   // done by the host since it last checked the clock; see did
 	used     time.Duration
 	stopped  error // why the host ended the call
 	calling  api.Function
-	stack    int64 // bytes of machine stack that the owner is charged for
+	stack    int64 // bytes of machine stack charged to the owner
 	pages    pages
 	response *Response
 }
 
-// InstanceConfig tells Clone what is particular to one instance.
+// InstanceConfig configures one instance.
 type InstanceConfig struct {
 	MemoryLimit int64     // bytes of linear memory; at most MaxMemory
 	Code        *vfs.Tree // at /function/code; nil means empty
 	Tmp         *vfs.Mem  // at /tmp; nil means empty. The instance closes it
-	// Net is what the instance may reach; nil means nothing: what asks for it gets a
-	// PermissionError that names the setting.
+	// Net is what the instance may reach; nil means nothing: attempts fail with
+	// a PermissionError that names the setting.
 	Net sockets.Net
-	// Reserve, when set, is asked before the linear memory grows beyond the
-	// image's, for what the instance maps and copies of the image's pages, beyond
-	// a megabyte of copies, and soon after the machine stack has grown; it is told
-	// with a negative delta what the end of a call and of the instance gives back.
-	// It is called by the goroutine that uses the instance. Instances of one image
-	// must have the same owner, who pays once for what they share of it.
+	// Reserve, if set, asks the owner for memory before the linear memory grows
+	// beyond the image, for the image's pages that the instance maps and
+	// copies, beyond a megabyte of copies, and soon after the machine stack has
+	// grown. A negative delta returns what the end of a call or of the instance
+	// frees. It is called by the goroutine that uses the instance. All
+	// instances of one image must have the same owner, who pays only once for
+	// the pages they share.
 	Reserve func(delta int64) bool
 }
 
-// Turn decides when a guest may compute. A call begins with Enter and ends with
-// Leave; while the guest sleeps it has left. The methods are called by the
-// goroutine that makes the call.
+// Turn decides when a guest may compute. A call starts with Enter and ends with
+// Leave; a sleeping guest has left. The goroutine that makes the call calls the
+// methods.
 type Turn interface {
-	// Enter blocks until the guest may compute, or ctx ends or the deadline
-	// (none when zero) passes.
+	// Enter blocks until the guest may compute, ctx ends, or the deadline (zero
+	// means none) passes.
 	Enter(ctx context.Context, deadline time.Time) error
-	// Yield says that the guest has computed for used since the last Enter or
-	// Yield, and blocks while others come first. After an error, which has the
-	// same reasons as Enter's, the guest has left.
+	// Yield reports that the guest has computed for used since the last Enter
+	// or Yield, and blocks while others are ahead. It fails for the same
+	// reasons as Enter, and after an error the guest has left.
 	Yield(ctx context.Context, deadline time.Time, used time.Duration) error
-	// Leave says that the guest has computed for used and now does not.
+	// Leave reports that the guest has computed for used and stops.
 	Leave(used time.Duration)
 }
 
-// Call is one call of a guest, and what its caller computes for it.
+// Call is one call of a guest, with the host's work around it.
 //
-// Prepare and Settle are for work of the host that a guest, or whoever calls it,
-// can make long: it is done in the guest's turn and counts as the guest's. They
-// are given a Work, to be called as the work goes on.
+// Prepare and Settle are for host work whose length the guest or the caller
+// controls: it runs in the guest's turn and counts as the guest's. They receive
+// a Work, to be called as the work proceeds.
 type Call struct {
 	Stdin []byte
-	// Prepare, when set, returns what Stdin is to be.
+	// Prepare, if set, returns the call's Stdin.
 	Prepare func(Work) []byte
-	// Stdout and Stderr may take a part of what they are given and return
-	// io.ErrShortWrite: they get the rest when the guest has given way. Nil means
-	// discard.
+	// Stdout and Stderr may accept part of a write and return io.ErrShortWrite;
+	// they get the rest once the guest has yielded. Nil means discard.
 	Stdout, Stderr io.Writer
 	Deadline       time.Time // zero means none
 	Turn           Turn      // nil means compute at once
-	// Settle, when set, is called when the guest has returned, well or not, with
-	// what the call will return.
+	// Settle, if set, is called when the guest has returned, successfully or
+	// not, with what the call is about to return.
 	Settle func(r *Response, err error, work Work)
 }
 
-// Work says that so much work is done, in bytes that are copied or looked at
-// once. Now and then it gives way to others. It has no result: work goes on to
-// its end, which must not be far, and if the deadline has passed meanwhile the
-// call fails then.
+// Work reports n bytes of work, copied or inspected once. It yields to others
+// now and then. It has no result: the work continues to its end, which must not
+// be far, and the call fails afterwards if the deadline has passed meanwhile.
 type Work func(n int)
 
 // ResponseKind is the first argument of the guest's respond.
 type ResponseKind uint32
 
-// Response is what the guest handed over.
+// Response is what the guest returned.
 type Response struct {
 	Kind ResponseKind
 	Body []byte
-	// Size is how many bytes the guest gave. When it is more than the engine's
-	// MaxResponse, Body is empty.
+	// Size is how many bytes the guest handed over. If that exceeds the
+	// engine's MaxResponse, Body is empty.
 	Size int64
-	// Spent says that the guest asks to be discarded.
+	// Spent reports whether the guest asks to be discarded.
 	Spent bool
 }
 
-// Observations say what a guest has seen or done that two instances must not
-// have in common.
+// Observations records what a guest has seen or done that two instances must
+// not have in common.
 type Observations struct {
 	Random    int64 // bytes of randomness drawn
 	WallClock int64 // readings of the wall clock
 	Monotonic int64 // readings of the monotonic clock
-	CPUTime   int64 // readings of the time that the guest has computed
+	CPUTime   int64 // readings of the CPU time clock
 	Slept     int64 // sleeps
-	Network   int64 // names looked up and connections made, those that were refused apart
+	Network   int64 // names looked up and connections made, not counting those refused
 	Written   bool  // something was written to a file
 	OpenFiles int   // files and sockets open now
 }
@@ -181,7 +180,7 @@ func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 	return nil
 }
 
-// Load lets the guest load what it is to run. Same rules as Invoke.
+// Load has the guest load what it will run. The rules are those of Invoke.
 func (i *Instance) Load(ctx context.Context, c Call) (*Response, error) {
 	if i.load == nil {
 		i.load = i.module.ExportedFunction(exportLoad)
@@ -190,13 +189,13 @@ func (i *Instance) Load(ctx context.Context, c Call) (*Response, error) {
 }
 
 // Invoke makes one call and returns the guest's response. It blocks until the
-// guest is done, or ctx or the deadline ends it.
+// guest returns, ctx ends, or the deadline passes.
 //
 // # Errors
 //
 // ErrDeadline, ErrCancelled, *TrapError, *ExitError, *MemoryError,
 // *StatusError, ErrNoResponse. After any of them the instance accepts no more
-// calls and is to be closed.
+// calls and must be closed.
 func (i *Instance) Invoke(ctx context.Context, c Call) (*Response, error) {
 	if i.invoke == nil {
 		i.invoke = i.module.ExportedFunction(exportInvoke)
@@ -226,7 +225,7 @@ func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c
 	return r, nil
 }
 
-// responded returns the response that the guest has given.
+// responded returns the guest's response.
 func (i *Instance) responded(name string, status int32) (*Response, error) {
 	switch {
 	case status != statusReusable && status != statusSpent:
@@ -254,8 +253,8 @@ func (i *Instance) call(ctx context.Context, export string, c Call) (status int3
 	return status, err
 }
 
-// run makes one guest call, from taking the turn to giving it back. Within the
-// turn, ended gets the guest's status and says how the call has ended.
+// run makes one guest call, from entering the turn to leaving it. Still within
+// the turn, ended receives the guest's status and decides how the call ended.
 func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(status int32, err error) error) (err error) {
 	if i.broken {
 		return ErrClosed
@@ -303,7 +302,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 // enterGuest calls the guest and returns its status.
 func (i *Instance) enterGuest(f api.Function) (int32, error) {
 	ctx := i.base
-	if i.engine.cfg.CloseOnDone { // only then does wazero look at the context
+	if i.engine.cfg.CloseOnDone { // the only case in which wazero watches the context
 		deadline := i.until
 		if deadline.IsZero() {
 			deadline = time.Now().Add(time.Hour)
@@ -317,7 +316,7 @@ func (i *Instance) enterGuest(f api.Function) (int32, error) {
 	return int32(stack[0]), err
 }
 
-// explain says why a call failed, if it did.
+// explain returns why a call failed, or nil.
 func (i *Instance) explain(err error) error {
 	if i.stopped != nil || err == nil {
 		return i.stopped
@@ -332,7 +331,7 @@ func (i *Instance) explain(err error) error {
 	return err
 }
 
-// enter waits for the turn to compute.
+// enter waits for the guest's turn.
 func (i *Instance) enter() error {
 	if i.turn != nil {
 		if err := i.turn.Enter(i.ctx, i.until); err != nil {
@@ -345,7 +344,7 @@ func (i *Instance) enter() error {
 	return nil
 }
 
-// leave gives the turn back, if the guest has it.
+// leave ends the guest's turn, if it has one.
 func (i *Instance) leave() {
 	if !i.entered {
 		return
@@ -358,8 +357,8 @@ func (i *Instance) leave() {
 	}
 }
 
-// lap returns how long the guest has computed since the turn began or the last
-// lap, and accounts for it.
+// lap accounts for the time the guest has computed since the turn began or the
+// last lap, and returns it.
 func (i *Instance) lap() time.Duration {
 	now := i.engine.now()
 	used := time.Duration(now - i.since)
@@ -369,7 +368,7 @@ func (i *Instance) lap() time.Duration {
 	return used
 }
 
-// refused says why a turn was not to be had.
+// refused returns why Turn denied the guest a turn.
 func (i *Instance) refused(err error) error {
 	if why := i.overdue(); why != nil {
 		return why
@@ -394,7 +393,7 @@ func (i *Instance) end(why error) {
 	panic(why)
 }
 
-// yield is where a computing guest looks up: see the package comment.
+// yield checks on a computing guest: see the package comment.
 func (i *Instance) yield() int32 {
 	if why := i.giveWay(); why != nil {
 		i.end(why)
@@ -402,7 +401,7 @@ func (i *Instance) yield() int32 {
 	return int32(i.engine.cfg.LoopBudget)
 }
 
-// giveWay lets others compute who come first, and returns why the call must end,
+// giveWay lets waiting guests compute first, and returns why the call must end,
 // or nil.
 func (i *Instance) giveWay() error {
 	if why := i.overdue(); why != nil {
@@ -448,9 +447,8 @@ func (i *Instance) sleep(ns int64) {
 	})
 }
 
-// wait gives the turn back while do waits for something, until ctx ends or the
-// deadline, unless it is zero, passes. A guest that waits computes nothing, and ends
-// with its call.
+// wait leaves the turn while do blocks, until ctx ends or the deadline (zero
+// means none) passes. A waiting guest computes nothing, and ends with its call.
 func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
 	i.leave()
 	do(i.ctx, i.until)
@@ -462,7 +460,7 @@ func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
 	}
 }
 
-// respond takes what the guest hands over.
+// respond stores what the guest hands over.
 func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 	body, err := guestBytes(m.Memory(), ptr, size)
 	if err != nil {
@@ -470,7 +468,7 @@ func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 	}
 	r := &Response{Kind: ResponseKind(kind), Size: int64(size)}
 	if len(body) <= i.engine.cfg.MaxResponse {
-		if i.response != nil { // which this one replaces
+		if i.response != nil { // a second response replaces the first
 			r.Body = i.response.Body[:0]
 		}
 		r.Body = slices.Grow(r.Body, len(body))
@@ -482,8 +480,7 @@ func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 	i.response = r
 }
 
-// Observed returns what the guest has seen and done since the last
-// ResetObserved.
+// Observed returns the observations since the last ResetObserved.
 func (i *Instance) Observed() Observations {
 	o := i.seen
 	open, asked := i.files.Sockets()
@@ -491,7 +488,7 @@ func (i *Instance) Observed() Observations {
 	return o
 }
 
-// ResetObserved starts the observations anew.
+// ResetObserved clears the observations.
 func (i *Instance) ResetObserved() {
 	i.seen = Observations{}
 	_, i.askedBefore = i.files.Sockets()
@@ -503,14 +500,14 @@ func (i *Instance) MemorySize() int64 { return int64(i.linear.size) }
 // CPUTime returns how long the last call computed.
 func (i *Instance) CPUTime() time.Duration { return i.used }
 
-// Usable says if the instance accepts another call.
+// Usable reports whether the instance accepts another call.
 func (i *Instance) Usable() bool { return !i.broken }
 
-// Freeze returns an image of the instance as it is now, which goes on as
-// before. With a path the image is kept there for OpenImage under key and the
-// guest's; otherwise it lives as long as its users. The note is the caller's.
-// Room, unless nil, is asked before the file is written if there is room for so
-// many bytes on the disk; its error is returned.
+// Freeze returns an image of the instance's current state; the instance can be
+// used further. With a path, the image is stored there for OpenImage under key
+// and the guest's key; otherwise it lives as long as its users. The note
+// belongs to the caller. Room, unless nil, is asked for space on the disk
+// before the file is written; its error is returned.
 func (i *Instance) Freeze(path, key string, note []byte, room func(bytes int64) error) (*Image, error) {
 	if i.broken {
 		return nil, ErrClosed
@@ -538,24 +535,25 @@ func (i *Instance) saveGlobals() ([]uint64, error) {
 	return values, nil
 }
 
-// Close ends the instance and gives its memory back to the system.
+// Close ends the instance and returns its memory to the system.
 func (i *Instance) Close() {
 	i.broken = true
-	// Closing a module fails only for files that do not close; there are none.
+	// Closing a module fails only if an open file fails to close; there are
+	// none.
 	_ = i.module.Close(context.Background())
 	if i.image != nil && i.pages.shared > 0 {
-		i.share(0) // giving back does not fail
+		i.share(0) // giving back never fails
 	}
 	i.files.Close()
 	i.root.Close()
 }
 
-// HangUp closes the instance's connections, as if the other sides had: a guest that
-// keeps some for later finds them closed, and makes new ones.
+// HangUp closes the instance's connections as if the peers had: a guest that
+// keeps connections for later finds them closed and opens new ones.
 func (i *Instance) HangUp() { i.files.HangUp() }
 
-// Net returns what the instance was given to reach.
+// Net returns the network that the instance was given.
 func (i *Instance) Net() sockets.Net { return i.net }
 
-// Retire makes the instance refuse further calls. It still has to be closed.
+// Retire makes the instance refuse further calls. It must still be closed.
 func (i *Instance) Retire() { i.broken = true }

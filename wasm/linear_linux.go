@@ -15,11 +15,11 @@ import (
 
 var pageBytes = int64(os.Getpagesize())
 
-// mapNoReserve keeps the reservation out of the system's accounts.
+// mapNoReserve keeps the reservation out of the system's overcommit accounting.
 const mapNoReserve = unix.MAP_NORESERVE
 
-// adviseSmallPages keeps huge pages away: an instance that touches a few bytes
-// of its heap should cost a few pages, not 2 MiB.
+// adviseSmallPages disables huge pages: an instance that touches a few bytes of
+// its heap should cost a few pages, not 2 MiB.
 func adviseSmallPages(region []byte) { _ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) }
 
 // span is a range of bytes of a linear memory.
@@ -32,8 +32,8 @@ const (
 	pageShared  = 1 << 61 // a page of a file, or of shared memory
 )
 
-// eachPage calls f with the number and the entry in the system's page map of
-// each page below size.
+// eachPage calls f for each page below size, with its number and its entry in
+// the system's page map.
 func (m *linearMemory) eachPage(size int64, f func(page int, entry uint64)) error {
 	pagemap, err := os.Open("/proc/self/pagemap")
 	if err != nil {
@@ -58,7 +58,7 @@ func (m *linearMemory) eachPage(size int64, f func(page int, entry uint64)) erro
 
 // privatePages returns the ranges below size that this memory no longer shares
 // with its image, because the guest wrote to them, up to most bytes of them.
-// Ranges with small gaps between them come as one.
+// Ranges separated by small gaps are merged.
 func (m *linearMemory) privatePages(size, most int64) []span {
 	const maxGap = 2 // pages
 	var spans []span
@@ -88,8 +88,8 @@ func (m *linearMemory) privatePages(size, most int64) []span {
 	return spans
 }
 
-// count returns how many bytes below size the memory has to itself, and how many
-// it has mapped of those that it shares.
+// count returns how many bytes below size are private to the memory, and how
+// many of the shared ones are mapped.
 func (m *linearMemory) count(size int64) (own, shared int64, ok bool) {
 	err := m.eachPage(size, func(_ int, entry uint64) {
 		switch {
@@ -102,18 +102,18 @@ func (m *linearMemory) count(size int64) (own, shared int64, ok bool) {
 	return own, shared, err == nil
 }
 
-// threadFaults returns how many page faults the calling thread has had, and
-// which thread that is.
+// threadFaults returns the calling thread's id and how many page faults it has
+// had.
 func threadFaults() (thread int, faults int64) {
 	var usage unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_THREAD, &usage) != nil { // it never fails
+	if unix.Getrusage(unix.RUSAGE_THREAD, &usage) != nil { // never fails
 		return 0, 0
 	}
 	return unix.Gettid(), usage.Minflt + usage.Majflt
 }
 
-// countsPages says if this system shows a process its page faults and its pages;
-// some that only resemble Linux do not.
+// countsPages reports whether this system shows a process its page faults and
+// pages; some lookalikes of Linux do not.
 var countsPages = sync.OnceValue(func() bool {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -131,8 +131,8 @@ var countsPages = sync.OnceValue(func() bool {
 	return ok && own == 4*pageBytes && after-before >= 4
 })
 
-// populate makes the ranges private now, in a few system calls instead of a
-// page fault each. Kernels before 5.14 don't know how; then they fault.
+// populate makes the ranges private in a few system calls instead of one page
+// fault per page. Kernels before 5.14 can't; there the pages fault.
 func (m *linearMemory) populate(spans []span) {
 	for _, s := range spans {
 		if unix.Madvise(m.region[s.offset:s.offset+s.size], unix.MADV_POPULATE_WRITE) != nil {

@@ -4,9 +4,9 @@ package wasm
 
 import "io"
 
-// linearMemory is one instance's linear memory where the system has no private
-// file mappings: an ordinary slice into which images are copied. The build tag
-// plaincopy takes it elsewhere too, for its tests.
+// linearMemory is one instance's linear memory on systems without private file
+// mappings: an ordinary slice that images are copied into. The build tag
+// plaincopy selects it elsewhere, for its tests.
 type linearMemory struct {
 	region []byte
 	size   uint64
@@ -54,8 +54,7 @@ type span struct{ offset, size int }
 
 func (m *linearMemory) privatePages(_, _ int64) []span { return nil }
 
-// Nothing here tells which pages an instance has to itself: all of its image is
-// taken for its own.
+// Private pages can't be counted here: the whole image counts as private.
 const pageBytes = 0
 
 func countsPages() bool { return false }

@@ -11,8 +11,7 @@ type span struct{ offset, size int }
 
 func (m *linearMemory) privatePages(_, _ int64) []span { return nil }
 
-// Nothing here tells which pages an instance has to itself: all of its image is
-// taken for its own.
+// Private pages can't be counted here: the whole image counts as private.
 const pageBytes = 0
 
 func countsPages() bool { return false }

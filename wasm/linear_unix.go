@@ -10,21 +10,21 @@ import (
 )
 
 // linearMemory is one instance's linear memory: a private mapping whose address
-// space is reserved once, so that the memory never moves while it grows. It
+// space is reserved once, so that the memory never moves as it grows. It
 // implements wazero's experimental.LinearMemory.
 //
-// wazero checks every access of a guest against the length of the slice it got
-// last, so the pages beyond need no protection of their own.
+// wazero checks every guest access against the length of the slice it last got,
+// so the pages beyond need no protection of their own.
 type linearMemory struct {
 	region []byte // the whole reservation; nil after Free
-	size   uint64 // what the guest has of it
-	limit  uint64 // what the guest may have of it
-	denied bool   // the limit has refused memory since the last reset
+	size   uint64 // what the guest has
+	limit  uint64 // what the guest may have
+	denied bool   // the limit has denied memory since the last reset
 	charge charge
 }
 
-// reserve takes address space for the largest memory that a guest can have.
-// It costs neither memory nor swap until pages are touched.
+// reserve reserves address space for the largest memory that a guest can have.
+// It costs no memory or swap until pages are touched.
 func reserve(limit uint64) (*linearMemory, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(limit), unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANON|mapNoReserve)
@@ -46,19 +46,20 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	return m.region[:size:size]
 }
 
-// Free implements experimental.LinearMemory: the memory goes back to the system.
+// Free implements experimental.LinearMemory. It returns the memory to the
+// system.
 func (m *linearMemory) Free() {
 	if m.region == nil {
 		return
 	}
-	// munmap of a region that mmap returned fails only for wrong arguments.
+	// Unmapping a region that mmap returned fails only for wrong arguments.
 	_ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(m.region)), uintptr(len(m.region)))
 	m.region = nil
 	m.charge.clear()
 }
 
-// bind lays a private copy-on-write view of an image over the memory, which has
-// its size already and is zero.
+// bind maps a private copy-on-write view of an image over the memory, which
+// must already have its size and be zero.
 func (m *linearMemory) bind(image *Image) error {
 	if m.region == nil {
 		return ErrClosed

@@ -4,5 +4,5 @@ package wasm
 
 import "os"
 
-// lockFile does nothing here, so nothing is ever taken for abandoned.
+// lockFile does nothing here, so no file is ever considered abandoned.
 func lockFile(*os.File) bool { return false }

@@ -6,10 +6,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// guestBytes returns the size bytes at ptr of a guest's memory, without copying
-// them: they are the guest's until it runs again. Pointer and length come from
-// the guest and are not to be trusted: this is the only place of this package
-// that follows them.
+// guestBytes returns the size bytes at ptr of a guest's memory without copying:
+// they are valid until the guest runs again. The guest's pointers and lengths
+// are untrusted; only this function follows them.
 func guestBytes(m api.Memory, ptr, size uint32) ([]byte, error) {
 	b, ok := m.Read(ptr, size)
 	if !ok {
@@ -18,14 +17,14 @@ func guestBytes(m api.Memory, ptr, size uint32) ([]byte, error) {
 	return b, nil
 }
 
-// charge tells the owner of an instance what memory the guest has grown by
+// charge charges an instance's owner for the memory that the guest has gained
 // since it was bound to its image.
 type charge struct {
-	reserve func(delta int64) bool // nil means nobody wants to know
+	reserve func(delta int64) bool // nil means no accounting
 	total   int64
 }
 
-// grow says if the owner lets a memory grow.
+// grow reports whether the owner allows a memory to grow.
 func (c *charge) grow(from, to uint64) bool {
 	if to <= from {
 		return true
@@ -33,7 +32,7 @@ func (c *charge) grow(from, to uint64) bool {
 	return c.take(int64(to - from))
 }
 
-// take says if the owner lets the instance have so many bytes more.
+// take reports whether the owner grants the instance delta more bytes.
 func (c *charge) take(delta int64) bool {
 	if c.reserve == nil {
 		return true
@@ -45,16 +44,16 @@ func (c *charge) take(delta int64) bool {
 	return true
 }
 
-// give gives back what take got.
+// give returns bytes that take got.
 func (c *charge) give(delta int64) {
-	delta = min(delta, c.total) // none when the instance is closed already
+	delta = min(delta, c.total) // zero if the instance is closed already
 	if c.reserve != nil && delta > 0 {
 		c.reserve(-delta)
 		c.total -= delta
 	}
 }
 
-// clear gives all of it back.
+// clear returns everything.
 func (c *charge) clear() {
 	if c.reserve != nil && c.total > 0 {
 		c.reserve(-c.total)

@@ -5,45 +5,44 @@ import (
 	"math"
 )
 
-// An image's pages belong to all its instances together until one of them
-// writes to a page, and from then on has that page to itself. Nobody tells: it
-// is a page fault, which the kernel handles. So each instance is charged ahead
-// for some, its faults are counted wherever it looks up, and when they could be
-// more than it was charged for, its pages are counted (RATIONALE.md, "How is
-// copied memory counted?").
+// All instances of an image share its pages until one writes to a page, which
+// then becomes private to it. The kernel does that in a page fault and tells
+// nobody. So each instance is charged for some pages in advance, its faults are
+// counted at each check, and once they could exceed what was charged, its
+// private pages are counted (RATIONALE.md, "How is copied memory counted?").
 const (
-	// keptPages is how many bytes of an image's pages an instance may have to
-	// itself uncharged: more than ordinary calls write to.
+	// keptPages is how many bytes of an image's pages an instance may have
+	// private uncharged: more than ordinary calls write to.
 	keptPages = 1 << 20
-	// pageStep is how many bytes are charged ahead, at the least.
+	// pageStep is the minimum charged in advance, in bytes.
 	pageStep = 1 << 20
-	// leastStep is the step when there is no memory for a larger one.
+	// leastStep is the step if there is no memory for a larger one.
 	leastStep = 64 << 10
 	// sharedStep is how many bytes of an image an instance may map by reading
-	// between two counts. A fault that reads maps up to 64 KiB, and counts as a
-	// page, of 4 KiB, of the megabyte after which there is a count.
+	// between two counts. A read fault maps up to 64 KiB but counts as one 4
+	// KiB page of the megabyte that triggers a count.
 	sharedStep = 16 << 20
 )
 
-// errPages is why a call ended that wrote to more of its image's pages than
-// there was memory for.
+// errPages ends a call that wrote to more of its image's pages than there was
+// memory for.
 var errPages = errors.New("no memory for pages of the image")
 
-// pages is what an instance has of its image. All sizes are in bytes.
+// pages is an instance's share of its image. All sizes are in bytes.
 type pages struct {
-	own    int64  // what it had to itself at the last count
-	paid   int64  // what it may have to itself
-	shared int64  // what it may have mapped of the rest
+	own    int64  // private at the last count
+	paid   int64  // private pages paid for
+	shared int64  // shared pages that it may have mapped
 	size   uint64 // of the linear memory at the last count
-	faults int64  // that it may have had since, times the size of a page
+	faults int64  // possible since the last count, times the page size
 
-	// Where the faults were at the last look; they are counted by thread.
+	// Fault count at the last check; the system counts faults by thread.
 	thread int
 	before int64
 }
 
-// allot gives a new instance what it may have of its image before its pages are
-// counted; where they can't be, that is all of it.
+// allot grants a new instance pages of its image before any are counted; where
+// they can't be counted, all of them.
 func (i *Instance) allot() bool {
 	p := &i.pages
 	p.paid, p.size = keptPages, i.linear.size
@@ -59,11 +58,11 @@ func (i *Instance) allot() bool {
 	return i.share(sharedStep)
 }
 
-// beginFaults notes where the faults are when the instance gets its turn.
+// beginFaults records the fault count as the instance gets its turn.
 func (i *Instance) beginFaults() { i.pages.thread, i.pages.before = threadFaults() }
 
-// noteFaults counts the faults since the last look. The calls of a guest stay on
-// one thread as long as they compute, as a rule. Otherwise nobody knows.
+// noteFaults counts the faults since the last check. A computing guest's calls
+// normally stay on one thread; if not, the count is unknown.
 func (i *Instance) noteFaults() {
 	p := &i.pages
 	thread, faults := threadFaults()
@@ -75,12 +74,12 @@ func (i *Instance) noteFaults() {
 	p.thread, p.before = thread, faults
 }
 
-// chargePages charges the owner for pages that the instance has made its own,
-// and says if that is allowed.
+// chargePages charges the owner for pages that have become private to the
+// instance, and reports whether that is allowed.
 func (i *Instance) chargePages() bool {
 	p := &i.pages
-	// Memory beyond the image is charged when it grows, and faults once more
-	// when it is touched.
+	// Memory beyond the image is charged as it grows, and faults again when
+	// first touched.
 	grown := int64(i.linear.size - p.size)
 	if p.paid >= i.image.size || p.faults <= p.paid-p.own+grown && p.faults < math.MaxInt64 {
 		return true
@@ -93,7 +92,7 @@ func (i *Instance) chargePages() bool {
 	if !i.share(shared + sharedStep) {
 		return false
 	}
-	step := max(pageStep, i.image.size/16) // of a large image a count takes longer
+	step := max(pageStep, i.image.size/16) // counting a large image takes longer
 	for _, ahead := range []int64{step, leastStep} {
 		if own+ahead/2 <= p.paid {
 			return true
@@ -106,13 +105,13 @@ func (i *Instance) chargePages() bool {
 	return false
 }
 
-// outOf returns the error of a call that the owner has no memory for.
+// outOf returns the error of a call whose owner ran out of memory.
 func (i *Instance) outOf(why error) error {
 	return &MemoryError{Limit: int64(i.linear.limit), Cause: why}
 }
 
-// share changes what the instance may have mapped of its image, and says if that
-// is allowed.
+// share changes how much of its image the instance may have mapped, and reports
+// whether that is allowed.
 func (i *Instance) share(bytes int64) bool {
 	if !i.image.share(bytes-i.pages.shared, i.linear.charge.reserve) {
 		return false
@@ -121,10 +120,10 @@ func (i *Instance) share(bytes int64) bool {
 	return true
 }
 
-// share changes what instances may have mapped of the image, one by one, and
-// has reserve, which is nil when nobody wants to know, take or give back what
-// that makes of all of them together. An image belongs to one owner, so it does
-// not matter whose reserve that is.
+// share adjusts the sum of what instances may have mapped of the image, and
+// settles the difference for all of them together through reserve, which is nil
+// if there is no accounting. An image has only one owner, so any of its
+// instances' reserve will do.
 func (m *Image) share(delta int64, reserve func(delta int64) bool) bool {
 	taken := int64(0)
 	for {

@@ -14,7 +14,7 @@ import (
 	"vivarium/wasm/wasip1"
 )
 
-// Where an instance finds what is its own.
+// File descriptors and paths of an instance's own files.
 const (
 	codePath = "function/code"
 	tmpPath  = "tmp"
@@ -23,7 +23,7 @@ const (
 
 func compilationWorkers() int { return runtime.GOMAXPROCS(0) }
 
-// newShell instantiates the guest without any content in its memory.
+// newShell instantiates the guest with empty memory.
 func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
 	i := &Instance{engine: e}
 	i.stdout.i, i.stderr.i = i, i
@@ -65,10 +65,10 @@ func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
 	return i, nil
 }
 
-// devices are the same for all.
+// devices are shared by all instances.
 var devices = vfs.Devices()
 
-// openFiles makes the file system and the table of open files.
+// openFiles creates the file system and the table of open files.
 func (i *Instance) openFiles() (err error) {
 	stdio := [3]vfs.File{wasip1.Input(&i.stdin), wasip1.Output(&i.stdout), wasip1.Output(&i.stderr)}
 	i.root, err = vfs.NewRoot(vfs.Config{
@@ -87,8 +87,8 @@ func (i *Instance) openFiles() (err error) {
 	return nil
 }
 
-// keepShells starts the goroutine that makes instances ahead of need. Close
-// ends it.
+// keepShells starts the goroutine that creates shells ahead of need. Close ends
+// it.
 func (e *Engine) keepShells() {
 	if e.cfg.Shells < 0 {
 		return
@@ -111,9 +111,9 @@ func (e *Engine) keepShells() {
 			s, err := e.newShell(e.stopped)
 			if err != nil {
 				if !errors.Is(err, context.Canceled) {
-					e.log.Error("instance made ahead", "err", err)
+					e.log.Error("create instance ahead of need", "err", err)
 				}
-				return // takeShell makes its own then
+				return // takeShell then creates its own
 			}
 			select {
 			case e.shells <- s:
@@ -125,13 +125,13 @@ func (e *Engine) keepShells() {
 	}()
 }
 
-// takeShell returns an instance made ahead, or makes one.
+// takeShell returns a shell created ahead of need, or creates one.
 func (e *Engine) takeShell(ctx context.Context) (*Instance, error) {
 	if e.stopped.Err() != nil {
 		return nil, ErrClosed
 	}
 	select {
-	case s := <-e.shells: // never ready when the channel is nil
+	case s := <-e.shells: // never ready if the channel is nil
 		return s, nil
 	default:
 		return e.newShell(ctx)

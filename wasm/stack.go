@@ -7,17 +7,16 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// keptStack is how many bytes of machine stack stay with an instance between
-// calls, charged to nobody.
+// keptStack is how many bytes of machine stack an instance keeps between calls,
+// uncharged.
 const keptStack = 256 << 10
 
-// errStack is why a call ended that recursed so deeply that there was no memory
-// for the machine stack.
+// errStack ends a call whose recursion ran out of memory for the machine stack.
 var errStack = errors.New("no memory for the machine stack")
 
-// stackSize returns how many bytes of machine stack wazero has made for calls of
-// f. It doubles it in mid-call, and tells nobody: there is no other way to see
-// it than to look into its engine. Where that has another form, it is 0.
+// stackSize returns how many bytes of machine stack wazero has allocated for
+// calls of f. wazero doubles the stack in mid-call and reports it nowhere, so
+// this looks into its engine; if that changes shape, the result is 0.
 func stackSize(f api.Function) int64 {
 	v := reflect.Indirect(reflect.ValueOf(f))
 	if v.Kind() != reflect.Struct {
@@ -30,8 +29,8 @@ func stackSize(f api.Function) int64 {
 	return int64(stack.Len())
 }
 
-// chargeStack tells the owner by how much the machine stack has grown, and says
-// if that is allowed.
+// chargeStack charges the owner for growth of the machine stack, and reports
+// whether that is allowed.
 func (i *Instance) chargeStack() bool {
 	size := stackSize(i.calling)
 	if size <= max(i.stack, keptStack) {
@@ -44,8 +43,8 @@ func (i *Instance) chargeStack() bool {
 	return true
 }
 
-// dropStack lets go of a large machine stack after a call: wazero would keep it
-// with the function, for good.
+// dropStack drops a large machine stack after a call; wazero would keep it with
+// the function for good.
 func (i *Instance) dropStack() {
 	if stackSize(i.calling) > keptStack {
 		i.load, i.invoke = nil, nil

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// maxStack is the most machine stack that a call can have, in bytes: wazero
-// doubles what is at most 50 MB.
+// maxStack is the largest machine stack that a call can have, in bytes: wazero
+// doubles stacks of up to 50 MB.
 const maxStack = 101 << 20
 
-// owner is who pays for an instance.
+// owner pays for an instance.
 type owner struct{ limit, now, most int64 }
 
 func (o *owner) reserve(delta int64) bool {
@@ -21,7 +21,7 @@ func (o *owner) reserve(delta int64) bool {
 	return true
 }
 
-// paidActor is an actor that somebody pays for.
+// paidActor is an actor with an owner that pays.
 func paidActor(t *testing.T, o *owner) *Instance {
 	e := newTestEngine(t, "acts.wasm", nil)
 	image, err := e.Boot(t.Context())

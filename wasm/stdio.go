@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// switchReader is a guest's standard input, which is another for each call.
+// switchReader is a guest's standard input, switched for each call.
 type switchReader struct{ rest []byte }
 
 func (r *switchReader) set(b []byte) { r.rest = b }
@@ -25,19 +25,19 @@ func (r *switchReader) Read(p []byte) (int, error) {
 type switchWriter struct {
 	i       *Instance
 	w       io.Writer
-	midline bool // what was written last is no end of a line
+	midline bool // the last write did not end its line
 }
 
 func (w *switchWriter) set(to io.Writer) { w.w, w.midline = to, false }
 
-// endLine ends a line that is not ended yet.
+// endLine ends an unfinished line.
 func (w *switchWriter) endLine() {
 	if w.midline {
 		_, _ = w.Write([]byte{'\n'})
 	}
 }
 
-// Write implements io.Writer. A guest never fails for a log that can't be
+// Write implements io.Writer. A guest never fails because its log can't be
 // written.
 func (w *switchWriter) Write(p []byte) (int, error) {
 	if len(p) > 0 {
@@ -48,7 +48,7 @@ func (w *switchWriter) Write(p []byte) (int, error) {
 		rest = rest[n:]
 		switch {
 		case err == nil:
-		case errors.Is(err, io.ErrShortWrite): // it takes the rest when the guest has given way
+		case errors.Is(err, io.ErrShortWrite): // the writer takes the rest once the guest has yielded
 			w.i.lookUp()
 		default:
 			return len(p), nil
@@ -72,12 +72,12 @@ func (b *boundedBuffer) String() string { return string(b.b) }
 // randomSource is a guest's randomness.
 type randomSource struct{ i *Instance }
 
-// Read implements io.Reader. It gives little at a time, so that a guest that
-// asks for gigabytes in one call gives way meanwhile.
+// Read implements io.Reader. It returns little at a time, so that a guest
+// asking for gigabytes in one call yields in between.
 func (s randomSource) Read(p []byte) (int, error) {
 	p = p[:min(len(p), portion)]
 	s.i.seen.Random += int64(len(p))
 	n, err := rand.Read(p)
-	s.i.did(8 * n) // a byte takes as long as to copy so many
+	s.i.did(8 * n) // generating a byte takes as long as copying eight
 	return n, err
 }

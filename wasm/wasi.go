@@ -11,8 +11,8 @@ import (
 	"vivarium/wasm/wasip1"
 )
 
-// instantiateWASI makes WASI: wazero's randomness and process calls, the file calls
-// of package wasip1, and the instance's own clocks.
+// instantiateWASI assembles WASI: wazero's randomness and process calls, the
+// file calls of package wasip1, and the instance's own clocks.
 func instantiateWASI(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)

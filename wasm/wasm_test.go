@@ -95,7 +95,7 @@ func TestImage_ClonesStartAlikeAndStayApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer image.Close()
-	invoke(t, i, "mz") // the frozen state is not this instance's any more
+	invoke(t, i, "mz") // the frozen state is no longer this instance's
 
 	one, two := cloneOf(t, e, image, 1<<20), cloneOf(t, e, image, 1<<20)
 	if got := invoke(t, one, "mb"); got != "ab" {
@@ -255,7 +255,7 @@ func TestEngine_RefusesAGuestOfAnotherABI(t *testing.T) {
 		}
 	}
 	e := newTestEngine(t, "oldabi.wasm", nil)
-	if _, err := e.Boot(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprint("speaks ABI 99, this program ", ABIVersion)) {
+	if _, err := e.Boot(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprint("implements ABI 99, this program ABI ", ABIVersion)) {
 		t.Errorf("other version: got %v", err)
 	}
 }
@@ -383,8 +383,8 @@ func TestInstance_TakesTurns(t *testing.T) {
 	}
 }
 
-// TestEngine_LeavesNothingBehind makes, uses and breaks instances from several
-// goroutines and then looks for goroutines and mappings that are still there.
+// TestEngine_LeavesNothingBehind creates, uses and breaks instances from
+// several goroutines and then looks for leaked goroutines and mappings.
 func TestEngine_LeavesNothingBehind(t *testing.T) {
 	goroutines, mappings := runtime.NumGoroutine(), countMappings(t)
 	func() {
@@ -434,7 +434,7 @@ func TestEngine_LeavesNothingBehind(t *testing.T) {
 func countMappings(t *testing.T) int {
 	b, err := os.ReadFile("/proc/self/maps")
 	if errors.Is(err, os.ErrNotExist) {
-		return 0 // no such file system: the goroutines are checked all the same
+		return 0 // no such file system: goroutines are still checked
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -14,9 +14,9 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-const maxBuffers = 1024 // of a call, as on Linux
+const maxBuffers = 1024 // per call, as on Linux
 
-// countingTurn lets everybody compute and counts how often it was asked.
+// countingTurn never makes anyone wait and counts how often it was asked.
 type countingTurn struct{ yields int }
 
 func (t *countingTurn) Enter(context.Context, time.Time) error { return nil }
@@ -28,12 +28,13 @@ func (t *countingTurn) Yield(context.Context, time.Time, time.Duration) error {
 
 func (t *countingTurn) Leave(time.Duration) {}
 
-// longCall is one host call on a thousand buffers, which all are the same. Its argument 1 becomes the place where the list of buffers is.
+// longCall is one host call on a thousand identical buffers. Its argument 1
+// becomes the address of the list of buffers.
 func longCall(before []byte, name string, size uint32, arguments ...int64) []byte {
 	const requestAt = 512 << 10
 	arguments[1] = int64(requestAt + len(before) + 40)
 	request := append(slices.Clone(before), hostCall(name, arguments...)...)
-	for range maxBuffers { // which the guest takes for calls that it does not know
+	for range maxBuffers { // decoded by the guest as unknown calls
 		request = binary.LittleEndian.AppendUint32(request, 255)
 		request = binary.LittleEndian.AppendUint32(request, size)
 	}
@@ -41,13 +42,13 @@ func longCall(before []byte, name string, size uint32, arguments ...int64) []byt
 	return append(request, "tmp/a"...)
 }
 
-// spin computes for a while.
+// spin computes for d.
 func spin(d time.Duration) {
 	for start := time.Now(); time.Since(start) < d; {
 	}
 }
 
-// slowOutput takes some of what it is given, and its time.
+// slowOutput accepts part of each write, slowly.
 type slowOutput struct{}
 
 // Write implements io.Writer.
@@ -59,8 +60,8 @@ func (slowOutput) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A host call that is long gives way like a loop that is long, and ends at the
-// deadline in its middle.
+// A long host call yields like a long loop, and ends at the deadline in the
+// middle.
 func TestHostCalls_LongOnesGiveWay(t *testing.T) {
 	c := newCallers(t)
 	open := hostCall("path_open", 3, 0, 0, 5, 1, -1, -1, 0, 64) // descriptor 4
@@ -97,7 +98,8 @@ func TestHostCalls_LongOnesGiveWay(t *testing.T) {
 	}
 }
 
-// What wazero itself would work on for long is refused: a list of empty buffers.
+// What would keep wazero itself busy for long is refused: a list of empty
+// buffers.
 func TestHostCalls_ListsHaveAnEnd(t *testing.T) {
 	c := newCallers(t)
 	for count, want := range map[int64]int{maxBuffers: maxBuffers << 17, maxBuffers + 1: 0, math.MaxUint32: 0, 1 << 29: 0} {
@@ -113,7 +115,7 @@ func TestHostCalls_ListsHaveAnEnd(t *testing.T) {
 	}
 }
 
-// writerFunc is an output that is told of what it is given.
+// writerFunc is a func as an io.Writer.
 type writerFunc func(p []byte)
 
 // Write implements io.Writer.
@@ -122,7 +124,7 @@ func (f writerFunc) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// What a caller computes around the guest is a part of its turn.
+// What a caller computes around the guest's call is part of its turn.
 func TestInstance_WorkAroundTheGuestGivesWay(t *testing.T) {
 	c := newCallers(t)
 	busy := func(work Work) {

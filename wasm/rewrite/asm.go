@@ -19,8 +19,8 @@ func (a asm) ifTyped(typ uint32) asm { return appendS32(append(a, opIf), int32(t
 func (a asm) copyMemory() asm { return append(a, opMisc, miscMemoryCopy, 0, 0) }
 func (a asm) fillMemory() asm { return append(a, opMisc, miscMemoryFill, 0) }
 
-// inverse writes the comparison of integers with the opposite result. Of i32.eqz nothing is left: what it looked at is as
-// good a condition.
+// inverse appends the comparison of integers with the opposite result. For
+// i32.eqz it appends nothing: its operand is as good a condition.
 func (a asm) inverse(op byte) asm {
 	switch op {
 	case opI32Eqz:

@@ -1,12 +1,14 @@
 package rewrite
 
-// Recursion must count too: between two looks at the countdown only a bounded amount of work may happen. Calls inside a
-// loop pass its head, so only calls outside of loops can form a cycle that does not count. Each such cycle is cut:
+// Recursion must count too: only a bounded amount of work may happen between
+// two checks of the countdown. Calls inside a loop pass its head, so only calls
+// outside of loops can form a cycle that does not count. Each such cycle is
+// cut:
 //
-//   - an indirect call is counted where it is, if a function it may reach can come back to it;
-//   - of the cycles left, which have direct calls alone, one function each is counted at its entry.
+//  - an indirect call counts at the call, if a function it may reach can lead back to it;
+//  - of the remaining cycles, which consist of direct calls, one function each counts at its entry.
 
-// cutCycles chooses the places.
+// cutCycles chooses the places to count.
 func (m *module) cutCycles() (sites, entries int) {
 	component := m.components()
 	c := &m.code
@@ -72,18 +74,19 @@ func (m *module) cutDirect() (entries int) {
 	return entries
 }
 
-// components are the strongly connected components of the graph of calls outside of loops. Its nodes are the functions
-// and, behind them, the classes of equal types: an indirect call leads to the class of its type, and that to all
-// functions of the type that element segments hold.
+// components are the strongly connected components of the graph of calls
+// outside of loops. Its nodes are the functions, followed by the classes of
+// equal types: an indirect call leads to the class of its type, and from there
+// to every function of that type in an element segment.
 type components struct {
 	funcs   int
-	classes []uint32 // of each type
-	of      []uint32 // of each node, its component
+	classes []uint32 // for each type
+	of      []uint32 // for each node, its component
 }
 
 func (c *components) class(typ uint32) int { return c.funcs + int(c.classes[typ]) }
 
-// components gives nil when it can't be known which functions an indirect call may reach.
+// components returns nil if the targets of indirect calls can't be known.
 func (m *module) components() *components {
 	if m.typesOpaque || m.tablesOpen || m.code.changes || m.code.callRef {
 		return nil
@@ -116,7 +119,7 @@ func (m *module) components() *components {
 		if i < direct {
 			callee := m.code.direct[int(f.direct)+i] - m.importedFuncs
 			if callee >= uint32(g.funcs) {
-				return node, true // to itself: says nothing
+				return node, true // an edge to itself means nothing
 			}
 			return callee, true
 		}
@@ -128,7 +131,7 @@ func (m *module) components() *components {
 	return g
 }
 
-// elems are the defined functions that element segments hold, each once.
+// elems returns the defined functions in element segments, each once.
 func (c *code) elems(m *module) []uint32 {
 	seen := make([]bool, len(c.funcs))
 	var list []uint32
@@ -141,7 +144,8 @@ func (c *code) elems(m *module) []uint32 {
 	return list
 }
 
-// tarjan numbers the strongly connected components of a graph; edge gives the i-th edge of a node.
+// tarjan numbers the strongly connected components of a graph; edge returns the
+// i-th edge of a node.
 func tarjan(nodes int, edge func(node uint32, i int) (uint32, bool)) []uint32 {
 	type frame struct {
 		node uint32

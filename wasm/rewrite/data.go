@@ -1,15 +1,15 @@
 package rewrite
 
-// data is what the data section holds.
+// data is the contents of the data section.
 type data struct {
 	count    uint32 // as declared
-	declared bool   // a data count section is there
+	declared bool   // there is a data count section
 	segments []segment
-	passive  bool   // one of them is
-	memory   []byte // the active ones laid out
+	passive  bool   // some segment is passive
+	memory   []byte // the active segments, laid out
 }
 
-// segment is a passive segment, or the place of an active one.
+// segment is a passive segment, or a placeholder for an active one.
 type segment struct {
 	span
 	passive bool
@@ -19,7 +19,8 @@ func (m *module) readDataCount(r *reader) {
 	m.data.count, m.data.declared = r.u32(), true
 }
 
-// readData lays the active segments out in a memory image, in their order: later ones overwrite earlier ones.
+// readData lays out the active segments in a memory image, in order: later ones
+// overwrite earlier ones.
 func (m *module) readData(r *reader, limit int) {
 	type active struct {
 		offset uint32
@@ -97,8 +98,9 @@ func trimZeros(b []byte) []byte {
 	return b
 }
 
-// appendData writes the data section: the passive segments, and empty passive ones in the place of the active ones so
-// that indices stay. It is not there at all when nothing refers to it.
+// appendData appends the data section: the passive segments, and an empty
+// passive one for each active one so that indices stay valid. It is omitted if
+// nothing refers to it.
 func (m *module) appendData(out []byte) []byte {
 	if !m.keepsData() {
 		return out

@@ -28,7 +28,7 @@ func (p *plan) emit() []byte {
 	return out
 }
 
-// vector writes a section with elements added at its end.
+// vector appends a section with elements added at its end.
 func (p *plan) vector(out []byte, id byte, v vector, added [][]byte, edits []edit) []byte {
 	body := appendU32(nil, uint32(v.count+len(added)))
 	body = p.copy(body, v.from, v.to, edits)
@@ -38,7 +38,7 @@ func (p *plan) vector(out []byte, id byte, v vector, added [][]byte, edits []edi
 	return appendSection(out, id, body)
 }
 
-// edited writes a section, if it is there, with function indices renumbered.
+// edited appends a section, if there is one, with function indices renumbered.
 func (p *plan) edited(out []byte, id byte, edits []edit) []byte {
 	if !p.m.has[id] {
 		return out
@@ -47,7 +47,7 @@ func (p *plan) edited(out []byte, id byte, edits []edit) []byte {
 	return appendSection(out, id, p.copy(nil, s.from, s.to, edits))
 }
 
-// copy copies a part of the input with function indices renumbered.
+// copy appends a part of the input with function indices renumbered.
 func (p *plan) copy(out []byte, from, to int, edits []edit) []byte {
 	for _, e := range edits {
 		out = append(out, p.m.in[from:e.pos]...)
@@ -56,7 +56,7 @@ func (p *plan) copy(out []byte, from, to int, edits []edit) []byte {
 	return append(out, p.m.in[from:to]...)
 }
 
-// renumber writes a function index and gives the place behind the old one.
+// renumber appends a function index and returns the position after the old one.
 func (p *plan) renumber(out []byte, e edit) ([]byte, int) {
 	return appendU32(out, e.arg+1), skipLEB(p.m.in, int(e.pos))
 }

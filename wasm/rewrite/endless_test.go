@@ -42,7 +42,7 @@ func TestRewrite_EndlessWorkYields(t *testing.T) {
 			if !strings.HasPrefix(failure, errStop.Error()) {
 				t.Errorf("ended with %q", failure)
 			}
-			if longest > 2*time.Second { // it is some milliseconds
+			if longest > 2*time.Second { // takes some milliseconds
 				t.Errorf("%v between two yields", longest)
 			}
 		})
@@ -63,7 +63,8 @@ func TestRewrite_YieldGivesTheNextBudget(t *testing.T) {
 	if n := count(1000); n < 21 || n > 22 {
 		t.Errorf("a budget of 1000 yields %d times in 21,891 calls", n)
 	}
-	// The host's word is not trusted: what is below 1 would count down for four billion steps.
+	// The host's value is not trusted: anything below 1 would count down for
+	// four billion steps.
 	if n := count(-5); n < 10_800 {
 		t.Errorf("a negative budget yields %d times in 21,891 calls", n)
 	}

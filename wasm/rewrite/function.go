@@ -2,14 +2,15 @@ package rewrite
 
 import "slices"
 
-// function writes a function body. What lies between the edits is copied in one go.
+// function appends a function body. The input between edits is copied in one
+// go.
 func (p *plan) function(out []byte, f *function) []byte {
 	in := p.m.in
 	edits := p.m.code.edits[f.edits:f.editsEnd]
 	from := int(f.body)
 	if p.needsLocal(edits) {
 		r := reader{b: in, pos: from, end: int(f.code)}
-		r.u32() // how many groups of locals
+		r.u32() // number of groups of locals
 		out = appendU32(out, f.groups+1)
 		out = append(out, in[r.pos:f.code]...)
 		out = append(out, 1, typeI32)
@@ -27,8 +28,8 @@ func (p *plan) function(out []byte, f *function) []byte {
 	return append(out, in[from:f.end]...)
 }
 
-// apply writes what an edit stands for and gives the place in the input behind it. The scratch local is only there when
-// needsLocal asks for it.
+// apply appends the result of an edit and returns the input position after it.
+// The scratch local exists only if needsLocal asks for it.
 func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
 	in, from := p.m.in, int(e.pos)
 	switch e.kind {
@@ -90,7 +91,7 @@ func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
 	}
 }
 
-// left is how many wrapping loops a branch leaves.
+// left returns how many wrapping loops a branch leaves.
 func (p *plan) left(e edit) uint32 {
 	if p.wraps() {
 		return e.leaves
@@ -98,7 +99,7 @@ func (p *plan) left(e edit) uint32 {
 	return 0
 }
 
-// needsLocal tells if a function needs a scratch local.
+// needsLocal reports whether a function needs a scratch local.
 func (p *plan) needsLocal(edits []edit) bool {
 	return p.o.Omit&OmitBulk == 0 && slices.ContainsFunc(edits, func(e edit) bool {
 		return e.kind == editCopy || e.kind == editFill

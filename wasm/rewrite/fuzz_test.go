@@ -55,7 +55,8 @@ func checkGarbage(t *testing.T, h *host, module []byte) {
 	}
 }
 
-// FuzzRewrite_SameBehaviour makes modules from the input, and runs them as they are and rewritten.
+// FuzzRewrite_SameBehaviour generates modules from the input, and runs them as
+// they are and rewritten.
 func FuzzRewrite_SameBehaviour(f *testing.F) {
 	random := rand.NewChaCha8([32]byte{1})
 	for n := range 8 {

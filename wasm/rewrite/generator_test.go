@@ -1,20 +1,21 @@
 package rewrite
 
-// generator makes valid modules from bytes: a few functions that call each other, loop, branch, and touch memory and
-// globals. Each loop and call takes fuel, and the module traps when it is used up, so every run ends.
+// generator generates valid modules from bytes: a few functions that call each
+// other, loop, branch, and touch memory and globals. Each loop and call burns
+// fuel, and the module traps when it is used up, so every run ends.
 type generator struct {
 	src    []byte
-	funcs  []genType // of the functions, all of which are in the table
+	funcs  []genType // types of the functions, all of which are in the table
 	labels []genLabel
 	locals int // of type i32, after the parameters
 	fn     genType
-	budget int // instructions left to make
+	budget int // instructions left to generate
 }
 
 // genType is a function type: parameters of type i32, and results of it.
 type genType struct{ params, results int }
 
-// genLabel is an open block: how many operands of type i32 a branch to it takes.
+// genLabel is an open block: how many i32 operands a branch to it takes.
 type genLabel int
 
 var genTypes = []genType{{0, 0}, {0, 1}, {1, 1}, {2, 1}, {3, 0}, {1, 2}, {1, 0}}
@@ -28,7 +29,7 @@ const (
 	fuel       = 3000
 )
 
-// next gives a number below n, and 0 when the bytes are used up.
+// next returns a number below n, and 0 when the bytes are used up.
 func (g *generator) next(n int) int {
 	if len(g.src) == 0 {
 		return 0
@@ -38,7 +39,7 @@ func (g *generator) next(n int) int {
 	return int(b) % n
 }
 
-// module makes a module with the exports "run", "memory" and "g0" to "g2".
+// module generates a module with the exports "run", "memory" and "g0" to "g2".
 func (g *generator) module() []byte {
 	n := 1 + g.next(6)
 	g.funcs = []genType{{2, 1}}
@@ -99,7 +100,7 @@ func (g *generator) body(t genType) []byte {
 	return a.function(genLocals, typeI32)
 }
 
-// burn takes fuel.
+// burn burns fuel.
 func (g *generator) burn(a asm) asm {
 	return a.with(opGlobalGet, genFuel).op(opI32Eqz).branch(opIf).op(opUnreachable, opEnd).
 		with(opGlobalGet, genFuel).i32(1).op(opI32Sub).with(opGlobalSet, genFuel)
@@ -114,7 +115,7 @@ func (g *generator) statements(a asm, depth int) asm {
 	return a
 }
 
-// statement makes code that leaves the operand stack as it is.
+// statement generates code that leaves the operand stack as it was.
 func (g *generator) statement(a asm, depth int) asm {
 	g.budget--
 	if depth == 0 || g.budget < 0 {
@@ -153,7 +154,7 @@ func (g *generator) statement(a asm, depth int) asm {
 	}
 }
 
-// within makes the inside of a block whose label takes some operands.
+// within generates the inside of a block whose label takes operands.
 func (g *generator) within(label genLabel, inside func() asm) asm {
 	g.labels = append(g.labels, label)
 	a := inside()
@@ -172,7 +173,7 @@ func (g *generator) loop(a asm, depth int) asm {
 	})
 }
 
-// carryingLoop makes a loop that has a parameter and a result.
+// carryingLoop generates a loop that has a parameter and a result.
 func (g *generator) carryingLoop(a asm, depth int) asm {
 	a = g.value(a, depth-1)
 	a = appendS32(a.op(opLoop), int32(g.typeIndex(genType{1, 1})))
@@ -182,7 +183,7 @@ func (g *generator) carryingLoop(a asm, depth int) asm {
 	})
 }
 
-// branchIf makes br_if and br_table to labels that take no operands.
+// branchIf generates br_if and br_table to labels that take no operands.
 func (g *generator) branchIf(a asm, depth int) asm {
 	var free []uint32
 	for i := range g.labels {
@@ -205,7 +206,7 @@ func (g *generator) branchIf(a asm, depth int) asm {
 	return a.op(opEnd)
 }
 
-// condition makes a value, mostly by a comparison.
+// condition generates a value, mostly by a comparison.
 func (g *generator) condition(a asm, depth int) asm {
 	switch g.next(4) {
 	case 0:
@@ -242,7 +243,7 @@ func (g *generator) call(a asm, depth int) asm {
 
 func (g *generator) address(a asm, depth int) asm { return g.value(a, depth).i32(0xfff).op(opI32And) }
 
-// value makes code that leaves an i32.
+// value generates code that pushes an i32.
 func (g *generator) value(a asm, depth int) asm {
 	g.budget--
 	if depth <= 0 || g.budget < 0 {

@@ -21,7 +21,7 @@ const allFeatures = api.CoreFeaturesV2 | experimental.CoreFeaturesThreads | expe
 // errStop is what a yield function panics with to stop a guest.
 var errStop = errors.New("stopped")
 
-// host runs modules, rewritten or not. It is for one test.
+// host runs modules, rewritten or not, in one test.
 type host struct {
 	rt     wazero.Runtime
 	yield  func() int32
@@ -57,7 +57,7 @@ func newHost(tb testing.TB) *host {
 	return h
 }
 
-// start makes an instance, with the memory that a rewrite took out.
+// start creates an instance, with the memory that a rewrite extracted.
 func (h *host) start(tb testing.TB, module, memory []byte) api.Module {
 	tb.Helper()
 	m, err := h.rt.InstantiateWithConfig(context.Background(), module, wazero.NewModuleConfig().WithName("").WithStartFunctions())
@@ -77,7 +77,8 @@ func (h *host) startRewritten(tb testing.TB, module []byte, o Options) (api.Modu
 	return h.start(tb, r.Module, r.Memory), r
 }
 
-// call gives the results of an exported function, or the first line of what went wrong.
+// call returns the results of an exported function, or the first line of its
+// failure.
 func call(m api.Module, name string, args ...uint64) (results []uint64, failure string) {
 	results, err := m.ExportedFunction(name).Call(context.Background(), args...)
 	if err != nil {
@@ -104,7 +105,7 @@ func testdata(tb testing.TB, name string) []byte {
 	return b
 }
 
-// variants are ways to rewrite that must not be told apart by what a guest computes.
+// variants are ways to rewrite that a guest's results must not differ by.
 func variants() map[string]Options {
 	all := map[string]Options{"default": {}, "names": {KeepNames: true}}
 	for _, budget := range []int32{1, 2, 3, 17} {

@@ -1,15 +1,16 @@
 package rewrite
 
-// The functions that the rewriter adds behind the last one of the module.
+// Functions that the rewriter adds after the module's own.
 const (
 	helperTick = iota // () : yield, begin a new budget
-	helperPay         // (n): take n off the countdown, tick when it is used up
+	helperPay         // (n): subtract n from the countdown, tick when it is used up
 	helperCopy        // (to, from, n): memory.copy
 	helperFill        // (to, value, n): memory.fill
 	helpers
 )
 
-// helperTypes are the types added behind the last one of the module: of the yield function, then of each helper.
+// helperTypes are the types added after the module's own: of the yield
+// function, then of each helper.
 const (
 	typeYield = iota
 	typeTick
@@ -29,13 +30,15 @@ var (
 )
 
 const (
-	// byteShift makes bytes moved at once into loop iterations: 1 KiB takes about as long as one iteration does.
+	// byteShift converts bytes moved at once to loop iterations: 1 KiB takes
+	// about as long as one iteration.
 	byteShift = 10
-	// bulkSmall is what is done in place and not counted.
+	// bulkSmall is the size up to which moves are done in place, uncounted.
 	bulkSmall = 1 << byteShift
-	// bulkChunk is how many bytes are moved between two looks at the countdown: some 50 µs.
+	// bulkChunk is how many bytes are moved between two checks of the
+	// countdown: some 50 µs.
 	bulkChunk = 1 << 20
-	// throwPrice is what an exception counts. wazero needs some 0.1 ms for one.
+	// throwPrice is what an exception counts: wazero needs some 0.1 ms for one.
 	throwPrice = 1000
 )
 
@@ -66,7 +69,8 @@ func (p *plan) pay() []byte {
 		function(0, 0)
 }
 
-// outOfBounds leaves whether n bytes from the address in a local on do not fit into the memory.
+// outOfBounds pushes whether n bytes from the address in a local on exceed the
+// memory.
 func (a asm) outOfBounds(local, n uint32) asm {
 	return a.
 		get(local).op(opI64ExtI32).get(n).op(opI64ExtI32).op(opI64Add).
@@ -74,8 +78,8 @@ func (a asm) outOfBounds(local, n uint32) asm {
 		op(opI64GtU)
 }
 
-// bulkCopy copies like memory.copy, in chunks. What traps must trap before a byte is written, so it is left to one
-// memory.copy.
+// bulkCopy copies like memory.copy, in chunks. A copy that traps must do so
+// before a byte is written, so it is left to one memory.copy.
 func (p *plan) bulkCopy() []byte {
 	const to, from, n = 0, 1, 2
 	if !p.m.memory {

@@ -1,6 +1,6 @@
 package rewrite
 
-// prefixed reads the number of an instruction behind a prefix and skips its immediates.
+// prefixed reads the number of a prefixed instruction and skips its immediates.
 func prefixed(r *reader, shapes []shape, pos int) uint32 {
 	n := r.u32()
 	if r.err == nil && uint64(n) >= uint64(len(shapes)) {
@@ -15,7 +15,7 @@ func prefixed(r *reader, shapes []shape, pos int) uint32 {
 	return n
 }
 
-// immediates skips what follows an opcode.
+// immediates skips the immediates of an opcode.
 func immediates(r *reader, s shape) {
 	switch s {
 	case shapeU32:
@@ -43,9 +43,10 @@ func memArg(r *reader) {
 	r.u32()
 }
 
-// blockType reads a block type: nothing, one value, or a type index. It gives how many parameters and results it has.
+// blockType reads a block type (none, one value, or a type index) and returns
+// its numbers of parameters and results.
 func (m *module) blockType(r *reader) (params, results uint32) {
-	if r.err == nil && r.pos < r.end && r.b[r.pos]&0xc0 == 0x40 { // a negative number in one byte
+	if r.err == nil && r.pos < r.end && r.b[r.pos]&0xc0 == 0x40 { // a one-byte negative number
 		if r.b[r.pos] == typeEmpty {
 			r.pos++
 			return 0, 0

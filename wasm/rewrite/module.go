@@ -35,7 +35,8 @@ const (
 	maxPages     = 1 << 16
 )
 
-// sectionOrder is the order in which sections come: neither the data count nor the tags follow their numbers.
+// sectionOrder is the order of sections: neither the data count nor the tags
+// come by number.
 var sectionOrder = [sections]byte{
 	sectionType: 1, sectionImport: 2, sectionFunction: 3, sectionTable: 4, sectionMemory: 5, sectionTag: 6,
 	sectionGlobal: 7, sectionExport: 8, sectionStart: 9, sectionElement: 10, sectionDataCount: 11, sectionCode: 12,
@@ -45,20 +46,22 @@ var sectionOrder = [sections]byte{
 // span is a part of the input.
 type span struct{ from, to int }
 
-// vector is the elements of a section that is a vector: how many, and where the first begins and the last ends.
+// vector is a section that is a vector: its length, and where its first element
+// begins and its last one ends.
 type vector struct {
 	span
 	count int
 }
 
-// edit is a place in the input that is not copied as it is. Edits are kept in the order of their positions.
+// edit is a place in the input that is not copied as is. Edits are sorted by
+// position.
 type edit struct {
 	pos     uint32
-	arg     uint32 // what is there: a function or type index, a label, a length
-	leaves  uint32 // of a branch: how many loops
+	arg     uint32 // a function or type index, a label, or a length
+	leaves  uint32 // for a branch: how many loops
 	kind    editKind
-	carries bool // of a loop: it has parameters
-	counts  bool // of an indirect call
+	carries bool // for a loop: it has parameters
+	counts  bool // for an indirect call
 }
 
 type editKind uint8
@@ -66,8 +69,8 @@ type editKind uint8
 const (
 	editFunc        editKind = iota // a function index to renumber
 	editLoop                        // the head of a loop
-	editLoopEnd                     // behind the end of a loop
-	editLabel                       // the label of a branch that leaves loops
+	editLoopEnd                     // after the end of a loop
+	editLabel                       // a branch label that leaves loops
 	editBrIf                        // a br_if without operands to the head of a loop
 	editCompareBrIf                 // a comparison and a br_if without operands
 	editIndirect                    // before an indirect call outside of loops
@@ -84,17 +87,17 @@ type global struct {
 	named   bool
 }
 
-// module is what parse learns from the input.
+// module is what parse learns about the input.
 type module struct {
 	in       []byte
 	sections [sections]span
 	has      [sections]bool
-	names    span // the contents of the name section
+	names    span // contents of the name section
 
 	types       vector
-	params      []uint32 // of each type, how many parameters
-	results     []uint32 // of each type, how many results
-	typeKeys    [][]byte // of each type, its encoding
+	params      []uint32 // number of parameters of each type
+	results     []uint32 // number of results of each type
+	typeKeys    [][]byte // encoding of each type
 	typesOpaque bool     // equal types may have different encodings
 
 	imports         vector
@@ -104,7 +107,7 @@ type module struct {
 	funcs []uint32 // type index of each defined function
 
 	tableEdits  []edit
-	tablesOpen  bool // others may put functions into a table
+	tablesOpen  bool // a table is imported or exported
 	memory      bool
 	memoryPos   int
 	min, max    uint32
@@ -116,14 +119,14 @@ type module struct {
 	exportEdits []edit
 	exportNames map[string]struct{}
 	elemEdits   []edit
-	elemFuncs   []uint32 // functions that element segments hold
+	elemFuncs   []uint32 // functions in element segments
 
 	code code
 	data data
 }
 
-// parse splits the input into sections and reads them all. It checks what the rewriter relies on and leaves the rest of
-// the validation to whoever compiles the result.
+// parse splits the input into sections and reads them all. It checks what the
+// rewriter relies on; the rest is left to whoever compiles the result.
 func parse(in []byte, o *Options) (*module, error) {
 	m := &module{in: in}
 	if int64(len(in)) > math.MaxInt32 {
@@ -164,7 +167,7 @@ func parse(in []byte, o *Options) (*module, error) {
 		}
 	}
 	if m.data.declared && m.data.count > 0 && !m.has[sectionData] {
-		return nil, &SyntaxError{Offset: m.sections[sectionDataCount].from, Msg: "data segments are declared, but there are none"}
+		return nil, &SyntaxError{Offset: m.sections[sectionDataCount].from, Msg: "data segments are declared, but missing"}
 	}
 	if len(m.funcs) != len(m.code.funcs) {
 		return nil, &SyntaxError{Offset: m.sections[sectionCode].from, Msg: "function and code section differ in length"}
@@ -197,7 +200,7 @@ func (m *module) split(r *reader) {
 		case id == sectionStart:
 			r.failAt(pos, "a start section is not supported: an instance must not run before its memory is bound")
 		case sectionOrder[id] <= last:
-			r.failAt(pos, "section %d is twice there or out of order", id)
+			r.failAt(pos, "section %d occurs twice or is out of order", id)
 		}
 		if r.err != nil {
 			return

@@ -1,6 +1,6 @@
 package rewrite
 
-// helperNames are what a profiler shows for the added functions.
+// helperNames are the names that a profiler shows for the added functions.
 var helperNames = [helpers]string{
 	helperTick: "vivarium.tick", helperPay: "vivarium.pay", helperCopy: "vivarium.copy", helperFill: "vivarium.fill",
 }
@@ -11,9 +11,10 @@ const (
 	namesLocals    = 2
 )
 
-// nameSection writes the name section with functions renumbered. Names of labels and of what comes after the functions
-// are dropped: loops that are added would shift the former. A malformed section is dropped too, as nobody is bound to
-// understand it.
+// nameSection appends the name section with functions renumbered. It drops the
+// names of labels, which added loops would shift, and whatever comes after the
+// functions. It drops a malformed section too, since no one has to understand
+// it.
 func (p *plan) nameSection(out []byte) []byte {
 	s := p.m.names
 	if s.from == 0 {
@@ -49,7 +50,7 @@ func (p *plan) nameSection(out []byte) []byte {
 	return appendSection(out, sectionCustom, body)
 }
 
-// renumbered gives the new index of a function.
+// renumbered returns the new index of a function.
 func (p *plan) renumbered(index uint32) uint32 {
 	if index < p.m.importedFuncs {
 		return index

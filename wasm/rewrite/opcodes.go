@@ -1,6 +1,7 @@
 package rewrite
 
-// The instructions that the rewriter looks at or writes. All others are known by the shape of their immediates alone.
+// Instructions that the rewriter inspects or writes. Of all others it knows
+// only the shape of their immediates.
 const (
 	opUnreachable        = 0x00
 	opBlock              = 0x02
@@ -45,14 +46,14 @@ const (
 	vecConst = 0x0c
 )
 
-// shape is what follows an opcode.
+// shape is the kind of immediates of an opcode.
 type shape uint8
 
 const (
 	shapeUnknown shape = iota
 	shapeNone
-	shapeU32    // one index
-	shapeLabel  // of a branch
+	shapeU32    // an index
+	shapeLabel  // the label of a branch
 	shapeU32x2  // two indices
 	shapeS32    // a 32-bit constant
 	shapeS64    // a 64-bit constant

@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// SyntaxError says what in the input is malformed, or is valid but not supported, and where.
+// SyntaxError reports what in the input is malformed, or valid but not
+// supported, and where.
 type SyntaxError struct {
 	Offset int // bytes from the start of the input
 	Msg    string
@@ -15,10 +16,11 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("wasm module: offset %#x: %s", e.Offset, e.Msg)
 }
 
-// reader walks a part of the input. The first error sticks: after it every read gives zero and advances nothing, so
-// that callers may check err once per loop. Each read is bounds-checked against the part, not the whole input.
+// reader walks a part of the input. The first error sticks: after it, every
+// read returns zero and advances nothing, so callers may check err once per
+// loop. Reads are bounds-checked against the part, not the whole input.
 type reader struct {
-	b   []byte // the whole input: offsets in errors are positions in it
+	b   []byte // the whole input, so that offsets in errors are positions in it
 	pos int
 	end int
 	err *SyntaxError
@@ -32,7 +34,8 @@ func (r *reader) failAt(pos int, format string, args ...any) {
 
 func (r *reader) done() bool { return r.err != nil || r.pos >= r.end }
 
-// left is how many bytes are left. It bounds every count that the input claims: each element takes a byte at least.
+// left returns how many bytes are left. It bounds every count that the input
+// claims: each element takes at least a byte.
 func (r *reader) left() int { return r.end - r.pos }
 
 func (r *reader) byte() byte {
@@ -46,7 +49,7 @@ func (r *reader) byte() byte {
 }
 
 func (r *reader) u32() uint32 {
-	if r.err == nil && r.pos < r.end { // one byte is by far the most frequent
+	if r.err == nil && r.pos < r.end { // by far the most frequent
 		if c := r.b[r.pos]; c < 0x80 {
 			r.pos++
 			return uint32(c)
@@ -85,7 +88,7 @@ func (r *reader) signed(bits int) int64 {
 		}
 		v |= int64(c&0x7f) << shift
 		if c < 0x80 {
-			v = v << (57 - shift) >> (57 - shift) // extend the sign
+			v = v << (57 - shift) >> (57 - shift) // sign-extend
 			if v<<(64-bits)>>(64-bits) != v {
 				break
 			}
@@ -129,7 +132,7 @@ func (r *reader) bytes() []byte {
 	return r.b[start:r.pos]
 }
 
-// name reads a string in UTF-8.
+// name reads a UTF-8 string.
 func (r *reader) name() string {
 	pos := r.pos
 	b := r.bytes()
@@ -139,7 +142,8 @@ func (r *reader) name() string {
 	return string(b)
 }
 
-// count reads the length of a vector. It is never more than the bytes left, so a caller may allocate by it.
+// count reads the length of a vector. It never exceeds the bytes left, so it is
+// safe to allocate by it.
 func (r *reader) count() int {
 	start := r.pos
 	n := r.u32()
@@ -150,7 +154,7 @@ func (r *reader) count() int {
 	return int(n)
 }
 
-// sub gives a reader of the next n bytes and skips them.
+// sub returns a reader of the next n bytes and skips them.
 func (r *reader) sub(n int) reader {
 	start := r.pos
 	r.skip(n)

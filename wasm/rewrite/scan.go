@@ -2,7 +2,7 @@ package rewrite
 
 import "sort"
 
-// code is what the scan of the code section finds.
+// code is the result of scanning the code section.
 type code struct {
 	funcs    []function
 	edits    []edit
@@ -20,17 +20,18 @@ type function struct {
 	groups          uint32 // of local declarations
 	locals          uint32 // with the parameters
 	entry           bool   // count at the entry
-	// What of the slices in code is its own.
+	// Its ranges of the slices in code.
 	edits, editsEnd       uint32
 	direct, directEnd     uint32
 	indirect, indirectEnd uint32
 }
 
-// scanner finds the edits of one function body after the other. Its stacks are kept for the next body.
+// scanner finds the edits of function bodies, one after the other. It reuses
+// its stacks.
 type scanner struct {
 	m      *module
 	blocks []block
-	loops  []int // of the open loops, their indices in blocks
+	loops  []int // indices of the open loops in blocks
 	result bool  // the function has results
 	prev   byte  // the last instruction
 }
@@ -38,7 +39,7 @@ type scanner struct {
 // block is an open block.
 type block struct {
 	loop    bool
-	carries bool // a branch to its label takes operands
+	carries bool // a branch to its label carries operands
 }
 
 func (m *module) readCode(r *reader) {
@@ -50,7 +51,7 @@ func (m *module) readCode(r *reader) {
 		return
 	}
 	m.code.funcs = make([]function, 0, n)
-	m.code.edits = make([]edit, 0, r.left()/64) // CPython has one in 60 bytes
+	m.code.edits = make([]edit, 0, r.left()/64) // CPython has one per 60 bytes
 	s := scanner{m: m}
 	for i := range n {
 		size := r.u32()
@@ -137,7 +138,7 @@ func (s *scanner) scan(r *reader, f *function, params uint32) {
 	}
 }
 
-// open begins a block, loop or if, behind whose opcode the reader is.
+// open begins a block, loop or if; the reader is past the opcode.
 func (s *scanner) open(r *reader, loop bool, pos int) {
 	params, results := s.m.blockType(r)
 	if !loop {
@@ -154,8 +155,8 @@ func (s *scanner) edit(kind editKind, pos int, arg uint32) {
 	s.m.code.edits = append(s.m.code.edits, edit{pos: uint32(pos), kind: kind, arg: arg})
 }
 
-// label reads the label of a branch and notes it when the branch leaves a loop or is a br_if to write differently; op is
-// the branch if it may be one, at its place.
+// label reads the label of a branch, and records it if the branch leaves a loop
+// or is a br_if to rewrite; op is the branch if it may be one, at its position.
 func (s *scanner) label(r *reader, op byte, at int) {
 	pos := r.pos
 	label := r.u32()
@@ -184,7 +185,8 @@ func (s *scanner) label(r *reader, op byte, at int) {
 	s.m.code.edits = append(s.m.code.edits, e)
 }
 
-// special reads what follows the instructions that have more than plain immediates, or that matter.
+// special reads the immediates of instructions with more than plain ones, or
+// that matter.
 func (s *scanner) special(r *reader, op byte, pos int) {
 	c := &s.m.code
 	switch op {
@@ -257,7 +259,7 @@ func (s *scanner) special(r *reader, op byte, pos int) {
 	}
 }
 
-// misc reads an instruction behind the prefix 0xfc.
+// misc reads an instruction with the prefix 0xfc.
 func (s *scanner) misc(r *reader, pos int) {
 	switch n := prefixed(r, miscShapes[:], pos); n {
 	case miscMemoryInit, miscDataDrop:

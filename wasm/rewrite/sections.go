@@ -39,7 +39,7 @@ func (m *module) readType(r *reader) {
 	}
 }
 
-// valType reads a value type and gives its first byte.
+// valType reads a value type and returns its first byte.
 func (m *module) valType(r *reader) byte {
 	pos := r.pos
 	switch t := r.byte(); t {
@@ -54,7 +54,7 @@ func (m *module) valType(r *reader) byte {
 	}
 }
 
-// heapType reads what a reference refers to: a type index, or a negative number for a kind.
+// heapType reads a heap type: a type index, or a negative number for a kind.
 func (m *module) heapType(r *reader) {
 	pos := r.pos
 	switch t := r.s33(); {
@@ -217,8 +217,9 @@ func (m *module) readExports(r *reader) {
 	}
 }
 
-// funcIndex reads a function index and notes it when it changes. What the rewriter adds must stay out of reach, so an
-// index behind the last function is refused here; likewise for globals and types.
+// funcIndex reads a function index and records it if it changes. What the
+// rewriter adds must stay out of reach, so an index past the last function is
+// refused here; likewise for globals and types.
 func (m *module) funcIndex(r *reader, edits []edit) (uint32, []edit) {
 	pos := r.pos
 	index := r.u32()
@@ -250,7 +251,7 @@ func (m *module) typeIndex(r *reader) uint32 {
 	return index
 }
 
-// constExpr reads a constant expression and notes the function indices in it.
+// constExpr reads a constant expression and records the function indices in it.
 func (m *module) constExpr(r *reader, edits []edit) []edit {
 	for r.err == nil {
 		pos := r.pos
@@ -284,7 +285,8 @@ func (m *module) constExpr(r *reader, edits []edit) []edit {
 	return edits
 }
 
-// readElements notes the function indices in the eight forms of element segments.
+// readElements records the function indices in the eight forms of element
+// segments.
 func (m *module) readElements(r *reader) {
 	for range r.count() {
 		pos := r.pos

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// withCode makes a module of one function () -> () with the given code.
+// withCode builds a module of one function () -> () with the given code.
 func withCode(code ...byte) []byte {
 	m := appendSection(header(), sectionType, []byte{1, typeFunc, 0, 0})
 	m = appendSection(m, sectionFunction, []byte{1, 0})
@@ -90,7 +90,7 @@ func TestRewrite_RefusesANameThatIsTaken(t *testing.T) {
 	mustRewrite(t, module, Options{GlobalPrefix: "other"})
 }
 
-// A few bytes may claim billions of elements; that must not cost memory.
+// A few bytes may claim billions of elements, which must not cost memory.
 func TestRewrite_BelievesNoLength(t *testing.T) {
 	huge := "\xff\xff\xff\xff\x0f"
 	var modules [][]byte
@@ -116,7 +116,8 @@ func TestRewrite_BelievesNoLength(t *testing.T) {
 	}
 }
 
-// Nesting is bounded by nothing but the length of a function, so it must cost neither stack nor quadratic time.
+// Nesting is bounded only by the length of a function, so it must cost neither
+// stack nor quadratic time.
 func TestRewrite_TakesDeepNesting(t *testing.T) {
 	const depth = 200_000
 	var code []byte

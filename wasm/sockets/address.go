@@ -7,7 +7,7 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Families of addresses.
+// Address families.
 const (
 	familyIPv4 = 2
 	familyIPv6 = 10
@@ -16,8 +16,8 @@ const (
 // AddressSize is the size of the largest address.
 const AddressSize = 28
 
-// ParseAddress reads a struct sockaddr_in or sockaddr_in6. Scope ids are dropped: they
-// name interfaces of the host.
+// ParseAddress parses a struct sockaddr_in or sockaddr_in6. It drops scope ids,
+// which name interfaces of the host.
 func ParseAddress(b []byte) (netip.AddrPort, vfs.Errno) {
 	if len(b) < 2 {
 		return netip.AddrPort{}, vfs.EINVAL
@@ -33,7 +33,7 @@ func ParseAddress(b []byte) (netip.AddrPort, vfs.Errno) {
 	return netip.AddrPort{}, EAFNOSUPPORT
 }
 
-// AppendAddress appends what ParseAddress reads.
+// AppendAddress appends an address in the form that ParseAddress parses.
 func AppendAddress(b []byte, a netip.AddrPort) []byte {
 	if a.Addr().Is4() {
 		b = binary.LittleEndian.AppendUint16(b, familyIPv4)

@@ -1,13 +1,14 @@
-// Package sockets is what an instance has of the network: sockets that connect, and
-// names that are looked up, over descriptors that somebody else, a Net, decides about
-// and opens. There is nothing that listens.
+// Package sockets gives instances a network: sockets that connect, and names
+// that are looked up. A Net decides about and opens the descriptors behind
+// them. Nothing listens.
 //
-// A Socket is a file in the instance's table like any other. What it reads and sends
-// are system calls on a non-blocking socket of the host's; a guest that waits for one
-// waits in a Waiter, where it costs neither a processor nor a thread.
+// A Socket is a file in the instance's table like any other. Reading and
+// sending are system calls on one of the host's non-blocking sockets; a guest
+// that must wait for it waits in a Waiter, which costs neither a processor nor
+// a thread.
 //
-// Numbers of a guest (families, options, flags, fields of an address) are Linux's, but
-// for errors, which are those of WASI.
+// A guest's numbers (families, options, flags, address fields) are Linux's,
+// except for errors, which are WASI's.
 package sockets
 
 import (
@@ -21,16 +22,16 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Net is what an instance may ask for of the network. One instance has one, and its
-// methods are called by one goroutine at a time.
+// Net is what an instance can reach. Each instance has its own, whose methods
+// are called by one goroutine at a time.
 type Net interface {
-	// Resolve returns the addresses of a name, at least one. It blocks, and ends with
-	// ctx.
+	// Resolve returns the addresses of a name, at least one. It blocks until it
+	// has them or ctx ends.
 	//
 	// Its errors: *Refusal, ErrNoName, ErrTryAgain.
 	Resolve(ctx context.Context, name string) ([]netip.Addr, error)
-	// Connect returns a non-blocking socket that is connected to an address, or about
-	// to be. It blocks for no longer than it takes to ask for that.
+	// Connect returns a non-blocking socket that is connected, or connecting,
+	// to an address. It does not wait for the connection.
 	//
 	// Its errors: *Refusal, syscall.Errno.
 	Connect(ctx context.Context, kind Kind, to netip.AddrPort) (*Conn, error)
@@ -39,7 +40,7 @@ type Net interface {
 // Kind is SOCK_STREAM or SOCK_DGRAM.
 type Kind uint8
 
-// The kinds of sockets.
+// Kinds of sockets.
 const (
 	Stream   Kind = 1
 	Datagram Kind = 2
@@ -53,34 +54,35 @@ func (k Kind) String() string {
 	return "tcp"
 }
 
-// Conn is a connection that a Net has made. It belongs to the Socket that asked for it.
+// Conn is a connection made by a Net. It belongs to the Socket that requested
+// it.
 type Conn struct {
 	FD int // closed by the Socket
-	// Local says that the other side is in this process: the network's options are
-	// kept, and do nothing.
+	// Local means that the peer is in this process: network options are
+	// recorded, but have no effect.
 	Local bool
-	// Moved, when set, is told how many bytes were sent or received. After an error,
-	// such as a *Refusal, the connection is of no further use.
+	// Moved, if set, is told how many bytes were sent or received. After it
+	// returns an error, such as a *Refusal, the connection is unusable.
 	Moved func(n int) error
-	// Closed, when set, is called when FD has been closed.
+	// Closed, if set, is called after FD has been closed.
 	Closed func()
 }
 
-// Refusal is what a guest is told that asks for what it may not have.
+// Refusal tells a guest why it may not have what it asked for.
 type Refusal struct{ Reason string }
 
 func (r *Refusal) Error() string { return r.Reason }
 
-// Why a name has no address.
+// Why a name could not be resolved.
 var (
 	ErrNoName   = errors.New("sockets: no such name")
-	ErrTryAgain = errors.New("sockets: the name can't be looked up now")
+	ErrTryAgain = errors.New("sockets: the name can't be resolved now")
 )
 
-// Setting is what allows connections; refusals name it.
+// Setting is the option that allows connections; refusals name it.
 const Setting = "--allow-net"
 
-// None is the Net of those who have none.
+// None is the Net that refuses everything.
 type None struct{}
 
 // Resolve implements Net.
@@ -93,8 +95,8 @@ func (None) Connect(_ context.Context, _ Kind, to netip.AddrPort) (*Conn, error)
 	return nil, Refuse(to.Addr().String(), to.Port(), "the function has no network")
 }
 
-// Refuse returns the Refusal of a host, and of a port unless it is 0, with the reason
-// and the setting that would allow it.
+// Refuse returns the Refusal for a host, and for a port unless it is 0, with
+// the reason and the setting that would allow it.
 func Refuse(host string, port uint16, reason string) *Refusal {
 	target := host
 	if port != 0 {
@@ -103,7 +105,7 @@ func Refuse(host string, port uint16, reason string) *Refusal {
 	return &Refusal{Reason: fmt.Sprintf("%s: %s; %s %s would allow it", target, reason, Setting, target)}
 }
 
-// Errors of sockets, by their numbers in WASI.
+// Errors of sockets, numbered as in WASI.
 const (
 	EACCES          vfs.Errno = 2
 	EAFNOSUPPORT    vfs.Errno = 5

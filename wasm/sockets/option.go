@@ -9,7 +9,7 @@ import (
 // option is a socket option that was set: a number.
 type option struct{ level, name, value int }
 
-// Levels and names that have a meaning of their own here.
+// Levels and names that are handled here.
 const (
 	levelSocket = 1
 
@@ -24,9 +24,9 @@ const (
 	optionDomain       = 39
 )
 
-// passed are the options that go to the host's socket: how a connection is kept
-// alive, buffered and marked. None of them says where it goes, by which interface
-// or with which headers.
+// passed are the options that are passed to the host's socket: how a connection
+// is kept alive, buffered and marked. None of them affects where it goes,
+// through which interface or with which headers.
 var passed = map[[2]int]bool{
 	{levelSocket, 5}: false,                                                // SO_DONTROUTE
 	{levelSocket, 7}: true, {levelSocket, 8}: true, {levelSocket, 9}: true, // SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE
@@ -42,11 +42,11 @@ var passed = map[[2]int]bool{
 func (s *Socket) SetOption(level, name, value int) vfs.Errno {
 	switch {
 	case level == levelSocket && (name == optionReuseAddress || name == optionReusePort):
-		return 0 // of no meaning to what never listens
+		return 0 // meaningless for a socket that never listens
 	case level == levelSocket && name == optionBroadcast:
 		return EACCES
 	case level == levelSocket && name == optionLinger:
-		return 0 // to wait for the other side when closing is not for the host
+		return 0 // the host must not wait for the peer on close
 	case !passed[[2]int{level, name}]:
 		return ENOPROTOOPT
 	}
@@ -66,7 +66,7 @@ func (s *Socket) SetOption(level, name, value int) vfs.Errno {
 	return 0
 }
 
-// Option returns the number that an option has.
+// Option returns the value of an option.
 func (s *Socket) Option(level, name int) (int, vfs.Errno) {
 	if level == levelSocket {
 		switch name {

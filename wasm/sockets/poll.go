@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What a guest's poll asks for and is told.
+// Events of a guest's poll.
 const (
 	readable = 0x1
 	writable = 0x4
@@ -13,15 +13,15 @@ const (
 	hungUp   = 0x10
 )
 
-// Polled is a socket that is waited for, and what has become of it.
+// Polled is a socket to poll, and the result.
 type Polled struct {
 	Socket *Socket
 	Events int16 // POLLIN and POLLOUT
-	Ready  int16 // and POLLERR, POLLHUP
+	Ready  int16 // and also POLLERR, POLLHUP
 }
 
-// Poll waits until something is ready, for no longer than timeout unless that is
-// negative, and returns how many sockets are. With none to wait for it only waits.
+// Poll waits until a socket is ready, for at most timeout unless that is
+// negative, and returns how many are. With no sockets, it only waits.
 func Poll(env *Env, set []Polled, timeout time.Duration) int {
 	count := look(set)
 	if count > 0 || timeout == 0 {
@@ -49,7 +49,7 @@ func Poll(env *Env, set []Polled, timeout time.Duration) int {
 	return count
 }
 
-// look sets what is ready now.
+// look updates what is ready now.
 func look(set []Polled) (count int) {
 	for n := range set {
 		p := &set[n]
@@ -71,6 +71,6 @@ func (s *Socket) state(events int16) int16 {
 	case s.hungUp:
 		return events&readable | hungUp
 	}
-	// As Linux says of a socket that is not connected.
+	// Linux reports this for an unconnected socket.
 	return events&writable | hungUp
 }

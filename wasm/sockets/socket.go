@@ -11,14 +11,14 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Env is what a Socket has of its instance.
+// Env is what a Socket gets from its instance.
 type Env struct {
 	Net    Net
 	Waiter *Waiter
-	// Wait lets the guest wait for what do waits for. do ends with ctx, and at the
+	// Wait lets the guest wait while do blocks. do ends with ctx, and at the
 	// deadline unless that is zero.
 	Wait func(do func(ctx context.Context, deadline time.Time))
-	// Refused is told of each Refusal, Talked of each time that the network was asked.
+	// Refused is told of each Refusal, Talked of each request to the network.
 	Refused func(*Refusal)
 	Talked  func()
 }
@@ -32,13 +32,13 @@ type Socket struct {
 	conn       *Conn // nil: not connected, or hung up
 	peer       netip.AddrPort
 	connecting bool
-	hungUp     bool      // the connection was taken away
-	failed     vfs.Errno // what SO_ERROR tells next
-	options    []option  // to be set when there is a connection
+	hungUp     bool      // the connection was dropped by HangUp
+	failed     vfs.Errno // the next result of SO_ERROR
+	options    []option  // to set on the next connection
 	closed     bool
 }
 
-// Flags of the calls.
+// Flags of calls.
 const (
 	flagPeek     = 0x2
 	flagTrunc    = 0x20
@@ -47,10 +47,10 @@ const (
 	flagNoSignal = 0x4000
 )
 
-// maxTransfer is how many bytes one call moves at most.
+// maxTransfer bounds the bytes that one call moves.
 const maxTransfer = 1 << 20
 
-// New returns a socket that is not connected.
+// New returns an unconnected socket.
 func New(env *Env, family int, kind Kind, protocol int) (*Socket, vfs.Errno) {
 	if family != familyIPv4 && family != familyIPv6 {
 		return nil, EAFNOSUPPORT
@@ -59,15 +59,15 @@ func New(env *Env, family int, kind Kind, protocol int) (*Socket, vfs.Errno) {
 	case kind == Stream && (protocol == 0 || protocol == syscall.IPPROTO_TCP):
 	case kind == Datagram && (protocol == 0 || protocol == syscall.IPPROTO_UDP):
 	case kind != Stream && kind != Datagram:
-		return nil, EACCES // raw sockets are for those who may
+		return nil, EACCES // raw sockets need a privilege
 	default:
 		return nil, EPROTONOSUPPORT
 	}
 	return &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}, 0
 }
 
-// Connect connects the socket. One that does not block returns EINPROGRESS, and can
-// be written to when it is connected or has failed.
+// Connect connects the socket. A non-blocking one returns EINPROGRESS, and
+// becomes writable once it is connected or has failed.
 func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 	switch {
 	case s.connecting:
@@ -90,7 +90,7 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 	s.env.Talked()
 	s.conn, s.peer, s.hungUp, s.failed = conn, to, false, 0
 	for _, o := range s.options {
-		o.set(conn.FD) // which a connection of another kind may not have
+		o.set(conn.FD) // another kind of connection may not have it
 	}
 	if s.kind == Datagram {
 		return 0
@@ -106,7 +106,7 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 	return s.takeFailure()
 }
 
-// refused returns the number for an error of the Net's.
+// refused returns the error number for an error of the Net.
 func (s *Socket) refused(err error) vfs.Errno {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
@@ -117,7 +117,7 @@ func (s *Socket) refused(err error) vfs.Errno {
 	return errno(err)
 }
 
-// settle finds out if connecting has come to an end.
+// settle finds out whether connecting has finished.
 func (s *Socket) settle() {
 	if !s.connecting || poll(s.conn.FD, writable) == 0 {
 		return
@@ -134,7 +134,7 @@ func (s *Socket) takeFailure() vfs.Errno {
 	return failed
 }
 
-// ready says why nothing can be sent or received, or that it may be.
+// ready returns why nothing can be sent or received, or 0.
 func (s *Socket) ready() vfs.Errno {
 	if s.settle(); s.connecting {
 		return EAGAIN
@@ -148,8 +148,8 @@ func (s *Socket) ready() vfs.Errno {
 	return 0
 }
 
-// wait waits until the connection is ready for something, and is false if that is
-// not so at the deadline, unless it is zero.
+// wait waits until the connection is ready for something; it returns false if
+// the deadline, unless zero, passes first.
 func (s *Socket) wait(events int16, deadline time.Time) bool {
 	ready := false
 	s.env.Wait(func(ctx context.Context, until time.Time) {
@@ -165,8 +165,8 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// Receive reads what has come, and waits for it unless the socket or flags say not
-// to. It returns 0 bytes at the end.
+// Receive reads what has arrived, waiting for it unless the socket or flags say
+// not to. It returns 0 bytes at the end.
 func (s *Socket) Receive(buf []byte, flags int) (int, vfs.Errno) {
 	if s.hungUp {
 		return 0, 0
@@ -202,7 +202,8 @@ func (s *Socket) Receive(buf []byte, flags int) (int, vfs.Errno) {
 	}
 }
 
-// Send sends, and waits until all is sent unless the socket or flags say not to.
+// Send sends buf, waiting until all is sent unless the socket or flags say not
+// to.
 func (s *Socket) Send(buf []byte, flags int) (int, vfs.Errno) {
 	if s.hungUp {
 		return 0, EPIPE
@@ -247,7 +248,7 @@ func (s *Socket) moved(n int) vfs.Errno {
 	return 0
 }
 
-// Shutdown ends one direction, or both: how is SHUT_RD, SHUT_WR or SHUT_RDWR.
+// Shutdown ends one or both directions: how is SHUT_RD, SHUT_WR or SHUT_RDWR.
 func (s *Socket) Shutdown(how int) vfs.Errno {
 	if how < syscall.SHUT_RD || how > syscall.SHUT_RDWR {
 		return vfs.EINVAL
@@ -258,7 +259,7 @@ func (s *Socket) Shutdown(how int) vfs.Errno {
 	return errno(shutdown(s.conn.FD, how))
 }
 
-// Peer returns what the socket is connected to.
+// Peer returns the address that the socket is connected to.
 func (s *Socket) Peer() (netip.AddrPort, vfs.Errno) {
 	if s.settle(); s.conn == nil || s.connecting {
 		return netip.AddrPort{}, ENOTCONN
@@ -266,7 +267,8 @@ func (s *Socket) Peer() (netip.AddrPort, vfs.Errno) {
 	return s.peer, 0
 }
 
-// Local returns the socket's own address, which is none unless it is connected.
+// Local returns the socket's own address, which is invalid unless it is
+// connected.
 func (s *Socket) Local() netip.AddrPort {
 	if s.conn != nil {
 		if a, ok := localAddress(s.conn.FD); ok {
@@ -279,10 +281,10 @@ func (s *Socket) Local() netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 }
 
-// Kind returns what the socket carries.
+// Kind returns the kind of the socket.
 func (s *Socket) Kind() Kind { return s.kind }
 
-// HangUp takes the connection away, as if the other side had closed it.
+// HangUp drops the connection as if the peer had closed it.
 func (s *Socket) HangUp() {
 	if s.conn != nil {
 		s.drop()

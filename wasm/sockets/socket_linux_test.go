@@ -15,7 +15,7 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// everywhere is a Net that connects.
+// everywhere is a Net that connects anywhere.
 type everywhere struct {
 	None
 	open  int
@@ -39,7 +39,7 @@ func (e *everywhere) Connect(_ context.Context, kind Kind, to netip.AddrPort) (*
 	return &Conn{FD: fd, Closed: func() { e.open-- }, Moved: func(n int) error { e.moved += n; return nil }}, nil
 }
 
-// instance is what a socket has of one.
+// instance returns the Env of an instance.
 func instance(t *testing.T, n Net) *Env {
 	waiter := &Waiter{}
 	t.Cleanup(waiter.Close)
@@ -59,7 +59,7 @@ func stream(t *testing.T, env *Env) *Socket {
 	return s
 }
 
-// server accepts connections on loopback and lets serve have each.
+// server accepts connections on loopback and passes each to serve.
 func server(t *testing.T, serve func(net.Conn)) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -105,7 +105,8 @@ func TestSocket_TalksAndWaits(t *testing.T) {
 	if errno := s.Connect(addr); errno != EISCONN {
 		t.Error("connecting twice:", errno)
 	}
-	// More than the buffers on the way hold: the socket waits for the other side.
+	// More than the buffers in between hold, so the socket has to wait for the
+	// peer.
 	sent := bytes.Repeat([]byte("0123456789"), 50_000)
 	got := make([]byte, len(sent))
 	for at, back := 0, 0; back < len(got); {
@@ -221,7 +222,7 @@ func TestSocket_WaitsEnd(t *testing.T) {
 	} {
 		env.Wait = func(do func(context.Context, time.Time)) {
 			wait(do)
-			panic(ended{}) // as an instance does whose call has ended
+			panic(ended{}) // as an instance does at the end of a call
 		}
 		func() {
 			defer func() {

@@ -12,30 +12,32 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Interest is a socket of the host's and what it is waited for to become.
+// Interest is one of the host's sockets and the events to wait for.
 type Interest struct {
 	FD     int
 	Events int16 // POLLIN and POLLOUT
 }
 
-// Waiter waits for sockets. Its zero value is ready; it holds a descriptor from its
-// first Wait until Close. It is used by one goroutine at a time.
+// Waiter waits for sockets. Its zero value is ready to use; it holds a
+// descriptor from its first Wait until Close. It is used by one goroutine at a
+// time.
 type Waiter struct {
-	// An epoll descriptor is ready when one of those that it watches is. So Go's own
-	// poller can wait for it, and no thread does.
+	// An epoll descriptor is ready when one of those it watches is. So Go's own
+	// poller can wait for it, without blocking a thread.
 	file  *os.File
 	epoll int
 }
 
-// Wait blocks until one of the sockets may be ready, and is false if before that ctx
-// ended or the deadline, unless it is zero, passed.
+// Wait blocks until one of the sockets may be ready; it returns false if ctx
+// ended or the deadline, unless zero, passed first.
 func (w *Waiter) Wait(ctx context.Context, deadline time.Time, set []Interest) bool {
-	if w.file == nil && !w.open() { // no descriptors: others give theirs back
+	if w.file == nil && !w.open() { // out of descriptors: others will release theirs
 		w.nap(ctx, deadline)
 		return true
 	}
 	for _, i := range set {
-		// Once: a socket that nobody waits for any more wakes nobody twice.
+		// One shot: a socket that is no longer waited for must not wake anyone
+		// again.
 		event := unix.EpollEvent{Events: unix.EPOLLONESHOT | uint32(i.Events)&(unix.EPOLLIN|unix.EPOLLOUT), Fd: int32(i.FD)}
 		err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_MOD, i.FD, &event)
 		if err == unix.ENOENT {
@@ -65,7 +67,7 @@ func (w *Waiter) Wait(ctx context.Context, deadline time.Time, set []Interest) b
 	return woken
 }
 
-// nap waits a little, for what can't be waited for.
+// nap waits a little, if nothing can be waited for.
 func (w *Waiter) nap(ctx context.Context, deadline time.Time) {
 	wait := 10 * time.Millisecond
 	if !deadline.IsZero() {
@@ -82,7 +84,7 @@ func (w *Waiter) open() bool {
 	if err != nil {
 		return false
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // what os.NewFile asks for
+	if err := unix.SetNonblock(fd, true); err != nil { // required by os.NewFile
 		_ = unix.Close(fd)
 		return false
 	}
@@ -90,7 +92,7 @@ func (w *Waiter) open() bool {
 	return true
 }
 
-// Close gives the descriptor back. The Waiter may be used again.
+// Close releases the descriptor. The Waiter may be used again.
 func (w *Waiter) Close() {
 	if w.file != nil {
 		_ = w.file.Close()
@@ -98,7 +100,7 @@ func (w *Waiter) Close() {
 	}
 }
 
-// poll returns what a socket of the host's is ready for now.
+// poll returns what one of the host's sockets is ready for now.
 func poll(fd int, events int16) int16 {
 	set := [1]unix.PollFd{{Fd: int32(fd), Events: events & (readable | writable)}}
 	for {
@@ -130,7 +132,7 @@ func shutdown(fd, how int) error { return unix.Shutdown(fd, how) }
 
 func closeFD(fd int) { _ = unix.Close(fd) }
 
-// socketError takes the error that a socket has.
+// socketError returns and clears the pending error of a socket.
 func socketError(fd int) vfs.Errno {
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
@@ -166,7 +168,7 @@ var errnos = map[unix.Errno]vfs.Errno{
 	unix.EPROTOTYPE: EPROTOTYPE, unix.ETIMEDOUT: ETIMEDOUT,
 }
 
-// errno returns the guest's number for an error of the system's.
+// errno returns the guest's number for an error of the system.
 func errno(err error) vfs.Errno {
 	if err == nil {
 		return 0

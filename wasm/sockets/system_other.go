@@ -11,13 +11,13 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Interest is a socket of the host's and what it is waited for to become.
+// Interest is one of the host's sockets and the events to wait for.
 type Interest struct {
 	FD     int
 	Events int16
 }
 
-// Waiter waits for sockets, of which there are none on this system: no Net connects.
+// Waiter waits for sockets, which this system has none of: no Net connects.
 type Waiter struct{}
 
 // Wait blocks until ctx ends or the deadline, unless it is zero, passes.

@@ -1,35 +1,35 @@
 package vfs
 
-// PageSize is the unit in which a writable file takes memory and is charged
-// for it: a file of one byte costs a page, as on any file system with blocks.
+// PageSize is the unit in which a writable file uses and is charged for memory:
+// a file of one byte costs a page, as on any file system with blocks.
 const PageSize = 4096
 
-// MaxFileSize is the largest size of a file and the end of the offsets in it,
-// in bytes: what Linux's usual file systems have.
+// MaxFileSize is the largest size of a file and the largest offset in it, in
+// bytes: that of Linux's usual file systems.
 const MaxFileSize = int64(16) << 40
 
 type page = [PageSize]byte
 
-// reserved stands for a page that was allocated and not yet written to. It is
-// shared by all files, and never written to itself.
+// reserved stands for a page that is allocated but not yet written to. All
+// files share it, and it is never written to itself.
 var reserved page
 
 // content is the bytes of a writable file. Only pages that were written to or
 // allocated exist; all others are holes, which read as zeros. The bytes past
-// size in the last page are always zero, so that growing shows none of what was
-// there.
+// size in the last page are always zero, so that growing a file reveals no old
+// data.
 type content struct {
 	size  int64
-	pages map[int64]*page // by their number
-	peak  int             // the most that pages has had
+	pages map[int64]*page // by page number
+	peak  int             // the largest len(pages) so far
 }
 
-// pagesOf is the number of pages that a size reaches into.
+// pagesOf returns the number of pages that size bytes span.
 func pagesOf(size int64) int64 {
 	return size/PageSize + min(size%PageSize, 1)
 }
 
-// readAt copies from offset off, and returns 0 at and past the end.
+// readAt copies from offset off; it returns 0 at and past the end.
 func (c *content) readAt(buf []byte, off int64) (n int) {
 	if off >= c.size {
 		return 0
@@ -52,8 +52,8 @@ func (c *content) readAt(buf []byte, off int64) (n int) {
 	return n
 }
 
-// missing is how many pages of a range are holes, and where the range ends when
-// no more than most of them can be filled.
+// missing returns how many pages of a range are holes, and the offset where the
+// range must end if at most most of them can be filled.
 func (c *content) missing(off, end, most int64) (count, fits int64) {
 	for p := off / PageSize; p*PageSize < end; p++ {
 		if c.pages[p] != nil {
@@ -67,7 +67,8 @@ func (c *content) missing(off, end, most int64) (count, fits int64) {
 	return count, end
 }
 
-// writeAt copies buf to offset off. What it fills of holes is accounted for.
+// writeAt copies buf to offset off. The holes it fills must be accounted for
+// already.
 func (c *content) writeAt(buf []byte, off int64) {
 	c.size = max(c.size, off+int64(len(buf)))
 	for len(buf) > 0 {
@@ -81,7 +82,7 @@ func (c *content) writeAt(buf []byte, off int64) {
 	}
 }
 
-// reserve fills the holes of a range, which are accounted for.
+// reserve fills the holes of a range, which must be accounted for already.
 func (c *content) reserve(off, end int64) {
 	for p := off / PageSize; p*PageSize < end; p++ {
 		if c.pages[p] == nil {
@@ -98,8 +99,8 @@ func (c *content) put(number int64, p *page) {
 	c.peak = max(c.peak, len(c.pages))
 }
 
-// resize cuts the file or lengthens it with a hole. It returns how many pages
-// are no longer there.
+// resize truncates the file or extends it with a hole, and returns how many
+// pages it dropped.
 func (c *content) resize(size int64) (dropped int64) {
 	count, had := pagesOf(size), len(c.pages)
 	switch before := pagesOf(c.size); {
@@ -116,7 +117,7 @@ func (c *content) resize(size int64) (dropped int64) {
 			}
 		}
 	}
-	// A map keeps the room of all that it ever held.
+	// A map never releases the space of its largest size.
 	if left := len(c.pages); c.peak > 4*left+64 {
 		pages := make(map[int64]*page, left)
 		for number, p := range c.pages {

@@ -2,7 +2,7 @@ package vfs
 
 import "io/fs"
 
-// device is what a node of a Tree is, when it is no file.
+// device is the kind of device that a node of a Tree is, if it isn't a file.
 type device uint8
 
 const (
@@ -10,13 +10,13 @@ const (
 	devNull
 	devZero
 	devRandom
-	devStdin // and the other streams, in their order
+	devStdin // followed by the other streams, in order
 	devStdout
 	devStderr
 )
 
-// Devices returns the Tree of the devices that programs count on, for a mount at
-// /dev. What stands behind them is their Root's.
+// Devices returns a Tree of the devices that programs rely on, to be mounted at
+// /dev. Their Root supplies what is behind them.
 func Devices() *Tree {
 	t := emptyTree()
 	root := t.nodes[""]
@@ -37,8 +37,8 @@ func Devices() *Tree {
 	return t
 }
 
-// deviceFile is an open device. What is read from it and written to it has no
-// place: there is no end and no size.
+// deviceFile is an open device. It has neither size nor end; offsets are
+// ignored.
 type deviceFile struct {
 	handle
 	at spot
@@ -101,7 +101,7 @@ func (f *deviceFile) Utimens(int64, int64) Errno { return EROFS }
 // Chmod implements File.
 func (f *deviceFile) Chmod(fs.FileMode) Errno { return EROFS }
 
-// streamFile is one of the standard streams, opened by its name.
+// streamFile is a standard stream opened by name.
 type streamFile struct {
 	*deviceFile
 	stream File

@@ -35,7 +35,7 @@ func TestMem_DoesAsLinuxDoes(t *testing.T) {
 	}
 }
 
-// errnoOf is the Errno of an error of the system.
+// errnoOf returns the Errno for an error of the system.
 func errnoOf(err error) Errno {
 	if err == nil {
 		return 0
@@ -103,7 +103,8 @@ func newDiffer(t *testing.T, seed uint64) *differ {
 	return d
 }
 
-// path returns a random path in both worlds, of few names so that they meet.
+// path returns a random path in both worlds, of few names so that paths
+// collide.
 func (d *differ) path() (real, virtual string) { return d.pathOf(true) }
 
 func (d *differ) pathOf(up bool) (real, virtual string) {
@@ -116,8 +117,8 @@ func (d *differ) pathOf(up bool) (real, virtual string) {
 		case 1:
 			p += "/"
 		case 2:
-			// One ".." at most, and none in what a link leads to: no path is to
-			// lead out of the directory, where the two worlds differ.
+			// One ".." at most, and none in a link's target: no path may lead
+			// out of the directory, where the two worlds differ.
 			if up {
 				p, up = p+"/..", false
 			}
@@ -126,7 +127,7 @@ func (d *differ) pathOf(up bool) (real, virtual string) {
 	return d.dir + p, "tmp" + p
 }
 
-// target returns what a symbolic link may lead to.
+// target returns a random target for a symbolic link.
 func (d *differ) target() (real, virtual string) {
 	real, virtual = d.pathOf(false)
 	if d.rnd.IntN(4) == 0 {
@@ -140,7 +141,7 @@ func (d *differ) note(format string, args ...any) {
 	d.log = append(d.log, strings.ReplaceAll(fmt.Sprintf(format, args...), d.dir, ""))
 }
 
-// same compares what an operation returned.
+// same compares the results of an operation.
 func (d *differ) same(err error, errno Errno, results ...any) bool {
 	d.t.Helper()
 	want := errnoOf(err)
@@ -211,14 +212,15 @@ func (d *differ) step() {
 		want := strings.Replace(string(buf[:max(n, 0)]), d.dir, "/tmp", 1)
 		d.same(err, errno, want, got)
 	case 13:
-		// Not without the owner's permissions: the tests may be root's, who needs none.
+		// Always with the owner's permissions: the tests may run as root, who
+		// needs none.
 		perm := uint32(0o700 | d.rnd.IntN(0o100))
 		d.note("chmod %s %o", virtual, perm)
 		d.same(syscall.Chmod(real, perm), d.root.Chmod(virtual, fs.FileMode(perm), true))
 	}
 }
 
-// sameStat compares what is known of a file.
+// sameStat compares the metadata of a file.
 func (d *differ) sameStat(want *syscall.Stat_t, got Stat) {
 	d.t.Helper()
 	kinds := map[uint32]fs.FileMode{syscall.S_IFREG: 0, syscall.S_IFDIR: fs.ModeDir, syscall.S_IFLNK: fs.ModeSymlink}
@@ -309,10 +311,10 @@ func (d *differ) fileStep() {
 		d.same(err, errno, want, got)
 		return
 	}
-	// Around the edges of pages, mostly.
+	// Mostly around page boundaries.
 	off := int64(d.rnd.IntN(4))*PageSize + int64(d.rnd.IntN(5)) - 2
 	if d.rnd.IntN(10) == 0 {
-		off += 1 << 32 // behind a hole
+		off += 1 << 32 // past a hole
 	}
 	buf := make([]byte, []int{0, 1, 100, PageSize, 3*PageSize + 5}[d.rnd.IntN(5)])
 	buf2 := make([]byte, len(buf))
@@ -407,7 +409,8 @@ func readNames(fd int) (names []string, err error) {
 	}
 }
 
-// finish compares all that is left, then deletes it and sees that nothing stays charged.
+// finish compares everything left, then deletes it and checks that nothing
+// stays charged.
 func (d *differ) finish() {
 	t := d.t
 	for len(d.files) > 0 {

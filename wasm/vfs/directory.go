@@ -7,19 +7,19 @@ import (
 
 // directory is the names in one directory of a Mem.
 //
-// Listing goes by sequence numbers, in the order in which names were added:
-// a cursor stays valid whatever is added or removed meanwhile, and costs
-// nothing to keep, where a copy of the names would be memory that no quota sees.
+// Listing follows sequence numbers, in the order in which names were added: a
+// cursor stays valid whatever is added or removed meanwhile, and costs nothing
+// to keep. A copy of the names would be memory outside any quota.
 type directory struct {
-	parent  *inode // nil for the root, and once the directory is removed
+	parent  *inode // nil for the root, and once the directory has been removed
 	byName  map[string]*entry
-	order   []*entry // ascending by seq, removed entries included
+	order   []*entry // ascending by seq, including removed entries
 	lastSeq uint64
-	peak    int // the most entries that byName has had
+	peak    int // the largest len(byName) so far
 	folders int // entries that are directories
 }
 
-// entry is one name. Its node is nil once the name is removed.
+// entry is one name. Its node is nil once the name has been removed.
 type entry struct {
 	name string
 	node *inode
@@ -48,9 +48,9 @@ func (d *directory) add(name string, n *inode) {
 	}
 }
 
-// remove takes a name out. A map keeps the room of all that it ever held, and
-// order what was removed: many directories that were full once must not hold
-// memory for entries that are long given back to the quota.
+// remove removes a name. Neither a map nor order releases the space of removed
+// entries, but directories that were once full must not hold memory that the
+// quota no longer counts.
 func (d *directory) remove(name string) {
 	e := d.byName[name]
 	if e.node.dir != nil {
@@ -75,7 +75,7 @@ func (d *directory) remove(name string) {
 	}
 }
 
-// list gives the entries whose numbers are in [from, to] to yield, until that
+// list passes the entries numbered from to to, inclusive, to yield until it
 // returns false.
 func (d *directory) list(from, to uint64, yield func(Dirent) bool) {
 	i := sort.Search(len(d.order), func(i int) bool { return d.order[i].seq >= from })
@@ -84,14 +84,15 @@ func (d *directory) list(from, to uint64, yield func(Dirent) bool) {
 		if e.node == nil {
 			continue
 		}
-		// The cookie of an entry is that of the one before it, and the two dots'.
+		// An entry's cookie is that of the one before it, offset by the two
+		// dots.
 		if !yield(Dirent{Name: e.name, Ino: e.node.ino, Type: e.node.mode.Type(), Next: e.seq + firstCookie}) {
 			return
 		}
 	}
 }
 
-// isWithin reports whether n is the directory above or one of those below it.
+// isWithin reports whether n is above or a directory below it.
 func (n *inode) isWithin(above *inode) bool {
 	for ; n != nil; n = n.dir.parent {
 		if n == above {

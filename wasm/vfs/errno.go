@@ -2,11 +2,11 @@ package vfs
 
 import "strconv"
 
-// Errno is an error of a file call, by its number in wasi_snapshot_preview1;
-// 0 is none.
+// Errno is an error of a file call, numbered as in wasi_snapshot_preview1; 0
+// means success.
 type Errno uint16
 
-// The errors that this package gives.
+// Errors returned by this package.
 const (
 	EBADF        Errno = 8
 	EBUSY        Errno = 10
@@ -37,7 +37,7 @@ var errnoNames = map[Errno]string{
 	ESPIPE: "ESPIPE", EXDEV: "EXDEV",
 }
 
-// String returns the name that POSIX has for the error.
+// String returns the error's POSIX name.
 func (e Errno) String() string {
 	if name := errnoNames[e]; name != "" {
 		return name

@@ -6,10 +6,11 @@ import (
 	"math"
 )
 
-// Flag says how a file is opened: one of the first three, and any of the others.
+// Flag is how a file is opened: one of the first three, combined with any of
+// the others.
 type Flag uint16
 
-// The flags of Dir.Open. What they do is what their namesakes do on Linux.
+// Flags for Dir.Open. They do what their namesakes do on Linux.
 const (
 	ReadOnly  Flag = 0         // O_RDONLY
 	WriteOnly Flag = 1 << iota // O_WRONLY
@@ -20,33 +21,33 @@ const (
 	Directory                  // O_DIRECTORY
 	NoFollow                   // O_NOFOLLOW
 	Append                     // O_APPEND
-	NonBlock                   // O_NONBLOCK: kept and told, since nothing here ever blocks
+	NonBlock                   // O_NONBLOCK: recorded only, since nothing here ever blocks
 )
 
-// statusFlags are what File.SetFlags can change.
+// statusFlags are the flags that File.SetFlags can change.
 const statusFlags = Append | NonBlock
 
 func (f Flag) reads() bool  { return f&WriteOnly == 0 }
 func (f Flag) writes() bool { return f&(WriteOnly|ReadWrite) != 0 }
 
-// OmitTime leaves a time of Utimens as it is.
+// OmitTime makes Utimens keep a time.
 const OmitTime = math.MinInt64
 
-// blocksPerPage is how many of the units of Stat.Blocks a page has.
+// blocksPerPage is how many units of Stat.Blocks make a page.
 const blocksPerPage = PageSize / 512
 
-// Stat is what is known about a file; times are in nanoseconds since 1970.
+// Stat describes a file; times are in nanoseconds since 1970.
 type Stat struct {
 	Dev, Ino, Nlink  uint64
 	Mode             fs.FileMode
 	Size             int64 // bytes
-	Blocks           int64 // units of 512 bytes that are taken
-	ReadOnly         bool  // it is in a Tree
+	Blocks           int64 // units of 512 bytes in use
+	ReadOnly         bool  // in a Tree
 	Atim, Mtim, Ctim int64
 }
 
-// Dirent is an entry of a directory. Next is the cookie from which listing
-// goes on after it.
+// Dirent is an entry of a directory. Next is the cookie at which listing
+// resumes after it.
 type Dirent struct {
 	Name string
 	Ino  uint64
@@ -54,48 +55,49 @@ type Dirent struct {
 	Next uint64
 }
 
-// Position is an offset in a file. It has a name of its own because vet takes a
-// Seek of an int64 for a misspelt io.Seeker.
+// Position is an offset in a file. It is a named type because vet takes a Seek
+// with int64 for a misspelt io.Seeker.
 type Position = int64
 
-// File is an open file, directory or device. What makes no sense for its kind
-// gives the error that Linux gives. It is used as its Root is: by one goroutine
-// at a time; and not after Close.
+// File is an open file, directory or device. Operations that make no sense for
+// its kind fail as on Linux. Like its Root, it is used by one goroutine at a
+// time, and not after Close.
 type File interface {
 	Stat() (Stat, Errno)
-	// Flags returns how the file was opened, and what SetFlags has changed:
+	// Flags returns the flags the file was opened with, as changed by SetFlags:
 	// Append and NonBlock.
 	Flags() Flag
 	SetFlags(flag Flag) Errno
-	// Read returns 0 bytes at the end of the file. Like the other three it
-	// may be given buffers of any size: no more is done than they have bytes.
+	// Read returns 0 bytes at the end of the file. Like the other three, it
+	// accepts buffers of any size and transfers at most their length.
 	Read(buf []byte) (int, Errno)
 	Pread(buf []byte, off int64) (int, Errno)
-	// Write writes what fits: fewer bytes than asked for are no error.
+	// Write writes what fits: a short write is not an error.
 	Write(buf []byte) (int, Errno)
-	// Pwrite writes at the offset in append mode too, as POSIX wants and Linux
-	// doesn't.
+	// Pwrite writes at the offset even in append mode, as POSIX requires and
+	// Linux doesn't do.
 	Pwrite(buf []byte, off int64) (int, Errno)
 	Seek(offset Position, whence int) (int64, Errno)
 	Truncate(size int64) Errno
-	// Allocate takes the pages of a range, so that writing to it can't fail.
+	// Allocate allocates the pages of a range, so that writing to it can't
+	// fail.
 	Allocate(off, size int64) Errno
 	Utimens(atim, mtim int64) Errno
 	Chmod(perm fs.FileMode) Errno
-	// List calls yield with the entries from a cookie on, 0 for the first, "."
-	// and ".." among them, until yield returns false. A cookie stays good
-	// whatever is added or removed meanwhile.
+	// List passes the entries from a cookie on (0 for the first), including "."
+	// and "..", to yield until it returns false. A cookie stays valid whatever
+	// is added or removed meanwhile.
 	List(cookie uint64, yield func(Dirent) bool) Errno
 	// Close may be called twice.
 	Close()
 }
 
-// handle is what all open files share: the answers of a file that can do
-// nothing, and their place among the limits of a Root.
+// handle is common to all open files: the errors of a file that supports
+// nothing, and its share of the Root's limits.
 type handle struct {
 	root   *Root
 	flag   Flag
-	free   bool // it does not count as open
+	free   bool // not counted as open
 	closed bool
 }
 
@@ -122,7 +124,7 @@ func (h *handle) List(uint64, func(Dirent) bool) Errno { return ENOTDIR }
 // Close implements File.
 func (h *handle) Close() { h.release() }
 
-// release gives back what the handle holds, and is false if that was done before.
+// release returns what the handle holds, and reports whether it was still held.
 func (h *handle) release() bool {
 	if h.closed {
 		return false
@@ -134,11 +136,11 @@ func (h *handle) release() bool {
 	return true
 }
 
-// dirHandle is an open directory but for its entries.
+// dirHandle is an open directory except for its entries.
 type dirHandle struct {
 	handle
 	at spot
-	// pos is where Seek was to. Listing goes by cookies instead.
+	// pos is where Seek moved to. Listing uses cookies instead.
 	pos int64
 }
 
@@ -168,8 +170,8 @@ func (d *dirHandle) Utimens(atim, mtim int64) Errno { return d.root.utimens(d.at
 // Chmod implements File.
 func (d *dirHandle) Chmod(perm fs.FileMode) Errno { return d.root.chmod(d.at, perm) }
 
-// dots lists the two entries that every directory has, as far as the cookie
-// does not lead past them, and is false when yield wants no more.
+// dots lists the two entries that every directory has, unless the cookie is
+// past them, and returns false if yield wants no more.
 func (d *dirHandle) dots(cookie uint64, yield func(Dirent) bool) bool {
 	if cookie == 0 && !yield(Dirent{Name: ".", Ino: d.at.stat().Ino, Type: fs.ModeDir, Next: 1}) {
 		return false
@@ -184,7 +186,7 @@ func (d *dirHandle) dots(cookie uint64, yield func(Dirent) bool) bool {
 	return true
 }
 
-// firstCookie is the one behind "." and "..".
+// firstCookie is the cookie after "." and "..".
 const firstCookie = 2
 
 // seek moves pos as lseek does.
@@ -199,7 +201,7 @@ func seek(pos *int64, size, offset int64, whence int) (int64, Errno) {
 	default:
 		return 0, EINVAL
 	}
-	// base is never negative, so a sum that wraps around is negative as well.
+	// base is never negative, so a sum that overflows is negative as well.
 	to := base + offset
 	if to < 0 {
 		return 0, EINVAL

@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// FuzzMem runs operations on a Mem with tight quotas and sees that these hold
-// at each step, and that all is given back in the end.
+// FuzzMem runs operations on a Mem with tight quotas and checks that they hold
+// at each step, and that everything is returned in the end.
 func FuzzMem(f *testing.F) {
 	f.Add([]byte{0, 1, 200, 3, 4, 250, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
 	f.Add([]byte("open, write, rename, link, unlink, truncate, close: in any order"))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// newTree makes a Tree of files; a name ending in "/" is a directory.
+// newTree builds a Tree of files; a name ending in "/" is a directory.
 func newTree(t testing.TB, files map[string]string) *Tree {
 	t.Helper()
 	tree, err := NewTree(mapFS(files), TreeConfig{})
@@ -24,7 +24,7 @@ func mapFS(files map[string]string) fstest.MapFS {
 	return m
 }
 
-// newRoot is a Root as an instance has it.
+// newRoot builds a Root like that of an instance.
 func newRoot(t testing.TB, config Config, mem MemConfig) (*Root, *Mem) {
 	t.Helper()
 	m := NewMem(mem)
@@ -86,8 +86,8 @@ func list(t testing.TB, r *Root, path string) []Dirent {
 	return dirents
 }
 
-// entries lists up to n entries (all, if n < 0) of a directory from a cookie on,
-// but for the two dots, and returns the cookie to go on from.
+// entries lists up to n entries (all, if n < 0) of a directory from a cookie
+// on, without the two dots, and returns the cookie at which to resume.
 func entries(f File, cookie uint64, n int) (dirents []Dirent, next uint64, errno Errno) {
 	next = cookie
 	errno = f.List(next, func(d Dirent) bool {
@@ -127,7 +127,7 @@ func removeAll(t testing.TB, r *Root, path string) {
 	}
 }
 
-// checkMem compares the counters of a Mem that has no orphans with what is in it.
+// checkMem compares the counters of a Mem without orphans with its contents.
 func checkMem(t testing.TB, m *Mem) {
 	t.Helper()
 	entries, pages, targets, seen := 0, int64(0), int64(0), map[*inode]bool{}

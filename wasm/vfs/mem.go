@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// What a Mem may hold unless its MemConfig says otherwise.
+// Limits of a Mem unless its MemConfig sets others.
 const (
 	DefaultMemBytes   = 512 << 20
 	DefaultMemEntries = 65_536
 )
 
-// EntrySize is what one name counts in Mem.Used, next to the pages of its file
-// or the target of its symbolic link. It is more than the name, the inode and the
-// place in the directory ever take.
+// EntrySize is what one name adds to Mem.Used, in addition to the pages of its
+// file or the target of its symbolic link. It exceeds what the name, the inode
+// and the directory entry ever occupy.
 const EntrySize = 1024
 
 // MemConfig bounds a Mem. The zero value is ready to use.
 type MemConfig struct {
-	// MaxBytes bounds the contents of all files, counted in whole pages; 0 is
-	// DefaultMemBytes. Holes count nothing.
+	// MaxBytes bounds the contents of all files, in whole pages; 0 is
+	// DefaultMemBytes. Holes are free.
 	MaxBytes int64
 	// MaxEntries bounds the number of names; 0 is DefaultMemEntries.
 	MaxEntries int
-	// Now tells the time that files are stamped with; nil is time.Now.
+	// Now returns the time for timestamps; nil is time.Now.
 	Now func() time.Time
-	// Reserve, if set, is called with each change of Used before it happens.
-	// For a positive one it may return false, and the guest sees ENOSPC;
-	// for a negative one the result is ignored.
+	// Reserve, if set, is called before each change of Used. It may refuse a
+	// positive delta by returning false, and the guest sees ENOSPC; for a
+	// negative one the result is ignored.
 	Reserve func(delta int64) bool
 }
 
-// Mem is a writable directory in memory, of one instance: files, directories,
-// hard and symbolic links.
+// Mem is one instance's writable directory in memory: files, directories, hard
+// and symbolic links.
 //
 // A Mem is used by one goroutine at a time, except for Used.
 type Mem struct {
@@ -47,16 +47,17 @@ type Mem struct {
 	used    atomic.Int64
 }
 
-// inode is a file, directory or symbolic link of a Mem, whatever its names.
+// inode is a file, directory or symbolic link of a Mem, under any number of
+// names.
 type inode struct {
 	mem              *Mem
 	ino              uint64
 	mode             fs.FileMode
-	nlink            int // names that lead here
+	nlink            int // number of names
 	opens            int
 	atim, mtim, ctim int64
 	content          content    // of a file
-	dir              *directory // nil for what is none
+	dir              *directory // nil unless a directory
 	target           string     // of a symbolic link
 }
 
@@ -73,23 +74,23 @@ func NewMem(config MemConfig) *Mem {
 	}
 	m := &Mem{config: config}
 	m.root = m.newInode(fs.ModeDir | fs.ModeSticky | 0o777)
-	// When it was made is for nobody to see: who reads it reads a clock, and
-	// Written does not tell.
+	// No guest may see when the Mem was created: reading that would be reading
+	// a clock, which Written does not report.
 	m.root.atim, m.root.mtim, m.root.ctim = epoch, epoch, epoch
 	m.root.nlink = 1
 	m.root.dir = newDirectory(nil)
 	return m
 }
 
-// Used is the number of bytes of memory that the Mem is charged for, metadata
-// included. It may be called from any goroutine.
+// Used returns the bytes of memory charged for the Mem, metadata included. It
+// may be called from any goroutine.
 func (m *Mem) Used() int64 { return m.used.Load() }
 
-// Written reports whether anything was changed since NewMem.
+// Written reports whether anything has changed since NewMem.
 func (m *Mem) Written() bool { return m.written }
 
-// Close drops all files and gives back what they were charged. Files that are
-// still open can be used until they are closed, but nothing can grow.
+// Close drops all files and returns what was charged for them. Files that are
+// still open stay usable until they are closed, but nothing can grow.
 func (m *Mem) Close() {
 	if m.closed {
 		return

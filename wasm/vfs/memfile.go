@@ -95,8 +95,8 @@ func (f *memFile) Close() {
 // memDir is an open directory of a Mem.
 type memDir struct {
 	dirHandle
-	// last is the newest entry that was there when listing began, so that a
-	// program which adds as it lists comes to an end.
+	// last is the newest entry at the time listing began, so that a program
+	// that adds entries while listing terminates.
 	last uint64
 }
 

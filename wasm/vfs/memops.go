@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What changes the names in a Mem. Errors and their precedence are those of
-// Linux; the tests compare the two.
+// Operations that change the names in a Mem. Errors and their precedence are
+// Linux's; the tests compare the two.
 
 func (m *Mem) create(parent *inode, name string, perm fs.FileMode) (*inode, Errno) {
 	if errno := m.chargeEntry(0); errno != 0 {
@@ -32,21 +32,23 @@ func (m *Mem) symlink(parent *inode, name, target string) Errno {
 		return errno
 	}
 	n := m.newInode(fs.ModeSymlink | fs.ModePerm)
-	// The caller's string may be in the guest's memory, which the guest can change.
+	// The caller's string may live in the guest's memory, which the guest can
+	// change.
 	n.target = strings.Clone(target)
 	m.link(parent, name, n)
 	return 0
 }
 
-// link enters a name that is accounted for.
+// link adds a name that is accounted for already.
 func (m *Mem) link(parent *inode, name string, n *inode) {
-	// The caller's string is a part of a longer path, which the name must not keep alive.
+	// The caller's string is part of a longer path, which the name must not
+	// keep alive.
 	parent.dir.add(strings.Clone(name), n)
 	n.nlink++
 	m.touch(parent)
 }
 
-// unlink takes a name away.
+// unlink removes a name.
 func (m *Mem) unlink(parent *inode, name string, n *inode) {
 	parent.dir.remove(name)
 	m.dropEntry()

@@ -2,18 +2,18 @@ package vfs
 
 import "strings"
 
-// The bounds Linux has, so that no program meets one that it doesn't know.
+// Linux's limits, so that no program meets one it doesn't know.
 const (
 	// MaxName is the longest name of one directory entry, in bytes.
 	MaxName = 255
 	// MaxPath is the longest path, in bytes.
 	MaxPath = 4095
-	// MaxLinks is how many symbolic links one path may lead through.
+	// MaxLinks is how many symbolic links resolving one path may follow.
 	MaxLinks = 40
 )
 
-// isPlain says that a path is relative, names nothing twice and goes only down:
-// no ".", no "..", no empty elements, no name that is too long.
+// isPlain reports whether a path is relative and only descends: no ".", no
+// "..", no empty elements, no name that is too long.
 func isPlain(path string) bool {
 	for rest := path; ; {
 		name, tail, more := strings.Cut(rest, "/")
@@ -27,7 +27,7 @@ func isPlain(path string) bool {
 	}
 }
 
-// split parts a plain path into its directory and last name.
+// split splits a plain path into its directory and last name.
 func split(path string) (dir, name string) {
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 {
@@ -36,7 +36,7 @@ func split(path string) (dir, name string) {
 	return path[:i], path[i+1:]
 }
 
-// join is the path of a name in a directory; that of the root is "".
+// join returns the path of a name in a directory; the root's path is "".
 func join(dir, name string) string {
 	if dir == "" {
 		return name
@@ -44,8 +44,8 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// within returns what is left of path below dir; ok is false if path is
-// neither dir nor below it.
+// within returns the rest of path below dir; ok is false if path is neither dir
+// nor below it.
 func within(path, dir string) (rest string, ok bool) {
 	if dir == "" {
 		return path, true

@@ -67,8 +67,8 @@ func TestWalk_AllocatesNothingInTrees(t *testing.T) {
 	}
 }
 
-// FuzzPath sees that all operations agree about where a path leads, and that
-// nothing but what is in /tmp can be changed by one.
+// FuzzPath checks that all operations agree on where a path leads, and that a
+// path can change nothing outside of /tmp.
 func FuzzPath(f *testing.F) {
 	for _, seed := range []string{
 		"", ".", "tmp/a", "tmp/../function/code/main.py", "../x", "tmp//x/./..", "a\x00", "/tmp/", "function/code/main.py/", "tmp/\xff",

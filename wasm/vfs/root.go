@@ -1,10 +1,10 @@
-// Package vfs is the only file system that a guest sees. Nothing in it opens a
-// file of the host on behalf of a guest.
+// Package vfs is the only file system that a guest sees. It never opens a file
+// of the host on behalf of a guest.
 //
-// A [Tree] is a read-only file tree, indexed when it is made and shared by all
-// instances: the standard library, the files of a function. A [Mem] is a
+// A [Tree] is a read-only file tree, indexed when it is created and shared by
+// all instances: the standard library, the files of a function. A [Mem] is a
 // writable directory in memory with a quota, private to one instance. A [Root]
-// puts them together into the one tree an instance is given as its "/":
+// combines them into the one tree that an instance sees as its "/":
 //
 //	tree, err := vfs.NewTree(library, vfs.TreeConfig{})
 //	root, err := vfs.NewRoot(vfs.Config{
@@ -16,18 +16,19 @@
 //	})
 //	err = root.SetTree("function/code", code)
 //
-// Paths are resolved step by step, as Linux does it, through symbolic links that a
-// guest made in a Mem: what they lead to is in the same Root, for there is nothing
-// else that a step could lead to. A Tree has no links.
+// Paths are resolved step by step, as on Linux, through symbolic links that a
+// guest made in a Mem. Every step stays in the same Root: there is nothing else
+// that a step could lead to. A Tree has no links.
 //
-// Files have permissions, which are kept and told but never refuse anything: a
-// guest is what root is elsewhere. What can't be changed is in a Tree. Devices is a
-// Tree of the devices that programs count on.
+// Permissions are stored and reported but never enforced: a guest is what root
+// is elsewhere. What must not change is in a Tree. [Devices] is a Tree of the
+// devices that programs rely on.
 //
-// What a guest can make the host hold is bounded: bytes and names in a Mem, open
-// files, the length of a name and of a path, the links on the way of one.
+// What a guest can make the host hold is bounded: bytes and names in a Mem,
+// open files, the length of names and paths, and the links followed to resolve
+// a path.
 //
-// Errors are those that Linux gives.
+// Errors are the ones Linux returns.
 package vfs
 
 import (
@@ -39,25 +40,26 @@ import (
 	"strings"
 )
 
-// DefaultMaxOpenFiles is what an instance may hold unless Config says otherwise.
+// DefaultMaxOpenFiles is the limit of open files unless Config sets another.
 const DefaultMaxOpenFiles = 1024
 
-// Config is the make-up of a Root. The zero value is an empty directory.
+// Config describes a Root. The zero value is an empty directory.
 type Config struct {
-	// Base is what is at "/"; nil is an empty directory.
+	// Base is the contents of "/"; nil is an empty directory.
 	Base *Tree
-	// Mounts are what lies over Base. None may be inside another.
+	// Mounts cover parts of Base. None may be inside another.
 	Mounts []Mount
-	// MaxOpenFiles bounds files and directories open at once; 0 is DefaultMaxOpenFiles.
+	// MaxOpenFiles bounds the files and directories open at once; 0 is
+	// DefaultMaxOpenFiles.
 	MaxOpenFiles int
-	// Random is what /dev/urandom reads from, and Stdio what /dev/stdin,
-	// /dev/stdout and /dev/stderr are; nil is nothing at all.
+	// Random is the source of /dev/urandom, and Stdio backs /dev/stdin,
+	// /dev/stdout and /dev/stderr; nil is empty.
 	Random io.Reader
 	Stdio  [3]File
 }
 
 // Mount is a directory of a Root with contents of its own: a Tree, a Mem, or
-// for the time being neither, which is an empty read-only directory.
+// (until set) neither, which is an empty read-only directory.
 type Mount struct {
 	Path string // absolute or relative to the root
 	Tree *Tree
@@ -65,21 +67,22 @@ type Mount struct {
 }
 
 // Root is the file system of one instance. It is used by one goroutine at a
-// time; so an instance must have left its guest before it is closed. The Dir in
-// it is "/".
+// time, so close it only when its guest is no longer running. Its embedded Dir
+// is "/".
 type Root struct {
 	Dir
 	base    *Tree
 	mounts  []Mount
-	above   map[string]*node // the directories on the way to a mount
-	top     spot             // what is at "/"
+	above   map[string]*node // the directories above mounts
+	top     spot             // the contents of "/"
 	maxOpen int
 	open    int
 	random  io.Reader
 	stdio   [3]File
 }
 
-// NewRoot checks config and puts its parts together. It is cheap: a few small allocations.
+// NewRoot checks config and assembles a Root. It is cheap: a few small
+// allocations.
 func NewRoot(config Config) (*Root, error) {
 	r := &Root{base: config.Base, maxOpen: config.MaxOpenFiles, random: config.Random, stdio: config.Stdio}
 	if r.base == nil {
@@ -117,19 +120,20 @@ func NewRoot(config Config) (*Root, error) {
 	return r, nil
 }
 
-// empty is what a mount without contents shows. Immutable, as every Tree.
+// empty is the contents of an empty mount. Immutable, like every Tree.
 var empty = emptyTree()
 
 // errNoMount is returned by SetTree and SetMem.
 var errNoMount = errors.New("no such mount")
 
-// SetTree puts a Tree in the place of what a mount has; nil is an empty
-// directory. Files that are open in the old contents stay as they are.
+// SetTree replaces the contents of a mount by a Tree; nil is an empty
+// directory. Files that are open in the old contents are unaffected.
 func (r *Root) SetTree(path string, tree *Tree) error {
 	return r.set(path, Mount{Tree: tree})
 }
 
-// SetMem puts a Mem in the place of what a mount has. The old one isn't closed.
+// SetMem replaces the contents of a mount by a Mem. It does not close the old
+// one.
 func (r *Root) SetMem(path string, mem *Mem) error {
 	return r.set(path, Mount{Mem: mem})
 }
@@ -149,15 +153,16 @@ func (r *Root) set(path string, contents Mount) error {
 	return fmt.Errorf("mount[%s]: %w", path, errNoMount)
 }
 
-// Top opens "/" without counting it.
+// Top opens "/" without counting it as open.
 func (r *Root) Top() File {
 	return &treeDir{dirHandle{handle: handle{root: r, free: true}, at: r.top}}
 }
 
-// OpenFiles is the number of files and directories that the guest has open.
+// OpenFiles returns the number of files and directories that the guest has
+// open.
 func (r *Root) OpenFiles() int { return r.open }
 
-// Written reports whether anything was changed in a Mem that is mounted.
+// Written reports whether anything in a mounted Mem has changed.
 func (r *Root) Written() bool {
 	for i := range r.mounts {
 		if mem := r.mounts[i].Mem; mem != nil && mem.Written() {
@@ -167,7 +172,7 @@ func (r *Root) Written() bool {
 	return false
 }
 
-// Used is the number of bytes that the Mems are charged for.
+// Used returns the number of bytes charged for the Mems.
 func (r *Root) Used() int64 {
 	used := int64(0)
 	for i := range r.mounts {
@@ -178,7 +183,8 @@ func (r *Root) Used() int64 {
 	return used
 }
 
-// Close closes the Mems, which gives back what they were charged. Trees are shared, and stay.
+// Close closes the Mems, which returns what was charged for them. Trees are
+// shared, and stay.
 func (r *Root) Close() {
 	for i := range r.mounts {
 		if mem := r.mounts[i].Mem; mem != nil {
@@ -187,8 +193,8 @@ func (r *Root) Close() {
 	}
 }
 
-// makeAbove prepares the directories that contain mounts: the entries of
-// the base, if it has that directory, and those of the mounts.
+// makeAbove prepares the directories that contain mounts: the base's entries,
+// if it has that directory, and the mounts.
 func (r *Root) makeAbove() error {
 	r.above = make(map[string]*node)
 	for i := range r.mounts {

@@ -2,8 +2,8 @@ package vfs
 
 import "io/fs"
 
-// Dir is a directory of a Root, which paths are relative to unless they begin
-// with a slash.
+// Dir is a directory of a Root. Paths are relative to it unless they begin with
+// a slash.
 type Dir struct {
 	root *Root
 	at   spot
@@ -13,7 +13,7 @@ type Dir struct {
 //
 // # Errors
 //
-// ENOTDIR for what is no directory.
+// ENOTDIR if the file is not a directory.
 func (r *Root) DirOf(f File) (Dir, Errno) {
 	switch f := f.(type) {
 	case *memDir:
@@ -24,8 +24,8 @@ func (r *Root) DirOf(f File) (Dir, Errno) {
 	return Dir{}, ENOTDIR
 }
 
-// Open opens a file or directory. What it creates has the permissions in perm.
-// The caller closes the File.
+// Open opens a file or directory, creating it with the permissions in perm if
+// the flags say so. The caller closes the File.
 func (d Dir) Open(path string, flag Flag, perm fs.FileMode) (File, Errno) {
 	r := d.root
 	if flag&(Create|Directory) == Create|Directory {
@@ -60,7 +60,7 @@ func (d Dir) Open(path string, flag Flag, perm fs.FileMode) (File, Errno) {
 	return r.file(f.at, flag)
 }
 
-// openable is why what is there can't be opened.
+// openable returns why what was found can't be opened.
 func (f *found) openable(flag Flag) Errno {
 	switch mode := f.at.mode(); {
 	case flag&Create != 0 && f.slash:
@@ -79,7 +79,7 @@ func (f *found) openable(flag Flag) Errno {
 	return 0
 }
 
-// create makes a file where nothing is.
+// create creates a file where there is none.
 func (r *Root) create(f *found, perm fs.FileMode) (*inode, Errno) {
 	if f.slash {
 		return nil, EISDIR
@@ -102,7 +102,7 @@ func (r *Root) writable(dir spot) (*Mem, Errno) {
 	return dir.inode.mem, 0
 }
 
-// file makes the File for what is there.
+// file returns the File for what is at a spot.
 func (r *Root) file(at spot, flag Flag) (File, Errno) {
 	h := handle{root: r, flag: flag}
 	var file File
@@ -131,7 +131,7 @@ func (r *Root) file(at spot, flag Flag) (File, Errno) {
 	return file, 0
 }
 
-// treeOf is the Tree that a node is in.
+// treeOf returns the Tree that a node is in.
 func (r *Root) treeOf(s spot) *Tree {
 	if s.mount < 0 {
 		return r.base
@@ -139,7 +139,7 @@ func (r *Root) treeOf(s spot) *Tree {
 	return r.mounts[s.mount].Tree
 }
 
-// there walks to what must be there.
+// there walks to something that must exist.
 func (d Dir) there(path string, how follow) (found, Errno) {
 	f, errno := d.walk(path, how)
 	switch {
@@ -159,7 +159,7 @@ func lastLink(through bool) follow {
 	return followSlash
 }
 
-// Stat describes a file, or with follow false a symbolic link itself.
+// Stat describes a file or, if follow is false, a symbolic link itself.
 func (d Dir) Stat(path string, follow bool) (Stat, Errno) {
 	f, errno := d.there(path, lastLink(follow))
 	if errno != 0 {
@@ -168,7 +168,7 @@ func (d Dir) Stat(path string, follow bool) (Stat, Errno) {
 	return f.at.stat(), 0
 }
 
-// Chmod sets the permissions of a file. Those of a symbolic link can't be set.
+// Chmod sets a file's permissions. A symbolic link's can't be set.
 func (d Dir) Chmod(path string, perm fs.FileMode, follow bool) Errno {
 	f, errno := d.there(path, lastLink(follow))
 	if errno != 0 {
@@ -188,8 +188,8 @@ func (r *Root) chmod(at spot, perm fs.FileMode) Errno {
 	return 0
 }
 
-// Utimens sets the times of a file, or with follow false those of a symbolic
-// link itself; OmitTime leaves one as it is.
+// Utimens sets the times of a file or, if follow is false, of a symbolic link
+// itself; OmitTime keeps one.
 func (d Dir) Utimens(path string, atim, mtim int64, follow bool) Errno {
 	f, errno := d.there(path, lastLink(follow))
 	if errno != 0 {
@@ -206,13 +206,13 @@ func (r *Root) utimens(at spot, atim, mtim int64) Errno {
 	return 0
 }
 
-// Space is how much a file system holds and has left.
+// Space is the capacity of a file system and what is free of it.
 type Space struct {
 	Bytes, FreeBytes int64
 	Names, FreeNames int64
 }
 
-// Space describes the file system that a path leads into.
+// Space describes the file system that a path is in.
 func (d Dir) Space(path string) (Space, Errno) {
 	f, errno := d.there(path, followAlways)
 	if errno != 0 {
@@ -225,17 +225,18 @@ func (d Dir) Space(path string) (Space, Errno) {
 	return Space{Bytes: pagesOf(tree.size) * PageSize, Names: int64(tree.Entries())}, 0
 }
 
-// Mkdir makes a directory.
+// Mkdir creates a directory.
 func (d Dir) Mkdir(path string, perm fs.FileMode) Errno {
 	return d.make(path, true, func(mem *Mem, f *found) Errno { return mem.mkdir(f.dir.inode, f.name, perm) })
 }
 
-// Symlink makes a symbolic link, which leads wherever target does at the time
-// that it is followed.
+// Symlink creates a symbolic link, whose target is resolved when it is
+// followed.
 //
 // # Errors
 //
-// As those of all that make a name; ENOENT for an empty target, ENAMETOOLONG.
+// Those of every operation that creates a name; ENOENT for an empty target,
+// ENAMETOOLONG.
 func (d Dir) Symlink(target, path string) Errno {
 	switch {
 	case target == "":
@@ -246,7 +247,8 @@ func (d Dir) Symlink(target, path string) Errno {
 	return d.make(path, false, func(mem *Mem, f *found) Errno { return mem.symlink(f.dir.inode, f.name, target) })
 }
 
-// make makes a name where none is. Only a directory's may end in a slash.
+// make creates a name where there is none. Only a directory's may end in a
+// slash.
 func (d Dir) make(path string, dir bool, do func(*Mem, *found) Errno) Errno {
 	f, errno := d.walk(path, followNever)
 	switch {
@@ -268,7 +270,7 @@ func (d Dir) make(path string, dir bool, do func(*Mem, *found) Errno) Errno {
 //
 // # Errors
 //
-// EINVAL for what is none.
+// EINVAL if path is not a symbolic link.
 func (d Dir) Readlink(path string) (string, Errno) {
 	f, errno := d.there(path, followSlash)
 	switch {
@@ -280,7 +282,7 @@ func (d Dir) Readlink(path string) (string, Errno) {
 	return f.at.inode.target, 0
 }
 
-// fixed reports whether something is a mount, or on the way to one.
+// fixed reports whether something is a mount or above one.
 func (r *Root) fixed(f *found) bool {
 	return f.ok && (f.at.mounted(r) || f.at == r.top || f.at.mount < 0 && r.above[f.at.node.path] != nil)
 }
@@ -336,7 +338,7 @@ func (d Dir) Unlink(path string) Errno {
 	return 0
 }
 
-// Rename gives a file another name, which may be in another directory to.
+// Rename renames a file, possibly to another directory.
 func (d Dir) Rename(path string, to Dir, newPath string) Errno {
 	r := d.root
 	from, errno := d.walk(path, followNever)
@@ -366,7 +368,7 @@ func (d Dir) Rename(path string, to Dir, newPath string) Errno {
 	return mem.rename(&from, &target)
 }
 
-// mount is where the path leads into.
+// mount returns the mount that the path is in.
 func (f *found) mount() int {
 	if f.ok {
 		return f.at.mount
@@ -374,7 +376,7 @@ func (f *found) mount() int {
 	return f.dir.mount
 }
 
-// Link gives a file one more name.
+// Link gives a file another name.
 func (d Dir) Link(path string, to Dir, newPath string, follow bool) Errno {
 	from, errno := d.there(path, lastLink(follow))
 	if errno != 0 {

@@ -12,39 +12,39 @@ import (
 	"time"
 )
 
-// What a Tree may hold unless its TreeConfig says otherwise.
+// Limits of a Tree unless its TreeConfig sets others.
 const (
 	DefaultTreeBytes   = 680 << 20
 	DefaultTreeEntries = 100_000
 )
 
-// Reasons for which NewTree refuses a file tree; the error names the file.
+// Why NewTree refuses a file tree; the error names the file.
 var (
 	ErrNotRegular = errors.New("neither a regular file nor a directory")
 	ErrTooLarge   = errors.New("larger than allowed")
 	ErrBadName    = errors.New("not a name that a file can have")
 )
 
-// epoch stands for the modification time of what has none: the first day that
-// is one of 1980 in every time zone, since archives can have none before. It
-// differs from the time of an empty mount, 0, because Python's importer rereads
-// a directory only when its time has changed.
+// epoch stands in for missing modification times: the first day that is in 1980
+// in every time zone, the earliest year that archives can express. It differs
+// from the time of an empty mount, 0, because Python's importer rereads a
+// directory only when its time has changed.
 var epoch = time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC).UnixNano()
 
-// TreeConfig says what NewTree accepts. The zero value is ready to use.
+// TreeConfig limits what NewTree accepts. The zero value is ready to use.
 type TreeConfig struct {
 	// Eager makes NewTree read every file at once, so that the Tree is a
-	// snapshot. Without it a file is read when it is first opened, and the
-	// source must stay as it is for as long as the Tree is used.
+	// snapshot. Otherwise a file is read when it is first opened, and the
+	// source must not change while the Tree is in use.
 	Eager bool
-	// MaxBytes bounds the sum of the sizes of the files; 0 is DefaultTreeBytes.
+	// MaxBytes bounds the total size of the files; 0 is DefaultTreeBytes.
 	MaxBytes int64
 	// MaxEntries bounds the number of files and directories; 0 is DefaultTreeEntries.
 	MaxEntries int
 }
 
 // Tree is a read-only file tree: directories and regular files, nothing else.
-// What a file holds is kept in memory from the first time it is opened.
+// The contents of a file stay in memory from the first time it is opened.
 //
 // A Tree never changes. Any number of Roots and goroutines may use it at once.
 type Tree struct {
@@ -58,19 +58,19 @@ type Tree struct {
 type node struct {
 	path string
 	stat Stat
-	// dirents lists a directory in the order of names. Their cookies are not set.
+	// dirents lists a directory in name order. Cookies are not set.
 	dirents []Dirent
-	device  device // what it is, if it is one
+	device  device // if it is one
 
 	load sync.Once
 	data []byte
 	err  error
 }
 
-// NewTree indexes the whole of source.
+// NewTree indexes all of source.
 //
-// A folder of the host is best given as the FS of an [os.Root]: that one follows no
-// symbolic link out of the folder, even if one is planted while NewTree reads.
+// For a folder of the host, pass the FS of an [os.Root]: it follows no symbolic
+// link out of the folder, even if one is planted while NewTree reads.
 //
 // # Errors
 //
@@ -106,13 +106,13 @@ func emptyTree() *Tree {
 	return &Tree{nodes: map[string]*node{"": root}}
 }
 
-// Size is the sum of the sizes of all files, in bytes.
+// Size returns the total size of all files, in bytes.
 func (t *Tree) Size() int64 { return t.size }
 
-// Entries is the number of files and directories, the root included.
+// Entries returns the number of files and directories, including the root.
 func (t *Tree) Entries() int { return len(t.nodes) }
 
-// Loaded is the number of bytes of file contents that the Tree holds now.
+// Loaded returns the number of bytes of file contents that the Tree holds now.
 func (t *Tree) Loaded() int64 { return t.loaded.Load() }
 
 func (t *Tree) addDir(path string, info fs.FileInfo, config *TreeConfig) (*node, error) {
@@ -134,7 +134,7 @@ func (t *Tree) addDir(path string, info fs.FileInfo, config *TreeConfig) (*node,
 	}
 	n.dirents = slices.Clip(n.dirents)
 	n.stat.Nlink = linksOf(n.dirents)
-	// Archives often have no entries for directories, hence no times.
+	// Archives often lack entries for directories, hence times.
 	if n.stat.Mtim == 0 {
 		if newest == 0 {
 			newest = epoch
@@ -144,7 +144,8 @@ func (t *Tree) addDir(path string, info fs.FileInfo, config *TreeConfig) (*node,
 	return n, nil
 }
 
-// readDir lists a directory in pieces, so that a huge one is refused before it is in memory.
+// readDir lists a directory in pieces, so that a huge one is refused before it
+// fills memory.
 func (t *Tree) readDir(path string, config *TreeConfig) ([]fs.DirEntry, error) {
 	name := path
 	if path == "" {
@@ -209,7 +210,7 @@ func (t *Tree) addFile(path string, info fs.FileInfo, config *TreeConfig) (*node
 	if info.Size() < 0 || info.Size() > left {
 		return nil, fmt.Errorf("%s: %w: more than %d bytes in all", path, ErrTooLarge, config.MaxBytes)
 	}
-	// Whoever could read it when it was packed, functions can.
+	// Whatever its permissions when packed, functions can read it.
 	mode := fs.FileMode(0o444)
 	if info.Mode()&0o111 != 0 {
 		mode |= 0o111
@@ -232,8 +233,8 @@ func (t *Tree) addFile(path string, info fs.FileInfo, config *TreeConfig) (*node
 func (t *Tree) add(path string, info fs.FileInfo, mode fs.FileMode) *node {
 	n := &node{path: path}
 	n.stat = Stat{Ino: uint64(len(t.nodes) + 1), Mode: mode, Nlink: 1}
-	// Nanoseconds since 1970 hold the years up to 2262; a wild time is no time, and
-	// an archive that has none says 1979.
+	// Nanoseconds since 1970 can't express years after 2261, and archives
+	// without times say 1979.
 	if at := info.ModTime(); at.Year() >= 1980 && at.Year() < 2262 {
 		n.setTime(at.UnixNano())
 	}
@@ -245,8 +246,8 @@ func (n *node) setTime(nanos int64) {
 	n.stat.Atim, n.stat.Mtim, n.stat.Ctim = nanos, nanos, nanos
 }
 
-// read returns once the contents of a file are in memory. Every file is read
-// once, and an error stays: the source of a Tree doesn't change.
+// read loads a file's contents into memory. A file is read only once, and an
+// error is permanent: the source of a Tree doesn't change.
 func (t *Tree) read(n *node) error {
 	n.load.Do(func() {
 		n.data, n.err = t.readSource(n)
@@ -261,13 +262,14 @@ func (t *Tree) readSource(n *node) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	// The name may lead elsewhere than when it was listed.
+	// The name may refer to something else than when it was listed.
 	if info, err := f.Stat(); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w (%v)", n.path, ErrNotRegular, info.Mode().Type())
 	}
-	// Archives lie about sizes: read what was declared and see that it ends there.
+	// Archives lie about sizes: read the declared size and check that the file
+	// ends there.
 	data := make([]byte, n.stat.Size)
 	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fmt.Errorf("%s: shorter than its declared %d bytes: %w", n.path, len(data), err)
@@ -280,8 +282,8 @@ func (t *Tree) readSource(n *node) ([]byte, error) {
 	return data, nil
 }
 
-// linksOf is the number of links that a directory has: its name, its own "." and
-// the ".." in each directory that is in it.
+// linksOf returns a directory's number of links: its name, its own "." and the
+// ".." of each subdirectory.
 func linksOf(dirents []Dirent) uint64 {
 	n := uint64(2)
 	for i := range dirents {

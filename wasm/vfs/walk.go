@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// spot is something in a Root: a node of a Tree, or an inode of a Mem.
+// spot is a place in a Root: a node of a Tree, or an inode of a Mem.
 type spot struct {
 	mount int // index into Root.mounts, or -1 for the base
 	node  *node
@@ -34,8 +34,8 @@ func (s spot) stat() Stat {
 	return st
 }
 
-// baseNode returns what the base has at a plain path, the ways to mounts
-// included; nil if nothing.
+// baseNode returns what the base has at a plain path, including directories
+// above mounts; nil if nothing.
 func (r *Root) baseNode(path string) *node {
 	if n := r.above[path]; n != nil {
 		return n
@@ -43,7 +43,7 @@ func (r *Root) baseNode(path string) *node {
 	return r.base.nodes[path]
 }
 
-// mounted is the root of a mount.
+// mounted returns the root of a mount.
 func (r *Root) mounted(i int) spot {
 	if mem := r.mounts[i].Mem; mem != nil {
 		return spot{mount: i, inode: mem.root}
@@ -51,10 +51,10 @@ func (r *Root) mounted(i int) spot {
 	return spot{mount: i, node: r.mounts[i].Tree.nodes[""]}
 }
 
-// mounted says that a spot is the root of a mount.
+// mounted reports whether a spot is the root of a mount.
 func (s spot) mounted(r *Root) bool { return s.mount >= 0 && s == r.mounted(s.mount) }
 
-// child is what a directory has under a name.
+// child returns the entry of a directory with a given name.
 func (r *Root) child(dir spot, name string) (spot, bool) {
 	if dir.inode != nil {
 		n := dir.inode.dir.get(name)
@@ -74,7 +74,7 @@ func (r *Root) child(dir spot, name string) (spot, bool) {
 	return spot{mount: -1, node: n}, n != nil
 }
 
-// parent is what ".." in a directory leads to; none in one that was removed.
+// parent returns what ".." in a directory leads to; nothing in a removed one.
 func (r *Root) parent(dir spot) (spot, bool) {
 	switch {
 	case dir.inode != nil && dir.inode.dir.parent != nil:
@@ -94,17 +94,18 @@ func (r *Root) parent(dir spot) (spot, bool) {
 	return spot{mount: -1, node: r.baseNode(above)}, true
 }
 
-// follow says what becomes of a symbolic link in the last place of a path.
+// follow is how to treat a symbolic link in the last place of a path.
 type follow uint8
 
 const (
-	followNever  follow = iota // the name itself is meant, even with a slash behind it
-	followSlash                // the link is meant, unless a slash says that it leads to a directory
-	followAlways               // what the link leads to is meant
-	followFile                 // the same, unless a slash says that a directory is meant, which can\'t be created
+	followNever  follow = iota // the link itself, even with a trailing slash
+	followSlash                // the link itself, unless a trailing slash says that it leads to a directory
+	followAlways               // what the link leads to
+	followFile                 // the same, except that a trailing slash asks for a directory, which can't be created
 )
 
-// follows says if a link in the last place is followed; slash, if one is behind it.
+// follows reports whether a link in the last place is followed, given whether a
+// slash trails it.
 func (how follow) follows(slash bool) bool {
 	switch how {
 	case followSlash:
@@ -115,25 +116,25 @@ func (how follow) follows(slash bool) bool {
 	return how == followAlways
 }
 
-// found is where a path leads.
+// found is what a path leads to.
 type found struct {
-	dir   spot   // the directory that name is in, when nothing is there or it is in a Mem
-	name  string // the last name; "", "." or ".." if there is none
+	dir   spot   // the directory of name, if nothing is there or it is in a Mem
+	name  string // the last name; "", "." or ".." if the path ends in none
 	at    spot   // what is there
 	ok    bool   // something is there
-	slash bool   // the path is spelled as that of a directory
+	slash bool   // the path is spelled as a directory's
 }
 
-// named says that the path ends in a name, and not in "." or "..".
+// named reports whether the path ends in a name rather than in "." or "..".
 func (f *found) named() bool { return f.name != "" && f.name != "." && f.name != ".." }
 
-// walk resolves a path, as Linux does. It is of bounded work: MaxLinks links,
-// each to a path of MaxPath bytes.
+// walk resolves a path as Linux does. Its work is bounded: MaxLinks links, each
+// to a path of MaxPath bytes.
 //
 // # Errors
 //
-// ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG; EINVAL for a NUL byte. That the
-// last name is not there is no error but found.ok.
+// ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG; EINVAL for a NUL byte. If only the last
+// name is missing, found.ok is false instead.
 func (d Dir) walk(path string, how follow) (found, Errno) {
 	r := d.root
 	switch {
@@ -149,8 +150,8 @@ func (d Dir) walk(path string, how follow) (found, Errno) {
 		at = r.top
 	}
 	if at == r.top && isPlain(path) {
-		// Nearly every path is such a one, and most lead into a Tree, where
-		// there is nothing to walk through.
+		// The fast path: nearly all paths are plain, and most lead into a Tree,
+		// which needs no walk.
 		_, name := split(path)
 		var n *node
 		n, at, path = r.jump(path)
@@ -166,7 +167,7 @@ func (d Dir) walk(path string, how follow) (found, Errno) {
 		switch {
 		case !at.isDir():
 			return found{}, ENOTDIR
-		case name == "": // of the root, or of a mount
+		case name == "": // the root, or the root of a mount
 			return found{at: at, ok: true, slash: true}, 0
 		case len(name) > MaxName:
 			return found{}, ENAMETOOLONG
@@ -207,9 +208,8 @@ func (d Dir) walk(path string, how follow) (found, Errno) {
 	}
 }
 
-// jump follows a plain path from the root as far as that is one step: to what
-// is there in a Tree, or else to a directory from which to walk on, and the rest
-// of the path.
+// jump follows a plain path from the root in a single step: to a node of a
+// Tree, or else to a directory from which to walk on with the rest of the path.
 func (r *Root) jump(path string) (*node, spot, string) {
 	for i := range r.mounts {
 		m := &r.mounts[i]

@@ -9,8 +9,8 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// call is a function of the guest's: i is a parameter of 32 bits, l one of 64.
-// All return an error number.
+// call is a function that the guest imports: i is a 32-bit parameter, l a
+// 64-bit one. All return an error number.
 type call struct {
 	name, params string
 	do           func(*Files, api.Memory, []uint64) vfs.Errno
@@ -52,7 +52,7 @@ var calls = []call{
 	{"poll_oneoff", "iiii", (*Files).poll},
 }
 
-// extensions are what a program on Linux has and WASI lacks.
+// extensions are calls that programs on Linux have and WASI lacks.
 var extensions = []call{
 	{"path_open", "iiiiilliii", (*Files).pathOpenMode},
 	{"path_create_directory", "iiii", (*Files).pathMkdirMode},
@@ -61,13 +61,13 @@ var extensions = []call{
 	{"fd_chmod", "ii", (*Files).fdChmod},
 }
 
-// Export adds the file calls to the builder of wasi_snapshot_preview1, in the place
-// of those that are there. The context of a call leads to its Files by of.
+// Export adds the file calls to a builder of wasi_snapshot_preview1, replacing
+// any that are there. of finds the Files in the context of a call.
 func Export(b wazero.HostModuleBuilder, of func(context.Context) *Files) { export(b, of, calls) }
 
-// ExportExtensions adds the calls that WASI lacks; package wasip1's documents say
-// what they do. path_open and path_create_directory are as WASI's, with one more
-// argument, a mode: the last but one, and the last.
+// ExportExtensions adds the calls that WASI lacks. path_open and
+// path_create_directory are WASI's with one more argument, a mode: the last but
+// one, and the last.
 func ExportExtensions(b wazero.HostModuleBuilder, of func(context.Context) *Files) {
 	export(b, of, extensions)
 	export(b, of, socketCalls)

@@ -1,14 +1,16 @@
-// Package wasip1 is the file calls of WASI preview 1 on a vfs.Root, one Files for
-// each instance, and what WASI lacks of a Linux program's: permissions and sockets.
+// Package wasip1 implements the file calls of WASI preview 1 on a vfs.Root, one
+// Files for each instance, and what programs on Linux have that WASI lacks:
+// permissions and sockets.
 //
-// wazero has these calls as well. They clean paths before a file system sees them,
-// which makes "link/.." another place than it is; they keep directories by name, so
-// that one which is renamed loses its contents; they know less of errors than WASI
-// itself; and each can do work without end before the guest's deadline is looked at.
+// wazero has these calls as well. But they clean paths before the file system
+// sees them, which gives "link/.." another meaning; they remember directories
+// by name, so that a renamed one loses its contents; they distinguish fewer
+// errors than WASI itself; and each can work without bound before the guest's
+// deadline is checked.
 //
-// A call gets the guest's memory and the numbers that the guest passed, and trusts
-// none of them: memory is reached through the bounds checks of api.Memory, and no
-// number decides how much the host allocates.
+// A call gets the guest's memory and arguments, and trusts neither: memory is
+// accessed through the bounds checks of api.Memory, and no number decides how
+// much the host allocates.
 package wasip1
 
 import (
@@ -24,37 +26,37 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Config is what Files works with. Root must be set.
+// Config configures Files. Root must be set.
 type Config struct {
 	Root *vfs.Root
-	// Stdio is what descriptors 0 to 2 are; see Input and Output.
+	// Stdio is descriptors 0 to 2; see Input and Output.
 	Stdio [3]vfs.File
-	// Work is told of work that was done, in bytes or what takes as long, and of
-	// portion at the beginning of each call. It may block, and end the call by a
-	// panic. Sleep ends after ns nanoseconds, or by
-	// a panic; Now is the wall clock in nanoseconds since 1970.
+	// Work is told of work done, in bytes or what takes as long, and of portion
+	// at the start of each call. It may block, and end the call by a panic.
+	// Sleep returns after ns nanoseconds or panics; Now is the wall clock in
+	// nanoseconds since 1970.
 	Work  func(n int)
 	Sleep func(ns int64)
-	// Wait calls do while the guest computes nothing, and may end the call by a panic
-	// when it has returned; see sockets.Env.
+	// Wait calls do while the guest computes nothing, and may end the call by a
+	// panic once do has returned; see sockets.Env.
 	Wait func(do func(ctx context.Context, deadline time.Time))
 	Now  func() int64
 }
 
-// Files is the table of open files of an instance, whose calls it serves. It is
-// used by one goroutine at a time.
+// Files is an instance's table of open files and serves its calls. It is used
+// by one goroutine at a time.
 type Files struct {
 	Config
-	open    []vfs.File // by descriptor; nil is none
+	open    []vfs.File // by descriptor; nil is free
 	preopen vfs.File
 	network network
 	scratch [direntSize + vfs.MaxName]byte
 }
 
-// preopenFD is the descriptor of "/", from which the C library begins.
+// preopenFD is the descriptor of "/", where the C library starts.
 const preopenFD = 3
 
-// New returns a table with the standard streams and "/".
+// New returns a table with the standard streams and "/" open.
 func New(config Config) *Files {
 	f := &Files{Config: config, preopen: config.Root.Top()}
 	f.open = append(f.open, config.Stdio[:]...)
@@ -74,7 +76,7 @@ func (f *Files) Close() {
 	f.network.waiter.Close()
 }
 
-// errnos that only this package gives.
+// Errnos that only this package uses.
 const (
 	efault vfs.Errno = 21
 )
@@ -87,8 +89,8 @@ func (f *Files) get(fd uint64) (vfs.File, vfs.Errno) {
 	return nil, vfs.EBADF
 }
 
-// insert gives a file the lowest descriptor that is free. Their number is
-// bounded by how many files the Root opens.
+// insert gives a file the lowest free descriptor. The Root's limit of open
+// files bounds the table.
 func (f *Files) insert(file vfs.File) uint32 {
 	for fd, there := range f.open {
 		if there == nil {
@@ -100,17 +102,17 @@ func (f *Files) insert(file vfs.File) uint32 {
 	return uint32(len(f.open) - 1)
 }
 
-// portion is how much is done between two calls of Work, in bytes.
+// portion is how many bytes are processed between two calls of Work.
 const portion = 64 << 10
 
-// Bounds of one read or write, which Linux has.
+// Limits of one read or write, as on Linux.
 const (
 	maxVectors  = 1024
 	maxTransfer = math.MaxInt32 &^ 4095
 )
 
-// transfer gives the buffers of a guest's vectors to do, in pieces, and tells the
-// guest how many bytes that made.
+// transfer passes the buffers of a guest's vectors to do, in pieces, and tells
+// the guest how many bytes were transferred.
 func (f *Files) transfer(m api.Memory, vectors, count, result uint64, do func(buf []byte, done int64) (int, vfs.Errno)) vfs.Errno {
 	if uint32(count) > maxVectors {
 		return vfs.EINVAL
@@ -141,7 +143,7 @@ func (f *Files) vectors(m api.Memory, at, count uint32, do func(buf []byte, done
 			part := buf[:min(len(buf), portion)]
 			n, errno := do(part, done)
 			done += int64(n)
-			f.Work(n + 1) // of a thousand buffers, all may be empty
+			f.Work(n + 1) // all of a thousand buffers may be empty
 			if errno != 0 || n < len(part) {
 				return done, errno
 			}
@@ -228,20 +230,21 @@ func (f *Files) fdSetSize(_ api.Memory, p []uint64) vfs.Errno {
 	return file.Truncate(int64(p[1]))
 }
 
-// fdNothing is for what makes no difference to files in memory: advice, and
-// writing what is not yet on a disk.
+// fdNothing implements calls that mean nothing for files in memory: advice, and
+// flushing to disk.
 func (f *Files) fdNothing(_ api.Memory, p []uint64) vfs.Errno {
 	_, errno := f.get(p[0])
 	return errno
 }
 
-// fdRenumber is refused: the table would grow to whatever number a guest names.
+// fdRenumber is refused: the table would grow to whatever number a guest
+// passes.
 func (f *Files) fdRenumber(api.Memory, []uint64) vfs.Errno { return vfs.ENOTSUP }
 
 func (f *Files) fdSetRights(api.Memory, []uint64) vfs.Errno { return vfs.ENOSYS }
 
-// Flags of descriptors, and rights: what tells whether a file can be read, written
-// and moved about in. All other rights are given, and asked of nobody.
+// Flags of descriptors, and rights: those that tell whether a file can be read,
+// written and seeked. All other rights are granted and never checked.
 const (
 	flagAppend   = 1 << 0
 	flagNonBlock = 1 << 2
@@ -289,7 +292,7 @@ func (f *Files) fdStat(m api.Memory, p []uint64) vfs.Errno {
 	}
 	le.PutUint16(buf[2:], status)
 	le.PutUint64(buf[8:], rights)
-	le.PutUint64(buf[16:], allRights) // of what is opened in it
+	le.PutUint64(buf[16:], allRights) // of files opened in it
 	return 0
 }
 
@@ -335,7 +338,7 @@ func (f *Files) fdSetTimes(_ api.Memory, p []uint64) vfs.Errno {
 	return file.Utimens(atim, mtim)
 }
 
-// times reads which times are to be set, and to what.
+// times returns the times to set.
 func (f *Files) times(atim, mtim, flags uint64) (int64, int64, vfs.Errno) {
 	now := int64(vfs.OmitTime)
 	one := func(value, set, toNow uint64) int64 {
@@ -367,7 +370,7 @@ func (f *Files) fdPrestat(m api.Memory, p []uint64) vfs.Errno {
 	if file, errno := f.get(p[0]); errno != 0 || file != f.preopen {
 		return vfs.EBADF
 	}
-	if !m.WriteUint64Le(uint32(p[1]), 1<<32) { // a directory, with a name of one byte
+	if !m.WriteUint64Le(uint32(p[1]), 1<<32) { // a directory, with a one-byte name
 		return efault
 	}
 	return 0
@@ -386,7 +389,7 @@ func (f *Files) fdPrestatName(m api.Memory, p []uint64) vfs.Errno {
 	return 0
 }
 
-// direntSize is the size of an entry of a directory without its name.
+// direntSize is the size of a directory entry without its name.
 const direntSize = 24
 
 func (f *Files) fdReaddir(m api.Memory, p []uint64) vfs.Errno {
@@ -406,7 +409,7 @@ func (f *Files) fdReaddir(m api.Memory, p []uint64) vfs.Errno {
 		le.PutUint32(entry[16:], uint32(len(d.Name)))
 		le.PutUint32(entry[20:], uint32(fileType(d.Type)))
 		copy(entry[direntSize:], d.Name)
-		// What is cut off says that there is more.
+		// A truncated entry tells the guest that there are more.
 		used += copy(buf[used:], entry)
 		return used < len(buf)
 	})

@@ -17,7 +17,7 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// guest makes calls as a program in an instance would.
+// guest makes calls like a program in an instance.
 type guest struct {
 	t     testing.TB
 	files *Files
@@ -52,7 +52,7 @@ func newGuest(t testing.TB, tmp vfs.MemConfig) *guest {
 	})
 	runtime := wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfigInterpreter())
 	t.Cleanup(func() { _ = runtime.Close(context.Background()) })
-	// A module that is nothing but a memory of 1 MiB.
+	// A module that contains only a memory of 1 MiB.
 	g.mod, err = runtime.Instantiate(context.Background(), []byte("\x00asm\x01\x00\x00\x00\x05\x03\x01\x00\x10\x07\x0a\x01\x06memory\x02\x00"))
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +61,8 @@ func newGuest(t testing.TB, tmp vfs.MemConfig) *guest {
 	return g
 }
 
-// call makes a call; a string is put into memory and becomes a pointer and a
-// length. Results are best written to result.
+// call makes a call; a string argument is copied to memory and becomes a
+// pointer and a length. Use result for results.
 func (g *guest) call(name string, args ...any) vfs.Errno {
 	g.t.Helper()
 	var params []uint64
@@ -113,7 +113,7 @@ func (g *guest) must(errno vfs.Errno) {
 	}
 }
 
-// vector puts a buffer's place into memory, for the calls that want a list of one.
+// vector writes an iovec for one buffer to memory.
 func (g *guest) vector(ptr, size int) (vectors, count int) {
 	g.mem.WriteUint32Le(256, uint32(ptr))
 	g.mem.WriteUint32Le(260, uint32(size))
@@ -134,7 +134,8 @@ func (g *guest) read(fd int) string {
 	return string(text)
 }
 
-// filestat is what a program sees of a file: mode, pages, whether it is read-only.
+// filestat returns what a program sees of a file: mode, pages, whether it is
+// read-only.
 func (g *guest) filestat(path string, lookup int) string {
 	g.t.Helper()
 	if errno := g.call("path_filestat_get", preopenFD, lookup, path, result); errno != 0 {
@@ -192,7 +193,7 @@ func TestFiles_DirectoriesAreWhatTheyAreAndNotTheirNames(t *testing.T) {
 	if got := g.filestat("tmp/d/main.py", 1); got != "100444 1 1" {
 		t.Error(got)
 	}
-	// What is behind a link is not what is before it.
+	// ".." applies to what a link leads to.
 	if got := g.filestat("tmp/d/../../tmp/d/../code", 1); got != "40555 0 1" {
 		t.Error(got)
 	}
@@ -411,7 +412,8 @@ func TestFiles_Space(t *testing.T) {
 	}
 }
 
-// A guest that has the host read a hole of terabytes is asked now and then.
+// A guest that makes the host read a hole of terabytes is interrupted now and
+// then.
 func TestFiles_WorkIsReported(t *testing.T) {
 	g := newGuest(t, vfs.MemConfig{})
 	fd, errno := g.open("tmp/a", oCreat, rightsReadWrite)
@@ -423,7 +425,7 @@ func TestFiles_WorkIsReported(t *testing.T) {
 	}
 	g.work = 0
 	g.must(g.call("fd_read", fd, 0, 1000, result))
-	// The buffers are where the vectors are; the first ones clear them away.
+	// The buffers overlap the vectors; the first ones overwrite them.
 	if g.word() != 900_000_000 || g.work < g.word() {
 		t.Errorf("read %d bytes for %d of work", g.word(), g.work)
 	}
@@ -444,7 +446,7 @@ func TestFiles_CloseClosesAll(t *testing.T) {
 	}
 }
 
-// A guest whose own code is no longer in command can pass anything.
+// A guest whose own code has been taken over can pass anything.
 func TestFiles_NoArgumentsHarmTheHost(t *testing.T) {
 	odd := []uint64{0, 3, 1<<20 - 1, math.MaxInt32, math.MaxUint32, 89478486, 536870912, math.MaxUint64, 1 << 63}
 	for _, c := range slices.Concat(calls, extensions, socketCalls) {

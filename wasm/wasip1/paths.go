@@ -11,14 +11,14 @@ import (
 
 var le = binary.LittleEndian
 
-// Permissions of what is made by the calls of WASI, which tell none: those that
-// a program with the usual mask asks for.
+// Permissions of what WASI's own calls create, which pass none: those that a
+// program with the usual umask requests.
 const (
 	newFile = 0o644
 	newDir  = 0o755
 )
 
-// path reads a path, and the directory that it is relative to.
+// path reads a path and the directory it is relative to.
 func (f *Files) path(m api.Memory, fd, ptr, size uint64) (vfs.Dir, string, vfs.Errno) {
 	file, errno := f.get(fd)
 	if errno != 0 {
@@ -32,7 +32,7 @@ func (f *Files) path(m api.Memory, fd, ptr, size uint64) (vfs.Dir, string, vfs.E
 	return dir, path, errno
 }
 
-// readPath copies a path. One that is longer than any may be is refused unread.
+// readPath copies a path. It refuses overlong ones unread.
 func readPath(m api.Memory, ptr, size uint64) (string, vfs.Errno) {
 	if uint32(size) > vfs.MaxPath {
 		return "", vfs.ENAMETOOLONG
@@ -44,15 +44,15 @@ func readPath(m api.Memory, ptr, size uint64) (string, vfs.Errno) {
 	return string(b), 0
 }
 
-// follow reads lookup flags.
+// follow decodes lookup flags.
 func follow(flags uint64) bool { return flags&1 != 0 }
 
 func (f *Files) pathOpen(m api.Memory, p []uint64) vfs.Errno {
 	return f.pathOpenMode(m, append(p[:8:8], newFile, p[8]))
 }
 
-// pathOpenMode is path_open with permissions, the last but one argument, for a
-// file that is created.
+// pathOpenMode is path_open with permissions for a created file as its last
+// argument but one.
 func (f *Files) pathOpenMode(m api.Memory, p []uint64) vfs.Errno {
 	dir, path, errno := f.path(m, p[0], p[2], p[3])
 	if errno != 0 {
@@ -92,7 +92,7 @@ func (f *Files) pathMkdir(m api.Memory, p []uint64) vfs.Errno {
 	return f.pathMkdirMode(m, append(p[:3:3], newDir))
 }
 
-// pathMkdirMode is path_create_directory with permissions, the last argument.
+// pathMkdirMode is path_create_directory with permissions as its last argument.
 func (f *Files) pathMkdirMode(m api.Memory, p []uint64) vfs.Errno {
 	dir, path, errno := f.path(m, p[0], p[1], p[2])
 	if errno != 0 {
@@ -198,7 +198,7 @@ func (f *Files) pathRename(m api.Memory, p []uint64) vfs.Errno {
 	})
 }
 
-// two reads two paths, the first one's directory apart.
+// two reads two paths; the first one's directory is passed in fd.
 func (f *Files) two(m api.Memory, fd uint64, p []uint64, do func(vfs.Dir, string, vfs.Dir, string) vfs.Errno) vfs.Errno {
 	from, path, errno := f.path(m, fd, p[0], p[1])
 	if errno != 0 {
@@ -227,11 +227,11 @@ func (f *Files) pathUnlink(m api.Memory, p []uint64) vfs.Errno {
 	return dir.Unlink(path)
 }
 
-// fileTypeDatagram is the number for a socket that is no stream.
+// fileTypeDatagram is WASI's file type for datagram sockets.
 const fileTypeDatagram = 5
 
-// fileType is the number that WASI has for the type of a file. It has none for
-// pipes, which the standard streams are.
+// fileType returns WASI's file type. WASI has none for pipes, which the
+// standard streams are.
 func fileType(mode fs.FileMode) byte {
 	switch {
 	case mode.IsRegular():
@@ -248,16 +248,16 @@ func fileType(mode fs.FileMode) byte {
 	return 0
 }
 
-// unixKinds are the types of files as the guest's C library has them in st_mode.
+// unixKinds are the file type bits that the guest's C library uses in st_mode.
 var unixKinds = map[fs.FileMode]uint16{
 	0: 0x8000, fs.ModeDir: 0x4000, fs.ModeSymlink: 0xa000, fs.ModeDevice | fs.ModeCharDevice: 0x2000, fs.ModeNamedPipe: 0x1000,
 	fs.ModeSocket: 0xc000,
 }
 
-// specialBits are the permissions that package fs keeps elsewhere.
+// specialBits are permissions that package fs represents differently.
 var specialBits = map[fs.FileMode]uint16{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000}
 
-// toUnix is a mode as st_mode has it.
+// toUnix converts a mode to st_mode.
 func toUnix(mode fs.FileMode) uint16 {
 	n := uint16(mode.Perm()) | unixKinds[mode.Type()]
 	for is, bit := range specialBits {
@@ -268,7 +268,7 @@ func toUnix(mode fs.FileMode) uint16 {
 	return n
 }
 
-// fromUnix is the permissions in a st_mode.
+// fromUnix returns the permissions in a st_mode.
 func fromUnix(n uint64) fs.FileMode {
 	mode := fs.FileMode(n) & fs.ModePerm
 	for is, bit := range specialBits {
@@ -279,10 +279,9 @@ func fromUnix(n uint64) fs.FileMode {
 	return mode
 }
 
-// writeFilestat writes what WASI calls a filestat. Behind the type of the file are
-// seven bytes that mean nothing there. Here they say what else a C library wants to
-// know: 1 if the file is on a read-only file system, the st_mode in 16 bits, and how
-// many pages are taken in 32.
+// writeFilestat writes WASI's filestat. The seven bytes of padding after the
+// file type hold what else a C library needs: 1 if the file is on a read-only
+// file system, the st_mode in 16 bits, and the number of allocated pages in 32.
 func writeFilestat(m api.Memory, ptr uint64, st *vfs.Stat) vfs.Errno {
 	buf, ok := m.Read(uint32(ptr), 64)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Sizes and kinds in poll_oneoff.
+// Sizes and event types of poll_oneoff.
 const (
 	subscriptionSize = 48
 	eventSize        = 32
@@ -20,9 +20,9 @@ const (
 	absoluteTime = 1
 )
 
-// poll is poll_oneoff. Whatever is open here can be read and written at once,
-// as files and pipes to a reader can; so only who waits for nothing but the time
-// to pass does wait.
+// poll is poll_oneoff. Every open file can be read and written at once, as
+// files and pipes to a reader can; so only a guest that waits for nothing but
+// time does wait.
 func (f *Files) poll(m api.Memory, p []uint64) vfs.Errno {
 	count := uint32(p[2])
 	if count == 0 || count > math.MaxUint32/subscriptionSize {
@@ -53,7 +53,7 @@ func (f *Files) poll(m api.Memory, p []uint64) vfs.Errno {
 		}
 	}
 	if events > 0 && wait > 0 {
-		clocks = 0 // not yet
+		clocks = 0 // no clock has expired yet
 	} else if wait > 0 {
 		f.Sleep(wait)
 	}
@@ -68,7 +68,7 @@ func (f *Files) poll(m api.Memory, p []uint64) vfs.Errno {
 	return 0
 }
 
-// writeEvent writes what became of a subscription.
+// writeEvent writes the outcome of a subscription.
 func writeEvent(out, subscription []byte, errno vfs.Errno) {
 	out = out[:eventSize]
 	clear(out)
@@ -76,6 +76,6 @@ func writeEvent(out, subscription []byte, errno vfs.Errno) {
 	le.PutUint16(out[8:], uint16(errno))
 	out[10] = subscription[8]
 	if subscription[8] != eventClock && errno == 0 {
-		le.PutUint64(out[16:], 1) // bytes there are, or room there is
+		le.PutUint64(out[16:], 1) // bytes available to read or write
 	}
 }

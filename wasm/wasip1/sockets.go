@@ -13,10 +13,10 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// maxSockets is how many sockets a guest can have open.
+// maxSockets bounds the sockets that a guest can have open.
 const maxSockets = 256
 
-// socketCalls are what a program on Linux has of sockets and WASI lacks.
+// socketCalls are the socket calls that programs on Linux have and WASI lacks.
 var socketCalls = []call{
 	{"sock_open", "iiii", (*Files).sockOpen},
 	{"sock_connect", "iii", (*Files).sockConnect},
@@ -31,22 +31,22 @@ var socketCalls = []call{
 	{"fd_poll", "iili", (*Files).fdPoll},
 }
 
-// errors that only these calls give.
+// Errors that only these calls return.
 const (
 	enotsock vfs.Errno = 57
 	enoname  vfs.Errno = 44 // the name has no address
 )
 
-// network is what Files has of sockets.
+// network is the socket state of Files.
 type network struct {
 	env     sockets.Env
 	waiter  sockets.Waiter
 	refusal string // why the last call was refused
 	open    int    // sockets
-	asked   int64  // how often the network was asked for something
+	asked   int64  // requests for names and connections
 }
 
-// SetNet says what the guest may ask for of the network; nil is nothing.
+// SetNet sets what the guest may reach on the network; nil is nothing.
 func (f *Files) SetNet(net sockets.Net) {
 	if net == nil {
 		net = sockets.None{}
@@ -58,11 +58,11 @@ func (f *Files) SetNet(net sockets.Net) {
 	}
 }
 
-// Sockets returns how many sockets are open, and how often the network was asked
-// for a name or a connection and did not refuse.
+// Sockets returns how many sockets are open, and how often a name or connection
+// was requested and not refused.
 func (f *Files) Sockets() (open int, asked int64) { return f.network.open, f.network.asked }
 
-// HangUp takes all connections away, as if the other sides had closed them.
+// HangUp drops all connections as if the peers had closed them.
 func (f *Files) HangUp() {
 	for _, file := range f.open {
 		if s, ok := file.(*socketFile); ok {
@@ -72,7 +72,7 @@ func (f *Files) HangUp() {
 	f.network.waiter.Close()
 }
 
-// socketFile is a socket that is counted.
+// socketFile is a socket that counts as open.
 type socketFile struct {
 	*sockets.Socket
 	of *network
@@ -87,7 +87,7 @@ func (s *socketFile) Close() {
 	}
 }
 
-// socket returns the socket of a descriptor.
+// socket returns the socket with a descriptor.
 func (f *Files) socket(fd uint64) (*socketFile, vfs.Errno) {
 	file, errno := f.get(fd)
 	if errno != 0 {
@@ -184,8 +184,8 @@ func (f *Files) sockShutdown(_ api.Memory, p []uint64) vfs.Errno {
 	return s.Shutdown(int(int32(p[1])))
 }
 
-// sockName is sock_name(fd, peer, result): the address of the other side if peer is
-// not 0, else the socket's own, in AddressSize bytes.
+// sockName is sock_name(fd, peer, result): the peer's address if peer is not 0,
+// else the socket's own, in AddressSize bytes.
 func (f *Files) sockName(m api.Memory, p []uint64) vfs.Errno {
 	s, errno := f.socket(p[0])
 	if errno != 0 {
@@ -228,8 +228,8 @@ func (f *Files) sockSetOption(_ api.Memory, p []uint64) vfs.Errno {
 	return s.SetOption(int(int32(p[1])), int(int32(p[2])), int(int32(p[3])))
 }
 
-// sockResolve is sock_resolve(name, size, buf, count, result): it writes up to count
-// addresses, in AddressSize bytes each, and how many there are.
+// sockResolve is sock_resolve(name, size, buf, count, result): it writes up to
+// count addresses, in AddressSize bytes each, and their number.
 func (f *Files) sockResolve(m api.Memory, p []uint64) vfs.Errno {
 	name, errno := readPath(m, p[0], p[1])
 	if errno != 0 {
@@ -270,8 +270,8 @@ func (f *Files) sockResolve(m api.Memory, p []uint64) vfs.Errno {
 	return 0
 }
 
-// sockRefusal is sock_refusal(buf, size, result): it writes why the last call failed
-// with EACCES, and forgets it.
+// sockRefusal is sock_refusal(buf, size, result): it writes why the last call
+// failed with EACCES, and clears it.
 func (f *Files) sockRefusal(m api.Memory, p []uint64) vfs.Errno {
 	buf, ok := m.Read(uint32(p[0]), uint32(p[1]))
 	if !ok || !m.WriteUint32Le(uint32(p[2]), uint32(copy(buf, f.network.refusal))) {
@@ -284,15 +284,15 @@ func (f *Files) sockRefusal(m api.Memory, p []uint64) vfs.Errno {
 // pollSize is the size of a struct pollfd.
 const pollSize = 8
 
-// What poll tells of a descriptor, besides what package sockets does.
+// Events of poll besides those of package sockets.
 const (
 	pollIn      = 0x1
 	pollOut     = 0x4
 	pollInvalid = 0x20
 )
 
-// fdPoll is fd_poll(fds, count, timeout in nanoseconds, result): poll as Linux has it.
-// Files can be read and written at once.
+// fdPoll is fd_poll(fds, count, timeout in nanoseconds, result): poll as on
+// Linux. Files are always readable and writable.
 func (f *Files) fdPoll(m api.Memory, p []uint64) vfs.Errno {
 	count := uint32(p[1])
 	if count > vfs.DefaultMaxOpenFiles+maxSockets {

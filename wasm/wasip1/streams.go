@@ -7,11 +7,11 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Input returns the file that reads from r, one like the end of a pipe.
+// Input returns a file that reads from r, like the end of a pipe.
 func Input(r io.Reader) vfs.File { return &stream{r: r} }
 
-// Output returns the file that writes to w, which never fails and must not keep
-// what it is given.
+// Output returns a file that writes to w, which must never fail and must not
+// retain what it is given.
 func Output(w io.Writer) vfs.File { return &stream{w: w, flag: vfs.WriteOnly} }
 
 // stream is a standard stream.
@@ -83,5 +83,6 @@ func (s *stream) Chmod(fs.FileMode) vfs.Errno { return 0 }
 // List implements vfs.File.
 func (s *stream) List(uint64, func(vfs.Dirent) bool) vfs.Errno { return vfs.ENOTDIR }
 
-// Close implements vfs.File. The stream stays for who has opened it by name.
+// Close implements vfs.File. The stream stays open for those who opened it by
+// name.
 func (s *stream) Close() {}
