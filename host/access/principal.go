@@ -1,6 +1,6 @@
-// Package access says who asks for something and what that lets them do: a
-// Principal has a Role within a tenant. Tokens are what functions get to show whom
-// they act for.
+// Package access identifies callers and decides what they may do: a Principal
+// has a Role within a tenant. A Token is what a function gets to prove whom it
+// acts for.
 package access
 
 import (
@@ -11,50 +11,49 @@ import (
 	"vivarium/host/fault"
 )
 
-// Role says what the holder of a key may do. Each role may do what the ones
-// before it may.
+// Role is what the holder of a key may do. Each role includes the ones before
+// it.
 type Role string
 
 // The roles.
 const (
 	RoleInvoker  Role = "invoker"  // calls functions
 	RoleDeployer Role = "deployer" // manages functions, and reads their logs
-	RoleAdmin    Role = "admin"    // manages keys, and says which functions are public
+	RoleAdmin    Role = "admin"    // manages keys, and decides which functions are public
 )
 
-// Roles are all roles, the one that may do least first.
+// Roles are all roles, least privileged first.
 var Roles = []Role{RoleInvoker, RoleDeployer, RoleAdmin}
 
-// Includes reports whether a role may do what another one may. No role, the empty one,
-// includes and is included by none.
+// Includes reports whether a role may do what another one may. The empty role
+// includes no role and is included by none.
 func (r Role) Includes(other Role) bool {
 	have, need := slices.Index(Roles, r), slices.Index(Roles, other)
 	return need >= 0 && have >= need
 }
 
-// AllTenants is the tenant of who may act for every tenant.
+// AllTenants is the tenant of principals who may act for every tenant.
 const AllTenants = "*"
 
-// Principal is the caller of an operation. The zero value is somebody unknown.
+// Principal is the caller of an operation. The zero value is an unknown caller.
 type Principal struct {
-	KeyID  string // empty when no key was needed, or shown
+	KeyID  string // empty if no key was needed, or shown
 	Tenant string // or AllTenants
 	Role   Role
 }
 
-// Operator may do everything. It is who asks where nobody needs a key.
+// Operator may do everything. It is the caller where no keys are required.
 var Operator = Principal{Tenant: AllTenants, Role: RoleAdmin}
 
 // Anonymous reports whether the caller is unknown.
 func (p Principal) Anonymous() bool { return p.Role == "" }
 
-// ActsFor reports whether what a tenant has is within p's reach, as far as the role goes.
+// ActsFor reports whether p may act for a tenant, as far as its role allows.
 func (p Principal) ActsFor(tenant string) bool {
 	return p.Tenant == AllTenants || p.Tenant != "" && p.Tenant == tenant
 }
 
-// Require returns why p may not do what takes a role within a tenant, nil when it
-// may.
+// Require returns why p lacks a role within a tenant, or nil if it has it.
 //
 // # Errors
 //
@@ -64,21 +63,21 @@ func (p Principal) Require(role Role, tenant string) error {
 	case p.Anonymous():
 		return fault.ErrUnauthenticated
 	case !p.Role.Includes(role):
-		return &fault.ForbiddenError{Reason: fmt.Sprintf("this takes a key with the role %s; yours has the role %s", role, p.Role)}
+		return &fault.ForbiddenError{Reason: fmt.Sprintf("this requires a key with the role %s; yours has the role %s", role, p.Role)}
 	case !p.ActsFor(tenant):
-		return &fault.ForbiddenError{Reason: "your key is of tenant " + p.Tenant + ": it acts for this tenant only"}
+		return &fault.ForbiddenError{Reason: "your key belongs to tenant " + p.Tenant + " and acts for this tenant only"}
 	}
 	return nil
 }
 
 type principalKey struct{}
 
-// WithPrincipal returns a context that says who asks.
+// WithPrincipal returns a context that carries the caller.
 func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// PrincipalOf returns who asks: somebody unknown when the context does not say.
+// PrincipalOf returns the caller that a context carries, or an unknown one.
 func PrincipalOf(ctx context.Context) Principal {
 	p, _ := ctx.Value(principalKey{}).(Principal)
 	return p

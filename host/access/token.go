@@ -12,35 +12,35 @@ import (
 	"time"
 )
 
-// TokenLifetime is how long a token is valid that a call's context carries: as
-// long as a call may take. The contract (§5) allows up to twelve hours.
+// TokenLifetime is how long the token in a call's context is valid: as long as
+// a call may take. The contract (§5) allows up to twelve hours.
 const TokenLifetime = time.Hour
 
-// tokenKeySize is that of keys made here, and the least that a configured one
-// may have, in bytes.
+// tokenKeySize is the size of generated keys, and the minimum for configured
+// ones, in bytes.
 const tokenKeySize = 32
 
-// ErrToken says that a token is not one of ours, or is no longer valid.
+// ErrToken means that a token is not one of ours, or is no longer valid.
 var ErrToken = errors.New("invalid token")
 
-// TokenClaims is what a token says. A service account is one of its tenant's: the
-// same id in another tenant names another one.
+// TokenClaims is the contents of a token. Service accounts belong to a tenant:
+// the same id in another tenant is another account.
 type TokenClaims struct {
 	Tenant           string // of the function
-	ServiceAccountID string // unique within Tenant only
-	FunctionID       string // of the function that it was given to
+	ServiceAccountID string // unique only within Tenant
+	FunctionID       string // the function it was given to
 	IssuedAt         time.Time
 	ExpiresAt        time.Time
 }
 
-// Token is what context.token holds when the version has a service account.
+// Token is the value of context.token if the version has a service account.
 type Token struct {
 	AccessToken string `json:"access_token"`
 	ExpiresIn   int    `json:"expires_in"` // seconds
 	TokenType   string `json:"token_type"`
 }
 
-// tokenDocument is a token's payload, with the names that RFC 7519 gives them.
+// tokenDocument is a token's payload, with RFC 7519's names.
 type tokenDocument struct {
 	Subject  string `json:"sub"` // TENANT/SERVICE-ACCOUNT; a tenant's name has no slash
 	Function string `json:"function_id"`
@@ -48,11 +48,11 @@ type tokenDocument struct {
 	Expires  int64  `json:"exp"`
 }
 
-// Tokens signs tokens and checks them. Safe for concurrent use.
+// Tokens issues and verifies tokens. Safe for concurrent use.
 type Tokens struct{ key []byte }
 
-// NewTokens returns an issuer with this key, or one with a key of its own
-// when there is none.
+// NewTokens returns an issuer with the given key, or with a generated one if
+// key is empty.
 func NewTokens(key []byte) (*Tokens, error) {
 	if key == nil {
 		key = make([]byte, tokenKeySize)
@@ -64,12 +64,13 @@ func NewTokens(key []byte) (*Tokens, error) {
 	return &Tokens{key}, nil
 }
 
-// tokenHeader is that of every token: a JSON Web Token signed with HMAC and
-// SHA-256. Since no other is accepted, no token can choose how it is checked.
+// tokenHeader is the header of every token: a JSON Web Token signed with
+// HMAC-SHA256. No other header is accepted, so no token can choose how it is
+// verified.
 var tokenHeader = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
 
-// Issue returns a token for one call of a tenant's function, or nil when the function
-// has no service account.
+// Issue returns a token for one call of a tenant's function, or nil if the
+// function has no service account.
 func (t *Tokens) Issue(tenant, serviceAccountID, functionID string, now time.Time) *Token {
 	if serviceAccountID == "" {
 		return nil
@@ -92,15 +93,15 @@ func (t *Tokens) sign(text string) []byte {
 	return mac.Sum(nil)
 }
 
-// Verify returns what a token says.
+// Verify returns a token's claims.
 //
 // # Errors
 //
-// ErrToken, wrapped, when t did not issue the token or when it is no longer valid.
+// ErrToken, wrapped, if t did not issue the token or it is no longer valid.
 func (t *Tokens) Verify(token string, now time.Time) (TokenClaims, error) {
 	end := strings.LastIndexByte(token, '.')
 	if end < 0 {
-		return TokenClaims{}, fmt.Errorf("%w: it has not three parts", ErrToken)
+		return TokenClaims{}, fmt.Errorf("%w: it does not have three parts", ErrToken)
 	}
 	signature, err := base64.RawURLEncoding.Strict().DecodeString(token[end+1:])
 	if err != nil || !hmac.Equal(signature, t.sign(token[:end])) {
@@ -110,7 +111,7 @@ func (t *Tokens) Verify(token string, now time.Time) (TokenClaims, error) {
 	var d tokenDocument
 	text, err := base64.RawURLEncoding.Strict().DecodeString(payload)
 	if err != nil || header != tokenHeader || json.Unmarshal(text, &d) != nil {
-		return TokenClaims{}, fmt.Errorf("%w: it can't be read", ErrToken)
+		return TokenClaims{}, fmt.Errorf("%w: it can't be decoded", ErrToken)
 	}
 	tenant, account, ok := strings.Cut(d.Subject, "/")
 	if !ok || tenant == "" || account == "" {

@@ -71,8 +71,8 @@ func TestToken_AConfiguredKeyIsSharedAndLongEnough(t *testing.T) {
 	}
 }
 
-// A service account is its tenant's own: no id makes a token look like one of
-// another tenant's.
+// Service accounts belong to a tenant: no id can make a token look like another
+// tenant's.
 func TestToken_NamesItsTenant(t *testing.T) {
 	issuer, _ := NewTokens(nil)
 	now := time.Now()

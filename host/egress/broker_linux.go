@@ -17,10 +17,10 @@ import (
 	"vivarium/wasm/sockets"
 )
 
-// maxMessage is the size of the largest message, in bytes.
+// maxMessage bounds a message, in bytes.
 const maxMessage = 8 << 10
 
-// request is what a Broker is asked for: a name's addresses, or a connection.
+// request asks a Broker for a name's addresses, or for a connection.
 type request struct {
 	ID   uint64
 	Name string         `json:",omitempty"`
@@ -28,7 +28,7 @@ type request struct {
 	To   netip.AddrPort `json:",omitzero"`
 }
 
-// reply is what comes of a request; the descriptor comes with the message.
+// reply is the result of a request; a descriptor travels with the message.
 type reply struct {
 	ID        uint64
 	Addresses []netip.Addr  `json:",omitempty"`
@@ -40,8 +40,8 @@ type reply struct {
 	fds []int // at most one
 }
 
-// ServeBroker answers a Broker's requests that come by conn, as far as guard allows,
-// until it is closed. It blocks. The process that calls it need not trust the one
+// ServeBroker answers a Broker's requests on conn, as far as guard allows,
+// until conn is closed. It blocks. The calling process need not trust the one
 // that asks.
 func ServeBroker(ctx context.Context, conn *os.File, guard *Guard) error {
 	c, err := packetConn(conn)
@@ -52,12 +52,12 @@ func ServeBroker(ctx context.Context, conn *os.File, guard *Guard) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	context.AfterFunc(ctx, func() { _ = c.Close() })
-	places := make(chan struct{}, 256) // names that are looked up at once
+	places := make(chan struct{}, 256) // concurrent lookups
 	buf := make([]byte, maxMessage)
 	for {
 		n, _, _, _, err := c.ReadMsgUnix(buf, nil)
 		if err != nil || n == 0 {
-			return nil // it has been closed
+			return nil // conn has been closed
 		}
 		var r request
 		if err := json.Unmarshal(buf[:n], &r); err != nil {
@@ -78,7 +78,7 @@ func ServeBroker(ctx context.Context, conn *os.File, guard *Guard) error {
 	}
 }
 
-// makeConnection makes a connection, if it may.
+// makeConnection connects, if the guard allows it.
 func makeConnection(ctx context.Context, guard *Guard, r request) reply {
 	if err := guard.Check(r.Kind, r.To); err != nil {
 		return failure(r.ID, err)
@@ -107,7 +107,7 @@ func failure(id uint64, err error) reply {
 	return answer
 }
 
-// error returns the error that failure was given.
+// error returns the error that the reply carries.
 func (r reply) error() error {
 	switch {
 	case r.Refusal != "":
@@ -122,7 +122,7 @@ func (r reply) error() error {
 	return nil
 }
 
-// send answers. Who does not take the answer has gone.
+// send sends a reply. If that fails, the other side has gone.
 func send(c *net.UnixConn, r reply) {
 	defer closeAll(r.fds)
 	text, err := json.Marshal(r)
@@ -151,13 +151,13 @@ func packetConn(f *os.File) (*net.UnixConn, error) {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
 		_ = c.Close()
-		return nil, errors.New("egress: broker: this is no unix socket")
+		return nil, errors.New("egress: broker: not a unix socket")
 	}
 	return u, nil
 }
 
-// BrokerPair returns both ends of the way to a broker: one for NewBroker, one for the
-// process that calls ServeBroker.
+// BrokerPair returns both ends of a broker's socket: one for NewBroker, one for
+// the process that calls ServeBroker.
 func BrokerPair() (asks, answers *os.File, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -166,18 +166,19 @@ func BrokerPair() (asks, answers *os.File, err error) {
 	return os.NewFile(uintptr(pair[0]), "broker"), os.NewFile(uintptr(pair[1]), "broker"), nil
 }
 
-// Broker is the Dialer of a process that may not connect: it asks another one. Safe
-// for concurrent use.
+// Broker is the Dialer of a process that may not connect: it asks another
+// process. Safe for concurrent use.
 type Broker struct {
 	conn *net.UnixConn
 	last atomic.Uint64
-	gone chan struct{} // closed when there is nobody to ask any more
+	gone chan struct{} // closed when the other process has gone
 
 	mu      sync.Mutex // guards waiting
 	waiting map[uint64]chan reply
 }
 
-// NewBroker returns a Broker that asks by conn, which it closes. Close it.
+// NewBroker returns a Broker that asks over conn, which it takes over. Close
+// it.
 func NewBroker(conn *os.File) (*Broker, error) {
 	c, err := packetConn(conn)
 	if err != nil {
@@ -188,10 +189,10 @@ func NewBroker(conn *os.File) (*Broker, error) {
 	return b, nil
 }
 
-// Close ends the other process's work, and with it that of all who wait.
+// Close ends the other process's work, and all pending requests.
 func (b *Broker) Close() error { return b.conn.Close() }
 
-// Ready returns an error if there is nobody to ask any more.
+// Ready returns an error if the other process has gone.
 func (b *Broker) Ready() error {
 	select {
 	case <-b.gone:
@@ -201,7 +202,7 @@ func (b *Broker) Ready() error {
 	}
 }
 
-// read hands the replies to those who wait for them.
+// read passes replies to those who wait for them.
 func (b *Broker) read() {
 	defer close(b.gone)
 	buf, rights := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
@@ -220,7 +221,7 @@ func (b *Broker) read() {
 		waiting := b.waiting[r.ID]
 		delete(b.waiting, r.ID)
 		b.mu.Unlock()
-		if waiting == nil { // has given up
+		if waiting == nil { // given up
 			closeAll(r.fds)
 			continue
 		}
@@ -264,7 +265,7 @@ func (b *Broker) ask(ctx context.Context, r request) (reply, error) {
 	_, waits := b.waiting[r.ID]
 	delete(b.waiting, r.ID)
 	b.mu.Unlock()
-	if !waits { // the answer has come meanwhile, or is about to
+	if !waits { // the reply has arrived meanwhile, or is about to
 		closeAll((<-answer).fds)
 	}
 	return reply{}, sockets.ErrTryAgain
@@ -284,7 +285,7 @@ func (b *Broker) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrPo
 	}
 	if len(a.fds) != 1 {
 		closeAll(a.fds)
-		return -1, syscall.EMFILE // there was no room for it here
+		return -1, syscall.EMFILE // no descriptor was free here
 	}
 	return a.fds[0], nil
 }

@@ -17,9 +17,9 @@ type Direct struct{}
 
 // Resolve implements Dialer.
 func (Direct) Resolve(ctx context.Context, name string) ([]netip.Addr, error) {
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name+".") // not within the host's own domain
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name+".") // absolute, so not within the host's own domain
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound {
-		// Names of a file of hosts have no dot at their end.
+		// Names in a hosts file have no trailing dot.
 		found, err = net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 	}
 	var lookup *net.DNSError

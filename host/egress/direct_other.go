@@ -11,9 +11,9 @@ import (
 	"vivarium/wasm/sockets"
 )
 
-var errNotHere = &sockets.Refusal{Reason: "functions have a network where Vivarium runs on Linux"}
+var errNotHere = &sockets.Refusal{Reason: "functions have a network only where Vivarium runs on Linux"}
 
-// Direct is a Dialer that refuses: sockets are handed to functions on Linux only.
+// Direct refuses everything: only on Linux are sockets handed to functions.
 type Direct struct{}
 
 // Resolve implements Dialer.
@@ -26,7 +26,7 @@ func (Direct) Connect(context.Context, sockets.Kind, netip.AddrPort) (int, error
 
 func (*Session) connectMetadata() (*sockets.Conn, error) { return nil, errNotHere }
 
-// Broker is a Dialer of which there is none here.
+// Broker does not exist on this system.
 type Broker struct{ Direct }
 
 // Close does nothing.

@@ -14,16 +14,17 @@ import (
 
 // Dialer resolves names and opens connections. Safe for concurrent use.
 type Dialer interface {
-	// Resolve returns the addresses of a name. It blocks, and ends with ctx. Its
-	// errors: sockets.ErrNoName, sockets.ErrTryAgain, *sockets.Refusal.
+	// Resolve returns the addresses of a name. It blocks until it has them or
+	// ctx ends. Its errors: sockets.ErrNoName, sockets.ErrTryAgain,
+	// *sockets.Refusal.
 	Resolve(ctx context.Context, name string) ([]netip.Addr, error)
-	// Connect returns a non-blocking socket that is connected to an address, or about
-	// to be. Its errors: syscall.Errno, *sockets.Refusal.
+	// Connect returns a non-blocking socket that is connected, or connecting,
+	// to an address. Its errors: syscall.Errno, *sockets.Refusal.
 	Connect(ctx context.Context, kind sockets.Kind, to netip.AddrPort) (fd int, err error)
 }
 
-// Guard judges by a Policy, and remembers the names that addresses were found under.
-// Safe for concurrent use.
+// Guard enforces policies, and remembers the names under which addresses were
+// found. Safe for concurrent use.
 type Guard struct {
 	policies []bounded
 
@@ -32,23 +33,23 @@ type Guard struct {
 	order []netip.Addr // by age
 }
 
-// bounded is a Policy and what it is called where it refuses.
+// bounded is a Policy with the reason to give when it refuses.
 type bounded struct {
 	*Policy
 	whose string
 }
 
-// Why something is refused.
+// Reasons for refusals.
 const (
 	notAllowed = "it is not allowed"
 	noNetwork  = "the function has no network"
 )
 
-// maxRemembered is how many addresses a Guard remembers; the oldest are forgotten
-// first, and have to be looked up again.
+// maxRemembered is how many addresses a Guard remembers; the oldest are
+// forgotten first, and must be resolved again.
 const maxRemembered = 1024
 
-// maxNames is how many names it remembers for one address.
+// maxNames is how many names are remembered for one address.
 const maxNames = 16
 
 // NewGuard returns a Guard that allows what all policies allow.
@@ -60,18 +61,19 @@ func NewGuard(policies ...*Policy) *Guard {
 	return g
 }
 
-// Bound adds a Policy that must allow too, and what is told where it does not.
+// Bound adds a Policy that must allow too, with the reason to give when it does
+// not.
 func (g *Guard) Bound(p *Policy, reason string) *Guard {
 	g.policies = append(g.policies, bounded{p, reason})
 	return g
 }
 
-// Empty says that nothing is allowed.
+// Empty reports whether nothing is allowed.
 func (g *Guard) Empty() bool {
 	return len(g.policies) == 0 || slices.ContainsFunc(g.policies, func(b bounded) bool { return b.Empty() })
 }
 
-// Resolve returns the addresses of a name that may be connected to.
+// Resolve returns those addresses of a name that may be connected to.
 func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Addr, error) {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
@@ -109,7 +111,8 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 	return allowed, nil
 }
 
-// mayReach says if some port of an address that a name has is allowed.
+// mayReach reports whether some port of an address found under a name is
+// allowed.
 func (g *Guard) mayReach(a netip.Addr, name string) bool {
 	for _, b := range g.policies {
 		if !b.allows(sockets.Stream, netip.AddrPortFrom(a, 0), []string{name}) &&
@@ -121,7 +124,7 @@ func (g *Guard) mayReach(a netip.Addr, name string) bool {
 }
 
 // Check returns a *sockets.Refusal for what may not be connected to, and a
-// syscall.Errno for what nobody can.
+// syscall.Errno for what can't be.
 func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
 	if to.Port() == 0 {
 		return syscall.EADDRNOTAVAIL
@@ -141,8 +144,8 @@ func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
 	return nil
 }
 
-// refuse tells what is refused, by the name that it was asked for, and what would
-// allow it: that name, unless its address is special.
+// refuse returns a refusal that tells what would allow the connection: the
+// requested name, unless its address is special.
 func (g *Guard) refuse(to netip.AddrPort, names []string, reason string) error {
 	host := to.Addr().String()
 	if s, ok := specialRange(to.Addr()); ok && reason != noNetwork {

@@ -14,11 +14,11 @@ import (
 	"vivarium/wasm/sockets"
 )
 
-// metadataPatience is how long an answer may take to be read, and a connection may be
-// without a question.
+// metadataPatience bounds how long a connection may be idle, and how long a
+// response may take to be read.
 const metadataPatience = time.Minute
 
-// connectMetadata connects to the metadata service, which is answered here.
+// connectMetadata connects to the metadata service, which is implemented here.
 func (s *Session) connectMetadata() (*sockets.Conn, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -35,11 +35,11 @@ func (s *Session) connectMetadata() (*sockets.Conn, error) {
 		defer conn.Close()
 		serveMetadata(conn, s.cfg.Metadata)
 	}()
-	// Its end is seen by the other side.
+	// The peer notices when this end is closed.
 	return &sockets.Conn{FD: fds[0], Local: true}, nil
 }
 
-// serveMetadata answers requests of HTTP/1.1 until the other side has gone.
+// serveMetadata answers HTTP/1.1 requests until the other side is gone.
 func serveMetadata(conn net.Conn, answer Metadata) {
 	const maxHead = 8 << 10
 	for {
@@ -82,7 +82,7 @@ func serveMetadata(conn net.Conn, answer Metadata) {
 	}
 }
 
-// limited reads no more than some bytes.
+// limited reads a limited number of bytes.
 type limited struct {
 	conn net.Conn
 	left int

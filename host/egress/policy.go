@@ -1,16 +1,17 @@
-// Package egress is what functions may reach of the network, and the way there.
+// Package egress decides what functions may reach on the network, and connects
+// them.
 //
 // # Vocabulary
 //
-//   - Policy: names, addresses and ports that are allowed. Without rules it allows
+//   - Policy: the names, addresses and ports that are allowed. Without rules it allows
 //     nothing.
-//   - Guard: a Policy that remembers which names had which addresses. What is asked
-//     for by name is resolved here, and what is then dialled is an address that was
-//     checked: a name that has another address a moment later leads nowhere else.
-//   - Dialer: who resolves names and opens connections. In a process that may not
-//     connect it is a Broker's client: a process of its own, started before, which
-//     asks its own Guard and passes descriptors.
-//   - Session: what one instance has of all that, its wasm Net.
+//   - Guard: a Policy that remembers which names had which addresses. Names are resolved
+//     here, and only an address that was checked is dialled: a name whose address
+//     changes a moment later leads nowhere else.
+//   - Dialer: resolves names and opens connections. In a process that may not connect,
+//     it is a Broker: it asks another process, started earlier, which consults its own
+//     Guard and passes back descriptors.
+//   - Session: the network of one instance, its sockets.Net.
 package egress
 
 import (
@@ -26,7 +27,7 @@ import (
 // Public is the rule that allows the public internet, for TCP.
 const Public = "public"
 
-// Policy says what may be reached. It is immutable; nil allows nothing.
+// Policy is what may be reached. It is immutable; nil allows nothing.
 type Policy struct {
 	text  string
 	rules []rule
@@ -34,24 +35,24 @@ type Policy struct {
 
 // rule is one of three: a name, a prefix of addresses, or the public internet.
 type rule struct {
-	name   string       // in lower case; ".example.com" is all that is below example.com
-	prefix netip.Prefix // an address is a prefix of all its bits
-	port   uint16       // 0 is any
+	name   string       // lower case; ".example.com" is everything below example.com
+	prefix netip.Prefix // a single address has a prefix of all its bits
+	port   uint16       // 0 means any
 	kind   sockets.Kind
 }
 
-// ParsePolicy reads rules with commas between them:
+// ParsePolicy parses comma-separated rules:
 //
 //	api.telegram.org    a name, all ports
-//	*.example.com:443   all names below one, a port
+//	*.example.com:443   all names below one, one port
 //	10.0.0.5:5432       an address; [2001:db8::1]:443
 //	10.0.0.0/8          addresses; 10.0.0.0/8:5432
 //	localhost           the loopback addresses
 //	10.0.0.2:53/udp     UDP, which no other rule allows
-//	public              all that is reachable from everywhere
+//	public              everything reachable from everywhere
 //
-// A name does not allow addresses that are special, such as private ones: they must
-// be named besides. No rules make a Policy that allows nothing.
+// A name does not allow special addresses, such as private ones: they need a
+// rule of their own. Without rules, the Policy allows nothing.
 func ParsePolicy(text string) (*Policy, error) {
 	p := &Policy{text: text}
 	for part := range strings.SplitSeq(text, ",") {
@@ -80,7 +81,7 @@ func parseRule(text string) ([]rule, error) {
 	}
 	if prefix, err := netip.ParsePrefix(host); err == nil {
 		if prefix != prefix.Masked() {
-			return nil, fmt.Errorf("bits are set behind the prefix; write %s", prefix.Masked())
+			return nil, fmt.Errorf("bits are set beyond the prefix; write %s", prefix.Masked())
 		}
 		r.prefix = prefix
 		return []rule{r}, nil
@@ -100,7 +101,7 @@ func parseRule(text string) ([]rule, error) {
 	}
 	if host == Public {
 		if udp {
-			return nil, fmt.Errorf("UDP is allowed by name or address only")
+			return nil, fmt.Errorf("UDP can be allowed only by name or address")
 		}
 		r.name = Public
 		return []rule{r}, nil
@@ -115,7 +116,7 @@ func parseRule(text string) ([]rule, error) {
 	return []rule{r}, nil
 }
 
-// cutPort takes the port from the end of what a rule says.
+// cutPort cuts the port off the end of a rule.
 func cutPort(text string, port *uint16) (host string, err error) {
 	host, number := text, ""
 	switch i := strings.LastIndexByte(text, ':'); {
@@ -135,14 +136,14 @@ func cutPort(text string, port *uint16) (host string, err error) {
 	}
 	n, err := strconv.ParseUint(number, 10, 16)
 	if err != nil || n == 0 {
-		return "", fmt.Errorf("%q is no port", number)
+		return "", fmt.Errorf("%q is not a port", number)
 	}
 	*port = uint16(n)
 	return host, nil
 }
 
-// validName says if a text can be the name of a host. One that is all digits and
-// dots, or begins with 0x, is an address in one of its odd spellings.
+// validName reports whether a text can be a host name. One that is all digits
+// and dots, or begins with 0x, is an address in one of its odd spellings.
 func validName(name string) bool {
 	if name == "" || len(name) > 253 {
 		return false
@@ -159,7 +160,7 @@ func validName(name string) bool {
 		}
 	}
 	last := labels[len(labels)-1]
-	return last[0] < '0' || last[0] > '9' // no top level domain begins with a digit
+	return last[0] < '0' || last[0] > '9' // no top-level domain begins with a digit
 }
 
 // String returns the rules as they were written.
@@ -170,16 +171,17 @@ func (p *Policy) String() string {
 	return p.text
 }
 
-// Empty says that nothing is allowed.
+// Empty reports whether nothing is allowed.
 func (p *Policy) Empty() bool { return p == nil || len(p.rules) == 0 }
 
-// allowsName says if some port of a name is allowed, so that it may be looked up.
+// allowsName reports whether some port of a name is allowed, so that it may be
+// resolved.
 func (p *Policy) allowsName(name string) bool {
 	return p != nil && slices.ContainsFunc(p.rules, func(r rule) bool { return r.names(name) })
 }
 
-// allows says if a port of an address is allowed, which has been found under some
-// names. Port 0 asks if any is.
+// allows reports whether a port of an address found under some names is
+// allowed. Port 0 asks whether any is.
 func (p *Policy) allows(kind sockets.Kind, to netip.AddrPort, names []string) bool {
 	if p == nil {
 		return false
@@ -190,7 +192,7 @@ func (p *Policy) allows(kind sockets.Kind, to netip.AddrPort, names []string) bo
 		case r.kind != kind || r.port != 0 && to.Port() != 0 && r.port != to.Port():
 			return false
 		case r.prefix.IsValid():
-			// A prefix that is wider than the special range does not mean it.
+			// A prefix wider than the special range does not refer to it.
 			return r.prefix.Contains(to.Addr()) && (!special || range_.prefix.Bits() <= r.prefix.Bits())
 		case special:
 			return false
@@ -199,7 +201,7 @@ func (p *Policy) allows(kind sockets.Kind, to netip.AddrPort, names []string) bo
 	})
 }
 
-// names says if the rule is about a name.
+// names reports whether the rule is for a name.
 func (r rule) names(name string) bool {
 	switch {
 	case r.prefix.IsValid():

@@ -127,7 +127,7 @@ func TestGuard_Names(t *testing.T) {
 			t.Errorf("%s: allowed is %v", addr, got)
 		}
 	}
-	// The name has another address now: what was found stays what it was.
+	// The name has another address now, but what was resolved stays valid.
 	world["api.example.org"] = []string{"127.0.0.1"}
 	if got := resolve("api.example.org"); !strings.Contains(got, "a loopback address") || allowed("127.0.0.1:443") {
 		t.Error("rebinding:", got)

@@ -10,41 +10,41 @@ import (
 	"vivarium/wasm/sockets"
 )
 
-// metadataAddress is where the cloud's instances find out about themselves.
+// metadataAddress is where the cloud's instances learn about themselves.
 var metadataAddress = netip.MustParseAddrPort("169.254.169.254:80")
 
-// Metadata answers what is asked at the metadata address: the body for a path, and
-// false if there is nothing. google says that the question had the header which the
-// cloud's own service asks for.
+// Metadata answers requests to the metadata address: it returns the body for a
+// path, and false if there is none. google reports whether the request had the
+// header that the cloud's own service requires.
 type Metadata func(path string, google bool) (body string, ok bool)
 
 // Limits of one instance.
 const (
 	maxConnections = 128     // at once
 	maxCallBytes   = 1 << 30 // sent and received in one call
-	maxRefusals    = 32      // remembered of one call
+	maxRefusals    = 32      // remembered per call
 )
 
 // SessionConfig tells NewSession what is particular to an instance.
 type SessionConfig struct {
 	Guard  *Guard
 	Dialer Dialer
-	// Metadata, when set, answers at the metadata address, whatever Guard says.
+	// Metadata, if set, answers at the metadata address, whatever Guard allows.
 	Metadata Metadata
-	// Reserve, when set, is asked for each connection before it is made, and returns
-	// what gives it back.
+	// Reserve, if set, is asked before each connection is made, and returns the
+	// function that gives it back.
 	Reserve func() (release func(), err error)
 }
 
-// Session is the network of one instance. It implements sockets.Net; like its
-// instance it is used by one goroutine at a time, but for Close.
+// Session is the network of one instance. It implements sockets.Net. Like its
+// instance it is used by one goroutine at a time, except for Close.
 type Session struct {
 	cfg         SessionConfig
 	connections atomic.Int64
 	bytes       int64 // in the current call
 
 	mu       sync.Mutex // guards refusals
-	refusals []string   // of the current call, one for each target
+	refusals []string   // of the current call, one per target
 	seen     map[string]bool
 }
 
@@ -97,7 +97,7 @@ func (s *Session) moved(n int) error {
 	return nil
 }
 
-// note remembers a refusal, once for each target, and returns the error.
+// note records a refusal, once per target, and returns the error.
 func (s *Session) note(target string, err error) error {
 	refusal, ok := err.(*sockets.Refusal)
 	if !ok {
@@ -115,8 +115,8 @@ func (s *Session) note(target string, err error) error {
 	return err
 }
 
-// EndCall returns what was refused since the last EndCall, each target once, and
-// begins to count anew.
+// EndCall returns what was refused since the last EndCall, once per target, and
+// resets the counters.
 func (s *Session) EndCall() (refusals []string) {
 	s.bytes = 0
 	s.mu.Lock()
@@ -125,5 +125,5 @@ func (s *Session) EndCall() (refusals []string) {
 	return refusals
 }
 
-// Connections returns how many connections there are.
+// Connections returns how many connections are open.
 func (s *Session) Connections() int { return int(s.connections.Load()) }

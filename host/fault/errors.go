@@ -1,6 +1,7 @@
-// Package fault has the errors that the host gives to those who use it. Each has a
-// Kind, given where the error is made, which says whose fault it is: an HTTP status,
-// a line in a log, a metric and what becomes of a queued call are tables over it.
+// Package fault has the errors that the host returns to its callers. Each has a
+// Kind, assigned where the error is created, which tells whose fault it is: the
+// HTTP status, the log line, the metric and the fate of a queued call are
+// tables over it.
 package fault
 
 import (
@@ -9,28 +10,28 @@ import (
 	"fmt"
 )
 
-// Kind says whose fault an error is, and what can be done about it.
+// Kind tells whose fault an error is, and what can be done about it.
 type Kind int
 
 // The kinds.
 const (
-	// Internal is the platform's own fault, and every error that is not of this
-	// package. Its text is for the operator.
+	// Internal is the platform's own fault, and the kind of every error from
+	// outside of this package. Its text is for the operator.
 	Internal Kind = iota
 
 	Invalid         // the request breaks a rule
-	NotFound        // there is no such thing within the caller's reach
-	Conflict        // the state of what the request is about does not allow it
-	Unauthenticated // the caller is unknown, and that matters
-	Forbidden       // the caller is known and may not
-	OverQuota       // the tenant has all that it may have of something
+	NotFound        // no such thing within the caller's reach
+	Conflict        // not allowed by the state of what the request is about
+	Unauthenticated // the caller is unknown, but must be known
+	Forbidden       // the caller is known, but lacks permission
+	OverQuota       // the tenant has used up a quota
 	Busy            // every instance is occupied
-	Exhausted       // the machine has no more memory or disk to give
-	Cancelled       // the caller went away before the answer
+	Exhausted       // the machine is out of memory or disk
+	Cancelled       // the caller left before the response
 	Closed          // the host is shutting down
-	Unavailable     // the store did not do what was asked
+	Unavailable     // the store failed
 	Function        // the user's code failed
-	Timeout         // the user's code took longer than it may
+	Timeout         // the user's code exceeded its time limit
 )
 
 // Error is an error that has a kind.
@@ -39,11 +40,11 @@ type Error interface {
 	Kind() Kind
 }
 
-// As returns the outermost error in err's chain that has a kind. Its text is for
-// whoever that kind blames; what it was wrapped in is for the operator.
+// As returns the outermost error in err's chain that has a kind. Its text is
+// for whoever that kind blames; the text wrapped around it is for the operator.
 func As(err error) (e Error, ok bool) { return errors.AsType[Error](err) }
 
-// Of returns the kind of the error that As finds, Internal when there is none.
+// Of returns the kind of the error that As finds, or Internal.
 func Of(err error) Kind {
 	if e, ok := As(err); ok {
 		return e.Kind()
@@ -51,8 +52,8 @@ func Of(err error) Kind {
 	return Internal
 }
 
-// Passing reports whether a moment may cure what an error of this kind is about,
-// while neither the request nor the function is to blame.
+// Passing reports whether an error of this kind may go away by itself, with
+// neither the request nor the function to blame.
 func (k Kind) Passing() bool {
 	switch k {
 	case OverQuota, Busy, Exhausted, Cancelled, Closed, Unavailable:
@@ -64,7 +65,7 @@ func (k Kind) Passing() bool {
 // NoRoom reports whether something was refused because there was no room for it.
 func (k Kind) NoRoom() bool { return k == OverQuota || k == Exhausted }
 
-// sentinel is an error that needs no more than its kind.
+// sentinel is an error without data other than its kind.
 type sentinel struct {
 	kind Kind
 	text string
@@ -75,21 +76,21 @@ func (e *sentinel) Error() string { return e.text }
 // Kind returns the error's kind.
 func (e *sentinel) Kind() Kind { return e.kind }
 
-// Errors without further data.
+// Errors without data.
 var (
 	ErrUnauthenticated error = &sentinel{Unauthenticated, "a key is needed"}
-	// ErrBusy says that every instance the function may have is occupied, and
-	// that the call could not, or would not in time, get its turn.
+	// ErrBusy means that every instance the function may have is occupied, and
+	// that the call did not get its turn in time, or could not.
 	ErrBusy      error = &sentinel{Busy, "every instance is busy"}
-	ErrExhausted error = &sentinel{Exhausted, "the machine has no more memory to give"}
+	ErrExhausted error = &sentinel{Exhausted, "the machine is out of memory"}
 	ErrCancelled error = &sentinel{Cancelled, "the caller went away"}
 	ErrClosed    error = &sentinel{Closed, "the host is shutting down"}
-	// ErrUnavailable says that the store did not do what was asked, or did not
-	// say that it had: the change may have happened. Try again later.
+	// ErrUnavailable means that the store did not do, or did not confirm, what
+	// was asked: the change may have happened. Try again later.
 	ErrUnavailable error = &sentinel{Unavailable, "the store is unavailable"}
 )
 
-// InvalidError says which field of a request breaks which rule.
+// InvalidError tells which field of a request breaks which rule.
 type InvalidError struct {
 	Field string
 	Rule  string // what must hold, and what to do
@@ -105,14 +106,14 @@ func Invalidf(field, format string, args ...any) error {
 	return &InvalidError{Field: field, Rule: fmt.Sprintf(format, args...)}
 }
 
-// NotFoundError says that there is no such thing, or that it is out of the caller's
-// reach.
+// NotFoundError means that there is no such thing, or that it is out of the
+// caller's reach.
 type NotFoundError struct {
 	Function string
-	Version  string // id, where one was asked for
-	Tag      string // empty when the function or version itself is unknown
-	Thing    string // other things, such as "timer"
-	Name     string // of that thing
+	Version  string // id, if one was requested
+	Tag      string // empty if the function or version itself is unknown
+	Thing    string // for other things, such as "timer"
+	Name     string // of Thing
 }
 
 func (e *NotFoundError) Error() string {
@@ -132,8 +133,8 @@ func (e *NotFoundError) Error() string {
 // Kind returns NotFound.
 func (e *NotFoundError) Kind() Kind { return NotFound }
 
-// ConflictError says that a request is well-formed but that the state of what it is
-// about does not allow it.
+// ConflictError means that a request is well-formed, but not allowed by the
+// state of what it is about.
 type ConflictError struct {
 	Thing  string // such as "function"
 	Name   string // or id
@@ -150,7 +151,7 @@ func Conflictf(thing, name, format string, args ...any) error {
 	return &ConflictError{Thing: thing, Name: name, Reason: fmt.Sprintf(format, args...)}
 }
 
-// ForbiddenError says why a caller who is known may not do something.
+// ForbiddenError tells why a known caller may not do something.
 type ForbiddenError struct {
 	Reason string // and what to do
 }
@@ -160,16 +161,16 @@ func (e *ForbiddenError) Error() string { return e.Reason }
 // Kind returns Forbidden.
 func (e *ForbiddenError) Kind() Kind { return Forbidden }
 
-// FunctionError is a fault of the user's code: it raised, it has the wrong shape, it
-// ran too long, it used too much (contract §4).
+// FunctionError is a fault of the user's code: it raised an exception, has the
+// wrong shape, ran too long, or used too much (contract §4).
 type FunctionError struct {
 	Type       string
 	Message    string
-	StackTrace []string // one string a frame, outermost first; may be empty
+	StackTrace []string // one string per frame, outermost first; may be empty
 	TimedOut   bool     // the execution timeout passed: 504 instead of 502
 
-	// Document is the answer as the guest's runtime wrote it; nil for faults that
-	// the host itself noticed.
+	// Document is the response as the guest's runtime wrote it; nil for faults
+	// that the host itself detected.
 	Document []byte
 }
 
@@ -183,8 +184,8 @@ func (e *FunctionError) Kind() Kind {
 	return Function
 }
 
-// Body returns the answer for the caller: errorMessage, errorType and, where there is
-// one, stackTrace, in this order.
+// Body returns the response for the caller: errorMessage, errorType and, if
+// there is one, stackTrace, in this order.
 func (e *FunctionError) Body() []byte {
 	if e.Document != nil {
 		return e.Document

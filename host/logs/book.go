@@ -1,13 +1,14 @@
 // Package logs keeps functions' execution logs (contract §8).
 //
-// A Call takes what one call prints to its two streams and makes an Entry of each
-// line; the platform's own entries (START, END, REPORT, ERROR) go the same way. A
-// Book takes the entries. Those of functions that are in a store gather for a moment
-// and are stored as a batch, since each write waits for the disk; of others the most
-// recent stay in memory. A Query chooses which to read, or to follow as they come.
+// A Call turns each line that one call prints to its two streams into an Entry;
+// the platform's own entries (START, END, REPORT, ERROR) take the same path. A
+// Book receives the entries. Those of stored functions are collected for a
+// moment and stored as a batch, since each write waits for the disk; of
+// transient functions the most recent entries stay in memory. A Query selects
+// entries to read, or to follow.
 //
-// No call waits for its log. What one tenant logs pushes out what it has logged
-// before, and nothing of another tenant's (tally.go).
+// No call waits for its log. What a tenant logs displaces only its own older
+// entries, never another tenant's (tally.go).
 package logs
 
 import (
@@ -25,25 +26,25 @@ import (
 )
 
 const (
-	// interval is how long entries gather before they are stored together:
-	// each store waits for the disk.
+	// interval is how long entries are collected before they are stored, since
+	// each write waits for the disk.
 	interval    = 50 * time.Millisecond
-	batchSize   = 256 << 10 // bytes that make a batch complete
-	maxUnstored = 64 << 20  // bytes that wait for a store that is not there
+	batchSize   = 256 << 10 // bytes that complete a batch
+	maxUnstored = 64 << 20  // bytes that may wait for an unavailable store
 	retry       = time.Second
-	lossRate    = 0.1 // warnings a second for each tenant
+	lossRate    = 0.1 // warnings per second for each tenant
 
-	// What of one tenant is kept, at most: bytes that wait for the store, and
-	// what is kept in memory.
+	// Per tenant: bytes that may wait for the store, and what is kept in
+	// memory.
 	maxUnstoredOf  = maxUnstored / 4
 	maxRecent      = 10_000
 	maxRecentBytes = 16 << 20
-	// maxRecentAll bounds what is kept in memory of all tenants, in bytes.
+	// maxRecentAll bounds what is kept in memory for all tenants, in bytes.
 	maxRecentAll = 256 << 20
 )
 
-// Book keeps execution logs: in the store, and of transient functions the most
-// recent entries in memory. No call waits for it. Safe for concurrent use.
+// Book keeps execution logs: in the store, and the most recent entries of
+// transient functions in memory. No call waits for it. Safe for concurrent use.
 type Book struct {
 	store  *store.Store
 	echo   func(Entry)
@@ -54,30 +55,30 @@ type Book struct {
 	mu       sync.Mutex         // guards all below; nothing blocks under it
 	unstored map[Owner][][]byte // batches, lines of JSON each
 	sizes    map[string]int     // bytes in unstored by tenant
-	size     int                // and of all
-	lost     map[string]int     // entries by tenant that there was no room for
+	size     int                // of all tenants
+	lost     map[string]int     // entries dropped for lack of room, by tenant
 	tally    tally
-	recent   map[string]*recentLog // by tenant: of functions that are in no store
+	recent   map[string]*recentLog // by tenant: entries of transient functions
 	inMemory int                   // bytes in recent
-	changed  chan struct{}         // closed when recent gets an entry
+	changed  chan struct{}         // closed when recent gains an entry
 	wake     chan struct{}         // of capacity 1: something is unstored
-	flushes  chan chan<- struct{}  // who waits until all is stored
+	flushes  chan chan<- struct{}  // waiters for everything to be stored
 	ended    context.Context       // when Close begins
 	end      context.CancelFunc    //
 	storing  sync.WaitGroup        //
 }
 
-// recentLog is the newest entries of a tenant.
+// recentLog is a tenant's newest entries.
 type recentLog struct {
 	entries []Entry
 	first   int // number of the first entry
 	size    int // bytes
 }
 
-// memorySize returns about how many bytes an entry takes in memory.
+// memorySize returns the approximate memory of an entry, in bytes.
 func (e *Entry) memorySize() int { return entryBytes + len(e.Message) + len(e.Payload) }
 
-// keep cuts the log down to so many entries and bytes, and returns how many
+// keep trims the log to a number of entries and of bytes, and returns how many
 // bytes that frees.
 func (l *recentLog) keep(entries, size int) (freed int) {
 	drop := 0
@@ -92,13 +93,13 @@ func (l *recentLog) keep(entries, size int) (freed int) {
 
 // Config tells New where logs go.
 type Config struct {
-	Store  *store.Store // the caller closes it, after the book
+	Store  *store.Store // must stay open until the book is closed
 	Ledger *quota.Ledger
-	Log    *slog.Logger // receives what only the operator can mend
-	Echo   func(Entry)  // receives each entry, too; it should be quick. Nil means nobody
+	Log    *slog.Logger // receives what only the operator can fix
+	Echo   func(Entry)  // also receives each entry; should be quick. May be nil
 }
 
-// New returns a book; close it.
+// New returns a book. Close it.
 func New(cfg Config) *Book {
 	b := &Book{
 		store: cfg.Store, log: cfg.Log, ledger: cfg.Ledger, echo: cfg.Echo,
@@ -111,8 +112,8 @@ func New(cfg Config) *Book {
 	return b
 }
 
-// remember keeps an entry in memory, and of a tenant's and of all no more than
-// there is room for: who has most loses first.
+// remember keeps an entry in memory, within the bounds for its tenant and for
+// all: whoever has most loses first.
 func (b *Book) remember(tenant string, e Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,7 +140,7 @@ func (b *Book) remember(tenant string, e Entry) {
 	b.changed = make(chan struct{})
 }
 
-// Add takes an entry.
+// Add adds an entry.
 func (b *Book) Add(o Owner, e Entry) {
 	if b.echo != nil {
 		b.echo(e)
@@ -150,7 +151,7 @@ func (b *Book) Add(o Owner, e Entry) {
 		return
 	}
 	line, err := json.Marshal(e)
-	if err != nil { // the payload was checked when it was read
+	if err != nil { // the payload was checked when it was parsed
 		return
 	}
 	line = append(line, '\n')
@@ -175,7 +176,7 @@ func (b *Book) Add(o Owner, e Entry) {
 	}
 }
 
-// keepStoring stores what comes, until Close, and then what is left.
+// keepStoring stores entries as they come, until Close, and then the rest.
 func (b *Book) keepStoring() {
 	for {
 		var waiting chan<- struct{}
@@ -200,8 +201,8 @@ func (b *Book) keepStoring() {
 	}
 }
 
-// storeAll stores what there is. A store that is not there it waits for, except
-// after Close.
+// storeAll stores everything unstored. It waits for an unavailable store,
+// except after Close.
 func (b *Book) storeAll() {
 	b.mu.Lock()
 	unstored, lost := b.unstored, b.lost
@@ -209,7 +210,7 @@ func (b *Book) storeAll() {
 	b.mu.Unlock()
 	for tenant, n := range lost {
 		if ok, dropped := b.losses.Allow(tenant, 1); ok {
-			b.log.Error("log entries lost: there were more than the store took in time", "tenant", tenant, "entries", n,
+			b.log.Error("log entries lost: the store did not keep up", "tenant", tenant, "entries", n,
 				"dropped", dropped)
 		}
 	}
@@ -230,7 +231,7 @@ func (b *Book) storeAll() {
 	}
 }
 
-// storeBatch stores a batch and says if it could.
+// storeBatch stores a batch and reports whether it could.
 func (b *Book) storeBatch(functionID string, batch []byte) bool {
 	for attempt := 0; ; attempt++ {
 		err := b.store.Logs.Append(context.Background(), functionID, batch)
@@ -242,7 +243,7 @@ func (b *Book) storeBatch(functionID string, batch []byte) bool {
 			return false
 		}
 		if attempt == 0 {
-			b.log.Error("log not stored; trying again", "function", functionID, "err", err)
+			b.log.Error("log not stored; retrying", "function", functionID, "err", err)
 		}
 		select {
 		case <-time.After(retry):
@@ -251,7 +252,8 @@ func (b *Book) storeBatch(functionID string, batch []byte) bool {
 	}
 }
 
-// Flush waits until what was added before is stored, or for a little while.
+// Flush waits, for a little while at most, until what was added before is
+// stored.
 func (b *Book) Flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*retry)
 	defer cancel()
@@ -269,8 +271,8 @@ func (b *Book) Flush(ctx context.Context) {
 	}
 }
 
-// readMemory passes on the entries of a function that are in memory, and with
-// follow those that come.
+// readMemory passes on a function's entries in memory and, with follow, new
+// ones.
 func (b *Book) readMemory(
 	ctx context.Context, tenant, functionID string, follow bool, each func(Entry) error,
 ) error {
@@ -305,7 +307,7 @@ func (b *Book) readMemory(
 	}
 }
 
-// readStore passes on the entries of a function that are in the store.
+// readStore passes on a function's entries in the store.
 func (b *Book) readStore(
 	ctx context.Context, functionID string, since time.Time, follow bool, each func(Entry) error,
 ) error {
@@ -330,7 +332,7 @@ func (b *Book) readStore(
 	return err
 }
 
-// Close stores what is left. Nobody may add anything after it.
+// Close stores what is left. Nothing may be added afterwards.
 func (b *Book) Close() {
 	b.end()
 	b.storing.Wait()

@@ -16,8 +16,7 @@ import (
 // Level is the level of a log entry (contract §8).
 type Level string
 
-// The levels that an entry can have. Lines that a function merely prints have
-// LevelUnspecified.
+// Levels of entries. Lines that a function merely prints have LevelUnspecified.
 const (
 	LevelUnspecified Level = "UNSPECIFIED"
 	LevelTrace       Level = "TRACE"
@@ -28,7 +27,7 @@ const (
 	LevelFatal       Level = "FATAL"
 )
 
-// Levels are those that can be compared, lowest first.
+// Levels are the levels with an order, lowest first.
 var Levels = []Level{LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal}
 
 // Entry is one entry of a function's execution log.
@@ -38,41 +37,41 @@ type Entry struct {
 	FunctionID string          `json:"function_id"`
 	VersionID  string          `json:"version_id"`
 	Level      Level           `json:"level"`
-	System     bool            `json:"system,omitempty"` // the platform's own; no function can write one
+	System     bool            `json:"system,omitempty"` // the platform's own; functions can't write these
 	StreamName string          `json:"stream_name,omitempty"`
 	Message    string          `json:"message"`
 	Payload    json.RawMessage `json:"json_payload,omitempty"`
 }
 
 const (
-	maxLine    = 64 << 10 // bytes; a longer line becomes several entries
+	maxLine    = 64 << 10 // bytes; longer lines are split into several entries
 	maxCall    = 16 << 20 // bytes that one call may log
-	entryBytes = 128      // what an entry counts besides its text: empty ones are not free
+	entryBytes = 128      // counted per entry besides its text: empty ones are not free
 )
 
-// Source is what the entries of a call have in common.
+// Source is what a call's entries have in common.
 type Source struct {
 	FunctionID string
 	VersionID  string
 	RequestID  string
-	Plain      bool  // a line that is a JSON object is no structured entry
-	MinLevel   Level // entries of a lower level are dropped; empty keeps all
+	Plain      bool  // lines that are JSON objects are not treated as structured entries
+	MinLevel   Level // lower levels are dropped; empty keeps all
 }
 
-// Call turns what one call writes to its two output streams into entries. It is
-// used by one goroutine at a time.
+// Call turns the output of one call into entries. It is used by one goroutine
+// at a time.
 type Call struct {
-	emit    func(Entry) // see put
+	emit    func(Entry) // called by put
 	base    Entry
-	plain   bool // a JSON object is no structured entry
-	least   int  // index in levels of the lowest that is kept; -1 keeps all
+	plain   bool // JSON objects are not structured entries
+	least   int  // index in levels of the lowest kept; -1 keeps all
 	stdout  lineWriter
 	stderr  lineWriter
 	written int
 	cut     bool
 }
 
-// NewCall returns the log of a call, whose entries go to emit.
+// NewCall returns the log of a call. It passes entries to emit.
 func NewCall(s Source, emit func(Entry)) *Call {
 	l := &Call{
 		emit:  emit,
@@ -84,22 +83,22 @@ func NewCall(s Source, emit func(Entry)) *Call {
 	return l
 }
 
-// Stdout returns the writer that makes entries of the lines written to it; stderr
-// has one of its own. It takes a few lines at a time and returns io.ErrShortWrite
-// when there are more: the guest gives way between them.
+// Stdout returns the writer that turns written lines into entries; stderr has
+// its own. A Write accepts a few lines and returns io.ErrShortWrite if there
+// are more: the guest yields in between.
 func (l *Call) Stdout() io.Writer { return &l.stdout }
 
-// Stderr is Stdout for the other stream.
+// Stderr is like Stdout, for the other stream.
 func (l *Call) Stderr() io.Writer { return &l.stderr }
 
-// WriteAll writes what may be more than the writers take at a time.
+// WriteAll writes output of any size.
 func (l *Call) WriteAll(stdout, stderr []byte, work paced.Work) {
 	l.stdout.writeAll(stdout, work)
 	l.stderr.writeAll(stderr, work)
 	l.Flush()
 }
 
-// System writes an entry of the platform's own.
+// System adds one of the platform's own entries.
 func (l *Call) System(level Level, message string) {
 	e := l.base
 	e.Time, e.Level, e.Message, e.System = time.Now(), level, message, true
@@ -110,26 +109,26 @@ func (l *Call) System(level Level, message string) {
 	l.put(e)
 }
 
-// put emits an entry unless its level is too low. An entry without a level has
-// none that could be.
+// put emits an entry unless its level is too low. Entries without a level are
+// always emitted.
 func (l *Call) put(e Entry) {
 	if level := slices.Index(Levels, e.Level); level < 0 || level >= l.least {
 		l.emit(e)
 	}
 }
 
-// Flush makes entries of lines that have no newline yet.
+// Flush turns lines without a newline into entries.
 func (l *Call) Flush() {
 	l.stdout.flush()
 	l.stderr.flush()
 }
 
-// line writes one entry for one line, which has no newline.
+// line emits an entry for a line, given without its newline.
 func (l *Call) line(b []byte) {
 	if l.written += len(b) + entryBytes; l.written > maxCall {
 		if !l.cut {
 			l.cut = true
-			l.System(LevelWarn, "The log of this call is cut off here: it has more than 16 MiB")
+			l.System(LevelWarn, "The log of this call is cut off here: it exceeds 16 MiB")
 		}
 		return
 	}
@@ -141,21 +140,21 @@ func (l *Call) line(b []byte) {
 	l.put(e)
 }
 
-// text makes valid UTF-8 of a line. A carriage return is a line break within
+// text returns a line as valid UTF-8. A carriage return is a line break within
 // the entry.
 func text(b []byte) string {
 	return breakLines(strings.TrimSuffix(strings.ToValidUTF8(string(b), string(utf8.RuneError)), "\r"))
 }
 
-// breakLines makes line breaks of carriage returns (contract §8).
+// breakLines turns carriage returns into line breaks (contract §8).
 func breakLines(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
 var streamName = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,62}$`)
 
-// structured fills e from a line that is one JSON object with a message, and
-// says if it is one (contract §8).
+// structured fills e from a line that is a JSON object with a message, and
+// reports whether it is one (contract §8).
 func (e *Entry) structured(b []byte) bool {
 	b = bytes.TrimSpace(b)
 	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
@@ -184,7 +183,7 @@ func (e *Entry) structured(b []byte) bool {
 		delete(members, "stream_name")
 	}
 	if len(members) > 0 {
-		e.Payload, _ = json.Marshal(members) // what was unmarshalled marshals
+		e.Payload, _ = json.Marshal(members) // what was unmarshalled always marshals
 	}
 	return true
 }
@@ -205,14 +204,14 @@ func (e *Entry) takeLevel(members map[string]json.RawMessage) {
 type lineWriter struct {
 	log     *Call
 	partial []byte
-	cut     bool // the last entry ended at maxLogLine, not at a newline
+	cut     bool // the last entry ended at maxLine, not at a newline
 }
 
-// Write implements io.Writer. It takes a few lines at a time, and returns
-// io.ErrShortWrite when there are more: the guest gives way between them.
+// Write implements io.Writer. It accepts a few lines and returns
+// io.ErrShortWrite if there are more: the guest yields in between.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	rest := p
-	for work := 0; len(rest) > 0 && !w.log.cut; { // gigabytes that nobody keeps are not looked at
+	for work := 0; len(rest) > 0 && !w.log.cut; { // skip gigabytes that would be dropped
 		if work >= paced.Piece {
 			return len(p) - len(rest), io.ErrShortWrite
 		}
@@ -223,20 +222,20 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writeAll writes what may be more than Write takes at a time.
+// writeAll writes output of any size.
 func (w *lineWriter) writeAll(p []byte, work paced.Work) {
 	for len(p) > 0 {
-		n, _ := w.Write(p) // its only error says that there is more
+		n, _ := w.Write(p) // its only error means that there is more
 		p = p[n:]
 		work(paced.Piece)
 	}
 }
 
-// take takes the bytes up to the end of a line, or of an entry if that comes
+// take consumes the bytes up to the end of a line, or of an entry if that comes
 // first, and returns how many.
 func (w *lineWriter) take(p []byte) (n int) {
 	i := bytes.IndexByte(p[:min(len(p), maxLine+1)], '\n')
-	if w.cut && i == 0 && len(w.partial) == 0 { // it ends the line that was cut
+	if w.cut && i == 0 && len(w.partial) == 0 { // ends the line that was split
 		w.cut = false
 		return 1
 	}
@@ -261,8 +260,8 @@ func (w *lineWriter) take(p []byte) (n int) {
 	return n
 }
 
-// cutLine makes an entry of the beginning of a line, and leaves a character of
-// which only a part is there to the next.
+// cutLine emits the beginning of a line, and leaves an incomplete character to
+// the next entry.
 func (w *lineWriter) cutLine() {
 	end := len(w.partial)
 	for n := 1; n < utf8.UTFMax; n++ {

@@ -24,7 +24,7 @@ func collect(t *testing.T, plain bool, write func(*Call)) []Entry {
 	return entries
 }
 
-// free is the work of what computes in nobody's turn.
+// free is the Work for no one's turn.
 func free(int) {}
 
 func messages(entries []Entry) []string {
@@ -37,7 +37,7 @@ func messages(entries []Entry) []string {
 
 func TestCallLog_OneEntryALine(t *testing.T) {
 	long := strings.Repeat("x", maxLine)
-	odd := "x" + strings.Repeat("ы", maxLine/2-1) // a byte less than the limit
+	odd := "x" + strings.Repeat("ы", maxLine/2-1) // one byte below the limit
 	for name, c := range map[string]struct {
 		writes []string
 		want   []string
@@ -165,8 +165,8 @@ func TestCallLog_DropsWhatIsBelowTheMinimumLevel(t *testing.T) {
 	}
 }
 
-// The guest gives way between the lines of a long write, and what is cut off is not
-// looked at.
+// The guest yields between the lines of a long write, and what is dropped is
+// not inspected.
 func TestCallLog_TakesAFewLinesAtATime(t *testing.T) {
 	entries := 0
 	l := NewCall(Source{}, func(Entry) { entries++ })

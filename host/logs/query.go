@@ -10,15 +10,15 @@ import (
 	"vivarium/host/quota"
 )
 
-// DefaultLimit is how many entries Read passes on unless the query says
-// otherwise; MaxLimit is the most.
+// DefaultLimit is how many entries Read passes on unless the query sets a
+// limit; MaxLimit is the highest.
 const (
 	DefaultLimit = 1000
 	MaxLimit     = 100_000
 )
 
-// Query chooses entries of a function's execution log. The zero value of a
-// member means that it does not matter.
+// Query selects entries of a function's execution log. Zero members select
+// everything.
 type Query struct {
 	Version   string // id
 	Since     time.Time
@@ -26,7 +26,7 @@ type Query struct {
 	MinLevel  Level // entries without a level count as LevelInfo
 	Contains  string
 	RequestID string
-	Limit     int // of the newest entries; 0 means DefaultLimit
+	Limit     int // keep only the newest; 0 means DefaultLimit
 }
 
 func (q Query) validate() error {
@@ -41,7 +41,7 @@ func (q Query) validate() error {
 	return nil
 }
 
-// wants says if an entry is one of those.
+// wants reports whether the query selects an entry.
 func (q *Query) wants(e *Entry) bool {
 	level := e.Level
 	if level == LevelUnspecified || level == "" {
@@ -59,27 +59,28 @@ func (q *Query) wants(e *Entry) bool {
 	return true
 }
 
-// MaxBytes bounds what Read passes on, in bytes of text: of more, the oldest
+// MaxBytes bounds the text that Read passes on, in bytes: beyond it, the oldest
 // entries are left out.
 const MaxBytes = 16 << 20
 
-// Owner is whose log entries belong to.
+// Owner is the function that log entries belong to.
 type Owner struct {
 	Tenant   string
 	Function string // id
-	// Transient functions are in memory alone, and so is their log.
+	// Transient functions exist only in memory, and so do their logs.
 	Transient bool
 }
 
-// Read calls use with the entries of a function's log, oldest first, those of calls
-// that have ended included, and reports whether there was more than MaxBytes. Use
-// may take as long as a reader does: until it returns, the entries count as memory
-// of the tenant. Without a store, there is what happened of late in this process.
+// Read calls use with the entries of a function's log, oldest first, including
+// those of calls that have just ended, and reports whether entries were cut to
+// stay within MaxBytes. Use may take as long as a reader does: until it
+// returns, the entries count against the tenant's memory. Without a store,
+// recent entries of this process are all there is.
 //
 // # Errors
 //
-// *fault.InvalidError, *quota.Error, fault.ErrExhausted, fault.ErrUnavailable, and
-// use's.
+// *fault.InvalidError, *quota.Error, fault.ErrExhausted, fault.ErrUnavailable,
+// and use's.
 func (b *Book) Read(ctx context.Context, o Owner, q Query, use func(entries []Entry, cut bool) error) error {
 	if q.Limit == 0 {
 		q.Limit = DefaultLimit
@@ -94,9 +95,9 @@ func (b *Book) Read(ctx context.Context, o Owner, q Query, use func(entries []En
 	return use(w.entries[w.first:], w.cut)
 }
 
-// Follow passes on the entries of a function's log that there are and then those
-// that come, until ctx ends or yield returns an error, which it returns. The query's
-// Limit does not matter.
+// Follow passes existing and then new entries of a function's log to yield,
+// until ctx ends or yield returns an error, which Follow returns. It ignores
+// the query's Limit.
 //
 // # Errors
 //
@@ -126,15 +127,15 @@ func (b *Book) read(ctx context.Context, o Owner, q Query, follow bool, each fun
 	return b.readStore(ctx, o.Function, q.Since, follow, wanted)
 }
 
-// window keeps the newest of the entries that it is given.
+// window keeps the newest of the entries added to it.
 type window struct {
-	limit   int // of entries
+	limit   int // maximum number of entries
 	take    func(bytes int) error
 	entries []Entry
-	first   int // before it are those that were dropped
+	first   int // entries before it were dropped
 	bytes   int
-	taken   int  // what take was asked for
-	cut     bool // some were dropped because of their bytes
+	taken   int  // total requested from take
+	cut     bool // some were dropped for their size
 }
 
 // add adds an entry. The error is take's.
@@ -160,5 +161,5 @@ func (w *window) add(e Entry) error {
 	return nil
 }
 
-// size returns about how much memory an entry takes, in bytes.
+// size returns the approximate memory of an entry, in bytes.
 func (e *Entry) size() int { return len(e.Message) + len(e.Payload) + 2*entryBytes }

@@ -6,22 +6,22 @@ import (
 	"vivarium/host/quota"
 )
 
-// tally knows how much of each log the store has, so that the log of one
-// tenant does not push out another's: the store itself only bounds all of them
-// together. Other processes' entries it learns of at the start. The goroutine
-// that stores entries changes it, under the book's mutex.
+// tally tracks how much of each log the store has, so that one tenant's log
+// does not displace another's: the store only bounds all logs together. It
+// learns of other processes' entries only at the start. The goroutine that
+// stores entries changes it, under the book's mutex.
 type tally struct {
 	tenants map[string]map[string]*storedLog // by function
 	all     int64                            // bytes
 }
 
-// storedLog is what the store has of one function's log.
+// storedLog is what the store has of a function's log.
 type storedLog struct {
-	batches []int32 // their sizes in bytes, oldest first
+	batches []int32 // sizes in bytes, oldest first
 	size    int64
 }
 
-// batchBytes is what the store adds to a batch.
+// batchBytes is the store's overhead per batch.
 const batchBytes = 64
 
 func (t *tally) add(tenant, functionID string, size int64) {
@@ -38,7 +38,7 @@ func (t *tally) add(tenant, functionID string, size int64) {
 	t.all += size
 }
 
-// size returns the bytes that a tenant's logs have.
+// size returns the bytes of a tenant's logs.
 func (t *tally) size(tenant string) (n int64) {
 	for _, l := range t.tenants[tenant] {
 		n += l.size
@@ -46,7 +46,7 @@ func (t *tally) size(tenant string) (n int64) {
 	return n
 }
 
-// most returns the tenant that has most.
+// most returns the tenant with the largest logs.
 func (t *tally) most() (tenant string) {
 	size := int64(-1)
 	for other := range t.tenants {
@@ -57,9 +57,9 @@ func (t *tally) most() (tenant string) {
 	return tenant
 }
 
-// surplus returns, when a tenant has more than limit, its longest log and how
-// many of its newest batches leave it a quarter below. When it has not, but all
-// together have more than capacity, that is the tenant's that has most.
+// surplus returns, if a tenant exceeds limit, its longest log and how many of
+// its newest batches to keep to be a quarter below. Otherwise, if all tenants
+// together exceed capacity, it does so for the one with the largest logs.
 func (t *tally) surplus(tenant string, limit, capacity int64) (o Owner, keep int, ok bool) {
 	total := t.size(tenant)
 	if total <= limit {
@@ -96,7 +96,7 @@ func (t *tally) forget(tenant, functionID string) {
 	}
 }
 
-// trim forgets all but the newest batches of a log.
+// trim forgets all but the newest keep batches of a log.
 func (t *tally) trim(tenant, functionID string, keep int) {
 	l := t.tenants[tenant][functionID]
 	for _, size := range l.batches[:len(l.batches)-keep] {
@@ -106,7 +106,7 @@ func (t *tally) trim(tenant, functionID string, keep int) {
 	l.batches = append([]int32(nil), l.batches[len(l.batches)-keep:]...)
 }
 
-// Load takes over what the store has.
+// Load takes stock of the store's logs.
 //
 // # Errors
 //
@@ -128,23 +128,23 @@ func (b *Book) Load(ctx context.Context, tenantOf func(functionID string) string
 	return nil
 }
 
-// Kept returns how many bytes of a tenant's logs the store has.
+// Kept returns the bytes that the store has of a tenant's logs.
 func (b *Book) Kept(tenant string) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tally.size(tenant)
 }
 
-// Forget says that a function and its log are no more.
+// Forget forgets the log of a deleted function.
 func (b *Book) Forget(tenant, functionID string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tally.forget(tenant, functionID)
 }
 
-// trim removes the oldest of a tenant's log while it has more than its quota, and
-// of whoever has most while the store has hardly any room: it would itself remove
-// what is the oldest of all, or the longest.
+// trim removes the oldest entries of a tenant that exceeds its quota, and, when
+// the store is almost full, of the tenant with the largest logs: the store
+// itself would remove the oldest of all, or the longest.
 func (b *Book) trim(tenant string) {
 	capacity := b.store.Logs.Capacity() / 16 * 15
 	limit := b.ledger.Limit(tenant, quota.LogBytes)
@@ -156,7 +156,7 @@ func (b *Book) trim(tenant string) {
 		o, keep, ok := b.tally.surplus(tenant, limit, capacity)
 		b.mu.Unlock()
 		if !ok || b.store.Logs.Trim(context.Background(), o.Function, keep) != nil {
-			return // with the next batch, when the store was not there
+			return // retried with the next batch if the store was unavailable
 		}
 		b.mu.Lock()
 		if b.tally.tenants[o.Tenant][o.Function] != nil {

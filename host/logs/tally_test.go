@@ -11,7 +11,7 @@ import (
 	"vivarium/host/store"
 )
 
-// The store bounds all logs together, and knows no tenants.
+// The store bounds all logs together, without regard to tenants.
 func TestBook_NoTenantsLogPushesOutAnothers(t *testing.T) {
 	cfg := store.Config{LogBytes: 4 << 20}
 	for name, open := range map[string]func(t *testing.T) *store.Store{
@@ -31,7 +31,7 @@ func TestBook_NoTenantsLogPushesOutAnothers(t *testing.T) {
 			t.Cleanup(s.Close)
 			b := New(Config{Store: s, Ledger: quota.New(quota.Config{Defaults: quota.Defaults()}), Log: slog.New(slog.DiscardHandler)})
 			defer b.Close()
-			// Its one log is the oldest, and the longest of all.
+			// Its one log is both the oldest and the longest.
 			quiet := Owner{Tenant: "quiet", Function: "quiet"}
 			for range 10 {
 				b.Add(quiet, Entry{Time: time.Now(), Message: strings.Repeat("x", 60<<10)})

@@ -1,5 +1,5 @@
-// Package paced does work of the host in pieces and reports each, so that a
-// function in whose turn it is done can give way and pays for it.
+// Package paced does the host's work in pieces and reports each, so that the
+// function in whose turn it happens yields in time and pays for it.
 package paced
 
 import (
@@ -13,17 +13,17 @@ import (
 	"vivarium/wasm"
 )
 
-// Work is called as work goes on that the host does for a function in the
+// Work is called as work proceeds that the host does for a function in the
 // function's turn.
 type Work = wasm.Work
 
-// Piece is how many bytes are worked on between two calls of a Work.
+// Piece is how many bytes are processed between two calls of a Work.
 const Piece = 32 << 10
 
-// What a byte costs beside one that is only copied.
+// Costs of a byte relative to copying it.
 const (
 	PerJSONByte = 8
-	PerEntry    = 1 << 10 // of a log entry, whatever it says
+	PerEntry    = 1 << 10 // per log entry, whatever its contents
 )
 
 // DecodeJSON returns a decoder of JSON text that reports its work.
@@ -48,22 +48,22 @@ func (r *workingReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// errShape says that JSON text is valid but not what is expected.
+// errShape means that JSON text is valid but not of the expected form.
 var errShape = errors.New("JSON text of another shape")
 
-// Members reads an object from d: for each of its members each is called, with
-// the name, and decodes the value.
+// Members reads an object from d. For each member it calls each with the name;
+// each decodes the value.
 func Members(d *json.Decoder, each func(name string) error) error {
 	return inside(d, '{', func() error {
 		name, err := d.Token()
 		if err != nil {
 			return err
 		}
-		return each(name.(string)) // which a decoder makes sure of
+		return each(name.(string)) // guaranteed by the decoder
 	})
 }
 
-// Elements reads an array from d, each of whose elements each decodes.
+// Elements reads an array from d. Each decodes one element.
 func Elements(d *json.Decoder, each func() error) error { return inside(d, '[', each) }
 
 func inside(d *json.Decoder, open json.Delim, each func() error) error {
@@ -79,13 +79,13 @@ func inside(d *json.Decoder, open json.Delim, each func() error) error {
 	return err
 }
 
-// Skip reads a value that nobody wants.
+// Skip skips a value.
 func Skip(d *json.Decoder) error {
 	var value json.RawMessage
 	return d.Decode(&value)
 }
 
-// Pieces returns a text piece by piece, none of which ends within a character,
+// Pieces iterates over a text in pieces, none of which ends within a character,
 // and reports the work on each.
 func Pieces[Text string | []byte](text Text, work Work) iter.Seq[Text] {
 	return func(yield func(Text) bool) {

@@ -3,31 +3,31 @@
 //
 // # Vocabulary
 //
-//   - Quota: a thing of which a tenant may have only so much. One table has the
+//   - Quota: something of which a tenant may have only so much. One table has the
 //     name, unit and default of each.
-//   - Kind: a kind of thing that is held, such as a body or an instance. It
-//     counts against one quota, and of those that are memory many against the
-//     same, so that a tenant may spend its memory as it likes.
+//   - Kind: a kind of thing that is held, such as a body or an instance. Each counts
+//     against one quota. Many kinds are memory and count against the same one, so that
+//     a tenant may spend its memory as it likes.
 //   - Ledger: who has how much. It also bounds what all tenants have together.
 //
 // # Rule
 //
-// What somebody else decides the size of is taken before it is held, and given
-// back by whoever took it:
+// Whatever others decide the size of is taken from the ledger before it is
+// held, and given back by whoever took it:
 //
 //	release, err := ledger.Reserve(tenant, quota.Body, size)
 //	if err != nil {
-//		return err // *Error: the tenant has all it may have; fault.ErrExhausted: the machine has no more
+//		return err // *Error: the tenant's quota is used up; fault.ErrExhausted: the machine is out of it
 //	}
 //	defer release()
 //	body := make([]byte, size)
 //
-// A size that is not known yet is taken in steps, each before it is filled.
+// If the size is not known yet, it is taken in steps, each before it is filled.
 //
-// What is listed in records until somebody deletes it (functions, versions,
-// timers), and what the store counts (queued calls, logs), is not taken here:
-// several hosts may share a store, so it is counted where it is and compared
-// with the limit by Check. The limits are the ledger's nevertheless.
+// Records that last until they are deleted (functions, versions, timers), and
+// what the store counts (queued calls, logs), are not taken here: several hosts
+// may share a store, so they are counted there, and Check compares the count
+// with the ledger's limit.
 package quota
 
 import (
@@ -38,8 +38,8 @@ import (
 	"vivarium/host/fault"
 )
 
-// Error says that a tenant has all that it may have of something. It is the
-// caller's fault, or that of the tenant's other callers.
+// Error means that a tenant has used up a quota. It is the fault of the caller,
+// or of the tenant's other callers.
 type Error struct {
 	Tenant string
 	Quota  Quota
@@ -54,7 +54,7 @@ func (e *Error) Error() string {
 // Kind returns fault.OverQuota.
 func (e *Error) Kind() fault.Kind { return fault.OverQuota }
 
-// Reason says which limit was met, in the contract's words (§1.4).
+// Reason tells which limit was reached, in the contract's words (§1.4).
 func (e *Error) Reason() string {
 	what := e.Quota.String()
 	if e.Quota == Calls {
@@ -63,43 +63,44 @@ func (e *Error) Reason() string {
 	return fmt.Sprintf("Concurrent %s quota %d exceeded", what, e.Limit)
 }
 
-// Config tells New what the limits are.
+// Config tells New the limits.
 type Config struct {
-	// Defaults are the limits of tenants that have none of their own. A negative
-	// number is no limit, and so is 0.
+	// Defaults are the limits of tenants that have none of their own. 0 and
+	// negative numbers mean no limit.
 	Defaults Amounts
 	// Machine bounds what all tenants have together; 0 means no bound.
 	Machine Amounts
-	// Reclaim, when set, lets go of something that is held only because it may be
-	// of use again, to make room for a tenant; it says if there was anything. With
-	// own it must be the tenant's, whose quota is used up; otherwise the machine
-	// is full. It is called without locks, by whoever takes.
+	// Reclaim, if set, frees something held only because it may be needed
+	// again, to make room for a tenant; it reports whether there was anything.
+	// If own is set, the tenant's quota is used up and the thing must be its
+	// own; otherwise the machine is full. It is called without locks held, by
+	// whoever takes.
 	Reclaim func(tenant string, q Quota, own bool) bool
 }
 
-// maxAccounts is how many tenants are remembered that have nothing.
+// maxAccounts is how many tenants that have nothing are remembered.
 const maxAccounts = 1000
 
-// Ledger counts what tenants have. Safe for concurrent use; nothing blocks but
-// what Config.Reclaim does.
+// Ledger counts what tenants have. Safe for concurrent use; only Config.Reclaim
+// can block.
 type Ledger struct {
 	cfg   Config
 	total [Count]atomic.Int64 // of all tenants together
 	held  [kinds]atomic.Int64
 
 	mu       sync.RWMutex        // guards the maps; the numbers in accounts change under RLock
-	accounts map[string]*account // all that have something, and some others
-	special  map[string]Amounts  // of tenants whose limits are not the defaults
+	accounts map[string]*account // of all that have something, and some others
+	special  map[string]Amounts  // of tenants that don't have the defaults
 }
 
 // account is what one tenant has.
 type account struct {
-	limits   Amounts // negative: none
+	limits   Amounts // negative: no limit
 	used     [Count]atomic.Int64
-	exceeded [Count]atomic.Int64 // how often something was refused
+	exceeded [Count]atomic.Int64 // number of refusals
 }
 
-// New returns a ledger in which nobody has anything.
+// New returns an empty ledger.
 func New(cfg Config) *Ledger {
 	for q, n := range cfg.Defaults {
 		if n == 0 {
@@ -109,8 +110,8 @@ func New(cfg Config) *Ledger {
 	return &Ledger{cfg: cfg, accounts: map[string]*account{}, special: map[string]Amounts{}}
 }
 
-// Reserve takes n of a kind for a tenant. Release gives it back; only the first
-// call of it counts.
+// Reserve takes n of a kind for a tenant. Release gives it back; calls after
+// the first have no effect.
 //
 // # Errors
 //
@@ -144,7 +145,7 @@ func (l *Ledger) Take(tenant string, k Kind, n int64) error {
 	return nil
 }
 
-// Give takes back n of a kind from a tenant.
+// Give gives back n of a kind.
 func (l *Ledger) Give(tenant string, k Kind, n int64) {
 	q := k.Quota()
 	l.held[k].Add(-n)
@@ -161,8 +162,8 @@ func (l *Ledger) giveOwn(tenant string, q Quota, n int64) {
 	l.with(tenant, func(a *account) { a.used[q].Add(-n) })
 }
 
-// within adds n to a number unless it were more than the limit then; a limit of
-// 0 is none.
+// within adds n to a number unless that would exceed the limit; a limit of 0 is
+// none.
 func within(used *atomic.Int64, n, limit int64) bool {
 	for {
 		now := used.Load()
@@ -175,8 +176,8 @@ func within(used *atomic.Int64, n, limit int64) bool {
 	}
 }
 
-// Check says if a tenant that has used so much of something may have n more, for
-// what is counted elsewhere.
+// Check reports whether a tenant that has used so much of something counted
+// elsewhere may have n more.
 //
 // # Errors
 //
@@ -188,7 +189,7 @@ func (l *Ledger) Check(tenant string, q Quota, used, n int64) error {
 	return nil
 }
 
-// Refuse notes that something was refused and returns the error that says so.
+// Refuse records a refusal and returns its error.
 func (l *Ledger) Refuse(tenant string, q Quota) (err error) {
 	l.with(tenant, func(a *account) {
 		a.exceeded[q].Add(1)
@@ -219,8 +220,7 @@ func (l *Ledger) with(tenant string, f func(*account)) {
 	f(a)
 }
 
-// forgetIdle drops accounts of those that have nothing. The caller holds the
-// mutex.
+// forgetIdle drops accounts that have nothing. The caller holds the mutex.
 func (l *Ledger) forgetIdle() {
 	for tenant, a := range l.accounts {
 		idle := true

@@ -44,13 +44,13 @@ func TestAmounts_AreWrittenByName(t *testing.T) {
 	}
 }
 
-// TestLedger_HoldsTheLimitsUnderAHammer has many take and give at once, in a
-// ledger that is short of everything, and wants neither a tenant nor all of them
-// to have more than they may at any moment, and nothing to be left at the end.
+// TestLedger_HoldsTheLimitsUnderAHammer has many goroutines take and give in a
+// ledger that is short of everything. No tenant, nor all of them together, may
+// exceed their limits at any moment, and nothing may be left at the end.
 func TestLedger_HoldsTheLimitsUnderAHammer(t *testing.T) {
 	const own, machine = 3, 4
 	var l *Ledger
-	var spare atomic.Int64 // what Reclaim can find
+	var spare atomic.Int64 // what Reclaim can free
 	l = New(Config{
 		Defaults: Amounts{Memory: own}, Machine: Amounts{Memory: machine},
 		Reclaim: func(tenant string, _ Quota, _ bool) bool {
@@ -85,12 +85,12 @@ func TestLedger_HoldsTheLimitsUnderAHammer(t *testing.T) {
 				}
 				taken.Add(1)
 				mine := held[n%2].Add(1)
-				if sum := held[0].Load() + held[1].Load(); mine > own || sum > machine+own { // the two are not read at once
+				if sum := held[0].Load() + held[1].Load(); mine > own || sum > machine+own { // the two are not read atomically
 					t.Errorf("%d are held, %d by all", mine, sum)
 				}
 				held[n%2].Add(-1)
 				release()
-				release() // once counts
+				release() // has no effect
 			}
 		})
 	}
@@ -121,7 +121,7 @@ func TestLedger_ReclaimsBeforeItRefuses(t *testing.T) {
 		if len(asked) > 2 {
 			return false
 		}
-		l.Give(tenant, CodeTree, 4) // what nobody needs just now
+		l.Give(tenant, CodeTree, 4) // held only because it may be needed again
 		return true
 	}})
 	for _, step := range []struct {

@@ -1,13 +1,13 @@
 package quota
 
-// State is what a tenant may have, has and was refused.
+// State is a tenant's limits, use and refusals.
 type State struct {
 	Limits   Amounts // negative: no limit
 	Use      Amounts // of what is taken from the ledger
-	Exceeded Amounts // how often something was refused since the start
+	Exceeded Amounts // number of refusals since the start
 }
 
-// State returns what a tenant may have and has.
+// State returns a tenant's state.
 func (l *Ledger) State(tenant string) State {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -26,7 +26,7 @@ func (a *account) state() (s State) {
 }
 
 // States returns the state of every tenant that has something, was refused
-// something of late, or has limits of its own.
+// something recently, or has limits of its own.
 func (l *Ledger) States() map[string]State {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -40,7 +40,7 @@ func (l *Ledger) States() map[string]State {
 	return all
 }
 
-// Limit returns what a tenant may have of something; negative is any amount.
+// Limit returns a tenant's limit; negative means none.
 func (l *Ledger) Limit(tenant string, q Quota) int64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -50,14 +50,14 @@ func (l *Ledger) Limit(tenant string, q Quota) int64 {
 // limits returns a tenant's limits. The caller holds the mutex.
 func (l *Ledger) limits(tenant string) Amounts { return l.special[tenant].Or(l.cfg.Defaults) }
 
-// Own returns the limits that a tenant has in place of the defaults.
+// Own returns the limits that a tenant has instead of the defaults.
 func (l *Ledger) Own(tenant string) Amounts {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.special[tenant]
 }
 
-// SetOwn gives a tenant limits of its own. What it has beyond them stays.
+// SetOwn sets a tenant's own limits. What it has beyond them stays.
 func (l *Ledger) SetOwn(tenant string, limits Amounts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,8 +71,8 @@ func (l *Ledger) SetOwn(tenant string, limits Amounts) {
 	}
 }
 
-// Users returns what each tenant has of something, those that have none left
-// out.
+// Users returns what each tenant has of something, without those that have
+// none.
 func (l *Ledger) Users(q Quota) map[string]int64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -88,8 +88,7 @@ func (l *Ledger) Users(q Quota) map[string]int64 {
 // Total returns what all tenants together have of something.
 func (l *Ledger) Total(q Quota) int64 { return l.total[q].Load() }
 
-// Machine returns what all tenants together may have of something; 0 is any
-// amount.
+// Machine returns the limit for all tenants together; 0 means none.
 func (l *Ledger) Machine(q Quota) int64 { return l.cfg.Machine[q] }
 
 // Held returns what all tenants together have of one kind.

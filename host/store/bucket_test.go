@@ -21,7 +21,7 @@ func TestBucket_ChangesOnlyWhatIsAsItWas(t *testing.T) {
 		}
 		value := []byte("one")
 		first := must(b.Create(ctx, "key", value))(t)
-		copy(value, "???") // which is the caller's
+		copy(value, "???") // the caller's own copy
 		if e, err := b.Get(ctx, "key"); err != nil || string(e.Value) != "one" || e.Revision != first ||
 			e.Key != "key" || e.Created.IsZero() || e.Deleted {
 			t.Errorf("got %+v, %v", e, err)
@@ -74,14 +74,14 @@ func TestBucket_WatchTellsWhatIsThereAndWhatComes(t *testing.T) {
 			}
 		})
 		check(t, err)
-		cancel() // which matters no more
+		cancel() // no effect any more
 		if want := []string{"older", "old"}; !slices.Equal(there, want) {
 			t.Errorf("%v were there, want %v", there, want)
 		}
 		_ = must(b.Create(ctx, "new", []byte("2")))(t)
 		check(t, b.Delete(ctx, "old"), b.Put(ctx, "new", []byte("3")))
 		known, revision := map[string]string{"old": "1", "older": "1"}, uint64(0)
-		for known["new"] != "3" { // what it was before may be of no use any more
+		for known["new"] != "3" { // earlier values may be skipped
 			select {
 			case e := <-seen:
 				if known[e.Key] = string(e.Value); e.Deleted {
@@ -109,7 +109,7 @@ func TestBucket_WatchTellsWhatIsThereAndWhatComes(t *testing.T) {
 	})
 }
 
-// Nobody who changes something waits for those who watch.
+// Writers never wait for watchers.
 func TestBucket_WatchersMayBeSlow(t *testing.T) {
 	eachStore(t, Config{}, func(t *testing.T, s *Store) {
 		ctx, b := t.Context(), s.Functions

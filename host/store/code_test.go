@@ -13,7 +13,7 @@ import (
 func TestCode_IsKeptByItsName(t *testing.T) {
 	eachStore(t, Config{}, func(t *testing.T, s *Store) {
 		ctx, c := t.Context(), s.Code
-		archive := make([]byte, 1<<20+1) // several pieces
+		archive := make([]byte, 1<<20+1) // several chunks
 		_, _ = rand.Read(archive)
 		nothing := strings.Repeat("0", 64)
 		if n, err := c.Collect(ctx, 0, nil); err != nil || n != 0 {

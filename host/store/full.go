@@ -13,30 +13,30 @@ import (
 )
 
 const (
-	// enoughRoom is how much of the disk must be free again, in bytes, before
-	// writing to it is tried anew.
+	// enoughRoom is how many bytes must be free on the disk before writing is
+	// tried again.
 	enoughRoom = 16 << 20
-	// roomInterval is how often that is looked at.
+	// roomInterval is how often free space is checked.
 	roomInterval = time.Second
 )
 
-// mender lets the server in this process write again after its disk was full:
-// a stream that could not be written once refuses all that comes, until it is
-// opened anew.
+// mender makes the server in this process writable again after its disk was
+// full: once a write to a stream has failed, the stream refuses all writes
+// until it is reopened.
 type mender struct {
 	server *server.Server
 	conn   *nats.Conn
 	dir    string
 	log    *slog.Logger
-	full   <-chan struct{}        // the disk is
+	full   <-chan struct{}        // signals that the disk is full
 	once   sync.Once              // of close
 	ended  chan struct{}          // closed by close
-	done   chan struct{}          // closed when keepMending has ended
-	limits server.JetStreamConfig // of the server, as it was started
+	done   chan struct{}          // closed when keepMending has returned
+	limits server.JetStreamConfig // the server's at its start
 }
 
-// newMender returns the mender of a server, which runs on a connection of ours.
-// Whoever learns that the disk is full sends to full.
+// newMender returns a mender for a server; conn must be our own connection to
+// it. full receives a value whenever the disk turns out to be full.
 func newMender(server *server.Server, conn *nats.Conn, full <-chan struct{}, dir string, log *slog.Logger) *mender {
 	m := &mender{server: server, conn: conn, dir: dir, log: log,
 		full: full, ended: make(chan struct{}), done: make(chan struct{})}
@@ -44,14 +44,14 @@ func newMender(server *server.Server, conn *nats.Conn, full <-chan struct{}, dir
 	return m
 }
 
-// close ends the mending. It is idempotent.
+// close stops the mender. It is idempotent.
 func (m *mender) close() {
 	m.once.Do(func() { close(m.ended) })
 	<-m.done
 }
 
-// isFull says if one of the errors that the server complains of is that the disk
-// is full. Nothing else tells: who sent what could not be written gets no answer.
+// isFull reports whether one of the server's complaints is that the disk is
+// full. Nothing else tells: a write that failed gets no answer.
 func isFull(complaint []any) bool {
 	return slices.ContainsFunc(complaint, func(v any) bool {
 		err, ok := v.(error)
@@ -59,7 +59,7 @@ func isFull(complaint []any) bool {
 	})
 }
 
-// keepMending opens all streams anew whenever the disk was full and has room
+// keepMending reopens all streams whenever the disk was full and has room
 // again, until close.
 func (m *mender) keepMending() {
 	defer close(m.done)
@@ -69,7 +69,7 @@ func (m *mender) keepMending() {
 		case <-m.ended:
 			return
 		}
-		m.log.Error("store: the disk is full; nothing can be changed or logged until it has room", "dir", m.dir)
+		m.log.Error("store: the disk is full; nothing can be changed or logged until there is space", "dir", m.dir)
 		for !m.mend() {
 			select {
 			case <-time.After(roomInterval):
@@ -77,35 +77,35 @@ func (m *mender) keepMending() {
 				return
 			}
 		}
-		select { // a complaint of before
+		select { // drop an earlier signal
 		case <-m.full:
 		default:
 		}
-		// Whoever reads a stream learns by this that it has to ask again.
-		_ = m.conn.ForceReconnect() // else they find out by themselves, later
-		m.log.Warn("store: the disk has room again", "dir", m.dir)
+		// Tells the readers of streams that they have to ask again.
+		_ = m.conn.ForceReconnect() // otherwise they notice later
+		m.log.Warn("store: the disk has space again", "dir", m.dir)
 	}
 }
 
-// mend opens all streams anew if there is room, and says if it has.
+// mend reopens all streams if there is room, and reports whether there was.
 func (m *mender) mend() bool {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(m.dir, &disk); err != nil || uint64(disk.Bavail)*uint64(disk.Bsize) < enoughRoom {
 		return false
 	}
 	if cfg := m.server.JetStreamConfig(); cfg != nil {
-		// Its limits are those of the start: by now there may be less room than
-		// the streams have a claim to.
+		// Use the limits of the start: there may now be less room than the
+		// streams have reserved.
 		m.limits = *cfg
 		if err := m.server.ShutdownJetStream(); err != nil {
-			m.log.Error("store: can't be closed", "err", err)
+			m.log.Error("store: close JetStream", "err", err)
 			return false
 		}
 	}
 	limits := m.limits
 	limits.StoreDir = m.dir
 	if err := m.server.EnableJetStream(&limits); err != nil {
-		m.log.Error("store: can't be opened again", "err", err)
+		m.log.Error("store: reopen JetStream", "err", err)
 		return false
 	}
 	return true

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Defaults of Config for Open.
+// Defaults for Config in Open.
 const (
 	DefaultLogAge     = 3 * 24 * time.Hour
 	DefaultLogBytes   = 1 << 30
@@ -23,32 +23,32 @@ const (
 	DefaultDeadAge    = 14 * 24 * time.Hour
 )
 
-// opTimeout bounds each single operation; one that takes longer is taken for
-// failed, though it may still happen.
+// opTimeout bounds each operation; one that exceeds it counts as failed, though
+// it may still take effect.
 const opTimeout = 10 * time.Second
 
-// Config tells Open where the store is, and Open and Memory how much may be in it.
-// For Open, either Dir or URL must be there.
+// Config tells Open where the store is, and Open and Memory how much it may
+// hold. Open requires exactly one of Dir and URL.
 type Config struct {
-	Dir string // of the server in this process; made when it is not there
-	URL string // of other servers, as in nats://host:4222; commas between several
+	Dir string // for the server in this process; created if missing
+	URL string // of external servers, as in nats://host:4222; comma-separated
 
-	// Marks is a file, outside of what the servers keep, in which it is noted how
-	// far the store has come: see DamageError. Empty means one in Dir, or none.
+	// Marks is a file, outside of what the servers keep, that records how far
+	// the store has come: see DamageError. Empty means one in Dir, or none.
 	Marks string
 
 	Replicas   int           // copies of everything; 0 means 1. Only with URL
 	LogAge     time.Duration // 0 means DefaultLogAge
-	LogBytes   int64         // of all logs together; 0 means DefaultLogBytes
-	QueueBytes int64         // of all queued calls together, and of all dead letters; 0 means DefaultQueueBytes
+	LogBytes   int64         // for all logs together; 0 means DefaultLogBytes
+	QueueBytes int64         // for all queued calls, and again for all dead letters; 0 means DefaultQueueBytes
 	DeadAge    time.Duration // of dead letters; 0 means DefaultDeadAge
-	MaxBytes   int64         // on the disk of Dir; 0 means three quarters of what is free
-	Log        *slog.Logger  // receives what the server warns of; nil means slog.Default
+	MaxBytes   int64         // on Dir's disk; 0 means three quarters of the free space
+	Log        *slog.Logger  // receives the server's warnings; nil means slog.Default
 
-	ackWait time.Duration // 0 means the constant; tests have less time
+	ackWait time.Duration // 0 means the constant; tests set less
 }
 
-// jet is what the parts of a store in JetStream have in common.
+// jet is what the parts of a JetStream store share.
 type jet struct {
 	exclusive bool // see Store.Exclusive
 
@@ -64,8 +64,8 @@ type jet struct {
 //
 // # Errors
 //
-// *LockedError when another process has Dir; ErrUnavailable, wrapped, when the
-// server can't be reached or does not do as asked.
+// *LockedError if another process uses Dir; ErrUnavailable, wrapped, if the
+// server can't be reached or refuses.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if (cfg.Dir == "") == (cfg.URL == "") {
 		return nil, errors.New("store: give either a directory or a URL")
@@ -84,8 +84,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// connect starts the server in this process, if that is where the store is, and
-// connects to it, or to another one.
+// connect connects to the server at URL, or starts one in this process and
+// connects to that.
 func (j *jet) connect(cfg Config) (err error) {
 	full := make(chan struct{}, 1)
 	options := []nats.Option{nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout)}
@@ -108,7 +108,7 @@ func (j *jet) connect(cfg Config) (err error) {
 		j.mender = newMender(j.server, j.conn, full, filepath.Join(cfg.Dir, "jetstream"), cfg.Log)
 	}
 	if most := j.conn.MaxPayload(); most < maxMessage {
-		return fmt.Errorf("store: %s takes messages of at most %d bytes; set its max_payload to %d or more",
+		return fmt.Errorf("store: %s accepts messages of at most %d bytes; set its max_payload to %d or more",
 			cfg.URL, most, maxMessage)
 	}
 	if j.js, err = jetstream.New(j.conn); err != nil {
@@ -131,12 +131,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// open makes the buckets and streams that are not there yet, and fills s.
+// open creates missing buckets and streams, and fills s.
 func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	j.marks = openMarks(cfg.Marks, cfg.Log)
 	for _, b := range s.buckets() {
 		marks := j.marks
-		if b.into == &s.Timers { // they change with each tick
+		if b.into == &s.Timers { // they change with every tick
 			marks = nil
 		}
 		opened, err := j.openBucket(ctx, b.name, cfg, marks)
@@ -170,7 +170,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		{&letters.stream, jetstream.StreamConfig{
 			Name: prefix + "dead", Subjects: []string{deadSubject + "*"},
 			MaxAge: cfg.DeadAge, MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardOld,
-			Duplicates: min(duplicateWindow, cfg.DeadAge), // the server wants it so
+			Duplicates: min(duplicateWindow, cfg.DeadAge), // the server requires it
 		}},
 	} {
 		stream.config.Replicas, stream.config.Storage = cfg.Replicas, jetstream.FileStorage
@@ -178,7 +178,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 			return unavailable(stream.config.Name, err)
 		}
 	}
-	// All calls were given out in one line once.
+	// Earlier versions had one line for all calls.
 	if err := queue.stream.DeleteConsumer(opening, "workers"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return unavailable("queue", err)
 	}
@@ -187,7 +187,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 }
 
 const (
-	prefix = "vivarium_" // of the names of buckets and streams
+	prefix = "vivarium_" // of bucket and stream names
 
 	logSubject   = "vivarium.logs."
 	queueSubject = "vivarium.queue."
@@ -218,6 +218,6 @@ func (j *jet) close() {
 		j.server.WaitForShutdown()
 	}
 	if j.lock != nil {
-		_ = j.lock.Close() // which unlocks it
+		_ = j.lock.Close() // unlocks it, too
 	}
 }

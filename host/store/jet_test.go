@@ -99,7 +99,7 @@ func TestCode_IsWhatItsNameSays(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir})
 	ctx := t.Context()
-	archive := make([]byte, 1<<20+1) // several pieces
+	archive := make([]byte, 1<<20+1) // several chunks
 	_, _ = rand.Read(archive)
 	name := must(s.Code.Put(ctx, archive))(t)
 	s.Close()
@@ -116,7 +116,7 @@ func TestCode_IsWhatItsNameSays(t *testing.T) {
 	}
 }
 
-// damage changes the bytes, wherever the server keeps them.
+// damage changes bytes wherever the server keeps them.
 func damage(t *testing.T, dir string, what []byte) {
 	t.Helper()
 	found := false
@@ -140,8 +140,8 @@ func damage(t *testing.T, dir string, what []byte) {
 	}
 }
 
-// A disk can't be filled here; `go tool task soak` does that. What a full one
-// makes of the streams is left away, too: this is what mends it.
+// A disk can't be filled here; `go tool task soak` does that. Nor can its
+// effect on the streams be shown; this tests the repair alone.
 func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	ctx := t.Context()
@@ -155,7 +155,7 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	before := s.backend.(*jet).server.JetStreamConfig()
 	s.backend.(*jet).server.Errorf("what can't be written: %v", &os.PathError{Op: "write", Path: "x", Err: unix.ENOSPC})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		// Until it is mended, the new call is refused, or lost.
+		// Until the repair, the new call is refused or lost.
 		if s.Queue.Add(ctx, Item{ID: "1", FunctionID: "f", Body: []byte("after")}) == nil && s.backend.(*jet).conn.Stats().Reconnects > 0 {
 			break
 		}
@@ -178,8 +178,8 @@ func TestMender_OpensAllAnewAndLosesNothing(t *testing.T) {
 	}
 }
 
-// Lines that nobody asks for leave nothing behind in the server, and are there
-// again when somebody does.
+// Idle lines leave nothing behind in the server, and are back when they are
+// used again.
 func TestQueue_ForgetsLinesThatAreOfNoUse(t *testing.T) {
 	s := open(t, Config{Dir: t.TempDir()})
 	for n := range 20 {
@@ -206,7 +206,7 @@ func TestQueue_ForgetsLinesThatAreOfNoUse(t *testing.T) {
 	take(t, s, Line{FunctionID: "f0"}, 1)
 }
 
-// A folder of before lines: all calls were in one, with one worker for all.
+// A data folder from before lines: all calls in one, with one worker for all.
 func TestQueue_TakesOverOneLineForAll(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Config{Dir: dir})

@@ -12,8 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// markerTTL is how long it is remembered that a key was deleted, for those who
-// watch.
+// markerTTL is how long deletions are remembered, for watchers.
 const markerTTL = time.Hour
 
 // jetBucket is a Bucket.
@@ -21,14 +20,15 @@ type jetBucket struct {
 	name   string
 	kv     jetstream.KeyValue
 	stream jetstream.Stream
-	marks  *marks // nil when none are kept of it
+	marks  *marks // nil: not recorded
 
-	// alone says that nobody else writes to it, so that what is in it is known.
+	// alone means that nobody else writes to the bucket, so its contents are
+	// known.
 	alone bool
-	write sync.Mutex // held while it is changed, when alone; it may block on the store
+	write sync.Mutex // held during a change if alone; may block on the store
 
 	mu     sync.Mutex        // guards the members below; nothing blocks under it
-	keys   map[string]uint64 // that there are, with their revisions; nil when that is not known
+	keys   map[string]uint64 // existing keys with their revisions; nil if unknown
 	damage error
 }
 
@@ -50,8 +50,8 @@ func (b *jetBucket) damaged(format string, args ...any) {
 	}
 }
 
-// state returns the last revision of the bucket and how many records it has,
-// those of deleted keys included.
+// state returns the bucket's last revision and its number of records, including
+// those of deleted keys.
 func (b *jetBucket) state(ctx context.Context) (last, records uint64, err error) {
 	info, err := b.stream.Info(ctx)
 	if err != nil {
@@ -60,8 +60,8 @@ func (b *jetBucket) state(ctx context.Context) (last, records uint64, err error)
 	return info.State.LastSeq, info.State.Msgs, nil
 }
 
-// judge compares what was read, of a bucket at a revision, with what should be
-// there: all records, and as many as the mark says.
+// judge compares what was read of a bucket at some revision with what should be
+// there: all records, and as many as its mark says.
 func (b *jetBucket) judge(ctx context.Context, revision, read uint64, keys map[string]uint64) {
 	if b.alone {
 		b.write.Lock()
@@ -69,10 +69,10 @@ func (b *jetBucket) judge(ctx context.Context, revision, read uint64, keys map[s
 	}
 	last, records, err := b.state(ctx)
 	if err != nil || last != revision {
-		return // somebody makes changes
+		return // changed concurrently
 	}
-	if read < records { // more: what tells of deleted keys has expired meanwhile
-		b.damaged("%d of %d records can't be read", records-read, records)
+	if read < records { // more: markers of deleted keys have expired meanwhile
+		b.damaged("%d of %d records are unreadable", records-read, records)
 	}
 	b.mu.Lock()
 	first := b.keys == nil
@@ -85,12 +85,12 @@ func (b *jetBucket) judge(ctx context.Context, revision, read uint64, keys map[s
 	}
 	k, ok, _ := b.marks.get(b.name)
 	if now := markOf(last, keys); b.alone && ok && k.Revision == last && k.Keys >= 0 && k != now {
-		b.damaged("%d records are as they were last, of %d", now.Keys, k.Keys)
+		b.damaged("only %d of %d records are unchanged", now.Keys, k.Keys)
 	}
 	b.note(last)
 }
 
-// note notes how far the bucket has come. What was lost stays noted.
+// note records how far the bucket has come. What was lost stays on record.
 func (b *jetBucket) note(revision uint64) {
 	if b.marks == nil || b.Damage() != nil {
 		return
@@ -106,7 +106,7 @@ func (b *jetBucket) note(revision uint64) {
 	}
 }
 
-// change makes a change of a key, after which it is there or not, and notes it.
+// change changes a key, after which it exists or not, and records the change.
 func (b *jetBucket) change(ctx context.Context, key string, there bool, make func(context.Context) (uint64, error)) (uint64, error) {
 	if b.alone {
 		b.write.Lock()
@@ -121,7 +121,7 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 	b.mu.Lock()
 	switch {
 	case b.keys == nil:
-	case err != nil: // it may have happened
+	case err != nil: // the change may have happened
 		b.keys = nil
 	case there:
 		b.keys[key] = revision
@@ -135,8 +135,8 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 	return revision, err
 }
 
-// openBucket opens a bucket, and makes it when it is not there. With marks, they
-// say if it should have been.
+// openBucket opens a bucket, creating it if it is missing. The marks, if any,
+// tell whether it should have existed.
 func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *marks) (*jetBucket, error) {
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -159,12 +159,12 @@ func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *ma
 	case wrong != nil:
 		b.damaged("%v", wrong)
 	case ok && last < k.Revision:
-		b.damaged("the last change is number %d, and was %d", last, k.Revision)
+		b.damaged("the last change is number %d; it was %d", last, k.Revision)
 	}
 	if !b.alone {
 		return b, nil
 	}
-	_, err = b.All(ctx) // so that all of it is known
+	_, err = b.All(ctx) // learns the bucket's contents
 	return b, err
 }
 
@@ -207,7 +207,7 @@ func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func())
 	if err != nil {
 		return nil, b.fault(err)
 	}
-	// The client keeps a goroutine until this one ends, also after Close.
+	// The client keeps a goroutine until this context ends, even after Close.
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -239,7 +239,7 @@ func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func())
 			_ = w.Stop()
 			return nil, b.fault(ctx.Err())
 		case <-timeout.C:
-			// The server stops before a record that it can't read, without a word.
+			// The server silently stops before a record that it can't read.
 			_ = w.Stop()
 			if w, err = b.kv.WatchAll(watching, jetstream.UpdatesOnly()); err != nil {
 				return nil, b.fault(err)
@@ -273,17 +273,17 @@ func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func())
 	})
 	return sync.OnceFunc(func() {
 		close(ended)
-		_ = w.Stop() // the connection may be gone already
+		_ = w.Stop() // the connection may be gone
 		following.Wait()
 	}), nil
 }
 
-// watchPatience is how long the server may take for the next record, before they
-// are read one by one.
+// watchPatience is how long to wait for the server's next record before reading
+// them one by one.
 const watchPatience = 2 * time.Second
 
-// readEach reads record by record, in no order, and leaves out those that can't be
-// read.
+// readEach reads record by record, in no particular order, and skips those that
+// can't be read.
 func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -303,7 +303,7 @@ func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
 		case ctx.Err() != nil:
 			return b.fault(ctx.Err())
 		default:
-			b.damaged("the record of %s can't be read", key)
+			b.damaged("the record of %s is unreadable", key)
 		}
 	}
 	return nil
@@ -331,7 +331,7 @@ func entry(e jetstream.KeyValueEntry) Entry {
 	}
 }
 
-// wrongLastSequence are the codes for a value that has changed.
+// wrongLastSequence are the error codes for a value that has changed.
 var wrongLastSequence = []jetstream.ErrorCode{jetstream.JSErrCodeStreamWrongLastSequence, 10164}
 
 func (b *jetBucket) fault(err error) error {

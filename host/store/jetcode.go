@@ -12,15 +12,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// codeTimeout bounds the transfer of an archive of that many bytes.
+// codeTimeout bounds the transfer of an archive of size bytes.
 func codeTimeout(size int) time.Duration {
 	return opTimeout + time.Duration(size>>20)*time.Second
 }
 
-// maxArchive is the size that is reckoned with where it is not known.
+// maxArchive is the size assumed where it is unknown.
 const maxArchive = 128 << 20
 
-// jetCode is Code.
+// jetCode implements Code.
 type jetCode struct {
 	*jet
 	objects jetstream.ObjectStore
@@ -28,13 +28,13 @@ type jetCode struct {
 
 func (c *jetCode) Put(ctx context.Context, archive []byte) (name string, err error) {
 	name = CodeName(archive)
-	// One that is there but damaged is mended by storing it anew.
+	// A damaged archive is repaired by storing it again.
 	if _, err := c.Get(ctx, name); err == nil {
 		return name, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, codeTimeout(len(archive)))
 	defer cancel()
-	// A server that runs out of room in the middle says nothing for long.
+	// A server that runs out of room halfway is silent for long.
 	if err := c.room(int64(len(archive))); err != nil {
 		return "", err
 	}
@@ -42,7 +42,8 @@ func (c *jetCode) Put(ctx context.Context, archive []byte) (name string, err err
 	return name, unavailable("code "+name, err)
 }
 
-// room says if the server in this process has room for so many bytes.
+// room reports an error if the server in this process lacks room for size
+// bytes.
 func (c *jetCode) room(size int64) error {
 	if c.server == nil {
 		return nil
@@ -52,8 +53,8 @@ func (c *jetCode) room(size int64) error {
 		return unavailable("server", err)
 	}
 	if free := info.Config.MaxStore - int64(info.Store); free < size {
-		return fmt.Errorf("%w: %d bytes do not fit into the %d that are free; delete old versions, or make room on "+
-			"the disk and start again", ErrUnavailable, size, max(free, 0))
+		return fmt.Errorf("%w: %d bytes do not fit into the %d that are free; delete old versions, or free space on "+
+			"the disk and restart", ErrUnavailable, size, max(free, 0))
 	}
 	return nil
 }
@@ -67,18 +68,18 @@ func (c *jetCode) Get(ctx context.Context, name string) ([]byte, error) {
 	} else if err != nil {
 		return nil, unavailable("code "+name, err)
 	}
-	// Pieces that the server finds damaged never come.
+	// Chunks that the server finds damaged never arrive.
 	reading, stop := context.WithTimeout(ctx, codeTimeout(int(info.Size)))
 	defer stop()
 	archive, err := c.objects.GetBytes(reading, name)
 	switch {
 	case errors.Is(err, jetstream.ErrDigestMismatch):
-		return nil, fmt.Errorf("%w: %s; deploy the function anew", ErrCorrupt, name)
+		return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
 	case err != nil:
 		return nil, unavailable("code "+name, err)
 	}
 	if CodeName(archive) != name {
-		return nil, fmt.Errorf("%w: %s; deploy the function anew", ErrCorrupt, name)
+		return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
 	}
 	return archive, nil
 }
@@ -124,7 +125,7 @@ func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[strin
 	return n, c.collectChunks(ctx, known)
 }
 
-// collectChunks removes pieces of archives that never became whole.
+// collectChunks removes chunks of incomplete archives.
 func (c *jetCode) collectChunks(ctx context.Context, known map[string]bool) error {
 	const subject = "$O." + prefix + "code.C."
 	stream, err := c.js.Stream(ctx, "OBJ_"+prefix+"code")

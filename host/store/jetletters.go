@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// jetLetters is Letters.
+// jetLetters implements Letters.
 type jetLetters struct {
 	*jet
 	stream jetstream.Stream
@@ -36,17 +36,17 @@ func (l *jetLetters) Use(ctx context.Context) (bytes, capacity int64, err error)
 
 func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint64, each func(Item) (more bool)) error {
 	if after == math.MaxUint64 {
-		return nil // no sequence comes after it
+		return nil // no later sequence exists
 	}
 	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy}
 	for _, id := range functionIDs {
 		cfg.FilterSubjects = append(cfg.FilterSubjects, deadSubject+id)
 	}
-	// A reader that asks for few at a time stalls now and then, until the client
-	// misses its heartbeats, seconds later. Another one is quicker.
+	// A reader that asks for few at a time occasionally stalls until the client
+	// misses its heartbeats, seconds later. A new reader is quicker.
 	for readers := 0; ; readers++ {
 		cfg.OptStartSeq = after + 1
-		// Few at a time: nobody knows how long they are.
+		// Few at a time: their size is unknown.
 		err := l.read(ctx, cfg, 4, opTimeout/maxReaders, func(m jetstream.Msg, sequence uint64, at time.Time) bool {
 			i := newItem(m.Subject()[len(deadSubject):], m.Headers(), m.Data())
 			i.Sequence, i.Stored = sequence, at
@@ -72,7 +72,7 @@ func (l *jetLetters) Drop(ctx context.Context, functionID string, last uint64) e
 func (l *jetLetters) Sizes(ctx context.Context, each func(functionID string, sequence uint64, bytes int64)) error {
 	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
 	return l.read(ctx, cfg, jetstream.DefaultMaxMessages, opTimeout, func(m jetstream.Msg, sequence uint64, _ time.Time) bool {
-		size, _ := strconv.ParseInt(m.Headers().Get("Nats-Msg-Size"), 10, 64) // the server wrote it
+		size, _ := strconv.ParseInt(m.Headers().Get("Nats-Msg-Size"), 10, 64) // written by the server
 		each(m.Subject()[len(deadSubject):], sequence, size+letterBytes)
 		return true
 	})

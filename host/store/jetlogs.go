@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// jetLogs is Logs.
+// jetLogs implements Logs.
 type jetLogs struct {
 	*jet
 	stream jetstream.Stream
@@ -81,8 +81,8 @@ func (l *jetLogs) Trim(ctx context.Context, functionID string, keep int) error {
 	return unavailable("log of "+functionID, err)
 }
 
-// reader returns a reader of a stream, and how much there is to read. Whoever
-// got it calls endReading.
+// reader returns a reader of a stream, and how many messages there are to read.
+// The caller must call endReading.
 func (j *jet) reader(
 	ctx context.Context, stream jetstream.Stream, cfg jetstream.OrderedConsumerConfig,
 ) (c jetstream.Consumer, pending uint64, err error) {
@@ -99,16 +99,16 @@ func (j *jet) reader(
 	return c, info.NumPending, nil
 }
 
-// endReading lets the server forget a reader, which it would otherwise keep for
-// minutes.
+// endReading makes the server forget a reader, which it would otherwise keep
+// for minutes.
 func (j *jet) endReading(stream jetstream.Stream, c jetstream.Consumer) {
 	info := c.CachedInfo()
 	if info == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own may have ended
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own context may have ended
 	defer cancel()
-	_ = stream.DeleteConsumer(ctx, info.Name) // else it goes by itself, later
+	_ = stream.DeleteConsumer(ctx, info.Name) // otherwise it expires later
 }
 
 func (l *jetLogs) Delete(ctx context.Context, functionID string) error {

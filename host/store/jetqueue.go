@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// giverLasts is how long the server remembers a line that nobody asks for,
-	// giverLastsHere where asking anew costs next to nothing.
+	// giverLasts is how long the server remembers an idle consumer,
+	// giverLastsHere the same where creating one again costs next to nothing.
 	giverLasts, giverLastsHere = 5 * time.Minute, 5 * time.Second
-	maxGivers                  = 1000 // kept in mind without looking which are of use
+	maxGivers                  = 1000 // cached before unused ones are dropped
 
 	headerPrefix = "Vivarium-"
 	timerSuffix  = ".timer"
 )
 
-// jetQueue is a Queue.
+// jetQueue implements Queue.
 type jetQueue struct {
 	*jet
 	stream  jetstream.Stream
@@ -63,8 +63,8 @@ func (j *jet) publish(ctx context.Context, subject string, i Item) (*jetstream.P
 	return ack, unavailable("queue", err)
 }
 
-// backlogSizes knows the bytes of queued bodies by function, as far as this
-// process can: what others queue or make it does not see. Safe for concurrent
+// backlogSizes tracks the bytes of queued bodies by function, as far as this
+// process can: it does not see what others add and remove. Safe for concurrent
 // use.
 type backlogSizes struct {
 	mu    sync.Mutex // guards bytes
@@ -85,7 +85,7 @@ func (b *backlogSizes) drop(functionID string) {
 	delete(b.bytes, functionID)
 }
 
-// loadBacklog estimates what an earlier process has left in the queue.
+// loadBacklog estimates what earlier processes have left in the queue.
 func (q *jetQueue) loadBacklog(ctx context.Context) error {
 	lines, err := q.Lines(ctx)
 	if err != nil {
@@ -111,7 +111,7 @@ func newItem(functionID string, h nats.Header, body []byte) Item {
 
 func (q *jetQueue) Take(ctx context.Context, l Line, n int) ([]Item, error) {
 	items, err := q.fetch(ctx, l, n)
-	if errors.Is(err, nats.ErrNoResponders) { // the server has let go of the line meanwhile
+	if errors.Is(err, nats.ErrNoResponders) { // the server has dropped the consumer meanwhile
 		q.givers.forget(l)
 		items, err = q.fetch(ctx, l, n)
 	}
@@ -140,8 +140,7 @@ func (q *jetQueue) fetch(ctx context.Context, l Line, n int) ([]Item, error) {
 	return items, batch.Error()
 }
 
-// givers are the server's ends of lines that were of use lately. Safe for
-// concurrent use.
+// givers caches the consumers of recently used lines. Safe for concurrent use.
 type givers struct {
 	mu   sync.Mutex // guards the map
 	used map[Line]giver
@@ -149,10 +148,11 @@ type givers struct {
 
 type giver struct {
 	jetstream.Consumer
-	at time.Time // when it was used last
+	at time.Time // last use
 }
 
-// of returns a line's, unless that was not used for long enough to be gone.
+// of returns the consumer of a line, unless it was idle long enough to have
+// expired.
 func (g *givers) of(l Line, lasts time.Duration) (jetstream.Consumer, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -181,9 +181,9 @@ func (g *givers) forget(l Line) {
 	delete(g.used, l)
 }
 
-// giver returns what gives out the items of a line. The server keeps one for
-// each line that is in use, and forgets those of lines that nobody asks for and
-// of which nothing is given out, so it holds none for functions that are gone.
+// giver returns the consumer that hands out the items of a line. The server
+// keeps one for each line in use, and drops those that are idle, so none are
+// left over for deleted functions.
 func (q *jetQueue) giver(ctx context.Context, l Line) (jetstream.Consumer, error) {
 	lasts := giverLasts
 	if q.exclusive {
@@ -201,7 +201,8 @@ func (q *jetQueue) giver(ctx context.Context, l Line) (jetstream.Consumer, error
 	c, err := q.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: l.subject(), AckPolicy: jetstream.AckExplicitPolicy, AckWait: q.ackWait,
 		MaxAckPending: -1, MaxDeliver: -1, InactiveThreshold: lasts,
-		// Here, what was given out when the process ended may come again at once.
+		// Losing the consumer's state at the end of the process only makes
+		// items in progress come again at once.
 		MemoryStorage: q.exclusive,
 	})
 	if err != nil {
@@ -211,7 +212,7 @@ func (q *jetQueue) giver(ctx context.Context, l Line) (jetstream.Consumer, error
 	return c, nil
 }
 
-// jetDelivery is an item that was given out.
+// jetDelivery is an item in progress.
 type jetDelivery struct {
 	message    jetstream.Msg
 	backlog    *backlogSizes
@@ -230,7 +231,7 @@ func (d *jetDelivery) done(ctx context.Context) error {
 }
 
 func (d *jetDelivery) later(after time.Duration) {
-	_ = d.message.NakWithDelay(after) // else it comes again after ackWait
+	_ = d.message.NakWithDelay(after) // otherwise it comes again after ackWait
 }
 
 func (d *jetDelivery) working() { _ = d.message.InProgress() }
@@ -274,7 +275,8 @@ func (q *jetQueue) Drop(ctx context.Context, functionID string) error {
 	return nil
 }
 
-// countBySubject counts a stream's messages by what follows prefix.
+// countBySubject counts a stream's messages by the rest of the subject after
+// prefix.
 func (j *jet) countBySubject(ctx context.Context, stream jetstream.Stream, prefix string) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()

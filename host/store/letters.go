@@ -2,11 +2,11 @@ package store
 
 import "context"
 
-// Letters holds dead letters: calls that nobody could make. They expire. Safe for
-// concurrent use.
+// Letters holds dead letters: calls that could not be made. They expire. Safe
+// for concurrent use.
 type Letters interface {
 	// Add adds a dead letter, unless it is there already, and returns its
-	// sequence. When there is no room the oldest of all gives way: see Use.
+	// sequence. If there is no room, the oldest ones are dropped: see Use.
 	//
 	// # Errors
 	//
@@ -20,37 +20,38 @@ type Letters interface {
 	// ErrNotFound, ErrUnavailable.
 	Get(ctx context.Context, sequence uint64) (Item, error)
 
-	// List passes on dead letters, oldest first, until each returns false: those
-	// of the given functions, or all when there are none given, that came after
-	// the one of that sequence.
+	// List passes dead letters to each, oldest first, until it returns false:
+	// those of the given functions (all if none are given) with a sequence
+	// greater than after.
 	//
 	// # Errors
 	//
 	// ErrUnavailable, ctx's.
 	List(ctx context.Context, functionIDs []string, after uint64, each func(Item) (more bool)) error
 
-	// Delete removes a dead letter; one that is not there is no error.
+	// Delete removes a dead letter. A missing one is not an error.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Delete(ctx context.Context, sequence uint64) error
 
-	// Drop removes a function's dead letters up to the one of that sequence.
+	// Drop removes a function's dead letters up to the sequence last.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Drop(ctx context.Context, functionID string, last uint64) error
 
-	// Sizes passes on what each dead letter takes, about, oldest first.
+	// Sizes passes the approximate size of each dead letter to each, oldest
+	// first.
 	//
 	// # Errors
 	//
 	// ErrUnavailable, ctx's.
 	Sizes(ctx context.Context, each func(functionID string, sequence uint64, bytes int64)) error
 
-	// Use returns how many bytes dead letters take, and how many they may.
+	// Use returns how many bytes dead letters occupy, and how many they may.
 	//
 	// # Errors
 	//
@@ -58,8 +59,8 @@ type Letters interface {
 	Use(ctx context.Context) (bytes, capacity int64, err error)
 }
 
-// letterBytes is what a dead letter takes besides its body.
+// letterBytes is the overhead of a dead letter.
 const letterBytes = 512
 
-// LetterSize returns about how many bytes a dead letter takes.
+// LetterSize returns the approximate size of a dead letter, in bytes.
 func LetterSize(i Item) int64 { return int64(len(i.Body)) + letterBytes }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// sequences returns those of the dead letters that List passes on, at most n.
+// sequences returns the sequences that List passes on, at most n.
 func sequences(t *testing.T, s *Store, n int, after uint64, ids ...string) (sequences []uint64) {
 	t.Helper()
 	check(t, s.Letters.List(t.Context(), ids, after, func(i Item) bool {

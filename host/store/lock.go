@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LockedError says that another process uses a directory.
+// LockedError means that another process uses a directory.
 type LockedError struct {
 	Dir string
-	PID int // 0 when it is not known
+	PID int // 0 if unknown
 }
 
 func (e *LockedError) Error() string {
@@ -26,8 +26,8 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("store: %s is in use by %s; stop that one, or choose another directory", e.Dir, who)
 }
 
-// lockDir makes this process the only one that uses dir, until the file is
-// closed or the process ends, however it ends.
+// lockDir reserves dir for this process until the file is closed or the process
+// ends, in whatever way.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -35,7 +35,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		text, _ := io.ReadAll(io.LimitReader(f, 20)) // what can't be read is not known
+		text, _ := io.ReadAll(io.LimitReader(f, 20)) // unreadable means unknown
 		_ = f.Close()
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 		return nil, &LockedError{Dir: dir, PID: pid}

@@ -9,17 +9,17 @@ import (
 // logs together, in size. Safe for concurrent use.
 type Logs interface {
 	// Append adds a batch to a function's log. It blocks until the batch is
-	// stored. When there is no room, old batches give way.
+	// stored. If there is no room, old batches are dropped.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Append(ctx context.Context, functionID string, batch []byte) error
 
-	// Read passes on the batches of a function's log that were stored since a
-	// time, oldest first; they are not to be changed. With follow it goes on with
-	// those that come, and so blocks until ctx ends, each returns an error or the
-	// store is closed; a log that is deleted meanwhile begins anew.
+	// Read passes the batches of a function's log stored since a time to each,
+	// oldest first; they must not be modified. With follow it continues with
+	// new batches, and so blocks until ctx ends, each returns an error or the
+	// store is closed; a log that is deleted meanwhile starts over.
 	//
 	// # Errors
 	//
@@ -33,21 +33,21 @@ type Logs interface {
 	// ErrUnavailable.
 	Trim(ctx context.Context, functionID string, keep int) error
 
-	// Delete removes a function's log; one that is not there is no error.
+	// Delete removes a function's log. A missing one is not an error.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Delete(ctx context.Context, functionID string) error
 
-	// Sizes tells how many batches of each function's log there are, and how many
-	// bytes a batch takes on average.
+	// Sizes returns how many batches each function's log has, and the average
+	// size of a batch in bytes.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Sizes(ctx context.Context) (batches map[string]uint64, average int64, err error)
 
-	// Capacity returns how many bytes all logs together may take.
+	// Capacity returns how many bytes all logs together may occupy.
 	Capacity() int64
 }

@@ -25,7 +25,7 @@ func TestLogs_AreReadFromATimeOnAndFollowed(t *testing.T) {
 		}
 		one := []byte("one")
 		check(t, l.Append(ctx, "f", one), l.Append(ctx, "g", []byte("another's")))
-		copy(one, "???") // which is the caller's
+		copy(one, "???") // the caller's own copy
 		time.Sleep(10 * time.Millisecond)
 		middle := time.Now()
 		check(t, l.Append(ctx, "f", []byte("two")))
@@ -35,7 +35,7 @@ func TestLogs_AreReadFromATimeOnAndFollowed(t *testing.T) {
 		if got := readLog(t, s, "f", middle); got != "two" {
 			t.Errorf("since the middle: %q", got)
 		}
-		// What comes while somebody reads is left to those who follow.
+		// Batches appended while someone reads are left to followers.
 		check(t, l.Read(ctx, "g", time.Time{}, false, func([]byte) error { return l.Append(ctx, "g", []byte("more")) }))
 		enough := errors.New("enough")
 		err := l.Read(ctx, "f", middle, true, func(b []byte) error {

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// DamageError says that a bucket lacks what it once had, or has what can't be
-// read. What is left of it can be used, but nothing may be concluded from what is
-// not there.
+// DamageError means that a bucket lacks what it once had, or has records that
+// can't be read. The rest can be used, but the absence of a record proves
+// nothing.
 type DamageError struct {
 	Bucket string
 	Reason string
@@ -32,9 +32,9 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("store: %s are damaged: %s; %s", e.Bucket, e.Reason, cure)
 }
 
-// marks note, outside of the store itself, how far each bucket has come: a store
-// that was wiped or has lost its end looks like one that never had it. Safe for
-// concurrent use.
+// marks records, outside of the store itself, how far each bucket has come: a
+// store that was wiped or has lost its end looks like one that never had it.
+// Safe for concurrent use.
 type marks struct {
 	path string
 	log  *slog.Logger
@@ -42,13 +42,13 @@ type marks struct {
 	mu    sync.Mutex // guards all below; held while the file is written
 	of    map[string]mark
 	wrong error       // why the file can't be read
-	timer *time.Timer // runs while something is not written yet
+	timer *time.Timer // runs while something is unwritten
 }
 
 // mark is how far a bucket had come.
 type mark struct {
 	Revision uint64 `json:"revision"` // of the last change
-	Keys     int    `json:"keys"`     // there were with it; -1 when that is not known
+	Keys     int    `json:"keys"`     // existing keys at that revision; -1 if unknown
 	Sum      uint64 `json:"sum"`      // of their hashes, each with its revision
 }
 
@@ -63,11 +63,12 @@ func markOf(revision uint64, keys map[string]uint64) mark {
 	return m
 }
 
-// markInterval is how long marks gather before they are written: each write
-// waits for the disk. Marks that are behind do no harm.
+// markInterval is how long marks are collected before they are written, since
+// each write waits for the disk. Marks that lag behind do no harm.
 const markInterval = 100 * time.Millisecond
 
-// openMarks reads the marks of an earlier process. Without a path there are none.
+// openMarks reads the marks of an earlier process. Without a path there are
+// none.
 func openMarks(path string, log *slog.Logger) *marks {
 	m := &marks{path: path, log: log, of: map[string]mark{}}
 	if path == "" {
@@ -86,7 +87,7 @@ func openMarks(path string, log *slog.Logger) *marks {
 	return m
 }
 
-// get returns what is noted of a bucket.
+// get returns the mark of a bucket.
 func (m *marks) get(bucket string) (mark, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,7 +95,7 @@ func (m *marks) get(bucket string) (mark, bool, error) {
 	return k, ok, m.wrong
 }
 
-// set notes how far a bucket has come.
+// set records how far a bucket has come.
 func (m *marks) set(bucket string, k mark) {
 	if m.path == "" {
 		return
@@ -110,7 +111,7 @@ func (m *marks) set(bucket string, k mark) {
 	}
 }
 
-// flush writes what is not written yet.
+// flush writes what is unwritten.
 func (m *marks) flush() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,7 +121,7 @@ func (m *marks) flush() {
 	m.timer.Stop()
 	m.timer = nil
 	if err := m.write(); err != nil {
-		m.log.Warn("store: how far it has come is not noted", "err", err)
+		m.log.Warn("store: write marks", "err", err)
 	}
 }
 
@@ -136,7 +137,7 @@ func (m *marks) write() error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // which it is no more when all went well
+	defer os.Remove(f.Name()) // already renamed if all went well
 	_, err = f.Write(text)
 	if err == nil {
 		err = f.Sync()

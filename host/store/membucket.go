@@ -24,7 +24,7 @@ func newMemBucket(m *memory) *memBucket {
 	return &memBucket{memory: m, entries: map[string]Entry{}, watchers: map[*memWatcher]bool{}}
 }
 
-// entryBytes is what an entry takes besides its key and value, about.
+// entryBytes is the approximate overhead of an entry.
 const entryBytes = 256
 
 func entrySize(e Entry) int64 { return entryBytes + int64(len(e.Key)+len(e.Value)) }
@@ -57,7 +57,7 @@ func (b *memBucket) Put(_ context.Context, key string, value []byte) error {
 	return err
 }
 
-// set gives a key a value if what it has is what is wanted.
+// set sets the value of a key if wanted accepts the old one.
 func (b *memBucket) set(key string, value []byte, wanted func(old Entry, there bool) bool) (revision uint64, err error) {
 	if err := b.open(); err != nil {
 		return 0, err
@@ -92,7 +92,7 @@ func (b *memBucket) Delete(_ context.Context, key string) error {
 	if !there {
 		return nil
 	}
-	_ = b.room.take(-entrySize(old)) // there is always room for less
+	_ = b.room.take(-entrySize(old)) // giving back never fails
 	delete(b.entries, key)
 	b.last++
 	b.tell(Entry{Key: key, Revision: b.last, Created: time.Now(), Deleted: true})
@@ -113,15 +113,15 @@ func inOrder(entries map[string]Entry) []Entry {
 	return slices.SortedFunc(maps.Values(entries), func(x, y Entry) int { return cmp.Compare(x.Revision, y.Revision) })
 }
 
-// memWatcher is one who watches a bucket.
+// memWatcher watches a bucket.
 type memWatcher struct {
-	// news are changes that it has not been told, by key: somebody who is slow
-	// costs no more than an entry for each.
+	// news are changes not yet passed on, by key: a slow watcher costs no more
+	// than an entry per key.
 	news map[string]Entry // guarded by the bucket's mutex
-	wake chan struct{}    // of capacity 1: there are news
+	wake chan struct{}    // of capacity 1: there is news
 }
 
-// tell notes a change for those who watch. The caller holds the mutex.
+// tell records a change for all watchers. The caller holds the mutex.
 func (b *memBucket) tell(e Entry) {
 	for w := range b.watchers {
 		w.news[e.Key] = e
@@ -168,7 +168,7 @@ func (b *memBucket) Watch(_ context.Context, each func(Entry), present func()) (
 	}), nil
 }
 
-// take returns what a watcher has not been told, in order.
+// take returns a watcher's news, in order.
 func (b *memBucket) take(w *memWatcher) []Entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -65,7 +65,7 @@ func (c *memCode) Delete(_ context.Context, name string) error {
 // remove removes an archive. The caller holds the mutex.
 func (c *memCode) remove(name string) {
 	if a, there := c.archives[name]; there {
-		_ = c.room.take(-int64(len(a.bytes)) - entryBytes) // there is always room for less
+		_ = c.room.take(-int64(len(a.bytes)) - entryBytes) // giving back never fails
 		delete(c.archives, name)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// memLetters is Letters in memory.
+// memLetters implements Letters in memory.
 type memLetters struct {
 	*memory
 	most int64 // bytes
@@ -50,7 +50,7 @@ func (l *memLetters) Add(_ context.Context, i Item) (sequence uint64, err error)
 	return i.Sequence, nil
 }
 
-// expire removes the letters that are too old. The caller holds the mutex.
+// expire removes letters that are too old. The caller holds the mutex.
 func (l *memLetters) expire(now time.Time) {
 	n := 0
 	for n < len(l.letters) && now.Sub(l.letters[n].Stored) > l.age {
@@ -68,8 +68,8 @@ func (l *memLetters) drop(n int) {
 	l.letters = l.letters[n:]
 }
 
-// after returns where the letters that came after the one of that sequence begin.
-// The caller holds the mutex.
+// after returns the index of the first letter after a sequence. The caller
+// holds the mutex.
 func (l *memLetters) after(sequence uint64) int {
 	n, _ := slices.BinarySearchFunc(l.letters, sequence, func(i *Item, sequence uint64) int {
 		if i.Sequence <= sequence {
@@ -93,8 +93,8 @@ func (l *memLetters) Get(_ context.Context, sequence uint64) (Item, error) {
 	return Item{}, ErrNotFound
 }
 
-// next returns the first letter of the wanted functions, or of all when there are
-// none, after the one of that sequence.
+// next returns the first letter after a sequence that belongs to a wanted
+// function, or to any if none are given.
 func (l *memLetters) next(wanted map[string]bool, after uint64) *Item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +107,7 @@ func (l *memLetters) next(wanted map[string]bool, after uint64) *Item {
 	return nil
 }
 
-// each passes on letters until each returns false.
+// each passes letters to each until it returns false.
 func (l *memLetters) each(ctx context.Context, functionIDs []string, after uint64, each func(*Item) (more bool)) error {
 	wanted := make(map[string]bool, len(functionIDs))
 	for _, id := range functionIDs {
@@ -147,7 +147,7 @@ func (l *memLetters) Drop(_ context.Context, functionID string, last uint64) err
 	return l.remove(func(i *Item) bool { return i.FunctionID == functionID && i.Sequence <= last })
 }
 
-// remove removes letters.
+// remove removes the letters that which selects.
 func (l *memLetters) remove(which func(*Item) bool) error {
 	if err := l.open(); err != nil {
 		return err

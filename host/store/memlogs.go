@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// batchBytes is what a batch takes besides its text, about.
+// batchBytes is the approximate overhead of a batch.
 const batchBytes = 64
 
-// memLogs is Logs in memory.
+// memLogs implements Logs in memory.
 type memLogs struct {
 	*memory
 	age  time.Duration
@@ -19,9 +19,9 @@ type memLogs struct {
 
 	mu      sync.Mutex // guards all below; nothing blocks under it
 	logs    map[string]*memLog
-	last    uint64                            // number of a batch
+	last    uint64                            // number of the last batch
 	size    int64                             // bytes
-	readers map[string]map[chan struct{}]bool // who follows, by function
+	readers map[string]map[chan struct{}]bool // followers, by function
 }
 
 // memLog is the log of one function. It has at least one batch.
@@ -64,7 +64,7 @@ func (l *memLogs) Append(_ context.Context, functionID string, batch []byte) err
 				longest = id
 			}
 		}
-		l.shrink(longest, l.logs[longest].size/2) // and not each time
+		l.shrink(longest, l.logs[longest].size/2) // halve it, to do this rarely
 	}
 	for news := range l.readers[functionID] {
 		select {
@@ -75,7 +75,7 @@ func (l *memLogs) Append(_ context.Context, functionID string, batch []byte) err
 	return nil
 }
 
-// shrink removes the oldest batches of a log until it takes no more than so many
+// shrink removes the oldest batches of a log until it occupies at most most
 // bytes. The caller holds the mutex.
 func (l *memLogs) shrink(functionID string, most int64) {
 	log, n := l.logs[functionID], 0
@@ -85,8 +85,7 @@ func (l *memLogs) shrink(functionID string, most int64) {
 	l.drop(functionID, n)
 }
 
-// expire removes the batches of a log that are too old. The caller holds the
-// mutex.
+// expire removes batches of a log that are too old. The caller holds the mutex.
 func (l *memLogs) expire(functionID string, now time.Time) {
 	log, n := l.logs[functionID], 0
 	for n < len(log.batches) && now.Sub(log.batches[n].stored) > l.age {
@@ -145,8 +144,8 @@ func (l *memLogs) Read(
 	}
 }
 
-// next returns the first batch of a log that comes after the one of that number
-// and was stored since a time.
+// next returns the first batch of a log after a number that was stored since a
+// time.
 func (l *memLogs) next(functionID string, after uint64, since time.Time) (memBatch, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

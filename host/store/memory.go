@@ -7,29 +7,28 @@ import (
 	"sync"
 )
 
-// Defaults of Config for Memory, where they are others than for Open.
+// Defaults for Config in Memory, where they differ from Open's.
 const (
 	DefaultMemoryBytes      = 1 << 30   // MaxBytes: of buckets and code
 	DefaultMemoryLogBytes   = 64 << 20  // LogBytes
 	DefaultMemoryQueueBytes = 128 << 20 // QueueBytes
 )
 
-// memory is what the parts of a store in memory have in common.
+// memory is what the parts of a store in memory share.
 type memory struct {
-	room  room // of the buckets and of code
+	room  room // for the buckets and for code
 	once  sync.Once
 	ended chan struct{} // closed by close
 }
 
 // Memory returns an empty store in the memory of this process, which ends with
-// it. Of cfg it takes the bounds. They are taken up byte by byte, with what a thing
-// takes besides what it is, about; an empty store costs next to nothing and runs
-// nothing.
+// it. It uses the bounds in cfg. They count actual bytes, including approximate
+// overheads; an empty store costs next to nothing and runs nothing.
 //
-// No method blocks, but for those that call functions of the caller's: they hold
-// no lock meanwhile. The only fault that there can be is that there is no room:
-// ErrUnavailable. Of logs, the longest makes room for the others. Of IDs, the
-// latest 131,072 are known.
+// No method blocks, except those that call functions of the caller's; they hold
+// no lock meanwhile. The only possible failure is lack of room: ErrUnavailable.
+// The longest log makes room for the others. The latest 131,072 IDs are
+// remembered.
 func Memory(cfg Config) *Store {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, DefaultMemoryBytes)
 	cfg.LogBytes = cmp.Or(cfg.LogBytes, DefaultMemoryLogBytes)
@@ -49,7 +48,7 @@ func Memory(cfg Config) *Store {
 	return s
 }
 
-// open is nil until close, and then ErrUnavailable.
+// open returns nil until close, then ErrUnavailable.
 func (m *memory) open() error {
 	select {
 	case <-m.ended:
@@ -71,7 +70,7 @@ type room struct {
 	used int64
 }
 
-// take takes so many bytes, or gives them back when there are less than 0.
+// take takes n bytes, or gives them back if n is negative.
 //
 // # Errors
 //
@@ -80,8 +79,8 @@ func (r *room) take(n int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if free := r.most - r.used; n > max(free, 0) {
-		return fmt.Errorf("%w: %d bytes do not fit into the %d that are free in memory; delete old versions, or keep "+
-			"what there is in a directory", ErrUnavailable, n, max(free, 0))
+		return fmt.Errorf("%w: %d bytes do not fit into the %d that are free in memory; delete old versions, or use "+
+			"a data directory", ErrUnavailable, n, max(free, 0))
 	}
 	r.used += n
 	return nil

@@ -190,8 +190,8 @@ func BenchmarkMemory_Open(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory measures what one entry of each kind takes, in time and in
-// memory that stays.
+// BenchmarkMemory measures what one entry of each kind costs, in time and in
+// retained memory.
 func BenchmarkMemory(b *testing.B) {
 	ctx, body := context.Background(), make([]byte, 100)
 	notes := map[string]string{"Tag": "", "Request-Id": "0f1c2d3e-0f1c-2d3e-4f5a-0f1c2d3e4f5a", "Attempt": "1", "Not-Before": "1700000000000"}

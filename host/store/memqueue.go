@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// memQueue is a Queue in memory.
+// memQueue implements Queue in memory.
 type memQueue struct {
 	*memory
 	most    int64 // bytes
@@ -24,11 +24,11 @@ type memQueue struct {
 	known knownIDs
 }
 
-// memLine is what is in a line. It has at least one item.
+// memLine is the contents of a line. It has at least one item.
 type memLine struct {
-	fresh []*memItem // never given out, in order
+	fresh []*memItem // never handed out, in order
 	given memGiven
-	bytes int64 // of the bodies
+	bytes int64 // of all bodies
 }
 
 func (l *memLine) len() int { return len(l.fresh) + len(l.given) }
@@ -36,12 +36,12 @@ func (l *memLine) len() int { return len(l.fresh) + len(l.given) }
 // memItem is an item of a line.
 type memItem struct {
 	Item
-	due   time.Time // when it comes again, if it was given out
-	index int       // in memLine.given; -1 when it is not there
+	due   time.Time // when it comes again, if handed out
+	index int       // in memLine.given; -1 if not in it
 }
 
-// itemBytes is what an item, or a dead letter, takes besides its body and notes,
-// about.
+// itemBytes is the approximate overhead of an item or dead letter, apart from
+// body and notes.
 const itemBytes = 384
 
 func itemSize(i *Item) int64 {
@@ -52,13 +52,13 @@ func itemSize(i *Item) int64 {
 	return int64(n) + itemBytes
 }
 
-// ownItem returns an item of which nobody else has any part.
+// ownItem returns a copy that shares nothing with the caller's item.
 func ownItem(i Item) Item {
 	i.Body, i.given = bytes.Clone(i.Body), nil
 	return lendItem(i)
 }
 
-// lendItem returns an item whose notes may be changed.
+// lendItem returns a copy whose notes the caller may change.
 func lendItem(i Item) Item {
 	if i.Notes = maps.Clone(i.Notes); i.Notes == nil {
 		i.Notes = map[string]string{}
@@ -128,7 +128,7 @@ func (q *memQueue) Take(_ context.Context, line Line, n int) ([]Item, error) {
 	return items, nil
 }
 
-// memDelivery is an item that was given out.
+// memDelivery is an item in progress.
 type memDelivery struct {
 	queue *memQueue
 	item  *memItem
@@ -227,8 +227,8 @@ func (q *memQueue) Sizes(context.Context) (map[string]Queued, error) {
 
 func (q *memQueue) Capacity() int64 { return q.most }
 
-// memGiven are items that were given out; the first is who comes again first. It
-// implements heap.Interface.
+// memGiven are the items in progress; the first is the one that comes again
+// first. It implements heap.Interface.
 type memGiven []*memItem
 
 func (g memGiven) Len() int           { return len(g) }
@@ -253,7 +253,7 @@ func (g *memGiven) Pop() any {
 	return i
 }
 
-// knownIDs are IDs of items of late.
+// knownIDs are the IDs of recent items.
 type knownIDs struct {
 	sequences map[string]uint64
 	order     []knownID // oldest first
@@ -264,10 +264,10 @@ type knownID struct {
 	at time.Time
 }
 
-// maxKnown bounds how many IDs are known; of more, the oldest are forgotten.
+// maxKnown bounds how many IDs are remembered; the oldest are forgotten.
 const maxKnown = 1 << 17
 
-// find returns the sequence of the item that came with an ID within
+// find returns the sequence of the item with an ID, if it came within
 // duplicateWindow.
 func (k *knownIDs) find(id string, now time.Time) (sequence uint64, ok bool) {
 	n := max(len(k.order)-maxKnown, 0)
@@ -283,7 +283,7 @@ func (k *knownIDs) find(id string, now time.Time) (sequence uint64, ok bool) {
 	return sequence, ok
 }
 
-// note notes the ID of a new item.
+// note records the ID of a new item.
 func (k *knownIDs) note(id string, sequence uint64, now time.Time) {
 	if id == "" {
 		return

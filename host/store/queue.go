@@ -8,119 +8,119 @@ import (
 // Queue holds calls that wait to be made, in a line for each function. Safe for
 // concurrent use.
 type Queue interface {
-	// Add puts an item at the end of its line, unless one of the same ID came
-	// within the last minutes. It is stored when Add returns.
+	// Add appends an item to its line, unless one with the same ID came within
+	// the last minutes. The item is stored when Add returns.
 	//
 	// # Errors
 	//
-	// ErrUnavailable, also when the queue is full.
+	// ErrUnavailable, also if the queue is full.
 	Add(ctx context.Context, i Item) error
 
-	// Take gives out the items of a line that come next, at most n, and none when
-	// there is none: it does not wait for one. An item comes again, here or in
-	// another process, unless Done is called, or Working from time to time.
+	// Take hands out the next items of a line, at most n. It does not wait: if
+	// there are none it returns none. An item comes again, here or in another
+	// process, unless Done is called, or Working from time to time.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Take(ctx context.Context, l Line, n int) ([]Item, error)
 
-	// Drop removes what waits for a function or is being worked on. Whoever has
-	// some of that may be done with it all the same.
+	// Drop removes a function's items, both waiting and in progress. Whoever is
+	// working on one may still call Done.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Drop(ctx context.Context, functionID string) error
 
-	// Len is how many items wait in the queue or are being worked on.
+	// Len returns how many items are in the queue, waiting or in progress.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Len(ctx context.Context) (uint64, error)
 
-	// Lines tells how many items each line has, those that are given out included.
+	// Lines returns how many items each line has, including those in progress.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Lines(ctx context.Context) (map[Line]uint64, error)
 
-	// Sizes tells what there is in the queue, by function.
+	// Sizes returns what the queue holds, by function.
 	//
 	// # Errors
 	//
 	// ErrUnavailable.
 	Sizes(ctx context.Context) (map[string]Queued, error)
 
-	// Capacity returns how many bytes the queue may take. Items take more than
-	// their bodies.
+	// Capacity returns how many bytes the queue may occupy. Items occupy more
+	// than their bodies.
 	Capacity() int64
 }
 
 const (
-	// ackWait is after how long an item is given out again that nobody has
-	// reported on. Those that are being worked on are reported on more often.
+	// ackWait is how long after the last sign of progress an item is handed out
+	// again.
 	ackWait = 30 * time.Second
 	// WorkingEvery is how often Working should be called.
 	WorkingEvery = ackWait / 3
-	// duplicateWindow is how long an item is known by its ID.
+	// duplicateWindow is how long an item's ID is remembered.
 	duplicateWindow = 2 * time.Minute
 )
 
-// Line is what waits for one function: its calls, or the ticks of its timers.
-// Each line is given out by itself, so that none waits for another one.
+// Line identifies what waits for one function: its calls, or the ticks of its
+// timers. Each line is consumed independently, so that none waits for another.
 type Line struct {
 	FunctionID string
 	Timer      bool
 }
 
-// Queued is what waits in the queue for a function or is being worked on.
+// Queued is what the queue holds for a function, waiting or in progress.
 type Queued struct {
 	Items int64
-	Bytes int64 // of their bodies, about: other processes' are not always known
+	Bytes int64 // of their bodies, approximately: other processes' are not always known
 }
 
-// Item is a queued call, or a dead letter: who is to be called, with what, and
+// Item is a queued call, or a dead letter: the function to call, the body, and
 // notes of the caller's own.
 type Item struct {
-	// ID makes two items the same: within minutes the second is dropped. Empty
-	// means that it is like no other.
+	// ID identifies duplicates: an item whose ID came within the last minutes
+	// is dropped. Empty means unique.
 	ID         string
 	FunctionID string
-	Notes      map[string]string // of what a store gives out: not nil, and the caller's own
-	Body       []byte            // of what a store gives out: not to be changed
-	Timer      bool              // it is a timer's tick, and waits in the line of those
+	Notes      map[string]string // from a store: not nil, and the caller's own
+	Body       []byte            // from a store: must not be modified
+	Timer      bool              // a timer's tick, which waits in the line of ticks
 
 	// Sequence is the item's place in the queue, or among dead letters.
 	Sequence uint64
-	// Stored is when it came to be.
+	// Stored is when the item was stored.
 	Stored time.Time
 
-	given delivery // nil unless Take gave it out
+	given delivery // nil unless handed out by Take
 }
 
-// delivery is what the queue knows of an item that it has given out.
+// delivery is the queue's side of an item in progress.
 type delivery interface {
 	done(ctx context.Context) error
 	later(after time.Duration)
 	working()
 }
 
-// Line returns where the item waits.
+// Line returns the line that the item waits in.
 func (i *Item) Line() Line { return Line{i.FunctionID, i.Timer} }
 
-// Done removes an item that Take gave out from the queue. When it returns nil,
-// that is stored.
+// Done removes an item that Take handed out from the queue. When it returns
+// nil, the removal is stored.
 //
 // # Errors
 //
 // ErrUnavailable; the item may then come again.
 func (i Item) Done(ctx context.Context) error { return i.given.done(ctx) }
 
-// Later gives the item back, to come again after a while.
+// Later returns the item to the queue, to come again after a while.
 func (i Item) Later(after time.Duration) { i.given.later(after) }
 
-// Working says that the item is being worked on.
+// Working reports progress on the item.
 func (i Item) Working() { i.given.working() }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// take takes as many items out of a line, waiting for them; with 0 it wants none.
+// take takes n items out of a line, waiting for them; with 0 it expects none.
 func take(t *testing.T, s *Store, l Line, n int) (items []Item) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
@@ -28,7 +28,7 @@ func TestQueue_LinesDoNotWaitForEachOther(t *testing.T) {
 			check(t, q.Add(ctx, Item{FunctionID: "f", Body: []byte("body")}), q.Add(ctx, Item{FunctionID: "f", Timer: true}),
 				q.Add(ctx, Item{FunctionID: "g"}))
 		}
-		f := take(t, s, Line{"f", false}, 20) // and nobody is done with them
+		f := take(t, s, Line{"f", false}, 20) // none of them done
 		if i := take(t, s, Line{"f", true}, 1)[0]; !i.Timer || i.FunctionID != "f" || i.Line() != (Line{"f", true}) {
 			t.Errorf("got %+v", i)
 		}
@@ -61,10 +61,10 @@ func TestQueue_GivesOutUntilDone(t *testing.T) {
 	eachStore(t, Config{}, func(t *testing.T, s *Store) {
 		ctx, q := t.Context(), s.Queue
 		before := time.Now()
-		for _, id := range []string{"a", "a", "b"} { // the second a is the first one again
+		for _, id := range []string{"a", "a", "b"} { // the second a is a duplicate
 			body := []byte(id)
 			check(t, q.Add(ctx, Item{ID: id, FunctionID: "f", Body: body, Notes: map[string]string{"Tag": "prod"}}))
-			body[0] = '?' // which is the caller's
+			body[0] = '?' // the caller's own copy
 		}
 		check(t, q.Add(ctx, Item{FunctionID: "f", Body: []byte("c")}), q.Add(ctx, Item{FunctionID: "f", Body: []byte("c")}))
 		given := take(t, s, Line{FunctionID: "f"}, 4)
@@ -73,16 +73,16 @@ func TestQueue_GivesOutUntilDone(t *testing.T) {
 			a.Sequence == 0 || b.Sequence <= a.Sequence || a.Stored.Before(before.Add(-time.Second)) || given[2].Notes == nil {
 			t.Errorf("got %+v", given)
 		}
-		a.Notes["Tag"] = "mine" // and of nobody else
+		a.Notes["Tag"] = "mine" // the caller's own
 		a.Later(50 * time.Millisecond)
 		check(t, b.Done(ctx))
 		again := take(t, s, Line{FunctionID: "f"}, 1)[0]
 		if string(again.Body) != "a" || again.Notes["Tag"] != "prod" || again.Sequence != a.Sequence {
 			t.Errorf("put off: %+v", again)
 		}
-		again.ID = "another" // what was given out can be added anew
+		again.ID = "another" // what was handed out can be added again
 		check(t, q.Add(ctx, again), again.Done(ctx), given[2].Done(ctx), given[3].Done(ctx))
-		check(t, q.Add(ctx, Item{ID: "b", FunctionID: "f"})) // still known, though it is done
+		check(t, q.Add(ctx, Item{ID: "b", FunctionID: "f"})) // still remembered, though done
 		check(t, take(t, s, Line{FunctionID: "f"}, 1)[0].Done(ctx))
 		if n, err := q.Len(ctx); err != nil || n != 0 {
 			t.Errorf("%d are left, %v", n, err)

@@ -12,18 +12,19 @@ import (
 const (
 	// maxMessage is the largest message: a queued call's body with its headers.
 	maxMessage = 8 << 20 // bytes
-	// startTimeout bounds the start of the server, which reads all streams.
+	// startTimeout bounds the server's start, during which it reads all
+	// streams.
 	startTimeout = time.Minute
 )
 
-// startServer runs a server in this process, which nothing but this process can
-// reach. It sends to full when it finds the disk full.
+// startServer starts a server that only this process can reach. It sends to
+// full when it finds the disk full.
 func startServer(dir string, cfg Config, full chan<- struct{}) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName: "vivarium", DontListen: true, NoSigs: true, MaxPayload: maxMessage,
 		JetStream: true, StoreDir: dir, JetStreamMaxStore: cfg.MaxBytes,
-		// By default the server syncs every two minutes: what it confirms
-		// before that is lost with the power.
+		// By default the server syncs every two minutes: a power failure loses
+		// what it confirmed since.
 		SyncAlways: true, SyncInterval: 2 * time.Minute,
 	})
 	if err != nil {
@@ -34,7 +35,7 @@ func startServer(dir string, cfg Config, full chan<- struct{}) (*server.Server, 
 	if !s.ReadyForConnections(startTimeout) {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, errors.New("store: the server did not start; see the log")
+		return nil, errors.New("store: the server did not start; see its log")
 	}
 	if !s.JetStreamEnabled() {
 		s.Shutdown()
@@ -44,10 +45,10 @@ func startServer(dir string, cfg Config, full chan<- struct{}) (*server.Server, 
 	return s, nil
 }
 
-// serverLog passes on what the server complains of.
+// serverLog passes on the server's complaints.
 type serverLog struct {
 	log  *slog.Logger
-	full chan<- struct{} // of capacity 1: the disk is
+	full chan<- struct{} // of capacity 1: signals that the disk is full
 }
 
 func (l serverLog) Warnf(format string, v ...any) {

@@ -1,30 +1,29 @@
 // Package store keeps what hosts must not forget: functions, their code, their
-// logs and the calls that are queued. It knows bytes and keys, not what they
-// mean.
+// logs and their queued calls. It knows bytes and keys, not what they mean.
 //
-// A Store is made of parts, each of which is an interface:
+// A Store consists of parts, each of which is an interface:
 //
-//   - Bucket: keys and values. A value changes only if nobody has changed it
-//     since it was read.
+//   - Bucket: keys and values. A value is updated only if nobody has changed it since
+//     it was read.
 //   - Code: archives, named by their SHA-256.
 //   - Logs: a log of batches per function, bounded in age and size.
-//   - Queue: calls that wait to be made, in a line for each function; each is
-//     given out until somebody says that it is done.
-//   - Letters: dead letters, which are calls that nobody could make.
+//   - Queue: calls that wait to be made, in a line for each function; each is handed
+//     out until it is reported done.
+//   - Letters: dead letters, which are calls that could not be made.
 //
-// Two stores have them, and keep all that the interfaces promise.
+// There are two implementations, and both keep all that the interfaces promise.
 //
-// Open keeps them in NATS JetStream. The server runs inside this process and
-// listens on no port, unless the URL of another one is given; from there on
-// nothing differs. What a method has confirmed is on the disk (of the server in
-// this process; another one answers for itself). Each request to the server takes
-// ten seconds at most, and a second more for each MiB of code. Archives are
-// checked against their names when they are read, and a bucket that has lost
-// records says so (DamageError): records that are missing are something else than
-// records that were deleted. When the disk was full and has room again, the server
-// in this process goes on by itself; another one has to be started again.
+// Open keeps the store in NATS JetStream. The server runs inside this process
+// and listens on no port, unless the URL of another one is given; otherwise the
+// two do not differ. What a method has confirmed is on disk (for the server in
+// this process; others answer for themselves). Each request to the server takes
+// at most ten seconds, plus a second for each MiB of code. Archives are checked
+// against their names when they are read, and a bucket that has lost records
+// reports it (DamageError): missing records are not the same as deleted ones.
+// After the disk was full, the server in this process recovers by itself;
+// others must be restarted.
 //
-// Memory keeps them in the memory of this process, for as long as that runs.
+// Memory keeps the store in the memory of this process.
 package store
 
 import (
@@ -37,19 +36,20 @@ import (
 
 // Errors for callers to branch on.
 var (
-	// ErrNotFound says that there is no such key or object.
+	// ErrNotFound means that there is no such key or object.
 	ErrNotFound = errors.New("store: not found")
-	// ErrRevision says that a value is not, or no longer, what the caller takes
-	// it for.
-	ErrRevision error = failure("store: changed by somebody else")
-	// ErrUnavailable says that the store gave no answer, or has no room. A
+	// ErrRevision means that a value is not, or no longer, what the caller
+	// expected.
+	ErrRevision error = failure("store: changed concurrently")
+	// ErrUnavailable means that the store did not answer, or has no room. A
 	// change may or may not have happened.
 	ErrUnavailable error = failure("store: unavailable")
-	// ErrCorrupt says that code is not what its name says.
+	// ErrCorrupt means that an archive does not match its name.
 	ErrCorrupt = errors.New("store: code is damaged")
 )
 
-// failure is an error that is fault.ErrUnavailable to all who know nothing of stores.
+// failure is an error that callers who know nothing of stores see as
+// fault.ErrUnavailable.
 type failure string
 
 func (e failure) Error() string { return string(e) }
@@ -57,7 +57,7 @@ func (e failure) Error() string { return string(e) }
 // Kind returns fault.Unavailable.
 func (e failure) Kind() fault.Kind { return fault.Unavailable }
 
-// Is reports whether target is the error of that kind.
+// Is reports whether target is fault.ErrUnavailable.
 func (e failure) Is(target error) bool { return target == fault.ErrUnavailable }
 
 // Store is an open store. Safe for concurrent use.
@@ -65,7 +65,7 @@ type Store struct {
 	Functions Bucket // by id
 	Versions  Bucket // by id
 	Names     Bucket // function ids by name; TENANT/NAME outside of the default tenant
-	Timers    Bucket // by name, in the same way
+	Timers    Bucket // by name, likewise
 	Keys      Bucket // by id
 	Quotas    Bucket // by tenant
 
@@ -74,16 +74,16 @@ type Store struct {
 	Queue   Queue
 	Letters Letters
 
-	// Exclusive says that no other process uses the store, so what is left over
-	// in it nobody is about to need.
+	// Exclusive means that no other process uses the store, so leftovers in it
+	// are not about to be needed.
 	Exclusive bool
-	// Durable says that the store survives the process.
+	// Durable means that the store survives the process.
 	Durable bool
 
 	backend backend
 }
 
-// backend is what a store's parts have in common.
+// backend is what a store's parts share.
 type backend interface {
 	ready(ctx context.Context) error
 	close()
@@ -95,7 +95,7 @@ type bucket struct {
 	into *Bucket
 }
 
-// buckets returns where the buckets of a store belong.
+// buckets returns a store's buckets and their fields.
 func (s *Store) buckets() []bucket {
 	return []bucket{
 		{"functions", &s.Functions}, {"versions", &s.Versions}, {"names", &s.Names},
@@ -103,19 +103,18 @@ func (s *Store) buckets() []bucket {
 	}
 }
 
-// Ready says if the store answers.
+// Ready returns an error unless the store answers.
 //
 // # Errors
 //
 // ErrUnavailable.
 func (s *Store) Ready(ctx context.Context) error { return s.backend.ready(ctx) }
 
-// Close ends those who watch and follow, the connection, the server in this
-// process, and the lock. From then on all errors are ErrUnavailable. It is
-// idempotent.
+// Close ends watches, follows, the connection, the server in this process, and
+// the lock. From then on all errors are ErrUnavailable. It is idempotent.
 func (s *Store) Close() { s.backend.close() }
 
-// unavailable wraps an error of the server's about a thing.
+// unavailable wraps an error of the server's.
 func unavailable(what string, err error) error {
 	if err == nil {
 		return nil

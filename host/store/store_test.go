@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// eachStore runs a test of what the interfaces promise with each store that there
-// is.
+// eachStore tests what the interfaces promise with each implementation.
 func eachStore(t *testing.T, cfg Config, test func(t *testing.T, s *Store)) {
 	t.Run("jetstream", func(t *testing.T) {
 		cfg.Dir = t.TempDir()
@@ -22,7 +21,7 @@ func eachStore(t *testing.T, cfg Config, test func(t *testing.T, s *Store)) {
 	})
 }
 
-// must is for what must not fail.
+// must fails the test on an error.
 func must[T any](v T, err error) func(t *testing.T) T {
 	return func(t *testing.T) T {
 		t.Helper()
@@ -153,7 +152,7 @@ func TestStore_FullIsUnavailableAndLosesNothing(t *testing.T) {
 		if got, err := c.Get(ctx, small); err != nil || string(got) != "small" {
 			t.Errorf("what was there: %s, %v", got, err)
 		}
-		for range 3 { // what is deleted leaves its room to others
+		for range 3 { // deleted entries make room for others
 			name := must(c.Put(ctx, big[:10<<20]))(t)
 			check(t, c.Delete(ctx, name))
 		}

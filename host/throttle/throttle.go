@@ -1,5 +1,5 @@
-// Package throttle bounds what others can make a program write: so much at once
-// for each of them, then so much a second.
+// Package throttle bounds what others can make a program write: an initial
+// burst for each key, then a steady rate.
 package throttle
 
 import (
@@ -9,15 +9,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxKeys is how many are told apart. Those beyond share one allowance.
+// maxKeys is how many keys are told apart. The others share one allowance.
 const maxKeys = 1000
 
-// Throttle says what may be written. Safe for concurrent use.
+// Throttle decides what may be written. Safe for concurrent use.
 type Throttle struct {
 	rate  rate.Limit
 	burst int
 
-	mu   sync.Mutex // guards keys and what they hold
+	mu   sync.Mutex // guards keys and their allowances
 	keys map[string]*allowance
 }
 
@@ -33,8 +33,9 @@ func New(perSecond float64, burst int) *Throttle {
 	return &Throttle{rate: rate.Limit(perSecond), burst: burst, keys: map[string]*allowance{}}
 }
 
-// Allow says if key may write n units now. When it may, dropped is how often it
-// might not since it last did. More than the burst counts as the burst.
+// Allow reports whether key may write n units now. If so, dropped is how often
+// it was refused since it was last allowed. More than the burst counts as the
+// burst.
 func (t *Throttle) Allow(key string, n int) (ok bool, dropped int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,7 +61,7 @@ func (t *Throttle) Allow(key string, n int) (ok bool, dropped int) {
 	return true, dropped
 }
 
-// forgetIdle forgets those who may write all again. The caller holds the mutex.
+// forgetIdle forgets keys with a full allowance. The caller holds the mutex.
 func (t *Throttle) forgetIdle(now time.Time) {
 	for key, a := range t.keys {
 		if a.TokensAt(now) >= float64(t.burst) {
