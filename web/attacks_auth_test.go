@@ -30,14 +30,14 @@ import (
 	"vivarium/web/api"
 )
 
-// TestAuthAttacks attacks with keys, without and with those of others: on the
-// real server, the management API and functions included. Each file in
-// testdata/attacks/auth is one attack: the promise, requests, and what must come
-// back. README.md there describes the format.
+// TestAuthAttacks attacks with keys, without them, and with those of others, on
+// the real server including management API and functions. Each file in
+// testdata/attacks/auth is one attack: the promise, requests, and the expected
+// responses. README.md there describes the format.
 //
-// Whatever an attack does: no answer has what another tenant keeps secret, and
-// nothing that other tenants have is changed; no call but the ones that are
-// wanted reaches a function; and another caller is served afterwards.
+// Whatever an attack does, no response contains another tenant's secrets,
+// nothing of other tenants is changed, only expected calls reach a function,
+// and another caller is served afterwards.
 func TestAuthAttacks(t *testing.T) {
 	files, err := filepath.Glob("testdata/attacks/auth/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -69,16 +69,16 @@ func TestAuthAttacks(t *testing.T) {
 const theirSecret = "hunter2"
 
 // authWorld is a server with three tenants: acme, whose keys attackers have,
-// umbrella, whom they attack, and default.
+// umbrella, their target, and default.
 type authWorld struct {
 	t      testing.TB
 	addr   string
 	log    *logBuffer
 	host   *host.Host
-	values map[string]string // what ${NAME} stands for
+	values map[string]string // values of ${NAME}
 }
 
-// authKeys are the keys that there are, by name: tenant and role.
+// authKeys are the existing keys, by name: tenant and role.
 var authKeys = []struct {
 	name, tenant string
 	role         access.Role
@@ -158,7 +158,7 @@ func newAuthWorld(t *testing.T) *authWorld {
 	return w
 }
 
-// content sets ${content} to code, as the management API takes it.
+// content sets ${content} to code, in the form that the management API accepts.
 func (w *authWorld) content(code string) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -175,8 +175,8 @@ func (w *authWorld) content(code string) {
 	w.values["content"] = base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
-// deploy makes a function. ${TENANT.NAME}, its .version and its .operation are
-// ids.
+// deploy deploys a function. ${TENANT.NAME}, its .version and its .operation
+// are set to ids.
 func (w *authWorld) deploy(tenant, name, code, more string) {
 	w.t.Helper()
 	before := w.values["content"]
@@ -192,7 +192,7 @@ func (w *authWorld) deploy(tenant, name, code, more string) {
 	w.values[tenant+"."+name+".version"] = version.text("response.id")
 }
 
-// deadLetter waits for the one that a tenant has.
+// deadLetter waits for a tenant's dead letter.
 func (w *authWorld) deadLetter(tenant string) string {
 	w.t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -217,7 +217,7 @@ func (d authDocument) text(path string) string {
 	return s
 }
 
-// must asks the management API as the operator.
+// must calls the management API as the operator.
 func (w *authWorld) must(method, path, body string) authDocument {
 	w.t.Helper()
 	a := w.do("operator", method, api.BasePath+path, body)
@@ -228,14 +228,14 @@ func (w *authWorld) must(method, path, body string) authDocument {
 	return d
 }
 
-// authAnswer is an answer, whole.
+// authAnswer is a complete response.
 type authAnswer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// do sends a request with the key of that name.
+// do sends a request with the named key.
 func (w *authWorld) do(key, method, path, body string) authAnswer {
 	w.t.Helper()
 	answers := w.send(w.request(key, method+" "+path+"\n\n"+body), 1)
@@ -269,7 +269,7 @@ func (w *authWorld) request(key, text string) []byte {
 	return append(b.Bytes(), "\r\n"+body...)
 }
 
-// send sends bytes over a connection of their own and reads so many answers.
+// send sends bytes over a new connection and reads count responses.
 func (w *authWorld) send(request []byte, count int) []authAnswer {
 	w.t.Helper()
 	connection, err := net.Dial("tcp", w.addr)
@@ -279,7 +279,7 @@ func (w *authWorld) send(request []byte, count int) []authAnswer {
 	defer func() { _ = connection.Close() }()
 	_ = connection.SetDeadline(time.Now().Add(30 * time.Second))
 	go func() { _, _ = connection.Write(request) }() // the server may stop reading before all is sent
-	// The answer to HEAD has no body, whatever it says of its length.
+	// A response to HEAD has no body, whatever its Content-Length.
 	asked := &http.Request{Method: strings.SplitN(string(request[:min(8, len(request))]), " ", 2)[0]}
 	var answers []authAnswer
 	for reader := bufio.NewReader(connection); len(answers) < count; {
@@ -295,8 +295,8 @@ func (w *authWorld) send(request []byte, count int) []authAnswer {
 
 var variable = regexp.MustCompile(`\$\{([a-z.-]+)(\|[a-z]+)?\}`)
 
-// expand puts in what ${NAME} stands for, and ${NAME|cut} and such for what is
-// like it.
+// expand replaces ${NAME} by its value, and ${NAME|cut} and such by something
+// similar.
 func (w *authWorld) expand(text string) string {
 	return variable.ReplaceAllStringFunc(text, func(s string) string {
 		parts := variable.FindStringSubmatch(s)
@@ -311,7 +311,7 @@ func (w *authWorld) expand(text string) string {
 			return value + "A"
 		case "|upper":
 			return strings.ToUpper(value)
-		case "|swapped": // a key's id with another one's random part
+		case "|swapped": // a key's id with the random part of another
 			return w.values["acme.admin"][:25] + value[25:]
 		case "|base":
 			return base64.StdEncoding.EncodeToString([]byte("api:" + value))
@@ -393,8 +393,8 @@ func (w *authWorld) attack(t *testing.T, archive *txtar.Archive) {
 
 var requestID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
-// alike sends requests, a line each: STATUS METHOD PATH BODY, and checks that the
-// answers can't be told apart but by what the line has in guillemets.
+// alike sends requests, one per line: STATUS METHOD PATH BODY, and checks that
+// the responses differ only in what the line has in guillemets.
 func (w *authWorld) alike(t *testing.T, key, lines string) (answers []authAnswer) {
 	first, firstLine := "", ""
 	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
@@ -416,7 +416,7 @@ func (w *authWorld) alike(t *testing.T, key, lines string) (answers []authAnswer
 			a.header.Del(name)
 		}
 		got := requestID.ReplaceAllString(fmt.Sprint(a.status, a.header, a.body), "")
-		if subject != "" { // as a word: it may be a number of one digit
+		if subject != "" { // as a word: it may be a one-digit number
 			got = regexp.MustCompile(`(^|\W)`+regexp.QuoteMeta(subject)+`(\W|$)`).ReplaceAllString(got, "$1$2")
 		}
 		if first == "" {
@@ -428,7 +428,7 @@ func (w *authWorld) alike(t *testing.T, key, lines string) (answers []authAnswer
 	return answers
 }
 
-// everything is what umbrella and default have, and all keys that there are.
+// everything is what umbrella and default have, and all keys.
 func (w *authWorld) everything() string {
 	w.t.Helper()
 	var b strings.Builder

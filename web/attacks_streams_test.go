@@ -30,14 +30,14 @@ import (
 
 var allAttacks = flag.Bool("attacks.all", false, "make the attacks of TestStreamAttacks at full size, which takes minutes")
 
-// TestStreamAttacks has many connections, each with many requests, hold what they
-// can of a server: requests whose bodies never come, headers that do not end,
-// answers that nobody reads. Each file in testdata/attacks/streams is one attack;
-// README.md there describes the format.
+// TestStreamAttacks has many connections with many requests each exhaust a
+// server: requests whose bodies never arrive, headers that do not end,
+// responses that are never read. Each file in testdata/attacks/streams is one
+// attack; README.md there describes the format.
 //
-// The server is a process of its own, with the real host. While an attack goes on,
-// another client is answered, and the process takes no more memory than it counts,
-// 15 % and 200 MiB. When the attackers are gone, nothing of them is left.
+// The server is a separate process with the real host. During an attack,
+// another client is served, and the process uses no more memory than it
+// accounts for, plus 15 % and 200 MiB. Afterwards, nothing is left behind.
 func TestStreamAttacks(t *testing.T) {
 	files, err := filepath.Glob("testdata/attacks/streams/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -55,7 +55,7 @@ func TestStreamAttacks(t *testing.T) {
 	}
 }
 
-// streamSource is the function that is attacked.
+// streamSource is the function under attack.
 const streamSource = `
 def handler(event, context):
     if event["queryStringParameters"].get("large"):
@@ -63,7 +63,7 @@ def handler(event, context):
     return {"body": str(len(event["body"]))}
 `
 
-// TestStreamAttacks_Server is no test: it is the process that is attacked.
+// TestStreamAttacks_Server is not a test: it is the process under attack.
 func TestStreamAttacks_Server(t *testing.T) {
 	if os.Getenv(streamServer) == "" {
 		t.Skip("is run by TestStreamAttacks")
@@ -78,7 +78,7 @@ func TestStreamAttacks_Server(t *testing.T) {
 	}
 	s := start(t, Config{Stats: h.Stats, Play: play, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}, h)
 	fmt.Println("address", s.addr)
-	_, _ = io.Copy(io.Discard, os.Stdin) // until who started it is gone
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent is gone
 }
 
 const streamServer = "VIVARIUM_TEST_STREAM_SERVER"
@@ -87,7 +87,7 @@ const streamServer = "VIVARIUM_TEST_STREAM_SERVER"
 type serverProcess struct {
 	addr string
 	pid  int
-	http *http.Client // of another client than the attackers
+	http *http.Client // a client other than the attackers
 }
 
 func startProcess(t *testing.T) *serverProcess {
@@ -127,7 +127,7 @@ func startProcess(t *testing.T) *serverProcess {
 	}
 }
 
-// get asks as another client.
+// get sends a request as another client.
 func (s *serverProcess) get(t *testing.T, path string) string {
 	t.Helper()
 	r, err := s.http.Get("https://" + s.addr + path)
@@ -142,7 +142,7 @@ func (s *serverProcess) get(t *testing.T, path string) string {
 	return string(text)
 }
 
-// figure returns a figure of /metrics.
+// figure returns the value of a metric.
 func (s *serverProcess) figure(t *testing.T, name string) int64 {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(s.get(t, "/metrics"))
@@ -156,8 +156,7 @@ func (s *serverProcess) figure(t *testing.T, name string) int64 {
 	return int64(n)
 }
 
-// resident returns the memory that the process has, in bytes; 0 where that can't
-// be told.
+// resident returns the process's memory in bytes, or 0 if unknown.
 func (s *serverProcess) resident() int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
 	if err != nil {
@@ -167,7 +166,7 @@ func (s *serverProcess) resident() int64 {
 	if found == nil {
 		return 0
 	}
-	n, _ := strconv.ParseInt(string(found[1]), 10, 64) // it is digits
+	n, _ := strconv.ParseInt(string(found[1]), 10, 64) // only digits
 	return n << 10
 }
 
@@ -178,10 +177,10 @@ type streamAttack struct {
 	Connections int      `json:"connections"`     // in tests
 	All         int      `json:"connections.all"` // at full size
 	Streams     int      `json:"streams"`         // requests on each connection
-	Unread      bool     `json:"unread"`          // nothing that comes is read
+	Unread      bool     `json:"unread"`          // responses are never read
 	Unended     bool     `json:"unended"`         // the headers do not end
 	Pings       int      `json:"pings"`           // on each connection
-	Statuses    []string `json:"statuses"`        // that may come, none other
+	Statuses    []string `json:"statuses"`        // the only ones that may come
 	head        []string // lines
 	body        []byte
 }
@@ -276,7 +275,7 @@ func (a *streamAttack) run(t *testing.T, s *serverProcess) {
 	}
 }
 
-// connect makes one connection and sends its requests.
+// connect opens one connection and sends its requests.
 func (a *streamAttack) connect(ctx context.Context, s *serverProcess, all *attackers) {
 	protocol := map[string]string{"h1": "http/1.1", "h2": "h2"}[a.Protocol]
 	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}}
@@ -325,7 +324,7 @@ func (a *streamAttack) speak2(conn net.Conn, all *attackers) {
 		return
 	}
 	settings := []http2.Setting{}
-	if a.Unread { // no answer's body may be sent
+	if a.Unread { // no response body may be sent
 		settings = append(settings, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	}
 	_ = framer.WriteSettings(settings...)

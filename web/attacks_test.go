@@ -24,19 +24,19 @@ import (
 	"vivarium/host/run"
 )
 
-// TestHTTPAttacks sends bytes that attack: requests that two readers would read
-// as two different things, floods, and requests that never end. Each file in
+// TestHTTPAttacks sends malicious bytes: requests that two readers would
+// understand differently, floods, and requests that never end. Each file in
 // testdata/attacks/http_smuggling is one attack: the promise, what is sent, and
-// the statuses of all answers that come back, in order.
+// the statuses of all responses, in order.
 //
-// The bytes of a file are sent as they are, but for line ends, which are CR LF,
-// and for these: \xNN is a byte, \n is a lone LF, {TEXT*COUNT} repeats TEXT,
-// {pause} waits a while. A want of "closed" says that the server then closes the
-// connection; "403 x" that the answer's body has an x.
+// The bytes of a file are sent as is, except for line ends, which become CR LF,
+// and these: \xNN is a byte, \n is a lone LF, {TEXT*COUNT} repeats TEXT,
+// {pause} waits a while. A want of "closed" means that the server then closes
+// the connection; "403 x" that the response's body contains x.
 //
-// No call but the ones that are wanted may reach a function, and another caller
-// must be served all the time. All is done twice: with a stand-in for the host,
-// and with the real one, whose function tells what Python has got.
+// Only expected calls may reach a function, and another caller must be served
+// all the time. Everything is done twice: with a stand-in for the host, and
+// with the real one, whose function reports what Python received.
 func TestHTTPAttacks(t *testing.T) {
 	t.Run("stand-in", func(t *testing.T) { runHTTPAttacks(t, echoes()) })
 	t.Run("host", func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestHTTPAttacks(t *testing.T) {
 	})
 }
 
-// echoSource answers as echoes does.
+// echoSource responds like echoes.
 const echoSource = `
 import json
 def handler(event, context):
@@ -121,7 +121,7 @@ func (r *recorder) Invoke(ctx context.Context, inv run.Invocation) (*run.Result,
 type httpAttack struct {
 	promise string
 	pieces  [][]byte // what is sent, with a pause between
-	times   int      // on that many connections at once
+	times   int      // number of concurrent connections
 	wants   []string // of each connection
 	calls   int
 }
@@ -160,12 +160,12 @@ func readHTTPAttack(path string) (*httpAttack, error) {
 
 var repetition = regexp.MustCompile(`\{([^{}]*)\*(\d+)\}`)
 
-// sendable returns the bytes that a text stands for.
+// sendable returns the bytes that a text denotes.
 func sendable(text string) []byte {
 	text = strings.ReplaceAll(text, "\n", "\r\n")
 	text = repetition.ReplaceAllStringFunc(text, func(s string) string {
 		parts := repetition.FindStringSubmatch(s)
-		n, _ := strconv.Atoi(parts[2]) // it is digits
+		n, _ := strconv.Atoi(parts[2]) // only digits
 		return strings.Repeat(parts[1], n)
 	})
 	var b []byte
@@ -179,7 +179,7 @@ func sendable(text string) []byte {
 			b, text = append(b, byte(n)), text[4:]
 		case strings.HasPrefix(text, `\n`):
 			b, text = append(b, '\n'), text[2:]
-		case strings.HasPrefix(text, `\-`): // takes the line end away
+		case strings.HasPrefix(text, `\-`): // removes the line end
 			b, text = bytes.TrimSuffix(b, []byte("\r\n")), strings.TrimPrefix(text[2:], "\r\n")
 		default:
 			b, text = append(b, text[0]), text[1:]
@@ -188,7 +188,7 @@ func sendable(text string) []byte {
 	return b
 }
 
-// run makes the attack and compares the answers.
+// run makes the attack and checks the responses.
 func (a *httpAttack) run(t *testing.T, s *testServer) {
 	var all sync.WaitGroup
 	for range a.times {
@@ -200,7 +200,7 @@ func (a *httpAttack) run(t *testing.T, s *testServer) {
 			}
 			defer func() { _ = connection.Close() }()
 			_ = connection.SetDeadline(time.Now().Add(20 * time.Second))
-			go func() { // the server may answer, and stop reading, before all is sent
+			go func() { // the server may respond, and stop reading, before everything is sent
 				for n, piece := range a.pieces {
 					if n > 0 {
 						time.Sleep(100 * time.Millisecond)
@@ -221,7 +221,7 @@ func (a *httpAttack) run(t *testing.T, s *testServer) {
 	all.Wait()
 }
 
-// readAnswers reads as many answers: "STATUS BODY" each, or "closed".
+// readAnswers reads count responses: "STATUS BODY" each, or "closed".
 func readAnswers(connection net.Conn, count int) []string {
 	var got []string
 	reader := bufio.NewReader(connection)

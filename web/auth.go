@@ -14,30 +14,31 @@ import (
 	"vivarium/host/fault"
 )
 
-// Access is what the server needs of the host to know who may do what.
-// *host.Host implements it.
+// Access is what the server needs of the host to authorize callers. *host.Host
+// implements it.
 type Access interface {
-	// Keys returns the keys of those who may use the server.
+	// Keys returns the keys that callers may use.
 	Keys() *host.Keys
-	// Callable returns the id of the function that somebody means by an id or a
-	// name and may call; see host.Host.Callable.
+	// Callable returns the id of the function with an id or name, if p may call
+	// it; see host.Host.Callable.
 	Callable(p access.Principal, function string) (id string, err error)
 }
 
-// open says if nobody needs a key.
+// open reports whether no keys are required.
 func (s *Server) open() bool {
 	return s.config.Access == nil || !s.config.RequireKeys && !s.config.Access.Keys().Exist()
 }
 
-// admit finds out who asks, before anything of the request is looked at, and
-// puts that into the request's context. What they may do is decided where it is
-// done: for calls in invoke, for the management API in its table of routes.
+// admit authenticates the caller once, before anything else of the request is
+// inspected, and stores the principal in the request's context. What it may do
+// is decided later: for calls in invoke, for the management API in its table of
+// routes.
 func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		call := callOf(c)
 		call.open = s.open()
-		// The playground takes no key even where there are some.
+		// The playground takes no key, even where keys are required.
 		if s.config.GuardHost && (call.open || isPlay(r.URL.Path)) && !s.isHere(r) {
 			return &callerError{http.StatusMisdirectedRequest, "Misdirected Request: this server does not answer for the host " +
 				"name of this request, since a page that a browser shows could have made it up; to allow the name, start the " +
@@ -54,8 +55,8 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// authenticate returns who shows these Authorization headers: Api-Key SECRET or
-// Bearer SECRET, and one only.
+// authenticate returns the principal that Authorization headers identify:
+// exactly one, of the form Api-Key SECRET or Bearer SECRET.
 func (s *Server) authenticate(shown []string) (access.Principal, error) {
 	scheme, secret, _ := strings.Cut(shown[0], " ")
 	if len(shown) != 1 || !strings.EqualFold(scheme, "Api-Key") && !strings.EqualFold(scheme, "Bearer") {
@@ -64,36 +65,38 @@ func (s *Server) authenticate(shown []string) (access.Principal, error) {
 	return s.config.Access.Keys().Authenticate(secret)
 }
 
-// callable returns by what the host knows the function that a call is for, when
-// the caller may call it.
+// callable returns the function that a call is for, by the name that the host
+// knows it under, if the caller may call it.
 func (s *Server) callable(call *call) (function string, err error) {
 	switch {
 	case call.open:
 		return call.function, nil
 	case call.foreign:
-		// Public functions, too: a function never sees the header, so who sends
-		// one that means nothing here takes it for something else.
+		// Even for public functions: functions never see the header, so a
+		// caller who sends one that is not a key mistakes it for something
+		// else.
 		return "", &callerError{http.StatusForbidden, "Forbidden: Not authorized", clientError}
 	}
 	return s.config.Access.Callable(call.principal, call.function)
 }
 
-// operatorsOnly serves what tells of all tenants.
+// operatorsOnly protects what concerns all tenants.
 func (s *Server) operatorsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		switch p := callOf(c).principal; {
 		case p.Anonymous():
 			return fault.ErrUnauthenticated
 		case p.Tenant != access.AllTenants || !p.Role.Includes(access.RoleAdmin):
-			return &fault.ForbiddenError{Reason: "this takes a key of all tenants with the role admin"}
+			return &fault.ForbiddenError{Reason: "this requires a key of all tenants with the role admin"}
 		}
 		return next(c)
 	}
 }
 
-// isHere says if a request's Host header is one that no page from elsewhere can
-// have: a browser sends the name that the page's address has, and DNS may say of any
-// name that it is this machine. No browser speaks HTTP/1.0, which has no such header.
+// isHere reports whether no page from elsewhere could have a request's Host
+// header: a browser sends the name in the page's address, and DNS may resolve
+// any name to this machine. No browser speaks HTTP/1.0, which has no such
+// header.
 func (s *Server) isHere(r *http.Request) bool {
 	if r.Host == "" {
 		return !r.ProtoAtLeast(1, 1)

@@ -25,7 +25,7 @@ import (
 	"vivarium/host/store"
 )
 
-// access is an Access over keys in memory, for the function "hello".
+// keyring is an Access over keys in memory, for the function "hello".
 type keyring struct{ keys *host.Keys }
 
 func newAccess(t *testing.T) keyring {
@@ -46,8 +46,8 @@ func (a keyring) Callable(p access.Principal, function string) (string, error) {
 	return function, nil
 }
 
-// Pages that a browser shows can give this machine's address a name of theirs.
-// As long as nobody needs a key, such names are refused.
+// Pages in a browser can make a name of their own resolve to this machine. As
+// long as no keys are required, such names are refused.
 func TestAuth_OnlyNamesOfThisMachineAreServedWithoutKeys(t *testing.T) {
 	a := newAccess(t)
 	s := start(t, Config{Access: a, GuardHost: true, AllowHosts: []string{"box.example"}}, returns(`{}`))
@@ -96,7 +96,7 @@ func TestAuth_OnlyNamesOfThisMachineAreServedWithoutKeys(t *testing.T) {
 	}
 }
 
-// Beyond the machine nobody is let in by there being no keys.
+// Beyond this machine, the absence of keys lets no one in.
 func TestAuth_KeysAreRequiredEvenIfThereAreNone(t *testing.T) {
 	a := newAccess(t)
 	key, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{})
@@ -109,7 +109,7 @@ func TestAuth_KeysAreRequiredEvenIfThereAreNone(t *testing.T) {
 	}
 	for _, path := range []string{"/hello", "/metrics"} {
 		got := do(t, "GET", s.url+path, "")
-		got.wantPlatformError(t, 401, "Unauthorized: this takes a key; send the header Authorization: Api-Key SECRET", clientError)
+		got.wantPlatformError(t, 401, "Unauthorized: this requires a key; send the header Authorization: Api-Key SECRET", clientError)
 		got.wantHeader(t, "WWW-Authenticate", `Bearer realm="vivarium"`)
 	}
 	do(t, "GET", s.url+"/hello", "", "Authorization", "Bearer x").wantPlatformError(t, 403, "Forbidden: Not authorized", clientError)
@@ -117,7 +117,7 @@ func TestAuth_KeysAreRequiredEvenIfThereAreNone(t *testing.T) {
 	do(t, "GET", s.url+"/readyz", "").wantStatus(t, 200)
 }
 
-// certificate makes one for 127.0.0.1 that signs itself.
+// certificate creates a self-signed certificate for 127.0.0.1.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -141,7 +141,7 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// slowBody is a body of which the first byte comes at once, and the rest never.
+// slowBody is a body whose first byte comes at once, and the rest never.
 type slowBody struct {
 	first io.Reader
 	ended chan struct{}
@@ -165,7 +165,7 @@ func (b *slowBody) Close() error {
 	return nil
 }
 
-// Over HTTP/2, which TLS brings, all limits are those of HTTP/1.1.
+// Over HTTP/2, which TLS brings, all limits of HTTP/1.1 apply.
 func TestAuth_TLSBringsHTTP2WithTheSameLimits(t *testing.T) {
 	cert, pool := certificate(t)
 	a := newAccess(t)
@@ -218,19 +218,19 @@ func TestAuth_TLSBringsHTTP2WithTheSameLimits(t *testing.T) {
 	call(path, strings.NewReader("hi"), "Authorization", key, "Authorization", key).wantStatus(t, 403)
 	call(path, strings.NewReader(strings.Repeat("x", 1001)), "Authorization", key).wantStatus(t, 413)
 	call(path, io.MultiReader(strings.NewReader(strings.Repeat("x", 2000))), "Authorization", key).wantStatus(t, 413)
-	// The client itself gives up on what it sees is too large for the server.
+	// The client itself gives up on what it considers too large for the server.
 	if got := call(path, nil, "Authorization", key, "X", strings.Repeat("x", 80<<10)); got.StatusCode != 431 && got.StatusCode != 0 {
 		t.Errorf("headers: got %d %s", got.StatusCode, got.text)
 	}
 	began := time.Now()
 	call(path, newSlowBody(), "Authorization", key).wantStatus(t, 408)
-	// Without a key nobody waits for the body.
+	// Without a key, the server does not wait for the body.
 	call(path, newSlowBody()).wantStatus(t, 401)
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("took %v", took)
 	}
 
-	// An old protocol is refused, and plain HTTP is no HTTPS.
+	// Old protocols are refused, and so is plain HTTP.
 	old := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	if c, err := tls.Dial("tcp", s.addr, old); err == nil {
 		_ = c.Close()
@@ -238,7 +238,7 @@ func TestAuth_TLSBringsHTTP2WithTheSameLimits(t *testing.T) {
 	}
 	do(t, "GET", "http://"+s.addr+"/hello", "").wantStatus(t, 400)
 
-	// HTTP/1.1 is there too, for those who want it.
+	// HTTP/1.1 remains available.
 	one := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}}
 	defer one.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", base+"/healthz", nil)

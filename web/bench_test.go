@@ -15,8 +15,8 @@ import (
 	"vivarium/host/catalog"
 )
 
-// BenchmarkHTTPWarmCall measures calls of one client over one connection to a
-// warm function.
+// BenchmarkHTTPWarmCall measures one client's calls of a warm function over one
+// connection.
 func BenchmarkHTTPWarmCall(b *testing.B) {
 	h := deploy(b, "bench-warm", catalog.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(`
 import json

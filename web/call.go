@@ -14,7 +14,7 @@ import (
 	"vivarium/host/catalog"
 )
 
-// Headers of the platform. All of them are in Go's canonical form.
+// Headers of the platform, in canonical form.
 const (
 	headerFunctionID    = "X-Function-Id"
 	headerVersionID     = "X-Function-Version-Id"
@@ -23,21 +23,21 @@ const (
 	headerTraceID       = "X-Trace-Id"
 )
 
-// call is what the server knows of a request from its first moment on. It
-// belongs to one request and one goroutine.
+// call is what the server knows about a request, from the start. It belongs to
+// one request and one goroutine.
 type call struct {
 	requestID string
 	traceID   string
 	received  time.Time
-	function  string           // as the caller named it; empty outside /{function}
-	version   *catalog.Version // nil until it is found
+	function  string           // as the caller spelled it; empty outside /{function}
+	version   *catalog.Version // nil until it is resolved
 
-	principal access.Principal // who asks
-	open      bool             // nobody needs a key
-	foreign   bool             // the request has an Authorization header that is no key's
+	principal access.Principal // the caller
+	open      bool             // no keys are required
+	foreign   bool             // the request has an Authorization header that is not a key's
 }
 
-// callKey is where a request's call lies in the echo.Context.
+// callKey is the key of a request's call in the echo.Context.
 const callKey = "vivarium.call"
 
 // callOf returns the call that identify gave to the request.
@@ -48,8 +48,8 @@ func callOf(c echo.Context) *call {
 	return newCall(c.Request())
 }
 
-// newCall gives a request its ids. The caller's X-Request-Id is taken over only
-// when it is a single UUID in the usual form: it appears in headers, in logs and
+// newCall assigns a request its ids. The caller's X-Request-Id is accepted only
+// if it is a single UUID in the usual form: it appears in headers, in logs and
 // in the function's context, where nothing else is expected.
 func newCall(r *http.Request) *call {
 	id := ""
@@ -61,8 +61,8 @@ func newCall(r *http.Request) *call {
 	return &call{requestID: id, traceID: uuid.NewString(), received: time.Now()}
 }
 
-// identify puts a call on every request, and on every answer the headers that
-// the platform adds to all of them.
+// identify attaches a call to every request, and to every response the headers
+// that the platform adds to all of them.
 func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	server := "Vivarium/" + s.config.Version
 	return func(c echo.Context) error {
@@ -74,14 +74,14 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set(headerRequestID, call.requestID)
 		if c.Request().ContentLength != 0 && c.Request().ProtoMajor == 1 {
-			// Until the body is read. Otherwise net/http would wait for a body that
-			// nobody wants before it sends an answer, and for one that never comes.
-			// HTTP/2 ends the stream alone.
+			// Until the body is read: otherwise net/http would wait for an
+			// unwanted body, or one that never comes, before sending a
+			// response. HTTP/2 ends only the stream.
 			header.Set("Connection", "close")
 		}
 
-		// A deadline of the request before this one on the same connection may
-		// still be set. Recorders and such know no deadlines; nothing to do then.
+		// A deadline of the connection's previous request may still be set.
+		// Recorders and such support no deadlines; nothing to do then.
 		connection := http.NewResponseController(c.Response())
 		_ = connection.SetWriteDeadline(time.Time{})
 		c.Response().Before(func() {
@@ -91,15 +91,15 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// guard refuses the methods that nothing here serves, before the router would
-// say its own about them, and makes a panic an error of ours, which is logged and
-// answered like any other.
+// guard refuses the methods that nothing here serves, before the router answers
+// them in its own way, and turns a panic into an error of ours, which is logged
+// and answered like any other.
 func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			switch r := recover(); r {
 			case nil:
-			case http.ErrAbortHandler: // net/http's own way to drop a connection
+			case http.ErrAbortHandler: // how net/http drops a connection
 				panic(r)
 			default:
 				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())

@@ -30,24 +30,24 @@ type caseFunction struct {
 	mu      sync.Mutex // held by the case that uses the function
 	tried   bool
 	version *catalog.Version
-	err     error // of deploying
+	err     error // of the deployment
 }
 
-// function returns the function of a case. Cases with the same code and
+// function returns a case's function. Cases with the same code and
 // configuration share it.
 func (s *suite) function(c *testCase) *caseFunction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.functions[c.key]
 	if f == nil {
-		h, _ := realHost() // startSuite has looked at the error
+		h, _ := realHost() // startSuite has checked the error
 		f = &caseFunction{name: fmt.Sprintf("case-%x", sha256.Sum256([]byte(c.key)))[:20], host: h}
 		s.functions[c.key] = f
 	}
 	return f
 }
 
-// deploy makes the function, once. The caller holds mu.
+// deploy deploys the function, once. The caller holds mu.
 func (f *caseFunction) deploy(c *testCase) {
 	if f.tried {
 		return
@@ -66,7 +66,7 @@ func (f *caseFunction) deploy(c *testCase) {
 	f.version, f.err = f.host.Deploy(f.name, c.spec, code)
 }
 
-// known returns the placeholders of the function.
+// known returns the function's placeholders.
 func (f *caseFunction) known() map[string]string {
 	return map[string]string{
 		"<name>": f.name, "<function>": f.version.FunctionID, "<version>": f.version.ID, "<log-group>": f.version.LogGroupID,
@@ -91,7 +91,7 @@ type caseConnection struct {
 // caseCall is a request that was sent.
 type caseCall struct {
 	connection *caseConnection
-	requestID  string // as it was sent; the answer may tell another
+	requestID  string // as sent; the response may have another
 	sent       time.Time
 	took       time.Duration // until all of the answer was there
 }

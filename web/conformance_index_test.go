@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// statement is something that the suite is to prove.
+// statement is something that the suite must prove.
 type statement struct{ id, text string }
 
-// readStatements returns the statements of statements.txt in their order.
+// readStatements returns the statements of statements.txt, in order.
 func readStatements(t *testing.T) []statement {
 	t.Helper()
 	text, err := os.ReadFile(caseRoot + "/statements.txt")
@@ -36,7 +36,8 @@ func readStatements(t *testing.T) []statement {
 	return all
 }
 
-// The table is the end of README.md; what is above this line is written by hand.
+// The table is the end of README.md; everything above this line is written by
+// hand.
 const tableMark = "<!-- Below: written by go test ./web -run TestConformance_EveryStatementHasACase -update -->\n"
 
 func TestConformance_EveryStatementHasACase(t *testing.T) {
@@ -85,7 +86,7 @@ func links(cases []string) string {
 	return strings.Join(texts, ", ")
 }
 
-// checkTable compares the table in README.md with what it should be.
+// checkTable compares the table in README.md with the expected one.
 func checkTable(t *testing.T, want string) {
 	t.Helper()
 	const path = caseRoot + "/README.md"

@@ -12,7 +12,7 @@ var reportFigures = regexp.MustCompile(`^REPORT RequestID: [-0-9a-f]+ Duration: 
 	` Memory Size: ([0-9]+) MB Max Memory Used: ([0-9]+) MB Queuing Duration: ([0-9.]+) ms(?: Function Init Duration: ([0-9.]+) ms)?$`)
 
 // checkReport checks the figures of the call's REPORT, if there is one, against
-// each other and against the clock.
+// each other and the clock.
 func (step *exchangeStep) checkReport(t *testing.T) {
 	t.Helper()
 	for _, e := range caseLogs.of(step.known["<request>"]) {
@@ -26,7 +26,7 @@ func (step *exchangeStep) checkReport(t *testing.T) {
 		}
 		values := make([]float64, len(figures))
 		for i := 1; i < len(figures); i++ {
-			values[i], _ = strconv.ParseFloat(figures[i], 64) // the pattern allows numbers only, or nothing
+			values[i], _ = strconv.ParseFloat(figures[i], 64) // the pattern allows only numbers, or nothing
 		}
 		duration, billed, size, used, queuing, init := values[1], values[2], values[3], values[4], values[5], values[6]
 		if took := float64(step.call.took) / 1e6; duration > took+0.001 || duration <= 0 {

@@ -15,11 +15,11 @@ var update = flag.Bool("update", false, "rewrite the conformance cases' expectat
 
 // TestConformance calls real functions over real HTTP. Each file below
 // testdata/conformance is one case: a sentence, what it proves, the code of a
-// function, requests and what they must bring. README.md there describes the
-// format and says which case proves what.
+// function, requests and expected responses. README.md there describes the
+// format and lists which case proves what.
 //
-// Whatever a case expects is also shown to be able to fail: each part of the
-// answer that it names is changed in turn, and the case must notice.
+// Every expectation is also shown to be able to fail: each part of the response
+// that it names is changed in turn, and the case must notice.
 func TestConformance(t *testing.T) {
 	areas := caseFiles(t)
 	suite := startSuite(t)
@@ -49,7 +49,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// caseRoot is the folder of the cases; each folder in it is an area.
+// caseRoot is the folder of the cases; each subfolder is an area.
 const caseRoot = "testdata/conformance"
 
 // caseFiles returns the files of all cases by area.
@@ -67,8 +67,8 @@ func caseFiles(t *testing.T) map[string][]string {
 	return areas
 }
 
-// suite is what all cases share: the server, and the functions, one for each
-// different code and configuration.
+// suite is what all cases share: the server, and a function for each
+// combination of code and configuration.
 type suite struct {
 	server *testServer
 
@@ -80,8 +80,8 @@ func startSuite(t *testing.T) *suite {
 	return &suite{server: start(t, Config{Version: "test"}, mustRealHost(t)), functions: map[string]*caseFunction{}}
 }
 
-// run makes the calls of one case, one after the other but for those in the
-// background, and checks what they bring.
+// run makes the calls of a case in order, except for background ones, and
+// checks the outcomes.
 func (s *suite) run(t *testing.T, c *testCase) {
 	f := s.function(c)
 	f.mu.Lock() // cases that share a function take turns, so that it has one instance

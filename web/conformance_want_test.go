@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patterns are the placeholders of expectations that stand for anything of a
-// kind. Those for known values are in exchangeStep.known.
+// patterns are placeholders in expectations that match anything of a kind.
+// Those for known values are in exchangeStep.known.
 var patterns = map[string]string{
 	"<uuid>":   `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
 	"<int>":    `[0-9]+`,
@@ -29,7 +29,7 @@ var patterns = map[string]string{
 
 var placeholder = regexp.MustCompile(`<[a-z.]+(-[a-z]+)?>`)
 
-// matches reports whether text is what an expectation says.
+// matches reports whether text matches an expectation.
 func matches(text, want string, known map[string]string) bool {
 	want = fill(want, known)
 	if !placeholder.MatchString(want) {
@@ -48,7 +48,7 @@ func matches(text, want string, known map[string]string) bool {
 	return regexp.MustCompile(b.String()).MatchString(text)
 }
 
-// expectation is a want section, parsed.
+// expectation is a parsed want section.
 type expectation struct {
 	status  string
 	headers [][2]string
@@ -69,7 +69,7 @@ func parseWant(data []byte) (*expectation, error) {
 	return e, nil
 }
 
-// observed is what a call brought, in the form in which it is compared.
+// observed is the outcome of a call, in the form in which it is compared.
 type observed struct {
 	status string
 	header http.Header
@@ -77,8 +77,8 @@ type observed struct {
 	log    []string
 }
 
-// check compares what a step brought with what it should have; when that holds,
-// it checks that each part could have failed.
+// check compares the outcome of a step with the expectation; if it matches, it
+// checks that each part could have failed.
 func (step *exchangeStep) check(t *testing.T, c *testCase) {
 	t.Helper()
 	want, err := parseWant(step.want.Data)
@@ -118,7 +118,7 @@ func prefixed(title string) string {
 	return title + ": "
 }
 
-// faults lists what is not as it should be.
+// faults lists the differences from an expectation.
 func (step *exchangeStep) faults(got observed, want *expectation) []string {
 	var faults []string
 	if got.status != want.status {
@@ -170,8 +170,8 @@ func (step *exchangeStep) bodyFault(got, want string) string {
 	return ""
 }
 
-// falsified returns copies of what was observed, each with one thing changed
-// that the expectation names.
+// falsified returns copies of the observation, each with one thing changed that
+// the expectation names.
 func (o observed) falsified(want *expectation, log bool) map[string]observed {
 	changed := map[string]observed{}
 	other := o
@@ -216,8 +216,8 @@ func (o observed) falsified(want *expectation, log bool) map[string]observed {
 	return changed
 }
 
-// rewrite makes the expectation what was observed, with placeholders for what is
-// different each time.
+// rewrite turns an observation into an expectation, with placeholders for what
+// varies.
 func (step *exchangeStep) rewrite(got observed, want *expectation) {
 	var b strings.Builder
 	fmt.Fprintln(&b, got.status)

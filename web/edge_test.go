@@ -14,15 +14,16 @@ import (
 	"vivarium/host/access"
 )
 
-// Some clients, such as Python's urllib and wget, look for the answer only after
-// they have sent all of the body. They must find it, and not a broken connection.
+// Some clients, such as Python's urllib and wget, look for the response only
+// after sending the whole body. They must find it, rather than a broken
+// connection.
 func TestServer_AnswersWhoSendsAllFirst(t *testing.T) {
 	a := newAccess(t)
 	if _, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{}); err != nil {
 		t.Fatal(err)
 	}
 	open, closed := start(t, Config{}, returns(`{}`)), start(t, Config{Access: a}, returns(`{}`))
-	body := strings.Repeat("x", 12<<20) // more than the buffers between client and server have
+	body := strings.Repeat("x", 12<<20) // more than the buffers between client and server hold
 	for _, test := range []struct {
 		s      *testServer
 		path   string
@@ -86,8 +87,8 @@ func TestServer_ServesHTTP10WithoutAHost(t *testing.T) {
 	}
 }
 
-// A page elsewhere can give this machine a name of its own; it must not use the
-// playground, which takes no key.
+// A page elsewhere can make its own name resolve to this machine; it must not
+// use the playground, which takes no key.
 func TestServer_GuardsThePlaygroundsHostInSpiteOfKeys(t *testing.T) {
 	a := newAccess(t)
 	if _, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{}); err != nil {
@@ -111,7 +112,7 @@ func TestServer_GuardsThePlaygroundsHostInSpiteOfKeys(t *testing.T) {
 	}
 }
 
-// Headers of the connection would break HTTP/2.
+// Connection headers would break HTTP/2.
 func TestServer_HandlersCanNotBreakHTTP2(t *testing.T) {
 	cert, pool := certificate(t)
 	s := start(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}, returns(`{"body": "hi", "headers": {

@@ -19,17 +19,17 @@ import (
 	"vivarium/web/strictjson"
 )
 
-// Values of errorType that the platform itself uses.
+// Values of errorType used by the platform.
 const (
-	proxyIntegrationError = "ProxyIntegrationError" // the request or the response is not one
-	clientError           = "ClientError"           // the request can't be served as it is
+	proxyIntegrationError = "ProxyIntegrationError" // the request or the response does not fit the proxy integration
+	clientError           = "ClientError"           // the request can't be served as is
 	serverError           = "ServerError"           // our fault
 )
 
-// statusCancelled is the status of a call whose caller went away. HTTP has none.
+// statusCancelled is the status of a call whose caller left. HTTP has none.
 const statusCancelled = 499
 
-// callerError is a fault of the caller that the server itself notices.
+// callerError is a fault of the caller that the server itself detects.
 type callerError struct {
 	code    int // HTTP status
 	message string
@@ -38,16 +38,16 @@ type callerError struct {
 
 func (e *callerError) Error() string { return e.message }
 
-// badRequest returns the caller's error for parameters that can't be served.
+// badRequest returns the error for parameters that can't be served.
 func badRequest(format string, args ...any) error {
 	return &callerError{http.StatusBadRequest, "Bad Request: " + fmt.Sprintf(format, args...), clientError}
 }
 
 // malformedError is a fault of the function: its result is not a response. The
-// function's author learns the reason from the log; callers get the text that the
-// contract has for all of them (§3.2).
+// function's author finds the reason in the log; callers get the contract's
+// text for all such results (§3.2).
 type malformedError struct {
-	fault   string // and what to return instead
+	fault   string // including what to return instead
 	payload []byte // the result
 }
 
@@ -56,11 +56,11 @@ func (e *malformedError) Kind() fault.Kind { return fault.Function }
 
 func (e *malformedError) Error() string { return "Malformed serverless function response: " + e.fault }
 
-// maxPayload bounds what an answer shows of a result, in bytes. In JSON it can have
-// six times as many.
+// maxPayload bounds what an error shows of a result, in bytes. Escaped as JSON,
+// it can be six times as long.
 const maxPayload = 64 << 10
 
-// body returns the answer's body.
+// body returns the response's body.
 func (e *malformedError) body() []byte {
 	payload, cut := e.payload, ""
 	if len(payload) > maxPayload {
@@ -73,7 +73,7 @@ func (e *malformedError) body() []byte {
 	}{"Malformed serverless function response: not a valid json", proxyIntegrationError, strings.ToValidUTF8(string(payload), "\ufffd") + cut})
 }
 
-// rateError says that a caller asks for too much at a time.
+// rateError means that a caller sends too many requests at a time.
 type rateError struct {
 	message string
 	after   time.Duration // when to try again
@@ -81,22 +81,21 @@ type rateError struct {
 
 func (e *rateError) Error() string { return e.message }
 
-// fault is how an error is answered.
+// refusal is the response to an error.
 type refusal struct {
 	status   int
-	message  string // of a platform error
-	kind     string // errorType of a platform error
-	function []byte // the answer's body when the function is to blame, else nil
-	ours     bool   // the error is logged
+	message  string // for a platform error
+	kind     string // errorType, for a platform error
+	function []byte // the body if the function is to blame, else nil
+	ours     bool   // the error must be logged
 	header   http.Header
 }
 
-// retryLater goes with what a moment may cure.
+// retryLater accompanies errors that may go away by themselves.
 var retryLater = http.Header{"Retry-After": {"1"}}
 
-// refusalOf is the table of errors: whose fault each kind is, and its answer. What
-// it does not know is our own fault, of which the caller learns nothing but the
-// request id.
+// refusalOf maps errors to responses by the kind of fault. An error it does not
+// know is our own fault, of which the caller learns only the request id.
 func refusalOf(err error, requestID string) refusal {
 	if e, ok := errors.AsType[*callerError](err); ok {
 		return refusal{status: e.code, message: e.message, kind: e.kind}
@@ -158,14 +157,14 @@ func refusalOf(err error, requestID string) refusal {
 	return f
 }
 
-// statuses is the table of kinds: the status, and what the caller is told; where
-// that depends on the error, how it begins.
+// statuses maps kinds to a status and what the caller is told, or, where that
+// depends on the error, how it begins.
 var statuses = map[fault.Kind]struct {
 	status int
 	text   string
 }{
 	fault.Invalid:         {http.StatusBadRequest, "Bad Request: "},
-	fault.Unauthenticated: {http.StatusUnauthorized, "Unauthorized: this takes a key; send the header Authorization: Api-Key SECRET"},
+	fault.Unauthenticated: {http.StatusUnauthorized, "Unauthorized: this requires a key; send the header Authorization: Api-Key SECRET"},
 	fault.Forbidden:       {http.StatusForbidden, "Forbidden: "},
 	fault.NotFound:        {http.StatusNotFound, "Not Found: "},
 	fault.Conflict:        {http.StatusConflict, "Conflict: "},
@@ -179,7 +178,7 @@ var statuses = map[fault.Kind]struct {
 	fault.Unavailable:     {http.StatusServiceUnavailable, "Service Unavailable: The store can't be reached"},
 }
 
-// missing says what there is not, in the contract's words.
+// missing names what was not found, in the contract's words.
 func missing(err error) string {
 	e, ok := errors.AsType[*fault.NotFoundError](err)
 	switch {
@@ -193,7 +192,7 @@ func missing(err error) string {
 	return fmt.Sprintf("Tag %s not found for function %s", e.Tag, e.Function)
 }
 
-// body returns the answer's body, a JSON document.
+// body returns the response's body, a JSON document.
 func (f *refusal) body() []byte {
 	if f.function != nil {
 		return f.function
@@ -205,7 +204,7 @@ func (f *refusal) body() []byte {
 	}{f.status, f.message, f.kind})
 }
 
-// response returns the answer.
+// response returns the refusal as a response.
 func (f *refusal) response() *response {
 	answer := &response{status: f.status, header: http.Header{"Content-Type": {"application/json"}}, body: f.body()}
 	for name, values := range f.header {
@@ -217,7 +216,7 @@ func (f *refusal) response() *response {
 	return answer
 }
 
-// fail answers an error. It is Echo's error handler.
+// fail responds to an error. It is Echo's error handler.
 func (s *Server) fail(err error, c echo.Context) {
 	call := callOf(c)
 	f := refusalOf(err, call.requestID)
@@ -230,7 +229,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	send(c, f.response())
 }
 
-// logFault logs an error of ours, with what is needed to find the call again.
+// logFault logs an error of ours, with what is needed to find the call.
 func (s *Server) logFault(c echo.Context, call *call, err error) {
 	attributes := []slog.Attr{slog.String("request_id", call.requestID), slog.String("error", err.Error())}
 	if call.function != "" {

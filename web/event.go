@@ -12,11 +12,11 @@ import (
 	"vivarium/host/paced"
 )
 
-// timeFormat is that of requestTime: the Common Log Format's.
+// timeFormat is the format of requestTime: that of the Common Log Format.
 const timeFormat = "02/Jan/2006:15:04:05 -0700"
 
-// event is what a handler receives in HTTP mode, but for the members that only
-// an API gateway fills: on a direct call those are empty.
+// event is what a handler receives in HTTP mode, except for the members that
+// only an API gateway fills: those are empty on a direct call.
 type event struct {
 	body            string
 	headers         values
@@ -48,10 +48,10 @@ func newEvent(r *http.Request, call *call, query values, body []byte) *event {
 	return e
 }
 
-// encode returns the event as a JSON document. The order of the members is the
-// one that a handler that prints the event shows. Written by hand, since the
-// body can be megabytes and encoding/json would go over it several times, and all
-// at once.
+// encode returns the event as a JSON document. The members are in the order
+// that a handler which prints the event shows. It is written by hand because
+// the body can be megabytes, and encoding/json would make several passes over
+// it, and without interruption.
 func (e *event) encode(work paced.Work) []byte {
 	b := make([]byte, 0, len(e.body)+len(e.body)/8+2048)
 	b = append(b, `{"body":"`...)
@@ -76,9 +76,9 @@ func (e *event) encode(work paced.Work) []byte {
 	return append(b, `},"url":""}`...)
 }
 
-// eventBody returns the body as the event carries it, and whether that is
-// base64. Only JSON stays text, whatever its parameters say and whether or not
-// it parses; an empty body counts as base64, whatever its type.
+// eventBody returns the body as it appears in the event, and whether that is
+// base64. Only JSON stays text, whatever its parameters and whether or not it
+// parses; an empty body counts as base64, whatever its type.
 func eventBody(contentType string, body []byte) (text string, isBase64 bool) {
 	if isText(contentType, body) {
 		return string(body), false
@@ -86,14 +86,14 @@ func eventBody(contentType string, body []byte) (text string, isBase64 bool) {
 	return base64.StdEncoding.EncodeToString(body), true
 }
 
-// isText says if an event carries a body as text.
+// isText reports whether an event carries a body as text.
 func isText(contentType string, body []byte) bool {
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	isJSON := strings.EqualFold(strings.TrimSpace(mediaType), "application/json")
 	return isJSON && len(body) > 0 && utf8.Valid(body)
 }
 
-// clientIP returns the address without what only means something on this
+// clientIP returns an address without what means something only on this
 // machine: the zone, and the IPv6 notation of an IPv4 address.
 func clientIP(client netip.AddrPort) string {
 	return client.Addr().Unmap().WithZone("").String()

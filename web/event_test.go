@@ -29,7 +29,7 @@ func received(t testing.TB, r *http.Request, body []byte) map[string]any {
 	return event
 }
 
-// lists makes what JSON lists of strings decode to.
+// lists converts lists of strings to the form in which JSON decodes them.
 func lists(of map[string][]string) map[string]any {
 	decoded := map[string]any{}
 	for name, list := range of {
@@ -144,7 +144,7 @@ func TestEvent_HidesHeadersOfTheConnection(t *testing.T) {
 	var request strings.Builder
 	request.WriteString("POST /hello HTTP/1.1\r\nHost: example.org:81\r\nContent-Length: 2\r\n")
 	for _, name := range hiddenHeaders {
-		if name != "Transfer-Encoding" && name != "Expect" { // which mean something to the HTTP server
+		if name != "Transfer-Encoding" && name != "Expect" { // these mean something to the HTTP server
 			request.WriteString(name + ": x\r\n")
 		}
 	}

@@ -9,35 +9,35 @@ import (
 	"vivarium/host"
 )
 
-// gauges shows on /metrics what there is at the moment. It is a
-// prometheus.Collector that asks when it is asked.
+// gauges exposes the current state on /metrics. It is a prometheus.Collector
+// that collects on demand.
 type gauges struct{ server *Server }
 
-// maxTenants is how many tenants are shown, the first by name.
+// maxTenants is how many tenants are shown, in order of name.
 const maxTenants = 200
 
-// description returns the description of a figure.
+// description returns the description of a metric.
 func description(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("vivarium_"+name, help, labels, nil)
 }
 
 var (
-	functionsDesc = description("functions", "Functions that there are.")
-	versionsDesc  = description("versions", "Versions that there are.")
-	instancesDesc = description("instances", "Instances by state: idle, or busy with a call or with being made.", "state")
-	waitingDesc   = description("calls_waiting", "Calls that wait for an instance.")
-	memoryDesc    = description("instances_memory_bytes", "Memory that instances have taken for themselves.")
+	functionsDesc = description("functions", "Functions.")
+	versionsDesc  = description("versions", "Versions.")
+	instancesDesc = description("instances", "Instances by state: idle, or busy with a call or starting.", "state")
+	waitingDesc   = description("calls_waiting", "Calls waiting for an instance.")
+	memoryDesc    = description("instances_memory_bytes", "Private memory of instances.")
 	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
-	deniedDesc    = description("network_refused_total", "Targets that functions asked for and may not reach, each once for a call.")
-	startedDesc   = description("instances_started_total", "Instances made, for calls of every kind.")
-	openDesc      = description("connections", "Connections that are open.")
-	refusedDesc   = description("connections_refused_total", "Connections that were closed because there were too many.")
-	requestsDesc  = description("requests", "Requests that are being served.")
-	crowdedDesc   = description("requests_refused_total", "Requests that were refused because there were too many.")
-	bodiesDesc    = description("bodies_bytes", "Bytes of requests' and responses' bodies in memory.")
-	useDesc       = description("tenant_use", "What tenants have, by quota; queued calls are left out.", "tenant", "quota")
-	exceededDesc  = description("quota_exceeded_total", "What was refused because a tenant's quota was used up.", "tenant", "quota")
-	queuedDesc    = description("queued_calls", "Asynchronous calls that wait to be made. Missing while the store can't be reached.")
+	deniedDesc    = description("network_refused_total", "Targets that functions requested and may not reach, once per target and call.")
+	startedDesc   = description("instances_started_total", "Instances started, for calls of every kind.")
+	openDesc      = description("connections", "Open connections.")
+	refusedDesc   = description("connections_refused_total", "Connections closed because there were too many.")
+	requestsDesc  = description("requests", "Requests being served.")
+	crowdedDesc   = description("requests_refused_total", "Requests refused because there were too many.")
+	bodiesDesc    = description("bodies_bytes", "Bytes of request and response bodies in memory.")
+	useDesc       = description("tenant_use", "What tenants use of each quota, except for queued calls.", "tenant", "quota")
+	exceededDesc  = description("quota_exceeded_total", "Refusals because a tenant's quota was used up.", "tenant", "quota")
+	queuedDesc    = description("queued_calls", "Queued asynchronous calls. Absent while the store can't be reached.")
 )
 
 // Describe implements prometheus.Collector.
@@ -89,7 +89,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	if config.Backlog != nil {
-		// Who asks for metrics has little patience.
+		// Scrapers have little patience.
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if n, err := config.Backlog(ctx); err == nil {

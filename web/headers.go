@@ -14,30 +14,30 @@ import (
 	"vivarium/host/fault"
 )
 
-// hiddenHeaders are those of a request that no handler sees: they belong to the
-// connection, or to the caller's relation with the platform.
+// hiddenHeaders are request headers that no handler sees: they concern the
+// connection, or the caller's relation to the platform.
 var hiddenHeaders = []string{
 	"Expect", "Te", "Trailer", "Upgrade", "Proxy-Authenticate", "Authorization", "Connection", "Content-Md5",
 	"Max-Forwards", "Server", "Transfer-Encoding", "Www-Authenticate", "Cookie",
 }
 
-// headerRule is what becomes of a header that a handler returned.
+// headerRule is what to do with a header that a handler returned.
 type headerRule int
 
 const (
 	pass   headerRule = iota
-	remove            // it is dropped without a word
-	refuse            // it makes the response an error
-	rename            // it goes out under a name of its own
+	remove            // it is dropped silently
+	refuse            // it is an error
+	rename            // it is sent under another name
 )
 
-// remapped precedes the name of a renamed header.
+// remapped is the prefix of renamed headers.
 const remapped = "X-Yf-Remapped-"
 
-// responseRules holds the headers that do not simply pass. README.md has them as a
-// table, with the reasons.
+// responseRules lists the headers that are not simply passed on. README.md
+// explains them.
 var responseRules = map[string]headerRule{
-	// Of a request, or the platform's own (contract §1.3).
+	// Request headers, or the platform's own (contract §1.3).
 	"Host":                   remove,
 	"Authorization":          remove,
 	"User-Agent":             remove,
@@ -58,7 +58,7 @@ var responseRules = map[string]headerRule{
 	"Server":           rename,
 	"Www-Authenticate": rename,
 
-	// Of the connection, which is the server's. HTTP/2 has none of them.
+	// Connection headers, which are the server's. HTTP/2 has none of them.
 	"Http2-Settings":            remove,
 	"Keep-Alive":                remove,
 	"Proxy-Authentication-Info": remove,
@@ -67,7 +67,7 @@ var responseRules = map[string]headerRule{
 	"Trailer":                   remove,
 	"Upgrade":                   remove,
 
-	// What a browser keeps for the whole address, which all functions and the
+	// What a browser keeps for the whole origin, which all functions and the
 	// console share, or for the whole host.
 	"Accept-Ch":                   remove,
 	"Accept-Ch-Lifetime":          remove,
@@ -90,12 +90,12 @@ var responseRules = map[string]headerRule{
 	"Use-As-Dictionary":           remove,
 }
 
-// proxyPrefixes begin the names of headers by which a server tells the proxy before
-// it what to send instead, from wherever the proxy can read.
+// proxyPrefixes are prefixes of headers by which a server tells the proxy in
+// front of it to send something else, from wherever the proxy can read.
 var proxyPrefixes = []string{"X-Accel-", "X-Lighttpd-", "X-Litespeed-", "X-Reproxy-", "X-Sendfile"}
 
-// ruleOf returns what becomes of a header that a handler returned, by its name in
-// canonical form.
+// ruleOf returns the rule for a header that a handler returned, by its
+// canonical name.
 func ruleOf(name string) headerRule {
 	if slices.ContainsFunc(proxyPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 		return remove
@@ -103,13 +103,13 @@ func ruleOf(name string) headerRule {
 	return responseRules[name]
 }
 
-// scopeCookies makes a browser send cookies to the function alone that has set
-// them. It would otherwise send them with every request for this address, the
-// console's, too, until they are more than a server takes; and with those for
-// other servers of the domain.
+// scopeCookies makes browsers send cookies only to the function that has set
+// them. Otherwise they would send them with every request to this origin,
+// including the console's, until there are more than a server accepts; and with
+// requests to other servers of the domain.
 func scopeCookies(header http.Header, path string) {
 	cookies := header["Set-Cookie"]
-	if strings.Contains(path, ";") { // which ends an attribute
+	if strings.Contains(path, ";") { // a semicolon ends an attribute
 		delete(header, "Set-Cookie")
 		return
 	}
@@ -124,15 +124,15 @@ func scopeCookies(header http.Header, path string) {
 }
 
 // requestHeaders returns the headers that a handler sees, sorted by name: those
-// of the request but the hidden ones, and those of the platform, which replace
-// what the caller may have sent under their names. A value that is not UTF-8 is
-// read as Latin-1, so that none of its bytes is lost.
+// of the request except for the hidden ones, and the platform's, which replace
+// the caller's of the same name. A value that is not UTF-8 is read as Latin-1,
+// so that no byte is lost.
 func requestHeaders(r *http.Request, call *call, client netip.AddrPort) values {
 	header := r.Header.Clone()
 	for _, name := range hiddenHeaders {
 		header.Del(name)
 	}
-	// The HTTP server keeps these two apart from the headers.
+	// net/http keeps these two separate from the headers.
 	if r.Host != "" {
 		header.Set("Host", r.Host)
 	}
@@ -145,7 +145,7 @@ func requestHeaders(r *http.Request, call *call, client netip.AddrPort) values {
 	header.Del("X-Real-Remote-Address")
 	if client.IsValid() {
 		ip := clientIP(client)
-		// The caller's list may come in several lines, which mean the same as one.
+		// The caller's list may span several lines, which mean the same as one.
 		forwarded := append(slices.Clone(header["X-Forwarded-For"]), ip)
 		header.Set("X-Forwarded-For", strings.Join(forwarded, ", "))
 		header.Set("X-Real-Remote-Address", "["+ip+"]:"+strconv.Itoa(int(client.Port())))
@@ -164,7 +164,7 @@ func requestHeaders(r *http.Request, call *call, client netip.AddrPort) values {
 	return sorted
 }
 
-// headerText returns the text of a header's value.
+// headerText returns a header value as text.
 func headerText(value string) string {
 	if utf8.ValidString(value) {
 		return value
@@ -176,13 +176,13 @@ func headerText(value string) string {
 	return string(runes)
 }
 
-// addHeader adds a header that a handler returned to those that go out. A value
-// outside ASCII goes out as UTF-8.
+// addHeader adds a header that a handler returned. Values outside ASCII are
+// sent as UTF-8.
 //
 // # Errors
 //
-// The error is the function's and names the header, when the rules refuse it or
-// when it could not be sent as one header line.
+// The error is the function's and names the header, if the rules refuse it or
+// it could not be sent as one header line.
 func addHeader(header http.Header, name, value string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return headerError(name, "is not a valid header name")
@@ -203,7 +203,7 @@ func addHeader(header http.Header, name, value string) error {
 	return nil
 }
 
-// headerError returns the function's error for a header that can't go out.
+// headerError returns the function's error for a header that can't be sent.
 func headerError(name, rule string) error {
 	const longest = 100 // a name can be as long as a response
 	if len(name) > longest {

@@ -19,7 +19,7 @@ import (
 	"vivarium/web/transfer"
 )
 
-// methods are those by which a function can be called.
+// methods are the HTTP methods by which a function can be called.
 var methods = []string{
 	http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
 	http.MethodPatch, http.MethodPost, http.MethodPut,
@@ -40,7 +40,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if call.function, err = functionName(r.URL); err != nil {
 		return err
 	}
-	// Before all that could tell something, and before the body is read.
+	// Before anything that could reveal something, and before the body is read.
 	function, err := s.callable(call)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		return badRequest("unknown integration %q: it is raw, async or absent", integration)
 	}
 
-	// Before the body is read: nobody needs to upload one to learn of a 404.
+	// Before the body is read: no one should have to upload one to get a 404.
 	if call.version, err = s.functions.Resolve(function, tag); err != nil {
 		return err
 	}
@@ -74,14 +74,14 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 
 	large := len(body) > run.LargeBody
-	if large { // the host makes base64 of it beside the body
+	if large { // the host encodes it as base64 in addition
 		if err := held.take(r.Context(), base64.StdEncoding.EncodedLen(len(body))); err != nil {
 			return err
 		}
 	}
 
-	// The deadline counts from here and not from call.received, so that a slow
-	// upload takes no time from the function.
+	// Received is not call.received, so that a slow upload does not count
+	// against the function's time.
 	inv := run.Invocation{Function: function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
 	switch {
 	case integration == integrationRaw:
@@ -98,7 +98,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 	var answer *response
 	inv.Accept = func(result *run.Result, work paced.Work) (err error) {
-		// As JSON it can be several times as long as the answer.
+		// As JSON it can be several times as long as the response.
 		n := len(result.Body)
 		held.force(n)
 		defer held.give(n)
@@ -119,12 +119,12 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		return errors.New("invoke: neither result nor error")
 	}
 
-	if answer == nil { // whoever implements Functions has not asked
+	if answer == nil { // this implementation of Functions has not called Accept
 		if err := inv.Accept(result, func(int) {}); err != nil {
 			return err
 		}
 	}
-	result.Body = nil // which a slow reader would else keep beside the answer made of it
+	result.Body = nil // a slow reader would otherwise keep it in memory beside the response
 	if s.config.Console != nil {
 		answer.header.Add("Content-Security-Policy", pagePolicy)
 		scopeCookies(answer.header, r.URL.EscapedPath())
@@ -134,13 +134,14 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	return nil
 }
 
-// pagePolicy gives a function's page an origin of its own. In that of the server,
-// where the console is, its scripts could do what the operator may: use the
-// management API, and read the key that the console was given.
+// pagePolicy gives a function's page an origin of its own. In the server's
+// origin, which is also the console's, its scripts could do whatever the
+// operator may: use the management API, and read the key that was entered in
+// the console.
 const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads"
 
-// accept returns the answer that a result means, or the function's error when it
-// means none or has more bytes than the limit.
+// accept returns the response that a result means, or the function's error if
+// it means none or exceeds the limit.
 func accept(result *run.Result, method string, raw bool, limit int64, work paced.Work) (*response, error) {
 	if raw {
 		return rawResponse(result), checkSize(result.Body, limit)
@@ -149,14 +150,13 @@ func accept(result *run.Result, method string, raw bool, limit int64, work paced
 	if err != nil {
 		return nil, err
 	}
-	// The body as it is delivered: in the result's JSON it can have six times as
-	// many bytes.
+	// The body as delivered: in the result's JSON it can be six times as long.
 	return answer, checkSize(answer.body, limit)
 }
 
 // queue accepts an asynchronous call.
 func (s *Server) queue(c echo.Context, function, tag string, body []byte) error {
-	// The body, as in raw mode: nobody is there to answer over HTTP.
+	// The body, as in raw mode: there is no one to respond to over HTTP.
 	_, err := s.functions.InvokeAsync(c.Request().Context(), run.Invocation{
 		Function: function, Tag: tag, RequestID: callOf(c).requestID, Received: time.Now(), Raw: true, Body: body,
 	})
@@ -169,13 +169,13 @@ func (s *Server) queue(c echo.Context, function, tag string, body []byte) error 
 	return nil
 }
 
-// checkSize returns the function's error when what it answers is over the limit.
-// An error counts like a result: a message can be as long as anything.
+// checkSize returns the function's error if its response exceeds the limit.
+// That goes for errors as well: a message can be of any length.
 func checkSize(body []byte, limit int64) error {
 	if size := int64(len(body)); size > limit {
 		return &fault.FunctionError{
 			Type:    "ResponseTooLarge",
-			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", size, limit),
+			Message: fmt.Sprintf("the response has %d bytes; at most %d are allowed", size, limit),
 		}
 	}
 	return nil
@@ -192,11 +192,11 @@ func functionName(u *url.URL) (string, error) {
 	return name, nil
 }
 
-// readBody reads the request's body to its end, within the limits of size, of
-// time, and of the memory that bodies have.
+// readBody reads the whole request body, within the limits of size, of time,
+// and of the memory for bodies.
 func (s *Server) readBody(c echo.Context, held *held) ([]byte, error) {
 	r := c.Request()
-	if err := held.take(r.Context(), 0); err != nil { // answers may be in the way
+	if err := held.take(r.Context(), 0); err != nil { // responses may have used it up
 		return nil, err
 	}
 	return readBody(c.Response().Writer, r, transfer.Limits{
@@ -214,7 +214,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limits transfer.Limits) ([
 	case errors.Is(err, transfer.ErrSlow):
 		return nil, &callerError{http.StatusRequestTimeout, "Request Timeout: the request body took too long", clientError}
 	case errors.Is(err, transfer.ErrCut):
-		return nil, badRequest("the request body is shorter than announced")
+		return nil, badRequest("the request body is shorter than declared")
 	case errors.Is(err, transfer.ErrBroken):
 		return nil, badRequest("the request body can't be read")
 	}

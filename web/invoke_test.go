@@ -166,7 +166,7 @@ func TestInvoke_LimitsTheRequest(t *testing.T) {
 	do(t, "POST", s.url+"/hello", strings.Repeat("x", DefaultMaxBytes+1)).
 		wantPlatformError(t, 413, message, proxyIntegrationError)
 
-	// A body of a length that nobody announced is measured while it comes.
+	// A body of undeclared length is measured as it arrives.
 	r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/hello", io.LimitReader(endless{}, DefaultMaxBytes+1))
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestInvoke_LimitsTheResponse(t *testing.T) {
 		t.Errorf("a body of as many bytes as may be: got %d %s", a.StatusCode, a.text)
 	}
 	message := do(t, "GET", s.url+"/hello", "").wantFunctionError(t, 502, "ResponseTooLarge")
-	if message != "the response has 17 bytes, at most 16 are allowed" {
+	if message != "the response has 17 bytes; at most 16 are allowed" {
 		t.Errorf("got %q, want both sizes", message)
 	}
 	do(t, "GET", s.url+"/hello?integration=raw", "").wantFunctionError(t, 502, "ResponseTooLarge")
@@ -228,7 +228,7 @@ func TestInvoke_RefusesABrokenBody(t *testing.T) {
 	if err := connection.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	receive(t, connection).wantPlatformError(t, 400, "Bad Request: the request body is shorter than announced", clientError)
+	receive(t, connection).wantPlatformError(t, 400, "Bad Request: the request body is shorter than declared", clientError)
 }
 
 func TestInvoke_CancelsTheCallWhenTheCallerLeaves(t *testing.T) {
@@ -253,7 +253,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// dial opens a connection and sends the text of a request, or a part of it.
+// dial opens a connection and sends the text of a request, or part of it.
 func dial(t *testing.T, addr, request string) net.Conn {
 	t.Helper()
 	connection, err := net.Dial("tcp", addr)
@@ -267,7 +267,7 @@ func dial(t *testing.T, addr, request string) net.Conn {
 	return connection
 }
 
-// receive reads one answer.
+// receive reads one response.
 func receive(t *testing.T, connection net.Conn) answer {
 	t.Helper()
 	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
@@ -281,7 +281,7 @@ func receive(t *testing.T, connection net.Conn) answer {
 	return answer{response, string(text)}
 }
 
-// exchange sends the text of a request and reads the answer.
+// exchange sends the text of a request and reads the response.
 func exchange(t *testing.T, addr, request string) answer {
 	t.Helper()
 	return receive(t, dial(t, addr, request))

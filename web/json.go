@@ -16,8 +16,7 @@ type member[V any] struct {
 // ordered is a JSON object whose members keep their order.
 type ordered[V any] []member[V]
 
-// appendObject appends an object's JSON text, its values as appendValue writes
-// them.
+// appendObject appends an object as JSON, its values as written by appendValue.
 func appendObject[V any](b []byte, o ordered[V], appendValue func([]byte, V) []byte) []byte {
 	b = append(b, '{')
 	for i, m := range o {
@@ -30,7 +29,7 @@ func appendObject[V any](b []byte, o ordered[V], appendValue func([]byte, V) []b
 	return append(b, '}')
 }
 
-// appendStrings appends the JSON text of a list of strings.
+// appendStrings appends a list of strings as JSON.
 func appendStrings(b []byte, list []string) []byte {
 	b = append(b, '[')
 	for i, s := range list {
@@ -42,15 +41,15 @@ func appendStrings(b []byte, list []string) []byte {
 	return append(b, ']')
 }
 
-// appendString appends the JSON text of a string. A byte that is not UTF-8
-// becomes U+FFFD.
+// appendString appends a string as JSON. A byte that is not UTF-8 becomes
+// U+FFFD.
 func appendString(b []byte, s string) []byte {
 	return append(appendEscaped(append(b, '"'), s), '"')
 }
 
 // appendEscaped is appendString without the quotes.
 func appendEscaped(b []byte, s string) []byte {
-	done := 0 // what is before it has been appended
+	done := 0 // everything before it has been appended
 	for i := 0; i < len(s); {
 		c, size := s[i], 1
 		if c >= utf8.RuneSelf {
@@ -86,8 +85,8 @@ func appendEscaped(b []byte, s string) []byte {
 	return append(b, s[done:]...)
 }
 
-// encodeJSON returns the JSON text of a value that always has one. Unlike
-// json.Marshal it leaves <, > and & as they are.
+// encodeJSON returns the JSON text of a value that is known to have one. Unlike
+// json.Marshal it does not escape <, > and &.
 func encodeJSON(v any) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

@@ -10,39 +10,38 @@ import (
 	"vivarium/host/paced"
 )
 
-// What a function returns is JSON text of megabytes, if it likes, and reading it
-// is the function's own work. encoding/json can't stop in the middle, so here is
-// what reading a response takes of it.
+// A function may return megabytes of JSON, and reading it is work for the
+// function. encoding/json can't pause in the middle, so this file reimplements
+// the part of it that reading a response needs.
 
 // maxDepth is how deep JSON may be nested, as in encoding/json.
 const maxDepth = 10_000
 
-// textWork is how many bytes are read between two calls of a host.Work.
+// textWork is how many bytes are read between two calls of a paced.Work.
 const textWork = 16 << 10
 
-// jsonScanner finds its way through JSON text, which is UTF-8, without decoding
-// it.
+// jsonScanner scans JSON text, which is UTF-8, without decoding it.
 type jsonScanner struct {
 	text []byte
 	at   int
-	told int // what is before has been reported as work
+	told int // everything before it has been reported
 	work paced.Work
 }
 
 // scanJSON returns a scanner of a text.
 func scanJSON(text []byte, work paced.Work) *jsonScanner { return &jsonScanner{text: text, work: work} }
 
-// report reports work, now and then.
+// report reports work now and then.
 func (s *jsonScanner) report() {
 	if n := s.at - s.told; n >= textWork {
 		s.told = s.at
-		s.work(4 * n) // a byte takes as long as to copy so many
+		s.work(4 * n) // scanning a byte takes as long as copying four
 	}
 }
 
-// object scans an object, which is all that is left of the text, and calls each
-// with the text of each name and value, until it returns false. It says if there
-// was an object and each was content.
+// object scans an object, which must be the rest of the text, and calls each
+// with the text of each name and value until it returns false. It reports
+// whether there was an object and each never returned false.
 func (s *jsonScanner) object(each func(name, value []byte) bool) bool {
 	return s.inside('{', '}', func() bool {
 		name, ok := s.name()
@@ -54,7 +53,7 @@ func (s *jsonScanner) object(each func(name, value []byte) bool) bool {
 	})
 }
 
-// array is object for an array.
+// array is like object, for an array.
 func (s *jsonScanner) array(each func(value []byte) bool) bool {
 	return s.inside('[', ']', func() bool {
 		value, ok := s.value()
@@ -83,7 +82,7 @@ func (s *jsonScanner) inside(open, end byte, each func() bool) bool {
 	return s.at == len(s.text)
 }
 
-// name scans the name of a member and what is before its value.
+// name scans a member's name and what precedes its value.
 func (s *jsonScanner) name() (name []byte, ok bool) {
 	s.space()
 	start := s.at
@@ -99,7 +98,7 @@ func (s *jsonScanner) name() (name []byte, ok bool) {
 func (s *jsonScanner) value() (value []byte, ok bool) {
 	s.space()
 	start := s.at
-	var open []byte // the ends of the arrays and objects that are open, outermost first
+	var open []byte // expected ends of the open arrays and objects, outermost first
 	for {
 		s.report()
 		if len(open) > maxDepth {
@@ -125,7 +124,7 @@ func (s *jsonScanner) value() (value []byte, ok bool) {
 		case !s.scalar():
 			return nil, false
 		}
-		// A value has ended: so do those that it was the last of.
+		// A value has ended, and with it those whose last part it was.
 		for len(open) > 0 {
 			s.report()
 			if s.space(); s.take(',') {
@@ -147,7 +146,7 @@ func (s *jsonScanner) value() (value []byte, ok bool) {
 	}
 }
 
-// peek returns the next byte, or 0, which no JSON text has.
+// peek returns the next byte, or 0, which JSON text never contains.
 func (s *jsonScanner) peek() byte {
 	if s.at == len(s.text) {
 		return 0
@@ -155,7 +154,7 @@ func (s *jsonScanner) peek() byte {
 	return s.text[s.at]
 }
 
-// take moves past a byte if it is the next one.
+// take skips a byte if it is the next one.
 func (s *jsonScanner) take(c byte) bool {
 	if s.peek() != c {
 		return false
@@ -211,7 +210,7 @@ func (s *jsonScanner) number() bool {
 	return true
 }
 
-// digits scans digits and says if there was one.
+// digits scans digits and reports whether there were any.
 func (s *jsonScanner) digits() bool {
 	start := s.at
 	for c := s.peek(); c >= '0' && c <= '9'; c = s.peek() {
@@ -245,7 +244,7 @@ func (s *jsonScanner) string() bool {
 	return false
 }
 
-// escape scans what follows a backslash.
+// escape scans the rest of an escape, after the backslash.
 func (s *jsonScanner) escape() bool {
 	c := s.peek()
 	s.at++
@@ -263,9 +262,8 @@ func (s *jsonScanner) escape() bool {
 	return false
 }
 
-// unquote returns what a string means whose JSON text has been scanned, and false
-// when it has half of a surrogate pair without the other half. Python's str can,
-// UTF-8 can't.
+// unquote returns the value of a scanned string, and false if it has a lone
+// surrogate. Python's str can have one, UTF-8 can't.
 func unquote(text []byte, work paced.Work) (s []byte, ok bool) {
 	text = text[1 : len(text)-1]
 	s = make([]byte, 0, len(text))
@@ -316,14 +314,13 @@ func unquote(text []byte, work paced.Work) (s []byte, ok bool) {
 			s, text = append(s, c), text[2:]
 		}
 	}
-	if cap(s) > 2*len(s) { // of escapes; nobody counts what lies behind
+	if cap(s) > 2*len(s) { // wasted by escapes, and not accounted for
 		s = bytes.Clone(s)
 	}
 	return s, true
 }
 
-// decodeBase64 returns the bytes that a text stands for, as
-// base64.StdEncoding.DecodeString does. It changes the text.
+// decodeBase64 decodes a text like base64.StdEncoding.DecodeString, in place.
 func decodeBase64(text []byte, work paced.Work) (b []byte, ok bool) {
 	kept := text[:0]
 	for piece := range paced.Pieces(text, work) {
@@ -348,7 +345,7 @@ func decodeBase64(text []byte, work paced.Work) (b []byte, ok bool) {
 	return b, true
 }
 
-// validUTF8 is utf8.Valid.
+// validUTF8 is a paced utf8.Valid.
 func validUTF8(text []byte, work paced.Work) bool {
 	for piece := range paced.Pieces(text, work) {
 		if !utf8.Valid(piece) {

@@ -26,8 +26,8 @@ var jsonTexts = []string{
 	`{"a":[` + strings.Repeat("1, ", 50000) + "1]}",
 }
 
-// FuzzJSONText compares what reads responses with encoding/json, which does the
-// same but can't stop in the middle.
+// FuzzJSONText compares the reader of responses with encoding/json, which does
+// the same but can't pause in the middle.
 func FuzzJSONText(f *testing.F) {
 	for _, text := range jsonTexts {
 		f.Add([]byte(text))
@@ -82,8 +82,8 @@ func TestDecodeBase64(t *testing.T) {
 	}
 }
 
-// The work of reading a response is reported as it goes on, whatever the response
-// is made of.
+// The work of reading a response is reported as it proceeds, whatever the
+// response consists of.
 func TestResponse_TheWorkIsReported(t *testing.T) {
 	const size = 3 << 20
 	many := func(text string) string { return strings.Repeat(text, size/len(text)) }

@@ -17,42 +17,42 @@ import (
 	"vivarium/host/throttle"
 )
 
-// Defaults of Config's limits.
+// Default limits of Config.
 const (
-	// DefaultMaxConnections is how many connections there may be. Each takes some
-	// 20 KB.
+	// DefaultMaxConnections bounds the connections. Each takes some 20 KB.
 	DefaultMaxConnections = 4096
-	// DefaultMaxConnectionsPerClient is how many of them one client may have.
+	// DefaultMaxConnectionsPerClient bounds those of one client.
 	DefaultMaxConnectionsPerClient = 1024
-	// DefaultMaxRequests is how many requests there may be at once, waiting bodies
-	// included. Each takes some 40 KB, headers not counted.
+	// DefaultMaxRequests bounds concurrent requests, including those that wait
+	// for a body. Each takes some 40 KB, not counting headers.
 	DefaultMaxRequests = 2048
-	// DefaultMaxRequestsPerClient is how many of them one client may have.
+	// DefaultMaxRequestsPerClient bounds those of one client.
 	DefaultMaxRequestsPerClient = 1024
-	// DefaultMaxBodies is how many bytes of requests' and responses' bodies may
-	// be in memory.
+	// DefaultMaxBodies bounds the bytes of request and response bodies in
+	// memory.
 	DefaultMaxBodies = 256 << 20
 )
 
-// streams is what HTTP/2 multiplies: there are a hundred requests on a connection,
-// each with a buffer for its body, besides those of the connection.
+// streams bounds what HTTP/2 multiplies: a connection has up to a hundred
+// requests, each with a buffer for its body, in addition to its own buffers.
 var streams = http.HTTP2Config{
 	MaxConcurrentStreams: 100,
-	// A frame is read whole before anything of it is used.
+	// A frame is read completely before any of it is used.
 	MaxReadFrameSize: 16 << 10,
-	// What has come and is not read yet, as by requests that wait for memory.
+	// What has arrived and is unread, for instance while a request waits for
+	// memory.
 	MaxReceiveBufferPerStream:     64 << 10,
 	MaxReceiveBufferPerConnection: 128 << 10,
-	// A client that reads nothing has the answers to its pings kept.
+	// For a client that reads nothing, responses to its pings pile up.
 	WriteByteTimeout: 30 * time.Second,
-	// One that is gone, or stops within its headers, answers no ping.
+	// A client that is gone, or stops within its headers, answers no ping.
 	SendPingTimeout: 30 * time.Second,
 }
 
-// places bounds how many of something there may be, in all and by client. Safe for
-// concurrent use.
+// places bounds how many of something there may be, in total and per client.
+// Safe for concurrent use.
 type places struct {
-	most, mostOfClient int // negative: any number
+	most, mostOfClient int // negative: no limit
 
 	mu      sync.Mutex // guards all below
 	taken   int
@@ -64,7 +64,7 @@ func newPlaces(most, mostOfClient int) *places {
 	return &places{most: most, mostOfClient: mostOfClient, clients: map[string]int{}}
 }
 
-// take takes a place for a client and says if there is one.
+// take takes a place for a client and reports whether there was one.
 func (p *places) take(client string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,9 +93,8 @@ func (p *places) stats() (taken int, refused int64) {
 	return p.taken, p.refused
 }
 
-// limitedListener accepts connections for which there are places. Those beyond are
-// closed at once: one that waited unaccepted would hold up others that come after
-// it.
+// limitedListener accepts connections while there are places. It closes those
+// beyond at once: left unaccepted, they would hold up others that come later.
 type limitedListener struct {
 	net.Listener
 	connections *places
@@ -112,7 +111,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if l.connections.take(client) {
 			return &limitedConn{Conn: conn, give: sync.OnceFunc(func() { l.connections.give(client) })}, nil
 		}
-		_ = conn.Close() // nobody is told of it
+		_ = conn.Close() // without a response
 	}
 }
 
@@ -131,7 +130,7 @@ func (c *limitedConn) Close() error {
 func clientOf(remoteAddress string) string {
 	network := clientNetwork(remoteAddress)
 	switch {
-	case !network.IsValid(): // no TCP
+	case !network.IsValid(): // not TCP
 		return remoteAddress
 	case network.IsSingleIP():
 		return network.Addr().String()
@@ -139,9 +138,9 @@ func clientOf(remoteAddress string) string {
 	return network.String()
 }
 
-// clientNetwork returns what counts as one client: an IPv4 address, or the
-// network of an IPv6 address, since whoever has one has 2^64 of them. Callers
-// without an address are one client.
+// clientNetwork returns what counts as one client: an IPv4 address, or an IPv6
+// network, since whoever has one has 2^64 addresses. Callers without an address
+// count as one client.
 func clientNetwork(remoteAddress string) netip.Prefix {
 	address, err := netip.ParseAddrPort(remoteAddress)
 	if err != nil {
@@ -152,15 +151,15 @@ func clientNetwork(remoteAddress string) netip.Prefix {
 	if ip.Is4() {
 		bits = 32
 	}
-	network, _ := ip.Prefix(bits) // which both kinds have
+	network, _ := ip.Prefix(bits) // valid for both families
 	return network
 }
 
-// place gives each request a place, before anything is done for it. On a connection
-// of HTTP/1.1 requests come one after the other; HTTP/2 has many at once.
+// place limits concurrent requests, before anything is done for them. An
+// HTTP/1.1 connection has one request at a time; HTTP/2 has many.
 func (s *Server) place(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if path := c.Request().URL.Path; path == "/healthz" || path == "/readyz" { // which end at once
+		if path := c.Request().URL.Path; path == "/healthz" || path == "/readyz" { // they end at once
 			return next(c)
 		}
 		client := clientOf(c.Request().RemoteAddr)
@@ -172,42 +171,41 @@ func (s *Server) place(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// errBodies says that there is no memory for a body.
+// errBodies means that there is no memory for a body.
 var errBodies = errors.New("web: too many bodies in memory")
 
 // bodyWait is how long a body waits for memory.
 const bodyWait = time.Second
 
-// bodies bounds the bytes of bodies in memory. One tenant may have half of it,
-// and never counts for more than that against the others. Safe for concurrent
-// use.
+// bodies bounds the bytes of bodies in memory. One tenant may have half of
+// them, and never counts for more than that against the others. Safe for
+// concurrent use.
 type bodies struct {
-	most int64 // negative: any number
+	most int64 // negative: no limit
 
 	mu      sync.Mutex // guards all below
 	held    int64      // the sum of what tenants count for
 	tenants map[string]int64
-	freed   chan struct{} // closed when there is room again
+	freed   chan struct{} // closed when room becomes available
 }
 
 func newBodies(most int64) *bodies {
 	return &bodies{most: most, tenants: map[string]int64{}, freed: make(chan struct{})}
 }
 
-// held is what one call has in memory. It belongs to one goroutine.
+// held is what one call holds in memory. It belongs to one goroutine.
 type held struct {
 	of     *bodies
 	tenant string
 	n      int64
 }
 
-// fits says if so many bytes more may be held. The caller holds the mutex.
+// fits reports whether n more bytes may be held. The caller holds the mutex.
 func (b *bodies) fits(tenant string, n int64) bool {
 	return b.most < 0 || b.held+n <= b.most && b.tenants[tenant]+n <= b.most/2
 }
 
-// take holds n bytes more, or none if there is room for some. It waits a moment
-// for room.
+// take holds n more bytes, or fails. It waits a moment for room.
 //
 // # Errors
 //
@@ -238,15 +236,15 @@ func (h *held) take(ctx context.Context, n int) error {
 	}
 }
 
-// force holds n bytes more, even if there is no room: the tenant's calls that
-// come after have to wait.
+// force holds n more bytes even if there is no room, so that the tenant's later
+// calls have to wait.
 func (h *held) force(n int) {
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
 	h.add(n)
 }
 
-// give gives n bytes back.
+// give gives back n bytes.
 func (h *held) give(n int) {
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
@@ -269,7 +267,7 @@ func (b *bodies) change(tenant string, n int64) {
 	}
 }
 
-// release gives all of it back.
+// release gives back everything.
 func (h *held) release() {
 	b := h.of
 	b.mu.Lock()
@@ -279,13 +277,13 @@ func (h *held) release() {
 	b.wake()
 }
 
-// wake lets those look again who wait for room. The caller holds the mutex.
+// wake wakes those who wait for room. The caller holds the mutex.
 func (b *bodies) wake() {
 	close(b.freed)
 	b.freed = make(chan struct{})
 }
 
-// size returns the bytes that are held.
+// size returns how many bytes are held.
 func (b *bodies) size() (n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -295,8 +293,8 @@ func (b *bodies) size() (n int64) {
 	return n
 }
 
-// callersLog returns what net/http logs to: what callers do wrong, which they
-// can do as often as they like.
+// callersLog returns the log for net/http: it receives faults of callers, who
+// can commit them as often as they like.
 func callersLog(logger *slog.Logger) *log.Logger {
 	return log.New(&quietWriter{logger, throttle.New(1, 10)}, "", 0)
 }

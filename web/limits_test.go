@@ -21,7 +21,7 @@ import (
 	"vivarium/host/run"
 )
 
-// dialFrom connects from an address of this machine's own.
+// dialFrom connects from one of this machine's own addresses.
 func dialFrom(t *testing.T, from, to string) net.Conn {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
@@ -33,7 +33,8 @@ func dialFrom(t *testing.T, from, to string) net.Conn {
 	return conn
 }
 
-// closedAtOnce says if the server has closed a connection without a word.
+// closedAtOnce reports whether the server has closed a connection without a
+// response.
 func closedAtOnce(conn net.Conn) bool {
 	_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
 	n, err := conn.Read(make([]byte, 1))
@@ -59,7 +60,7 @@ func TestConnections_AreBoundedByClientAndInAll(t *testing.T) {
 			open = append(open, conn)
 		}
 	}
-	// One that goes makes room for one.
+	// One that closes makes room for another.
 	_ = open[0].Close()
 	eventually(t, func() bool { return !closedAtOnce(dialFrom(t, "127.0.0.4", s.addr)) })
 	for _, conn := range open[1:] {
@@ -117,7 +118,8 @@ func TestClientOf_TakesAnIPv6NetworkForOne(t *testing.T) {
 	}
 }
 
-// TestBodies_HoldTheLimitUnderAHammer lets many take and give at once.
+// TestBodies_HoldTheLimitUnderAHammer has many goroutines take and give at
+// once.
 func TestBodies_HoldTheLimitUnderAHammer(t *testing.T) {
 	b := newBodies(1000)
 	var all sync.WaitGroup
@@ -137,7 +139,7 @@ func TestBodies_HoldTheLimitUnderAHammer(t *testing.T) {
 						t.Errorf("%d are held, %d by one tenant", b.held, b.tenants[h.tenant])
 					}
 					b.mu.Unlock()
-					runtime.Gosched() // one after the other would be refused nothing
+					runtime.Gosched() // otherwise nothing would be refused
 				}
 				h.release()
 			}
@@ -168,7 +170,7 @@ func TestBodies_WaitAMomentForRoom(t *testing.T) {
 		if err := first.take(t.Context(), 0); err != errBodies {
 			t.Errorf("got %v", err)
 		}
-		other := &held{of: b, tenant: "b"} // whom that does not touch
+		other := &held{of: b, tenant: "b"} // not affected
 		if err := other.take(t.Context(), 50); err != nil {
 			t.Errorf("another tenant: %v", err)
 		}
@@ -230,10 +232,10 @@ func eventually(t *testing.T, holds func() bool) {
 	}
 }
 
-// TestLimits_OthersAreAnsweredMeanwhile makes the attacks that use up what the
-// server has of one thing, from one client, on the real host: bodies that hardly
-// come, bodies that stop short of their end, connections that say nothing, and
-// answers that nobody reads. Another client is answered all the while.
+// TestLimits_OthersAreAnsweredMeanwhile makes, from one client and on the real
+// host, the attacks that exhaust one thing of the server: bodies that hardly
+// arrive, bodies that stop short of their end, connections that say nothing,
+// and responses that are never read. Another client is served all the while.
 func TestLimits_OthersAreAnsweredMeanwhile(t *testing.T) {
 	h := deploy(t, "limits", catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(
 		"def handler(event, context):\n    return {'body': event['body'], 'isBase64Encoded': event['isBase64Encoded']} \\\n        if event['httpMethod'] == 'PUT' else {'body': 'x' * 1000000}\n")}})
@@ -284,7 +286,7 @@ func TestLimits_OthersAreAnsweredMeanwhile(t *testing.T) {
 	}
 }
 
-// metric returns the value of a figure without labels, or -1.
+// metric returns the value of a metric without labels, or -1.
 func metric(text, name string) float64 {
 	for line := range strings.Lines(text) {
 		var value float64

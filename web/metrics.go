@@ -14,14 +14,14 @@ import (
 	"vivarium/host/run"
 )
 
-// metrics is what /metrics shows of the calls that came over HTTP. It is safe
-// for concurrent use.
+// metrics is what /metrics shows about calls over HTTP. It is safe for
+// concurrent use.
 type metrics struct {
 	registry *prometheus.Registry
 
 	inProgress prometheus.Gauge
 	calls      *prometheus.CounterVec   // by function and outcome
-	duration   *prometheus.HistogramVec // by function, as are those below
+	duration   *prometheus.HistogramVec // by function, like those below
 	queuing    *prometheus.HistogramVec
 	coldStarts *prometheus.CounterVec
 	init       *prometheus.CounterVec
@@ -32,8 +32,8 @@ type metrics struct {
 	functions map[string]bool
 }
 
-// durations are the histograms' limits, in seconds: from a warm call of a
-// fraction of a millisecond to the longest timeout that is common.
+// durations are the histograms' bucket bounds, in seconds: from a warm call of
+// a fraction of a millisecond to the longest common timeout.
 var durations = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
 func newMetrics(s *Server) *metrics {
@@ -48,15 +48,15 @@ func newMetrics(s *Server) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		inProgress: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "vivarium", Name: "calls_in_progress", Help: "Calls that are being served or wait for an instance.",
+			Namespace: "vivarium", Name: "calls_in_progress", Help: "Calls being served or waiting for an instance.",
 		}),
 		calls: counter("calls_total", "Calls by outcome: ok, accepted (asynchronous), function_error, timeout, "+
-			"or why none was made. The function is empty when there is none.", "function", "outcome"),
+			"or why the call was refused. The function is empty if there is none.", "function", "outcome"),
 		duration:   histogram("call_duration_seconds", "Time from a call's arrival to its result."),
-		queuing:    histogram("call_queuing_seconds", "Time that a call waited for an instance."),
-		coldStarts: counter("cold_starts_total", "Calls that were their instance's first.", "function"),
-		init:       counter("init_seconds_total", "Time to make instances and load code.", "function"),
-		cpu:        counter("function_cpu_seconds_total", "Processor time of functions.", "function"),
+		queuing:    histogram("call_queuing_seconds", "Time a call waited for an instance."),
+		coldStarts: counter("cold_starts_total", "Calls that were the first of their instance.", "function"),
+		init:       counter("init_seconds_total", "Time to start instances and load code.", "function"),
+		cpu:        counter("function_cpu_seconds_total", "CPU time of functions.", "function"),
 		peakMemory: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "vivarium", Name: "function_memory_bytes", Help: "Linear memory of the instance that served the last call.",
 		}, []string{"function"}),
@@ -67,7 +67,7 @@ func newMetrics(s *Server) *metrics {
 	return m
 }
 
-// begin notes that a call has come and returns what notes its end.
+// begin counts an incoming call and returns a function that records its end.
 func (m *metrics) begin() func(*call, **run.Result, *error) {
 	m.inProgress.Inc()
 	return func(call *call, result **run.Result, err *error) {
@@ -105,7 +105,7 @@ func (m *metrics) end(call *call, result *run.Result, err error) {
 	}
 }
 
-// outcomeOf returns a call's outcome in a word.
+// outcomeOf returns a call's outcome as a label.
 func outcomeOf(err error) string {
 	if err == nil {
 		return "ok"
@@ -137,8 +137,8 @@ func outcomeOf(err error) string {
 	}
 }
 
-// handler serves /metrics. Functions that are gone are left out, else they
-// would stay for ever.
+// handler serves /metrics. It drops deleted functions, which would otherwise
+// stay forever.
 func (m *metrics) handler(functions Functions) http.Handler {
 	show := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Timeout: 10 * time.Second})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,7 @@ import (
 	"vivarium/host/run"
 )
 
-// leaving is a function that can go away.
+// leaving is a function that can be deleted.
 type leaving struct {
 	functions
 	gone atomic.Bool

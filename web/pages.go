@@ -7,13 +7,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// consolePath is where Config.Console begins.
+// consolePath is the path of Config.Console.
 const consolePath = "/console"
 
-// isPlay says if a path is one that Config.Play serves.
+// isPlay reports whether Config.Play serves a path.
 func isPlay(path string) bool { return path == PlayPath || strings.HasPrefix(path, PlayPath+"/") }
 
-// mountPages gives Config.Play and Config.Console their paths.
+// mountPages mounts Config.Play and Config.Console.
 func (s *Server) mountPages() {
 	play := func(echo.Context) error {
 		return &callerError{http.StatusNotFound, "Not Found: This server has no playground", clientError}

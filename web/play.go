@@ -20,7 +20,7 @@ import (
 	"vivarium/web/transfer"
 )
 
-// PlayPath precedes the paths of the playground.
+// PlayPath is the prefix of the playground's paths.
 const PlayPath = "/play/v1"
 
 // Tries is what the playground needs of the host. *host.Host implements it.
@@ -29,7 +29,7 @@ type Tries interface {
 	Try(ctx context.Context, spec catalog.VersionSpec, code *vfs.Tree, inv run.Invocation, logs func(logs.Entry)) (*run.Result, error)
 }
 
-// Defaults of PlayConfig, and limits that nobody needs to change.
+// Defaults for PlayConfig, and limits that need no configuration.
 const (
 	DefaultPlayMemoryMB = 256
 	DefaultPlayTimeout  = 10 * time.Second
@@ -40,52 +40,52 @@ const (
 	maxPlayRequest = 512 << 10 // bytes
 	maxPlayFiles   = 20
 	maxPlayCode    = 256 << 10 // bytes of all files
-	maxPlayBody    = 1 << 20   // bytes of an answer's body
-	maxPlayLog     = 256 << 10 // bytes of a log, each entry counted as 128 more than its text
-	maxPlayHeader  = 64 << 10  // bytes of an answer's headers
+	maxPlayBody    = 1 << 20   // bytes of a response's body
+	maxPlayLog     = 256 << 10 // bytes of a log, each entry counted as its text plus 128
+	maxPlayHeader  = 64 << 10  // bytes of a response's headers
 	maxPlayError   = 256 << 10 // bytes of an error's message and stack trace
-	// playTransferTimeout is how long a request, or a part of an answer, may be
-	// on its way.
+	// playTransferTimeout bounds the transfer of a request, or of one part of a
+	// response.
 	playTransferTimeout = 30 * time.Second
 )
 
-// PlayConfig says how a Play behaves. The zero value of a member means its
-// default.
+// PlayConfig configures a Play. The zero value of a member means its default.
 type PlayConfig struct {
-	// Origins are those of pages elsewhere whose scripts may use the playground,
-	// such as https://docs.example.com; "*" means all. Default: none.
+	// Origins are the origins of other pages whose scripts may use the
+	// playground, such as https://docs.example.com; "*" means all. Default:
+	// none.
 	Origins []string
-	// MaxMemoryMB and MaxTimeout are the most that a snippet can ask for.
-	// Default: DefaultPlayMemoryMB, DefaultPlayTimeout.
+	// MaxMemoryMB and MaxTimeout bound what a snippet can request. Default:
+	// DefaultPlayMemoryMB, DefaultPlayTimeout.
 	MaxMemoryMB int
 	MaxTimeout  time.Duration
-	// Rate is how many snippets a second a client may start, and Burst how many
-	// at once after a pause. A client is an IPv4 address or an IPv6 network of
-	// 64 bits. Default: DefaultPlayRate, DefaultPlayBurst.
+	// Rate is how many snippets per second a client may start, and Burst how
+	// many at once after a pause. A client is an IPv4 address or a /64 IPv6
+	// network. Default: DefaultPlayRate, DefaultPlayBurst.
 	Rate  float64
 	Burst int
-	// AtOnce is how many snippets of a client run or wait at once. Default:
-	// DefaultPlayAtOnce.
+	// AtOnce is how many snippets of a client may run or wait at the same time.
+	// Default: DefaultPlayAtOnce.
 	AtOnce int
-	// Logger takes our own faults. Default: slog.Default().
+	// Logger receives our own faults. Default: slog.Default().
 	Logger *slog.Logger
 }
 
-// Play runs snippets for whoever asks: POST PlayPath/run. Each runs in an
-// instance of its own of which nothing is left, so no caller needs to be known;
-// what they can use up is bounded. It is safe for concurrent use.
+// Play runs snippets for anyone: POST PlayPath/run. Each runs in a throwaway
+// instance of its own, so callers need not be known; what they can use up is
+// bounded. It is safe for concurrent use.
 type Play struct {
 	config  PlayConfig
 	tries   Tries
 	clients *playClients
-	guard   *http.CrossOriginProtection // nil when all origins are allowed
+	guard   *http.CrossOriginProtection // nil if all origins are allowed
 }
 
 // NewPlay returns a playground.
 //
 // # Errors
 //
-// An origin that is none.
+// An invalid origin.
 func NewPlay(config PlayConfig, tries Tries) (*Play, error) {
 	if config.MaxMemoryMB <= 0 {
 		config.MaxMemoryMB = DefaultPlayMemoryMB
@@ -118,9 +118,9 @@ func NewPlay(config PlayConfig, tries Tries) (*Play, error) {
 	return p, nil
 }
 
-// ServeHTTP answers one request. The path is one below PlayPath.
+// ServeHTTP serves one request. The path must be below PlayPath.
 func (p *Play) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := w.Header().Get(headerRequestID) // the Server's
+	id := w.Header().Get(headerRequestID) // set by the Server
 	call := newCall(r)
 	if id != "" {
 		call.requestID = id
@@ -159,8 +159,8 @@ func (p *Play) serve(w http.ResponseWriter, r *http.Request, call *call) error {
 	return p.run(w, r, call)
 }
 
-// allow adds the headers by which a browser lets the script of a page elsewhere
-// use the playground. None of them allows credentials: there are none.
+// allow adds the headers that make browsers let scripts of other pages use the
+// playground. None of them allows credentials: there are none.
 func (p *Play) allow(header http.Header, r *http.Request) {
 	if len(p.config.Origins) == 0 {
 		return
@@ -223,14 +223,14 @@ func (p *Play) run(w http.ResponseWriter, r *http.Request, call *call) error {
 	return nil
 }
 
-// send writes a JSON document. Who went away needs none.
+// send writes a JSON document. A caller who has left needs none.
 func (p *Play) send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 
-// fail answers an error.
+// fail responds to an error.
 func (p *Play) fail(w http.ResponseWriter, r *http.Request, call *call, err error) {
 	f := p.refusalOf(r, call, err)
 	for name, values := range f.header {
@@ -239,7 +239,7 @@ func (p *Play) fail(w http.ResponseWriter, r *http.Request, call *call, err erro
 	p.send(w, f.status, f.body())
 }
 
-// refusalOf returns how an error is answered, and logs it when it is ours.
+// refusalOf returns the response to an error, and logs it if it is ours.
 func (p *Play) refusalOf(r *http.Request, call *call, err error) refusal {
 	if e, ok := errors.AsType[*fault.InvalidError](err); ok {
 		names := map[string]string{"memory": "memoryMB", "execution_timeout": "timeoutMS"}

@@ -9,8 +9,9 @@ import (
 	"vivarium/web/strictjson"
 )
 
-// FuzzPlayRequest sends any body to the playground, up to the point where it
-// would run: it is accepted within the limits, or it is the caller's fault.
+// FuzzPlayRequest sends arbitrary bodies to the playground, up to the point
+// where they would run: each is accepted within the limits, or is the caller's
+// fault.
 func FuzzPlayRequest(f *testing.F) {
 	f.Add(`{"files": {"main.py": "def handler(event, context): pass"}}`)
 	f.Add(`{"files": {"a/b.py": ""}, "mode": "raw", "event": {"x": [1, 2.5e3, null]}, "environment": {"K": "v"}, "memoryMB": 256}`)
@@ -43,8 +44,8 @@ func FuzzPlayRequest(f *testing.F) {
 	})
 }
 
-// FuzzUserFrame looks for a place in any stack trace: it is one in a file of the
-// caller's, or none.
+// FuzzUserFrame looks for a place in arbitrary stack traces: it is in a file of
+// the caller's, or there is none.
 func FuzzUserFrame(f *testing.F) {
 	f.Add("  File \"/function/code/main.py\", line 2, in handler\n    1/0\n", "  File \"/usr/lib/json.py\", line 3", "main.py", "a\nb")
 	f.Add("", "  File \"/function/code/a\"b.py\", line 1\n    if\n      ^\n", "a\"b.py", "if")

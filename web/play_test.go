@@ -19,10 +19,10 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// openPlay is a playground without limits of calls.
+// openPlay is a playground without rate limits.
 var openPlay = PlayConfig{Rate: 1e6, Burst: 1e6, AtOnce: 1e6}
 
-// startPlay starts a server with a playground. Without tries it is the real one.
+// startPlay starts a server with a playground, by default the real one.
 func startPlay(t *testing.T, config PlayConfig, tries Tries) *testServer {
 	t.Helper()
 	if tries == nil {
@@ -52,8 +52,8 @@ func (f triesFunc) Try(
 	return r, err
 }
 
-// snippet is the body of a request that runs one file in raw mode, unless more
-// members say otherwise.
+// snippet returns the body of a request that runs one file in raw mode, unless
+// more members change that.
 func snippet(source, more string) string {
 	if !strings.Contains(more, `"mode"`) {
 		more += `, "mode": "raw"`
@@ -61,7 +61,7 @@ func snippet(source, more string) string {
 	return fmt.Sprintf(`{"files": {"main.py": %s}%s}`, encodeJSON(source), more)
 }
 
-// played is what a playground answers.
+// played is a playground's response.
 type played struct {
 	answer
 	RequestID, Outcome, Body, BodyEncoding string
@@ -81,7 +81,7 @@ type played struct {
 	Figures map[string]any
 }
 
-// play runs a snippet and returns what became of it.
+// play runs a snippet and returns its outcome.
 func (s *testServer) play(t *testing.T, body string) *played {
 	t.Helper()
 	p := &played{answer: do(t, "POST", s.url+PlayPath+"/run", body, "Content-Type", "application/json")}
@@ -92,7 +92,7 @@ func (s *testServer) play(t *testing.T, body string) *played {
 	return p
 }
 
-// printed returns the lines that the snippet itself has logged.
+// printed returns the lines that the snippet itself logged.
 func (p *played) printed() string {
 	var lines []string
 	for _, e := range p.Log {
@@ -111,8 +111,8 @@ func TestPlay_SaysWhatBecameOfASnippet(t *testing.T) {
 	for name, test := range map[string]struct {
 		body, outcome string
 		status        int
-		want          string // the answer's body, or the error's type
-		place         string // of the error, FILE:LINE
+		want          string // the response's body, or the error's type
+		place         string // of the error, as FILE:LINE
 	}{
 		"an answer":                {snippet("def handler(event, context): return event", `, "event": {"n": [1, null]}`), "ok", 200, `{"n": [1, null]}`, ""},
 		"no event":                 {snippet("def handler(event, context): return event", ""), "ok", 200, `""`, ""},
@@ -211,7 +211,7 @@ def handler(event, context):
 	}
 }
 
-// What a handler gets in the playground must be what it gets from a real call.
+// A handler must get the same in the playground as from a real call.
 func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 	const source = "import json\ndef handler(event, context): return {'body': json.dumps(event), 'multiValueHeaders': {'X-Two': ['1', '2']}}"
 	h := deploy(t, "play-event", catalog.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(source)}})
@@ -254,7 +254,7 @@ func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 	}
 	for _, name := range []string{"Content-Type", "Content-Length", "X-Two"} {
 		got, want := p.Headers.Values(name), real.Header.Values(name)
-		if name == "Content-Length" { // the trace id and such are as long, a port may not be
+		if name == "Content-Length" { // the trace id and such have a fixed length, a port may not
 			got, want = got[:1], want[:1]
 			if len(got[0]) != len(want[0]) {
 				t.Errorf("%s: tried %v, called %v", name, got, want)
@@ -288,7 +288,7 @@ func TestPlay_RefusesWhatIsOverALimit(t *testing.T) {
 		{`{"files": ["a"]}`, "files: must be an object"},
 		{`{"files": {"a": 5}}`, "files"},
 		{`{}`, "files: there are none"},
-		{string(encodeJSON(map[string]any{"files": many})), "files: there are 21, at most 20"},
+		{string(encodeJSON(map[string]any{"files": many})), "files: there are 21; at most 20"},
 		{`{"files": {"main.py": "` + strings.Repeat("x", maxPlayCode) + `"}}`, "files: they have 262151 bytes"},
 		{`{"files": {"../main.py": ""}}`, `files: the name "../main.py" must be a relative one`},
 		{`{"files": {"/main.py": ""}}`, "must be a relative one"},
@@ -323,7 +323,8 @@ func TestPlay_RefusesWhatIsOverALimit(t *testing.T) {
 	do(t, "POST", s.url+PlayPath+"/walk", "{}", "Content-Type", "application/json").wantStatus(t, http.StatusNotFound)
 }
 
-// What only the host can refuse is named as callers of the playground know it.
+// Errors that only the host can find name the fields that callers of the
+// playground know.
 func TestPlay_NamesTheFieldsOfTheHost(t *testing.T) {
 	s := startPlay(t, openPlay, nil)
 	for body, want := range map[string]string{
@@ -372,7 +373,7 @@ func TestPlay_FailuresOfThePlatform(t *testing.T) {
 	}{
 		{fault.ErrBusy, 429, "1"}, {fault.ErrClosed, 503, "1"}, {fmt.Errorf("disk on fire"), 500, ""},
 	} {
-		for _, accept := range []string{"application/json", "text/event-stream"} { // before it has begun, a stream fails as anything
+		for _, accept := range []string{"application/json", "text/event-stream"} { // before it has begun, a stream fails like anything else
 			failure = test.err
 			a := do(t, "POST", s.url+PlayPath+"/run", snippet("", ""), "Content-Type", "application/json", "Accept", accept)
 			a.wantStatus(t, test.status)
@@ -404,7 +405,7 @@ func TestPlay_BoundsEachClient(t *testing.T) {
 		<-running
 	}
 	third := run()
-	third.wantPlatformError(t, 429, "Too Many Requests: 2 snippets of yours are being run; wait for one to end", clientError)
+	third.wantPlatformError(t, 429, "Too Many Requests: 2 of your snippets are running; wait for one to end", clientError)
 	third.wantHeader(t, "Retry-After", "1")
 	for range 2 {
 		finish <- struct{}{}

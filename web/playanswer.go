@@ -17,7 +17,7 @@ import (
 	"vivarium/host/logs"
 )
 
-// playAnswer is what became of a snippet.
+// playAnswer is the outcome of a snippet.
 type playAnswer struct {
 	RequestID    string      `json:"requestId"`
 	Outcome      string      `json:"outcome"` // playOK, playError or playTimeout
@@ -25,7 +25,7 @@ type playAnswer struct {
 	Headers      http.Header `json:"headers"`
 	Body         string      `json:"body"`
 	BodyEncoding string      `json:"bodyEncoding"` // utf8 or base64
-	Truncated    bool        `json:"truncated"`    // the body or the headers are not all there
+	Truncated    bool        `json:"truncated"`    // the body or the headers are incomplete
 	Error        *playFault  `json:"error,omitempty"`
 	Log          []playEntry `json:"log"`
 	LogTruncated bool        `json:"logTruncated,omitempty"`
@@ -39,22 +39,22 @@ const (
 	playTimeout = "timeout"
 )
 
-// playFault says how a snippet failed.
+// playFault describes how a snippet failed.
 type playFault struct {
 	Type       string   `json:"errorType"`
 	Message    string   `json:"errorMessage"`
 	StackTrace []string `json:"stackTrace"`
-	// File and Line are those of the innermost frame of the caller's own code;
-	// left out when there is none.
+	// File and Line are those of the innermost frame in the caller's own code;
+	// omitted if there is none.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
 }
 
-// playFigures are what a snippet took.
+// playFigures is what a snippet used.
 type playFigures struct {
 	Duration    milliseconds `json:"durationMS"`
 	Queue       milliseconds `json:"queueMS"` // waiting for a place
-	Start       milliseconds `json:"startMS"` // making the instance
+	Start       milliseconds `json:"startMS"` // starting the instance
 	Init        milliseconds `json:"initMS"`  // importing
 	Handler     milliseconds `json:"handlerMS"`
 	CPU         milliseconds `json:"cpuMS"`
@@ -63,7 +63,7 @@ type playFigures struct {
 	Cold        bool         `json:"cold"`
 }
 
-// milliseconds is a duration, in JSON a number with three decimals.
+// milliseconds is a duration, as JSON a number with three decimals.
 type milliseconds time.Duration
 
 // MarshalJSON implements json.Marshaler.
@@ -71,11 +71,11 @@ func (m milliseconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(m)/float64(time.Millisecond), 'f', 3, 64), nil
 }
 
-// try runs a snippet and returns what became of it, without its log.
+// try runs a snippet and returns its outcome, without the log.
 //
 // # Errors
 //
-// What the platform is to blame for, or the caller; never the snippet.
+// Those for which the platform or the caller is to blame; never the snippet.
 func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 	t.inv.Received = time.Now()
 	result, err := p.tries.Try(ctx, t.spec, t.code, t.inv, t.log.add)
@@ -104,7 +104,7 @@ func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 	return answer, nil
 }
 
-// take takes over the answer that the server would send.
+// take adopts the response that the server would send.
 func (a *playAnswer) take(r *response, method string) {
 	a.Status = r.status
 	header := http.Header{}
@@ -128,7 +128,7 @@ func (a *playAnswer) take(r *response, method string) {
 	if len(body) > maxPlayBody {
 		a.Truncated = true
 		body = body[:maxPlayBody]
-		for text && !utf8.Valid(body) { // within a character
+		for text && !utf8.Valid(body) { // cut within a character
 			body = body[:len(body)-1]
 		}
 	}
@@ -137,7 +137,7 @@ func (a *playAnswer) take(r *response, method string) {
 	}
 }
 
-// newPlayFault describes a fault of the snippet's.
+// newPlayFault describes a fault of the snippet.
 func newPlayFault(err error, files map[string]string) *playFault {
 	f := &playFault{StackTrace: []string{}}
 	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
@@ -147,7 +147,7 @@ func newPlayFault(err error, files map[string]string) *playFault {
 	} else {
 		f.Type, f.Message = proxyIntegrationError, err.Error()
 	}
-	left := maxPlayError // an error that the snippet has forged can have megabytes
+	left := maxPlayError // an error forged by the snippet can be megabytes
 	f.Type, left = cut(f.Type, left)
 	f.Message, left = cut(f.Message, left)
 	for i := range f.StackTrace {
@@ -159,25 +159,25 @@ func newPlayFault(err error, files map[string]string) *playFault {
 	return f
 }
 
-// cut returns at most so many bytes of a text, and what is left of them.
+// cut returns at most limit bytes of a text, and what remains of the limit.
 func cut(text string, limit int) (string, int) {
 	text = text[:min(len(text), max(limit, 0))]
 	return strings.ToValidUTF8(text, ""), limit - len(text)
 }
 
-// codeFolder is where a function's files are, in its stack traces.
+// codeFolder is where stack traces have a function's files.
 const codeFolder = "/function/code/"
 
-// userFrame returns the file and the line of the innermost frame that is in one
-// of the files, or nothing. The texts may be anything: the code that failed has
-// had its hands on them.
+// userFrame returns the file and line of the innermost frame in one of the
+// files, or nothing. The texts can't be trusted: the code that failed may have
+// forged them.
 func userFrame(stackTrace []string, files map[string]string) (file string, line int) {
 	for i := len(stackTrace) - 1; i >= 0; i-- {
 		rest, ok := strings.CutPrefix(strings.TrimLeft(stackTrace[i], " "), `File "`+codeFolder)
 		if !ok {
 			continue
 		}
-		for name, source := range files { // a name may have a quote in it
+		for name, source := range files { // a name may contain a quote
 			digits, ok := strings.CutPrefix(rest, name+`", line `)
 			if !ok {
 				continue
@@ -185,7 +185,7 @@ func userFrame(stackTrace []string, files map[string]string) (file string, line 
 			if end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
 				digits = digits[:end]
 			}
-			// What does not end where it should is noticed in the line after.
+			// Anything after the digits shows up in the next check.
 			n, err := strconv.Atoi(digits)
 			if err == nil && n >= 1 && n <= strings.Count(source, "\n")+2 {
 				return name, n
@@ -200,24 +200,24 @@ type playEntry struct {
 	Time    time.Time       `json:"time"`
 	Level   string          `json:"level"`
 	Message string          `json:"message"`
-	System  bool            `json:"system"`            // the platform's own
-	Payload json.RawMessage `json:"payload,omitempty"` // the further members of a structured entry
+	System  bool            `json:"system"`            // written by the platform
+	Payload json.RawMessage `json:"payload,omitempty"` // the other members of a structured entry
 }
 
-// playLog keeps the entries of a snippet's log until somebody takes them, within
-// a limit. Safe for concurrent use.
+// playLog buffers the entries of a snippet's log, within a limit. Safe for
+// concurrent use.
 type playLog struct {
 	changed chan struct{} // of capacity 1: there are entries
 
 	mu        sync.Mutex // guards all below
 	entries   []playEntry
-	left      int // bytes that there is room for
+	left      int // bytes left
 	truncated bool
 }
 
 func newPlayLog() *playLog { return &playLog{changed: make(chan struct{}, 1), left: maxPlayLog} }
 
-// add adds an entry. The platform's own, which are few, always have room.
+// add adds an entry. The platform's own entries are few and always fit.
 func (l *playLog) add(e logs.Entry) {
 	entry := playEntry{Time: e.Time.UTC(), Level: string(e.Level), Message: e.Message, System: e.System}
 	l.mu.Lock()
@@ -237,8 +237,7 @@ func (l *playLog) add(e logs.Entry) {
 	}
 }
 
-// take returns the entries since the last time, and if there were more than
-// there is room for.
+// take returns the entries since the last call, and whether some did not fit.
 func (l *playLog) take() (entries []playEntry, truncated bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

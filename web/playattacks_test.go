@@ -19,12 +19,12 @@ import (
 	"vivarium/host/run"
 )
 
-// hostAttacks has the suites of attacks that package host makes on functions;
-// README.md there describes the files.
+// hostAttacks has package host's suites of attacks on functions; README.md
+// there describes the files.
 const hostAttacks = "../host/testdata/attacks"
 
-// TestPlay_Attacks makes some of them as snippets that anybody may send: each
-// must end as it does there, while another caller of a function is answered.
+// TestPlay_Attacks makes some of them as anonymous snippets: each must end as
+// it does there, while another caller of a function is served.
 func TestPlay_Attacks(t *testing.T) {
 	config := openPlay
 	config.MaxTimeout = time.Minute
@@ -65,7 +65,7 @@ func TestPlay_Attacks(t *testing.T) {
 	}
 }
 
-// snippetAttacks are those that are made.
+// snippetAttacks are the attacks to make.
 var snippetAttacks = []string{
 	"cross_tenant/*",
 	"exhaust_cpu/a-loop-*", "exhaust_cpu/a-sleep-*", "exhaust_cpu/a-catastrophic-*", "exhaust_cpu/handing-over-*",
@@ -74,15 +74,15 @@ var snippetAttacks = []string{
 	"exhaust_host_buffers/deep-json-*", "exhaust_host_buffers/the-log-of-a-call-*",
 }
 
-// snippetAttack is an attack with what must become of it.
+// snippetAttack is an attack with its expected outcome.
 type snippetAttack struct {
 	request map[string]any
 	answer  string
 	errors  []string
 }
 
-// readSnippetAttack reads an attack; nil when it is none that a snippet could
-// make, since it needs several calls of one instance or more memory.
+// readSnippetAttack reads an attack. It returns nil if no snippet could make
+// it, because it needs several calls of one instance or more memory.
 func readSnippetAttack(t *testing.T, path string) *snippetAttack {
 	t.Helper()
 	archive, err := txtar.ParseFile(path)
@@ -169,7 +169,7 @@ func (a *snippetAttack) run(t *testing.T, s *testServer, h *host.Host) {
 	if size := len(p.text); size > maxPlayRequest+4*maxPlayBody {
 		t.Errorf("the answer has %d bytes", size)
 	}
-	if s := h.Stats(); s.Memory > 16<<20 { // which is the neighbour's
+	if s := h.Stats(); s.Memory > 16<<20 { // the neighbour's
 		t.Errorf("left behind: %+v", s)
 	}
 }

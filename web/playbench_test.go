@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// BenchmarkPlay measures a snippet's way over HTTP: each gets an instance of its
-// own. There is some time between them, as there is between those of a person.
+// BenchmarkPlay measures a snippet over HTTP: each gets an instance of its own.
+// There is a pause between snippets, as there is with a person.
 func BenchmarkPlay(b *testing.B) {
 	play, err := NewPlay(openPlay, mustRealHost(b))
 	if err != nil {

@@ -10,24 +10,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxPlayClients bounds the clients that are remembered. Whoever is forgotten
-// starts anew; what all of them use at once is bounded elsewhere.
+// maxPlayClients is how many clients are remembered. Forgotten ones start over;
+// what all of them use together is bounded elsewhere.
 const maxPlayClients = 4096
 
-// maxPlayTotal bounds the requests under way, each of which may have some
-// megabytes in memory. Most snippets run or wait, which the host bounds lower.
+// maxPlayTotal bounds the requests in progress, each of which may have some
+// megabytes in memory. Most of them run or wait, which the host bounds further.
 const maxPlayTotal = 100
 
-// playClients bounds what each client asks for. Safe for concurrent use.
+// playClients bounds what each client may request. Safe for concurrent use.
 type playClients struct {
 	rate   rate.Limit
 	burst  int
 	atOnce int
 
 	mu     sync.Mutex // guards all below
-	total  int        // requests of all clients that have begun
+	total  int        // requests in progress, of all clients
 	known  map[netip.Prefix]*list.Element
-	recent *list.List // of *playClient, the most recent first
+	recent *list.List // of *playClient, most recent first
 }
 
 // playClient is one client.
@@ -43,7 +43,7 @@ func newPlayClients(perSecond float64, burst, atOnce int) *playClients {
 	}
 }
 
-// enter lets one request of a client begin, which leave ends.
+// enter admits a request of a client; leave ends it.
 //
 // # Errors
 //
@@ -57,13 +57,13 @@ func (c *playClients) enter(remoteAddress string) (leave func(), err error) {
 	}
 	client := c.find(network)
 	if client.running >= c.atOnce {
-		return nil, &rateError{fmt.Sprintf("%d snippets of yours are being run; wait for one to end", client.running), time.Second}
+		return nil, &rateError{fmt.Sprintf("%d of your snippets are running; wait for one to end", client.running), time.Second}
 	}
 	now := time.Now()
 	turn := client.limiter.ReserveN(now, 1)
 	if wait := turn.DelayFrom(now); wait > 0 {
 		turn.CancelAt(now)
-		return nil, &rateError{fmt.Sprintf("at most %v snippets a second; wait a little", float64(c.rate)), wait}
+		return nil, &rateError{fmt.Sprintf("at most %v snippets per second; wait a little", float64(c.rate)), wait}
 	}
 	client.running++
 	c.total++

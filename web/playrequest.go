@@ -22,8 +22,8 @@ type playRequest struct {
 	Files       map[string]string `json:"files"`
 	Entrypoint  string            `json:"entrypoint"`
 	Mode        string            `json:"mode"`    // playHTTP or playRaw
-	Request     playHTTPRequest   `json:"request"` // of playHTTP
-	Event       json.RawMessage   `json:"event"`   // of playRaw
+	Request     playHTTPRequest   `json:"request"` // for playHTTP
+	Event       json.RawMessage   `json:"event"`   // for playRaw
 	Environment map[string]string `json:"environment"`
 	MemoryMB    int               `json:"memoryMB"`
 	TimeoutMS   int64             `json:"timeoutMS"`
@@ -35,8 +35,8 @@ const (
 	playRaw  = "raw"
 )
 
-// playHTTPRequest is the request that becomes the snippet's event. As with a
-// real call, the event has no path.
+// playHTTPRequest is the request from which the snippet's event is built. As
+// with a real call, the event has no path.
 type playHTTPRequest struct {
 	Method  string            `json:"method"`
 	Path    string            `json:"path"`
@@ -51,13 +51,13 @@ type playTry struct {
 	spec   catalog.VersionSpec
 	code   *vfs.Tree
 	files  map[string]string
-	method string // of the request
+	method string // of the simulated request
 	inv    run.Invocation
-	answer *response // what the result means; nil until it is there
+	answer *response // the interpreted result; nil until it is available
 	log    *playLog
 }
 
-// newTry checks what a caller wants run.
+// newTry validates a request to run a snippet.
 func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, error) {
 	if err := p.check(q); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 	return t, nil
 }
 
-// check compares a request with the limits.
+// check validates a request against the limits.
 func (p *Play) check(q *playRequest) error {
 	total := 0
 	for name, text := range q.Files {
@@ -104,9 +104,9 @@ func (p *Play) check(q *playRequest) error {
 	case len(q.Files) == 0:
 		return badRequest(`files: there are none; give at least one, as in {"main.py": "..."}`)
 	case len(q.Files) > maxPlayFiles:
-		return badRequest("files: there are %d, at most %d are allowed", len(q.Files), maxPlayFiles)
+		return badRequest("files: there are %d; at most %d are allowed", len(q.Files), maxPlayFiles)
 	case total > maxPlayCode:
-		return badRequest("files: they have %d bytes together, at most %d are allowed", total, maxPlayCode)
+		return badRequest("files: they have %d bytes in total; at most %d are allowed", total, maxPlayCode)
 	case q.Mode != "" && q.Mode != playHTTP && q.Mode != playRaw:
 		return badRequest("mode: %.80q must be %s or %s", q.Mode, playHTTP, playRaw)
 	case q.MemoryMB < 0 || q.MemoryMB > p.config.MaxMemoryMB:
@@ -117,7 +117,7 @@ func (p *Play) check(q *playRequest) error {
 	return nil
 }
 
-// build returns the request as it would come from the caller of r, and its query.
+// build returns the request as if the caller of r had sent it, and its query.
 func (q *playHTTPRequest) build(r *http.Request) (*http.Request, values, error) {
 	method := cmp.Or(strings.ToUpper(q.Method), http.MethodGet)
 	if q.Method == "" && q.Body != "" {
@@ -138,12 +138,12 @@ func (q *playHTTPRequest) build(r *http.Request) (*http.Request, values, error) 
 		value := q.Headers[name]
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			return nil, nil, badRequest("request.headers: %.80q is no name of a header", name)
+			return nil, nil, badRequest("request.headers: %.80q is not a header name", name)
 		case !httpguts.ValidHeaderFieldValue(value):
 			return nil, nil, badRequest("request.headers: the value of %.80q has a line break or another control character", name)
 		case strings.EqualFold(name, "Host"):
 			request.Host = value
-		case !strings.EqualFold(name, "Content-Length"): // which the body tells
+		case !strings.EqualFold(name, "Content-Length"): // set from the body
 			request.Header.Set(name, value)
 		}
 	}

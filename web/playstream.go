@@ -9,27 +9,27 @@ import (
 )
 
 const (
-	// streamPatience is how long a stream waits for something to say before it
-	// begins. Whatever fails earlier is answered with a status of its own.
+	// streamPatience is how long a stream waits for its first output. Whatever
+	// fails earlier gets a status of its own.
 	streamPatience = 100 * time.Millisecond
-	// streamBeat is how often a stream says something, so that nobody between
-	// here and the reader takes it for dead.
+	// streamBeat is the interval of keep-alives, so that no intermediary takes
+	// the stream for dead.
 	streamBeat = 5 * time.Second
 )
 
-// stream runs a snippet and answers with events: log entries as they are written,
-// then the result, or the platform's fault. The snippet ends when the reader
-// leaves.
+// stream runs a snippet and responds with events: log entries as they are
+// written, then the result or the platform's error. The snippet ends when the
+// reader leaves.
 func (p *Play) stream(w http.ResponseWriter, r *http.Request, t *playTry) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	var answer *playAnswer
 	var err error
 	ended := make(chan struct{})
-	// On a goroutine of its own, so that a slow reader does not hold the guest up
-	// while it has its turn to compute.
+	// On a goroutine of its own, so that a slow reader does not hold up the
+	// guest during its turn.
 	go func() {
 		defer close(ended)
-		defer func() { // as the Server's guard does on the request's own goroutine
+		defer func() { // like the Server's guard on the request's own goroutine
 			if r := recover(); r != nil {
 				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 			}
@@ -74,31 +74,31 @@ func (p *Play) stream(w http.ResponseWriter, r *http.Request, t *playTry) error 
 	return nil
 }
 
-// eventStream writes events as the text/event-stream that browsers read.
+// eventStream writes events in the text/event-stream format.
 type eventStream struct {
 	w          http.ResponseWriter
 	connection *http.ResponseController
 	begun      bool
-	err        error // of the first write that failed
+	err        error // of the first failed write
 }
 
-// event writes an event. The data are JSON text, which has no line break.
+// event writes an event. The data must be JSON text, which has no line breaks.
 func (s *eventStream) event(name string, data []byte) {
 	s.write("event: " + name + "\ndata: " + string(data) + "\n\n")
 }
 
-// comment writes what means nothing.
+// comment writes a comment, which readers ignore.
 func (s *eventStream) comment(text string) { s.write(": " + text + "\n\n") }
 
 func (s *eventStream) write(text string) {
 	if !s.begun {
 		s.begun = true
 		s.w.Header().Set("Content-Type", "text/event-stream")
-		s.w.Header().Set("X-Accel-Buffering", "no") // of nginx, which would hold events back
+		s.w.Header().Set("X-Accel-Buffering", "no") // keeps nginx from buffering events
 		s.w.WriteHeader(http.StatusOK)
 	}
 	if s.err == nil {
-		_ = s.connection.SetWriteDeadline(time.Now().Add(playTransferTimeout)) // a recorder knows none
+		_ = s.connection.SetWriteDeadline(time.Now().Add(playTransferTimeout)) // recorders don't support it
 		_, s.err = s.w.Write([]byte(text))
 	}
 }

@@ -20,15 +20,14 @@ import (
 	"vivarium/host/run"
 )
 
-// streamed is a stream of events that is being read.
+// streamed is a stream of events being read.
 type streamed struct {
 	t      *testing.T
 	lines  *bufio.Scanner
 	cancel context.CancelFunc
 }
 
-// stream runs a snippet and returns the stream of its events. It ends with the
-// test.
+// stream runs a snippet and returns its event stream, which ends with the test.
 func (s *testServer) stream(t *testing.T, body string) *streamed {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -52,7 +51,7 @@ func (s *testServer) stream(t *testing.T, body string) *streamed {
 	return &streamed{t, lines, cancel}
 }
 
-// next returns the next event, without a name when it is a comment or the end.
+// next returns the next event; the name is empty for a comment or the end.
 func (s *streamed) next() (name, data string) {
 	for s.lines.Scan() {
 		switch line := s.lines.Text(); {
@@ -69,7 +68,7 @@ func (s *streamed) next() (name, data string) {
 	return "", ""
 }
 
-// until reads events until one of the name comes, and returns its data.
+// until reads events up to the named one, and returns its data.
 func (s *streamed) until(name string) string {
 	s.t.Helper()
 	for {
@@ -148,7 +147,7 @@ func TestPlayStream_TellsOfAFaultOfThePlatform(t *testing.T) {
 	s := startPlay(t, openPlay, triesFunc(
 		func(_ context.Context, _ catalog.VersionSpec, _ run.Invocation, emit func(logs.Entry)) (*run.Result, error) {
 			emit(logs.Entry{Message: "first"})
-			time.Sleep(10 * time.Millisecond) // the entry goes out by itself, most often
+			time.Sleep(10 * time.Millisecond) // the entry is sent by itself, most often
 			return nil, errors.New("disk on fire")
 		}))
 	events := s.stream(t, snippet("", ""))
@@ -158,8 +157,7 @@ func TestPlayStream_TellsOfAFaultOfThePlatform(t *testing.T) {
 	}
 }
 
-// A panic must not end the process, as it would on a goroutine that nobody
-// looks after.
+// A panic must not end the process, as it would on an unguarded goroutine.
 func TestPlayStream_SurvivesAPanic(t *testing.T) {
 	config := openPlay
 	config.Logger = slog.New(slog.DiscardHandler)
@@ -171,11 +169,11 @@ func TestPlayStream_SurvivesAPanic(t *testing.T) {
 	a.wantStatus(t, http.StatusInternalServerError)
 }
 
-// smallHost returns a host with room for one try at a time, and a playground on
-// it.
+// smallHost returns a host with room for one try at a time, with a playground
+// on it.
 func smallHost(t *testing.T) (*host.Host, *testServer) {
 	t.Helper()
-	mustRealHost(t) // or say why there is none
+	mustRealHost(t) // reports why there is none
 	engine, err := realEngine()
 	if err != nil {
 		t.Fatal(err)
@@ -190,8 +188,8 @@ func smallHost(t *testing.T) (*host.Host, *testServer) {
 	return h, startPlay(t, config, h)
 }
 
-// A snippet whose caller left must give its place back: the next would find none
-// for as long as it waits.
+// A snippet whose caller left must free its place, or the next one would have
+// to wait.
 func TestPlay_ASnippetEndsWithItsCaller(t *testing.T) {
 	_, s := smallHost(t)
 	const forever = "def handler(event, context):\n  print('begun')\n  while True: pass"
@@ -250,7 +248,7 @@ func randomNumber(t *testing.T, s *testServer) string {
 	return s.play(t, snippet("import random\ndef handler(event, context): return [random.random(), str(__import__('uuid').uuid4())]", "")).Body
 }
 
-// Many snippets at once, of every end there is, must leave nothing.
+// Many snippets at once, with every kind of ending, must leave nothing behind.
 func TestPlay_LeavesNothingBehind(t *testing.T) {
 	mustRealHost(t)
 	engine, err := realEngine()
@@ -278,7 +276,7 @@ func TestPlay_LeavesNothingBehind(t *testing.T) {
 		group.Go(func() {
 			for i := range bodies {
 				body := bodies[(worker+i)%len(bodies)]
-				if worker == 3 { // a caller who leaves at some time or other
+				if worker == 3 { // a caller who leaves at some point
 					s.stream(t, body).cancel()
 					continue
 				}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// values are names with all the values that each was given, in the order in
-// which the names came first.
+// values are names with all their values, ordered by the first occurrence of
+// each name.
 type values ordered[[]string]
 
 // last returns the last value of name, or the empty string.
@@ -19,7 +19,7 @@ func (v values) last(name string) string {
 	return ""
 }
 
-// lasts returns each name with the last of its values.
+// lasts returns each name with its last value.
 func (v values) lasts() ordered[string] {
 	lasts := make(ordered[string], len(v))
 	for i, m := range v {
@@ -28,17 +28,17 @@ func (v values) lasts() ordered[string] {
 	return lasts
 }
 
-// maxParameters bounds what one query costs: each parameter appears twice in an
+// maxParameters bounds the cost of a query: each parameter appears twice in an
 // event.
 const maxParameters = 1000
 
-// parseQuery splits a query at its ampersands. A semicolon is an ordinary
-// character. What is not UTF-8 once it is unescaped becomes U+FFFD, since JSON
-// has no bytes; an escape that is none is the caller's error rather than a
-// parameter silently lost or changed.
+// parseQuery splits a query at ampersands. A semicolon is an ordinary
+// character. Invalid UTF-8 becomes U+FFFD, since JSON can't express bytes; an
+// invalid escape is the caller's error, rather than a parameter silently lost
+// or changed.
 func parseQuery(raw string) (values, error) {
 	var parsed values
-	places := map[string]int{} // of names in parsed
+	places := map[string]int{} // index in parsed, by name
 	count := 0
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {

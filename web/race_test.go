@@ -2,5 +2,5 @@
 
 package web
 
-// raced says if the race detector is on, which needs memory of its own.
+// raced reports whether the race detector is on, which needs memory of its own.
 const raced = true

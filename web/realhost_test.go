@@ -18,8 +18,8 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// realEngine returns the one engine that all tests of this package share. It
-// lives as long as the test binary.
+// realEngine returns the engine that all tests of this package share. It lives
+// as long as the test binary.
 var realEngine = sync.OnceValues(func() (*wasm.Engine, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -28,8 +28,8 @@ var realEngine = sync.OnceValues(func() (*wasm.Engine, error) {
 	return run.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 })
 
-// realHost returns the one host that most tests of this package share: real
-// Python in the real sandbox. It lives as long as the test binary.
+// realHost returns the host that most tests of this package share: real Python
+// in the real sandbox. It lives as long as the test binary.
 var realHost = sync.OnceValues(func() (*host.Host, error) {
 	engine, err := realEngine()
 	if err != nil {
@@ -38,7 +38,7 @@ var realHost = sync.OnceValues(func() (*host.Host, error) {
 	return host.New(host.Config{Engine: engine, Logs: caseLogs.add})
 })
 
-// mustRealHost is realHost for tests that can't go on without.
+// mustRealHost is realHost for tests that can't do without.
 func mustRealHost(t testing.TB) *host.Host {
 	t.Helper()
 	h, err := realHost()
@@ -51,7 +51,7 @@ func mustRealHost(t testing.TB) *host.Host {
 	return h
 }
 
-// deploy makes a function out of files and returns the host that has it.
+// deploy deploys files as a function and returns the host that has it.
 func deploy(t testing.TB, name string, spec catalog.VersionSpec, files []txtar.File) *host.Host {
 	t.Helper()
 	h := mustRealHost(t)

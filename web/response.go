@@ -14,15 +14,15 @@ import (
 	"vivarium/host/run"
 )
 
-// response is an answer, ready to be sent.
+// response is a response that is ready to be sent.
 type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// send writes the answer. The header must not have been written yet. A write
-// that fails means that the caller is gone, and there is nobody to tell.
+// send writes a response. The header must not have been written yet. If a write
+// fails, the caller is gone, and there is no one to tell.
 func send(c echo.Context, answer *response) {
 	header := c.Response().Header()
 	if version := callOf(c).version; version != nil {
@@ -36,8 +36,8 @@ func send(c echo.Context, answer *response) {
 	}
 }
 
-// addTo adds the answer's headers to those that are there, and makes them agree
-// with its body.
+// addTo adds the response's headers to header, and makes them agree with its
+// body.
 func (a *response) addTo(header http.Header) {
 	for name, values := range a.header {
 		header[name] = values
@@ -45,7 +45,7 @@ func (a *response) addTo(header http.Header) {
 	if bodyless(a.status) {
 		header.Del("Content-Length")
 		header.Del("Content-Type")
-		if a.status == http.StatusResetContent { // which HTTP delimits as it does an empty body
+		if a.status == http.StatusResetContent { // HTTP delimits it like an empty body
 			header.Set("Content-Length", "0")
 		}
 	} else if header.Get("Content-Length") == "" {
@@ -53,12 +53,12 @@ func (a *response) addTo(header http.Header) {
 	}
 }
 
-// bodyless reports whether HTTP has no body under a status.
+// bodyless reports whether responses with a status have no body in HTTP.
 func bodyless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusResetContent || status == http.StatusNotModified
 }
 
-// rawResponse returns the answer in raw mode: the result as it is.
+// rawResponse returns the response in raw mode: the result as is.
 func rawResponse(result *run.Result) *response {
 	contentType := "application/json"
 	if result.Kind == run.ResultBytes {
@@ -71,14 +71,14 @@ func rawResponse(result *run.Result) *response {
 	}
 }
 
-// interpret returns the answer that a result means in HTTP mode. The result is
-// the function's and nothing of it is trusted. head tells that the request's
-// method is HEAD.
+// interpret returns the response that a result means in HTTP mode. The result
+// is the function's and untrusted. head tells that the request's method is
+// HEAD.
 //
 // # Errors
 //
-// Every error is the function's: a *malformedError when the result has not the
-// shape of a response, a *host.FunctionError when a header of it can't be sent.
+// Every error is the function's: a *malformedError if the result is not shaped
+// like a response, a *fault.FunctionError if one of its headers can't be sent.
 func interpret(result *run.Result, head bool, work paced.Work) (_ *response, err error) {
 	malformed := func(fault string) error { return &malformedError{fault, result.Body} }
 
@@ -92,7 +92,7 @@ func interpret(result *run.Result, head bool, work paced.Work) (_ *response, err
 		if answer.status, err = strconv.Atoi(string(raw)); err != nil || answer.status < 100 || answer.status > 599 {
 			return nil, malformed("statusCode is not an integer from 200 to 599; return one, or leave statusCode out, which means 200")
 		}
-		if answer.status < 200 { // HTTP sends these before an answer, never as one
+		if answer.status < 200 { // HTTP sends these before a response, never as one
 			return nil, malformed("statusCode is an interim one, which can't end a response; return one from 200 to 599")
 		}
 	}
@@ -104,8 +104,8 @@ func interpret(result *run.Result, head bool, work paced.Work) (_ *response, err
 	if raw, ok := members["body"]; ok {
 		switch {
 		case !isBase64 && (raw[0] == '{' || raw[0] == '['):
-			// The cloud's own documentation returns a dict. What json.dumps has
-			// made of it is the text that its author meant.
+			// The cloud's own documentation returns a dict, and means the text
+			// that json.dumps makes of it.
 			answer.body, contentType = bytes.Clone(raw), "application/json"
 		case raw[0] != '"':
 			return nil, malformed("body is not a string; return a str, such as json.dumps(value), a dict or a list")
@@ -144,8 +144,8 @@ func interpret(result *run.Result, head bool, work paced.Work) (_ *response, err
 	return answer, nil
 }
 
-// responseMembers returns the JSON texts of the members that a response has, and
-// false when the text is no JSON object.
+// responseMembers returns the JSON texts of a response's members, and false if
+// the text is not a JSON object.
 func responseMembers(text []byte, work paced.Work) (members map[string][]byte, ok bool) {
 	members = map[string][]byte{}
 	return members, validUTF8(text, work) && scanJSON(text, work).object(func(name, value []byte) bool {
@@ -159,9 +159,9 @@ func responseMembers(text []byte, work paced.Work) (members map[string][]byte, o
 	})
 }
 
-// maxResponseHeaders bounds the headers of a response, in bytes as HTTP/2 counts
-// them: those of names and values, and fieldBytes for each value. Browsers accept
-// no more.
+// maxResponseHeaders bounds a response's headers, in bytes as HTTP/2 counts
+// them: names and values, plus fieldBytes for each value. Browsers accept no
+// more.
 const (
 	maxResponseHeaders = 256 << 10
 	fieldBytes         = 32
@@ -169,12 +169,12 @@ const (
 
 // headerReader reads a response's headers from JSON.
 type headerReader struct {
-	left int // bytes that further headers may have
+	left int // bytes left for further headers
 	work paced.Work
 }
 
-// read reads an object of strings, or with multi of lists of strings, and keeps
-// the order of its members. No text at all is an empty object.
+// read reads an object of strings, or, if multi is set, of lists of strings, in
+// order. Empty text is an empty object.
 func (r *headerReader) read(text []byte, multi bool) (headers ordered[[]string], ok bool) {
 	if text == nil {
 		return nil, true
@@ -205,8 +205,8 @@ func (r *headerReader) read(text []byte, multi bool) (headers ordered[[]string],
 	return headers, ok
 }
 
-// fault returns the error for headers that can't be read: they are too many, or
-// else malformed.
+// fault returns the error for headers that can't be read: there are too many,
+// or else they are malformed.
 func (r *headerReader) fault(malformed error) error {
 	if r.left >= 0 {
 		return malformed
@@ -218,9 +218,9 @@ func (r *headerReader) fault(malformed error) error {
 	}
 }
 
-// addHeaders adds the headers of both of a result's maps. Under a name that is
-// in both, whatever its case, only multiValueHeaders counts; of several that
-// differ in case alone, the last of the map.
+// addHeaders adds the headers of a result's two maps. For a name in both, in
+// any spelling, only multiValueHeaders counts; of names that differ only in
+// case, the last in the map.
 func (a *response) addHeaders(single, multi ordered[[]string]) error {
 	all := make(map[string][]string, len(single)+len(multi))
 	names := make([]string, 0, len(single)+len(multi))
@@ -241,10 +241,10 @@ func (a *response) addHeaders(single, multi ordered[[]string]) error {
 	return nil
 }
 
-// checkLength compares a Content-Length that the handler set with the truth: a
-// wrong one would make the caller wait, or read a second answer out of the
-// first. An empty body under HEAD proves nothing: there, and only there, the
-// length of what a GET would bring may stand.
+// checkLength compares a Content-Length set by the handler with the body: a
+// wrong one would make the caller wait, or take part of the body for another
+// response. Only under HEAD does an empty body prove nothing: there, the length
+// of a GET's response is allowed.
 func (a *response) checkLength(head bool) error {
 	const name = "Content-Length"
 	lengths, ok := a.header[name]
@@ -257,7 +257,7 @@ func (a *response) checkLength(head bool) error {
 	}
 	for _, length := range lengths {
 		if length != told {
-			return headerError(name, "does not tell the length of the body, "+strconv.Itoa(len(a.body)))
+			return headerError(name, "does not match the length of the body, "+strconv.Itoa(len(a.body)))
 		}
 	}
 	a.header[name] = lengths[:1]

@@ -13,12 +13,12 @@ import (
 	"vivarium/host/run"
 )
 
-// noWork is for what computes in nobody's turn.
+// noWork is the Work for no one's turn.
 func noWork(int) {}
 
 func resultOf(text string) *run.Result { return &run.Result{Body: []byte(text)} }
 
-// interpreted is what a result, as JSON text, means.
+// interpreted returns the response that a result, as JSON text, means.
 func interpreted(text string, head bool) (*response, error) {
 	return interpret(resultOf(text), head, noWork)
 }
@@ -127,7 +127,7 @@ func TestResponse_ErrorsAreBounded(t *testing.T) {
 	}
 }
 
-// A browser sends cookies to the function that has set them, and nowhere else.
+// Browsers send cookies to the function that set them, and nowhere else.
 func TestResponse_CookiesAreTheFunctionsOwn(t *testing.T) {
 	result := `{"multiValueHeaders": {"Set-Cookie": ["a=1", "b=2; path=/; Domain=example.com; Secure", "c=3;PATH = /console;HttpOnly", ""]}}`
 	for _, test := range []struct {
@@ -189,10 +189,10 @@ func TestResponse_HeadersThatCanNotGoOut(t *testing.T) {
 		`{"Trailer:X-A": "a"}`:                      `header "Trailer:X-A" is not a valid header name`,
 		`{"X\r\nEvil": "a"}`:                        `header "X\r\nEvil" is not a valid header name`,
 		`{"Ж": "a"}`:                                `header "Ж" is not a valid header name`,
-		`{"Content-Length": "2"}`:                   `header "Content-Length" does not tell the length of the body, 3`,
-		`{"Content-Length": "03"}`:                  `header "Content-Length" does not tell the length of the body, 3`,
-		`{"Content-Length": "+3"}`:                  `header "Content-Length" does not tell the length of the body, 3`,
-		`{"Content-Length": ""}`:                    `header "Content-Length" does not tell the length of the body, 3`,
+		`{"Content-Length": "2"}`:                   `header "Content-Length" does not match the length of the body, 3`,
+		`{"Content-Length": "03"}`:                  `header "Content-Length" does not match the length of the body, 3`,
+		`{"Content-Length": "+3"}`:                  `header "Content-Length" does not match the length of the body, 3`,
+		`{"Content-Length": ""}`:                    `header "Content-Length" does not match the length of the body, 3`,
 		`{"` + strings.Repeat("é", 1000) + `": ""}`: `header "` + strings.Repeat("é", 50) + `..." is not`,
 	} {
 		s := start(t, Config{}, returns(`{"body": "abc", "headers": `+headers+`}`))
@@ -222,7 +222,7 @@ func TestResponse_LengthOfWhatAGetWouldBring(t *testing.T) {
 func TestResponse_StatusesWithoutBody(t *testing.T) {
 	for status, length := range map[string][]string{"204": nil, "205": {"0"}, "304": nil} {
 		s := start(t, Config{}, returns(`{"statusCode": `+status+`, "body": "abc", "headers": {"Content-Length": "3", "ETag": "e"}}`))
-		for range 2 { // a stray body would be taken for the second answer
+		for range 2 { // a stray body would be taken for the second response
 			a := exchange(t, s.addr, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 			if !strings.HasPrefix(a.Status, status) || a.text != "" {
 				t.Errorf("got %s %q", a.Status, a.text)

@@ -1,29 +1,29 @@
-// Package web is the HTTP face of Vivarium: an Echo server that turns a request
-// into a call of a function, and the function's result into a response.
+// Package web is Vivarium's HTTP server, built on Echo: it turns a request into
+// a call of a function, and the function's result into a response.
 //
-// A request for /{function} takes this way. The server gives the call its
-// request id and finds the version that the tag names. In HTTP mode the request
-// becomes an event, the JSON document that the handler receives (event.go), and
-// the result, the JSON text of what the handler returned, is interpreted as
-// status, headers and body (response.go). In raw mode, ?integration=raw, the
-// handler receives the bare body and its result goes out as it is. What becomes
-// of a header on either way is written down in headers.go.
+// A request for /{function} is handled as follows. The server assigns the call
+// its request id and resolves the version that the tag names. In HTTP mode the
+// request becomes an event, the JSON document that the handler receives
+// (event.go), and the result, the JSON text of what the handler returned, is
+// interpreted as status, headers and body (response.go). In raw mode,
+// ?integration=raw, the handler receives the bare body and its result is sent
+// as is. headers.go lists what happens to headers on either way.
 //
-// A call that does not end well ends in one of three ways, kept apart in
-// errors.go: the caller's fault (404, 413, 429, ...) and our own (500, 503) are
+// A call that fails does so in one of three ways, kept apart in errors.go:
+// faults of the caller (404, 413, 429, ...) and of our own (500, 503) are
 // platform errors, with an errorCode; a fault of the function (502, 504) is a
 // function error, with X-Function-Error: true and no errorCode. The details of
 // our own faults are logged and never sent.
 //
-// Who asks is found out once, before anything else (auth.go): where keys are
-// needed, an Authorization header says it. Functions never see that header.
+// The caller is authenticated once, before anything else (auth.go): where keys
+// are required, by an Authorization header. Functions never see that header.
 //
-// More is served here: /healthz and /readyz, /metrics (metrics.go), below
-// /functions/v1 the management API, which is package api's, and below /play/v1
-// the playground (play.go), which takes the same way to and from the handler.
+// The server also has /healthz and /readyz, /metrics (metrics.go), the
+// management API of package api below /functions/v1, and the playground
+// (play.go) below /play/v1, which reads requests and results in the same way.
 //
-// The package knows nothing of instances or sandboxes: it calls Functions, which
-// the host implements, and it is the only package that imports Echo.
+// The package knows nothing of instances or sandboxes: it calls Functions,
+// which the host implements, and it is the only package that imports Echo.
 package web
 
 import (
@@ -49,31 +49,31 @@ import (
 	"vivarium/web/transfer"
 )
 
-// Defaults of Config.
+// Defaults for Config.
 const (
-	// DefaultMaxBytes is the limit of a request's body and of a response: the
+	// DefaultMaxBytes bounds the body of a request and of a response: the
 	// cloud's 3.5 MB.
 	DefaultMaxBytes = 3_670_016
-	// DefaultTransferTimeout is how long a body may be on its way.
+	// DefaultTransferTimeout bounds the transfer of a body.
 	DefaultTransferTimeout = time.Minute
-	// DefaultDrainTimeout is how long a shutdown waits for calls under way.
+	// DefaultDrainTimeout is how long a shutdown waits for calls in progress.
 	DefaultDrainTimeout = 30 * time.Second
 )
 
-// Limits of a connection that nobody needs to change. Headers are kept small
-// since each of them appears four times in an event's making.
+// Limits of a connection that need no configuration. Headers are kept small
+// because each of them is copied four times to make an event.
 const (
 	maxHeaderBytes    = 64 << 10
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
-	// drainTime is how long the rest of a body is read that nobody wants.
+	// drainTime is how long the rest of an unwanted body is read.
 	drainTime = 10 * time.Second
 )
 
 // Functions is what the server needs of the host. *host.Host implements it.
 type Functions interface {
-	// Resolve returns the version of the function, named by id or name, that
-	// carries the tag; the empty tag means $latest.
+	// Resolve returns the version of a function, given by id or name, with a
+	// tag; the empty tag means $latest.
 	Resolve(function, tag string) (*catalog.Version, error)
 	// Invoke calls a function and waits for its result.
 	Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error)
@@ -81,84 +81,83 @@ type Functions interface {
 	InvokeAsync(ctx context.Context, inv run.Invocation) (requestID string, err error)
 }
 
-// Config says how a Server behaves. The zero value is usable: each field names
-// its default.
+// Config configures a Server. The zero value is usable: each field names its
+// default.
 type Config struct {
-	// Version appears in the Server header, as Vivarium/<Version>. Default: dev.
+	// Version appears in the Server header, as Vivarium/<Version>. Default:
+	// dev.
 	Version string
-	// MaxRequestBytes limits the body of a request. Default: DefaultMaxBytes.
+	// MaxRequestBytes limits a request's body. Default: DefaultMaxBytes.
 	MaxRequestBytes int64
-	// MaxResponseBytes limits the body of a response, as it is delivered.
-	// Default: DefaultMaxBytes.
+	// MaxResponseBytes limits a response's body, as delivered. Default:
+	// DefaultMaxBytes.
 	MaxResponseBytes int64
-	// TransferTimeout limits how long the body of a request may take to come in,
-	// and a response to go out. The function's own time is not part of it.
+	// TransferTimeout limits how long a request's body may take to arrive, and
+	// a response to be sent. It does not include the function's own time.
 	// Default: DefaultTransferTimeout.
 	TransferTimeout time.Duration
-	// DrainTimeout limits how long Serve waits, once it is told to stop, for the
-	// calls under way. Default: DefaultDrainTimeout.
+	// DrainTimeout limits how long Serve, once stopped, waits for calls in
+	// progress. Default: DefaultDrainTimeout.
 	DrainTimeout time.Duration
-	// MaxConnections limits the connections, those that are idle included, and
+	// MaxConnections limits the connections, including idle ones, and
 	// MaxConnectionsPerClient those from one address, which may be a proxy's.
-	// What is beyond is closed. Negative: no limit. Defaults:
+	// Those beyond are closed. Negative: no limit. Defaults:
 	// DefaultMaxConnections and DefaultMaxConnectionsPerClient.
 	MaxConnections, MaxConnectionsPerClient int
-	// MaxRequests limits the requests that are being served, and
-	// MaxRequestsPerClient those from one address: over HTTP/2 a connection has
-	// many. What is beyond is refused. Negative: no limit. Defaults:
-	// DefaultMaxRequests, and DefaultMaxRequestsPerClient unless
-	// MaxConnectionsPerClient says that there is no limit.
+	// MaxRequests limits the requests in progress, and MaxRequestsPerClient
+	// those from one address: an HTTP/2 connection has many. Those beyond are
+	// refused. Negative: no limit. Defaults: DefaultMaxRequests, and
+	// DefaultMaxRequestsPerClient unless MaxConnectionsPerClient is unlimited.
 	MaxRequests, MaxRequestsPerClient int
-	// MaxBodies limits the bytes of bodies in memory, of which the functions of
-	// one tenant may have half. Requests beyond wait a moment and are then
-	// refused. Negative: no limit. Default: DefaultMaxBodies.
+	// MaxBodies limits the bytes of bodies in memory, half of which the
+	// functions of one tenant may use. Requests beyond wait a moment and are
+	// then refused. Negative: no limit. Default: DefaultMaxBodies.
 	MaxBodies int64
-	// Ready reports why calls can't be served yet, for /readyz. Default: ready.
+	// Ready returns why calls can't be served yet, for /readyz. Default: ready.
 	Ready func(context.Context) error
-	// Confinement are lines that /readyz adds to its first, which is ok: what the
-	// process has given up of its rights, as in "seccomp: on". Default: none.
+	// Confinement are lines that /readyz adds after the first, "ok": which
+	// rights the process has given up, as in "seccomp: on". Default: none.
 	Confinement []string
-	// Stats tells what the host has at the moment, for /metrics. Default: it is
-	// not shown.
+	// Stats returns the host's current state, for /metrics. Default: not shown.
 	Stats func() host.Stats
-	// Tenants tells what tenants have and may have, for /metrics. Default: it is
-	// not shown.
+	// Tenants returns what tenants use and may use, for /metrics. Default: not
+	// shown.
 	Tenants func() []host.TenantQuotas
-	// Backlog counts the asynchronous calls that are queued, for /metrics.
-	// Default: it is not shown.
+	// Backlog returns the number of queued asynchronous calls, for /metrics.
+	// Default: not shown.
 	Backlog func(context.Context) (uint64, error)
-	// Management serves what is below api.BasePath and api.OperationsPath.
-	// Default: nothing does.
+	// Management serves everything below api.BasePath and api.OperationsPath.
+	// Default: not served.
 	Management http.Handler
-	// Play serves what is below PlayPath; see Play. Default: nothing does.
+	// Play serves everything below PlayPath; see Play. Default: not served.
 	Play http.Handler
-	// Console serves what is below /console; browsers that ask for / are sent
-	// there. Default: nothing does.
+	// Console serves everything below /console, where browsers that request /
+	// are redirected. Default: not served.
 	Console http.Handler
-	// OnDrain is called when Serve is told to stop, before it waits. It should
-	// end what would never end by itself. Default: nothing.
+	// OnDrain is called when Serve is stopped, before it waits. It should end
+	// what would never end by itself. Default: none.
 	OnDrain func()
-	// Access says who may do what. As long as it has no keys, and without it,
-	// all may do all. Default: none.
+	// Access decides who may do what. Without it, and while it has no keys,
+	// everyone may do everything. Default: none.
 	Access Access
-	// RequireKeys says that nobody may do anything without a key even while there
-	// are none: what is public can still be called.
+	// RequireKeys requires keys even while there are none. Public functions can
+	// still be called.
 	RequireKeys bool
-	// GuardHost refuses, as long as nobody needs a key, requests for a host name
-	// that is neither localhost nor an address of this machine's own. A page in a
-	// browser could otherwise have its name mean this machine, and use the server
-	// as if it were a page from here.
+	// GuardHost refuses, while no keys are required, requests for a host name
+	// that is neither localhost nor an address of this machine. Otherwise a
+	// page in a browser could have its own name resolve to this machine, and
+	// use the server as if it were a page of the server's.
 	GuardHost bool
-	// AllowHosts are further names for GuardHost.
+	// AllowHosts are further names that GuardHost allows.
 	AllowHosts []string
-	// TLS makes Serve speak HTTPS, and HTTP/2, only. It must have a certificate.
-	// Default: HTTP.
+	// TLS makes Serve speak only HTTPS, with HTTP/2. It must have a
+	// certificate. Default: HTTP.
 	TLS *tls.Config
-	// Logger takes our own faults. Default: slog.Default().
+	// Logger receives our own faults. Default: slog.Default().
 	Logger *slog.Logger
 }
 
-// withDefaults returns the configuration with its gaps filled.
+// withDefaults returns the configuration with defaults filled in.
 func (c Config) withDefaults() Config {
 	if c.Version == "" {
 		c.Version = "dev"
@@ -205,17 +204,18 @@ type Server struct {
 	bodies      *bodies
 }
 
-// managed are the paths that Config.Management serves, with all below them.
+// managed are the paths served by Config.Management, including everything
+// below.
 var managed = []string{api.BasePath, api.OperationsPath}
 
-// isManaged says if a request is for Config.Management.
+// isManaged reports whether a request is for Config.Management.
 func (s *Server) isManaged(path string) bool {
 	return s.config.Management != nil && slices.ContainsFunc(managed, func(prefix string) bool {
 		return path == prefix || strings.HasPrefix(path, prefix+"/")
 	})
 }
 
-// New returns a server for these functions. It opens nothing: see Serve.
+// New returns a server for functions. It does not listen: see Serve.
 func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
 	s.connections = newPlaces(s.config.MaxConnections, s.config.MaxConnectionsPerClient)
@@ -243,7 +243,7 @@ func New(config Config, functions Functions) *Server {
 	return s
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP serves one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.echo.ServeHTTP(w, r)
 	if w.Header().Get("Connection") == "close" { // see identify
@@ -251,15 +251,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Serve accepts connections until ctx ends, then takes no new ones, waits for
-// the calls under way and returns nil. It closes the listener in every case. A
-// server serves once.
+// Serve accepts connections until ctx ends, then stops accepting, waits for the
+// calls in progress and returns nil. It always closes the listener. A server
+// serves only once.
 //
 // # Errors
 //
-// An error of the listener is returned as it comes. When the calls under way do
-// not end within the configuration's DrainTimeout, their connections are cut,
-// which cancels them, and the error wraps context.DeadlineExceeded.
+// An error of the listener is returned unchanged. If the calls in progress do
+// not end within the configured DrainTimeout, their connections are cut, which
+// cancels them, and the error wraps context.DeadlineExceeded.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	listener = &limitedListener{listener, s.connections}
 	server := &http.Server{
@@ -269,7 +269,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		HTTP2:             &streams,
 		ErrorLog:          callersLog(s.config.Logger),
-		// No ReadTimeout and no WriteTimeout: both would count the function's
+		// No ReadTimeout and no WriteTimeout: both would include the function's
 		// time. identify and readBody set deadlines for the transfers alone.
 	}
 	served := make(chan error, 1)
@@ -290,7 +290,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 
 	s.draining.Store(true)
 	s.config.OnDrain()
-	// ctx has ended already, and the calls under way are to outlive it.
+	// ctx has ended already, but the calls in progress are to outlive it.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.DrainTimeout)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
@@ -303,12 +303,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// health answers as long as the process can answer at all.
+// health responds as long as the process can respond at all.
 func (s *Server) health(c echo.Context) error {
 	return c.String(http.StatusOK, "ok\n")
 }
 
-// ready answers 200 when calls can be served, else 503 with the reason.
+// ready responds with 200 if calls can be served, else with 503 and the reason.
 func (s *Server) ready(c echo.Context) error {
 	if s.draining.Load() {
 		return c.String(http.StatusServiceUnavailable, "shutting down\n")

@@ -54,19 +54,19 @@ func (f functions) InvokeAsync(ctx context.Context, inv run.Invocation) (string,
 	return inv.RequestID, err
 }
 
-// returns is a handler whose result is always this JSON text.
+// returns is a handler that always returns this JSON text.
 func returns(text string) functions {
 	return functions{func(context.Context, run.Invocation) (*run.Result, error) {
 		return &run.Result{Body: []byte(text)}, nil
 	}}
 }
 
-// fails is a handler of which every call ends in err.
+// fails is a handler whose calls all fail with err.
 func fails(err error) functions {
 	return functions{func(context.Context, run.Invocation) (*run.Result, error) { return nil, err }}
 }
 
-// echoes is a handler that returns the event it was given, or the raw body.
+// echoes is a handler that returns the event it received, or the raw body.
 func echoes() functions {
 	return functions{func(_ context.Context, inv run.Invocation) (*run.Result, error) {
 		if inv.Raw {
@@ -95,7 +95,7 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
-// testServer is a server that listens, until stop or the end of the test.
+// testServer is a server that listens until stop or the end of the test.
 type testServer struct {
 	url  string
 	addr string
@@ -104,7 +104,7 @@ type testServer struct {
 	done chan error // Serve's error
 }
 
-// start starts a server on a port of its own.
+// start starts a server on a free port.
 func start(t *testing.T, config Config, f Functions) *testServer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -128,7 +128,7 @@ type answer struct {
 	text string
 }
 
-// do sends a request and reads the answer to its end.
+// do sends a request and reads the whole response.
 func do(t *testing.T, method, url, body string, headers ...string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -150,7 +150,7 @@ func do(t *testing.T, method, url, body string, headers ...string) answer {
 	return answer{response, string(text)}
 }
 
-// wantStatus checks an answer's status.
+// wantStatus checks a response's status.
 func (a answer) wantStatus(t *testing.T, want int) {
 	t.Helper()
 	if a.StatusCode != want {
@@ -158,7 +158,7 @@ func (a answer) wantStatus(t *testing.T, want int) {
 	}
 }
 
-// wantHeader checks all values of an answer's header; none means absent.
+// wantHeader checks all values of a response's header; no values means absent.
 func (a answer) wantHeader(t *testing.T, name string, want ...string) {
 	t.Helper()
 	got := a.Header.Values(name)
@@ -167,7 +167,7 @@ func (a answer) wantHeader(t *testing.T, name string, want ...string) {
 	}
 }
 
-// wantPlatformError checks that an answer is a platform error, whole.
+// wantPlatformError checks that a response is exactly a platform error.
 func (a answer) wantPlatformError(t *testing.T, code int, message, kind string) {
 	t.Helper()
 	a.wantStatus(t, code)
@@ -181,7 +181,7 @@ func (a answer) wantPlatformError(t *testing.T, code int, message, kind string) 
 	}
 }
 
-// wantFunctionError checks that an answer is a function error of a type, and
+// wantFunctionError checks that a response is a function error of a type, and
 // returns its message.
 func (a answer) wantFunctionError(t *testing.T, code int, kind string) string {
 	t.Helper()
@@ -224,7 +224,7 @@ func TestServer_DrainsCallsUnderWay(t *testing.T) {
 	go func() { got <- do(t, "GET", s.url+"/hello", "") }()
 	<-called
 	s.stop()
-	for { // the listener closes as soon as the server is told to stop
+	for { // the listener closes as soon as the server is stopped
 		connection, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			break

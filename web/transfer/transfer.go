@@ -14,7 +14,7 @@ import (
 var (
 	ErrTooLarge = errors.New("transfer: the body is too large")
 	ErrSlow     = errors.New("transfer: the body took too long")
-	ErrCut      = errors.New("transfer: the body is shorter than announced")
+	ErrCut      = errors.New("transfer: the body is shorter than declared")
 	ErrBroken   = errors.New("transfer: the body can't be read")
 )
 
