@@ -96,7 +96,7 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 	}
 	var allowed []netip.Addr
 	for _, a := range found {
-		a = a.Unmap().WithZone("")
+		a = plain(a)
 		if g.mayReach(a, name) && !slices.Contains(allowed, a) {
 			allowed = append(allowed, a)
 		}
@@ -105,11 +105,15 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 		if len(found) == 0 {
 			return nil, sockets.ErrNoName
 		}
-		return nil, g.refuse(netip.AddrPortFrom(found[0].Unmap(), 0), []string{name}, notAllowed)
+		return nil, g.refuse(netip.AddrPortFrom(plain(found[0]), 0), []string{name}, notAllowed)
 	}
 	g.remember(name, allowed)
 	return allowed, nil
 }
+
+// plain returns an address as it is judged. No prefix contains one with a zone, and
+// a connection is made without it.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 // mayReach reports whether some port of an address found under a name is
 // allowed.
@@ -129,7 +133,7 @@ func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
 	if to.Port() == 0 {
 		return syscall.EADDRNOTAVAIL
 	}
-	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	to = netip.AddrPortFrom(plain(to.Addr()), to.Port())
 	g.mu.Lock()
 	names := g.names[to.Addr()]
 	g.mu.Unlock()
