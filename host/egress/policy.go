@@ -75,7 +75,7 @@ func parseRule(text string) ([]rule, error) {
 	if udp {
 		r.kind = sockets.Datagram
 	}
-	host, err := cutPort(text, &r.port)
+	host, err := cutPort(strings.ToLower(text), &r.port)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func parseRule(text string) ([]rule, error) {
 		r.name = Public
 		return []rule{r}, nil
 	}
-	name, below := strings.CutPrefix(strings.ToLower(host), "*.")
+	name, below := strings.CutPrefix(host, "*.")
 	if !validName(name) || !strings.Contains(name, ".") && below {
 		return nil, fmt.Errorf("write HOST, *.DOMAIN, an address or a prefix such as 10.0.0.0/8, each with :PORT if only one is meant")
 	}
