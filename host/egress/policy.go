@@ -83,6 +83,9 @@ func parseRule(text string) ([]rule, error) {
 		if prefix != prefix.Masked() {
 			return nil, fmt.Errorf("bits are set beyond the prefix; write %s", prefix.Masked())
 		}
+		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 { // as addresses are judged
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
 		r.prefix = prefix
 		return []rule{r}, nil
 	}

@@ -27,6 +27,17 @@ func TestParsePolicy_KnowsNoCase(t *testing.T) {
 	}
 }
 
+func TestParsePolicy_MappedAddressesAreIPv4(t *testing.T) {
+	for _, c := range [][2]string{
+		{"::ffff:10.0.0.5", "10.0.0.5"}, {"[::ffff:10.0.0.5]:80", "10.0.0.5:80"}, {"::ffff:10.0.0.0/104", "10.0.0.0/8"}, {"::ffff:0:0/96", "0.0.0.0/0"},
+	} {
+		got, want := policy(t, c[0]), policy(t, c[1])
+		if fmt.Sprint(got.rules) != fmt.Sprint(want.rules) {
+			t.Errorf("%s is %v, and %s is %v", c[0], got.rules, c[1], want.rules)
+		}
+	}
+}
+
 func TestParsePolicy_KeepsWhatWasWritten(t *testing.T) {
 	for text, empty := range map[string]bool{"": true, " , ,": true, "public": false, " a.org ,B.org:1/udp": false} {
 		p := policy(t, text)
