@@ -83,11 +83,11 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 		return nil, sockets.ErrNoName
 	}
 	if g.Empty() {
-		return nil, sockets.Refuse(name, 0, noNetwork)
+		return nil, sockets.Refuse(sockets.Stream, name, 0, noNetwork)
 	}
 	for _, b := range g.policies {
 		if !b.allowsName(name) {
-			return nil, sockets.Refuse(name, 0, b.whose)
+			return nil, sockets.Refuse(sockets.Stream, name, 0, b.whose)
 		}
 	}
 	found, err := by.Resolve(ctx, name)
@@ -105,7 +105,7 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 		if len(found) == 0 {
 			return nil, sockets.ErrNoName
 		}
-		return nil, g.refuse(netip.AddrPortFrom(plain(found[0]), 0), []string{name}, notAllowed)
+		return nil, g.refuse(sockets.Stream, netip.AddrPortFrom(plain(found[0]), 0), []string{name}, notAllowed)
 	}
 	g.remember(name, allowed)
 	return allowed, nil
@@ -138,11 +138,11 @@ func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
 	names := g.names[to.Addr()]
 	g.mu.Unlock()
 	if g.Empty() {
-		return g.refuse(to, names, noNetwork)
+		return g.refuse(kind, to, names, noNetwork)
 	}
 	for _, b := range g.policies {
 		if !b.allows(kind, to, names) {
-			return g.refuse(to, names, b.whose)
+			return g.refuse(kind, to, names, b.whose)
 		}
 	}
 	return nil
@@ -150,7 +150,7 @@ func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
 
 // refuse returns a refusal that tells what would allow the connection: the
 // requested name, unless its address is special.
-func (g *Guard) refuse(to netip.AddrPort, names []string, reason string) error {
+func (g *Guard) refuse(kind sockets.Kind, to netip.AddrPort, names []string, reason string) error {
 	host := to.Addr().String()
 	if s, ok := specialRange(to.Addr()); ok && reason != noNetwork {
 		if reason = s.what + ", which must be named"; len(names) > 0 {
@@ -159,7 +159,7 @@ func (g *Guard) refuse(to netip.AddrPort, names []string, reason string) error {
 	} else if len(names) > 0 {
 		host = names[len(names)-1]
 	}
-	return sockets.Refuse(host, to.Port(), reason)
+	return sockets.Refuse(kind, host, to.Port(), reason)
 }
 
 func (g *Guard) remember(name string, addresses []netip.Addr) {

@@ -221,3 +221,37 @@ func TestGuard_AllowsWhatAllOfItsPoliciesDo(t *testing.T) {
 	}
 }
 
+// TestRefusal_SaysWhatHelps does what refusals say, until nothing is refused.
+func TestRefusal_SaysWhatHelps(t *testing.T) {
+	for range 2_000 {
+		rules, name := randomRules(), pick(someNames)
+		to := netip.AddrPortFrom(netip.MustParseAddr(pick(someAddresses)), pick([]uint16{80, 443}))
+		kind := pick([]sockets.Kind{sockets.Stream, sockets.Datagram})
+		byName := rand.IntN(2) == 0
+		var told []string
+		for {
+			g := NewGuard(policy(t, strings.Join(rules, ",")))
+			var err error
+			if byName {
+				_, err = g.Resolve(t.Context(), name, lookups{to.Addr()})
+			}
+			if err == nil {
+				err = g.Check(kind, to)
+			}
+			if err == nil {
+				break
+			}
+			refusal, ok := errors.AsType[*sockets.Refusal](err)
+			if !ok || len(told) == 3 {
+				t.Fatalf("%q: %s of %s by %s: %v, after %q", rules, to, name, kind, err, told)
+			}
+			told = append(told, refusal.Reason)
+			_, advice, _ := strings.Cut(refusal.Reason, sockets.Setting+" ")
+			advice, ok = strings.CutSuffix(advice, " would allow it")
+			if !ok {
+				t.Fatalf("%s", refusal.Reason)
+			}
+			rules = append(rules, advice)
+		}
+	}
+}

@@ -87,20 +87,23 @@ type None struct{}
 
 // Resolve implements Net.
 func (None) Resolve(_ context.Context, name string) ([]netip.Addr, error) {
-	return nil, Refuse(name, 0, "the function has no network")
+	return nil, Refuse(Stream, name, 0, "the function has no network")
 }
 
 // Connect implements Net.
-func (None) Connect(_ context.Context, _ Kind, to netip.AddrPort) (*Conn, error) {
-	return nil, Refuse(to.Addr().String(), to.Port(), "the function has no network")
+func (None) Connect(_ context.Context, kind Kind, to netip.AddrPort) (*Conn, error) {
+	return nil, Refuse(kind, to.Addr().String(), to.Port(), "the function has no network")
 }
 
 // Refuse returns the Refusal for a host, and for a port unless it is 0, with
 // the reason and the setting that would allow it.
-func Refuse(host string, port uint16, reason string) *Refusal {
+func Refuse(kind Kind, host string, port uint16, reason string) *Refusal {
 	target := host
 	if port != 0 {
 		target = net.JoinHostPort(host, strconv.Itoa(int(port)))
+	}
+	if kind == Datagram {
+		target += "/udp"
 	}
 	return &Refusal{Reason: fmt.Sprintf("%s: %s; %s %s would allow it", target, reason, Setting, target)}
 }
