@@ -52,6 +52,10 @@ const maxRemembered = 1024
 // maxNames is how many names are remembered for one address.
 const maxNames = 16
 
+// maxAddresses is how many addresses of a name are of use. More would fit neither into
+// a Broker's messages nor beside those of other names.
+const maxAddresses = 64
+
 // NewGuard returns a Guard that allows what all policies allow.
 func NewGuard(policies ...*Policy) *Guard {
 	g := &Guard{}
@@ -98,7 +102,9 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 	for _, a := range found {
 		a = plain(a)
 		if g.mayReach(a, name) && !slices.Contains(allowed, a) {
-			allowed = append(allowed, a)
+			if allowed = append(allowed, a); len(allowed) == maxAddresses {
+				break
+			}
 		}
 	}
 	if allowed == nil {
