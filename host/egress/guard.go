@@ -30,7 +30,7 @@ type Guard struct {
 
 	mu    sync.Mutex // guards the rest
 	names map[netip.Addr][]string
-	order []netip.Addr // by age
+	order []netip.Addr // resolved longest ago first
 }
 
 // bounded is a Policy with the reason to give when it refuses.
@@ -45,8 +45,8 @@ const (
 	noNetwork  = "the function has no network"
 )
 
-// maxRemembered is how many addresses a Guard remembers; the oldest are
-// forgotten first, and must be resolved again.
+// maxRemembered is how many addresses a Guard remembers; those resolved longest
+// ago are forgotten first, and must be resolved again.
 const maxRemembered = 1024
 
 // maxNames is how many names are remembered for one address.
@@ -176,9 +176,11 @@ func (g *Guard) remember(name string, addresses []netip.Addr) {
 	}
 	for _, a := range addresses {
 		names, known := g.names[a]
-		if !known {
-			g.order = append(g.order, a)
+		if known {
+			at := slices.Index(g.order, a)
+			g.order = slices.Delete(g.order, at, at+1)
 		}
+		g.order = append(g.order, a)
 		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
 		names = append(names, name)
 		g.names[a] = names[max(0, len(names)-maxNames):]

@@ -2,7 +2,6 @@ package egress
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
-
-	"vivarium/wasm/sockets"
 )
 
 // echo is a server on a loopback address that sends back what it gets.
@@ -260,12 +257,4 @@ func broker(t testing.TB, rules string) *Broker {
 		}
 	})
 	return b
-}
-
-// wantRefusal fails unless an error is a refusal that says something.
-func wantRefusal(t testing.TB, err error, says string) {
-	t.Helper()
-	if r, ok := errors.AsType[*sockets.Refusal](err); !ok || !strings.Contains(r.Reason, says) {
-		t.Errorf("got %v, want a refusal that says %q", err, says)
-	}
 }
