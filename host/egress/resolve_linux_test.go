@@ -23,7 +23,7 @@ func TestResolve_AsksTheNameServer(t *testing.T) {
 	dns.set("two.example.org", "93.184.216.34", "2606:4700::1111")
 	dns.set("v4.example.org", "93.184.216.34")
 	dns.set("none.example.org")
-	dns.failing["broken.example.org"] = true
+	dns.put("broken.example.org", record{fails: true})
 	eachDialer(t, "public", func(t *testing.T, by Dialer) {
 		for name, want := range map[string]string{
 			"two.example.org": "[2606:4700::1111 93.184.216.34]", "v4.example.org": "[93.184.216.34]",
@@ -44,7 +44,7 @@ func TestResolve_AsksTheNameServer(t *testing.T) {
 
 func TestResolve_EndsWithItsContext(t *testing.T) {
 	dns := newNameServer(t)
-	dns.silent["silent.example.org"] = true
+	dns.put("silent.example.org", record{silent: true})
 	eachDialer(t, "public", func(t *testing.T, by Dialer) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

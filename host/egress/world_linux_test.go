@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,17 +91,33 @@ func talk(t testing.TB, fd int, text string) string {
 type nameServer struct {
 	address string
 
-	mu      sync.Mutex // guards the rest
-	zone    map[string][]netip.Addr
-	failing map[string]bool // SERVFAIL
-	silent  map[string]bool // no answer at all
-	asked   map[string]int
+	mu    sync.Mutex // guards the rest
+	zone  map[string]record
+	asked map[string]int
 }
+
+// record is what a name server knows of a name.
+type record struct {
+	addresses []netip.Addr
+	fails     bool // SERVFAIL
+	silent    bool // no answer at all
+}
+
+// current is where names are looked up.
+var current atomic.Pointer[nameServer]
+
+// lookUpHere has this process look names up at a name server of its tests.
+var lookUpHere = sync.OnceFunc(func() {
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, current.Load().address)
+	}}
+})
 
 // newNameServer starts a name server, and has all lookups of this process go there.
 func newNameServer(t testing.TB) *nameServer {
 	t.Helper()
-	s := &nameServer{zone: map[string][]netip.Addr{}, failing: map[string]bool{}, silent: map[string]bool{}, asked: map[string]int{}}
+	s := &nameServer{zone: map[string]record{}, asked: map[string]int{}}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -121,24 +138,24 @@ func newNameServer(t testing.TB) *nameServer {
 			go s.serveTCP(c)
 		}
 	}()
-	before := net.DefaultResolver
-	t.Cleanup(func() { net.DefaultResolver = before })
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, s.address)
-	}}
+	lookUpHere()
+	current.Store(s)
 	return s
 }
 
 // set gives a name addresses.
 func (s *nameServer) set(name string, addresses ...string) {
-	var list []netip.Addr
+	var r record
 	for _, a := range addresses {
-		list = append(list, netip.MustParseAddr(a))
+		r.addresses = append(r.addresses, netip.MustParseAddr(a))
 	}
+	s.put(name, r)
+}
+
+func (s *nameServer) put(name string, r record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.zone[name] = list
+	s.zone[name] = r
 }
 
 // count returns how often a name was asked for.
@@ -196,11 +213,10 @@ func (s *nameServer) answer(question []byte, most int) []byte {
 	}
 	name := strings.TrimSuffix(strings.ToLower(q.Name.String()), ".")
 	s.mu.Lock()
-	addresses, known := s.zone[name]
+	r, known := s.zone[name]
 	s.asked[name]++
-	failing, silent := s.failing[name], s.silent[name]
 	s.mu.Unlock()
-	if silent {
+	if r.silent {
 		return nil
 	}
 	m := dnsmessage.Message{
@@ -208,12 +224,12 @@ func (s *nameServer) answer(question []byte, most int) []byte {
 		Questions: []dnsmessage.Question{q},
 	}
 	switch {
-	case failing:
+	case r.fails:
 		m.RCode = dnsmessage.RCodeServerFailure
 	case !known:
 		m.RCode = dnsmessage.RCodeNameError
 	}
-	for _, a := range addresses {
+	for _, a := range r.addresses {
 		header := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
 		switch {
 		case q.Type == dnsmessage.TypeA && a.Is4():
