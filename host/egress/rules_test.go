@@ -61,9 +61,9 @@ func TestParsePolicy_AcceptsWhatItExplains(t *testing.T) {
 		}
 	}
 	for text, says := range map[string]string{
-		"10.0.0.1/8": "10.0.0.0/8", "a.org:0": `"0" is no port`, "a.org:http": `"http" is no port`, "a.org:": `"" is no port`, "fe80::1%eth0": "zone",
+		"10.0.0.1/8": "10.0.0.0/8", "a.org:0": `"0" is not a port`, "a.org:http": `"http" is not a port`, "a.org:": `"" is not a port`, "fe80::1%eth0": "zone",
 		"[::1]80": "[ADDRESS]:PORT", "*": "*.DOMAIN", "public/udp": "UDP", strings.Repeat("a", 64) + ".org": "HOST",
-		strings.Repeat("a.", 127) + "org": "HOST", "a.org, b..org": `"b..org"`, "a.org/tcp": "HOST", "a.org:+1": "no port", "[a.org:1": "[ADDRESS]:PORT",
+		strings.Repeat("a.", 127) + "org": "HOST", "a.org, b..org": `"b..org"`, "a.org/tcp": "HOST", "a.org:+1": "not a port", "[a.org:1": "[ADDRESS]:PORT",
 	} {
 		if _, err := ParsePolicy(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: got %v, want %q", text, err, says)
