@@ -54,11 +54,13 @@ func (i *Installer) explain(ctx context.Context, list *List, dir string) []Block
 			}
 			complaint, err := i.install(ctx, &alone, dir, target, nil, "--no-deps")
 			if err == nil {
-				if native := native(os.DirFS(target)); len(native) > 0 {
+				native := native(os.DirFS(target))
+				needs, odd := i.needs(target, extras)
+				_ = os.RemoveAll(target) // the next needs the room; what is left goes with dir
+				if len(native) > 0 {
 					blocked = append(blocked, Blocked{Name: n.Name + n.Version, Why: NoWheel, By: n.by})
 					continue
 				}
-				needs, odd := i.needs(target, extras)
 				for _, o := range odd {
 					blocked = append(blocked, Blocked{Name: o, Why: NoName, By: []string{n.Name}})
 				}
@@ -157,7 +159,7 @@ func (i *Installer) blame(ctx context.Context, n need, dir, complaint string) (B
 	// pip tells of wheels alone. Of what else there is it has to be asked.
 	args := append(i.command[:4:4], "index", "versions", "--disable-pip-version-check", "--no-input", "--pre", "--ignore-requires-python", n.Name)
 	var out bytes.Buffer
-	if complaint, err := i.run(ctx, dir, &out, args...); err != nil {
+	if complaint, err := i.run(ctx, dir, nil, &out, args...); err != nil {
 		if b.Why == NoWheel && strings.Contains(complaint, "No matching distribution found") {
 			b.Detail = ", or there is no package of that name"
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,6 +25,7 @@ type Installer struct {
 	command []string
 	env     []string
 	notes   notes
+	bound   bound
 }
 
 // notes tell from a program's complaint why it could not have a package that was
@@ -51,7 +53,7 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 	pythons := append(lookUp(places, "python3"), lookUp(places, "python")...)
 	if uvs := lookUp(places, "uv"); len(uvs) > 0 {
 		i := &Installer{
-			Name: "uv", python: python, env: env,
+			Name: "uv", python: python, env: env, bound: defaultBound,
 			// Of the platforms that uv knows this one is nearest to the guest. The
 			// exceptions from --only-binary are taken back, whoever has made them.
 			command: append([]string{uvs[0], "pip", "install", "--quiet", "--only-binary", ":all:", "--no-binary", ":none:",
@@ -72,7 +74,7 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 	}
 	for _, program := range pythons {
 		i := &Installer{
-			Name: "pip", python: python, env: env,
+			Name: "pip", python: python, env: env, bound: defaultBound,
 			// -E: nothing of Python's own in the environment counts.
 			command: []string{program, "-E", "-c", withoutPrograms, "install", "--disable-pip-version-check", "--no-input", "--no-compile",
 				"--only-binary=:all:", "--platform", "any", "--implementation", "py", "--abi", "none", "--python-version", version},
@@ -81,7 +83,7 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 				noWheel:   regexp.MustCompile(`\(from versions: none\)`),
 			},
 		}
-		if _, err := i.run(ctx, string(filepath.Separator), nil, append(i.command[:4:4], "--version")...); err == nil {
+		if _, err := i.run(ctx, string(filepath.Separator), nil, nil, append(i.command[:4:4], "--version")...); err == nil {
 			return i, nil
 		}
 		if ctx.Err() != nil {
@@ -98,7 +100,8 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 //
 // # Errors
 //
-// A *BlockedError when packages can't be had; ctx's.
+// A *BlockedError when packages can't be had, a *LargeError when they are too
+// large; ctx's.
 func (i *Installer) Install(ctx context.Context, list *List, dir string) (string, error) {
 	target := filepath.Join(dir, "packages")
 	impatient, stop := context.WithCancel(ctx)
@@ -111,6 +114,9 @@ func (i *Installer) Install(ctx context.Context, list *List, dir string) (string
 			return "", &BlockedError{Packages: native}
 		}
 		return target, nil
+	}
+	if _, large := errors.AsType[*LargeError](err); large {
+		return "", err
 	}
 	var blocked []Blocked
 	if !unreachable.MatchString(complaint) {
@@ -126,6 +132,9 @@ func (i *Installer) Install(ctx context.Context, list *List, dir string) (string
 	}
 	again := filepath.Join(dir, "packages-again")
 	if complaint, err = i.install(ctx, list, dir, again, io.Discard); err != nil {
+		if _, large := errors.AsType[*LargeError](err); large {
+			return "", err
+		}
 		return "", fmt.Errorf("%s: %s failed: %w\n%s", File, i.Name, err, lastLines(complaint))
 	}
 	return again, nil
@@ -135,8 +144,9 @@ func (i *Installer) Install(ctx context.Context, list *List, dir string) (string
 // nothing to learn by asking again.
 var unreachable = regexp.MustCompile(`Retrying \(|Failed to fetch|(?i:connection (?:refused|error|reset)|timed out)`)
 
-// install lets the program install a list, and returns what it complains of.
-func (i *Installer) install(ctx context.Context, list *List, dir, target string, out io.Writer, options ...string) (string, error) {
+// install lets the program install a list, and returns what it complains of. A
+// *LargeError ends it early.
+func (i *Installer) install(ctx context.Context, list *List, dir, target string, out io.Writer, options ...string) (complaint string, err error) {
 	work, err := os.MkdirTemp(dir, "work-") // has nothing but this
 	if err != nil {
 		return "", err
@@ -161,14 +171,21 @@ func (i *Installer) install(ctx context.Context, list *List, dir, target string,
 	if list.Pre {
 		args = append(args, map[string][]string{"uv": {"--prerelease", "allow"}, "pip": {"--pre"}}[i.Name]...)
 	}
-	return i.run(ctx, work, out, args...)
+	// pip unpacks wheels in the folder for temporary files, uv in its cache. Both
+	// are below dir, where they are counted and go away.
+	env := []string{"UV_CACHE_DIR=" + filepath.Join(dir, "uv"), "TMPDIR=" + dir, "TEMP=" + dir, "TMP=" + dir}
+	err = i.bound.watch(ctx, dir, func(ctx context.Context) error {
+		complaint, err = i.run(ctx, work, env, out, args...)
+		return err
+	})
+	return complaint, err
 }
 
 // run runs a program in a folder and returns what it complains of.
-func (i *Installer) run(ctx context.Context, dir string, out io.Writer, args ...string) (complaint string, err error) {
+func (i *Installer) run(ctx context.Context, dir string, env []string, out io.Writer, args ...string) (complaint string, err error) {
 	var stderr bytes.Buffer
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
-	command.Dir, command.Env = dir, append(i.env[:len(i.env):len(i.env)], "PWD="+dir)
+	command.Dir, command.Env = dir, append(append(i.env[:len(i.env):len(i.env)], env...), "PWD="+dir)
 	command.Stdout, command.Stderr = out, &stderr
 	err = command.Run()
 	return stderr.String(), err
@@ -245,7 +262,7 @@ var passed = regexp.MustCompile(`^(?i:HOME|USER|LOGNAME|USERPROFILE|APPDATA|LOCA
 	`PYENV_ROOT|PYENV_VERSION|ASDF_DIR|ASDF_DATA_DIR|MISE_DATA_DIR|` +
 	`PIP_(?:INDEX_URL|EXTRA_INDEX_URL|NO_INDEX|FIND_LINKS|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|(?:DEFAULT_)?TIMEOUT|RETRIES|CACHE_DIR|NO_CACHE_DIR|CONFIG_FILE)|` +
 	`UV_(?:INDEX|DEFAULT_INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|INDEX_STRATEGY|INDEX_[A-Z0-9_]+_(?:USERNAME|PASSWORD)|INSECURE_HOST|` +
-	`NATIVE_TLS|SYSTEM_CERTS|OFFLINE|HTTP_TIMEOUT|HTTP_RETRIES|CACHE_DIR|NO_CACHE|LINK_MODE|PYTHON_DOWNLOADS|PYTHON_INSTALL_DIR|CONFIG_FILE))$`)
+	`NATIVE_TLS|SYSTEM_CERTS|OFFLINE|HTTP_TIMEOUT|HTTP_RETRIES|PYTHON_DOWNLOADS|PYTHON_INSTALL_DIR|CONFIG_FILE))$`)
 
 // environment returns the variables of the program.
 func environment(places []string) []string {

@@ -16,6 +16,9 @@
 //   - It asks for wheels alone, also of what packages need in turn. A wheel is
 //     unpacked; nothing of it runs. pip, which would build what a package names
 //     by its address, can't start any program meanwhile; uv builds nothing.
+//   - What it downloads and unpacks lies in one folder, and it is ended once that
+//     is more than any function's code can be, see LargeError. So uv has a cache of
+//     its own each time; packages that were installed once are kept by the caller.
 //
 // When packages can't be had, a BlockedError says which, why, and who needs them.
 package requirements
