@@ -98,6 +98,22 @@ func TestHostCalls_LongOnesGiveWay(t *testing.T) {
 	}
 }
 
+// Calls that are short are work as well, or a loop of them would be longer than
+// other loops are.
+func TestHostCalls_ShortOnesAreWork(t *testing.T) {
+	c := newCallers(t)
+	i := cloneOf(t, c.engine, c.image, 4<<20)
+	for name, call := range map[string]func(){
+		"clock_time_get": func() { clockTimeGet(i.base, i.module, []uint64{0, 0, 8}) },
+		"clock_res_get":  func() { clockResGet(i.base, i.module, []uint64{0, 8}) },
+	} {
+		before := i.work
+		if call(); i.work != before+clockWork {
+			t.Errorf("%s counts for %d, want %d", name, i.work-before, clockWork)
+		}
+	}
+}
+
 // What would keep wazero itself busy for long is refused: a list of empty
 // buffers.
 func TestHostCalls_ListsHaveAnEnd(t *testing.T) {
