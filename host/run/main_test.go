@@ -19,6 +19,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/egress"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -70,6 +71,8 @@ type testConfig struct {
 	Quotas                       quota.Amounts
 	Engine                       *wasm.Engine // nil means the one that tests share
 	Fake                         *fakeEngine  // in place of an engine
+	NetCeiling                   *egress.Policy
+	Forgetful                    bool // what functions log is not kept
 }
 
 func newTestHost(t testing.TB, cfg testConfig) *testHost {
@@ -83,6 +86,9 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 	})
 	memory := store.Memory(store.Config{})
 	book := logs.New(logs.Config{Store: memory, Ledger: ledger, Log: slog.New(slog.DiscardHandler), Echo: func(e logs.Entry) {
+		if cfg.Forgetful {
+			return
+		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.entries = append(h.entries, e)
@@ -104,7 +110,7 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 		Archive:  func(context.Context, *catalog.Version) ([]byte, error) { return nil, nil },
 		ImageDir: cfg.ImageDir, MaxQueue: cmp.Or(cfg.MaxQueue, 100), IdleTimeout: cmp.Or(cfg.IdleTimeout, time.Hour),
 		MaxCalls: cfg.MaxCalls, MaxMemory: cfg.MaxMemory, MaxTries: cmp.Or(cfg.MaxTries, DefaultMaxTries),
-		Processors: runtime.GOMAXPROCS(0),
+		Processors: runtime.GOMAXPROCS(0), NetCeiling: cfg.NetCeiling, Dialer: egress.Direct{},
 	}, e)
 	t.Cleanup(func() {
 		h.Close()

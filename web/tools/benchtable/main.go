@@ -86,7 +86,8 @@ func run(ctx context.Context, stdout, progress io.Writer) error {
 	return write(stdout, figures)
 }
 
-// read collects the metrics of benchmark lines by benchmark and unit.
+// read collects the metrics of benchmark lines by benchmark and unit. One that has
+// parts has the worst of theirs, which is the highest.
 func read(r io.Reader) (map[string]float64, error) {
 	figures := map[string]float64{}
 	lines := bufio.NewScanner(r)
@@ -100,6 +101,9 @@ func read(r io.Reader) (map[string]float64, error) {
 		for i := 2; i+1 < len(fields); i += 2 {
 			if v, err := strconv.ParseFloat(fields[i], 64); err == nil {
 				figures[name+" "+fields[i+1]] = v
+				if whole, _, part := strings.Cut(name, "/"); part {
+					figures[whole+" "+fields[i+1]] = max(figures[whole+" "+fields[i+1]], v)
+				}
 			}
 		}
 	}
