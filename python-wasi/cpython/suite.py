@@ -5,7 +5,9 @@ result has the names of the tests by outcome. As regrtest does, it gives the
 tests a working directory of their own and denies them the costly resources.
 """
 
+import contextlib
 import importlib
+import importlib.machinery
 import os
 import random
 import struct
@@ -33,10 +35,14 @@ def handler(event, context):
 
     if event["pass"] == 2:
         sys.meta_path.append(StubFinder())
+        unittest.TestCase._callSetUp = set_up_or_tear_down
     if event["pass"] == 3:
         as_on_linux(support)
     from test.libregrtest import utils
     from test.support import socket_helper
+
+    # As "python -m test" does.
+    sys.modules["__main__"].__spec__ = importlib.machinery.ModuleSpec("test.__main__", None)
 
     utils.setup_unraisable_hook()
     utils.setup_threading_excepthook()
@@ -77,6 +83,19 @@ def as_on_linux(support):
     from test.support import threading_helper
 
     threading_helper.can_start_thread = True
+
+
+set_up = unittest.TestCase._callSetUp
+
+
+def set_up_or_tear_down(test):
+    """Set a test up. What it has taken when a stub ends that in its middle would be in the way of other tests."""
+    try:
+        set_up(test)
+    except unittest.SkipTest:
+        with contextlib.suppress(Exception):
+            test.tearDown()
+        raise
 
 
 class StubFinder:
