@@ -60,6 +60,15 @@ func (d *driver) newAttackers() []*attacker {
 	add("oscar", "newlines", true, "answer")
 	add("mallory", "reread", true)
 	add("trudy", "own", true, "answer")
+	first := len(all)
+	add("oscar", "hoard_connections", false, "PermissionError")
+	add("oscar", "receive_without_end", true, "PermissionError")
+	add("trudy", "wait_for_an_answer", true)
+	add("mallory", "reach_others", false, "PermissionError")
+	add("trudy", "follow_away", false, "URLError", "PermissionError")
+	for _, a := range all[first:] {
+		a.talks = true
+	}
 	add("mallory", "snoop", false, "answer", "OSError", "PermissionError", "FileNotFoundError")
 	return all
 }

@@ -23,12 +23,17 @@ type client struct {
 	base   func() string     // http://ADDRESS of the program as it runs now
 	tenant string            // "" for who runs the program
 	keys   map[string]string // by tenant; filled before the load
+	peer   string            // what its functions may talk to
 	http   *http.Client
 }
 
 // client returns the client of a tenant. All clients are made here.
 func (d *driver) client(tenant string) *client {
-	return &client{base: d.base, tenant: tenant, keys: d.keys, http: d.http}
+	c := &client{base: d.base, tenant: tenant, keys: d.keys, http: d.http}
+	if d.peer != nil { // tests of the driver have none
+		c.peer = d.peer.address
+	}
+	return c
 }
 
 // answer is what came back.

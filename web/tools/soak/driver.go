@@ -28,6 +28,7 @@ type driver struct {
 	watch  *watch
 	http   *http.Client
 
+	peer    *peer
 	disk    *disk    // nil when none can be mounted
 	store   *process // nil when it is embedded
 	program atomic.Pointer[process]
@@ -65,6 +66,10 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if d.peer, err = startPeer(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.peer.stop()) }()
 	d.neighbours, d.attackers, d.queue = d.newNeighbours(), d.newAttackers(), d.newQueue()
 	d.strikes = d.newStriker(strikes)
 
@@ -127,7 +132,8 @@ func (d *driver) startStore(ctx context.Context, address string) error {
 
 // startProgram starts Vivarium on the store as it is.
 func (d *driver) startProgram(ctx context.Context) error {
-	args := []string{"serve", "--listen", "127.0.0.1:0", "--max-memory", fmt.Sprint(d.memoryMB), "--cache-dir", d.cache}
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--max-memory", fmt.Sprint(d.memoryMB), "--cache-dir", d.cache,
+		"--allow-net=" + d.peer.address}
 	if d.store != nil {
 		args = append(args, "--nats", "nats://"+d.store.address)
 	} else {

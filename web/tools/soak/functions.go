@@ -30,6 +30,7 @@ type function struct {
 	version  atomic.Pointer[string] // the newest's id
 	code     map[string][]byte
 	entry    string
+	talks    bool // to the peer
 	timeout  time.Duration
 	memoryMB int
 	async    bool
@@ -78,9 +79,14 @@ func (f *function) deploy(ctx context.Context, tags ...string) error {
 		"executionTimeout": fmt.Sprintf("%.3fs", f.timeout.Seconds()),
 		"resources":        map[string]any{"memory": fmt.Sprint(f.memoryMB << 20)},
 	}
+	environment := map[string]string{}
 	if f.secret != "" {
-		body["environment"] = map[string]string{"SECRET": f.secret}
+		environment["SECRET"] = f.secret
 	}
+	if f.talks {
+		environment["PEER"], body["allowNet"] = f.peer, f.peer
+	}
+	body["environment"] = environment
 	if f.async {
 		body["asyncInvocationConfig"] = map[string]any{"retriesCount": 0}
 	}

@@ -7,10 +7,11 @@
 // another child (or the program's own, -store embedded), whose files lie on a
 // small disk in memory that can be filled. It deploys functions for several
 // tenants over the management API, each with a key of its own. Neighbours are
-// well-behaved: they echo, compute, sleep, write files, count. Attackers spin,
-// take memory, flood logs, kill their instances, reach for others' functions,
-// send requests that are none, and what else the suites of attacks on the
-// sandbox have.
+// well-behaved: they echo, compute, sleep, write files, count, and talk to a
+// server of the driver's. Attackers spin, take memory, flood logs, kill their
+// instances, reach for others' functions and addresses, hold connections, receive
+// without end, send requests that are none, and what else the suites of attacks
+// on the sandbox have.
 //
 // Loops call them, each the next call after the answer, so that the program is
 // always busy, and so that half of the calls are hostile. Meanwhile versions are

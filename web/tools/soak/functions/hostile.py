@@ -1,8 +1,10 @@
 # Functions that mean harm, one way each.
 import os
 import re
+import socket
 import sys
 import time
+import urllib.request
 
 kept = []
 frozen = bytearray(b"x" * (24 << 20))  # in the image, so shared until it is written to
@@ -87,6 +89,44 @@ def own(event, context):
     for at in range(0, len(frozen), 4096):
         frozen[at] = 1
     return "done"
+
+
+def connect(path):
+    host, port = os.environ["PEER"].split(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: peer\r\n\r\n")
+    return connection
+
+
+def hoard_connections(event, context):
+    while True:
+        kept.append(connect(b"/nothing"))
+
+
+def receive_without_end(event, context):
+    connection, buffer = connect(b"/endless"), bytearray(1 << 20)
+    while True:
+        connection.recv_into(buffer)
+
+
+def wait_for_an_answer(event, context):
+    return connect(b"/nothing").recv(1)
+
+
+def reach_others(event, context):
+    port = int(os.environ["PEER"].split(":")[1])
+    for address in ("127.0.0.2", port), ("127.0.0.1", port ^ 1), ("169.254.169.254", 80), ("0.0.0.0", port), ("10.0.0.1", 80):
+        try:
+            socket.create_connection(address, 0.1)
+        except PermissionError as error:
+            refused = error
+        else:
+            return f"reached {address}"
+    raise refused
+
+
+def follow_away(event, context):
+    return urllib.request.urlopen(f"http://{os.environ['PEER']}/away").read()
 
 
 def stubborn(event, context):

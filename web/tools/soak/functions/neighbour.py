@@ -3,13 +3,14 @@
 import asyncio
 import base64
 import hashlib
+import http.client
 import json
 import os
 import time
 import uuid
 
 SECRET = os.environ["SECRET"]
-state = {"instance": None, "calls": 0}
+state = {"instance": None, "calls": 0, "connection": None}
 
 
 def plain(event, context):
@@ -77,3 +78,17 @@ def queued(event, context):
 
 def failing(event, context):
     raise RuntimeError("failed " + event["nonce"])
+
+
+def talker(event, context):
+    # Kept from call to call; the platform hangs up what was long idle.
+    for connection in (state["connection"], http.client.HTTPConnection(os.environ["PEER"], timeout=30)):
+        try:
+            if connection:
+                connection.request("POST", "/echo", event["nonce"])
+                nonce = connection.getresponse().read().decode()
+                break
+        except (OSError, http.client.HTTPException):
+            connection.close()
+    state["connection"] = connection
+    return {"nonce": nonce, "secret": SECRET}
