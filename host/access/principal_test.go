@@ -1,0 +1,174 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"vivarium/host/fault"
+)
+
+// issued is when tokens of these tests are.
+var issued = time.Unix(1_700_000_000, 0)
+
+func TestRole_Includes(t *testing.T) {
+	const none, other = Role(""), Role("root")
+	for _, c := range []struct {
+		have Role
+		may  string // what of all roles it includes
+	}{
+		{RoleInvoker, "invoker"}, {RoleDeployer, "invoker deployer"}, {RoleAdmin, "invoker deployer admin"}, {none, ""}, {other, ""}, {"Admin", ""},
+	} {
+		for _, need := range append(Roles, none, other, "ADMIN") {
+			want := need != none && strings.Contains(" "+c.may+" ", " "+string(need)+" ")
+			if got := c.have.Includes(need); got != want {
+				t.Errorf("%q includes %q: %v", c.have, need, got)
+			}
+		}
+	}
+}
+
+func TestPrincipal_ActsFor(t *testing.T) {
+	for _, c := range []struct {
+		mine, of string
+		want     bool
+	}{
+		{"a", "a", true}, {"a", "b", false}, {"a", "", false}, {"a", "*", false}, {"", "", false}, {"", "a", false}, {"*", "a", true}, {"*", "", true},
+		{"a", "A", false}, {"a", "a ", false}, {"a*", "a", false},
+	} {
+		if got := (Principal{Tenant: c.mine}).ActsFor(c.of); got != c.want {
+			t.Errorf("who is of %q acts for %q: %v", c.mine, c.of, got)
+		}
+	}
+}
+
+// TestPrincipal_Require asks for each role in each tenant's name by each principal.
+func TestPrincipal_Require(t *testing.T) {
+	for _, role := range append(Roles, "", "root") {
+		for _, tenant := range []string{"a", "b", "", AllTenants} {
+			p := Principal{KeyID: "k", Tenant: tenant, Role: role}
+			for need, least := range Roles {
+				for _, of := range []string{"a", "b"} {
+					rank := -1
+					for n, r := range Roles {
+						if r == role {
+							rank = n
+						}
+					}
+					err := p.Require(least, of)
+					what := fmt.Sprintf("%q of %q as %s within %s: %v", role, tenant, least, of, err)
+					switch {
+					case role == "":
+						if err != fault.ErrUnauthenticated || fault.Of(err) != fault.Unauthenticated {
+							t.Error(what)
+						}
+					case rank < need: // which is told first, since another tenant's key would not help
+						if fault.Of(err) != fault.Forbidden || !strings.Contains(err.Error(), string(least)) || !strings.HasSuffix(err.Error(), string(role)) {
+							t.Error(what)
+						}
+					case tenant != of && tenant != AllTenants:
+						if fault.Of(err) != fault.Forbidden || !strings.Contains(err.Error(), "tenant "+tenant) || strings.Contains(err.Error(), "tenant "+of) {
+							t.Error(what)
+						}
+					case err != nil:
+						t.Error(what)
+					}
+				}
+			}
+			if err := p.Require("", "a"); err == nil {
+				t.Errorf("%q of %q may do what takes no role that there is", role, tenant)
+			}
+		}
+	}
+	for _, role := range Roles {
+		if err := Operator.Require(role, "any"); err != nil {
+			t.Error(err)
+		}
+	}
+	if (Principal{}).Require(RoleInvoker, "") == nil || !(Principal{}).Anonymous() || Operator.Anonymous() {
+		t.Error("somebody unknown is somebody")
+	}
+}
+
+func TestPrincipalOf_IsWhoTheContextSays(t *testing.T) {
+	p, q := Principal{KeyID: "k1", Tenant: "a", Role: RoleInvoker}, Principal{KeyID: "k2", Tenant: "b", Role: RoleAdmin}
+	ctx := WithPrincipal(t.Context(), p)
+	inner, cancel := context.WithCancel(WithPrincipal(ctx, q))
+	cancel()
+	for want, ctx := range map[Principal]context.Context{{}: t.Context(), p: ctx, q: inner} {
+		if got := PrincipalOf(ctx); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+}
+
+// A token has one spelling: nothing that differs from what was issued is valid.
+func TestToken_HasOneSpelling(t *testing.T) {
+	issuer, err := NewTokens(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := issued
+	good := issuer.Issue("acme", "aje1", "d4e", now).AccessToken
+	refuse := func(token string) {
+		t.Helper()
+		if claims, err := issuer.Verify(token, now); !errors.Is(err, ErrToken) || claims != (TokenClaims{}) {
+			t.Errorf("%q: got %+v, %v", token, claims, err)
+		}
+	}
+	const alphabet = "AQgwaz09-_.=+/ \n\r\x00"
+	for at := range good {
+		refuse(good[:at])
+		refuse(good[:at] + good[at+1:])
+		for _, c := range []byte(alphabet) {
+			if c != good[at] {
+				refuse(good[:at] + string(c) + good[at+1:])
+			}
+			if with := good[:at] + string(c) + good[at:]; with != good {
+				refuse(with)
+			}
+		}
+	}
+	for _, c := range []byte(alphabet) {
+		refuse(good + string(c))
+	}
+	refuse(strings.ToUpper(good))
+	refuse(good + "." + good)
+	if _, err := issuer.Verify(good, now); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a token says is what it was issued for, or nothing.
+func FuzzToken(f *testing.F) {
+	f.Add("acme", "aje1", "d4e", 60)
+	f.Add("a", "b/c", "\xff", -5)
+	issuer, err := NewTokens(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, tenant, account, function string, seconds int) {
+		token := issuer.Issue(tenant, account, function, issued)
+		if account == "" {
+			if token != nil {
+				t.Errorf("got %+v without an account", token)
+			}
+			return
+		}
+		claims, err := issuer.Verify(token.AccessToken, issued.Add(time.Duration(seconds)*time.Second))
+		if tenant == "" || strings.Contains(tenant, "/") || !utf8.ValidString(tenant+account+function) {
+			return // names that there are not
+		}
+		want := TokenClaims{tenant, account, function, issued, issued.Add(TokenLifetime)}
+		if seconds >= int(TokenLifetime/time.Second) {
+			want = TokenClaims{}
+		}
+		if claims != want || (err == nil) != (want != TokenClaims{}) {
+			t.Errorf("got %+v, %v, want %+v", claims, err, want)
+		}
+	})
+}
