@@ -167,7 +167,7 @@ func (l *Ledger) giveOwn(tenant string, q Quota, n int64) {
 func within(used *atomic.Int64, n, limit int64) bool {
 	for {
 		now := used.Load()
-		if limit > 0 && now+n > limit {
+		if limit > 0 && n > limit-now {
 			return false
 		}
 		if used.CompareAndSwap(now, now+n) {
@@ -183,7 +183,7 @@ func within(used *atomic.Int64, n, limit int64) bool {
 //
 // *Error.
 func (l *Ledger) Check(tenant string, q Quota, used, n int64) error {
-	if limit := l.Limit(tenant, q); limit >= 0 && used+n > limit {
+	if limit := l.Limit(tenant, q); limit >= 0 && n > limit-used {
 		return l.Refuse(tenant, q)
 	}
 	return nil
