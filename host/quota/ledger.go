@@ -131,18 +131,24 @@ func (l *Ledger) Reserve(tenant string, k Kind, n int64) (release func(), err er
 func (l *Ledger) Take(tenant string, k Kind, n int64) error {
 	q := k.Quota()
 	for !l.takeOwn(tenant, q, n) {
-		if l.cfg.Reclaim == nil || !l.cfg.Reclaim(tenant, q, true) {
+		if limit := l.Limit(tenant, q); limit >= 0 && n > limit || !l.reclaim(tenant, q, true) {
 			return l.Refuse(tenant, q)
 		}
 	}
 	for !within(&l.total[q], n, l.cfg.Machine[q]) {
-		if l.cfg.Reclaim == nil || !l.cfg.Reclaim(tenant, q, false) {
+		if n > l.cfg.Machine[q] || !l.reclaim(tenant, q, false) {
 			l.giveOwn(tenant, q, n)
 			return fault.ErrExhausted
 		}
 	}
 	l.held[k].Add(n)
 	return nil
+}
+
+// reclaim reports whether there may be more room than before. Nobody calls it for
+// what would not fit into an empty ledger.
+func (l *Ledger) reclaim(tenant string, q Quota, own bool) bool {
+	return l.cfg.Reclaim != nil && l.cfg.Reclaim(tenant, q, own)
 }
 
 // Give gives back n of a kind.

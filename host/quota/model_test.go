@@ -161,6 +161,34 @@ func TestLedger_IsTheSumOfWhatIsTaken(t *testing.T) {
 	}
 }
 
+// What can never be is refused at once: nothing that is of use to others is freed for
+// it.
+func TestLedger_FreesNothingForWhatCanNeverBe(t *testing.T) {
+	freed := 0
+	l := New(Config{
+		Defaults: Amounts{Memory: 10}, Machine: Amounts{Memory: 20},
+		Reclaim: func(string, Quota, bool) bool { freed++; return freed < 100 },
+	})
+	l.SetOwn("large", Amounts{Memory: -1})
+	for _, n := range []int64{21, 100, math.MaxInt64} {
+		for range 2 { // the second time with something held already
+			own, all := l.Take("a", Body, n-10), l.Take("large", Body, n)
+			if fault.Of(own) != fault.OverQuota || all != fault.ErrExhausted || freed != 0 {
+				t.Errorf("%d of 10: got %v; %d of 20: got %v; %d things were freed", n-10, own, n, all, freed)
+			}
+			if err := l.Take("a", OwnMemory, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := l.Take("a", Body, 10); fault.Of(err) != fault.OverQuota || freed != 100 {
+		t.Errorf("what may be: got %v, and %d things were freed", err, freed)
+	}
+	if got := l.State("a"); got.Use[Memory] != 6 || l.Total(Memory) != 6 {
+		t.Errorf("%d are used, %d of all", got.Use[Memory], l.Total(Memory))
+	}
+}
+
 // No amount is so large that it counts as little.
 func TestLedger_LargeNumbersDoNotWrap(t *testing.T) {
 	l := New(Config{Defaults: Amounts{Memory: 10}, Machine: Amounts{Instances: 10}})
