@@ -84,7 +84,7 @@ func TestLedger_IsTheSumOfWhatIsTaken(t *testing.T) {
 		give   func()
 	}
 	var things []thing
-	for step := range 20_000 {
+	for step := range 8_000 {
 		tenant, k := fmt.Sprint("tenant", rand.IntN(4)), Kind(rand.IntN(int(kinds)))
 		switch n := rand.Int64N(12); rand.IntN(12) {
 		case 0, 1, 2, 3: // a little, or all too much
@@ -263,7 +263,7 @@ func TestLedger_ReclaimHammer(t *testing.T) {
 		all.Go(func() {
 			n := worker % tenants
 			tenant := fmt.Sprint(n)
-			for range 3_000 {
+			for range 1_000 {
 				size := 1 + rand.Int64N(own+5)
 				release, err := l.Reserve(tenant, []Kind{Body, OwnMemory, LogBuffer}[rand.IntN(3)], size)
 				if err == nil {
