@@ -5,7 +5,7 @@ Run by the build's own CPython, because bytecode belongs to one version of it:
     library.py stdlib --source lib/python3.13 --zip stdlib.zip
     library.py runtime --base stdlib.zip --source runtime --added library --zones zoneinfo.zip --zip library.zip
 
-Each module is there twice, as source (tracebacks show its lines) and as
+Each module occurs twice, as source (tracebacks show its lines) and as
 bytecode (importing needs no compiler). The bytecode is of the kind that is
 never checked against its source: the tree is read-only. The same input gives
 the same bytes: names are sorted and times are fixed.

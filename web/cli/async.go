@@ -13,15 +13,15 @@ import (
 	"vivarium/web/api"
 )
 
-// deadLetterCommands are `vivarium dead-letter ...`.
+// deadLetterCommands implements `vivarium dead-letter ...`.
 type deadLetterCommands struct {
 	List   deadLetterList   `cmd:"" help:"List asynchronous calls that failed for good, oldest first."`
-	Replay deadLetterReplay `cmd:"" help:"Queue such calls anew."`
+	Replay deadLetterReplay `cmd:"" help:"Queue such calls again."`
 }
 
 type deadLetterList struct {
 	Function string `arg:"" optional:"" help:"Name or id. Default: all functions."`
-	Limit    int    `default:"100" placeholder:"N" help:"Most letters; 0 means all. (${default})"`
+	Limit    int    `default:"100" placeholder:"N" help:"Maximum number of dead letters; 0 means all. (${default})"`
 	remote
 }
 
@@ -34,7 +34,7 @@ func (c *deadLetterList) Run(ctx context.Context, s *session) error {
 	letters := []api.DeadLetter{}
 	if err := client.deadLetters(ctx, c.Function, c.Limit, func(l api.DeadLetter) error {
 		if !c.JSON {
-			l.Body = nil // the table has none
+			l.Body = nil // not shown in the table
 		}
 		letters = append(letters, l)
 		return nil
@@ -53,7 +53,7 @@ func (c *deadLetterList) Run(ctx context.Context, s *session) error {
 	return printTable(s.stdout, "ID FUNCTION REQUEST ATTEMPTS FAILED ERROR", rows)
 }
 
-// shorten cuts a text to what fits in a table.
+// shorten cuts a text to fit in a table.
 func shorten(text string) string {
 	if r := []rune(text); len(r) > 60 {
 		return string(r[:59]) + "…"
@@ -62,7 +62,7 @@ func shorten(text string) string {
 }
 
 // deadLetters calls each for dead letters, oldest first, until it returns an
-// error, which it returns. A limit of 0 means all.
+// error, which deadLetters returns. A limit of 0 means all.
 func (c *serverClient) deadLetters(ctx context.Context, function string, limit int, each func(api.DeadLetter) error) error {
 	query := url.Values{}
 	if function != "" {
@@ -92,7 +92,7 @@ func (c *serverClient) deadLetters(ctx context.Context, function string, limit i
 
 type deadLetterReplay struct {
 	ID       []string `arg:"" optional:"" help:"Ids of dead letters."`
-	Function string   `placeholder:"NAME" help:"Replay all of this function instead."`
+	Function string   `placeholder:"NAME" help:"Replay all dead letters of this function instead."`
 	remote
 }
 
@@ -103,7 +103,7 @@ func (c *deadLetterReplay) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if (len(c.ID) > 0) == (c.Function != "") {
-		return errors.New("give the ids of dead letters, or --function for all of a function; `vivarium dead-letter list` shows them")
+		return errors.New("give the ids of dead letters, or --function for all those of a function; `vivarium dead-letter list` shows them")
 	}
 	if c.Function != "" {
 		if err := client.deadLetters(ctx, c.Function, 0, func(l api.DeadLetter) error {
@@ -130,7 +130,7 @@ func (c *deadLetterReplay) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// timerCommands are `vivarium timer ...`.
+// timerCommands implements `vivarium timer ...`.
 type timerCommands struct {
 	Create timerCreate `cmd:"" help:"Call a function at the times of a cron expression."`
 	List   timerList   `cmd:"" help:"List timers."`
@@ -140,9 +140,9 @@ type timerCommands struct {
 type timerCreate struct {
 	Name     string `arg:"" help:"Name of the timer."`
 	Function string `arg:"" help:"Name or id of the function."`
-	Cron     string `required:"" placeholder:"EXPRESSION" help:"[second] minute hour day month weekday, or @hourly and such."`
+	Cron     string `required:"" placeholder:"EXPRESSION" help:"[second] minute hour day month weekday, or @hourly and the like."`
 	TimeZone string `placeholder:"ZONE" help:"As in Europe/Berlin. Default: UTC."`
-	Tag      string `placeholder:"TAG" help:"Call the version that carries this tag. Default: the newest."`
+	Tag      string `placeholder:"TAG" help:"Call the version with this tag. Default: the newest."`
 	Payload  string `placeholder:"TEXT" help:"Part of the event."`
 	remote
 }

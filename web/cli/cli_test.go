@@ -167,7 +167,7 @@ func TestReadSample_AllAreEvents(t *testing.T) {
 	}
 }
 
-// What others have written reaches no terminal as an order, and passes for no
+// What others have written neither controls the terminal nor passes for a
 // message of the program.
 func TestPlain_LetsNothingSteerTheTerminal(t *testing.T) {
 	for text, want := range map[string]string{

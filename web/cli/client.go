@@ -16,33 +16,34 @@ import (
 	"vivarium/web/api"
 )
 
-// address are the flags of commands that speak to a server.
+// address has the flags of commands that talk to a server.
 type address struct {
-	Server string `env:"VIVARIUM_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server to speak to. (${default})"`
-	APIKey string `name:"api-key" env:"VIVARIUM_API_KEY" placeholder:"SECRET" help:"The secret of a key, where the server asks for one. Better in the environment, which other users of the machine do not see."`
+	Server string `env:"VIVARIUM_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server to talk to. (${default})"`
+	APIKey string `name:"api-key" env:"VIVARIUM_API_KEY" placeholder:"SECRET" help:"The secret of a key, where the server requires one. Prefer the environment variable: other users of the machine can't see it."`
 }
 
-// connection are those of commands that can print JSON.
+// connection has the flags of commands that can print JSON.
 type connection struct {
 	address
 	JSON bool `name:"json" help:"Print JSON, for scripts."`
 }
 
-// remote are those of commands that manage what a tenant has.
+// remote has the flags of commands that manage what a tenant has.
 type remote struct {
 	connection
-	Tenant string `env:"VIVARIUM_TENANT" placeholder:"TENANT" help:"Act for this tenant, with a key of all tenants. Default: the key's tenant, or all; names are then those of the default tenant."`
+	Tenant string `env:"VIVARIUM_TENANT" placeholder:"TENANT" help:"Act for this tenant, with a key for all tenants. Default: the key's tenant, or all; names then refer to the default tenant."`
 }
 
-// serverClient speaks to a server. Safe for concurrent use.
+// serverClient talks to a server. Safe for concurrent use.
 type serverClient struct {
-	base   string // without a slash at the end
+	base   string // without a trailing slash
 	key    string // secret of the key; may be empty
-	tenant string // that names are to be those of; empty for the server's default
+	tenant string // the tenant that names refer to; empty for the server's default
 	http   *http.Client
 }
 
-// connect returns a client of the server that the flags name. It opens nothing.
+// connect returns a client for the server that the flags name. It does not
+// connect yet.
 func (r *remote) connect() (*serverClient, error) {
 	c, err := r.connection.connect()
 	if err != nil {
@@ -52,7 +53,8 @@ func (r *remote) connect() (*serverClient, error) {
 	return c, nil
 }
 
-// connect returns a client of the server that the flags name. It opens nothing.
+// connect returns a client for the server that the flags name. It does not
+// connect yet.
 func (r *address) connect() (*serverClient, error) {
 	u, err := url.Parse(r.Server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
@@ -60,12 +62,13 @@ func (r *address) connect() (*serverClient, error) {
 	}
 	return &serverClient{
 		base: u.Scheme + "://" + u.Host, key: strings.TrimSpace(r.APIKey),
-		// A function's address has no redirects, and the API has none either.
+		// Neither functions nor the API redirect.
 		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
-// get asks the management API. The path's elements are escaped already.
+// get sends a GET to the management API. The path's elements must be escaped
+// already.
 func (c *serverClient) get(ctx context.Context, path string, query url.Values, answer any) error {
 	if len(query) > 0 {
 		path += "?" + query.Encode()
@@ -82,7 +85,7 @@ func (c *serverClient) post(ctx context.Context, path string, body, answer any) 
 	return c.do(ctx, http.MethodPost, path, bytes.NewReader(text), answer)
 }
 
-// change is post for what is answered with an operation. It decodes the
+// change is post for requests that return an operation. It decodes the
 // operation's response.
 func (c *serverClient) change(ctx context.Context, method, path string, body io.Reader, response any) (*operation, error) {
 	var op operation
@@ -94,13 +97,13 @@ func (c *serverClient) change(ctx context.Context, method, path string, body io.
 	}
 	if response != nil && op.Done {
 		if err := json.Unmarshal(op.Response, response); err != nil {
-			return nil, fmt.Errorf("%s: the answer is not the one expected: %w", c.base, err)
+			return nil, fmt.Errorf("%s: unexpected response: %w", c.base, err)
 		}
 	}
 	return &op, nil
 }
 
-// operation is an api.Operation as a client reads it.
+// operation is an api.Operation as a client decodes it.
 type operation struct {
 	ID       string
 	Done     bool
@@ -108,7 +111,7 @@ type operation struct {
 	Error    *api.Status
 }
 
-// managed returns the address of a path of the management API.
+// managed returns the URL of a path of the management API.
 func (c *serverClient) managed(path string) string {
 	if c.tenant != "" {
 		separator := "?"
@@ -137,12 +140,12 @@ func (c *serverClient) do(ctx context.Context, method, path string, body io.Read
 		return nil
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("%s: the answer is not the one expected; is it Vivarium? (%w)", c.base, err)
+		return fmt.Errorf("%s: unexpected response; is it Vivarium? (%w)", c.base, err)
 	}
 	return nil
 }
 
-// send sends a request with a JSON body. The caller closes the answer's.
+// send sends a request with a JSON body. The caller closes the response's.
 func (c *serverClient) send(ctx context.Context, method, address string, body io.Reader) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
@@ -165,7 +168,7 @@ func (c *serverClient) send(ctx context.Context, method, address string, body io
 	return response, nil
 }
 
-// explain says what to do about an error of the connection.
+// explain adds to a connection error what to do about it.
 func (c *serverClient) explain(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -179,7 +182,7 @@ func (c *serverClient) explain(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w; check --server, and whether the server is running", c.base, err)
 }
 
-// keyHint says how to give a key where one is needed.
+// keyHint adds how to give a key if one is required.
 func (c *serverClient) keyHint(status int, err error) error {
 	switch {
 	case status == http.StatusUnauthorized && c.key == "":
@@ -190,13 +193,13 @@ func (c *serverClient) keyHint(status int, err error) error {
 	return err
 }
 
-// isNotFound says if the server does not know what was asked for.
+// isNotFound reports whether the server doesn't know what was requested.
 func isNotFound(err error) bool {
 	e, ok := errors.AsType[*api.Status](err)
 	return ok && e.Code == api.CodeNotFound
 }
 
-// progress is a body that tells the user how much of it has been sent.
+// progress is a body that shows the user how much of it has been sent.
 type progress struct {
 	io.Reader
 	w          io.Writer
@@ -206,14 +209,14 @@ type progress struct {
 	live       bool // w can overwrite a line
 }
 
-// newProgress returns body as a reader that reports to w when it takes long.
+// newProgress returns body as a reader that reports to w if sending takes long.
 func newProgress(body []byte, w io.Writer) *progress {
 	return &progress{Reader: bytes.NewReader(body), w: exact(w), size: int64(len(body)), started: time.Now(), live: isTerminal(w)}
 }
 
 // Read implements io.Reader.
 func (p *progress) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b[:min(len(b), 64<<10)]) // in steps, to see progress
+	n, err := p.Reader.Read(b[:min(len(b), 64<<10)]) // in steps, so that progress shows
 	p.sent += int64(n)
 	now := time.Now()
 	late := now.Sub(p.started) > noticeAfter
@@ -231,7 +234,7 @@ func (p *progress) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// bytesText writes a size as people read it.
+// bytesText formats a size for people.
 func bytesText(n int64) string {
 	switch {
 	case n >= 10<<20:

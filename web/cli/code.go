@@ -19,8 +19,8 @@ import (
 	"vivarium/web/folder"
 )
 
-// source is a function's code on this machine's disk: a folder, one .py file, or
-// a .zip archive. Somebody else may have written it, see package folder.
+// source is a function's code on this machine's disk: a folder, one .py file,
+// or a .zip archive. Somebody else may have written it, see package folder.
 type source struct {
 	path       string
 	kind       sourceKind
@@ -35,23 +35,23 @@ const (
 	archive
 )
 
-// bundle is a source as it was when it was read.
+// bundle is a snapshot of a source.
 type bundle struct {
 	code       *vfs.Tree
-	archive    []byte // equal code has equal archives
+	archive    []byte // equal code yields equal archives
 	entrypoint string
-	note       string // on how the entry point was found; may be empty
+	note       string // how the entry point was found; may be empty
 }
 
-// Limits of what is read, beyond which the platform would refuse it anyway.
+// Limits on what is read. The platform would refuse anything larger.
 const (
 	maxCode    = 680 << 20 // bytes of all files
 	maxArchive = 128 << 20 // bytes of a .zip archive
-	maxLooked  = 200_000   // files and folders that are looked at, those that are left out included
+	maxLooked  = 200_000   // files and folders that are inspected, including those left out
 	maxPath    = 1024      // bytes of a name with its folders
 )
 
-// openSource looks what lies at path.
+// openSource inspects what is at path.
 func openSource(path, entrypoint string) (*source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -89,8 +89,7 @@ func (s *source) read() (*bundle, error) {
 	return b, nil
 }
 
-// dir returns the folder that the code is in, which is where changes of it are
-// seen.
+// dir returns the folder of the code, in which to watch for changes.
 func (s *source) dir() string {
 	if s.kind == wholeFolder {
 		return s.path
@@ -98,12 +97,13 @@ func (s *source) dir() string {
 	return filepath.Dir(s.path)
 }
 
-// open opens the folder that the code is. The caller closes it.
+// open opens the folder of the code. The caller closes it.
 func (s *source) open() (*folder.Folder, error) { return folder.Open(s.path) }
 
-// pack returns an archive of the code, and of packages, which may be nil, beside
-// it. A file of the code hides one of a package. What is unpacked right away is
-// better stored, what has a way to go, compressed. An archive stays as it is.
+// pack returns an archive of the code, together with packages, which may be
+// nil. A file of the code hides one of a package. Use storing as the method for
+// what is unpacked right away, compression for what is sent. An archive stays
+// as it is.
 func (s *source) pack(method uint16, packages fs.FS) ([]byte, error) {
 	packed, err := s.packed(method, packages)
 	if err != nil {
@@ -131,8 +131,8 @@ func (s *source) packed(method uint16, packages fs.FS) ([]byte, error) {
 	return pack(method, root, packages)
 }
 
-// named is an fs.FS of the one file at a path that the user names, which may lead
-// through links.
+// named is an fs.FS of a single file at a path given by the user, which may
+// lead through links.
 type named string
 
 // Open implements fs.FS.
@@ -144,9 +144,9 @@ func (n named) Open(string) (fs.File, error) {
 	return file, nil
 }
 
-// pack returns an archive of the files in folders, of which those before hide
-// those after. Equal files give equal archives, so times are left out. What is no
-// part of the code is left out as well, see ignoreRules.
+// pack returns an archive of the files in folders, of which earlier ones hide
+// later ones. Equal files yield equal archives, so times are left out. What is
+// not part of the code is left out as well, see ignoreRules.
 func pack(method uint16, folders ...fs.FS) ([]byte, error) {
 	p := newPacker(method)
 	for _, fsys := range folders {
@@ -160,13 +160,13 @@ func pack(method uint16, folders ...fs.FS) ([]byte, error) {
 	return p.finish()
 }
 
-// packer makes an archive.
+// packer builds an archive.
 type packer struct {
 	archive bytes.Buffer
 	zip     *zip.Writer
 	method  uint16
 	taken   map[string]bool
-	room    int64 // bytes that may still come
+	room    int64 // bytes left
 }
 
 func newPacker(method uint16) *packer {
@@ -175,7 +175,7 @@ func newPacker(method uint16) *packer {
 	return p
 }
 
-// add adds a file unless there is one of that name.
+// add adds a file unless there is one with that name.
 func (p *packer) add(fsys fs.FS, name string) error {
 	if p.taken[name] {
 		return nil
@@ -190,7 +190,7 @@ func (p *packer) add(fsys fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	// The size is asked before memory is taken: a sparse file has any.
+	// Check the size before allocating: a sparse file can have any.
 	info, err := from.Stat()
 	if err != nil {
 		return err
@@ -212,7 +212,7 @@ func (p *packer) finish() ([]byte, error) {
 	return p.archive.Bytes(), nil
 }
 
-// walk calls do for each file of the code in a folder, in the order of names.
+// walk calls do for each file of the code in a folder, in order of name.
 func walk(fsys fs.FS, do func(name string) error) error {
 	rules, err := readIgnore(fsys)
 	if err != nil {
@@ -227,7 +227,7 @@ type walker struct {
 	fsys  fs.FS
 	rules *ignoreRules
 	do    func(name string) error
-	left  int // files and folders that may still be looked at
+	left  int // files and folders left to inspect
 }
 
 func (w *walker) walk(dir string) error {
@@ -257,7 +257,7 @@ func (w *walker) walk(dir string) error {
 	return nil
 }
 
-// list lists a folder in steps, so that one without end is noticed.
+// list lists a folder in steps, so that an endless one is noticed.
 func (w *walker) list(dir string) ([]fs.DirEntry, error) {
 	file, err := w.fsys.Open(dir)
 	if err != nil {
@@ -266,7 +266,7 @@ func (w *walker) list(dir string) ([]fs.DirEntry, error) {
 	defer file.Close()
 	lister, ok := file.(fs.ReadDirFile)
 	if !ok {
-		return nil, fmt.Errorf("%s is no folder any more", folder.Shown(dir))
+		return nil, fmt.Errorf("%s is no longer a folder", folder.Shown(dir))
 	}
 	var all []fs.DirEntry
 	for err == nil {
@@ -284,18 +284,18 @@ func (w *walker) list(dir string) ([]fs.DirEntry, error) {
 	return all, nil
 }
 
-// maxData bounds what is read for -d: what may be sent is far below it.
+// maxData bounds what is read for -d: less may be sent.
 const maxData = 64 << 20
 
-// readData returns what -d means: the text itself, @FILE the file's content, @-
-// what comes on stdin.
+// readData returns what -d denotes: the text itself, the content of @FILE, or
+// for @- standard input.
 func readData(data string, stdin io.Reader) ([]byte, error) {
 	name, ok := strings.CutPrefix(data, "@")
 	switch {
 	case !ok:
 		return []byte(data), nil
 	case name == "":
-		return nil, errors.New("-d @: give a file's name after the @, or - for standard input")
+		return nil, errors.New("-d @: give a file name after the @, or - for standard input")
 	case name != "-":
 		file, err := os.Open(name)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// completionCommand is `vivarium completion`.
+// completionCommand implements `vivarium completion`.
 type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
@@ -21,12 +21,12 @@ func (*completionCommand) Help() string {
   vivarium completion fish | source              in ~/.config/fish/config.fish`
 }
 
-// completeCommand is the first argument with which the scripts ask for words.
-// The words of the line up to the cursor follow it.
+// completeCommand is the first argument with which the scripts ask for
+// completions. The words of the line up to the cursor follow it.
 const completeCommand = "__complete"
 
-// The scripts leave it to the shell to complete files where there is nothing
-// else.
+// Where there is nothing to complete, the scripts let the shell complete file
+// names.
 var completionScripts = map[string]string{
 	"bash": `_vivarium() {
   local IFS=$'\n'
@@ -55,8 +55,8 @@ func (c *completionCommand) Run(s *session) error {
 	return err
 }
 
-// complete returns what the last of words may become: a command, or a flag of
-// the commands before it.
+// complete returns completions of the last of words: commands, or flags of the
+// commands before it.
 func complete(model *kong.Application, words []string) []string {
 	if len(words) == 0 {
 		words = []string{""}

@@ -14,49 +14,49 @@ import (
 	"vivarium/host/egress"
 )
 
-// Main is Run for a program that is nothing but this command line. Commands that
-// run functions give up, for good and for the whole process, what they don't
-// need of the system: should a function ever break out of its sandbox, it finds
-// itself in a second one. Run leaves the process as it is.
+// Main is Run for a program that is nothing but this command line. Commands
+// that run functions give up, for good and for the whole process, the rights
+// they don't need: a function that breaks out of its sandbox finds itself in a
+// second one. Run leaves the process as it is.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return runSession(ctx, args, &session{stdin: stdin, stdout: stdout, stderr: stderr, ownsProcess: true})
 }
 
-// confining are the flags of commands that run functions.
+// confining has the flags of commands that run functions.
 type confining struct {
-	NoConfine bool `help:"Keep all rights of the process. By default, on Linux, it gives up what it does not need once it listens: starting programs, files and network other than its own. For debuggers, and for folders that it can't know of beforehand."`
+	NoConfine bool `help:"Keep all rights of the process. By default, on Linux, it gives up those it does not need once it listens: to start programs, and to use files and network other than its own. For debuggers, and for folders that it can't know of in advance."`
 }
 
 // reach is what a command needs of the system while functions run.
 type reach struct {
-	write []string // folders, with all below; they are made if they are missing
-	read  []string // files, and folders with all below; what is missing is left out
-	nats  string   // URLs of servers to connect to, with commas between them
+	write []string // folders, recursively; created if missing
+	read  []string // files, and folders recursively; skipped if missing
+	nats  string   // URLs of servers to connect to, comma-separated
 	// egress is what functions may reach. Another process connects for them.
 	egress *egress.Policy
 }
 
-// confinement is what the process has given up. Close it when nothing runs that
-// needs the temporary folder.
+// confinement is what the process has given up. Close it when nothing that
+// needs the temporary folder runs any more.
 type confinement struct {
 	// temp is a folder for temporary files; empty means the system's.
 	temp string
-	// lines tell for each measure if it is in force, as in "seccomp: on".
+	// lines tell for each measure whether it is in force, as in "seccomp: on".
 	lines []string
-	// missing are those lines that tell of something that should be and is not.
+	// missing are the lines of measures that should be in force and are not.
 	missing []string
 
-	// dialer is how functions connect; nil means as the process does.
+	// dialer connects for functions; nil means that the process itself does.
 	dialer egress.Dialer
-	broker *egress.Broker // nil when there is none
+	broker *egress.Broker // may be nil
 
 	proc *os.File // keeps the rule for /proc/self valid, see openProc
 }
 
-// measures are the names that begin the lines of a confinement.
+// measures are the names at the start of a confinement's lines.
 var measures = [...]string{"no_new_privs", "landlock", "seccomp"}
 
-// unconfined returns a confinement in which nothing is in force.
+// unconfined returns a confinement with nothing in force.
 func unconfined(reason string) *confinement {
 	c := &confinement{}
 	for _, m := range measures {
@@ -65,21 +65,21 @@ func unconfined(reason string) *confinement {
 	return c
 }
 
-// confine gives up what is not in access. It is called after the listener is
-// open and before the first guest runs.
+// confine gives up what is not in a. Call it after the listener is open and
+// before the first guest runs.
 //
 // # Errors
 //
-// A system that can't do it is none, see confinement.missing.
+// A system that can't do it is not an error, see confinement.missing.
 func (s *session) confine(flags confining, a reach) (*confinement, error) {
 	switch {
 	case flags.NoConfine:
 		return unconfined("--no-confine"), nil
 	case !s.ownsProcess:
-		return unconfined("the process is not Vivarium's alone"), nil
+		return unconfined("others use the process too"), nil
 	}
 	dir, err := machineCodeDir(s.cacheDir)
-	if err == nil { // else there is no such folder; openPlatform says so
+	if err == nil { // else there is no such folder; openPlatform reports that
 		a.write = append(a.write, dir)
 	}
 	for _, dir := range a.write {
@@ -102,7 +102,7 @@ func (s *session) confine(flags confining, a reach) (*confinement, error) {
 	return c, nil
 }
 
-// ready says why functions can't connect that may.
+// ready returns why functions that may connect can't.
 func (c *confinement) ready() error {
 	if c.broker == nil {
 		return nil
@@ -110,10 +110,10 @@ func (c *confinement) ready() error {
 	return c.broker.Ready()
 }
 
-// close removes the temporary folder. The rights don't come back.
+// close removes the temporary folder. The rights are gone for good.
 func (c *confinement) close() {
 	if c.temp != "" {
-		_ = os.RemoveAll(c.temp) // an empty folder at worst is left
+		_ = os.RemoveAll(c.temp) // at worst, an empty folder stays
 	}
 	if c.proc != nil {
 		_ = c.proc.Close()

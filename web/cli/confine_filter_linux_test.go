@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a program in Go can't ask for itself: calls by other numbers, and
+// What Go programs can't do by themselves: calls by other numbers, and
 // arguments that C libraries would not pass.
 func TestSystemCallFilter(t *testing.T) {
 	const here, i386 = uint32(auditArch), uint32(unix.AUDIT_ARCH_I386)
 	const thread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
 	const how = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
-	const above = 1 << 32 // a bit that the kernel does not look at
+	const above = 1 << 32 // a bit that the kernel ignores
 	for _, c := range []struct {
 		what     string
 		connects bool
@@ -56,8 +56,8 @@ func TestSystemCallFilter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// struct seccomp_data, as a machine reads it: the one here reads words as
-		// networks send them, so that each is swapped.
+		// struct seccomp_data as the kernel reads it; the interpreter used here
+		// reads words in network byte order, so each is swapped.
 		data := make([]byte, 64)
 		binary.BigEndian.PutUint32(data, c.call)
 		binary.BigEndian.PutUint32(data[4:], c.arch)

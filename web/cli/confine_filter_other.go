@@ -4,7 +4,7 @@ package cli
 
 import "errors"
 
-// filterSystemCalls knows no list of system calls for this processor.
+// filterSystemCalls has no list of system calls for this processor.
 func filterSystemCalls(bool) error {
 	return errors.New("there is no filter for this processor")
 }

@@ -14,24 +14,24 @@ import (
 	"vivarium/host/run"
 )
 
-// systemFiles are what the process reads of the system: for its metrics, and for
-// the time zones of timers.
+// systemFiles are what the process reads of the system: for its metrics, and
+// for the time zones of timers.
 var systemFiles = []string{
 	"/proc/self", "/proc/stat", "/proc/meminfo", "/proc/sys/net/core/somaxconn",
 	"/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo",
 }
 
-// networkFiles are what it reads to connect to a server: resolving its name, and
-// checking its certificate.
+// networkFiles are what it reads to connect to a server: to resolve the name
+// and check the certificate.
 var networkFiles = []string{
 	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/services", "/etc/protocols",
-	"/run/systemd/resolve", // what resolv.conf may link to is replaced, not rewritten
+	"/run/systemd/resolve", // the target of a resolv.conf link is replaced, not rewritten
 	"/etc/ssl/certs", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/ssl/cert.pem",
 	"/etc/pki/tls", "/etc/pki/ca-trust", "/etc/ssl/ca-bundle.pem", "/var/lib/ca-certificates", "/etc/ca-certificates",
 }
 
-// Rights below a folder. None of them lets a file be executed, nor devices,
-// sockets and links be made.
+// Rights below a folder. They include neither executing files nor creating
+// devices, sockets and links.
 const (
 	readFile  = landlock.AccessFSSet(ll.AccessFSReadFile)
 	readDir   = readFile | ll.AccessFSReadDir
@@ -52,7 +52,7 @@ func confineProcess(a reach) (*confinement, error) {
 	}
 	a.write = append(a.write, c.temp)
 	c.openProc()
-	// Without this one, the kernel takes neither of the others.
+	// The kernel requires this for the other two.
 	failed := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	c.report("no_new_privs", "on", failed)
 	how, failed := restrictPaths(a, ports)
@@ -61,9 +61,9 @@ func confineProcess(a reach) (*confinement, error) {
 	return c, nil
 }
 
-// confineBroker gives up what the process that connects does not need: all files but
-// those that names are found in, and starting programs. What the system can't do is
-// left out, as for the process that asks.
+// confineBroker gives up what the process that connects does not need: all
+// files except those for resolving names, and starting programs. What the
+// system can't do is skipped, as for the process that asks.
 func confineBroker() error {
 	if err := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
@@ -83,7 +83,7 @@ func confineBroker() error {
 	return nil
 }
 
-// report notes what has become of a measure.
+// report records the outcome of a measure.
 func (c *confinement) report(measure, how string, err error) {
 	if err == nil {
 		c.lines = append(c.lines, measure+": "+how)
@@ -94,15 +94,15 @@ func (c *confinement) report(measure, how string, err error) {
 	c.missing = append(c.missing, line)
 }
 
-// openProc opens /proc/self and leaves it open. A Landlock rule is about an
-// inode, and those of /proc are made anew once the system has forgotten them,
-// which it does not do while they are open.
+// openProc opens /proc/self and keeps it open. A Landlock rule applies to an
+// inode, and /proc's are recreated once the system has forgotten them, which it
+// does not do while they are open.
 func (c *confinement) openProc() {
 	c.proc, _ = os.Open("/proc/self") // without /proc there is no rule for it either
 }
 
-// restrictPaths lets Landlock refuse all files but those in a, and all TCP ports
-// but these to connect to. It returns what is in force.
+// restrictPaths makes Landlock refuse all files except those in a, and all TCP
+// connections except to ports. It returns what is in force.
 func restrictPaths(a reach, ports []uint16) (string, error) {
 	abi, err := ll.LandlockGetABIVersion()
 	switch {
@@ -110,12 +110,12 @@ func restrictPaths(a reach, ports []uint16) (string, error) {
 		return "", errors.New("the system forbids it, as an older container runtime does")
 	case err != nil:
 		return "", errors.New("the kernel has no Landlock, or it is not turned on")
-	case abi < 2: // which can't allow that files move between folders
+	case abi < 2: // can't allow moving files between folders
 		return "", errors.New("the kernel's Landlock is too old; Linux 5.19 has what is needed")
 	}
 	rules := []landlock.Rule{
 		landlock.PathAccess(writeDir, a.write...),
-		// So that the temporary folder can be removed.
+		// Allows removing the temporary folder.
 		landlock.PathAccess(ll.AccessFSRemoveDir, os.TempDir()),
 	}
 	read := slices.Concat(a.read, systemFiles, run.RootFiles)
@@ -131,12 +131,12 @@ func restrictPaths(a reach, ports []uint16) (string, error) {
 		for _, port := range append(ports, dns) {
 			rules = append(rules, landlock.ConnectTCP(port))
 		}
-		rules = append(rules, landlock.BindUDP(0), landlock.ConnectSendUDP(dns)) // 0: any, as the kernel chooses
+		rules = append(rules, landlock.BindUDP(0), landlock.ConnectSendUDP(dns)) // 0: any, as chosen by the kernel
 	}
 	for _, path := range read {
 		info, err := os.Stat(path)
 		if err != nil {
-			continue // missing, or not ours to read anyway
+			continue // missing, or unreadable for us anyway
 		}
 		right := readFile
 		if info.IsDir() {

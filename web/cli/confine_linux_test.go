@@ -13,14 +13,14 @@ import (
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 )
 
-// measuresHere are those that this kernel has, and the parts of Landlock that
-// not every kernel with it has.
+// measuresHere are the measures that this kernel has, including parts of
+// Landlock that not every version of it has.
 func measuresHere() []string {
 	here := []string{"no_new_privs"}
 	if abi, err := ll.LandlockGetABIVersion(); err == nil {
 		errata, err := ll.LandlockGetErrata()
 		if abi >= 6 && (err != nil || errata&2 == 0) {
-			abi = 5 // whose signals don't reach the process's own threads: not used
+			abi = 5 // its signals don't reach the process's own threads: not used
 		}
 		for since, part := range map[int]string{2: "landlock", 4: "landlock network", 6: "landlock scopes"} {
 			if abi >= since {
@@ -35,7 +35,7 @@ func measuresHere() []string {
 	return here
 }
 
-// Functions reach what they are allowed by another process: the one that runs them
+// Functions reach what they may through another process: the one that runs them
 // still connects to nothing.
 func TestConfine_FunctionsReachWhatIsAllowed(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "from elsewhere") }))

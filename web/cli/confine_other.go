@@ -2,9 +2,9 @@
 
 package cli
 
-// confineProcess does nothing: the measures are Linux's.
+// confineProcess does nothing: the measures need Linux.
 func confineProcess(reach) (*confinement, error) {
-	c := unconfined("only Linux has it")
-	c.missing = []string{"not confined: only on Linux the program gives up what it does not need"}
+	c := unconfined("only available on Linux")
+	c.missing = []string{"not confined: only on Linux does the program give up rights it does not need"}
 	return c, nil
 }

@@ -2,5 +2,5 @@
 
 package cli
 
-// measuresHere are those that this system has.
+// measuresHere are the measures that this system has.
 func measuresHere() []string { return nil }

@@ -22,20 +22,20 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// A child is this test binary, run as the program itself would be: what it gives
-// up would be gone for all tests. When it serves, it tries what it should not be
-// able to do, as machine code in its place could.
+// A child is this test binary, run as the program itself: what it gives up
+// would be gone for all tests. Once it serves, it tries what it should not be
+// able to do, as injected machine code could.
 const (
 	childVariable = "VIVARIUM_TEST_CHILD" // set in a child
 	targetsOf     = "VIVARIUM_TEST_TARGETS"
 )
 
-// targets are what a child tries itself on.
+// targets are what a child tries to reach.
 type targets struct {
-	outside string // a folder that it has no business in, with a file secret
+	outside string // a folder that is none of its business, with a file named secret
 	inside  string // the folder of a store, or of a function
-	address string // of a server that listens
-	refuser string // the measure that refuses to connect to it
+	address string // of a listening server
+	refuser string // the measure that prevents connecting to it
 }
 
 func (g targets) String() string {
@@ -46,7 +46,7 @@ func (g targets) String() string {
 func runChild() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if os.Args[1] == followCommand || os.Args[1] == brokerCommand { // it serves nobody, and what it prints is for the program
+	if os.Args[1] == followCommand || os.Args[1] == brokerCommand { // it serves nothing, and its output is for the program
 		return Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	}
 	out, stdout := io.Pipe()
@@ -69,8 +69,8 @@ func runChild() int {
 	return code
 }
 
-// worst tries the same on several threads, each of which has rights of its own,
-// and returns "denied" only if all are denied it.
+// worst tries the same on several threads, each of which has its own rights,
+// and returns "denied" only if all are denied.
 func worst(do func() error) string {
 	results := make(chan string, 8)
 	var together sync.WaitGroup
@@ -82,7 +82,7 @@ func worst(do func() error) string {
 			together.Done()
 			together.Wait() // so that there are as many threads
 			err := do()
-			for _, denied := range []error{syscall.EACCES, syscall.EPERM, syscall.EXDEV} { // the last: not from there to here
+			for _, denied := range []error{syscall.EACCES, syscall.EPERM, syscall.EXDEV} { // the last means: not from there to here
 				if errors.Is(err, denied) {
 					results <- "denied"
 					return
@@ -171,13 +171,13 @@ func child(t *testing.T, g targets, args ...string) *exec.Cmd {
 
 // serving is a child that serves.
 type serving struct {
-	program          // with the url only
-	tried   []string // what it has tried, and with what result
+	program          // with only the url
+	tried   []string // what it has tried, with results
 	cmd     *exec.Cmd
 	stderr  *lockedBuffer
 }
 
-// end tells it to, and expects that it ends well.
+// end stops the child, and expects it to end well.
 func (s *serving) end(t *testing.T) {
 	t.Helper()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
@@ -213,7 +213,7 @@ func serveChild(t *testing.T, g targets, args ...string) *serving {
 	return nil
 }
 
-// newTargets makes what a child tries itself on.
+// newTargets creates targets.
 func newTargets(t *testing.T, inside string) targets {
 	t.Helper()
 	outside := filepath.Join(filepath.Dir(inside), "outside")
@@ -226,7 +226,8 @@ func newTargets(t *testing.T, inside string) targets {
 	return targets{outside, inside, l.Addr().String(), "seccomp"}
 }
 
-// checkDenied fails unless all was denied by those measures that the system has.
+// checkDenied fails unless everything was denied by the measures that the
+// system has.
 func (s *serving) checkDenied(t *testing.T, g targets) {
 	t.Helper()
 	for _, a := range attempts(g) {
@@ -305,7 +306,7 @@ func TestConfine_ServeReachesItsStoreAndNothingElse(t *testing.T) {
 	writeFile(t, dir+"/code/hello/main.py", "def handler(event, context):\n    return {'body': 'one'}\n")
 	g := newTargets(t, dir+"/code")
 	g.refuser = "landlock network"
-	// By name, which takes other files than an address.
+	// By name, which needs other files than an address does.
 	url := strings.Replace(store.ClientURL(), "127.0.0.1", "localhost", 1)
 	t.Cleanup(func() { _ = os.RemoveAll((&session{}).imageDir("", url)) }) // in the user's cache
 	s := serveChild(t, g, "serve", "--listen", "127.0.0.1:0", "--nats", url, "--timeout", "60s")
@@ -337,7 +338,7 @@ func TestConfine_DevReloads(t *testing.T) {
 		})
 	}
 	answers("a1")
-	// As editors do it: a new file in the old one's place.
+	// As editors do it: a new file replaces the old one.
 	writeFile(t, dir+"/new", source("2"))
 	if err := os.Rename(dir+"/new", dir+"/code/main.py"); err != nil {
 		t.Fatal(err)
@@ -364,7 +365,7 @@ func TestConfine_RunAnswers(t *testing.T) {
 	}
 }
 
-// A process that others use as well is left as it is.
+// A process shared with others is left as it is.
 func TestRun_ConfinesNothing(t *testing.T) {
 	got := get(t, shared, "/readyz")
 	for _, m := range measures {

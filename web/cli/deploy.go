@@ -15,17 +15,17 @@ import (
 	"vivarium/web/api"
 )
 
-// deployCommand is `vivarium deploy`.
+// deployCommand implements `vivarium deploy`.
 type deployCommand struct {
-	Name        string   `arg:"" help:"Name of the function. It is created when there is none."`
+	Name        string   `arg:"" help:"Name of the function, which is created if it does not exist."`
 	Path        string   `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
 	Entrypoint  string   `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
 	Tag         []string `placeholder:"TAG" help:"Tag for the version; may be given more than once."`
 	Description string   `placeholder:"TEXT" help:"Description of the version."`
-	Retries     *int     `name:"async-retries" placeholder:"N" help:"Let the function be called asynchronously, with so many attempts after the first."`
-	Success     string   `name:"async-success" placeholder:"FUNCTION" help:"Function that gets the results of asynchronous calls."`
-	Failure     string   `name:"async-failure" placeholder:"FUNCTION" help:"Function that gets the failures. Default: they become dead letters."`
-	Refresh     bool     `help:"Install requirements.txt anew, even if it is in the cache."`
+	Retries     *int     `name:"async-retries" placeholder:"N" help:"Allow asynchronous calls of the function, each with up to N retries."`
+	Success     string   `name:"async-success" placeholder:"FUNCTION" help:"Function that receives the results of asynchronous calls."`
+	Failure     string   `name:"async-failure" placeholder:"FUNCTION" help:"Function that receives the failures. Default: they become dead letters."`
+	Refresh     bool     `help:"Install requirements.txt again, even if it is in the cache."`
 	limits
 	remote
 }
@@ -81,7 +81,8 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	}...)
 }
 
-// request returns what is to be sent, and a note on how its entry point was found.
+// request returns the request to send, and a note on how its entry point was
+// found.
 func (c *deployCommand) request(source *source, packages fs.FS) (_ *api.CreateVersionRequest, note string, err error) {
 	spec, err := c.spec(c.Entrypoint)
 	if err != nil {
@@ -92,7 +93,7 @@ func (c *deployCommand) request(source *source, packages fs.FS) (_ *api.CreateVe
 		return nil, "", err
 	}
 	if len(content) > api.MaxContent {
-		return nil, "", fmt.Errorf("code: %s: the archive has %s, at most %s are allowed; name in %s what the function does not need",
+		return nil, "", fmt.Errorf("code: %s: the archive has %s; at most %s are allowed; name in %s what the function does not need",
 			source.path, bytesText(int64(len(content))), bytesText(api.MaxContent), ignoreFile)
 	}
 	if spec.Entrypoint == "" {
@@ -126,8 +127,8 @@ func target(function string) *api.Target {
 	return &api.Target{FunctionTarget: &api.FunctionTarget{FunctionID: function}}
 }
 
-// ensureFunction makes a function of that name unless there is one, and says if
-// it did.
+// ensureFunction creates a function unless it exists, and reports whether it
+// did.
 func (c *serverClient) ensureFunction(ctx context.Context, name string) (created bool, err error) {
 	err = c.get(ctx, functionPath(name), nil, nil)
 	if err == nil || !isNotFound(err) {
@@ -139,13 +140,13 @@ func (c *serverClient) ensureFunction(ctx context.Context, name string) (created
 	}
 	_, err = c.change(ctx, http.MethodPost, "/functions", bytes.NewReader(body), nil)
 	if e := c.get(ctx, functionPath(name), nil, nil); err != nil && e == nil {
-		return false, nil // somebody else deploys it at this moment
+		return false, nil // created concurrently by somebody else
 	}
 	return err == nil, err
 }
 
-// dropEmpty deletes a function that nobody has deployed anything to: one that
-// can't be called helps nobody. If that does not work, nothing is lost.
+// dropEmpty deletes a function without versions, which could not be called
+// anyway. It does no harm if that fails.
 func (c *serverClient) dropEmpty(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -154,7 +155,7 @@ func (c *serverClient) dropEmpty(ctx context.Context, name string) {
 	}
 }
 
-// createVersion sends a version and shows how far that is.
+// createVersion sends a version, showing progress.
 func (c *serverClient) createVersion(ctx context.Context, s *session, request *api.CreateVersionRequest) (*api.Version, error) {
 	body, err := json.Marshal(request)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"vivarium/web/requirements"
 )
 
-// must runs a command that has to work and returns what it prints.
+// must runs a command that has to succeed and returns what it prints.
 func must(t *testing.T, args ...string) string {
 	t.Helper()
 	code, stdout, stderr := execute("", args...)
@@ -27,8 +27,7 @@ func must(t *testing.T, args ...string) string {
 	return stdout
 }
 
-// The way that README.md goes, from a folder to a service that has been
-// restarted.
+// The steps in README.md, from a folder to a service that has been restarted.
 func TestDeploy_FromAFolderToAService(t *testing.T) {
 	data, folder := t.TempDir(), t.TempDir()
 	serve := func() *program {
@@ -186,8 +185,8 @@ func wheel(t *testing.T, dir, name, tag, file string) {
 	wheelOf(t, dir, name, tag, map[string]string{file: "value = 'from " + name + "'\n"})
 }
 
-// wheelOf writes a wheel of version 1.0. The file METADATA is its metadata beyond
-// name and version.
+// wheelOf writes a wheel of version 1.0. The file METADATA holds its metadata
+// apart from name and version.
 func wheelOf(t *testing.T, dir, name, tag string, files map[string]string) {
 	t.Helper()
 	var b bytes.Buffer
@@ -248,7 +247,7 @@ func TestDeploy_InstallsRequirements(t *testing.T) {
 	if got := get(t, shared, "/needy"); got.body != "from purely" {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
-	// From now on nobody is asked for the package.
+	// From now on the index must not be asked for the package.
 	if err := os.Remove(filepath.Join(wheels, "purely-1.0-py3-none-any.whl")); err != nil {
 		t.Fatal(err)
 	}
@@ -256,11 +255,11 @@ func TestDeploy_InstallsRequirements(t *testing.T) {
 		t.Errorf("the second time: exit code %d: %s", code, stderr)
 	}
 	writeFile(t, folder+"/"+requirements.File, "another\nnatively>=1\n")
-	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "\n  another: no wheel of pure Python, ") || !strings.Contains(stderr, "\n  natively>=1: no wheel of pure Python, ") {
+	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "\n  another: no pure Python wheel, ") || !strings.Contains(stderr, "\n  natively>=1: no pure Python wheel, ") {
 		t.Errorf("packages that are native: exit code %d: %s", code, stderr)
 	}
 	writeFile(t, folder+"/"+requirements.File, "secretly\n")
-	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "\n  secretly: no wheel of pure Python, ") {
+	if code, stderr := deploy(); code != ExitFailure || !strings.Contains(stderr, "\n  secretly: no pure Python wheel, ") {
 		t.Errorf("a package that hides that it is native: exit code %d: %s", code, stderr)
 	}
 	if left, _ := filepath.Glob(filepath.Join(cache, "packages", "unfinished-*")); len(left) > 0 {

@@ -17,12 +17,12 @@ import (
 	"vivarium/web"
 )
 
-// devCommand is `vivarium dev`.
+// devCommand implements `vivarium dev`.
 type devCommand struct {
 	Path       string `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
 	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
 	Name       string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
-	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this ready event at the start and after each save: ${samples}."`
+	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this sample event at the start and after each save: ${samples}."`
 	listening
 	limits
 	confining
@@ -60,7 +60,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	case ctx.Err() != nil:
 		return errInterrupted
 	case errors.Is(err, io.EOF):
-		return &exitError{ExitFailure} // the other process has said why
+		return &exitError{ExitFailure} // the other process has reported why
 	case err != nil:
 		return err
 	}
@@ -120,8 +120,8 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	return server.Serve(ctx, listener)
 }
 
-// trial returns what calls the function with the sample event and shows the
-// answer; it does nothing when no event is wanted.
+// trial returns a function that sends the sample event and shows the response;
+// it does nothing if no event was requested.
 func (c *devCommand) trial(ctx context.Context, s *session, d *deployment, server http.Handler) func() {
 	if c.Sample == "" {
 		return func() {}
@@ -145,12 +145,12 @@ type deployment struct {
 	spec     catalog.VersionSpec
 	host     *host.Host
 	terminal *terminal
-	trial    func()         // calls the function as the user asked for
-	archive  []byte         // of the version in effect
-	retiring sync.WaitGroup // old versions that still have calls, and trials
+	trial    func()         // sends the sample event
+	archive  []byte         // of the current version
+	retiring sync.WaitGroup // old versions with calls in progress, and trials
 }
 
-// deploy puts code into effect.
+// deploy deploys code.
 func (d *deployment) deploy(b *bundle) error {
 	spec := d.spec
 	spec.Entrypoint = b.entrypoint
@@ -161,13 +161,13 @@ func (d *deployment) deploy(b *bundle) error {
 	return nil
 }
 
-// reload puts the code into effect as it is now. Code that can't be read leaves
-// the version before in effect.
+// reload deploys the current code. If it can't be read, the previous version
+// stays.
 func (d *deployment) reload(e *edition) {
 	start := time.Now()
 	b, err := e.bundle()
 	if err == nil && bytes.Equal(b.archive, d.archive) {
-		return // saved without a change, or a file that is no part of the code
+		return // saved without a change, or not part of the code
 	}
 	if err == nil {
 		err = d.deploy(b)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// answering returns a handler that answers a text.
+// answering returns the code of a handler that returns a text.
 func answering(text string) string {
 	return fmt.Sprintf("def handler(event, context):\n    return {'body': %q}\n", text)
 }
@@ -32,14 +32,14 @@ func TestDev_ReloadsOnSave(t *testing.T) {
 	writeFile(t, dir+"/main.py", answering("two"))
 	becomes(200, "two")
 
-	// A broken save is answered with its error until it is mended.
+	// A broken save is served as its error until it is fixed.
 	writeFile(t, dir+"/main.py", "def handler(event, context)\n")
 	becomes(502, "SyntaxError")
 	writeFile(t, dir+"/main.py", "import os\nfrom parts.text import TEXT\n\ndef handler(event, context):\n"+
 		"    return {'body': TEXT + os.environ['COLOUR']}\n")
 	becomes(502, "ModuleNotFoundError")
 
-	// A folder that comes later is watched as well.
+	// A folder created later is watched as well.
 	writeFile(t, dir+"/parts/text.py", "TEXT = 'three '\n")
 	becomes(200, "three blue;green=1")
 	writeFile(t, dir+"/parts/text.py", "TEXT = 'four '\n")
@@ -61,7 +61,7 @@ func TestDev_WatchesASingleFile(t *testing.T) {
 	})
 }
 
-// What builds a folder anew replaces it.
+// Tools that rebuild a folder replace it.
 func TestDev_FollowsAFolderThatIsReplaced(t *testing.T) {
 	top := writeFiles(t, map[string]string{"hello/main.py": answering("one"), "next/main.py": answering("three")})
 	dir := top + "/hello"
@@ -88,7 +88,7 @@ func TestDev_FollowsAFolderThatIsReplaced(t *testing.T) {
 	must(os.Rename(dir, top+"/away"))
 	must(os.Rename(top+"/next", dir))
 	becomes("three")
-	// It comes back as it was, and a later save is seen.
+	// It comes back unchanged, and a later save is noticed.
 	must(os.RemoveAll(dir))
 	must(os.Rename(top+"/away", dir))
 	becomes("two")
@@ -120,7 +120,7 @@ func TestDev_SendsASampleEventAfterEachSave(t *testing.T) {
 		})
 	}
 	code, _, stderr := execute("", "dev", dir, "--listen", "127.0.0.1:0", "--event-sample", "nothing")
-	if code != ExitFailure || !strings.Contains(stderr, "there is no such event") {
+	if code != ExitFailure || !strings.Contains(stderr, "no such event") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }

@@ -2,5 +2,5 @@
 
 package cli
 
-// diskOf does not know here.
+// diskOf can't tell on this system.
 func diskOf(string) int64 { return 0 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskOf returns the size of the disk that has a folder, or will have it, in
-// bytes; 0 where the system does not tell.
+// diskOf returns the size, in bytes, of the disk that has or will have a
+// folder; 0 if the system does not tell.
 func diskOf(dir string) int64 {
 	var s unix.Statfs_t
 	for unix.Statfs(dir, &s) != nil {

@@ -13,7 +13,8 @@ import (
 	"vivarium/host/egress"
 )
 
-// netRules is what --allow-net says. Without a value it is the public internet.
+// netRules is the value of --allow-net. Without a value it means the public
+// internet.
 type netRules string
 
 // Decode implements kong.MapperValue.
@@ -32,23 +33,24 @@ func (r *netRules) Decode(ctx *kong.DecodeContext) error {
 	return nil
 }
 
-// policy returns what the rules allow.
+// policy returns the rules as a policy.
 func (r netRules) policy() *egress.Policy {
 	p, err := egress.ParsePolicy(string(r))
 	if err != nil {
-		panic(err) // Decode has parsed them
+		panic(err) // Decode has validated them
 	}
 	return p
 }
 
-// brokerCommand connects for a process that gives up the right to: it is started
-// before, allows what its argument says, and passes descriptors over brokerFD.
+// brokerCommand connects on behalf of a process that gives up the right to: it
+// is started before that, allows what its argument says, and passes descriptors
+// over brokerFD.
 const brokerCommand = "__connect"
 
-// brokerFD is the descriptor that the broker is asked by.
+// brokerFD is the descriptor over which the broker is asked.
 const brokerFD = 3
 
-// runBroker is brokerCommand.
+// runBroker runs brokerCommand.
 func runBroker(ctx context.Context, s *session, args []string) int {
 	if len(args) != 1 {
 		return ExitFailure
@@ -69,8 +71,8 @@ func runBroker(ctx context.Context, s *session, args []string) int {
 	return ExitOK
 }
 
-// startBroker starts the process that connects, as far as policy allows. Whoever
-// closes the Broker ends it.
+// startBroker starts the process that connects, within policy. Closing the
+// Broker ends it.
 func startBroker(s *session, policy *egress.Policy) (*egress.Broker, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -83,10 +85,10 @@ func startBroker(s *session, policy *egress.Policy) (*egress.Broker, error) {
 	defer answers.Close()
 	command := exec.Command(self, brokerCommand, policy.String())
 	command.Stderr = exact(s.stderr)
-	command.ExtraFiles = []*os.File{answers} // which makes it brokerFD
+	command.ExtraFiles = []*os.File{answers} // becomes brokerFD
 	if err := command.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker: %w", err), asks.Close())
 	}
-	go func() { _ = command.Wait() }() // how it ends is seen by who asks it
+	go func() { _ = command.Wait() }() // whoever asks it notices its end
 	return egress.NewBroker(asks)
 }

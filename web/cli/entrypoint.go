@@ -12,11 +12,11 @@ import (
 	"vivarium/web/folder"
 )
 
-// handlerFiles may hold the handler when the user names no other file: what most
-// examples of the cloud call it, the usual one first.
+// handlerFiles are the files that may hold the handler if the user names none,
+// in order of preference: the names that the cloud's examples use.
 var handlerFiles = [...]string{"main.py", "index.py"}
 
-// checkEntrypoint says how to write an entry point that can be none.
+// checkEntrypoint tells how to write an entry point that is invalid.
 func (s *source) checkEntrypoint() error {
 	e := s.entrypoint
 	if e == "" || strings.Contains(e, ".") && !strings.ContainsAny(e, `/\: `) && !strings.Contains("."+e+".", "..") {
@@ -33,13 +33,13 @@ func (s *source) checkEntrypoint() error {
 	if better == "" {
 		better = "main.handler"
 	}
-	return fmt.Errorf("--entrypoint %s: write FILE.FUNCTION, folders parted by dots, as in %s", e, better)
+	return fmt.Errorf("--entrypoint %s: write FILE.FUNCTION, folders separated by dots, as in %s", e, better)
 }
 
 var notInEntrypoints = regexp.MustCompile(`[./\\: ]+`)
 
-// defaultEntrypoint returns what is called when the user names nothing, and a
-// note when that may not be what was meant.
+// defaultEntrypoint returns the entry point if the user names none, and a note
+// if that may not be what was meant.
 func (s *source) defaultEntrypoint(packed []byte) (entrypoint, note string, err error) {
 	if s.kind == singleFile {
 		return strings.TrimSuffix(filepath.Base(s.path), ".py") + ".handler", "", nil
@@ -63,13 +63,13 @@ func (s *source) defaultEntrypoint(packed []byte) (entrypoint, note string, err 
 			s.path, handlerFiles[0], handlerFiles[1])
 	}
 	if len(with) > 1 {
-		note = fmt.Sprintf("%s.py has a handler, %s.py too; %[1]s.handler is called, for the other add --entrypoint %[2]s.handler", with[0], with[1])
+		note = fmt.Sprintf("both %s.py and %s.py have a handler; %[1]s.handler is called; for the other add --entrypoint %[2]s.handler", with[0], with[1])
 	}
 	return append(with, there...)[0] + ".handler", note, nil
 }
 
-// maxHandlerFile is how much of a file is searched for a handler's name.
+// maxHandlerFile is how much of a file is searched for a handler.
 const maxHandlerFile = 1 << 20
 
-// handlerName is what a file that has or imports a handler has in it.
+// handlerName matches in a file that has or imports a handler.
 var handlerName = regexp.MustCompile(`\bhandler\b`)

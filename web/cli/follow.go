@@ -13,13 +13,13 @@ import (
 	"vivarium/host/run"
 )
 
-// followCommand tells of a source's code, and again whenever it has changed, on
-// standard output, until standard input ends. `dev` starts it: whoever runs
-// functions gives up the right to files other than its own, and a folder that is
-// removed and made again is another one to the system.
+// followCommand writes a source's code to standard output, now and whenever it
+// changes, until standard input ends. `dev` starts it: a process that runs
+// functions gives up the right to files other than its own, and a folder that
+// is removed and recreated is a different one to the system.
 const followCommand = "__follow"
 
-// edition is a source's code as it was at one time, or why it can't be read.
+// edition is a source's code at one time, or why it can't be read.
 type edition struct {
 	Archive          []byte
 	Entrypoint, Note string
@@ -35,13 +35,13 @@ func (e *edition) bundle() (*bundle, error) {
 	return &bundle{code: code, archive: e.Archive, entrypoint: e.Entrypoint, note: e.Note}, err
 }
 
-// tellEditions writes a source's code to w, now and whenever it has changed. It
-// blocks until ctx ends, or nobody reads any more.
+// tellEditions writes a source's code to w, now and whenever it changes. It
+// blocks until ctx ends, or the reader is gone.
 func tellEditions(ctx context.Context, s *source, w io.Writer) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	encoder := gob.NewEncoder(w)
-	var mu sync.Mutex // one edition after the other
+	var mu sync.Mutex // one edition at a time
 	tell := func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -55,7 +55,7 @@ func tellEditions(ctx context.Context, s *source, w io.Writer) error {
 			stop(err)
 		}
 	}
-	watcher, err := watch(s, tell) // before the first look, so that nothing is missed
+	watcher, err := watch(s, tell) // before the first read, so that nothing is missed
 	if err != nil {
 		return err
 	}
@@ -65,12 +65,12 @@ func tellEditions(ctx context.Context, s *source, w io.Writer) error {
 	return nil
 }
 
-// runFollow is followCommand.
+// runFollow runs followCommand.
 func runFollow(ctx context.Context, s *session, args []string) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		_, _ = io.Copy(io.Discard, s.stdin) // its end is what counts
+		_, _ = io.Copy(io.Discard, s.stdin) // waits for its end
 		stop()
 	}()
 	if len(args) != 2 {
@@ -87,15 +87,15 @@ func runFollow(ctx context.Context, s *session, args []string) int {
 	return ExitOK
 }
 
-// follower gets the editions of a source.
+// follower receives the editions of a source.
 type follower struct {
 	editions *gob.Decoder
-	end      func() // lets no more of them come
+	end      func() // stops further editions
 	readers  sync.WaitGroup
 	close    func() // ends it and waits; may be called twice
 }
 
-// follow starts to follow a source: from another process if this one will give up
+// follow starts to follow a source, in another process if this one will give up
 // the right to. The caller closes the follower.
 func (s *session) follow(ctx context.Context, source *source, confined bool) (*follower, error) {
 	f := &follower{}
@@ -135,7 +135,7 @@ func (s *session) follow(ctx context.Context, source *source, confined bool) (*f
 	f.end = func() {
 		_ = stdin.Close()
 		_ = stdout.Close()
-		_ = command.Wait() // how it ends does not matter
+		_ = command.Wait() // its result does not matter
 	}
 	return f, nil
 }
@@ -149,13 +149,13 @@ func (f *follower) next() (*edition, error) {
 	return e, nil
 }
 
-// each calls do with the editions that come.
+// each calls do with the editions as they come.
 func (f *follower) each(do func(*edition)) {
 	f.readers.Go(func() {
 		for {
 			e, err := f.next()
 			if err != nil {
-				return // closed, or the program is told to end
+				return // closed, or the program is ending
 			}
 			do(e)
 		}

@@ -13,19 +13,19 @@ import (
 	"vivarium/host/logs"
 )
 
-// limits are the flags that bound a function.
+// limits has the flags that bound a function.
 type limits struct {
 	Memory   megabytes         `default:"128" placeholder:"MB" help:"Memory limit in MB, a multiple of 128. (${default})"`
 	Timeout  time.Duration     `default:"3s" placeholder:"TIME" help:"Execution timeout, such as 500ms, 3s or 5m. (${default})"`
 	Env      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
-	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: hosts, addresses and prefixes with commas between them, each with :PORT if only one is meant, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. Without RULES: the public internet. Default: nothing."`
+	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: comma-separated hosts, addresses and prefixes, each with :PORT to allow only one, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. Without RULES: the public internet. Default: nothing."`
 
 	ServiceAccount string `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
-	NoFreeze       bool   `help:"Have each instance import the module itself, even where one import would do for all."`
+	NoFreeze       bool   `help:"Have each instance import the module itself, even where they could share one import."`
 	MinLogLevel    string `placeholder:"LEVEL" help:"Drop log entries below this level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
 }
 
-// spec returns the version that these flags ask for.
+// spec returns the version that the flags describe.
 func (l limits) spec(entrypoint string) (catalog.VersionSpec, error) {
 	if l.Timeout <= 0 { // to the host, 0 means the default
 		return catalog.VersionSpec{}, fmt.Errorf("--timeout %v: must be more than 0", l.Timeout)
@@ -52,7 +52,7 @@ func (m *megabytes) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || n == 0 {
-		return fmt.Errorf("%q is no amount of memory; write 128, 256m or 1g", text)
+		return fmt.Errorf("%q is not an amount of memory; write 128, 256m or 1g", text)
 	}
 	*m = megabytes(int(n) * unit)
 	return nil
@@ -60,10 +60,10 @@ func (m *megabytes) UnmarshalText(text []byte) error {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// nameOf returns the name for the function in a file or folder: that of the file
-// or folder, in the letters that the names of functions have.
+// nameOf returns the function name for a file or folder: its own, in the
+// characters that function names may have.
 func nameOf(path string) string {
-	if abs, err := filepath.Abs(path); err == nil { // else "." and ".." stay
+	if abs, err := filepath.Abs(path); err == nil { // otherwise keep "." and ".."
 		path = abs
 	}
 	base := filepath.Base(path)

@@ -14,12 +14,12 @@ import (
 	"vivarium/web/api"
 )
 
-// functionCommands are `vivarium function ...`.
+// functionCommands implements `vivarium function ...`.
 type functionCommands struct {
-	List   functionList   `cmd:"" help:"List the functions of a server."`
-	Get    functionGet    `cmd:"" help:"Show a function and which versions carry its tags."`
-	Delete functionDelete `cmd:"" help:"Delete a function and all of its versions."`
-	Allow  functionAllow  `cmd:"" name:"allow-unauthenticated-invoke" help:"Let anybody call a function, without a key."`
+	List   functionList   `cmd:"" help:"List the functions on a server."`
+	Get    functionGet    `cmd:"" help:"Show a function and which versions have its tags."`
+	Delete functionDelete `cmd:"" help:"Delete a function and all its versions."`
+	Allow  functionAllow  `cmd:"" name:"allow-unauthenticated-invoke" help:"Let anyone call a function, without a key."`
 	Deny   functionDeny   `cmd:"" name:"deny-unauthenticated-invoke" help:"Let only holders of keys call a function."`
 }
 
@@ -117,7 +117,7 @@ func (c *functionDelete) Run(ctx context.Context, s *session) error {
 	case c.JSON:
 		return printJSON(s.stdout, op)
 	case !op.Done:
-		fmt.Fprintf(s.stdout, "%s is deleted as soon as its calls in progress are done\n", c.Function)
+		fmt.Fprintf(s.stdout, "%s is deleted as soon as its calls in progress finish\n", c.Function)
 	default:
 		fmt.Fprintf(s.stdout, "deleted %s\n", c.Function)
 	}
@@ -131,7 +131,7 @@ type functionAllow struct {
 
 // Run implements the command.
 func (c *functionAllow) Run(ctx context.Context, s *session) error {
-	return c.setPublic(ctx, s, c.Function, "ADD", "anybody may call")
+	return c.setPublic(ctx, s, c.Function, "ADD", "anyone may call")
 }
 
 type functionDeny struct {
@@ -186,7 +186,7 @@ func (c *serverClient) versions(ctx context.Context, function string) ([]*api.Ve
 	}
 }
 
-// version finds a version by its id, or as FUNCTION or FUNCTION@TAG.
+// version finds a version by id, or as FUNCTION or FUNCTION@TAG.
 func (c *serverClient) version(ctx context.Context, reference string) (*api.Version, error) {
 	var v api.Version
 	function, tag, tagged := strings.Cut(reference, "@")

@@ -10,30 +10,31 @@ import (
 	"vivarium/web/folder"
 )
 
-// ignoreFile lists what in a folder is no part of the function.
+// ignoreFile lists what in a folder is not part of the function.
 const ignoreFile = ".vivariumignore"
 
-// Limits of an ignoreFile. Its patterns are tried on each file.
+// Limits of an ignoreFile. Its patterns are matched against each file.
 const (
 	maxIgnoreFile  = 64 << 10    // bytes
-	maxIgnoreSteps = 300_000_000 // signs that are compared, a second or so
+	maxIgnoreSteps = 300_000_000 // characters that are compared, a second or so
 )
 
-// ignoreRules say which files of a folder are left out: what skipped knows by
-// itself, and the patterns of an ignoreFile in the form of a .gitignore. As
-// there, the last pattern that matches decides; "!" brings something back; a
-// slash at the end means folders only; a slash elsewhere ties the pattern to the
-// folder with the file; *, ?, [a-z] stay within a name, ** crosses folders; and
-// nothing below a folder that is left out can be brought back. Only the file at
-// the top is read.
+// ignoreRules are the rules for which files of a folder are left out: those
+// built into skipped, and the patterns of an ignoreFile in .gitignore format.
+// As there, the last matching pattern decides; "!" includes something again; a
+// trailing slash restricts a pattern to folders; a slash elsewhere anchors it
+// to the folder of the file; *, ?, [a-z] match within a name, ** across
+// folders; and nothing below an excluded folder can be included again. Only the
+// file at the top is read.
 type ignoreRules struct {
 	rules []ignoreRule
-	steps int // that were done
+	steps int // done so far
 }
 
 type ignoreRule struct {
-	// parts match a name and the folders that it lies in; a nil part matches any
-	// number of them. A rule that is not tied to the top matches the name alone.
+	// parts match a name and the folders above it; a nil part matches any
+	// number of them. A rule that is not anchored to the top matches only the
+	// name.
 	parts    []glob
 	tied     bool
 	bringIn  bool
@@ -55,7 +56,7 @@ func readIgnore(fsys fs.FS) (*ignoreRules, error) {
 func parseIgnore(text string) (*ignoreRules, error) {
 	rules := &ignoreRules{}
 	n := 0
-	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) { // Windows' editors begin files so
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) { // Windows editors write a byte order mark
 		n++
 		line = strings.TrimRight(line, "\r\n")
 		if trimmed := strings.TrimRight(line, " \t"); !strings.HasSuffix(trimmed, `\`) {
@@ -86,7 +87,7 @@ func parseIgnore(text string) (*ignoreRules, error) {
 			}
 			g, err := newGlob(part)
 			if err != nil {
-				return nil, fmt.Errorf("%s: line %d: %.80q is no pattern: %w", ignoreFile, n, line, err)
+				return nil, fmt.Errorf("%s: line %d: %.80q is not a pattern: %w", ignoreFile, n, line, err)
 			}
 			rule.parts = append(rule.parts, g)
 		}
@@ -95,8 +96,8 @@ func parseIgnore(text string) (*ignoreRules, error) {
 	return rules, nil
 }
 
-// ignored says if a file or folder is left out; name is its path in the folder.
-// Who walks the folder does not go into folders that are.
+// ignored reports whether a file or folder is left out; name is its path in the
+// folder. Callers do not descend into folders that are.
 func (r *ignoreRules) ignored(fsys fs.FS, name string, dir bool) (bool, error) {
 	ignored := dir && skipped(fsys, name) || name == ignoreFile
 	names := strings.Split(name, "/")
@@ -123,8 +124,9 @@ func (r *ignoreRules) ignored(fsys fs.FS, name string, dir bool) (bool, error) {
 	return ignored, nil
 }
 
-// match says if parts match names. Of parts that match any number only the last
-// is tried anew, which is enough: those before it can stay as short as they are.
+// match reports whether parts match names. Of the parts that match any number,
+// only the last is retried, which is enough: earlier ones can stay as short as
+// they are.
 func (r *ignoreRules) match(parts []glob, names [][]rune) bool {
 	p, n, back, from := 0, 0, -1, 0
 	for n < len(names) {
@@ -152,10 +154,10 @@ func (r *ignoreRules) match(parts []glob, names [][]rune) bool {
 type glob []globPart
 
 type globPart struct {
-	kind   byte // '*', '?', '[' or, for a sign itself, 0
+	kind   byte // '*', '?', '[' or, for a literal character, 0
 	sign   rune
-	ranges [][2]rune // of '['
-	not    bool      // of '[': none of these
+	ranges [][2]rune // for '['
+	not    bool      // for '[': none of these
 }
 
 var anyName = glob{{kind: '*'}}
@@ -196,7 +198,7 @@ func newGlob(pattern string) (glob, error) {
 					high = signs[i]
 				}
 				if high < low {
-					return nil, fmt.Errorf("%c-%c is no range", low, high)
+					return nil, fmt.Errorf("%c-%c is not a range", low, high)
 				}
 				part.ranges = append(part.ranges, [2]rune{low, high})
 			}
@@ -213,9 +215,9 @@ func newGlob(pattern string) (glob, error) {
 	return g, nil
 }
 
-// match says if the pattern matches the whole name, and adds to steps how many
-// signs it has looked at. As in ignoreRules.match only the last star is tried
-// anew.
+// match reports whether the pattern matches the whole name, and adds to steps
+// how many characters it has compared. As in ignoreRules.match, only the last
+// star is retried.
 func (g glob) match(name []rune, steps *int) bool {
 	p, n, back, from := 0, 0, -1, 0
 	for n < len(name) {
@@ -256,8 +258,8 @@ func (p *globPart) takes(sign rune, steps *int) bool {
 	return p.sign == sign
 }
 
-// skipped says if a folder is none of the function's: hidden ones (.git, .venv),
-// Python's caches, and virtual environments under any name.
+// skipped reports whether a folder is never part of a function: hidden ones
+// (.git, .venv), Python's caches, and virtual environments under any name.
 func skipped(fsys fs.FS, name string) bool {
 	base := path.Base(name)
 	if strings.HasPrefix(base, ".") || base == "__pycache__" {

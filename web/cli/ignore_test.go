@@ -23,7 +23,7 @@ func TestPack_LeavesOutWhatTheIgnoreFileNames(t *testing.T) {
 		{"**/data/y.csv", "-deep/er/data/y.csv"},
 		{"deep/**", "-deep/er/data/y.csv"},
 		{"# a comment\n\n*.log\n!keep.log", "-other.log -lib/more.log"},
-		{"build/\n!build/out.py", "-build/out.py -lib/build/out.py"}, // nothing below comes back
+		{"build/\n!build/out.py", "-build/out.py -lib/build/out.py"}, // nothing below is included again
 		{"!.well-known/", "+.well-known/a"},
 		{"tests/*.py", "-tests/test_a.py"},
 		{"данные/", "-данные/файл.txt"},
@@ -32,7 +32,7 @@ func TestPack_LeavesOutWhatTheIgnoreFileNames(t *testing.T) {
 		{"t?.tmp  ", "-t1.tmp -ta.tmp"},
 		{"main.py/", ""},
 		{"mainXpy", ""},
-		{"\ufeffnotes.md\r\n", "-notes.md -lib/notes.md"}, // as Windows' editors write it
+		{"\ufeffnotes.md\r\n", "-notes.md -lib/notes.md"}, // as Windows editors write it
 		{"lib/**/x.csv", "-lib/data/x.csv"},
 		{"**/lib/**", "-lib/a.py -lib/notes.md -lib/data/x.csv -lib/build/out.py -lib/more.log"},
 		{"**", "-main.py -notes.md -lib/a.py -lib/notes.md -lib/data/x.csv -data/x.csv -deep/er/data/y.csv -build/out.py " +

@@ -11,11 +11,11 @@ import (
 	"net/url"
 )
 
-// invokeCommand is `vivarium invoke`.
+// invokeCommand implements `vivarium invoke`.
 type invokeCommand struct {
 	Function string `arg:"" help:"Name or id."`
-	Data     string `short:"d" placeholder:"DATA" help:"What the handler gets: the text itself, @FILE, or @- for standard input. JSON is parsed for it."`
-	Tag      string `placeholder:"TAG" help:"Call the version that carries this tag. Default: the newest."`
+	Data     string `short:"d" placeholder:"DATA" help:"The handler's input: the text itself, @FILE, or @- for standard input. JSON is parsed for it."`
+	Tag      string `placeholder:"TAG" help:"Call the version with this tag. Default: the newest."`
 	Async    bool   `help:"Queue the call and print its request id."`
 	address
 }

@@ -15,23 +15,23 @@ import (
 	"vivarium/web/api"
 )
 
-// keyCommands are `vivarium key ...`.
+// keyCommands implements `vivarium key ...`.
 type keyCommands struct {
-	Create keyCreate `cmd:"" help:"Make a key and print its secret, once."`
-	List   keyList   `cmd:"" help:"List keys; their secrets nobody knows."`
-	Delete keyDelete `cmd:"" help:"Delete a key: it is of no use from then on."`
+	Create keyCreate `cmd:"" help:"Create a key and print its secret, once."`
+	List   keyList   `cmd:"" help:"List keys, without their secrets, which are not stored."`
+	Delete keyDelete `cmd:"" help:"Delete a key, which is then refused."`
 }
 
-// keyring is where keys are: a server's, or those of a data folder that no server
-// uses at the moment.
+// keyring is where keys are: on a server, or in a store that no server uses at
+// the moment.
 type keyring struct {
 	Data string `placeholder:"DIR" xor:"store" help:"The keys of this data folder, while no server uses it."`
 	NATS string `name:"nats" placeholder:"URL" xor:"store" help:"The keys that are kept in these NATS servers."`
 	connection
 }
 
-// use calls stored with the keys of the store that the flags name, or remote with
-// the server when they name none.
+// use calls stored with the keys of the store that the flags name, or remote
+// with the server if they name none.
 func (k *keyring) use(ctx context.Context, stored func(*host.Keys) error, remote func(*serverClient) error) error {
 	config := storeIn(k.Data)
 	config.URL, config.Log = k.NATS, slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -59,9 +59,9 @@ func (k *keyring) use(ctx context.Context, stored func(*host.Keys) error, remote
 }
 
 type keyCreate struct {
-	Tenant      string `placeholder:"TENANT" help:"Whose the key is; * for all tenants. Default: the tenant of the key that is used, or *."`
+	Tenant      string `placeholder:"TENANT" help:"The key's tenant; * for all tenants. Default: the tenant of the key in use, or *."`
 	Role        string `placeholder:"ROLE" help:"invoker calls functions; deployer also manages them; admin also manages keys. Default for the first key: admin."`
-	Description string `placeholder:"TEXT" help:"What it is for."`
+	Description string `placeholder:"TEXT" help:"What the key is for."`
 	keyring
 }
 
@@ -81,7 +81,7 @@ func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	var made api.CreateKeyResponse
 	err := c.use(ctx, func(keys *host.Keys) error {
 		if err := keys.Damage(); err != nil {
-			fmt.Fprintln(s.stderr, "vivarium: there are keys that can't be read:", err)
+			fmt.Fprintln(s.stderr, "vivarium: some keys can't be read:", err)
 		}
 		k, secret, err := keys.Create(ctx, access.Operator, host.KeySpec{
 			Tenant: c.Tenant, Role: access.Role(c.Role), Description: c.Description,
@@ -98,7 +98,7 @@ func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	if c.JSON {
 		return printJSON(s.stdout, made)
 	}
-	fmt.Fprintf(s.stderr, "vivarium: key %s of tenant %s with the role %s; this is its secret, which nobody can look up again:\n",
+	fmt.Fprintf(s.stderr, "vivarium: key %s of tenant %s with the role %s; this is its secret, which can't be shown again:\n",
 		made.Key.ID, made.Key.Tenant, made.Key.Role)
 	fmt.Fprintln(s.stdout, made.Secret)
 	return nil

@@ -19,7 +19,7 @@ import (
 	"vivarium/web/api"
 )
 
-// firstKey makes the first key of a data folder and returns its secret.
+// firstKey creates the first key of a data folder and returns its secret.
 func firstKey(t *testing.T, data string) string {
 	t.Helper()
 	code, out, stderr := execute("", "key", "create", "--data", data)
@@ -82,7 +82,7 @@ func TestServe_OnThisMachineOnlyUnderItsNames(t *testing.T) {
 	}
 }
 
-// request sends a request with a secret and returns status and answer.
+// request sends a request with a secret and returns status and body.
 func request(t *testing.T, method, url, secret string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, url, nil)
@@ -133,7 +133,7 @@ func TestKey_TenantsAreSetUpAndUsed(t *testing.T) {
 		t.Errorf("the table is %s", out)
 	}
 	must(t, "deploy", "fun", folder, "--timeout", "60s")
-	must(t, "deploy", "fun", folder, "--timeout", "60s", "--tenant", "acme") // for them
+	must(t, "deploy", "fun", folder, "--timeout", "60s", "--tenant", "acme") // on their behalf
 	t.Setenv("VIVARIUM_API_KEY", secrets["deployer"])
 	must(t, "deploy", "fun", folder, "--timeout", "60s", "--tag", "v2")
 	var functions []api.Function

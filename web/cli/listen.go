@@ -13,22 +13,22 @@ import (
 	"vivarium/web"
 )
 
-// listening are the flags of commands that serve.
+// listening has the flags of commands that serve.
 type listening struct {
 	Listen    string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
-	TLSCert   string   `name:"tls-cert" placeholder:"FILE" and:"tls" help:"Serve HTTPS with this certificate (PEM, with those between it and the root). It is read again when the file changes."`
+	TLSCert   string   `name:"tls-cert" placeholder:"FILE" and:"tls" help:"Serve HTTPS with this certificate (PEM, including intermediates). It is reloaded when the file changes."`
 	TLSKey    string   `name:"tls-key" placeholder:"FILE" and:"tls" help:"The certificate's private key (PEM)."`
-	Insecure  bool     `help:"Listen beyond this machine even while there are no keys: whoever reaches the server may do everything."`
-	AllowHost []string `placeholder:"NAME" help:"Without keys, also serve requests for this host name; may be given more than once. Always served are localhost and addresses of this machine's own."`
+	Insecure  bool     `help:"Listen beyond this machine even while there are no keys: whoever reaches the server can do everything."`
+	AllowHost []string `placeholder:"NAME" help:"Without keys, also serve requests for this host name; may be given more than once. localhost and this machine's own addresses are always served."`
 }
 
-// listener is an open address.
+// listener is an open listener.
 type listener struct {
 	net.Listener
 	tls *tls.Config // nil: HTTP
 }
 
-// url returns the server's address as callers write it.
+// url returns the server's base URL.
 func (l *listener) url() string {
 	if l.tls != nil {
 		return "https://" + l.Addr().String()
@@ -36,13 +36,13 @@ func (l *listener) url() string {
 	return "http://" + l.Addr().String()
 }
 
-// local says if only this machine can reach it.
+// local reports whether only this machine can reach the listener.
 func (l *listener) local() bool {
 	tcp, ok := l.Addr().(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }
 
-// open opens the address.
+// open opens the listener.
 func (c *listening) open(log func(format string, args ...any)) (*listener, error) {
 	var config *tls.Config
 	if c.TLSCert != "" {
@@ -60,7 +60,7 @@ func (c *listening) open(log func(format string, args ...any)) (*listener, error
 }
 
 // certificates returns the folders of the certificate's files: a renewed one is
-// a new file, and may be one that a link leads to.
+// a new file, and may be the target of a link.
 func (c *listening) certificates() []string {
 	var folders []string
 	for _, file := range []string{c.TLSCert, c.TLSKey} {
@@ -75,28 +75,28 @@ func (c *listening) certificates() []string {
 	return folders
 }
 
-// mayServe says why nobody should be let in: others than this machine could do
-// what they like. What is named is where the keys are kept.
+// mayServe returns why the server must not start: others than this machine
+// could do what they like. where is the flag that names the store of the keys.
 func (c *listening) mayServe(l *listener, keys bool, where string) error {
 	if keys || c.Insecure || l.local() {
 		return nil
 	}
 	if where == "" {
 		return fmt.Errorf("whoever reaches %s could do everything: there are no keys; listen on 127.0.0.1, keep keys with "+
-			"vivarium serve --data DIR, or add --insecure if only those can reach it who may do everything", l.Addr())
+			"vivarium serve --data DIR, or add --insecure if everyone who can reach it may do everything", l.Addr())
 	}
 	return fmt.Errorf("whoever reaches %s could do everything, since there are no keys; make one first: "+
-		"vivarium key create %s (or add --insecure if only those can reach it who may do everything)", l.Addr(), where)
+		"vivarium key create %s (or add --insecure if everyone who can reach it may do everything)", l.Addr(), where)
 }
 
-// configure says in a server's configuration who is served.
+// configure sets whom a server serves.
 func (c *listening) configure(config *web.Config, l *listener, access web.Access) {
 	config.Access, config.TLS = access, l.tls
 	config.RequireKeys = !l.local() && !c.Insecure
 	config.GuardHost, config.AllowHosts = l.local(), c.AllowHost
 }
 
-// warn says what others than this machine can do or see.
+// warn tells what others than this machine can do or see.
 func (c *listening) warn(t *terminal, l *listener, keys *host.Keys, what string) {
 	switch {
 	case l.local():
@@ -108,7 +108,7 @@ func (c *listening) warn(t *terminal, l *listener, keys *host.Keys, what string)
 	}
 }
 
-// certificateFiles is a certificate that is read again when its files change.
+// certificateFiles is a certificate that is reloaded when its files change.
 // Safe for concurrent use.
 type certificateFiles struct {
 	cert, key string
@@ -117,20 +117,20 @@ type certificateFiles struct {
 	mu      sync.Mutex // guards the members below; files are read under it
 	loaded  *tls.Certificate
 	stamp   [2]stamp  // of the files when they were read
-	checked time.Time // when they were last looked at
+	checked time.Time // last check
 }
 
-// stamp tells states of a file apart.
+// stamp identifies a state of a file.
 type stamp struct {
 	modified time.Time
 	size     int64
 }
 
-// checkEvery is how long a certificate is used without looking if it has changed.
+// checkEvery is how long a certificate is used before checking for changes.
 const checkEvery = time.Second
 
-// load reads the files, and says why it could not. The certificate before then
-// stays.
+// load reads the files, or returns why it could not; the previous certificate
+// then stays.
 func (f *certificateFiles) load() error {
 	f.stamp = f.stamps()
 	loaded, err := tls.LoadX509KeyPair(f.cert, f.key)
@@ -150,8 +150,8 @@ func (f *certificateFiles) stamps() (s [2]stamp) {
 	return s
 }
 
-// certificate returns the certificate as it is now. Of files that can't be read,
-// or of which only one is new yet, it is the one before. It is a tls.Config's
+// certificate returns the current certificate, or the previous one if the files
+// can't be read or only one of them is new yet. It is a tls.Config's
 // GetCertificate.
 func (f *certificateFiles) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.mu.Lock()
@@ -160,7 +160,7 @@ func (f *certificateFiles) certificate(*tls.ClientHelloInfo) (*tls.Certificate, 
 		f.checked = now
 		if f.stamps() != f.stamp {
 			if err := f.load(); err != nil {
-				f.log("the certificate before stays in use: %v", err)
+				f.log("the previous certificate stays in use: %v", err)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ func living(t *testing.T) *program {
 	return p
 }
 
-// logged waits until a function's log has a text.
+// logged waits until a function's log contains a text.
 func logged(t *testing.T, function, want string) {
 	t.Helper()
 	eventually(t, func() string {
@@ -132,7 +132,7 @@ func TestTimers_CallFunctions(t *testing.T) {
 	}
 }
 
-// A server that is told to end finishes the calls in progress.
+// A server that is told to stop finishes the calls in progress.
 func TestServe_DrainsBeforeItEnds(t *testing.T) {
 	p := living(t)
 	folder := writeFiles(t, map[string]string{
@@ -151,7 +151,7 @@ func TestServe_DrainsBeforeItEnds(t *testing.T) {
 		_, _ = b.ReadFrom(r.Body)
 		answer <- b.String()
 	}()
-	eventually(t, func() string { // the terminal has the entry when the line is complete
+	eventually(t, func() string { // the terminal has the entry once the line is complete
 		if !strings.Contains(p.stderr.String(), "START RequestID") {
 			return "the call does not begin"
 		}

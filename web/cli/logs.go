@@ -16,16 +16,16 @@ import (
 	"vivarium/web/api"
 )
 
-// logsCommand is `vivarium logs`.
+// logsCommand implements `vivarium logs`.
 type logsCommand struct {
 	Function string `arg:"" help:"Name or id."`
-	Follow   bool   `short:"f" help:"Go on with entries as they come."`
-	Since    string `default:"1h" placeholder:"TIME" help:"From when on: how long ago, such as 10m, or a time as RFC 3339 has it. (${default})"`
-	Until    string `placeholder:"TIME" help:"Until when; as --since."`
+	Follow   bool   `short:"f" help:"Continue with new entries as they come."`
+	Since    string `default:"1h" placeholder:"TIME" help:"Start: how long ago, such as 10m, or an RFC 3339 time. (${default})"`
+	Until    string `placeholder:"TIME" help:"End, in the same form as --since."`
 	Level    string `placeholder:"LEVEL" help:"Only this level and higher: trace, debug, info, warn, error, fatal."`
-	Filter   string `placeholder:"TEXT" help:"Only entries whose message has this text."`
+	Filter   string `placeholder:"TEXT" help:"Only entries whose message contains this text."`
 	Request  string `placeholder:"ID" help:"Only entries of one call."`
-	Limit    int    `default:"1000" placeholder:"N" help:"Most entries: the newest. (${default})"`
+	Limit    int    `default:"1000" placeholder:"N" help:"Maximum number of entries; the newest are kept. (${default})"`
 	remote
 }
 
@@ -70,7 +70,7 @@ func (c *logsCommand) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// moment reads a time that users give.
+// moment parses a time given by the user.
 func moment(text string) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil {
 		return time.Now().Add(-ago), nil
@@ -118,7 +118,7 @@ func (c *logsCommand) follow(ctx context.Context, s *session, client *serverClie
 	}
 }
 
-// print prints an entry: a line of JSON for scripts.
+// print prints an entry, for scripts as a line of JSON.
 func (c *logsCommand) print(s *session, e api.LogEntry) error {
 	var line []byte
 	if c.JSON {

@@ -15,9 +15,8 @@ import (
 	pythonwasi "vivarium/python-wasi"
 )
 
-// shared is a program that serves the examples and testdata/functions. It is
-// started once, by TestMain, and used by all tests that need no flags of their
-// own.
+// shared is a program that serves the examples and testdata/functions. TestMain
+// starts it once, for all tests that need no flags of their own.
 var shared *program
 
 func TestMain(m *testing.M) {
@@ -33,7 +32,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	var err error
-	// The timeout is generous, since a test machine may have other work.
+	// A generous timeout, since test machines may be busy.
 	shared, err = start("serve", "--listen", "127.0.0.1:0", "--timeout", "60s",
 		"--functions", "../../examples", "--functions", "testdata/functions")
 	if err != nil {
@@ -80,13 +79,13 @@ func start(args ...string) (*program, error) {
 	address, _, _ = strings.Cut(address, "/")
 	p.url = "http://" + address
 	go func() {
-		for lines.Scan() { // else the program would wait for a reader
+		for lines.Scan() { // otherwise the program would wait for a reader
 		}
 	}()
 	return p, nil
 }
 
-// startFor is start for one test, which ends the program.
+// startFor is start for one test, at whose end the program is stopped.
 func startFor(t *testing.T, args ...string) *program {
 	t.Helper()
 	p, err := start(args...)
@@ -101,7 +100,7 @@ func startFor(t *testing.T, args ...string) *program {
 	return p
 }
 
-// stop tells the program to end, as SIGTERM does, and returns its exit code.
+// stop stops the program, as SIGTERM does, and returns its exit code.
 func (p *program) stop() int {
 	p.once.Do(func() {
 		p.cancel()
@@ -136,7 +135,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// eventually waits until check says "", and fails with what it says last.
+// eventually waits until check returns "", and fails with its last result.
 func eventually(t *testing.T, check func() string) {
 	t.Helper()
 	last := ""

@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// plain is where everything goes that the program prints: much of it others have
-// written, in names of files, answers of servers, logs and errors. It lets none
-// of it steer the user's terminal. Texts come in one piece each.
+// plain filters everything that the program prints: much of it was written by
+// others, in file names, responses, logs and errors. It keeps that from
+// controlling the user's terminal. Each text must come in one Write.
 type plain struct{ w io.Writer }
 
 // Write implements io.Writer.
@@ -22,8 +22,8 @@ func (p plain) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// exact returns what is behind a plain w, for who writes bytes that are nobody's
-// to change, or signs of the program's own that steer the terminal.
+// exact returns the writer behind a plain w, for bytes that must not be
+// changed, or the program's own terminal control sequences.
 func exact(w io.Writer) io.Writer {
 	if p, ok := w.(plain); ok {
 		return p.w
@@ -31,7 +31,8 @@ func exact(w io.Writer) io.Writer {
 	return w
 }
 
-// isTerminal says if w is one, or at least a device and no file or pipe.
+// isTerminal reports whether w is a terminal, or at least a device rather than
+// a file or pipe.
 func isTerminal(w io.Writer) bool {
 	f, ok := exact(w).(*os.File)
 	if !ok {
@@ -41,15 +42,14 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// steers says if a terminal takes r for an order: escape sequences can retitle
-// it, hide lines, and in some make it type; others turn the direction of text
-// around, so that it reads as what it is not.
+// steers reports whether a terminal takes r for a command: escape sequences can
+// retitle it, hide lines, and in some make it type; others change the direction
+// of text, so that it reads as what it is not.
 func steers(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
-// harmless puts a replacement in the place of what steers a terminal, and of
-// bytes that are no text.
+// harmless replaces what steers a terminal, and invalid UTF-8.
 func harmless(s string) string {
 	return strings.Map(func(r rune) rune {
 		if steers(r) {
@@ -59,8 +59,8 @@ func harmless(s string) string {
 	}, strings.ReplaceAll(s, "\r\n", "\n"))
 }
 
-// harmlessJSON escapes in a JSON document what steers a terminal, which leaves it
-// the same document.
+// harmlessJSON escapes what steers a terminal in a JSON document, which keeps
+// its meaning.
 func harmlessJSON(document []byte) []byte {
 	if bytes.IndexFunc(document, steers) < 0 {
 		return document
@@ -76,12 +76,12 @@ func harmlessJSON(document []byte) []byte {
 	return b.Bytes()
 }
 
-// indented shows of each line after the first that it goes on, so that a text of
-// others does not pass for messages of the program's own.
+// indented indents every line but the first, so that a text of others does not
+// pass for messages of the program.
 func indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
-// printAnswer prints what a function has answered: to the last byte, unless it is
-// a terminal that reads it.
+// printAnswer prints a function's response: unchanged, unless it goes to a
+// terminal.
 func (s *session) printAnswer(answer []byte) error {
 	w := exact(s.stdout)
 	if isTerminal(w) {
@@ -91,7 +91,7 @@ func (s *session) printAnswer(answer []byte) error {
 		}
 	}
 	if _, err := w.Write(answer); err != nil {
-		return fmt.Errorf("print the answer: %w", err)
+		return fmt.Errorf("print the response: %w", err)
 	}
 	return nil
 }

@@ -19,38 +19,38 @@ import (
 	"vivarium/wasm"
 )
 
-// platform is what runs functions: the compiled guest and the host over it.
+// platform runs functions: the compiled guest and the host on top of it.
 type platform struct {
 	engine *wasm.Engine
 	host   *host.Host
-	store  *store.Store // nil when everything is in memory
+	store  *store.Store // nil if everything is in memory
 }
 
-// platformConfig says how a platform is opened. The zero value is usable.
+// platformConfig configures a platform. The zero value is usable.
 type platformConfig struct {
-	shells int            // instances kept ready; 0 means the engine's default
+	shells int            // created ahead of need; 0 means the engine's default
 	data   string         // folder of the store
-	memory int64          // bytes of all instances; 0 means three quarters of the machine's
-	images int64          // bytes of all images on disk; 0 means imageShare of it
+	memory int64          // bytes for all instances; 0 means three quarters of the machine's
+	images int64          // bytes for all images on disk; 0 means imageShare
 	temp   string         // folder for temporary files; empty means the system's
-	quotas host.Quotas    // of each tenant that has none of its own
-	egress *egress.Policy // what functions may reach of what they ask for
-	dialer egress.Dialer  // nil means as the process does
-	nats   string         // or the URL of servers that have it; with neither, all is in memory
+	quotas host.Quotas    // for each tenant that has none of its own
+	egress *egress.Policy // the operator's bound on what functions may reach
+	dialer egress.Dialer  // nil means that the process connects
+	nats   string         // URL of servers that have the store; with neither, everything is in memory
 }
 
-// openPlatform compiles the guest, or takes it from the cache, and starts a host
-// whose functions log to t. The caller closes it.
+// openPlatform compiles the guest, or takes it from the cache, and starts a
+// host whose functions log to t. The caller closes it.
 //
 // # Errors
 //
-// Among others pythonwasi.ErrNotBuilt, whose text says what to do.
+// Among others pythonwasi.ErrNotBuilt, whose text tells what to do.
 func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConfig) (_ *platform, err error) {
 	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := &platform{}
 	defer func() {
 		if err != nil {
-			_ = p.close() // the first error is the telling one
+			_ = p.close() // the first error matters
 		}
 	}()
 	if cfg.data != "" || cfg.nats != "" {
@@ -65,7 +65,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	dir, err := machineCodeDir(s.cacheDir)
 	if err != nil {
-		log.Warn("machine code is compiled anew each time", "err", err)
+		log.Warn("machine code is not cached", "err", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
 	p.engine, err = run.NewEngine(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
@@ -93,8 +93,8 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	return p, nil
 }
 
-// storeIn says where the store of a data folder is, and, outside of it, how far
-// it has come; nowhere when there is no folder.
+// storeIn returns where the store of a data folder is, and its marks, which are
+// outside of it; nothing if there is no folder.
 func storeIn(data string) store.Config {
 	if data == "" {
 		return store.Config{}
@@ -102,7 +102,7 @@ func storeIn(data string) store.Config {
 	return store.Config{Dir: filepath.Join(data, "store"), Marks: filepath.Join(data, "marks")}
 }
 
-// errInterrupted says that the user ended a command before it was done.
+// errInterrupted means that the user ended a command before it was done.
 var errInterrupted = errors.New("interrupted")
 
 // close finishes the calls in progress and frees everything.
@@ -121,8 +121,8 @@ func (p *platform) close() error {
 	return nil
 }
 
-// ready says why calls can't be served. The engine is: else there would be no
-// platform.
+// ready returns why calls can't be served. The engine is not among the reasons:
+// without it, there would be no platform.
 func (p *platform) ready(ctx context.Context) error {
 	if p.store == nil {
 		return nil
@@ -130,7 +130,7 @@ func (p *platform) ready(ctx context.Context) error {
 	return p.store.Ready(ctx)
 }
 
-// backlog returns what counts the calls that are queued; nil without a store.
+// backlog returns a function that counts queued calls; nil without a store.
 func (p *platform) backlog() func(context.Context) (uint64, error) {
 	if p.store == nil {
 		return nil
@@ -138,21 +138,22 @@ func (p *platform) backlog() func(context.Context) (uint64, error) {
 	return p.store.Queue.Len
 }
 
-// cacheFolder returns where the program keeps what it can make again.
+// cacheFolder returns where the program keeps what it can recreate.
 func (s *session) cacheFolder() string {
 	if s.cacheDir != "" {
 		return s.cacheDir
 	}
 	user, err := os.UserCacheDir()
-	if err != nil { // no home: it is kept for a while at least
+	if err != nil { // no home: keep it for a while at least
 		user = os.TempDir()
 	}
 	return filepath.Join(user, "vivarium")
 }
 
-// imageDir returns where images of the versions in a store are kept; empty where
-// there is none. Without them each function would be made ready anew after a
-// restart. They hold functions' environments: the folder is the user's own.
+// imageDir returns where images of the versions in a store are kept; empty if
+// nowhere. Without them each function would have to be prepared again after a
+// restart. They contain functions' environments, so the folder is private to
+// the user.
 func (s *session) imageDir(data, nats string) string {
 	switch {
 	case data != "":
@@ -163,7 +164,7 @@ func (s *session) imageDir(data, nats string) string {
 	return ""
 }
 
-// machineCodeDir returns where machine code is cached; empty when nowhere.
+// machineCodeDir returns where machine code is cached; empty if nowhere.
 func machineCodeDir(cacheDir string) (string, error) {
 	if cacheDir == "" {
 		user, err := os.UserCacheDir()
@@ -179,11 +180,11 @@ func machineCodeDir(cacheDir string) (string, error) {
 	return dir, nil
 }
 
-// noticeAfter is how long something may take before the user is told of it.
+// noticeAfter is how long something may take before the user is told.
 const noticeAfter = 500 * time.Millisecond
 
-// announce prints a line once something has taken a while, and returns the
-// function to call when it is over.
+// announce prints a line if something takes a while; call the returned function
+// when it is over.
 func announce(w io.Writer, what string) (done func(error)) {
 	start := time.Now()
 	over, printed := make(chan struct{}), make(chan bool)
@@ -209,11 +210,11 @@ func announce(w io.Writer, what string) (done func(error)) {
 	}
 }
 
-// mostImages is how much of the disk images take, in bytes, however large it is.
+// mostImages bounds the disk space for images, in bytes, however large the
+// disk.
 const mostImages = 16 << 30
 
-// imageShare returns how much images take of the disk that has a folder, in
-// bytes, unless it is said otherwise.
+// imageShare returns the default disk space for images in a folder, in bytes.
 func imageShare(dir string) int64 {
 	if disk := diskOf(dir); disk > 0 {
 		return min(disk/4, mostImages)
@@ -221,7 +222,7 @@ func imageShare(dir string) int64 {
 	return mostImages
 }
 
-// memoryOfMachine returns the machine's memory in bytes, or 0 where the system
+// memoryOfMachine returns the machine's memory in bytes, or 0 if the system
 // does not tell.
 func memoryOfMachine() int64 {
 	f, err := os.Open("/proc/meminfo")

@@ -10,14 +10,14 @@ import (
 	"vivarium/web"
 )
 
-// playFlags say who may run snippets.
+// playFlags has the flags for who may run snippets.
 type playFlags struct {
-	Playground  *bool    `negatable:"" help:"Let whoever reaches the server run snippets of their own, below /play/v1. Default: only where the server listens on this machine alone."`
+	Playground  *bool    `negatable:"" help:"Let whoever reaches the server run snippets of their own, below /play/v1. Default: only if the server listens on this machine alone."`
 	PlayOrigins []string `name:"play-origin" placeholder:"ORIGIN" help:"Let pages of this origin, such as https://docs.example.com, run snippets; may be given more than once. * means all."`
 }
 
-// playground returns what serves snippets to those who reach the address; nil
-// when nobody may have any run.
+// playground returns the handler that runs snippets for those who reach the
+// address; nil if none may be run.
 func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, error) {
 	on := f.on(address)
 	switch {
@@ -34,8 +34,8 @@ func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, er
 	return play, nil
 }
 
-// on says if snippets are run for those who reach the address: as the flag says,
-// else when that is nobody but this machine.
+// on reports whether snippets are run for those who reach the address: by the
+// flag, or else if they are on this machine.
 func (f *playFlags) on(address net.Addr) bool {
 	if f.Playground != nil {
 		return *f.Playground

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// runSnippet asks a program to run a snippet.
+// runSnippet runs a snippet on a program.
 func runSnippet(t *testing.T, p *program, origin string) *reply {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, p.url+"/play/v1/run",

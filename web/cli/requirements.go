@@ -14,13 +14,13 @@ import (
 	"vivarium/web/requirements"
 )
 
-// packagesOf returns the packages that a folder's requirements.txt asks for,
-// installed, or nil when it asks for none. Only wheels of pure Python are taken:
+// packagesOf returns the installed packages that a folder's requirements.txt
+// asks for, or nil if it asks for none. Only pure Python wheels are accepted:
 // the guest has no dynamic linker.
 //
-// They are kept below cacheDir, by what is asked for and the guest's Python. So a
-// file that pins no versions gets those of its first installation until refresh
-// asks for new ones.
+// They are cached below cacheDir, by requirements and the guest's Python. So a
+// file without pinned versions keeps those of its first installation until
+// refresh asks for new ones.
 func packagesOf(ctx context.Context, s *session, source *source, cacheDir string, refresh bool) (fs.FS, error) {
 	list, err := source.requirements()
 	if err != nil || list.Empty() {
@@ -43,8 +43,8 @@ func packagesOf(ctx context.Context, s *session, source *source, cacheDir string
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, fmt.Errorf("packages: %w; name another directory with --cache-dir", err)
 	}
-	// Installed beside its place and moved there whole, so that no half of it is
-	// ever taken for all.
+	// Installed next to its place and then renamed, so that it is never seen
+	// incomplete.
 	unfinished, err := os.MkdirTemp(filepath.Dir(dir), "unfinished-")
 	if err != nil {
 		return nil, fmt.Errorf("packages: %w", err)
@@ -64,7 +64,7 @@ func packagesOf(ctx context.Context, s *session, source *source, cacheDir string
 		return nil, err
 	}
 	if err := os.Rename(installed, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		if _, exists := os.Stat(dir); exists != nil { // else somebody else was faster
+		if _, exists := os.Stat(dir); exists != nil { // otherwise somebody else was faster
 			return nil, fmt.Errorf("packages: %w", err)
 		}
 	}

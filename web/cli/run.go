@@ -15,20 +15,20 @@ import (
 	"vivarium/web"
 )
 
-// runCommand is `vivarium run`.
+// runCommand implements `vivarium run`.
 type runCommand struct {
 	Path        string  `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
 	Entrypoint  string  `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
 	Data        *string `short:"d" placeholder:"DATA" help:"Body of the request: the text itself, @FILE, or @- for standard input. Makes it a POST."`
-	Raw         bool    `xor:"mode" help:"Raw mode: the handler gets the bare data, and its result is printed as JSON."`
-	HTTP        bool    `name:"http" xor:"mode" help:"HTTP mode: the handler gets an HTTP event, and its answer's body is printed. The default, except for event samples."`
-	EventSample string  `placeholder:"NAME" help:"Send a ready event: ${samples}. All but http are raw."`
+	Raw         bool    `xor:"mode" help:"Raw mode: the handler receives the bare data, and its result is printed as JSON."`
+	HTTP        bool    `name:"http" xor:"mode" help:"HTTP mode: the handler receives an HTTP event, and the response's body is printed. The default, except for event samples."`
+	EventSample string  `placeholder:"NAME" help:"Send a sample event: ${samples}. All but http are raw."`
 	Include     bool    `short:"i" help:"Print status and headers before the body, as curl -i does."`
 	limits
 	confining
 }
 
-// functionName is the name that a function has while it is run without a server.
+// functionName is the name of a function that is run without a server.
 const functionName = "function"
 
 // Help is shown by `vivarium run --help`.
@@ -85,7 +85,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 }
 
 // request returns the HTTP request that the flags describe. All calls take this
-// form, since package web knows best what the handler gets of it.
+// form, since package web knows best what the handler receives for it.
 func (c *runCommand) request(ctx context.Context, s *session, function string) (*http.Request, error) {
 	var body []byte
 	method, query, header := http.MethodGet, url.Values{}, http.Header{}
@@ -126,7 +126,7 @@ func (c *runCommand) request(ctx context.Context, s *session, function string) (
 	return r, nil
 }
 
-// call makes the call and prints its answer.
+// call makes the call and prints the response.
 func (c *runCommand) call(s *session, functions *watchedFunctions, request *http.Request) error {
 	once := &onlyCall{watchedFunctions: functions}
 	server := web.New(web.Config{Version: programVersion()}, once)
@@ -149,7 +149,7 @@ func (c *runCommand) call(s *session, functions *watchedFunctions, request *http
 	}
 	if failed {
 		if c.Data != nil && !c.HTTP && request.URL.Query().Get("integration") == "" && request.Header.Get("Content-Type") == "application/json" {
-			functions.terminal.say("the handler got an HTTP event with this data as its body; add --raw to give it the data itself, as triggers and Alice do")
+			functions.terminal.say("the handler received an HTTP event with this data as its body; add --raw to pass it the data itself, as triggers and Alice do")
 		}
 		return &exitError{ExitFunction}
 	}
@@ -171,7 +171,7 @@ func (w *watchedFunctions) Invoke(ctx context.Context, inv run.Invocation) (*run
 	return result, err
 }
 
-// onlyCall is for a server that gets one call.
+// onlyCall is for a server that gets a single call.
 type onlyCall struct {
 	*watchedFunctions
 	answered bool // the handler returned a result
@@ -184,7 +184,7 @@ func (o *onlyCall) Invoke(ctx context.Context, inv run.Invocation) (*run.Result,
 	return result, err
 }
 
-// answer is a response that goes to nobody's socket.
+// answer is an http.ResponseWriter that records the response.
 type answer struct {
 	header http.Header
 	status int
@@ -200,7 +200,7 @@ func (a *answer) WriteHeader(status int) { a.status = status }
 // Write implements http.ResponseWriter.
 func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
-// platformError returns the error that a platform's answer tells of.
+// platformError returns the error that a platform's response reports.
 func (a *answer) platformError() error {
 	var document struct {
 		Message string `json:"errorMessage"`
@@ -214,6 +214,6 @@ func (a *answer) platformError() error {
 // printHead prints status and headers.
 func (a *answer) printHead(w *bytes.Buffer) {
 	fmt.Fprintf(w, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
-	_ = a.header.Write(w) // a buffer takes all
+	_ = a.header.Write(w) // writing to a buffer never fails
 	fmt.Fprint(w, "\r\n")
 }

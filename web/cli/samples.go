@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// samples are ready events as the cloud's triggers send them, one file each.
+// samples are events as the cloud's triggers send them, one file each.
 //
 //go:embed samples/*.json
 var samples embed.FS
@@ -18,13 +18,13 @@ var samples embed.FS
 // httpSample is the one sample that describes an HTTP request.
 const httpSample = "http"
 
-// sample is a ready event.
+// sample is a sample event.
 type sample struct {
 	event   []byte
 	request *sampleRequest // nil for the events of triggers
 }
 
-// sampleRequest is the part of an HTTP event that a request can be made from.
+// sampleRequest is the part of an HTTP event from which a request can be built.
 type sampleRequest struct {
 	Method          string              `json:"httpMethod"`
 	Headers         map[string]string   `json:"headers"`
@@ -33,11 +33,11 @@ type sampleRequest struct {
 	IsBase64Encoded bool                `json:"isBase64Encoded"`
 }
 
-// readSample returns the event of that name.
+// readSample returns a sample by name.
 func readSample(name string) (*sample, error) {
 	event, err := samples.ReadFile("samples/" + name + ".json")
 	if err != nil {
-		return nil, fmt.Errorf("--event-sample %s: there is no such event; choose one of %s", name, sampleNames())
+		return nil, fmt.Errorf("--event-sample %s: no such event; choose one of %s", name, sampleNames())
 	}
 	s := &sample{event: event}
 	if name == httpSample {
@@ -48,10 +48,10 @@ func readSample(name string) (*sample, error) {
 	return s, nil
 }
 
-// sampleNames lists the events that there are.
+// sampleNames lists the names of all samples.
 func sampleNames() string {
 	entries, err := samples.ReadDir("samples")
-	if err != nil { // it is in the program
+	if err != nil { // it is embedded
 		panic(err)
 	}
 	var names []string
@@ -61,7 +61,7 @@ func sampleNames() string {
 	return strings.Join(names, ", ")
 }
 
-// parts returns what the request consists of.
+// parts returns the parts of the request.
 func (r *sampleRequest) parts() (method string, query url.Values, header http.Header, body []byte) {
 	header = http.Header{}
 	for name, value := range r.Headers {

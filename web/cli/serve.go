@@ -19,27 +19,27 @@ import (
 	"vivarium/web/console"
 )
 
-// serveCommand is `vivarium serve`.
+// serveCommand implements `vivarium serve`.
 type serveCommand struct {
 	Functions               []string         `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py or index.py, under the folder's name; may be given more than once."`
 	Function                []string         `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
-	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep functions that are deployed, their logs and queued calls in this folder."`
+	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep deployed functions, their logs and queued calls in this folder."`
 	NATS                    string           `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
-	MaxMemory               megabytes        `placeholder:"MB" help:"Memory that all instances may take together, beyond what they share. Default: three quarters of the machine's."`
-	MaxImageDisk            megabytes        `placeholder:"MB" help:"Disk that the images of all versions may take together; those needed longest ago go first. Default: a quarter of the disk, at most 16384."`
-	MaxConnections          int              `placeholder:"N" help:"Connections at once; -1 means any number. Default: 4096."`
-	MaxConnectionsPerClient int              `placeholder:"N" help:"Connections from one address at once; -1 means any number, as behind a proxy. Default: 1024."`
-	Quota                   map[string]int64 `placeholder:"NAME=N" help:"What each tenant may have, unless vivarium tenant quota says otherwise, as in functions=100;instances=20; -1 means any number."`
+	MaxMemory               megabytes        `placeholder:"MB" help:"Memory for all instances together, beyond what they share. Default: three quarters of the machine's."`
+	MaxImageDisk            megabytes        `placeholder:"MB" help:"Disk space for the images of all versions together; the least recently used go first. Default: a quarter of the disk, at most 16384."`
+	MaxConnections          int              `placeholder:"N" help:"Maximum number of connections; -1 means no limit. Default: 4096."`
+	MaxConnectionsPerClient int              `placeholder:"N" help:"Maximum number of connections from one address; -1 means no limit, as behind a proxy. Default: 1024."`
+	Quota                   map[string]int64 `placeholder:"NAME=N" help:"Quota of each tenant, unless set by vivarium tenant quota, as in functions=100;instances=20; -1 means no limit."`
 	playFlags
 	listening
 	limits
 	confining
 }
 
-// What each function may have the server print, in bytes: a terminal, or a
+// What each function may make the server print, in bytes: a terminal, or a
 // journal behind it, is read by people and shared by all functions.
 const (
-	terminalRate  = 64 << 10 // a second
+	terminalRate  = 64 << 10 // per second
 	terminalBurst = 1 << 20
 )
 
@@ -56,11 +56,11 @@ Examples:
   vivarium serve --function hello=hello.py --function api=./api:app.handle`
 }
 
-// served is a function that is to be served.
+// served is a function to be served.
 type served struct {
 	name   string
 	source *source
-	found  bool // in a folder of functions, rather than named by the user
+	found  bool // found in a folder of functions, rather than named by the user
 	code   *vfs.Tree
 	spec   catalog.VersionSpec
 }
@@ -81,7 +81,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	for name, n := range c.Quota {
 		quota, ok := host.QuotaOf(name)
 		if !ok {
-			return fmt.Errorf("--quota %s: there is no such quota; vivarium tenant quota --help names all", name)
+			return fmt.Errorf("--quota %s: no such quota; vivarium tenant quota --help names all", name)
 		}
 		quotas[quota] = n
 	}
@@ -165,8 +165,8 @@ func (c *serveCommand) reach(s *session) reach {
 	return a
 }
 
-// where returns the flag that names where functions and keys are kept; empty
-// when nothing is.
+// where returns the flag that names the store of functions and keys; empty if
+// there is none.
 func (c *serveCommand) where() string {
 	switch {
 	case c.Data != "":
@@ -177,9 +177,9 @@ func (c *serveCommand) where() string {
 	return ""
 }
 
-// servable returns the functions with which do works. Of those in a folder of
-// functions the others are left out, with a word to the user: they need not all
-// be the user's own.
+// servable returns the functions for which do succeeds. Of those found in a
+// folder of functions the others are skipped, with a message to the user: they
+// need not all be the user's own.
 func servable(functions []served, t *terminal, do func(*served) error) ([]served, error) {
 	var able []served
 	var failed error
@@ -252,7 +252,7 @@ func (c *serveCommand) find() ([]served, error) {
 	return all, nil
 }
 
-// findIn returns the functions in the folders of dir.
+// findIn returns the functions in the subfolders of dir.
 func findIn(dir string) ([]served, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// client asks for no compression: the seed's caller did not either.
+// client requests no compression: the contract's example does not either.
 var client = &http.Client{Transport: &http.Transport{DisableCompression: true}}
 
-// reply is an answer over HTTP.
+// reply is an HTTP response.
 type reply struct {
 	status int
 	header http.Header
@@ -62,8 +62,8 @@ func do(t *testing.T, r *http.Request) *reply {
 	return &reply{answer.StatusCode, answer.Header, string(body)}
 }
 
-// The contract's own example: its request must bring its result, member by
-// member and in its order.
+// The contract's own example: its request must yield its result, member by
+// member and in order.
 func TestServe_AnswersTheContractsExample(t *testing.T) {
 	r, err := http.NewRequest(http.MethodPost, shared.url+"/echo?param=one", strings.NewReader(`{"hello": "world"}`))
 	if err != nil {
@@ -84,7 +84,7 @@ func TestServe_AnswersTheContractsExample(t *testing.T) {
 	if len(gotParts) != len(wantParts) {
 		t.Errorf("got %d members, want %d", len(gotParts), len(wantParts))
 	}
-	// The example shows its two members sorted; the handler builds them the
+	// The example shows its two members sorted, but the handler builds them the
 	// other way round. So each is compared by itself.
 	for _, name := range []string{"event", "context"} {
 		got, want := shape(t, gotParts[name]), shape(t, wantParts[name])
@@ -221,7 +221,7 @@ func TestServe_UnknownFunctionIsAPlatformError(t *testing.T) {
 	}
 }
 
-// What goes wrong when code is loaded, each call answers anew.
+// Every call reports what goes wrong when code is loaded.
 func TestServe_CodeThatDoesNotLoad(t *testing.T) {
 	for _, c := range []struct{ function, kind, message string }{
 		{"no-module", "ModuleNotFoundError", "missing_module"},
@@ -330,7 +330,7 @@ func TestServe_LogsBelongToTheirFunction(t *testing.T) {
 	}
 }
 
-// A hundred calls at once, ten times as many as there may be instances.
+// A hundred concurrent calls, ten times as many as there may be instances.
 func TestServe_ManyCallsAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 100 {
@@ -353,7 +353,7 @@ func TestServe_ManyCallsAtOnce(t *testing.T) {
 	group.Wait()
 }
 
-// One folder that is wrong keeps nobody from the others.
+// One broken folder does not affect the others.
 func TestServe_SkipsWhatItCannotServe(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
 		"good/index.py": answering("good"), "ab/main.py": "", "functions/main.py": "", "linked/main.py": "", "данные/main.py": "",

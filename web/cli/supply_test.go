@@ -69,14 +69,13 @@ func TestSupplyAttacks(t *testing.T) {
 
 var allAttacks = flag.Bool("attacks.all", false, "make every attack of TestSupplyAttacks")
 
-// supplyStride is which part of the attacks is made by default: each starts a
-// Python.
+// supplyStride is the share of attacks made by default: each starts a Python.
 const supplyStride = 4
 
-// tool is what installs packages, and the PATH with which it is found.
+// tool is an installer of packages, with the PATH that finds it.
 type tool struct{ name, path string }
 
-// installers returns the tools of this machine.
+// installers returns the tools on this machine.
 func installers(t *testing.T) []tool {
 	t.Helper()
 	var tools []tool
@@ -147,7 +146,7 @@ func attackSupply(t *testing.T, attack *txtar.Archive, tool tool) {
 	if !slices.ContainsFunc(command, func(arg string) bool { return strings.Contains(arg, folder) }) {
 		command = append(command, folder)
 	}
-	t.Chdir(folder)             // as one does with a folder that one has just fetched
+	t.Chdir(folder)             // as users do with a folder that they have just fetched
 	if command[0] == "deploy" { // no packages of another attack
 		command = append([]string{"--cache-dir", filepath.Join(top, "cache")}, command...)
 	}
@@ -191,13 +190,13 @@ func attackSupply(t *testing.T, attack *txtar.Archive, tool tool) {
 	}
 }
 
-// makeOdd makes what a line says:
+// makeOdd creates what a line describes:
 //
 //	pipe NAME
 //	link NAME TARGET
 //	sparse NAME BYTES
 //	repeat NAME COUNT TEXT   %d in the text is the number, from 0
-//	deep COUNT               so many folders, one in the other
+//	deep COUNT               that many nested folders
 //	name NAME                an empty file; quoted names have escapes
 func makeOdd(folder, line string) error {
 	verb, rest, _ := strings.Cut(line, " ")
@@ -245,7 +244,7 @@ func makeOdd(folder, line string) error {
 	return errors.New("no such line")
 }
 
-// packageIndex is an index of packages as PEP 503 has it.
+// packageIndex is a PEP 503 package index.
 type packageIndex struct{ files map[string][]byte }
 
 // add adds a package of version 1.0: its sources, with a backend that leaves a

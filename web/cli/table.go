@@ -28,7 +28,7 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// printTable prints rows below a head, in columns.
+// printTable prints rows in columns, below a heading.
 func printTable(w io.Writer, head string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(strings.Fields(head), "\t"))
@@ -47,7 +47,7 @@ func printTable(w io.Writer, head string, rows [][]string) error {
 	return nil
 }
 
-// printFields prints names with their values, and leaves out those without.
+// printFields prints names with their values, without those that are empty.
 func printFields(w io.Writer, fields ...[2]string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range fields {
@@ -61,7 +61,7 @@ func printFields(w io.Writer, fields ...[2]string) error {
 	return nil
 }
 
-// timeText writes a time as people read it, in their own zone; empty for none.
+// timeText formats a time for people, in their own time zone; empty for none.
 func timeText(t api.Time) string {
 	if time.Time(t).IsZero() {
 		return ""

@@ -12,28 +12,29 @@ import (
 	"vivarium/web/api"
 )
 
-// tenantCommands are `vivarium tenant ...`.
+// tenantCommands implements `vivarium tenant ...`.
 type tenantCommands struct {
-	Quota tenantQuota `cmd:"" help:"Show what a tenant may have and has, or change what it may have."`
+	Quota tenantQuota `cmd:"" help:"Show what a tenant may have and has, or change its quotas."`
 }
 
-// tenantQuota is `vivarium tenant quota`. Its flags are named as the quotas are.
+// tenantQuota implements `vivarium tenant quota`. Its flags are named after the
+// quotas.
 type tenantQuota struct {
-	Tenant     string `arg:"" help:"The tenant; default owns what nobody else does."`
+	Tenant     string `arg:"" help:"The tenant; default owns whatever has no other tenant."`
 	Functions  *int64 `placeholder:"N" help:"Functions."`
 	Versions   *int64 `placeholder:"N" help:"Versions of all functions."`
 	CodeBytes  *int64 `placeholder:"N" help:"Bytes of the versions' archives."`
-	ImageBytes *int64 `placeholder:"N" help:"Bytes of images on disk; those needed longest ago go first."`
+	ImageBytes *int64 `placeholder:"N" help:"Bytes of images on disk; the least recently used go first."`
 	Instances  *int64 `placeholder:"N" help:"Instances at once."`
-	Memory     *int64 `placeholder:"BYTES" help:"Bytes that instances, images and unpacked code take."`
+	Memory     *int64 `placeholder:"BYTES" help:"Bytes of memory for instances, images and unpacked code."`
 	Calls      *int64 `placeholder:"N" help:"Calls in progress and waiting."`
 	Timers     *int64 `placeholder:"N" help:"Timers."`
 	AsyncCalls *int64 `placeholder:"N" help:"Asynchronous calls that are queued."`
-	AsyncBytes *int64 `placeholder:"N" help:"Bytes of the bodies of queued calls."`
-	LogBytes   *int64 `placeholder:"N" help:"Bytes of logs that are kept; the oldest go first."`
+	AsyncBytes *int64 `placeholder:"N" help:"Bytes of queued calls' bodies."`
+	LogBytes   *int64 `placeholder:"N" help:"Bytes of stored logs; the oldest go first."`
 	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
 
-	Connections *int64 `placeholder:"N" help:"Connections that instances have to elsewhere."`
+	Connections *int64 `placeholder:"N" help:"Connections from instances to elsewhere."`
 	remote
 }
 
@@ -46,7 +47,7 @@ Examples:
   vivarium tenant quota team-a --instances 20 --functions=-1`
 }
 
-// changes returns the limits that the flags give, by name.
+// changes returns the limits set by flags, by name.
 func (c *tenantQuota) changes() map[string]api.Int64 {
 	changes := map[string]api.Int64{}
 	for quota, n := range map[host.Quota]*int64{

@@ -13,7 +13,7 @@ func TestTenantQuota_IsShownAndSet(t *testing.T) {
 			t.Errorf("got %s, want something with %q", out, want)
 		}
 	}
-	// What is not named stays, and all flags are those of a quota.
+	// What is not named stays, and each flag belongs to a quota.
 	all := []string{"tenant", "quota", "team-a", "--json"}
 	for _, flag := range []string{"functions", "versions", "image-bytes", "instances", "memory", "calls", "timers", "async-calls", "async-bytes", "log-bytes", "connections"} {
 		all = append(all, "--"+flag, "7")

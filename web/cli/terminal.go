@@ -12,16 +12,15 @@ import (
 	"vivarium/host/throttle"
 )
 
-// terminal prints what functions log, and how they fail. Safe for concurrent use.
+// terminal prints functions' logs and failures. Safe for concurrent use.
 type terminal struct {
 	mu     sync.Mutex // guards w, held while a message is written
 	w      io.Writer  // exact
 	colour bool
-	// prefix says for an entry what to print before each of its lines; nil means
+	// prefix returns what to print before each line of an entry; nil means
 	// nothing.
 	prefix func(functionID string) string
-	// limit bounds the bytes that each function prints; nil means that nothing
-	// does.
+	// limit bounds the bytes that each function prints; nil means no bound.
 	limit *throttle.Throttle
 }
 
@@ -55,22 +54,22 @@ func (t *terminal) entry(e logs.Entry) {
 	t.print(e.FunctionID, text, style)
 }
 
-// failure prints a function's error that only the platform has noticed: a
-// timeout, say. Errors with a traceback are in the function's own log already.
+// failure prints an error of a function that only the platform has noticed,
+// such as a timeout. Errors with a traceback are already in the function's log.
 func (t *terminal) failure(functionID string, e *fault.FunctionError) {
 	if len(e.StackTrace) == 0 {
 		t.print(functionID, e.Error(), red)
 	}
 }
 
-// say prints a message of the program's own.
+// say prints a message of the program.
 func (t *terminal) say(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	fmt.Fprintln(plain{t.w}, "vivarium:", indented(fmt.Sprintf(format, args...)))
 }
 
-// note is say for what need not be said.
+// note is say for messages that are omitted if empty.
 func (t *terminal) note(text string) {
 	if text != "" {
 		t.say("%s", text)
@@ -94,7 +93,7 @@ func (t *terminal) print(functionID, text, style string) {
 	}
 	var b strings.Builder
 	if dropped > 0 {
-		fmt.Fprintf(&b, "%s%d log entries are not shown here: there were too many\n", prefix, dropped)
+		fmt.Fprintf(&b, "%s%d log entries not shown here: there were too many\n", prefix, dropped)
 	}
 	for line := range strings.Lines(harmless(text)) {
 		b.WriteString(prefix + style + strings.TrimSuffix(line, "\n"))
@@ -108,5 +107,5 @@ func (t *terminal) print(functionID, text, style string) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, _ = io.WriteString(t.w, b.String()) // who closes stderr wants no logs
+	_, _ = io.WriteString(t.w, b.String()) // whoever closes stderr wants no logs
 }

@@ -8,7 +8,7 @@ import (
 	pythonwasi "vivarium/python-wasi"
 )
 
-// versionCommand is `vivarium version`.
+// versionCommand implements `vivarium version`.
 type versionCommand struct{}
 
 // Run implements the command.
@@ -22,7 +22,7 @@ func (*versionCommand) Run(s *session) error {
 	return nil
 }
 
-// programVersion returns the version that the Go tool stamped into the program.
+// programVersion returns the version that the Go tool stamped into the binary.
 func programVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {

@@ -13,13 +13,13 @@ import (
 	"vivarium/web/api"
 )
 
-// versionCommands are `vivarium version ...`.
+// versionCommands implements `vivarium version ...`.
 type versionCommands struct {
 	Show      versionCommand   `cmd:"" default:"1" help:"Print the versions of this program and of its Python. The default."`
 	List      versionList      `cmd:"" help:"List the versions of a function."`
 	Get       versionGet       `cmd:"" help:"Show a version."`
-	SetTag    versionSetTag    `cmd:"" help:"Put a tag on a version, from wherever it was."`
-	RemoveTag versionRemoveTag `cmd:"" help:"Take a tag from a version."`
+	SetTag    versionSetTag    `cmd:"" help:"Move a tag to a version."`
+	RemoveTag versionRemoveTag `cmd:"" help:"Remove a tag from its version."`
 }
 
 type versionList struct {
@@ -87,7 +87,7 @@ func printVersion(s *session, v *api.Version) error {
 	return printFields(s.stdout, fields...)
 }
 
-// memoryText writes a version's memory limit.
+// memoryText formats a version's memory limit.
 func memoryText(v *api.Version) string {
 	if v.Resources == nil {
 		return ""

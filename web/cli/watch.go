@@ -11,25 +11,25 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// lookEvery is how often it is looked if a source's folder is still the same.
+// lookEvery is how often to check whether a source's folder is still the same.
 const lookEvery = 500 * time.Millisecond
 
-// settle is how long files must be left alone before a change counts: editors
+// settle is how long files must stay unchanged before a change counts: editors
 // and version control write several in a row.
 const settle = 50 * time.Millisecond
 
-// watcher calls back when a source changes. Only folders are watched, because
+// watcher calls back when a source changes. It watches only folders, because
 // most editors replace files rather than write them.
 type watcher struct {
 	notify  *fsnotify.Watcher
 	source  *source
 	changed func()
 	done    sync.WaitGroup
-	folder  fs.FileInfo // the one that is watched; nil when it is gone
+	folder  fs.FileInfo // the watched folder; nil if it is gone
 }
 
-// watch starts to watch. The callback runs on a goroutine of the watcher's own,
-// never twice at once. The caller closes the watcher.
+// watch starts to watch. The callback runs on the watcher's own goroutine,
+// never concurrently. The caller closes the watcher.
 func watch(s *source, changed func()) (*watcher, error) {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -44,8 +44,7 @@ func watch(s *source, changed func()) (*watcher, error) {
 	return w, nil
 }
 
-// start watches the source's folder, and those below it if they are part of the
-// code.
+// start watches the source's folder, and subfolders that are part of the code.
 func (w *watcher) start() (err error) {
 	dir := w.source.dir()
 	if w.folder, err = os.Stat(dir); err != nil {
@@ -57,8 +56,8 @@ func (w *watcher) start() (err error) {
 	return w.notify.Add(dir)
 }
 
-// look says if the folder is another one than before. The system only tells of
-// one that is gone, not of one that takes its place.
+// look reports whether the folder has been replaced. The system only reports
+// that one is gone, not that another takes its place.
 func (w *watcher) look() (other bool) {
 	now, err := os.Stat(w.source.dir())
 	switch {
@@ -74,16 +73,16 @@ func (w *watcher) look() (other bool) {
 	return w.start() == nil
 }
 
-// add watches the folder at path and those below it.
+// add watches the folder at path and its subfolders.
 func (w *watcher) add(path string) error {
 	root := os.DirFS(path)
 	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			return nil // gone already, or not ours to read: packing will tell
+			return nil // gone already, or unreadable for us: packing will report it
 		case !d.IsDir():
 			return nil
-		case name != "." && skipped(root, name): // what rules leave out costs a look only
+		case name != "." && skipped(root, name): // watching what other rules ignore costs little
 			return fs.SkipDir
 		}
 		return w.notify.Add(filepath.Join(path, filepath.FromSlash(name)))
@@ -106,7 +105,7 @@ func (w *watcher) run() {
 				return
 			}
 			if filepath.Clean(e.Name) == filepath.Clean(w.source.dir()) && (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)) {
-				w.folder = nil // even one that comes back is no longer watched
+				w.folder = nil // even if it comes back, it is no longer watched
 			}
 			if !w.concerns(e) {
 				continue
@@ -119,14 +118,14 @@ func (w *watcher) run() {
 			if !ok {
 				return
 			}
-			timer.Reset(settle) // events were lost: look what there is
+			timer.Reset(settle) // events were lost: check what is there
 		case <-timer.C:
 			w.changed()
 		}
 	}
 }
 
-// concerns says if an event may mean other code.
+// concerns reports whether an event may mean a change of code.
 func (w *watcher) concerns(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod {
 		return false
@@ -134,7 +133,7 @@ func (w *watcher) concerns(e fsnotify.Event) bool {
 	return w.source.kind == wholeFolder || filepath.Base(e.Name) == filepath.Base(w.source.path)
 }
 
-// close ends the watching and waits for a callback in progress.
+// close stops watching and waits for a callback in progress.
 func (w *watcher) close() {
 	_ = w.notify.Close()
 	w.done.Wait()

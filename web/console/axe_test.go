@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAccessibility looks at each page with axe, in both themes, wide and
-// narrow: no serious or critical violation is let pass.
+// TestAccessibility checks each page with axe, in both themes, wide and narrow:
+// no serious or critical violation may pass.
 func TestAccessibility(t *testing.T) {
 	axe, err := os.ReadFile("testdata/axe.min.js")
 	if err != nil {
@@ -61,7 +61,8 @@ func TestAccessibility(t *testing.T) {
 	}
 }
 
-// Who uses no mouse gets everywhere, sees where, and hears what happened.
+// Everything is reachable without a mouse, with visible focus, and changes are
+// announced.
 func TestKeyboard_FocusGoesAlong(t *testing.T) {
 	deployed(t, "focused", []string{page1})
 	b := newTab(t)
@@ -79,7 +80,7 @@ func TestKeyboard_FocusGoesAlong(t *testing.T) {
 	b.open("#/play")
 	b.run()
 	b.wait(`document.querySelector('.play > [role=status]').textContent.startsWith('Answered 200 in')`)
-	// Tab would be a part of the code; after Escape it isn't.
+	// Tab would be typed into the code; after Escape it isn't.
 	eval[bool](b, `(document.querySelector('.code .editor').shadowRoot.querySelector('.cm-content').focus(), true)`)
 	b.do(pressEscape, pressTab)
 	b.wait(`!document.activeElement.matches('.code .editor')`)

@@ -1,10 +1,10 @@
-// Package console is the page of Vivarium: a playground, where visitors run code
+// Package console is Vivarium's page: a playground, where visitors run code
 // that is not kept, and the console, in which functions are deployed, watched
-// and rolled back. All of it is static: what the page knows, it has asked the
-// server's APIs for.
+// and rolled back. All of it is static: what the page knows comes from the
+// server's APIs.
 //
-// The sources are in src, and what was built of them in dist, which is committed
-// and becomes part of the program. README.md says how and why.
+// The sources are in src, and what was built from them in dist, which is
+// committed and embedded in the program. README.md explains how and why.
 package console
 
 import (
@@ -21,20 +21,20 @@ import (
 	"time"
 )
 
-// Path is where the page is, and Handler serves it.
+// Path is the path of the page, which Handler serves.
 const Path = "/console"
 
 //go:embed dist
 var dist embed.FS
 
-// policy allows the page what it needs and nothing else: scripts and styles that
-// are files of its own, pictures that it makes out of answers, and the server's
-// APIs. No text can become script in it by mistake of ours, since the browser is
-// told to refuse that (trusted types).
+// policy allows the page what it needs and nothing else: its own script and
+// style files, pictures that it makes from responses, and the server's APIs.
+// Trusted types make the browser refuse to run text as script, should we ever
+// insert some by mistake.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// types are the content types of what is in dist.
+// types are the content types of the files in dist.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
@@ -46,26 +46,26 @@ var types = map[string]string{
 // widget is the one file that pages of other origins may use.
 const widget = "widget.js"
 
-// file is what a request for a file is answered with.
+// file is the response for one file.
 type file struct {
 	contentType string
-	etag        string // of the plain bytes
+	etag        string // of the uncompressed bytes
 	plain       []byte
 	packed      []byte // gzip
 }
 
-// Handler returns what serves the page, at Path and below. It is safe for
+// Handler returns the handler of the page, at Path and below. It is safe for
 // concurrent use.
 func Handler() http.Handler {
 	files := sync.OnceValue(read)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r, files()) })
 }
 
-// read returns the files by their names.
+// read returns the files by name.
 func read() map[string]*file {
 	files := map[string]*file{}
 	entries, err := fs.ReadDir(dist, "dist")
-	if err != nil { // it is in the program
+	if err != nil { // it is embedded
 		panic(err)
 	}
 	for _, e := range entries {
@@ -74,7 +74,7 @@ func read() map[string]*file {
 			panic(err)
 		}
 		var packed bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is a valid one
+		z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is valid
 		_, _ = z.Write(plain)
 		_ = z.Close()
 		sum := sha256.Sum256(plain)
@@ -86,7 +86,7 @@ func read() map[string]*file {
 	return files
 }
 
-// serve answers one request.
+// serve serves one request.
 func serve(w http.ResponseWriter, r *http.Request, files map[string]*file) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", policy)
@@ -109,7 +109,7 @@ func serve(w http.ResponseWriter, r *http.Request, files map[string]*file) {
 	}
 	f := files[name]
 	if f == nil {
-		http.Error(w, "There is no such file; the page is at "+Path+"/", http.StatusNotFound)
+		http.Error(w, "No such file; the page is at "+Path+"/", http.StatusNotFound)
 		return
 	}
 	if name == widget {
@@ -124,14 +124,14 @@ func serve(w http.ResponseWriter, r *http.Request, files map[string]*file) {
 	header.Set("Content-Type", f.contentType)
 	header.Set("Vary", "Accept-Encoding")
 	header.Set("ETag", `"`+etag+`"`)
-	// Ask each time: the names stay when the program is a newer one. Where
-	// nothing changed, the answer has no body.
+	// Revalidate each time: file names stay the same in newer programs. If
+	// nothing changed, the response has no body.
 	header.Set("Cache-Control", "no-cache")
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
 }
 
-// acceptsGzip says if the caller takes gzip. Whoever gives it a low quality may
-// get the plain file, which is never wrong.
+// acceptsGzip reports whether the caller accepts gzip. One that gives it a low
+// quality may get the plain file, which is never wrong.
 func acceptsGzip(r *http.Request) bool {
 	offer := strings.ReplaceAll(r.Header.Get("Accept-Encoding"), " ", "")
 	return strings.Contains(offer, "gzip") && !strings.Contains(offer, "gzip;q=0")

@@ -97,7 +97,7 @@ func TestHandler_OtherRequests(t *testing.T) {
 	}
 }
 
-// Whoever opens the page sees something before any script has run.
+// The page shows something before any script has run.
 func TestPage_ShowsSomethingWithoutScripts(t *testing.T) {
 	body, err := io.ReadAll(get(t, "/console/", nil).Body)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A function's page lies under the same address as the console. What its script
-// can do there must not be what the operator can.
+// A function's page has the same address as the console. What its script can do
+// there must not include what the operator can.
 func TestFunctionPage_HasNoPartInTheConsole(t *testing.T) {
 	deployed(t, "hostile-page", []string{`
 PAGE = """<!doctype html><title>wait</title><script>

@@ -54,8 +54,8 @@ func archive(t *testing.T, files map[string]string) []byte {
 	return b.Bytes()
 }
 
-// deployed makes a function without the browser: a version for each of the
-// sources, with the tags of the same place. It returns the function's id.
+// deployed creates a function without the browser, with a version for each
+// source and the tags in the same position. It returns the function's id.
 func deployed(t *testing.T, name string, sources []string, tags ...[]string) string {
 	t.Helper()
 	id := manage(t, http.MethodPost, "/functions", map[string]any{"name": name})["metadata"].(map[string]any)["functionId"].(string)
@@ -72,7 +72,7 @@ func deployed(t *testing.T, name string, sources []string, tags ...[]string) str
 		version := map[string]any{
 			"functionId": id, "runtime": "python312", "entrypoint": "main.handler",
 			"content": archive(t, map[string]string{"main.py": source, "lib/words.py": "WORDS = ['green']\n"}),
-			// Whatever else this machine does, calls end.
+			// Generous, whatever else this machine does.
 			"executionTimeout": "60s", "environment": map[string]string{"GREETING": "<b>hello</b>"},
 		}
 		if i < len(tags) {
@@ -107,7 +107,7 @@ func manage(t *testing.T, method, path string, body any) map[string]any {
 	return document
 }
 
-// call calls a function and returns the body of its answer.
+// call calls a function and returns the response's body.
 func call(t *testing.T, path string) string {
 	t.Helper()
 	body, err := io.ReadAll(get(t, path, nil).Body)
@@ -137,7 +137,7 @@ func (b *tab) drop(selector string, paths ...string) {
 }
 
 func TestDeploy_ADroppedFolderBecomesAFunction(t *testing.T) {
-	b := newTab(t, allowing("status of 404")) // of the function that is not there yet
+	b := newTab(t, allowing("status of 404")) // of the function that does not exist yet
 	b.open("#/deploy")
 	b.drop(".drop", folder(t, "dropped", map[string]string{
 		"main.py":      "import lib.words\n\ndef handler(event, context):\n    import os\n    return {'body': lib.words.WORD + os.environ['SIGN']}\n",
@@ -187,7 +187,7 @@ func TestDeploy_WhatIsWrongIsSaidBesideItsField(t *testing.T) {
 	b.fill("[name=timeout]", "9999")
 	b.fill("[name=tags]", "Über")
 	b.drop(".drop", folder(t, "wrong", map[string]string{"app.py": page1}))
-	b.wait(`document.querySelector('[name=entrypoint]').value === 'app.handler'`) // the one file there is
+	b.wait(`document.querySelector('[name=entrypoint]').value === 'app.handler'`) // the only file
 	b.fill("[name=entrypoint]", "main.handler")
 	b.button(".deploy-foot", "Deploy")
 	for field, want := range map[string]string{
@@ -198,7 +198,7 @@ func TestDeploy_WhatIsWrongIsSaidBesideItsField(t *testing.T) {
 			t.Errorf("%s: %s", field, got)
 		}
 	}
-	// What only the server knows: names that are taken by the system.
+	// What only the server knows: names reserved by the system.
 	b.fill("[name=name]", "wrong-env")
 	b.fill("[name=environment]", "PATH=/bin")
 	b.fill("[name=timeout]", "3")
@@ -234,7 +234,7 @@ func TestVersions_TagsMoveAndRollBack(t *testing.T) {
 	b.wait(`!document.querySelector('dialog') && document.querySelector('.versions tbody tr:last-child').innerText.includes('prod')`)
 	want("one")
 
-	// And the newest: it is another version with the same code.
+	// And the newest: another version with the same code.
 	b.button(".versions tbody tr:last-child", "Make newest")
 	b.button("dialog", "Make it the newest")
 	b.wait(`!document.querySelector('dialog') && document.querySelectorAll('.versions tbody tr').length === 3`)

@@ -12,7 +12,7 @@ import (
 	"vivarium/web/console"
 )
 
-// guarded starts a server that asks for keys, and returns its address, its host
+// guarded starts a server that requires keys, and returns its address, its host
 // and the secret of the first key.
 func guarded(t *testing.T) (url string, h *host.Host, secret string) {
 	t.Helper()
@@ -76,7 +76,7 @@ func TestKeys_AreAskedForMadeAndDeleted(t *testing.T) {
 	}
 }
 
-// What the console does it does with the key: nothing of it is open to others.
+// Whatever the console does, it does with the key: nothing is open without one.
 func TestKeys_DeployCallAndReadLogs(t *testing.T) {
 	url, _, secret := guarded(t)
 	b := newTab(t, allowing("status of 401", "status of 404"))

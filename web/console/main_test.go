@@ -25,8 +25,8 @@ import (
 	"vivarium/web/console"
 )
 
-// shared is what all tests have in common: one browser, and one server that is
-// as the program's own. TestMain makes both.
+// shared is what all tests share: one browser, and one server like the
+// program's own. TestMain creates both.
 var shared struct {
 	browser context.Context
 	engine  *wasm.Engine
@@ -65,7 +65,7 @@ func fail(err error) int {
 	return 1
 }
 
-// quiet drops what a server says to its operator.
+// quiet drops a server's messages to its operator.
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // startServer starts a server with a store, the management API, the playground
@@ -89,7 +89,7 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 		return nil, nil, err
 	}
 	docs := httptest.NewServer(http.HandlerFunc(serveDocs))
-	shared.docs = strings.Replace(docs.URL, "127.0.0.1", "docs.localhost", 1) // which is this machine for each browser
+	shared.docs = strings.Replace(docs.URL, "127.0.0.1", "docs.localhost", 1) // this machine for any browser
 	// The tests are one client, and in a hurry.
 	play, err := web.NewPlay(web.PlayConfig{Rate: 1000, Burst: 1000, AtOnce: 16, Origins: []string{shared.docs}}, h)
 	if err != nil {
@@ -108,7 +108,7 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	}, nil
 }
 
-// errNoBrowser says what to do about it.
+// errNoBrowser tells what to do without a browser.
 var errNoBrowser = errors.New("these tests need Chromium; install it: sudo apt-get install chromium (bash .ci/browser does)")
 
 // startBrowser starts Chromium.
@@ -138,7 +138,7 @@ func startBrowser() (context.Context, func(), error) {
 	return browser, func() { end(); quit() }, nil
 }
 
-// get makes a request without the browser.
+// get sends a request without the browser.
 func get(t *testing.T, path string, header http.Header) *http.Response {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodGet, shared.url+path, nil)
@@ -148,7 +148,7 @@ func get(t *testing.T, path string, header http.Header) *http.Response {
 	if header != nil {
 		request.Header = header
 	}
-	// Redirects are shown, and gzip is left as it is.
+	// Redirects are returned, and gzip is left alone.
 	answer, err := (&http.Transport{DisableCompression: true}).RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// pastMinutes gives the pages figures of an hour that nobody has to wait for.
+// pastMinutes fills the pages with an hour's worth of figures.
 const pastMinutes = `
 const really = window.fetch;
 window.fetch = async (path, init) => {
@@ -43,7 +43,7 @@ window.fetch = async (path, init) => {
 };`
 
 // TestPictures takes pictures of each page in both themes, wide and narrow. It
-// tests nothing, so it is built for go tool task screenshots alone.
+// tests nothing, so it is built only for go tool task screenshots.
 func TestPictures(t *testing.T) {
 	const dir = "screenshots"
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -95,8 +95,8 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// save writes a picture with the 256 colours that it has most of, which for a
-// page of text is as good as all of them, and a third of the bytes.
+// save writes a picture with its 256 most frequent colours, which for a page of
+// text look the same, at a third of the bytes.
 func save(t *testing.T, path string, data []byte) {
 	t.Helper()
 	full, err := png.Decode(bytes.NewReader(data))
@@ -122,7 +122,7 @@ func save(t *testing.T, path string, data []byte) {
 	}
 }
 
-// screenshot returns what is on show.
+// screenshot returns what is visible.
 func (b *tab) screenshot() []byte {
 	b.t.Helper()
 	image, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())

@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// answer is what the playground shows, as a visitor sees it.
+// answer is the playground's output, as a visitor sees it.
 const answer = ".result .panel-body"
 
 // choose picks an example from the menu.
@@ -32,7 +32,7 @@ func (b *tab) run() {
 	b.wait(`document.querySelector('.result').getAttribute('aria-busy') === 'false' && document.querySelector('.result .answer, .result .notice')`)
 }
 
-// log returns all of the log that is in the page.
+// log returns the whole log on the page.
 func (b *tab) log() string {
 	b.t.Helper()
 	return eval[string](b, `document.querySelector('.output .log').textContent`)
@@ -44,7 +44,7 @@ func (b *tab) code(code string) {
 	b.paste(".code .editor", code)
 }
 
-// link returns the link to a draft that is nothing but code.
+// link returns a link to a draft that is just code.
 func link(t *testing.T, code string) string {
 	t.Helper()
 	draft, err := json.Marshal(map[string]any{"code": code, "timeoutMS": 10_000})
@@ -118,7 +118,7 @@ func TestPlay_MultipleHeadersAreAllThere(t *testing.T) {
 	if got := b.text(".headers dl"); !strings.Contains(got, "tea=green") || !strings.Contains(got, "cup=small") || !strings.Contains(got, "no-store") {
 		t.Errorf("headers: %s", got)
 	}
-	// HTML is an answer like any other, not a part of the page.
+	// HTML is displayed as text, not as part of the page.
 	if got := b.text(".body"); !strings.Contains(got, "<h1>I am a teapot</h1>") {
 		t.Errorf("body: %s", got)
 	}
@@ -152,7 +152,7 @@ func TestPlay_TheLogIsShownWhileTheCodeRunsAndStopEndsIt(t *testing.T) {
 	if busy := eval[string](b, `document.querySelector('.result').getAttribute('aria-busy')`); busy != "true" {
 		t.Fatalf("it is over already: %s", b.visible())
 	}
-	// The page is alive meanwhile: it can be typed into.
+	// The page stays responsive: it can be typed into.
 	b.fill(".request-line input", "page=alive")
 	b.button(".toolbar", "Stop")
 	b.wait(`document.querySelector('` + answer + `').innerText.includes('Stopped')`)
@@ -227,7 +227,7 @@ func TestPlay_ALinkBringsTheCodeAndABadOneSaysSo(t *testing.T) {
 		t.Errorf("log: %s", got)
 	}
 	bad := newTab(t)
-	// A bomb: a megabyte and more out of a few bytes.
+	// A bomb: more than a megabyte out of a few bytes.
 	for _, hash := range []string{"#/play?s=AAAA", "#/play?s=%%%", link(t, strings.Repeat("A", 2<<20))} {
 		bad.open(hash)
 		bad.wait(`document.querySelector('.notice.bad')?.innerText.includes('not whole')`)
@@ -273,7 +273,7 @@ def handler(event, context):
 		t.Errorf("answer: %s", got)
 	}
 
-	// The same as the answer: of each type that a browser would make something of.
+	// The same as a response, with each type that a browser would interpret.
 	for _, kind := range []string{"text/html", "image/svg+xml", "application/xhtml+xml", "text/plain", "application/json"} {
 		b.open(link(t, `def handler(event, context):
     return {'headers': {'Content-Type': '`+kind+`', 'X-Evil': '<b id=evil>'}, 'body': '<svg xmlns="http://www.w3.org/2000/svg" onload="pwned=1"><script>pwned=1</script></svg>'}
@@ -310,7 +310,7 @@ func TestPlay_FloodsLeaveThePageAlive(t *testing.T) {
 	if got := b.text(".output header"); !strings.Contains(got, "cut off") {
 		t.Errorf("the log was cut off, and the page doesn't say so: %s", got)
 	}
-	// Bytes that are no text.
+	// Bytes that are not text.
 	b.choose("hello")
 	b.code(`import base64
 def handler(event, context):
@@ -322,8 +322,8 @@ def handler(event, context):
 	}
 }
 
-// The figures are printed and not judged: they are this machine's, and of what
-// else it does.
+// The figures are printed but not judged: they depend on this machine and its
+// other work.
 func TestPlay_AnswersAreQuick(t *testing.T) {
 	b := newTab(t)
 	b.open("#/play")

@@ -19,12 +19,12 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// patience only keeps a test that goes wrong from hanging.
+// patience only keeps a failing test from hanging.
 const patience = 90 * time.Second
 
-// tab is a tab of the browser that shows a page of the server. What no page may
-// do is noted, and fails the test at its end: messages on the console, exceptions,
-// violations of the Content-Security-Policy, requests to anybody else.
+// tab is a browser tab that shows a page of the server. What no page may do is
+// recorded, and fails the test at its end: console messages, exceptions,
+// violations of the Content-Security-Policy, requests to other servers.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -34,7 +34,7 @@ type tab struct {
 
 	mu    sync.Mutex // guards what follows
 	wrong []string
-	// allowed are parts of messages that the test has asked for.
+	// allowed are parts of messages that the test expects.
 	allowed []string
 }
 
@@ -70,12 +70,12 @@ func newTab(t *testing.T, options ...func(*tab)) *tab {
 	return b
 }
 
-// allowing lets messages pass that have a text.
+// allowing permits messages that contain a text.
 func allowing(texts ...string) func(*tab) {
 	return func(b *tab) { b.allowed = append(b.allowed, texts...) }
 }
 
-// heard notes what no page may do.
+// heard records what no page may do.
 func (b *tab) heard(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
@@ -113,7 +113,7 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// eval returns the value of an expression, or of the promise that it is.
+// eval returns the value of an expression, awaiting promises.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
 	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -123,7 +123,7 @@ func eval[T any](b *tab, expression string) T {
 	return value
 }
 
-// wait waits until an expression is true; one that throws is not, yet.
+// wait waits until an expression is true; while it throws, it isn't.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("(() => { try { return !!("+expression+"); } catch { return false; } })()", chromedp.WithPollingInterval(10*time.Millisecond)))
@@ -132,7 +132,7 @@ func (b *tab) wait(expression string) {
 	}
 }
 
-// visible returns the page's text, to be read when a test fails.
+// visible returns the page's text, for failure messages.
 func (b *tab) visible() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
@@ -143,7 +143,7 @@ func (b *tab) visible() string {
 	return text
 }
 
-// open shows a page of the console and waits until it is there.
+// open shows a page of the console and waits until it is loaded.
 func (b *tab) open(fragment string) {
 	b.t.Helper()
 	b.opened++ // a change of the fragment alone would load nothing
@@ -151,7 +151,7 @@ func (b *tab) open(fragment string) {
 	b.wait(`document.querySelector('main h1')`)
 }
 
-// look sets the theme, and the size of the window.
+// look sets the theme and the size of the window.
 func (b *tab) look(theme string, width, height int64) {
 	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
@@ -162,7 +162,7 @@ func (b *tab) look(theme string, width, height int64) {
 	}), chromedp.EmulateViewport(width, height))
 }
 
-// button clicks the button or link with that text, below a selector.
+// button clicks the button or link with a text, below a selector.
 func (b *tab) button(within, text string) {
 	b.t.Helper()
 	quoted, _ := json.Marshal(text)
@@ -172,7 +172,7 @@ func (b *tab) button(within, text string) {
 	eval[bool](b, `(`+find+`.click(), true)`)
 }
 
-// fill writes into a field as a visitor does: with an event for each change.
+// fill types into a field as a visitor does: with an event for each change.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
 	b.wait(`document.querySelector("` + selector + `")`)
@@ -186,7 +186,7 @@ func (b *tab) fill(selector, text string) {
 	})()`)
 }
 
-// paste replaces what is in an editor.
+// paste replaces the contents of an editor.
 func (b *tab) paste(editor, text string) {
 	b.t.Helper()
 	quoted, _ := json.Marshal(text)

@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// docsPage is a page that has snippets to run, as documentation does.
+// docsPage is a page with runnable snippets, as in documentation.
 const docsPage = `<!doctype html><html lang="en"><title>Docs</title><h1>Docs</h1>
 <script src="%[1]s/console/widget.js"></script>
 <vivarium-run id="script" server="%[1]s">

@@ -1,10 +1,10 @@
-// Package folder reads folders that somebody else filled. Whoever runs a
-// stranger's function does not want it to read this machine's other files, wait
-// for ever, or take all memory before the function has even begun.
+// Package folder reads folders that somebody else filled. Running a stranger's
+// function must not make this program read other files of the machine, wait
+// forever, or use up all memory before the function has even begun.
 //
-// So what is opened is a regular file or a folder, found without a symbolic link
-// at its end and without leaving the folder; opening never waits for somebody to
-// write, as with a pipe; and who reads a file says how much of it at most.
+// So only regular files and folders are opened, found without a symbolic link
+// at the end and without leaving the folder; opening never waits for a writer,
+// as it would for a pipe; and readers state how much they read at most.
 package folder
 
 import (
@@ -19,7 +19,7 @@ import (
 	"unicode/utf8"
 )
 
-// Folder is a folder that is open. It is an fs.FS. Safe for concurrent use.
+// Folder is an open folder. It is an fs.FS. Safe for concurrent use.
 type Folder struct{ root *os.Root }
 
 // Open opens the folder at path, which may lead through links. Close it.
@@ -31,14 +31,14 @@ func Open(path string) (*Folder, error) {
 	return &Folder{root}, nil
 }
 
-// Close frees the folder; files of it that are open stay so.
+// Close frees the folder. Open files stay open.
 func (f *Folder) Close() error { return f.root.Close() }
 
 // Open opens a file or folder. It does not block.
 //
 // # Errors
 //
-// Those of the system, and a *KindError for what is neither.
+// Those of the system, and a *KindError for anything else.
 func (f *Folder) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: Shown(name), Err: errors.New("not a name that functions can have")}
@@ -54,10 +54,10 @@ func (f *Folder) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, shown(name, err)
 	}
-	// It may have been replaced since it was looked at.
+	// It may have been replaced since it was checked.
 	now, err := file.Stat()
 	if err == nil && !os.SameFile(info, now) {
-		err = errors.New("was replaced while it was opened")
+		err = errors.New("was replaced while it was being opened")
 	}
 	if err != nil {
 		_ = file.Close()
@@ -66,13 +66,13 @@ func (f *Folder) Open(name string) (fs.File, error) {
 	return file, nil
 }
 
-// Lstat describes what has the name, a link itself and not what it leads to.
+// Lstat describes what has a name, without following a link.
 func (f *Folder) Lstat(name string) (fs.FileInfo, error) {
 	info, err := f.root.Lstat(name)
 	return info, shown(name, err)
 }
 
-// KindError says that something is neither a file nor a folder.
+// KindError means that something is neither a file nor a folder.
 type KindError struct {
 	Name string
 	Mode fs.FileMode
@@ -90,7 +90,7 @@ func (e *KindError) Error() string {
 //
 // # Errors
 //
-// Those of Open, and one that names both sizes.
+// Those of Open, and one that names the limit.
 func ReadFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	file, err := fsys.Open(name)
 	if err != nil {
@@ -104,17 +104,17 @@ func ReadFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	if info.IsDir() {
 		return nil, fmt.Errorf("%s is a folder", Shown(name))
 	}
-	// What a file says of its size need not be so, as in /proc.
+	// A file's size may be wrong, as in /proc.
 	if info.Size() <= limit {
 		text, err := io.ReadAll(io.LimitReader(file, limit+1))
 		if err != nil || int64(len(text)) <= limit {
 			return text, shown(name, err)
 		}
 	}
-	return nil, fmt.Errorf("%s has more than %d bytes, which is what it may have", Shown(name), limit)
+	return nil, fmt.Errorf("%s has more than %d bytes", Shown(name), limit)
 }
 
-// shown is err with the name as Shown has it.
+// shown returns err with the name as Shown prints it.
 func shown(name string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -125,11 +125,12 @@ func shown(name string, err error) error {
 	return &fs.PathError{Op: "open", Path: Shown(name), Err: err}
 }
 
-// longestShown is how many bytes of a name are shown.
+// longestShown bounds the bytes of a name that are shown.
 const longestShown = 255
 
-// Shown returns a name as it can be printed: quoted if it has signs that steer a
-// terminal or would be taken for the end of a message, and cut if it is long.
+// Shown returns a name for printing: quoted if it contains characters that
+// control a terminal or could be taken for the end of a message, and cut if it
+// is long.
 func Shown(name string) string {
 	if len(name) > longestShown {
 		name = strings.ToValidUTF8(name[:longestShown], "") + "…"

@@ -14,9 +14,9 @@ import (
 	"vivarium/web/folder"
 )
 
-// Limits of explain.
+// Limits for explain.
 const (
-	deepestNeed = 8   // packages that need packages
+	deepestNeed = 8   // levels of dependencies
 	mostNeeded  = 200 // packages
 )
 
@@ -26,10 +26,10 @@ type need struct {
 	by []string
 }
 
-// explain returns the packages that can't be had. Programs stop at the first, or
-// try other versions of those that need it; users want to know of all, and of
-// whose they are. So packages are installed without what they need, which their
-// metadata tells, one level after the other.
+// explain returns the packages that can't be had. Installers stop at the first
+// one, or try other versions of its dependents; users want to know all of them,
+// and who needs them. So packages are installed without dependencies, and these
+// are taken from their metadata, level by level.
 func (i *Installer) explain(ctx context.Context, list *List, dir string) []Blocked {
 	var blocked []Blocked
 	var level []need
@@ -78,7 +78,7 @@ func (i *Installer) explain(ctx context.Context, list *List, dir string) []Block
 	return blocked
 }
 
-// merge makes one need of those for the same package.
+// merge merges the needs for the same package.
 func merge(needs []need) []need {
 	var all []need
 	for _, n := range needs {
@@ -98,7 +98,7 @@ func merge(needs []need) []need {
 	return all
 }
 
-// values are what markers ask for, of the guest's Python.
+// values are the values of marker variables for the guest's Python.
 func (i *Installer) values(extra string) map[string]string {
 	version := i.python
 	if parts := strings.SplitN(version, ".", 3); len(parts) == 3 {
@@ -111,8 +111,8 @@ func (i *Installer) values(extra string) map[string]string {
 	}
 }
 
-// needs returns what the package that is installed in target needs, and what of
-// that is asked for in another way than by name.
+// needs returns the dependencies of the package installed in target, and those
+// that are given in another form than by name.
 func (i *Installer) needs(target string, extras []string) (needs []Requirement, odd []string) {
 	infos, _ := filepath.Glob(filepath.Join(target, "*.dist-info"))
 	for _, info := range infos {
@@ -140,7 +140,7 @@ func (i *Installer) needs(target string, extras []string) (needs []Requirement, 
 	return needs, odd
 }
 
-// blame says why a package could not be had, from what the program complains of.
+// blame finds out from an installer's complaint why a package could not be had.
 func (i *Installer) blame(ctx context.Context, n need, dir, complaint string) (Blocked, bool) {
 	b := Blocked{Name: n.Name + n.Version, By: n.by}
 	switch {
@@ -151,12 +151,12 @@ func (i *Installer) blame(ctx context.Context, n need, dir, complaint string) (B
 	case i.notes.noVersion.MatchString(complaint):
 		b.Why = NoVersion
 	default:
-		return b, false // of the network, say
+		return b, false // of the network, for instance
 	}
 	if i.Name != "pip" {
 		return b, true
 	}
-	// pip tells of wheels alone. Of what else there is it has to be asked.
+	// pip only reports wheels. What else exists needs a query.
 	args := append(i.command[:4:4], "index", "versions", "--disable-pip-version-check", "--no-input", "--pre", "--ignore-requires-python", n.Name)
 	var out bytes.Buffer
 	if complaint, err := i.run(ctx, dir, nil, &out, args...); err != nil {
@@ -180,7 +180,7 @@ func (i *Installer) blame(ctx context.Context, n need, dir, complaint string) (B
 
 var available = regexp.MustCompile(`(?m)^Available versions: ([-\w.+!, ]+)$`)
 
-// sameVersion says if two spellings are of one version.
+// sameVersion reports whether two spellings mean the same version.
 func sameVersion(a, b string) bool {
 	if x, y := numbers(a), numbers(b); x != nil && y != nil {
 		return slices.Equal(x, y)

@@ -21,28 +21,30 @@ import (
 type Installer struct {
 	Name string // "uv" or "pip"
 
-	python  string // version of the Python that packages are for, as in 3.13.5
+	python  string // version of the Python to install for, as in 3.13.5
 	command []string
 	env     []string
 	notes   notes
 	bound   bound
 }
 
-// notes tell from a program's complaint why it could not have a package that was
-// asked for alone. The first that matches counts.
+// notes recognize in a program's complaint why a package that was requested
+// alone could not be had. The first match counts.
 type notes struct{ noPackage, noVersion, noWheel *regexp.Regexp }
 
-// withoutPrograms is a Python program that is pip, but can start no other one.
+// withoutPrograms is a Python program that runs pip, but lets it start no other
+// program.
 //
 //go:embed pip.py
 var withoutPrograms string
 
-// Find returns uv, or else the pip of a Python, as PATH has it, for packages of
-// that version of Python. Programs in the function's own folder are left alone.
+// Find returns uv, or else the pip of a Python, from PATH, to install packages
+// for the given version of Python. Programs in the function's own folder are
+// ignored.
 //
 // # Errors
 //
-// When there is none, what to do.
+// If there is none, what to do.
 func Find(ctx context.Context, python, folder string) (*Installer, error) {
 	version := python
 	if parts := strings.SplitN(python, ".", 3); len(parts) == 3 {
@@ -54,8 +56,8 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 	if uvs := lookUp(places, "uv"); len(uvs) > 0 {
 		i := &Installer{
 			Name: "uv", python: python, env: env, bound: defaultBound,
-			// Of the platforms that uv knows this one is nearest to the guest. The
-			// exceptions from --only-binary are taken back, whoever has made them.
+			// This is the platform known to uv that is nearest to the guest.
+			// Exceptions from --only-binary are revoked, whoever made them.
 			command: append([]string{uvs[0], "pip", "install", "--quiet", "--only-binary", ":all:", "--no-binary", ":none:",
 				"--python-version", version, "--python-platform", "wasm32-pyodide2024"}, uvConfig()...),
 			notes: notes{
@@ -64,7 +66,7 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 				noVersion: regexp.MustCompile(`no versions? of|only the following versions of|only .{1,80} is available`),
 			},
 		}
-		// It looks at a Python, which must not be one of a folder above.
+		// uv runs a Python, which must not be from a folder above.
 		if len(pythons) > 0 {
 			i.command = append(i.command, "--python", pythons[0])
 		} else {
@@ -75,7 +77,7 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 	for _, program := range pythons {
 		i := &Installer{
 			Name: "pip", python: python, env: env, bound: defaultBound,
-			// -E: nothing of Python's own in the environment counts.
+			// -E: ignore Python's own environment variables.
 			command: []string{program, "-E", "-c", withoutPrograms, "install", "--disable-pip-version-check", "--no-input", "--no-compile",
 				"--only-binary=:all:", "--platform", "any", "--implementation", "py", "--abi", "none", "--python-version", version},
 			notes: notes{
@@ -90,18 +92,18 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 			return nil, ctx.Err()
 		}
 	}
-	return nil, fmt.Errorf("%s: there is neither uv nor a Python 3 with pip to install it with, beside what lies in the function's own "+
-		"folder; install one of them, or put the packages beside the code and take %s away", File, File)
+	return nil, fmt.Errorf("%s: there is neither uv nor a Python 3 with pip to install it, other than in the function's own "+
+		"folder; install one of them, or put the packages next to the code and remove %s", File, File)
 }
 
 // Install installs what the list asks for below the folder dir, which must be
-// empty and not be below anybody else's, and returns the folder with the packages.
-// It blocks until the program is done, or ctx ends.
+// empty and inside a folder of the user's own, and returns the folder with the
+// packages. It blocks until the program is done, or ctx ends.
 //
 // # Errors
 //
-// A *BlockedError when packages can't be had, a *LargeError when they are too
-// large; ctx's.
+// A *BlockedError if packages can't be had, a *LargeError if they are too large;
+// ctx's.
 func (i *Installer) Install(ctx context.Context, list *List, dir string) (string, error) {
 	target := filepath.Join(dir, "packages")
 	impatient, stop := context.WithCancel(ctx)
@@ -140,14 +142,14 @@ func (i *Installer) Install(ctx context.Context, list *List, dir string) (string
 	return again, nil
 }
 
-// unreachable is what programs say of an index that does not answer: then there is
-// nothing to learn by asking again.
+// unreachable matches complaints about an index that does not respond: asking
+// again would not help.
 var unreachable = regexp.MustCompile(`Retrying \(|Failed to fetch|(?i:connection (?:refused|error|reset)|timed out)`)
 
-// install lets the program install a list, and returns what it complains of. A
-// *LargeError ends it early.
+// install runs the program on a list, and returns its complaints. A *LargeError
+// ends it early.
 func (i *Installer) install(ctx context.Context, list *List, dir, target string, out io.Writer, options ...string) (complaint string, err error) {
-	work, err := os.MkdirTemp(dir, "work-") // has nothing but this
+	work, err := os.MkdirTemp(dir, "work-") // contains nothing else
 	if err != nil {
 		return "", err
 	}
@@ -181,7 +183,7 @@ func (i *Installer) install(ctx context.Context, list *List, dir, target string,
 	return complaint, err
 }
 
-// run runs a program in a folder and returns what it complains of.
+// run runs a program in a folder and returns its complaints.
 func (i *Installer) run(ctx context.Context, dir string, env []string, out io.Writer, args ...string) (complaint string, err error) {
 	var stderr bytes.Buffer
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -191,7 +193,7 @@ func (i *Installer) run(ctx context.Context, dir string, env []string, out io.Wr
 	return stderr.String(), err
 }
 
-// watch calls seen once a text was written to it.
+// watch calls seen once a text has been written to it.
 type watch struct {
 	text, before []byte
 	seen         func()
@@ -207,14 +209,14 @@ func (w *watch) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lastLines returns the end of a complaint: some are endless.
+// lastLines returns the end of a complaint, which can be endless.
 func lastLines(complaint string) string {
 	lines := strings.Split(strings.TrimSpace(complaint), "\n")
 	return strings.Join(lines[max(len(lines)-10, 0):], "\n")
 }
 
-// searchPath returns the places in PATH where programs are looked for: not those
-// that depend on the working directory, nor those in the function's folder.
+// searchPath returns the entries of PATH in which to look for programs, except
+// those relative to the working directory or in the function's folder.
 func searchPath(folder string) []string {
 	own := resolved(folder)
 	var places []string
@@ -226,7 +228,7 @@ func searchPath(folder string) []string {
 	return places
 }
 
-// resolved returns the path without links, as far as there is such a file.
+// resolved returns a path with links resolved, as far as it exists.
 func resolved(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
@@ -242,7 +244,7 @@ func isBelow(path, folder string) bool {
 	return err == nil && filepath.IsLocal(relative)
 }
 
-// lookUp returns the programs of that name in these places.
+// lookUp returns the programs of a name in these places.
 func lookUp(places []string, name string) []string {
 	var found []string
 	for _, place := range places {
@@ -254,8 +256,8 @@ func lookUp(places []string, name string) []string {
 }
 
 // passed are the variables that the program gets: what it needs to start, to
-// find its configuration and to reach an index. Those of pip and uv that say
-// what may be built are not among them.
+// find its configuration and to reach an index, but none of pip's and uv's
+// variables that control what may be built.
 var passed = regexp.MustCompile(`^(?i:HOME|USER|LOGNAME|USERPROFILE|APPDATA|LOCALAPPDATA|PROGRAMDATA|SYSTEMROOT|SYSTEMDRIVE|COMSPEC|PATHEXT|TMPDIR|TEMP|TMP|` +
 	`LANG|LC_[A-Z]+|LD_LIBRARY_PATH|XDG_(?:CONFIG_HOME|CONFIG_DIRS|CACHE_HOME|DATA_HOME)|NETRC|` +
 	`(?:HTTPS?|ALL|NO)_PROXY|SSL_CERT_(?:FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|` +
@@ -264,7 +266,7 @@ var passed = regexp.MustCompile(`^(?i:HOME|USER|LOGNAME|USERPROFILE|APPDATA|LOCA
 	`UV_(?:INDEX|DEFAULT_INDEX|INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|INDEX_STRATEGY|INDEX_[A-Z0-9_]+_(?:USERNAME|PASSWORD)|INSECURE_HOST|` +
 	`NATIVE_TLS|SYSTEM_CERTS|OFFLINE|HTTP_TIMEOUT|HTTP_RETRIES|PYTHON_DOWNLOADS|PYTHON_INSTALL_DIR|CONFIG_FILE))$`)
 
-// environment returns the variables of the program.
+// environment returns the program's environment.
 func environment(places []string) []string {
 	env := []string{
 		"PATH=" + strings.Join(places, string(filepath.ListSeparator)),
@@ -278,8 +280,8 @@ func environment(places []string) []string {
 	return env
 }
 
-// uvConfig says which configuration uv reads: the user's, or else the system's.
-// By itself it would look for one in the folders above, too.
+// uvConfig makes uv read the user's configuration, or else the system's. By
+// default it would also look in the folders above.
 func uvConfig() []string {
 	if os.Getenv("UV_CONFIG_FILE") != "" {
 		return nil
@@ -300,15 +302,15 @@ func uvConfig() []string {
 	return []string{"--no-config"}
 }
 
-// nativeFile are endings of files that need a dynamic linker.
+// nativeFile matches the names of files that need a dynamic linker.
 var nativeFile = regexp.MustCompile(`\.(so|pyd|dylib|dll)(\.[0-9.]+)?$`)
 
-// native returns the packages that bring machine code, whatever their wheels say:
-// some that say they are pure do, and uv takes those made for browsers.
+// native returns the packages that contain machine code, whatever their wheels
+// claim: some that claim to be pure do, and uv accepts those made for browsers.
 func native(packages fs.FS) []Blocked {
 	var all []Blocked
 	seen := map[string]bool{}
-	// What can't be read is not there, or is noticed when it is packed.
+	// What can't be read is missing, or reported when it is packed.
 	_ = fs.WalkDir(packages, ".", func(name string, d fs.DirEntry, err error) error {
 		top, _, _ := strings.Cut(name, "/")
 		if err == nil && d.Type().IsRegular() && nativeFile.MatchString(d.Name()) && !seen[top] {
@@ -328,25 +330,25 @@ const (
 	NoWheel Reason = iota
 	NoVersion
 	NoPackage
-	NoName // it is asked for by something else than its name
+	NoName // it is requested by something other than its name
 )
 
 var reasons = map[Reason]string{
-	NoWheel:   "no wheel of pure Python, which is all that functions can load",
+	NoWheel:   "no pure Python wheel, which is all that functions can load",
 	NoVersion: "no such version",
 	NoPackage: "no such package in the index",
-	NoName:    "named by something else than its name and version, as by an address",
+	NoName:    "given by something other than its name and version, such as a URL",
 }
 
 // Blocked is a package that can't be had.
 type Blocked struct {
-	Name   string   // with the versions that were asked for
+	Name   string   // with the requested versions
 	Why    Reason   //
-	Detail string   // more on that; may be empty
-	By     []string // packages that need it; none when the list names it
+	Detail string   // more on the reason; may be empty
+	By     []string // packages that need it; empty if the list itself names it
 }
 
-// BlockedError says which packages can't be had.
+// BlockedError lists packages that can't be had.
 type BlockedError struct{ Packages []Blocked }
 
 // Error implements error.
@@ -363,7 +365,7 @@ func (e *BlockedError) Error() string {
 		fmt.Fprintf(&b, ": %s%s\n", reasons[p.Why], p.Detail)
 	}
 	if wheel {
-		b.WriteString("use packages in Python alone instead; one that has only its sources published can be put beside the code")
+		b.WriteString("use pure Python packages instead; one that is published only as sources can be put next to the code")
 	} else {
 		b.WriteString("correct the names and versions")
 	}

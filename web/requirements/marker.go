@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// marker is a condition on the Python that a package is installed for, as PEP
-// 508 has it: two conditions with "and" or "or" between them, or a comparison.
+// marker is a PEP 508 condition on the Python that a package is installed for:
+// two conditions joined by "and" or "or", or a comparison.
 type marker struct {
 	operator    string
-	left, right *marker // of "and" and "or"
-	a, b        string  // of a comparison: a variable, or a text in quotes
+	left, right *marker // for "and" and "or"
+	a, b        string  // for a comparison: variables, or texts in quotes
 }
 
 // String implements fmt.Stringer.
@@ -22,7 +22,8 @@ func (m *marker) String() string {
 	return m.a + " " + m.operator + " " + m.b
 }
 
-// deepestMarker is how deep conditions may be nested, and how many may be joined.
+// deepestMarker bounds how deep conditions may be nested, and how many may be
+// joined.
 const deepestMarker = 50
 
 var (
@@ -44,7 +45,7 @@ func parseMarker(text string) (*marker, error) {
 	return m, nil
 }
 
-// markerParser takes what it has read from the beginning of the rest. Its methods
+// markerParser removes what it has read from the start of the rest. Its methods
 // return nil, or "", for what is not there.
 type markerParser struct{ rest string }
 
@@ -55,10 +56,10 @@ func (p *markerParser) take(pattern *regexp.Regexp) string {
 	return found
 }
 
-// either reads conditions with "or" between them.
+// either reads conditions joined by "or".
 func (p *markerParser) either(depth int) *marker { return p.chain("or", depth, p.both) }
 
-// both reads conditions with "and" between them.
+// both reads conditions joined by "and".
 func (p *markerParser) both(depth int) *marker { return p.chain("and", depth, p.single) }
 
 func (p *markerParser) chain(operator string, depth int, next func(int) *marker) *marker {
@@ -96,14 +97,14 @@ func (p *markerParser) single(depth int) *marker {
 	}
 	m := &marker{a: p.value(), operator: strings.Join(strings.Fields(p.take(comparison)), " ")}
 	m.b = p.value()
-	// One side must be a variable: between two texts there is nothing to ask.
+	// One side must be a variable: comparing two texts makes no sense.
 	if m.a == "" || m.operator == "" || m.b == "" || m.a[0] == '"' && m.b[0] == '"' {
 		return nil
 	}
 	return m
 }
 
-// value reads a variable or a text, which gets double quotes.
+// value reads a variable or a text, which it puts in double quotes.
 func (p *markerParser) value() string {
 	if v := p.take(variable); v != "" {
 		return v
@@ -120,7 +121,7 @@ func (p *markerParser) value() string {
 	return `"` + v[1:len(v)-1] + `"`
 }
 
-// holds says if the condition is true where variables have these values.
+// holds reports whether the condition is true for these values of variables.
 func (m *marker) holds(values map[string]string) bool {
 	switch m.operator {
 	case "and":
@@ -161,8 +162,8 @@ func (m *marker) holds(values map[string]string) bool {
 	}
 }
 
-// numbers returns the parts of a version that is made of numbers, without zeros
-// at its end; nil for any other text.
+// numbers returns the parts of a version that consists of numbers, without
+// trailing zeros; nil for any other text.
 func numbers(version string) []int {
 	var all []int
 	for part := range strings.SplitSeq(version, ".") {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Requirement is a package that is asked for by name, as PEP 508 has it.
+// Requirement is a package requested by name, as defined by PEP 508.
 type Requirement struct {
-	Name    string // as it is written
+	Name    string // as written
 	Extras  []string
-	Version string // specifiers with commas between them; empty: any
+	Version string // comma-separated specifiers; empty means any
 	Marker  *marker
 	Hashes  []string // "sha256:..."
 }
 
-// String returns the line that pip and uv read.
+// String returns the line for pip and uv.
 func (r Requirement) String() string {
 	line := r.Name
 	if len(r.Extras) > 0 {
@@ -30,7 +30,7 @@ func (r Requirement) String() string {
 	return line
 }
 
-// key returns the name in the one spelling that stands for all.
+// key returns the normalized name.
 func (r Requirement) key() string { return normal(r.Name) }
 
 func normal(name string) string {
@@ -39,8 +39,7 @@ func normal(name string) string {
 
 const name = `[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?`
 
-// The parts of a requirement. No name begins with what makes a path, an address
-// or an option of it.
+// Parts of a requirement. No name starts like a path, a URL or an option.
 var (
 	separators     = regexp.MustCompile(`[-_.]+`)
 	onlyNames      = regexp.MustCompile(`^` + name + `(?:,` + name + `)*$`)
@@ -53,7 +52,7 @@ var (
 
 const howPackages = "write NAME, NAME==VERSION or the like; packages come by name from an index"
 
-// parse reads a requirement.
+// parse parses a requirement.
 func parse(text string) (*Requirement, error) {
 	text, options := text, ""
 	if i := beginOfOptions.FindStringIndex(text); i != nil {
@@ -67,16 +66,16 @@ func parse(text string) (*Requirement, error) {
 	first, _, _ := strings.Cut(text, ";")
 	switch {
 	case strings.HasPrefix(rest, "@") || strings.Contains(first, "://") || strings.HasPrefix(first, "git+"):
-		return nil, refusal("is an address, from where anything may come; " + howPackages)
+		return nil, refusal("is an address, from which anything may come; " + howPackages)
 	case m == nil || strings.ContainsAny(first, `/\`) || archive.MatchString(m[1]):
-		return nil, refusal("is no package's name; files and folders would be built, which runs their code on this machine: put what they " +
-			"hold beside the function's code, or " + howPackages)
+		return nil, refusal("is not a package name; files and folders would be built, which runs their code on this machine: put what they " +
+			"contain next to the function's code, or " + howPackages)
 	}
 	r := &Requirement{Name: m[1]}
 	for options = strings.TrimSpace(options); options != ""; {
 		h := hash.FindStringSubmatch(options)
 		if h == nil {
-			return nil, refusal("has options other than --hash=sha256:..., which a folder can't set; take them away")
+			return nil, refusal("has options other than --hash=sha256:..., which a folder can't set; remove them")
 		}
 		r.Hashes = append(r.Hashes, h[1])
 		options = options[len(h[0]):]
@@ -84,7 +83,7 @@ func parse(text string) (*Requirement, error) {
 	if strings.Contains(m[0], "[") {
 		for extra := range strings.SplitSeq(m[2], ",") {
 			if extra = strings.TrimSpace(extra); !onlyNames.MatchString(extra) {
-				return nil, refusal("its extras are no names; " + howPackages)
+				return nil, refusal("its extras are not names; " + howPackages)
 			}
 			r.Extras = append(r.Extras, extra)
 		}
@@ -99,7 +98,7 @@ func parse(text string) (*Requirement, error) {
 		for text := range strings.SplitSeq(strings.TrimSuffix(versions, ","), ",") {
 			s := specifier.FindStringSubmatch(strings.TrimSpace(text))
 			if s == nil {
-				return nil, refusal("its version is none; " + howPackages)
+				return nil, refusal("its version is invalid; " + howPackages)
 			}
 			all = append(all, s[1]+s[2])
 		}

@@ -1,26 +1,27 @@
 // Package requirements installs the packages that a function's requirements.txt
-// names, without running anything of them.
+// names, without running any of their code.
 //
 // The file is somebody else's, and so are the packages. The tools that install
-// them, pip and uv, run code of both where they can: to build a package from its
-// sources, a folder, or a repository. What they may not do is told to them by
-// options, and their input can lift options. So their input is not that file:
+// them, pip and uv, run code of both where they can: to build a package from
+// its sources, a folder, or a repository. Options restrict that, but the tools'
+// input can lift options. So their input is not that file:
 //
-//   - Read takes from it, and from the files that it includes, what is in a
+//   - Read takes from it, and from the files that it includes, what fits a
 //     grammar of its own (see List): packages by name, with versions, markers and
 //     hashes. Anything else is refused by file and line.
-//   - An Installer hands the tool these lines, written anew, in an empty folder,
-//     with an environment that has no secrets and no options but those that say
+//   - An Installer passes these lines, rewritten, to the tool, in an empty folder,
+//     in an environment without secrets and with no options except those that tell
 //     where packages come from. These and the tool's own configuration are the
-//     user's. The tool itself is one that does not lie in the function's folder.
-//   - It asks for wheels alone, also of what packages need in turn. A wheel is
-//     unpacked; nothing of it runs. pip, which would build what a package names
-//     by its address, can't start any program meanwhile; uv builds nothing.
-//   - What it downloads and unpacks lies in one folder, and it is ended once that
-//     is more than any function's code can be, see LargeError. So uv has a cache of
-//     its own each time; packages that were installed once are kept by the caller.
+//     user's. The tool itself is never taken from the function's folder.
+//   - It requests only wheels, for dependencies as well. A wheel is unpacked;
+//     nothing of it runs. pip, which would build what a package names by URL, can't
+//     start any program meanwhile; uv builds nothing.
+//   - Downloads and unpacked files are in one folder, and the tool is ended once
+//     that exceeds what any function's code can be, see LargeError. So uv has a new
+//     cache each time; packages that were installed once are kept by the caller.
 //
-// When packages can't be had, a BlockedError says which, why, and who needs them.
+// If packages can't be had, a BlockedError reports which, why, and who needs
+// them.
 package requirements
 
 import (
@@ -45,16 +46,16 @@ const (
 	maxFiles = 32
 )
 
-// List is what a folder's files ask for. Its lines are in one form whatever the
-// files' own is, and have nothing but what pip and uv read alike.
+// List is what a folder's files ask for. Its lines have a canonical form, and
+// contain only what pip and uv interpret alike.
 type List struct {
 	Packages    []Requirement
-	Constraints []Requirement // of the versions of what is installed anyway
-	Pre         bool          // versions before a release count, too
+	Constraints []Requirement // on the versions of what is installed anyway
+	Pre         bool          // pre-releases count, too
 	Hashes      bool          // each package must have one
 }
 
-// Empty says if no package is asked for.
+// Empty reports whether no package is requested.
 func (l *List) Empty() bool { return len(l.Packages) == 0 }
 
 // String returns the list as text; equal texts ask for the same.
@@ -70,12 +71,12 @@ func text(all []Requirement) string {
 	return b.String()
 }
 
-// Read returns what the File of a folder asks for; an empty list when there is
+// Read returns what the File of a folder asks for; an empty list if there is
 // none.
 //
 // # Errors
 //
-// Those of reading, and a *LineError for what is not in the grammar.
+// Those of reading, and a *LineError for what does not fit the grammar.
 func Read(fsys fs.FS) (*List, error) {
 	r := reader{fsys: fsys, list: &List{}, seen: map[string]bool{}}
 	if err := r.read(File, false); err != nil && !(errors.Is(err, fs.ErrNotExist) && len(r.seen) == 1) {
@@ -84,12 +85,12 @@ func Read(fsys fs.FS) (*List, error) {
 	return r.list, nil
 }
 
-// LineError says which line is refused, and why.
+// LineError reports which line is refused, and why.
 type LineError struct {
 	File string
 	Line int
 	Text string
-	Why  string // and what to do
+	Why  string // including what to do
 }
 
 // Error implements error.
@@ -117,7 +118,7 @@ func (r *reader) read(name string, constraints bool) error {
 	if err != nil {
 		return err
 	}
-	rest := strings.TrimPrefix(string(content), "\ufeff") // a byte order mark, as Windows' editors write it
+	rest := strings.TrimPrefix(string(content), "\ufeff") // a byte order mark, as Windows editors write it
 	for number := 1; rest != ""; {
 		line, lines := "", 0
 		if line, rest, lines, err = logicalLine(rest); err == nil {
@@ -134,20 +135,20 @@ func (r *reader) read(name string, constraints bool) error {
 	return nil
 }
 
-// refusal is why a line is not taken, and what to do.
+// refusal is why a line is refused, and what to do.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// logicalLine returns the first line of text, with those that it goes on in after
-// a backslash, without comments; the rest; and how many lines that were.
+// logicalLine returns the first line of text, joined with its continuation
+// lines, without comments; the rest; and how many lines that were.
 func logicalLine(text string) (line, rest string, lines int, err error) {
 	for goesOn := true; goesOn && text != ""; lines++ {
 		var part string
 		part, text, _ = strings.Cut(text, "\n")
 		part = strings.TrimSuffix(part, "\r")
 		if !utf8.ValidString(part) || strings.ContainsFunc(part, endsLines) {
-			return part, "", 0, refusal("is not plain text in UTF-8 with a line feed after each line; write it anew")
+			return part, "", 0, refusal("is not plain text in UTF-8 with a line feed after each line; rewrite it")
 		}
 		comment := strings.HasPrefix(strings.TrimSpace(part), "#")
 		if goesOn = strings.HasSuffix(part, `\`) && !comment; goesOn {
@@ -165,13 +166,13 @@ func logicalLine(text string) (line, rest string, lines int, err error) {
 
 var beginOfComment = regexp.MustCompile(`(?:^|[ \t])#`)
 
-// endsLines says if r is a sign that some take for the end of a line, so that
-// what comes after it is read by them only.
+// endsLines reports whether some tools take r for the end of a line, so that
+// only they would read what follows.
 func endsLines(r rune) bool {
 	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
 }
 
-// line takes one line.
+// line handles one line.
 func (r *reader) line(file, text string, constraint bool) error {
 	switch {
 	case text == "":
@@ -196,7 +197,7 @@ func (r *reader) line(file, text string, constraint bool) error {
 	return nil
 }
 
-// option takes a line that is an option.
+// option handles a line that is an option.
 func (r *reader) option(file, text string) error {
 	name, value := splitOption(text)
 	switch name {
@@ -212,24 +213,24 @@ func (r *reader) option(file, text string) error {
 		}
 		r.list.Pre = r.list.Pre || name == "--pre"
 		r.list.Hashes = r.list.Hashes || name == "--require-hashes"
-		return nil // wheels are all that is taken
+		return nil // only wheels are accepted anyway
 	case "--only-binary":
 		if value == ":all:" || onlyNames.MatchString(value) {
-			return nil // as it is for all
+			return nil // as for all
 		}
-		return refusal("packages are taken as wheels only")
+		return refusal("packages are accepted as wheels only")
 	case "-e", "--editable":
-		return refusal("would be built, which runs its code on this machine; put its files beside the function's code, and take the line away")
+		return refusal("would be built, which runs its code on this machine; put its files next to the function's code, and remove the line")
 	case "-i", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "-f", "--find-links", "--trusted-host":
-		return refusal("where packages come from is said on this machine, not in the folder: set PIP_INDEX_URL and UV_DEFAULT_INDEX, or the " +
-			"configuration of pip or uv, and take the line away")
+		return refusal("where packages come from is configured on this machine, not in the folder: set PIP_INDEX_URL and UV_DEFAULT_INDEX, or the " +
+			"configuration of pip or uv, and remove the line")
 	case "--no-binary":
-		return refusal("would build packages, which runs their code on this machine; take the line away")
+		return refusal("would build packages, which runs their code on this machine; remove the line")
 	}
-	return refusal("is an option that a folder can't set; take the line away")
+	return refusal("is an option that a folder can't set; remove the line")
 }
 
-// splitOption parts an option from its value.
+// splitOption splits an option from its value.
 func splitOption(text string) (name, value string) {
 	end := strings.IndexAny(text, " \t=")
 	if !strings.HasPrefix(text, "--") && len(text) > 2 && end != 2 {
@@ -241,16 +242,17 @@ func splitOption(text string) (name, value string) {
 	return text[:end], strings.TrimSpace(text[end+1:])
 }
 
-// within returns the path in the folder of a file that another one includes.
+// within returns the path, inside the folder, of a file that another one
+// includes.
 func within(file, name string) (string, error) {
 	joined := path.Join(path.Dir(file), name)
 	switch {
 	case strings.Contains(name, "://"):
-		return "", refusal("a file from elsewhere is not included; put it into the folder")
+		return "", refusal("files from elsewhere can't be included; put it into the folder")
 	case name == "" || strings.ContainsAny(name, "\"'\\ \t"):
 		return "", refusal("name a file in the folder, without spaces, quotes and backslashes")
 	case path.IsAbs(name) || !fs.ValidPath(joined) || joined == ".":
-		return "", refusal("a file outside of the folder is not included; put it into the folder")
+		return "", refusal("files outside of the folder can't be included; put it into the folder")
 	}
 	return joined, nil
 }

@@ -20,7 +20,7 @@ func TestRead_WritesRequirementsAnew(t *testing.T) {
 	sum := strings.Repeat("ab", 32)
 	for text, want := range map[string]string{
 		"six\n":                       "six\n",
-		"\ufeffsix\r\nattrs\r\n":      "six\nattrs\n", // as Windows' editors write it
+		"\ufeffsix\r\nattrs\r\n":      "six\nattrs\n", // as Windows editors write it
 		"# one\n\n  six  # two\n":     "six\n",
 		"six==1.16.0":                 "six==1.16.0\n",
 		"six >= 1.0 , < 2 , != 1.5.*": "six>=1.0,<2,!=1.5.*\n",
@@ -69,11 +69,11 @@ func TestRead_FollowsIncludedFiles(t *testing.T) {
 func TestRead_RefusesWhatIsNoPackageByName(t *testing.T) {
 	long := strings.Repeat("(", 300) + "os_name == 'a'" + strings.Repeat(")", 300)
 	for text, want := range map[string]string{
-		".": "no package's name", "./pkg": "no package's name", "../pkg": "no package's name", "/abs/pkg": "no package's name",
-		"pkg/": "no package's name", "pkg\\sub": "no package's name", "~/pkg": "no package's name", ".[extra]": "no package's name",
-		"./evil-1.tar.gz": "no package's name", "evil-1.tar.gz": "no package's name", "evil-1-py3-none-any.whl": "no package's name",
-		"evil.ZIP": "no package's name", "evil.tar.bz2": "no package's name", "C:\\evil": "no package's name",
-		"file:evil": "version is none", "file:///evil.zip": "is an address", "git+https://x/y": "is an address", "git+ssh:x": "is an address",
+		".": "not a package name", "./pkg": "not a package name", "../pkg": "not a package name", "/abs/pkg": "not a package name",
+		"pkg/": "not a package name", "pkg\\sub": "not a package name", "~/pkg": "not a package name", ".[extra]": "not a package name",
+		"./evil-1.tar.gz": "not a package name", "evil-1.tar.gz": "not a package name", "evil-1-py3-none-any.whl": "not a package name",
+		"evil.ZIP": "not a package name", "evil.tar.bz2": "not a package name", "C:\\evil": "not a package name",
+		"file:evil": "version is invalid", "file:///evil.zip": "is an address", "git+https://x/y": "is an address", "git+ssh:x": "is an address",
 		"https://x/evil.whl": "is an address", "evil @ file:///x": "is an address", "evil@file:///x": "is an address", "evil[x]@./pkg": "is an address",
 		"evil @ ./pkg": "is an address",
 		"-e ./pkg":     "would be built", "--editable=.": "would be built", "-e.": "would be built",
@@ -88,13 +88,13 @@ func TestRead_RefusesWhatIsNoPackageByName(t *testing.T) {
 		"six --hash=md5:abc":               "options other than --hash",
 		"${HOME}":                          "from the environment",
 		"six==${VERSION}":                  "from the environment",
-		"six==1.0 evil":                    "version is none",
-		"six==1.0,./x":                     "no package's name",
-		"six==1.*.0":                       "version is none",
-		"six 1.0":                          "version is none",
-		"six[a":                            "version is none",
+		"six==1.0 evil":                    "version is invalid",
+		"six==1.0,./x":                     "not a package name",
+		"six==1.*.0":                       "version is invalid",
+		"six 1.0":                          "version is invalid",
+		"six[a":                            "version is invalid",
 		"six[]":                            "extras",
-		"six[../x]":                        "no package's name",
+		"six[../x]":                        "not a package name",
 		"six; os.system('x')":              "condition",
 		"six; os_name == os_name evil":     "condition",
 		"six; 'a' == 'a'":                  "condition",
@@ -108,7 +108,7 @@ func TestRead_RefusesWhatIsNoPackageByName(t *testing.T) {
 		"# harmless\x85./pkg":              "plain text",
 		"# harmless\u0085./pkg":            "plain text",
 		"\xff\xfes\x00i\x00x\x00":          "plain text",
-		"s\u0456x":                         "version is none",
+		"s\u0456x":                         "version is invalid",
 		"-r ../other.txt":                  "outside of the folder",
 		"-r /etc/passwd":                   "outside of the folder",
 		"-c ../limits.txt":                 "outside of the folder",
@@ -139,7 +139,7 @@ func TestRead_RefusesWhatIsNoPackageByName(t *testing.T) {
 
 func join(all []Requirement) string { return text(all) }
 
-// Whatever is read is written in a form that is read as the same.
+// Whatever is read is written in a form that reads the same.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{"six[a]>=1,<2 ; os_name == 'posix' --hash=sha256:" + strings.Repeat("0", 64), "-r x", "a \\\n b", "--pre"} {
 		f.Add(seed)

@@ -10,18 +10,18 @@ import (
 	"sync"
 )
 
-// scanner goes over the text of valid JSON once and compares the names of members
-// with a type's fields. It stops at maxFaults.
+// scanner scans the text of valid JSON once and compares member names with a
+// type's fields. It stops at maxFaults.
 type scanner struct {
 	rest   []byte
 	faults []FieldError
-	ended  bool // nothing more is to be looked at
+	ended  bool // nothing more is inspected
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value goes over one value, which is to be of the type. What is of another kind
-// is left for the decoder to refuse.
+// value scans one value, which should be of type t. Values of another kind are
+// left for the decoder to refuse.
 func (s *scanner) value(path string, t reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -43,8 +43,8 @@ func (s *scanner) value(path string, t reflect.Type) {
 	}
 }
 
-// object goes over an object. typeOf returns the type of a member; only where
-// nullable may one be null.
+// object scans an object. typeOf returns the type of a member; members may be
+// null only if nullable is set.
 func (s *scanner) object(path string, typeOf func(name string) (reflect.Type, bool), nullable bool) {
 	seen := map[string]struct{}{}
 	s.rest = s.rest[1:]
@@ -59,7 +59,7 @@ func (s *scanner) object(path string, typeOf func(name string) (reflect.Type, bo
 			s.skip()
 			continue
 		case again:
-			s.fault(at, "is there twice")
+			s.fault(at, "occurs twice")
 		case !nullable:
 			s.notNull(at, t)
 		}
@@ -68,7 +68,7 @@ func (s *scanner) object(path string, typeOf func(name string) (reflect.Type, bo
 	}
 }
 
-// list goes over a list.
+// list scans a list.
 func (s *scanner) list(path string, t reflect.Type) {
 	s.rest = s.rest[1:]
 	for i := 0; s.more(']') && s.fits(path, i); i++ {
@@ -78,7 +78,7 @@ func (s *scanner) list(path string, t reflect.Type) {
 	}
 }
 
-// fits says if a list or an object may have one more than n.
+// fits reports whether a list or an object may have more than n elements.
 func (s *scanner) fits(path string, n int) bool {
 	if n < maxMembers {
 		return true
@@ -103,8 +103,8 @@ func (s *scanner) fault(field, rule string) {
 	s.ended = len(s.faults) >= maxFaults
 }
 
-// more goes over what precedes the next member or element, or over the end, and
-// says if there is a next one to be looked at.
+// more scans what precedes the next member or element, or the end, and reports
+// whether there is another one to inspect.
 func (s *scanner) more(end byte) bool {
 	if s.ended {
 		return false
@@ -121,12 +121,12 @@ func (s *scanner) more(end byte) bool {
 	return true
 }
 
-// name goes over a member's name and the colon.
+// name scans a member's name and the colon.
 func (s *scanner) name() string {
 	before := s.rest
 	s.skip()
 	var name string
-	_ = json.Unmarshal(before[:len(before)-len(s.rest)], &name) // it is a string
+	_ = json.Unmarshal(before[:len(before)-len(s.rest)], &name) // known to be a string
 	s.space()
 	s.rest = s.rest[1:]
 	return name
@@ -134,7 +134,7 @@ func (s *scanner) name() string {
 
 func (s *scanner) space() { s.rest = bytes.TrimLeft(s.rest, " \t\r\n") }
 
-// skip goes over one value.
+// skip skips one value.
 func (s *scanner) skip() {
 	s.space()
 	for depth := 0; ; {
@@ -149,7 +149,7 @@ func (s *scanner) skip() {
 			s.text()
 		case ',', ':', ' ', '\t', '\r', '\n':
 			s.rest = s.rest[1:]
-			continue // within a list or an object
+			continue // inside a list or an object
 		default: // a number, true, false or null
 			if end := bytes.IndexAny(s.rest, ",:]} \t\r\n"); end >= 0 {
 				s.rest = s.rest[end:]
@@ -163,7 +163,7 @@ func (s *scanner) skip() {
 	}
 }
 
-// text goes over a string.
+// text skips a string.
 func (s *scanner) text() {
 	for i := 1; ; i++ {
 		switch s.rest[i] {
@@ -176,7 +176,7 @@ func (s *scanner) text() {
 	}
 }
 
-// shown returns as much of a name as a message needs.
+// shown shortens a name for a message.
 func shown(name string) string {
 	const longest = 100 // bytes
 	if len(name) <= longest {
@@ -185,7 +185,7 @@ func shown(name string) string {
 	return strings.ToValidUTF8(name[:longest], "") + "..."
 }
 
-// fields are the types of a struct's fields, by the names that they have in JSON.
+// fields are the types of a struct's fields, by JSON name.
 type fields = map[string]reflect.Type
 
 var fieldsByType sync.Map // of fields, by reflect.Type

@@ -1,6 +1,5 @@
-// Package strictjson decodes the JSON objects of requests and says by field what
-// is wrong with one. A field that is unknown is refused, so that a misspelt one is
-// noticed.
+// Package strictjson decodes the JSON objects of requests and reports by field
+// what is wrong. It refuses unknown fields, so that misspelt ones are noticed.
 package strictjson
 
 import (
@@ -16,12 +15,12 @@ import (
 	"unicode/utf8"
 )
 
-// Error says what is wrong with an object. It is the caller's fault.
+// Error reports what is wrong with an object. It is the caller's fault.
 type Error struct {
 	Fields []FieldError // at least one
 }
 
-// FieldError says which field breaks which rule.
+// FieldError reports which field breaks which rule.
 type FieldError struct{ Field, Rule string }
 
 func (e *Error) Error() string {
@@ -32,31 +31,31 @@ func (e *Error) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Described is a type whose JSON is not what its Go type suggests.
+// Described is a type whose JSON form differs from what its Go type suggests.
 type Described interface {
-	// DescribeJSON says what it is, as in "a string".
+	// DescribeJSON returns the form, as in "a string".
 	DescribeJSON() string
 }
 
 const (
-	// maxFaults is how many faults an Error names: who sends thousands learns no
-	// more from all of them.
+	// maxFaults bounds how many faults an Error names: a caller who sends
+	// thousands learns no more from all of them.
 	maxFaults = 10
-	// maxMembers bounds each list and each object. In memory an element takes many
-	// times the bytes that it has in the text.
+	// maxMembers bounds each list and each object. An element takes many times
+	// as many bytes in memory as in the text.
 	maxMembers = 10_000
 )
 
-// Decode reads text, one JSON object and nothing else, into v, a pointer to a
+// Decode decodes text, one JSON object and nothing else, into v, a pointer to a
 // struct. It takes time in proportion to the text.
 //
-// A field counts under exactly its name, and once. A null stands for a field that
-// is left out, as the JSON of protocol buffers has it, and for nothing else: it is
-// no object, no element of a list and no value of a map.
+// A field must be spelled exactly, and occur only once. A null stands for an
+// omitted field, as in the JSON of protocol buffers, and for nothing else: it
+// is not valid as an object, an element of a list or a value of a map.
 //
 // # Errors
 //
-// *Error, which names ten fields at most.
+// *Error, which names at most ten fields.
 func Decode(text []byte, v any) error {
 	if !utf8.Valid(text) {
 		return &Error{[]FieldError{{whole, "must be UTF-8"}}}
@@ -64,8 +63,8 @@ func Decode(text []byte, v any) error {
 	if !json.Valid(text) {
 		return &Error{[]FieldError{{whole, "must be one JSON object: " + syntax(json.Unmarshal(text, v), text)}}}
 	}
-	// encoding/json takes a field in any case of letters, the last one of several,
-	// null for anything, and lists of any length.
+	// encoding/json accepts a field in any case, the last of several, null for
+	// anything, and lists of any length.
 	s := scanner{rest: text}
 	s.value("", reflect.TypeOf(v).Elem())
 	if len(s.faults) > 0 {
@@ -81,7 +80,7 @@ func Decode(text []byte, v any) error {
 // whole is what an Error calls the object itself.
 const whole = "the request's body"
 
-// syntax says why text is not JSON.
+// syntax returns why text is not JSON.
 func syntax(err error, text []byte) string {
 	switch message := err.Error(); {
 	case len(bytes.TrimSpace(text)) == 0:
@@ -93,7 +92,7 @@ func syntax(err error, text []byte) string {
 	}
 }
 
-// explain says why JSON does not fit the type.
+// explain returns why JSON does not fit the type.
 func explain(err error, v any) FieldError {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return FieldError{shown(cmp.Or(e.Field, whole)), fmt.Sprintf("must be %s, which %.40s is not", typeName(e.Type), e.Value)}
@@ -104,8 +103,8 @@ func explain(err error, v any) FieldError {
 	return FieldError{whole, "must be one JSON object: " + strings.TrimPrefix(err.Error(), "json: ")}
 }
 
-// bytesField returns the name of a struct's first field of bytes, or another name
-// when it has none itself.
+// bytesField returns the name of a struct's first field of bytes, or other if
+// it has none.
 func bytesField(t reflect.Type, other string) string {
 	for f := range t.Fields() {
 		if f.Type == reflect.TypeFor[[]byte]() {
@@ -115,7 +114,7 @@ func bytesField(t reflect.Type, other string) string {
 	return other
 }
 
-// typeName says what JSON values a type has.
+// typeName describes the JSON values of a type.
 func typeName(t reflect.Type) string {
 	if d, ok := reflect.Zero(t).Interface().(Described); ok {
 		return d.DescribeJSON()
@@ -134,7 +133,7 @@ func typeName(t reflect.Type) string {
 	}
 }
 
-// FieldName returns the name that a field has in JSON.
+// FieldName returns a field's JSON name.
 func FieldName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	return name

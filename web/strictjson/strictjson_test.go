@@ -45,10 +45,10 @@ func TestDecode_SaysByFieldWhatIsWrong(t *testing.T) {
 		`{"bytes": "?"}`:             "bytes: must be base64",
 
 		`{"Name": "x"}`:                          "Name: there is no such field",
-		`{"\u006eame": "x", "name": "y"}`:        "name: is there twice",
-		`{"name": "x", "name": "y"}`:             "name: is there twice",
-		`{"inner": {"text": "", "text": ""}}`:    "inner.text: is there twice",
-		`{"labels": {"a": "", "a": ""}}`:         "labels.a: is there twice",
+		`{"\u006eame": "x", "name": "y"}`:        "name: occurs twice",
+		`{"name": "x", "name": "y"}`:             "name: occurs twice",
+		`{"inner": {"text": "", "text": ""}}`:    "inner.text: occurs twice",
+		`{"labels": {"a": "", "a": ""}}`:         "labels.a: occurs twice",
 		`{"labels": {"a": null}}`:                "labels.a: must be a string, which null is not",
 		`{"list": [{}, null]}`:                   "list[1]: must be an object, which null is not",
 		`{"list": [{"text": "", "Text": ""}]}`:   "list[0].Text: there is no such field",
@@ -66,7 +66,7 @@ func TestDecode_SaysByFieldWhatIsWrong(t *testing.T) {
 	}
 }
 
-// many returns an object with so many members, of names that come once.
+// many returns an object with n members of distinct names.
 func many(member string, n int) []byte {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -129,14 +129,16 @@ func TestDecode_TakesMemoryInProportion(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			return after.TotalAlloc - before.TotalAlloc
 		}
-		// 32 times as much takes 32 times as much, and 1024 times if it is quadratic.
+		// 32 times the size takes 32 times as long, or 1024 times if it is
+		// quadratic.
 		if small, large := took(300), took(9_600); large > 100*small+1<<20 {
 			t.Errorf("%s: %d bytes for 300, %d for 9,600", name, small, large)
 		}
 	}
 }
 
-// FuzzDecode compares with encoding/json: what Decode takes, that takes, too.
+// FuzzDecode compares with encoding/json, which accepts whatever Decode
+// accepts.
 func FuzzDecode(f *testing.F) {
 	f.Add(`{"name": "x", "count": 1, "labels": {"a": "b"}, "list": [{"text": "t"}], "any": [{}, "\\\""], "bytes": "eA=="}`)
 	f.Add(`{"Name": null, "inner": {"text": 1e3}}`)

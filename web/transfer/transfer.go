@@ -1,5 +1,4 @@
-// Package transfer reads the bodies of requests within limits of size, of time
-// and of patience.
+// Package transfer reads request bodies within limits of size, time and pace.
 package transfer
 
 import (
@@ -18,23 +17,24 @@ var (
 	ErrBroken   = errors.New("transfer: the body can't be read")
 )
 
-// A body must come at least at this pace, after a while to begin with: who sends
-// a byte now and then holds memory or a place that others wait for.
+// A body must arrive at this pace, after some initial patience: a caller who
+// sends a byte now and then occupies memory, or a place that others wait for.
 const (
 	patience = 10 * time.Second
-	pace     = 32 << 10 // bytes a second
+	pace     = 32 << 10 // bytes per second
 )
 
 // Limits bound a body.
 type Limits struct {
 	Bytes int64         // largest size
 	Time  time.Duration // from the first byte to the last
-	// Hold, when set, is told of memory for the body before it is taken, in bytes.
-	// Its error ends the reading.
+	// Hold, if set, is told of memory for the body, in bytes, before it is
+	// allocated. Its error ends the reading.
 	Hold func(n int) error
 }
 
-// Read reads a request's body to its end. It blocks as long as the limits allow.
+// Read reads a request's body to its end. It blocks as long as the limits
+// allow.
 //
 // # Errors
 //
@@ -46,7 +46,7 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
-	connection := http.NewResponseController(w) // of a recorder it knows no deadlines
+	connection := http.NewResponseController(w) // recorders support no deadlines
 	body := &reader{body: http.MaxBytesReader(w, r.Body, l.Bytes), connection: connection, limits: l, started: time.Now()}
 	b, err := body.all(r.ContentLength)
 	_, large := errors.AsType[*http.MaxBytesError](err)
@@ -62,29 +62,29 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 	case err != nil:
 		return nil, ErrBroken
 	}
-	// From here on the connection is read only to notice that the caller left.
+	// From here on, reading only serves to notice that the caller has left.
 	_ = connection.SetReadDeadline(time.Time{})
-	w.Header().Del("Connection") // a server that closes those with a body that is not read had set it
+	w.Header().Del("Connection") // set by servers that close connections with unread bodies
 	return b, nil
 }
 
-// maxDrained is how much of a body is read that nobody wants.
+// maxDrained is how much of an unwanted body is read.
 const maxDrained = 64 << 20
 
-// Drain sends the answer to a request of HTTP/1 and then reads what is left of the
-// body, for so long at most. Many clients look for the answer only after they have
-// sent all; were the connection closed before, they would find it broken and never
-// see why.
+// Drain sends the response to an HTTP/1 request and then reads the rest of the
+// body, for at most patience. Many clients look for a response only after
+// sending everything; if the connection were closed before, they would find it
+// broken and never learn why.
 func Drain(w http.ResponseWriter, r *http.Request, patience time.Duration) {
 	connection := http.NewResponseController(w)
 	if r.Header.Get("Expect") != "" || connection.SetReadDeadline(time.Now().Add(patience)) != nil {
-		return // who asks before sending knows by now
+		return // whoever asks before sending knows by now
 	}
 	_ = connection.Flush()
 	_, _ = io.CopyN(io.Discard, r.Body, maxDrained)
 }
 
-// reader reads a body at its pace.
+// reader reads a body, enforcing its pace.
 type reader struct {
 	body       io.Reader
 	connection *http.ResponseController
@@ -94,12 +94,12 @@ type reader struct {
 	refused    error // by Hold
 }
 
-// firstBytes is how much memory a body takes before any of it has come: who
-// announces megabytes need not send them.
+// firstBytes is how much memory a body takes before any of it has arrived: who
+// declares megabytes need not send them.
 const firstBytes = 4 << 10
 
-// all reads the body to its end. Its length is -1 when nobody has announced it.
-// Memory at most doubles at a time, and is never more than the announced length.
+// all reads the whole body. length is -1 if it was not declared. Memory at most
+// doubles at a time, and never exceeds the declared length.
 func (r *reader) all(length int64) ([]byte, error) {
 	var b []byte
 	for {

@@ -13,7 +13,7 @@ import (
 )
 
 // send sends the head of a request and its pieces, a second apart, and returns
-// what became of the body.
+// the outcome for the body.
 func send(t *testing.T, l Limits, head string, pieces ...string) (string, error) {
 	t.Helper()
 	type outcome struct {
@@ -72,7 +72,7 @@ func TestRead_KeepsTheLimits(t *testing.T) {
 	}
 }
 
-// deadlines notes the deadlines that are set.
+// deadlines records the deadlines that are set.
 type deadlines struct {
 	http.ResponseWriter
 	set []time.Time
@@ -88,7 +88,7 @@ func TestRead_WantsAPace(t *testing.T) {
 	if _, err := Read(d, r, Limits{Bytes: 1 << 20, Time: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	// The first bytes have as long as patience is; those at the end longer.
+	// The first bytes have as long as patience allows; those at the end longer.
 	first, last := d.set[0].Sub(started), d.set[len(d.set)-2].Sub(started)
 	if first < patience || first > patience+5*time.Second {
 		t.Errorf("the first byte has %v, want %v", first, patience)

@@ -1,6 +1,6 @@
 // Command benchtable runs the benchmarks and prints the figures that Vivarium
-// is judged by: what must hold, what we aim for, and what this machine gives
-// in this very run.
+// is judged by: what must hold, what we aim for, and what this machine yields
+// in this run.
 package main
 
 import (
@@ -20,21 +20,21 @@ import (
 // row is one figure of the table.
 type row struct {
 	what      string
-	benchmark string // its name without the Benchmark prefix
+	benchmark string // without the Benchmark prefix
 	metric    string
 	unit      string
 	must, aim float64 // 0 means none
-	atLeast   bool    // the figure should be large
+	atLeast   bool    // larger is better
 }
 
 var rows = []row{
-	{"new instance to first answer, module imported by the instance, p50", "ColdStart/Importing", "p50-ms", "ms", 4, 1.5, false},
+	{"new instance to first response, module imported by the instance, p50", "ColdStart/Importing", "p50-ms", "ms", 4, 1.5, false},
 	{"the same as a share of `python3 -I -S -c pass`", "ColdStart/Importing", "of-python", "", 0.5, 0, false},
 	{"`python3 -I -S -c pass` itself, p50", "ColdStart/Importing", "python-p50-ms", "ms", 0, 0, false},
 	{"the same with the import frozen, p50", "ColdStart/Frozen", "p50-ms", "ms", 0, 0, false},
 	{"the same with a frozen import of 20 stdlib modules, p50", "ColdStart/Frozen20Imports", "p50-ms", "ms", 2.5, 0.8, false},
 	{"the same, one cold call right after the other, p50", "ColdStart/BackToBack", "p50-ms", "ms", 0, 0, false},
-	{"deploy of a small function to its first answer, p50", "Deploy", "p50-ms", "ms", 1000, 0, false},
+	{"deploy of a small function to its first response, p50", "Deploy", "p50-ms", "ms", 1000, 0, false},
 	{"warm call through host, p50", "WarmCall", "p50-ms", "ms", 0.3, 0.1, false},
 	{"warm call over loopback HTTP, p50", "HTTPWarmCall", "p50-ms", "ms", 0.6, 0.25, false},
 	{"warm call over loopback HTTP, p99", "HTTPWarmCall", "p99-ms", "ms", 3, 0, false},
@@ -86,8 +86,8 @@ func run(ctx context.Context, stdout, progress io.Writer) error {
 	return write(stdout, figures)
 }
 
-// read collects the metrics of benchmark lines by benchmark and unit. One that has
-// parts has the worst of theirs, which is the highest.
+// read collects the metrics in benchmark output by benchmark and unit. A
+// benchmark with parts gets the worst of theirs, which is the highest.
 func read(r io.Reader) (map[string]float64, error) {
 	figures := map[string]float64{}
 	lines := bufio.NewScanner(r)

@@ -1,5 +1,5 @@
-// Command conformancetable runs the conformance suite and prints its cases: pass
-// or fail, what each proves, and its sentence.
+// Command conformancetable runs the conformance suite and prints its cases:
+// pass or fail, what each proves, and its sentence.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"text/tabwriter"
 )
 
-// prefix is what the names of the cases' tests begin with.
+// prefix is the prefix of the cases' test names.
 const prefix = "TestConformance/cases/"
 
 func main() {
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// run runs the suite, or the areas that are named, and prints the table.
+// run runs the suite, or the named areas, and prints the table.
 func run(ctx context.Context, stdout, stderr io.Writer, areas []string) error {
 	pattern := "^TestConformance(_EveryStatementHasACase)?$"
 	if len(areas) > 0 {
@@ -59,22 +59,22 @@ func run(ctx context.Context, stdout, stderr io.Writer, areas []string) error {
 	return nil
 }
 
-// event is a line that go test -json prints.
+// event is a line printed by go test -json.
 type event struct {
 	Action, Test, Key, Value, Output string
 }
 
-// result is what became of one case.
+// result is the outcome of one case.
 type result struct {
 	name, outcome, proves, sentence string
 
-	output bytes.Buffer // shown when it failed
+	output bytes.Buffer // shown if it failed
 }
 
-// results are those of one run.
+// results are the outcomes of one run.
 type results struct {
 	cases []*result
-	other bytes.Buffer // of what is no case: why the suite can't be built, for one
+	other bytes.Buffer // not of a case: why the suite can't be built, for instance
 }
 
 // read collects results from the events.
@@ -107,7 +107,7 @@ func read(r io.Reader) (*results, error) {
 	return all, nil
 }
 
-// add takes an event of the case.
+// add adds an event of the case.
 func (r *result) add(e event) {
 	switch {
 	case e.Action == "attr" && e.Key == "proves":
@@ -121,7 +121,7 @@ func (r *result) add(e event) {
 	}
 }
 
-// print prints the table, then what the failed cases had to say.
+// print prints the table, then the output of failed cases.
 func (r *results) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	area, failed := "", 0

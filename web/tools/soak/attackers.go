@@ -16,16 +16,16 @@ import (
 	"vivarium/web/api"
 )
 
-// attacker is a hostile function, and the error types that its calls may end in.
-// "answer" stands for none.
+// attacker is a hostile function, and the error types that its calls may end
+// in; "answer" means none.
 type attacker struct {
 	*function
 	allowed []string
-	slow    bool // its calls last as long as it may run
+	slow    bool // its calls run until they time out
 }
 
-// spinTime is the timeout of those that last as long as they may: many of them
-// are to end while the load lasts.
+// spinTime is the timeout of slow attackers: many of their calls should end
+// during the load.
 const spinTime = 500 * time.Millisecond
 
 // newAttackers returns the hostile functions, of several tenants.
@@ -37,12 +37,13 @@ func (d *driver) newAttackers() []*attacker {
 		if slow {
 			a.timeout = spinTime
 		}
-		// Memory is short, and so are processors: either may come first.
+		// Memory is short, and so are processors: either limit may be hit
+		// first.
 		a.allowed = append(a.allowed, "ExecutionTimeout", "MemoryError", "OutOfMemory")
 		all = append(all, a)
 	}
 	add("mallory", "spin", true)
-	all[0].async = true // its tenant's queue is always full of it
+	all[0].async = true // keeps its tenant's queue full
 	add("mallory", "pattern", true)
 	add("mallory", "stubborn", true)
 	add("trudy", "balloon", true)
@@ -73,15 +74,15 @@ func (d *driver) newAttackers() []*attacker {
 	return all
 }
 
-// attack calls a hostile function and judges what becomes of it.
+// attack calls a hostile function and judges the outcome.
 func (a *attacker) attack(ctx context.Context, l *ledger) {
 	judge(ctx, l, a.name, a.allowed, func() (*answer, error) {
 		return a.client.call(ctx, http.MethodPost, "/"+a.id+"?integration=raw", asJSON, []byte(`"attack"`))
 	})
 }
 
-// judge makes a hostile call and judges what becomes of it: it must be one of
-// what is allowed, or, when nothing is named, any fault of the function's.
+// judge makes a hostile call and judges the outcome: it must be one of those
+// allowed, or, if none are named, any fault of the function.
 func judge(ctx context.Context, l *ledger, kind string, allowed []string, call func() (*answer, error)) {
 	started := time.Now()
 	got, err := call()
@@ -120,7 +121,7 @@ func judge(ctx context.Context, l *ledger, kind string, allowed []string, call f
 	l.attacked(kind, outcome)
 }
 
-// cancel calls a function and leaves before its answer can be there.
+// cancel calls a function and leaves before it can respond.
 func (a *attacker) cancel(ctx context.Context, l *ledger) {
 	leaving, leave := context.WithTimeout(ctx, time.Duration(1+rand.IntN(50))*time.Millisecond)
 	defer leave()
@@ -135,8 +136,8 @@ func (a *attacker) cancel(ctx context.Context, l *ledger) {
 	}
 }
 
-// queue has the function called asynchronously, which is to hold up nobody else's
-// calls. A refusal is as good as an acceptance.
+// queue calls the function asynchronously, which must not hold up anyone else's
+// calls. It may be refused or accepted.
 func (a *attacker) queue(ctx context.Context, l *ledger) {
 	const kind = "queued hostile calls"
 	started := time.Now()
@@ -157,7 +158,8 @@ func (a *attacker) queue(ctx context.Context, l *ledger) {
 	}
 }
 
-// trespass tries what is another tenant's. To the attacker, it must not exist.
+// trespass accesses another tenant's functions. To the attacker, they must not
+// exist.
 func (a *attacker) trespass(ctx context.Context, l *ledger, victim *function) {
 	const kind = "others' functions"
 	method, path := http.MethodGet, api.BasePath+"/functions/"+victim.id
@@ -184,8 +186,8 @@ func (a *attacker) trespass(ctx context.Context, l *ledger, victim *function) {
 	}
 }
 
-// oddRequests are bytes that are no request, or not a whole one. They are sent
-// in pieces, {} being a function's id.
+// oddRequests are bytes that are no request, or an incomplete one. They are
+// sent in pieces; {} is a function's id.
 var oddRequests = [][]string{
 	{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"},
 	{"GET / HTTP/1.1\r\n\r\n"},
@@ -200,8 +202,8 @@ var oddRequests = [][]string{
 	{"POST /functions/v1/versions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{\"a\": [[["},
 }
 
-// sendOdd sends one of them over a connection of its own. All that may come back
-// is a refusal.
+// sendOdd sends one of them over a new connection. Only a refusal may come
+// back.
 func (a *attacker) sendOdd(ctx context.Context, l *ledger) {
 	const kind = "odd requests"
 	started := time.Now()
@@ -221,7 +223,7 @@ func (a *attacker) sendOdd(ctx context.Context, l *ledger) {
 			pause(ctx, 10*time.Millisecond)
 		}
 		if _, err := io.WriteString(connection, strings.ReplaceAll(piece, "{}", a.id)); err != nil {
-			break // it has been refused already
+			break // refused already
 		}
 	}
 	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
@@ -238,8 +240,8 @@ func (a *attacker) sendOdd(ctx context.Context, l *ledger) {
 	l.attacked(kind, fmt.Sprint(response.StatusCode))
 }
 
-// keepAttacking is one loop of hostile calls, until ctx ends. A slow one makes
-// those that last.
+// keepAttacking makes hostile calls in a loop, until ctx ends; if slow is set,
+// those that run until they time out.
 func (d *driver) keepAttacking(ctx context.Context, slow bool) {
 	var own []*attacker
 	for _, a := range d.attackers {

@@ -15,19 +15,19 @@ import (
 	"vivarium/web/api"
 )
 
-// callLimit bounds each request: what takes longer is lost.
+// callLimit bounds each request: after that it counts as lost.
 const callLimit = 60 * time.Second
 
-// client speaks to the program as one tenant.
+// client talks to the program as one tenant.
 type client struct {
 	base   func() string     // http://ADDRESS of the program as it runs now
-	tenant string            // "" for who runs the program
+	tenant string            // "" for the operator
 	keys   map[string]string // by tenant; filled before the load
 	peer   string            // what its functions may talk to
 	http   *http.Client
 }
 
-// client returns the client of a tenant. All clients are made here.
+// client returns the client of a tenant. All clients are created here.
 func (d *driver) client(tenant string) *client {
 	c := &client{base: d.base, tenant: tenant, keys: d.keys, http: d.http}
 	if d.peer != nil { // tests of the driver have none
@@ -36,14 +36,14 @@ func (d *driver) client(tenant string) *client {
 	return c
 }
 
-// answer is what came back.
+// answer is a complete response.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// call sends a request. An error means that no whole answer came.
+// call sends a request. An error means that no complete response came.
 func (c *client) call(ctx context.Context, method, path string, header http.Header, body []byte) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -69,11 +69,11 @@ func (c *client) call(ctx context.Context, method, path string, header http.Head
 	return &answer{response.StatusCode, response.Header, text}, nil
 }
 
-// errUnavailable says that the program refused with 503.
+// errUnavailable means that the program refused with 503.
 var errUnavailable = errors.New("503")
 
-// manage asks the management API, and decodes the response of an operation, or
-// the answer itself, into result.
+// manage calls the management API, and decodes the response of an operation, or
+// the response itself, into result.
 func (c *client) manage(ctx context.Context, method, path string, body, result any) error {
 	var text []byte
 	header := http.Header{}
@@ -114,8 +114,8 @@ func (c *client) manage(ctx context.Context, method, path string, body, result a
 	return json.Unmarshal(a.body, result)
 }
 
-// makeKeys makes a key for who runs the program, after which nobody goes without
-// one, and with that a key for each tenant.
+// makeKeys creates a key for the operator, after which keys are required, and
+// with it one for each tenant.
 func (d *driver) makeKeys(ctx context.Context, tenants []string) error {
 	for _, key := range append([]api.CreateKeyRequest{{Tenant: "*", Role: "admin"}}, deployers(tenants)...) {
 		text, err := json.Marshal(key)
@@ -143,7 +143,7 @@ func deployers(tenants []string) []api.CreateKeyRequest {
 	return keys
 }
 
-// functionError returns the error type that an answer of a function has.
+// functionError returns the error type in a function's response.
 func (a *answer) functionError() string {
 	var e struct{ ErrorType string }
 	if a.header.Get("X-Function-Error") != "true" || json.Unmarshal(a.body, &e) != nil {

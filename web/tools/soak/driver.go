@@ -18,19 +18,19 @@ import (
 	"time"
 )
 
-// driver runs the program, loads it and hurts it.
+// driver runs the program, loads it and injects faults.
 type driver struct {
 	options
 	out    io.Writer
-	dir    string // of all that this soak stores
-	cache  string // of the program, beside the disk that can be full
+	dir    string // of everything that this soak stores
+	cache  string // the program's, not on the disk that can be full
 	ledger *ledger
 	watch  *watch
 	http   *http.Client
 
 	peer    *peer
-	disk    *disk    // nil when none can be mounted
-	store   *process // nil when it is embedded
+	disk    *disk    // nil if none can be mounted
+	store   *process // nil if it is embedded
 	program atomic.Pointer[process]
 
 	keys       map[string]string // see client
@@ -40,12 +40,12 @@ type driver struct {
 	strikes    *striker
 	queue      *queue
 
-	// gate is read-locked by whoever calls. Who locks it waits until all calls
-	// have ended, and keeps others from beginning.
+	// gate is read-locked during calls. Whoever locks it waits until all calls
+	// have ended, and prevents others from starting.
 	gate sync.RWMutex
 }
 
-// drive does it all: the driver's part.
+// drive is the whole driver.
 func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	o, err := parse(args, out)
 	if err != nil {
@@ -56,7 +56,7 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	d.watch = &watch{d: d}
 	d.http = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
-		// Functions' addresses have no redirects.
+		// Functions' URLs don't redirect.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	for _, tenant := range []string{"anna", "boris", "clara", "dima"} {
@@ -87,7 +87,7 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	return errors.Join(err, d.stop())
 }
 
-// start makes the disk and starts the store and the program.
+// start creates the disk and starts the store and the program.
 func (d *driver) start(ctx context.Context) (err error) {
 	if d.dir, err = os.MkdirTemp("", "vivarium-soak-"); err != nil {
 		return err
@@ -107,8 +107,8 @@ func (d *driver) start(ctx context.Context) (err error) {
 	return d.startProgram(ctx)
 }
 
-// makeCache makes a cache in which only the machine code is the user's, which
-// takes a while to make: nothing else of a soak is to stay.
+// makeCache creates a cache that shares only the machine code with the user's,
+// since that takes a while to compile: nothing else of a soak may stay.
 func (d *driver) makeCache() (err error) {
 	if d.cache, err = os.MkdirTemp("", "vivarium-soak-cache-"); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (d *driver) startProgram(ctx context.Context) error {
 	} else {
 		args = append(args, "--data", filepath.Join(d.dir, "data"))
 	}
-	ctx = context.WithoutCancel(ctx) // it is ended in order
+	ctx = context.WithoutCancel(ctx) // it is stopped in order
 	cmd, err := again(ctx, roleProgram, args...)
 	if d.options.program != "" {
 		cmd, err = exec.CommandContext(ctx, d.options.program, args...), nil
@@ -155,7 +155,7 @@ func (d *driver) startProgram(ctx context.Context) error {
 	return nil
 }
 
-// base is the program's address.
+// base returns the program's base URL.
 func (d *driver) base() string { return "http://" + d.program.Load().address }
 
 // stop ends all processes and removes all files.
@@ -209,7 +209,7 @@ func (d *driver) deployAll(ctx context.Context) error {
 	return nil
 }
 
-// soak loads the program for the time that was asked for, faults and all.
+// soak loads the program for the requested time, with faults.
 func (d *driver) soak(ctx context.Context) error {
 	d.watch.atStart()
 	if err := d.deployAll(ctx); err != nil {
@@ -243,10 +243,10 @@ func (d *driver) soak(ctx context.Context) error {
 	return d.finish(ctx)
 }
 
-// keepChanging replaces versions and moves tags in the midst of the calls, until
-// ctx ends.
+// keepChanging replaces versions and moves tags during the calls, until ctx
+// ends.
 func (d *driver) keepChanging(ctx context.Context) {
-	pace := min(d.duration/20, 2*time.Second) // each takes an interpreter to be booted
+	pace := min(d.duration/20, 2*time.Second) // each boots an interpreter
 	for n := 0; ctx.Err() == nil; n++ {
 		d.gate.RLock()
 		started := time.Now()
@@ -266,7 +266,7 @@ func (d *driver) keepChanging(ctx context.Context) {
 	}
 }
 
-// striker is a hostile function that takes up one attack of the suites after the
+// striker is a hostile function that makes one attack of the suites after the
 // other.
 type striker struct {
 	*function
@@ -291,16 +291,16 @@ func (s *striker) set(k *strike) {
 	s.timeout, s.memoryMB = 700*time.Millisecond, 128
 }
 
-// next deploys the next attack. Attacks that want more memory than others don't
-// get it.
+// next deploys the next attack. Attacks that ask for more memory than others
+// don't get it.
 func (s *striker) next(ctx context.Context) error {
 	s.strikes = append(s.strikes[1:], s.strikes[0])
 	s.set(&s.strikes[0])
 	return s.deploy(ctx)
 }
 
-// call makes the attack that is on. Whatever it comes to must be the function's
-// own.
+// call makes the current attack. Whatever fails must be the function's own
+// fault.
 func (s *striker) call(ctx context.Context, l *ledger) {
 	s.mu.Lock()
 	event := s.current.event

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// recoverLimit is how long the program may take to work again after a fault.
+	// recoverLimit is how long the program may take to recover from a fault.
 	recoverLimit = time.Minute
-	// longOutage is what it takes for changes to be refused rather than late.
+	// longOutage is long enough for changes to be refused rather than delayed.
 	longOutage = 20 * time.Second
-	// longForm is the duration from which on rare things are worth a judgement.
+	// longForm is the duration from which on rare events are judged.
 	longForm = 2 * time.Minute
 )
 
-// hurt lets the load run and hurts the program meanwhile.
+// hurt injects faults during the load.
 func (d *driver) hurt(ctx context.Context) error {
 	outage := min(d.duration/10, longOutage)
 	faults := []func(context.Context, time.Duration){d.freezeStore, d.killStore, d.fillDisk}
@@ -60,8 +60,8 @@ func (d *driver) hurt(ctx context.Context) error {
 	return nil
 }
 
-// freezeStore lets the store stand still: its connections are there, and nothing
-// is answered.
+// freezeStore suspends the store: its connections stay, but it does not
+// respond.
 func (d *driver) freezeStore(ctx context.Context, outage time.Duration) {
 	d.withoutStore(ctx, "store stands still", outage, func() error {
 		d.store.signal(syscall.SIGSTOP)
@@ -72,7 +72,7 @@ func (d *driver) freezeStore(ctx context.Context, outage time.Duration) {
 	})
 }
 
-// killStore kills the store and starts it again.
+// killStore kills the store and restarts it.
 func (d *driver) killStore(ctx context.Context, outage time.Duration) {
 	d.withoutStore(ctx, "store is killed", outage, func() error {
 		d.store.kill()
@@ -80,9 +80,9 @@ func (d *driver) killStore(ctx context.Context, outage time.Duration) {
 	}, func() error { return d.startStore(ctx, d.store.address) })
 }
 
-// fillDisk makes the store's disk full. A NATS server writes no more to what it
-// could not write once, so whoever runs one has to start it again; the program's
-// own store goes on by itself.
+// fillDisk fills the store's disk. A NATS server stops writing after a failed
+// write, so its operator has to restart it; the program's own store recovers by
+// itself.
 func (d *driver) fillDisk(ctx context.Context, outage time.Duration) {
 	if d.disk == nil {
 		return
@@ -110,7 +110,7 @@ func (d *driver) withoutStore(ctx context.Context, name string, outage time.Dura
 		return
 	}
 	pause(ctx, outage)
-	for _, n := range d.neighbours { // functions that are in use go on
+	for _, n := range d.neighbours { // functions in use keep working
 		n.call(ctx, l)
 	}
 	l.mu.Lock()
@@ -140,7 +140,7 @@ func (d *driver) recover(ctx context.Context) {
 	}
 }
 
-// works says why the program does not work as it should.
+// works returns why the program does not work as it should.
 func (d *driver) works(ctx context.Context) error {
 	a, err := d.client("").call(ctx, http.MethodGet, "/readyz", nil, nil)
 	if err != nil {
@@ -155,12 +155,12 @@ func (d *driver) works(ctx context.Context) error {
 	return d.queue.settle(ctx)
 }
 
-// burst is how many asynchronous calls are acknowledged right before the program
-// is killed. How they end is stored, so that it can be told afterwards; what is
-// logged may be lost with the program that has not stored it yet.
+// burst is how many asynchronous calls are acknowledged right before the
+// program is killed. Their outcome is stored, so it can be checked afterwards;
+// logs that the program has not stored yet may be lost.
 const burst = 30
 
-// killProgram kills the program and starts it again.
+// killProgram kills the program and restarts it.
 func (d *driver) killProgram(ctx context.Context) error {
 	d.ledger.begin("kill -9")
 	over := d.ledger.hinder(withoutProgram)
@@ -179,11 +179,11 @@ func (d *driver) killProgram(ctx context.Context) error {
 	return nil
 }
 
-// patient is how many calls are in progress when the program is told to end.
+// patient is how many calls are in progress when the program is stopped.
 const patient = 8
 
-// endProgram tells the program to end in the midst of calls, and starts it
-// again. Those that it had begun must be answered.
+// endProgram stops the program during calls, and restarts it. Calls that had
+// begun must be completed.
 func (d *driver) endProgram(ctx context.Context) error {
 	d.ledger.begin("SIGTERM")
 	const seconds = 4
@@ -219,7 +219,7 @@ func (d *driver) endProgram(ctx context.Context) error {
 	return d.startProgram(ctx)
 }
 
-// sleeper is the neighbour that sleeps for as long as it is told.
+// sleeper returns the neighbour that sleeps as long as it is told.
 func (d *driver) sleeper() *neighbour {
 	for _, n := range d.neighbours {
 		if n.entry == "neighbour.sleeper" {
@@ -229,15 +229,14 @@ func (d *driver) sleeper() *neighbour {
 	panic("no sleeper")
 }
 
-// finish looks, when the load has ended, for what was not done and for what is
-// left.
+// finish checks, after the load, for what was not done and what is left.
 func (d *driver) finish(ctx context.Context) error {
 	d.ledger.begin("end")
 	d.queue.drain(ctx, time.Minute)
 	return d.deleteAll(ctx)
 }
 
-// deleteAll deletes all functions and looks for what is left of them.
+// deleteAll deletes all functions and checks what is left of them.
 func (d *driver) deleteAll(ctx context.Context) error {
 	d.noteFaults()
 	var all struct{ Functions []struct{ ID string } }
@@ -256,8 +255,7 @@ func (d *driver) deleteAll(ctx context.Context) error {
 	return nil
 }
 
-// noteFaults counts what the program, as it runs now, has logged of faults of
-// its own.
+// noteFaults counts faults of its own that the running program has logged.
 func (d *driver) noteFaults() {
 	p := d.program.Load()
 	if n := p.stderr.faults(); n > 0 {

@@ -21,13 +21,13 @@ import (
 //go:embed functions/*.py
 var sources embed.FS
 
-// function is one that is deployed.
+// function is a deployed function.
 type function struct {
 	*client
 	name     string
 	secret   string // its tenant's; attackers have none
 	id       string
-	version  atomic.Pointer[string] // the newest's id
+	version  atomic.Pointer[string] // id of the newest
 	code     map[string][]byte
 	entry    string
 	talks    bool // to the peer
@@ -36,8 +36,8 @@ type function struct {
 	async    bool
 }
 
-// secretPrefix begins every tenant's secret, and noncePrefix every call's nonce.
-// Where they turn up that should not, something was crossed.
+// secretPrefix begins every tenant's secret, and noncePrefix every call's
+// nonce. Where they turn up unexpectedly, something was crossed.
 const (
 	secretPrefix = "secret-"
 	noncePrefix  = "nonce-"
@@ -48,7 +48,7 @@ const (
 func (d *driver) newFunction(tenant, source, handler string) *function {
 	file := source + ".py"
 	text, err := sources.ReadFile("functions/" + file)
-	if err != nil { // it is built in
+	if err != nil { // it is embedded
 		panic(err)
 	}
 	return &function{
@@ -68,7 +68,7 @@ func (f *function) create(ctx context.Context) error {
 	return f.deploy(ctx)
 }
 
-// deploy makes a new version, and deletes the one before.
+// deploy creates a new version, and deletes the previous one.
 func (f *function) deploy(ctx context.Context, tags ...string) error {
 	content, err := archive(f.code)
 	if err != nil {
@@ -107,7 +107,7 @@ func (f *function) retag(ctx context.Context, tag string) error {
 	return f.manage(ctx, http.MethodPost, "/versions/"+*f.version.Load()+":setTag", map[string]string{"tag": tag}, nil)
 }
 
-// ran lists the nonces that the function has logged since a time.
+// ran returns the nonces that the function has logged since a time.
 func (f *function) ran(ctx context.Context, since time.Time) ([]string, error) {
 	var found struct{ Entries []struct{ Message string } }
 	query := url.Values{"since": {since.UTC().Format(time.RFC3339Nano)}, "contains": {"ran " + noncePrefix}, "limit": {"10000"}}
@@ -119,7 +119,7 @@ func (f *function) ran(ctx context.Context, since time.Time) ([]string, error) {
 	return nonces, err
 }
 
-// died lists the bodies of the function's dead letters.
+// died returns the bodies of the function's dead letters.
 func (f *function) died(ctx context.Context) ([]string, error) {
 	var found struct{ DeadLetters []struct{ Body []byte } }
 	err := f.manage(ctx, http.MethodGet, "/deadLetters?functionId="+f.id+"&limit=1000", nil, &found)
@@ -130,8 +130,8 @@ func (f *function) died(ctx context.Context) ([]string, error) {
 	return bodies, err
 }
 
-// report returns the parts of a call's time, in milliseconds, as the program has
-// logged them: "" is all of it, then "Queuing " and "Init ".
+// report returns the parts of a call's time, in milliseconds, from the
+// program's log: "" is the total, then "Queuing " and "Init ".
 func (f *function) report(ctx context.Context, requestID string) (map[string]float64, error) {
 	var found struct{ Entries []struct{ Message string } }
 	query := url.Values{"requestId": {requestID}, "contains": {"REPORT "}}
@@ -152,7 +152,7 @@ var reportPart = regexp.MustCompile(`(Billed |Queuing |Init )?Duration: ([0-9.]+
 // nonce returns a text that no other call has.
 func nonce() string { return noncePrefix + rand.Text() }
 
-// strike is one of the suites' attacks.
+// strike is an attack of the suites.
 type strike struct {
 	name  string
 	code  map[string][]byte
@@ -160,8 +160,9 @@ type strike struct {
 	spec  map[string]string // its limits
 }
 
-// strikeSuites are those whose attacks are about what they use up or break. The
-// others ask questions, which the load does not make any harder to answer.
+// strikeSuites are the suites whose attacks use something up or break
+// something. The others ask questions, which load does not make harder to
+// answer.
 var strikeSuites = []string{"exhaust_cpu", "exhaust_memory", "exhaust_host_buffers", "corrupt_guest", "cross_tenant"}
 
 // readStrikes reads the attacks of the suites in a folder.

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// ledger is what has happened so far. Safe for concurrent use.
+// ledger records what has happened so far. Safe for concurrent use.
 type ledger struct {
-	tell func(example string) // is called for the first examples of broken promises
+	tell func(example string) // called for the first examples of broken promises
 
 	mu         sync.Mutex // guards all below
 	phases     []*phase
@@ -17,12 +17,12 @@ type ledger struct {
 	broken     map[string]int            // promises, by what was broken
 	examples   []string                  // of broken promises
 	hindrances map[hindrance]*window
-	neighbours int // calls that were answered right
+	neighbours int // calls answered correctly
 	attackers  int // calls that ended
 	slow       []slowCall
 }
 
-// slowCall is a call of a neighbour that took longer than is promised.
+// slowCall is a neighbour's call that took longer than promised.
 type slowCall struct {
 	f         *function
 	requestID string
@@ -30,7 +30,7 @@ type slowCall struct {
 	phase     string
 }
 
-// hindrance is a fault that lets some things fail that otherwise must not.
+// hindrance is a fault during which some failures are permitted.
 type hindrance int
 
 const (
@@ -38,7 +38,7 @@ const (
 	withoutProgram                  // everything
 )
 
-// window is when a hindrance was there last.
+// window is the time of a hindrance.
 type window struct {
 	active bool
 	until  time.Time // when it ended
@@ -49,9 +49,9 @@ type phase struct {
 	name    string
 	started time.Time
 	ended   time.Time
-	took    []time.Duration // of calls that were answered right
-	cut     int             // of calls that the end of the program cut off
-	refused int             // 503 to changes and asynchronous calls
+	took    []time.Duration // of calls answered correctly
+	cut     int             // number of calls cut off when the program ended
+	refused int             // number of 503s to changes and asynchronous calls
 }
 
 func newLedger(tell func(example string)) *ledger {
@@ -75,10 +75,10 @@ func (l *ledger) begin(name string) *phase {
 	return p
 }
 
-// phase is the one that is on. The caller holds mu.
+// phase returns the current phase. The caller holds mu.
 func (l *ledger) phase() *phase { return l.phases[len(l.phases)-1] }
 
-// hinder begins a hindrance; what it returns ends it.
+// hinder begins a hindrance; the returned function ends it.
 func (l *ledger) hinder(h hindrance) (over func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +90,7 @@ func (l *ledger) hinder(h hindrance) (over func()) {
 	}
 }
 
-// hindered says if a hindrance was there at any time since then.
+// hindered reports whether a hindrance was present at any time since then.
 func (l *ledger) hindered(h hindrance, since time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,7 +98,7 @@ func (l *ledger) hindered(h hindrance, since time.Time) bool {
 	return w.active || w.until.After(since)
 }
 
-// right counts a neighbour's call that was answered right.
+// right counts a neighbour's call that was answered correctly.
 func (l *ledger) right(f *function, a *answer, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,14 +110,14 @@ func (l *ledger) right(f *function, a *answer, took time.Duration) {
 	}
 }
 
-// cut counts a neighbour's call that the end of the program has cut off.
+// cut counts a neighbour's call that was cut off when the program ended.
 func (l *ledger) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.phase().cut++
 }
 
-// count counts what became of anything else.
+// count counts the outcome of anything else.
 func (l *ledger) count(kind, outcome string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,7 +130,7 @@ func (l *ledger) count(kind, outcome string) {
 	}
 }
 
-// attacked counts a hostile call and what became of it.
+// attacked counts a hostile call and its outcome.
 func (l *ledger) attacked(kind, outcome string) {
 	l.count(kind, outcome)
 	l.mu.Lock()
@@ -138,10 +138,10 @@ func (l *ledger) attacked(kind, outcome string) {
 	l.attackers++
 }
 
-// unavailable is the outcome of what was refused for want of a store.
+// unavailable is the outcome of requests refused for lack of a store.
 const unavailable = "503"
 
-// breach notes a broken promise, with an example.
+// breach records a broken promise, with an example.
 func (l *ledger) breach(promise, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -163,14 +163,14 @@ func (l *ledger) breaches() (total int, examples []string) {
 	return total, slices.Clone(l.examples)
 }
 
-// balance says by how many calls neighbours are ahead of attackers.
+// balance returns by how many calls neighbours are ahead of attackers.
 func (l *ledger) balance() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.neighbours - l.attackers
 }
 
-// spread is how long calls took.
+// spread is the distribution of how long calls took.
 type spread struct {
 	calls         int
 	p50, p99, max time.Duration
@@ -184,7 +184,7 @@ func spreadOf(took []time.Duration) spread {
 	return spread{len(sorted), sorted[len(sorted)/2], sorted[len(sorted)*99/100], sorted[len(sorted)-1]}
 }
 
-// spread of the phase that is on.
+// current returns the current phase's name and spread.
 func (l *ledger) current() (name string, s spread) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,48 +1,45 @@
-// Command soak runs the real program under load and faults, and says what
-// became of its promises: `go tool task soak`.
+// Command soak runs the real program under load and faults, and reports whether
+// its promises held: `go tool task soak`.
 //
 // # What runs
 //
 // The driver starts the program as a child, with its store: a NATS server in
-// another child (or the program's own, -store embedded), whose files lie on a
-// small disk in memory that can be filled. It deploys functions for several
-// tenants over the management API, each with a key of its own. Neighbours are
+// another child (or the program's own, -store embedded), whose files are on a
+// small in-memory disk that can be filled. It deploys functions for several
+// tenants over the management API, each with its own key. Neighbours are
 // well-behaved: they echo, compute, sleep, write files, count, and talk to a
-// server of the driver's. Attackers spin, take memory, flood logs, kill their
-// instances, reach for others' functions and addresses, hold connections, receive
-// without end, send requests that are none, and what else the suites of attacks
-// on the sandbox have.
+// server of the driver's. Attackers spin, use up memory, flood logs, kill their
+// instances, try others' functions and addresses, hold connections, receive
+// without end, send invalid requests, and whatever else the suites of attacks on
+// the sandbox contain.
 //
-// Loops call them, each the next call after the answer, so that the program is
-// always busy, and so that half of the calls are hostile. Meanwhile versions are
-// replaced and tags moved, and one fault follows the other (faults.go): the
-// store stands still, is killed, its disk is full; the program is killed, and
-// told to end in the midst of calls.
+// They are called in loops, each call following the previous response, so that
+// the program is always busy and half of the calls are hostile. Meanwhile
+// versions are replaced and tags moved, and faults are injected one after the
+// other (faults.go): the store is suspended, is killed, its disk is full; the
+// program is killed, and stopped during calls.
 //
 // # What must hold
 //
-//   - Each call of a neighbour is answered, by an answer with its own nonce and
-//     its own tenant's secret: nothing is lost, wrong or crossed.
-//   - What is hostile ends in one of the errors that it may end in, or is told to
-//     come later (429); never in a 5xx of the platform's.
-//   - Without the store, the functions that are in use go on. Changes and
-//     asynchronous calls are refused with 503, and work again by themselves once
-//     it is back.
-//   - An asynchronous call that was acknowledged is made, whatever happens: it is
-//     found in the function's log, or among the dead letters.
-//   - The program that is told to end finishes the calls in progress. The one that
-//     was killed has, when started again, all that it had acknowledged.
-//   - After the load, once all is quiet, the program has as many goroutines and
-//     open files as before it, give or take a few; once everything is
-//     deleted, no instance, and no memory that is accounted to one.
-//   - Its resident memory is flat: the median of the load's last third is at most
-//     a tenth and 32 MiB above that of its second third. Loads of less than two
-//     minutes are not judged by it.
+//   - Each call of a neighbour gets a response with its own nonce and its own tenant's secret: nothing is lost, wrong or
+//     crossed.
+//   - Hostile calls end in one of the errors that they may end in, or are told to come later (429); never in a 5xx of the
+//     platform's.
+//   - Without the store, functions in use keep working. Changes and asynchronous calls are refused with 503, and work
+//     again by themselves once it is back.
+//   - An asynchronous call that was acknowledged is made, whatever happens: it is found in the function's log, or among
+//     the dead letters.
+//   - A program that is stopped finishes the calls in progress. One that was killed has, after a restart, everything that
+//     it had acknowledged.
+//   - After the load, once all is quiet, the program has about as many goroutines and open files as before; once
+//     everything is deleted, no instances, and no memory accounted to any.
+//   - Its resident memory is flat: the median of the load's last third exceeds that of its second third by at most a tenth
+//     plus 32 MiB. Loads of less than two minutes are exempt.
 //
-// That 99 of 100 calls of neighbours are answered within 100 ms is reported, and
-// not enforced: the machine may have other work. For the calls that took longer
-// the report says on what, as the program itself has logged it. The exit code is 0
-// when all that is listed above has held.
+// That 99 of 100 calls of neighbours are answered within 100 ms is reported,
+// but not enforced: the machine may have other work. For slower calls the
+// report tells what took the time, from the program's own log. The exit code is
+// 0 if everything listed above held.
 package main
 
 import (
@@ -60,11 +57,11 @@ import (
 	"vivarium/web/cli"
 )
 
-// roleVariable says which of its parts this program plays. The driver's
-// children are this very program again.
+// roleVariable selects which role this program plays. The driver's children are
+// this same program.
 const roleVariable = "VIVARIUM_SOAK_ROLE"
 
-// The parts. Without one, the program starts the driver.
+// Roles. Without one, the program starts the driver.
 const (
 	roleDriver  = "driver"
 	roleProgram = "program" // Vivarium
@@ -75,7 +72,7 @@ func main() {
 	os.Exit(play(os.Getenv(roleVariable), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// play plays a part and returns the exit code.
+// play plays a role and returns the exit code.
 func play(role string, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -101,7 +98,7 @@ func play(role string, args []string, stdout, stderr io.Writer) int {
 }
 
 // startDriver runs the driver in a process of its own, which may mount a disk
-// that nobody else sees and that is gone with it.
+// that is visible only to it and disappears with it.
 func startDriver(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	run := func(confine func(*exec.Cmd)) error {
 		cmd, err := again(ctx, roleDriver, args...)
@@ -122,7 +119,7 @@ func startDriver(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	return err
 }
 
-// again returns a command that runs this program in another part.
+// again returns a command that runs this program in another role.
 func again(ctx context.Context, role string, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -133,7 +130,7 @@ func again(ctx context.Context, role string, args ...string) (*exec.Cmd, error) 
 	return cmd, nil
 }
 
-// options are what the driver is told.
+// options are the driver's options.
 type options struct {
 	duration   time.Duration // of the load
 	store      string        // "nats" or "embedded"
@@ -141,7 +138,7 @@ type options struct {
 	attacks    string        // folder of the suites of attacks on the sandbox
 	neighbours int           // loops
 	attackers  int           // loops
-	memoryMB   int           // of all instances
+	memoryMB   int           // for all instances
 }
 
 func parse(args []string, output io.Writer) (*options, error) {
@@ -160,14 +157,14 @@ func parse(args []string, output io.Writer) (*options, error) {
 	}
 	switch {
 	case flags.NArg() > 0:
-		return nil, fmt.Errorf("%q is not understood; see -help", flags.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	case o.store != storeNATS && o.store != storeEmbedded:
 		return nil, fmt.Errorf("-store %q: write nats or embedded", o.store)
 	}
 	return o, nil
 }
 
-// Where the program's store is.
+// Locations of the program's store.
 const (
 	storeNATS     = "nats"
 	storeEmbedded = "embedded"

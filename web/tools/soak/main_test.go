@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestMain lets this test program play the parts of the driver and of its
-// children, too.
+// TestMain lets this test binary play the roles of the driver and its children,
+// too.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(play(role, os.Args[1:], os.Stdout, os.Stderr))
@@ -20,7 +20,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The short form: all that the long one does, but for what takes minutes.
+// The short form: everything that the long one does, except for what takes
+// minutes.
 func TestSoak_AllPromisesHold(t *testing.T) {
 	for _, store := range []string{storeNATS, storeEmbedded} {
 		t.Run(store, func(t *testing.T) {
@@ -36,7 +37,7 @@ func TestSoak_AllPromisesHold(t *testing.T) {
 	}
 }
 
-// fakeProgram answers every call with the same.
+// fakeProgram responds to every call in the same way.
 func fakeProgram(t *testing.T, status int, header http.Header, body string) *driver {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

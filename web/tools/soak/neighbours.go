@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// neighbour is a well-behaved function: how it is called, and what it must
-// answer.
+// neighbour is a well-behaved function: how to call it, and how it must
+// respond.
 type neighbour struct {
 	*function
 	path string // after the function's id
 	send func(nonce string) (http.Header, []byte)
-	// wrong says why an answer is not the one that the nonce must bring, ""
-	// when it is.
+	// wrong returns why a response is not the expected one for the nonce, or
+	// "".
 	wrong func(n *neighbour, a *answer, nonce string) string
 }
 
@@ -30,7 +30,7 @@ func sendEvent(nonce string) (http.Header, []byte) {
 	return asJSON, []byte(`{"nonce": "` + nonce + `"}`)
 }
 
-// gives makes a check of what an answer's body must be, to the letter.
+// gives returns a check that a response's body is exactly as wanted.
 func gives(want func(secret, nonce string) string) func(*neighbour, *answer, string) string {
 	return func(n *neighbour, a *answer, nonce string) string {
 		if want := want(n.secret, nonce); a.status != http.StatusOK || string(a.body) != want {
@@ -40,7 +40,7 @@ func gives(want func(secret, nonce string) string) func(*neighbour, *answer, str
 	}
 }
 
-// theNonce is the answer of most neighbours.
+// theNonce is the response of most neighbours.
 func theNonce(secret, nonce string) string {
 	return fmt.Sprintf(`{"nonce": "%s", "secret": "%s"}`, nonce, secret)
 }
@@ -74,7 +74,7 @@ func sendRequest(nonce string) (http.Header, []byte) {
 	return http.Header{"X-Nonce": {nonce}, "Content-Type": {"text/plain"}}, []byte(nonce)
 }
 
-// wrongResponse checks all parts of an answer in HTTP mode.
+// wrongResponse checks all parts of a response in HTTP mode.
 func wrongResponse(n *neighbour, a *answer, nonce string) string {
 	want := theNonce(n.secret, nonce)
 	twice := a.header["X-Twice"]
@@ -95,8 +95,8 @@ func theDigest(secret, nonce string) string {
 	return fmt.Sprintf(`{"nonce": "%s", "secret": "%s", "digest": "%x"}`, nonce, secret, digest)
 }
 
-// counts are the states that instances have told of: no instance may tell the
-// same twice. Safe for concurrent use.
+// counts are the states that instances have reported: none may report the same
+// twice. Safe for concurrent use.
 type counts struct {
 	mu   sync.Mutex // guards seen
 	seen map[string]map[int]bool
@@ -122,7 +122,7 @@ func (c *counts) wrong(n *neighbour, a *answer, nonce string) string {
 	return ""
 }
 
-// call calls the neighbour once and judges what becomes of it.
+// call calls the neighbour once and judges the outcome.
 func (n *neighbour) call(ctx context.Context, l *ledger) {
 	nonce := nonce()
 	header, body := n.send(nonce)
@@ -157,7 +157,8 @@ func (n *neighbour) call(ctx context.Context, l *ledger) {
 	}
 }
 
-// foreign says if a body has a nonce or a secret that is not the caller's.
+// foreign reports whether a body contains another call's nonce or another
+// tenant's secret.
 func foreign(body []byte, nonce, secret string) bool {
 	rest := bytes.ReplaceAll(bytes.ReplaceAll(body, []byte(nonce), nil), []byte(secret), nil)
 	return bytes.Contains(rest, []byte(noncePrefix)) || bytes.Contains(rest, []byte(secretPrefix))
@@ -167,7 +168,7 @@ func foreign(body []byte, nonce, secret string) bool {
 // of all calls are hostile.
 const maxLead = 50
 
-// keepCalling is one loop of calls of neighbours, until ctx ends.
+// keepCalling calls neighbours in a loop, until ctx ends.
 func (d *driver) keepCalling(ctx context.Context) {
 	for ctx.Err() == nil {
 		if d.ledger.balance() > maxLead {
@@ -180,7 +181,7 @@ func (d *driver) keepCalling(ctx context.Context) {
 	}
 }
 
-// pause waits, at most until ctx ends.
+// pause waits for d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

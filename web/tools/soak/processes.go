@@ -21,11 +21,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// startLimit is how long a child may take to say where it listens.
+// startLimit is how long a child may take to report where it listens.
 const startLimit = 2 * time.Minute
 
-// diskSize is far more than a soak stores, since the store wants gigabytes of
-// room before it starts. Only what is used takes memory.
+// diskSize is far more than a soak stores, because the store requires gigabytes
+// of room to start. Only what is used takes memory.
 const diskSize = 8 << 30
 
 // process is a child that serves.
@@ -34,7 +34,7 @@ type process struct {
 	address string
 	stderr  *tail
 	exited  chan struct{} // closed when it has ended
-	err     error         // how; to be read after exited
+	err     error         // how it ended; valid after exited is closed
 }
 
 // startProcess starts a child and waits for its first line, which ends with the
@@ -42,8 +42,8 @@ type process struct {
 func startProcess(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, stderr: &tail{}, exited: make(chan struct{})}
 	endWithParent(cmd)
-	// A signal for us, from a terminal, is no signal for the children: we end
-	// them in order.
+	// A terminal's signal for us must not reach the children: we end them in
+	// order.
 	cmd.SysProcAttr.Setpgid = true
 	cmd.Stderr = p.stderr
 	out, err := cmd.StdoutPipe()
@@ -59,7 +59,7 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 		if lines.Scan() {
 			first <- lines.Text()
 		}
-		_, _ = io.Copy(io.Discard, out) // else it would wait for a reader
+		_, _ = io.Copy(io.Discard, out) // otherwise it would wait for a reader
 		p.err = cmd.Wait()
 		close(p.exited)
 	}()
@@ -95,8 +95,7 @@ func (p *process) end(limit time.Duration) error {
 	}
 }
 
-// resident returns the bytes of the process that are in memory, 0 where the
-// system does not tell.
+// resident returns the process's resident memory in bytes, or 0 if unknown.
 func (p *process) resident() int64 {
 	var pages, resident int64
 	statm, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/statm")
@@ -109,11 +108,10 @@ func (p *process) resident() int64 {
 	return resident * int64(os.Getpagesize())
 }
 
-// computed returns the processor time that the process has used, 0 where the
-// system does not tell.
+// computed returns the process's CPU time, or 0 if unknown.
 func (p *process) computed() time.Duration {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/stat")
-	// The program's name, in parentheses, may have anything in it. The times are
+	// The program's name, in parentheses, may contain anything. The times are
 	// the 12th and 13th field after it, in hundredths of a second.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if err != nil || len(fields) < 13 {
@@ -124,21 +122,21 @@ func (p *process) computed() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// tail keeps the end of what a process complains of, without what functions log.
-// Safe for concurrent use.
+// tail keeps the end of a process's complaints, without functions' logs. Safe
+// for concurrent use.
 type tail struct {
 	mu      sync.Mutex // guards all below
-	partial []byte     // of a line
+	partial []byte     // unfinished line
 	b       []byte
-	ours    int // lines that tell of a fault of the program's own
+	ours    int // lines that report a fault of the program's own
 }
 
 const tailBytes = 16 << 10
 
-// faultLine is how a line begins that tells of a fault of the program's own.
+// faultLine matches lines that report a fault of the program's own.
 var faultLine = regexp.MustCompile(`^(time=\S+ level=ERROR msg="request not served"|panic: |fatal error: )`)
 
-// logLine is how a line begins that a function has logged.
+// logLine matches lines logged by functions.
 var logLine = regexp.MustCompile(`^[a-z/]+-[a-z/-]+: `)
 
 // Write implements io.Writer.

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// queue makes asynchronous calls and looks for what became of them. Safe for
-// concurrent use.
+// queue makes asynchronous calls and checks their outcomes. Safe for concurrent
+// use.
 type queue struct {
 	l      *ledger
 	prints *function // logs its nonce
-	fails  *function // fails, so that its event becomes a dead letter
+	fails  *function // fails, so that its events become dead letters
 
 	mu           sync.Mutex           // guards all below
-	owed         map[string]time.Time // when those were acknowledged that may not be made yet
+	owed         map[string]time.Time // when each call that may not have been made yet was acknowledged
 	acknowledged int
 }
 
@@ -61,7 +61,7 @@ func (q *queue) enqueue(ctx context.Context, f *function) {
 	}
 }
 
-// settle looks for those of the calls owed that have been made.
+// settle looks for calls owed that have been made.
 func (q *queue) settle(ctx context.Context) error {
 	since := time.Now()
 	q.mu.Lock()
@@ -97,16 +97,16 @@ func (q *queue) settle(ctx context.Context) error {
 	return nil
 }
 
-// figures returns how many calls were acknowledged, and how many of them are yet
-// to be made.
+// figures returns how many calls were acknowledged, and how many of them are
+// still owed.
 func (q *queue) figures() (acknowledged, owed int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.acknowledged, len(q.owed)
 }
 
-// drain waits until all calls that were acknowledged are made. What is not after
-// a while is lost.
+// drain waits until all acknowledged calls are made. After a while, the rest
+// counts as lost.
 func (q *queue) drain(ctx context.Context, limit time.Duration) {
 	var err error
 	for end := time.Now().Add(limit); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 200*time.Millisecond) {
@@ -122,7 +122,7 @@ func (q *queue) drain(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// keepQueuing makes asynchronous calls and looks after them, until ctx ends.
+// keepQueuing makes asynchronous calls and checks on them, until ctx ends.
 func (d *driver) keepQueuing(ctx context.Context) {
 	for n := 1; ctx.Err() == nil; n++ {
 		d.gate.RLock()
@@ -141,8 +141,8 @@ func (d *driver) keepQueuing(ctx context.Context) {
 	}
 }
 
-// noteChange counts what became of a request to the management API, which may
-// only fail for want of a store.
+// noteChange counts the outcome of a request to the management API, which may
+// only fail for lack of a store.
 func (d *driver) noteChange(ctx context.Context, kind string, started time.Time, err error) {
 	if ctx.Err() != nil {
 		return

@@ -13,14 +13,15 @@ import (
 	"time"
 )
 
-// promised is within what 99 of 100 calls of neighbours should be answered.
+// promised is the time within which 99 of 100 calls of neighbours should be
+// answered.
 const promised = 100 * time.Millisecond
 
 // report prints the figures.
 //
 // # Errors
 //
-// One when a promise was broken.
+// One if a promise was broken.
 func (d *driver) report() error {
 	d.watch.judge()
 	l := d.ledger
@@ -44,7 +45,7 @@ func (d *driver) report() error {
 	return nil
 }
 
-// explain asks where the slow calls of the load have spent their time.
+// explain finds out where slow calls have spent their time.
 func (d *driver) explain(ctx context.Context) {
 	d.ledger.mu.Lock()
 	slow := slices.Clone(d.ledger.slow)
@@ -68,7 +69,7 @@ func (d *driver) explain(ctx context.Context) {
 	}
 }
 
-// mostExplained bounds how many slow calls are looked at: the slowest ones.
+// mostExplained bounds how many slow calls are examined: the slowest ones.
 const mostExplained = 200
 
 // reportCalls prints how neighbours' calls were answered. The ledger is locked.
@@ -105,7 +106,7 @@ func (d *driver) reportCalls(t io.Writer) {
 	fmt.Fprintf(t, "| asynchronous, acknowledged\t| %d\t|\n| … not made\t| %d\t|\n", acknowledged, owed)
 }
 
-// reportOutcomes prints what became of everything else.
+// reportOutcomes prints the outcomes of everything else.
 func (d *driver) reportOutcomes(t io.Writer) {
 	fmt.Fprintf(t, "\n| what\t| outcomes\t|\n|---\t|---\t|\n")
 	for _, kind := range slices.Sorted(maps.Keys(d.ledger.outcomes)) {
@@ -134,5 +135,5 @@ func (d *driver) reportMemory(t io.Writer) {
 	fmt.Fprintf(t, "\nbefore the load: %v\nafter it: %v\n", w.before, w.after)
 }
 
-// millis writes a duration in milliseconds.
+// millis formats a duration in milliseconds.
 func millis(d time.Duration) string { return fmt.Sprintf("%.3g", float64(d)/1e6) }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endWithParent makes the system kill the command when this process ends,
-// however it ends.
+// endWithParent makes the system kill the command when this process ends, in
+// whatever way.
 func endWithParent(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -19,8 +19,8 @@ func endWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }
 
-// privateMounts lets the command mount what only it and its children see. Who
-// is not root becomes root among them for that.
+// privateMounts lets the command mount what only it and its children see. If it
+// isn't root, it becomes root among them.
 func privateMounts(cmd *exec.Cmd) {
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
@@ -31,12 +31,12 @@ func privateMounts(cmd *exec.Cmd) {
 	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 }
 
-// disk is a file system in memory that can be made full.
+// disk is an in-memory file system that can be filled.
 type disk struct{ dir string }
 
-// mountDisk mounts a disk on a folder, in which only we see it.
+// mountDisk mounts a disk on a folder, visible only to us.
 func mountDisk(dir string) (*disk, error) {
-	// What is mounted from here on stays here, also where the folder is shared.
+	// Mounts from here on stay private, even where the folder is shared.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("private mounts: %w", err)
 	}
@@ -46,7 +46,7 @@ func mountDisk(dir string) (*disk, error) {
 	return &disk{dir}, nil
 }
 
-// fill leaves no room.
+// fill leaves no free space.
 func (d *disk) fill() (err error) {
 	// Others write meanwhile, and what is used can't be cut off.
 	for range 100 {
@@ -61,7 +61,7 @@ func (d *disk) fill() (err error) {
 	return err
 }
 
-// free takes the fault away.
+// free ends the fault.
 func (d *disk) free() error { return d.resize(diskSize) }
 
 func (d *disk) resize(size int64) error {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Other systems have no disk that could be filled: that fault is left out.
+// disk can't be filled on other systems: that fault is skipped.
 type disk struct{}
 
 func endWithParent(cmd *exec.Cmd)     { cmd.SysProcAttr = &syscall.SysProcAttr{} }

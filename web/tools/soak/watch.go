@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// watch looks at what the program holds of the system.
+// watch observes which of the system's resources the program holds.
 type watch struct {
 	d       *driver
 	samples []sample // of the load, a second apart, until the program is killed
-	start   int64    // bytes resident before anything was deployed
+	start   int64    // resident bytes before anything was deployed
 	before  holdings
 	after   holdings
 }
 
 // sample is the program's memory at one time.
 type sample struct {
-	at       time.Duration // of the load
+	at       time.Duration // since the start of the load
 	resident int64         // bytes
 }
 
@@ -62,13 +62,13 @@ func (w *watch) ask(ctx context.Context) (h holdings, err error) {
 	return h, nil
 }
 
-// atStart looks at the program before anything is deployed.
+// atStart measures the program before anything is deployed.
 func (w *watch) atStart() { w.start = w.d.program.Load().resident() }
 
-// beforeLoad looks at the program when all functions are there and nothing is
-// going on.
+// beforeLoad measures the program when all functions exist and nothing is going
+// on.
 func (w *watch) beforeLoad(ctx context.Context) {
-	pause(ctx, time.Second) // what has just ended goes away
+	pause(ctx, time.Second) // lets finished work go away
 	w.d.http.CloseIdleConnections()
 	pause(ctx, time.Second)
 	var err error
@@ -79,13 +79,13 @@ func (w *watch) beforeLoad(ctx context.Context) {
 
 const (
 	// spare is how many more goroutines and open files there may be after the
-	// load: connections that are about to close, timers that are about to fire.
+	// load: connections about to close, timers about to fire.
 	spare = 10
-	// restLimit is how long the program may take to let go of what it had.
+	// restLimit is how long the program may take to release what it held.
 	restLimit = 30 * time.Second
 )
 
-// afterLoad looks at the program when the load has ended.
+// afterLoad measures the program after the load.
 func (w *watch) afterLoad(ctx context.Context) {
 	var err error
 	for end := time.Now().Add(restLimit); ctx.Err() == nil; pause(ctx, 500*time.Millisecond) {
@@ -101,7 +101,7 @@ func (w *watch) afterLoad(ctx context.Context) {
 	}
 }
 
-// atEnd looks at the program when all functions are deleted.
+// atEnd measures the program after all functions are deleted.
 func (w *watch) atEnd(ctx context.Context) {
 	var h holdings
 	var err error
@@ -116,7 +116,7 @@ func (w *watch) atEnd(ctx context.Context) {
 	}
 }
 
-// keep takes samples and tells how it goes, until ctx ends.
+// keep takes samples and reports progress, until ctx ends.
 func (w *watch) keep(ctx context.Context) {
 	program, started := w.d.program.Load(), time.Now()
 	var told time.Time
@@ -135,10 +135,11 @@ func (w *watch) keep(ctx context.Context) {
 	}
 }
 
-// tellEvery is how often a line tells how it goes.
+// tellEvery is the interval of progress reports.
 const tellEvery = 5 * time.Second
 
-// tell prints that line; processors is how many the program had of late.
+// tell reports progress; processors is how many processors the program used
+// recently.
 func (w *watch) tell(at time.Duration, processors float64) {
 	l := w.d.ledger
 	name, s := l.current()
@@ -152,7 +153,7 @@ func (w *watch) tell(at time.Duration, processors float64) {
 		w.d.program.Load().resident()>>20, max(processors, 0), broken)
 }
 
-// median of the program's memory in a part of the load.
+// median returns the median memory of the program in a part of the load.
 func (w *watch) median(from, to float64) int64 {
 	n := float64(len(w.samples))
 	part := w.samples[int(n*from):int(n*to)]
@@ -167,8 +168,8 @@ func (w *watch) median(from, to float64) int64 {
 	return sizes[len(sizes)/2]
 }
 
-// slope of the program's memory after the load's first third, in bytes a minute:
-// the line of least squares.
+// slope returns the slope of the program's memory after the load's first third,
+// in bytes per minute, by least squares.
 func (w *watch) slope() float64 {
 	part := w.samples[len(w.samples)/3:]
 	var n, x, y, xx, xy float64
@@ -182,7 +183,7 @@ func (w *watch) slope() float64 {
 	return (n*xy - x*y) / (n*xx - x*x)
 }
 
-// judge says if the memory was flat.
+// judge checks that the memory was flat.
 func (w *watch) judge() {
 	middle, last := w.median(1./3, 2./3), w.median(2./3, 1)
 	if w.d.duration >= longForm && last > middle+middle/10+32<<20 {
