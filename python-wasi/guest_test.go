@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// built fails a test when a call says that there is no guest. It doesn't skip
-// it: a suite that is green without a guest has tested nothing.
+// built fails a test if there is no guest. It doesn't skip it: a suite that is
+// green without a guest has tested nothing.
 func built(t *testing.T, err error) {
 	t.Helper()
 	if errors.Is(err, ErrNotBuilt) {
@@ -164,8 +164,7 @@ func TestLibrary_EachModuleHasBytecodeThatIsNeverChecked(t *testing.T) {
 	}
 }
 
-// A path of the machine that built the guest would make two builds differ, and
-// tell the world about it.
+// A path of the build machine would make builds differ, and leak to the world.
 func TestLibrary_KnowsNoPathOfTheBuild(t *testing.T) {
 	text, err := fs.ReadFile(library(t), "usr/lib/python3.13/_sysconfigdata__wasi_wasm32-wasi.py")
 	if err != nil {

@@ -1,14 +1,14 @@
-// Command cpython runs CPython's own test suite in the sandbox and compares what
-// comes out with what is kept beside it.
+// Command cpython runs CPython's own test suite in the sandbox and compares the
+// outcome with the recorded results.
 //
 // # Flow
 //
 //	openSuite   Lib/test of the pinned CPython, packed by the guest's recipe
 //	run         each module in an instance of its own, as a call of a function
-//	compare     names every test that passed and does not any more
-//	report      results.md, of the results and of reasons.txt
+//	compare     names every test that used to pass and no longer does
+//	report      results.md, from the results and reasons.txt
 //
-// The results of each [Pass] lie in passN.json; -update writes them anew.
+// The results of each [Pass] are in passN.json; -update rewrites them.
 package main
 
 import (
@@ -35,8 +35,7 @@ func main() {
 	}
 }
 
-// run is the command: it runs the modules that the arguments name, all without
-// any.
+// runSuite runs the modules that the arguments name, or all.
 func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("cpython", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -45,10 +44,10 @@ func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		flags.PrintDefaults()
 	}
 	dir := flags.String("results", "python-wasi/cpython", "the `folder` with the results")
-	number := flags.Int("pass", int(PassPlatform), "1: the skips that are for WASI are honoured; "+
+	number := flags.Int("pass", int(PassPlatform), "1: CPython's skips for WASI are honoured; "+
 		"2: modules that need C test modules, with stubs for these; 3: the skips lifted, as on Linux")
-	update := flags.Bool("update", false, "write the results anew instead of comparing with them")
-	report := flags.Bool("report", false, "run nothing; write results.md of the results that there are")
+	update := flags.Bool("update", false, "rewrite the results instead of comparing with them")
+	report := flags.Bool("report", false, "run nothing; write results.md from the recorded results")
 	jobs := flags.Int("jobs", 1, "how many modules run at once; each may take 1 GiB")
 	timeout := flags.Duration("timeout", 300*time.Second, "how long a module may take")
 	verbose := flags.Bool("v", false, "show the traceback of each failure")
@@ -102,7 +101,7 @@ func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 			got[name] = m
 			losses = append(losses, l...)
 			show(stdout, name, known, m, o, *verbose)
-			if *update { // each time: an interrupted run keeps what it has
+			if *update { // after each module, so that an interrupted run keeps what it has
 				recorded[name] = m
 				saved = recorded.save(filepath.Join(*dir, pass.file()))
 			}
@@ -116,12 +115,12 @@ func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return writeReport(*dir)
 	}
 	if len(losses) > 0 {
-		return errors.New("what passed does not any more:\n  " + strings.Join(losses, "\n  "))
+		return errors.New("no longer passing:\n  " + strings.Join(losses, "\n  "))
 	}
 	return nil
 }
 
-// show prints what became of a module, and the tests for which that is new.
+// show prints the outcome of a module, and the tests whose outcome is new.
 func show(w io.Writer, name string, known, m Module, o Outcome, verbose bool) {
 	fmt.Fprintf(w, "%-48s %s (%.1f s)\n", name, m, o.CPU.Seconds())
 	for test := range sorted(m.Failed) {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// quickModules take some seconds together and are about what a sandbox gets
-// wrong first: files, time, randomness, the event loop, logs. The whole suite is
-// a task of its own, go tool task cpython.
+// quickModules take some seconds together and cover what a sandbox gets wrong
+// first: files, time, randomness, the event loop, logs. The whole suite is a
+// task of its own, go tool task cpython.
 var quickModules = map[Pass]string{
 	PassPlatform: `
 		test_fcntl test_file test_filecmp test_fileio test_genericpath test_grp test_logging test_os test_posix
@@ -28,7 +28,7 @@ func TestQuickModules_WhatPassedPasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Ample: a module that hangs ends, but not one on a machine that is busy.
+	// Ample: ends a module that hangs, but not one on a busy machine.
 	r, err := newRunner(t.Context(), s, 10*time.Minute)
 	if err != nil {
 		t.Fatal(err)

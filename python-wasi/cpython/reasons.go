@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// class is the kind of reason that a test has to fail for.
+// class is a kind of reason for a test to fail.
 type class string
 
 // The classes.
 const (
-	classPlatform class = "platform" // the platform lacks it, and will
-	classLater    class = "later"    // comes with a network or with threads
-	classRule     class = "rule"     // a rule of the contract forbids it
-	classOurs     class = "ours"     // to be mended
+	classPlatform class = "platform" // the platform lacks it for good
+	classLater    class = "later"    // comes with a network or threads
+	classRule     class = "rule"     // the contract forbids it
+	classOurs     class = "ours"     // ours to fix
 )
 
-// classes is their order in the report.
+// classes are the classes in the order of the report.
 var classes = []class{classPlatform, classLater, classRule, classOurs}
 
 func (c class) order() int { return slices.Index(classes, c) }
@@ -29,23 +29,23 @@ func (c class) title() string {
 		classPlatform: "the platform lacks it",
 		classLater:    "comes with network or threads",
 		classRule:     "a rule of the contract",
-		classOurs:     "ours to mend",
+		classOurs:     "ours to fix",
 	}[c]
 }
 
-// reason says why tests fail.
+// reason explains why tests fail.
 type reason struct {
 	class
-	test      *regexp.Regexp // of the test's name, the module's in front
-	exception *regexp.Regexp // of what it raised
+	test      *regexp.Regexp // matches the test's name, including the module's
+	exception *regexp.Regexp // matches what it raised
 	text      string
 }
 
-// unknown is the reason of what no other fits.
+// unknown is the reason if no other fits.
 var unknown = reason{class: classOurs, text: "not looked into"}
 
-// loadReasons reads reasons.txt: a line for each reason, its members between
-// tabs, the patterns' * for anything; # begins a comment.
+// loadReasons reads reasons.txt: one reason per line, its members separated by
+// tabs, with * in patterns for anything; # begins a comment.
 func loadReasons(file string) ([]reason, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -58,7 +58,7 @@ func loadReasons(file string) ([]reason, error) {
 		}
 		f := strings.Split(line, "\t")
 		if len(f) != 4 {
-			return nil, fmt.Errorf("%s:%d: want class, test, exception and reason with tabs between them", file, i+1)
+			return nil, fmt.Errorf("%s:%d: want class, test, exception and reason, separated by tabs", file, i+1)
 		}
 		r := reason{class(f[0]), pattern(f[1]), pattern(f[2]), f[3]}
 		if r.class.title() == "" {
@@ -69,7 +69,7 @@ func loadReasons(file string) ([]reason, error) {
 	return all, nil
 }
 
-// why returns the first reason that fits.
+// why returns the first matching reason.
 func why(reasons []reason, test, exception string) reason {
 	for _, r := range reasons {
 		if r.test.MatchString(test) && r.exception.MatchString(exception) {

@@ -24,7 +24,7 @@ var passTitles = map[Pass]string{
 	PassLinux:    "the skips for WASI lifted, as on Linux: what pass 1 skipped",
 }
 
-// writeReport writes results.md of the results and reasons in a folder.
+// writeReport writes results.md from the results and reasons in a folder.
 func writeReport(dir string) error {
 	text, err := report(dir)
 	if err != nil {
@@ -90,13 +90,13 @@ func rate(t tally) string {
 	return fmt.Sprintf("%.1f %%", 100*float64(t.passed)/float64(t.passed+t.failed))
 }
 
-// failure is a test that fails, with the reason.
+// failure is a failing test, with the reason.
 type failure struct {
 	module, test, exception string
 	why                     reason
 }
 
-// failures lists what fails by class, reason, module and test.
+// failures lists failures by class, reason, module and test.
 func (r Results) failures(reasons []reason) []failure {
 	var all []failure
 	for module, m := range r {
@@ -118,7 +118,7 @@ func (r Results) failures(reasons []reason) []failure {
 const namedFailures = 12
 
 // writeFailures writes a list for each class and reason. Where many tests of a
-// module have one reason, they are counted: their names are in the results.
+// module share a reason, they are counted: their names are in the results.
 func writeFailures(w *bytes.Buffer, all []failure) {
 	for len(all) > 0 {
 		f := all[0]

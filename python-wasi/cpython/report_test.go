@@ -46,10 +46,10 @@ func TestReport_NamesEachFailureWithItsReason(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| 7 | 16 | 30.4 % | 0 | 2 | 0 |",
-		"| ours to mend | 1 | 0 | 0 |",
+		"| ours to fix | 1 | 0 | 0 |",
 		"**comes with network or threads: sockets** (14)\n\n- test_logging.Net.test_f: `OSError: no`\n- test_many: 13 tests\n",
 		"**a rule of the contract: the root logger has a handler** (1)\n\n- test_logging.Root.test_r: `AssertionError: 2 != 1`\n",
-		"**ours to mend: not looked into** (1)\n\n- test_list: `timeout`\n",
+		"**ours to fix: not looked into** (1)\n\n- test_list: `timeout`\n",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)

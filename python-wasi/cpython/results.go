@@ -28,8 +28,8 @@ var passes = []Pass{PassPlatform, PassStubs, PassLinux}
 
 func (p Pass) file() string { return fmt.Sprintf("pass%d.json", p) }
 
-// runs says if a pass has something to do with a module, of which base is the
-// result of PassPlatform: the other passes are about what that one skipped.
+// runs reports whether a pass concerns a module, given the result base of
+// PassPlatform: the other passes are for what that one skipped.
 func (p Pass) runs(base Module) bool {
 	switch p {
 	case PassStubs:
@@ -40,7 +40,7 @@ func (p Pass) runs(base Module) bool {
 	return true
 }
 
-// of returns what a pass has to say of an outcome.
+// of returns the part of an outcome that concerns a pass.
 func (p Pass) of(name string, base Module, o Outcome) Module {
 	counts := func(string) bool { return true }
 	if p == PassLinux && base.Skip == "" {
@@ -66,19 +66,19 @@ func (p Pass) of(name string, base Module, o Outcome) Module {
 	return m
 }
 
-// Module is the kept result of one module. Tests that passed are only counted:
+// Module is the recorded result of one module. Passed tests are only counted:
 // the suite is pinned, so they are all those that are not named.
 type Module struct {
 	Passed  int                 `json:"passed,omitempty"`
-	Skip    string              `json:"skip,omitempty"`    // why the module was skipped whole
-	Error   string              `json:"error,omitempty"`   // why it did not get to an end
+	Skip    string              `json:"skip,omitempty"`    // why the whole module was skipped
+	Error   string              `json:"error,omitempty"`   // why it did not finish
 	Skipped map[string][]string `json:"skipped,omitempty"` // by reason
 	Failed  map[string]string   `json:"failed,omitempty"`  // the exceptions
 }
 
 var testModule = regexp.MustCompile(`No module named '_(test|xxtest|ctypes_test)|^requires test modules$|^_testinternalcapi required$`)
 
-// needsTestModule says if the module is nothing without one that CPython has in
+// needsTestModule reports whether the module depends on one that CPython has in
 // C for its tests alone.
 func (m Module) needsTestModule() bool {
 	return testModule.MatchString(m.Skip)
@@ -94,8 +94,9 @@ func (m Module) skipped() map[string]bool {
 	return all
 }
 
-// skips returns a function that says if a test was skipped, by itself or with
-// its class or file. The set-up of a class that had a skipped test counts as one.
+// skips returns a function that reports whether a test was skipped, by itself
+// or with its class or file. The set-up of a class with a skipped test counts
+// as one.
 func (m Module) skips(name string) func(test string) bool {
 	skipped := m.skipped()
 	return func(test string) bool {
@@ -121,7 +122,7 @@ func (m Module) skips(name string) func(test string) bool {
 	}
 }
 
-// String is the module's line.
+// String summarizes the module in one line.
 func (m Module) String() string {
 	switch {
 	case m.Error != "":
@@ -132,7 +133,7 @@ func (m Module) String() string {
 	return fmt.Sprintf("passed %d, failed %d, skipped %d", m.Passed, len(m.Failed), len(m.skipped()))
 }
 
-// lost names what passed and does not any more.
+// lost names what used to pass and no longer does.
 func lost(name string, recorded, got Module) []string {
 	switch {
 	case recorded.Passed == 0:
@@ -161,16 +162,16 @@ func lost(name string, recorded, got Module) []string {
 		}
 	}
 	slices.Sort(names)
-	// What goes with the set-up of a class has no name.
+	// What is lost with the set-up of a class has no name.
 	if missing := recorded.total() - got.total(); missing > 0 && got.Passed < recorded.Passed {
-		names = append(names, fmt.Sprintf("%s: %d tests are not there", name, missing))
+		names = append(names, fmt.Sprintf("%s: %d tests are missing", name, missing))
 	}
 	return names
 }
 
 func (m Module) total() int { return m.Passed + len(m.Failed) + len(m.skipped()) }
 
-// gained names what failed and does not any more.
+// gained names what used to fail and no longer does.
 func gained(recorded, got Module) []string {
 	var names []string
 	skipped := got.skipped()
@@ -188,7 +189,7 @@ type Results map[string]Module
 
 // tally counts tests and modules.
 type tally struct {
-	passed, failed, skipped int // tests; a module that did not get to an end is one that failed
+	passed, failed, skipped int // tests; a module that did not finish counts as a failed one
 	ran, skippedWhole       int // modules
 }
 
@@ -209,14 +210,14 @@ func (r Results) tally() (t tally) {
 	return t
 }
 
-// String is the line that sums all up.
+// String summarizes the results in one line.
 func (r Results) String() string {
 	t := r.tally()
 	return fmt.Sprintf("%d modules ran, %d skipped whole; tests: %d passed, %d failed, %d skipped",
 		t.ran, t.skippedWhole, t.passed, t.failed, t.skipped)
 }
 
-// loadResults reads a file that save has written; none is no results.
+// loadResults reads a file written by save; a missing file is empty results.
 func loadResults(file string) (Results, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -232,7 +233,7 @@ func loadResults(file string) (Results, error) {
 	return r, nil
 }
 
-// save writes results in an order that never changes, a line for each test.
+// save writes results in a stable order, one line per test.
 func (r Results) save(file string) error {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
@@ -244,10 +245,10 @@ func (r Results) save(file string) error {
 	return os.WriteFile(file, text.Bytes(), 0o644)
 }
 
-// What is another in each run.
+// What varies between runs.
 var varying = regexp.MustCompile(`0x[0-9a-fA-F]+|/tmp/[^ '"]*`)
 
-// plain takes out of a text what is another in each run.
+// plain removes what varies between runs from a text.
 func plain(text string) string {
 	return varying.ReplaceAllStringFunc(text, func(s string) string {
 		if strings.HasPrefix(s, "/tmp/") {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recordedModule is the result that the tests here compare others with.
+// recordedModule is the result that these tests compare others with.
 var recordedModule = Module{
 	Passed:  3,
 	Skipped: map[string][]string{"no sockets": {"Net.test_s"}},
@@ -33,9 +33,9 @@ func TestLost_NamesWhatPassedAndDoesNotAnyMore(t *testing.T) {
 		},
 		"tests go with the set-up of their class": {
 			Module{Passed: 1, Skipped: skipped, Failed: map[string]string{"Net.test_f": "OSError: no", "setUpClass (Net)": "OSError: x"}},
-			[]string{"test_net: setUpClass (Net): OSError: x", "test_net: 1 tests are not there"},
+			[]string{"test_net: setUpClass (Net): OSError: x", "test_net: 1 tests are missing"},
 		},
-		"tests are gone":          {Module{Passed: 1, Skipped: skipped, Failed: failed}, []string{"test_net: 2 tests are not there"}},
+		"tests are gone":          {Module{Passed: 1, Skipped: skipped, Failed: failed}, []string{"test_net: 2 tests are missing"}},
 		"the module is skipped":   {Module{Skip: "no"}, []string{"test_net: all of 3 tests are skipped: no"}},
 		"the module does not end": {Module{Error: "timeout"}, []string{"test_net: none of 3 tests passes: timeout"}},
 		"what failed is skipped":  {Module{Passed: 3, Skipped: map[string][]string{"no": {"Net.test_s", "Net.test_f"}}}, nil},

@@ -21,29 +21,29 @@ import (
 	"vivarium/wasm"
 )
 
-// memoryMB is what an instance may take.
+// memoryMB is the memory limit of an instance.
 const memoryMB = 1024
 
-// Outcome is what became of a module's tests.
+// Outcome is the outcome of a module's tests.
 type Outcome struct {
 	Passed  []string            `json:"passed"`
 	Skipped map[string][]string `json:"skipped"` // by reason
 	Failed  map[string]string   `json:"failed"`  // the exceptions
-	Details map[string]string   `json:"details"` // the tracebacks of those that failed
-	Skip    string              `json:"skip"`    // why the module was skipped whole
-	Error   string              `json:"error"`   // why it did not get to an end
+	Details map[string]string   `json:"details"` // the tracebacks of failed tests
+	Skip    string              `json:"skip"`    // why the whole module was skipped
+	Error   string              `json:"error"`   // why it did not finish
 	CPU     time.Duration       `json:"-"`
 }
 
-// runner runs modules through a host, as anybody's function. Safe for concurrent
+// runner runs modules through a host, like any function. Safe for concurrent
 // use.
 type runner struct {
 	engine *wasm.Engine
 	host   *host.Host
-	trace  io.Writer // what tests print goes here; nil means nowhere
+	trace  io.Writer // receives what tests print; may be nil
 }
 
-// newRunner deploys the suite; a module may take as long as timeout says.
+// newRunner deploys the suite; timeout bounds each module.
 func newRunner(ctx context.Context, s *suite, timeout time.Duration) (*runner, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -82,7 +82,7 @@ func (r *runner) log(e logs.Entry) {
 func (r *runner) run(ctx context.Context, pass Pass, module string) Outcome {
 	body, err := json.Marshal(map[string]any{"module": module, "pass": pass, "trace": r.trace != nil})
 	if err != nil {
-		panic(err) // it is made of texts and numbers
+		panic(err) // texts and numbers always marshal
 	}
 	result, err := r.host.Invoke(ctx, run.Invocation{
 		Function: "suite", RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: body,
@@ -102,8 +102,8 @@ func (r *runner) run(ctx context.Context, pass Pass, module string) Outcome {
 	return o
 }
 
-// compare runs a module and names what of it was known to pass and does not any
-// more. What hangs on the machine's mood shows its good side the second time.
+// compare runs a module and names what was known to pass and no longer does.
+// What depends on the machine's load gets a second chance.
 func (r *runner) compare(ctx context.Context, pass Pass, module string, known, base Module) (m Module, o Outcome, losses []string) {
 	for range 2 {
 		o = r.run(ctx, pass, module)
@@ -115,7 +115,8 @@ func (r *runner) compare(ctx context.Context, pass Pass, module string, known, b
 	return m, o, losses
 }
 
-// each calls do for each module, some at once, and what do returns one at a time.
+// each calls do for each module, some concurrently, and the functions that do
+// returns one at a time.
 func each(ctx context.Context, jobs int, modules []string, do func(module string) (done func())) error {
 	var mu sync.Mutex // serializes done
 	var group sync.WaitGroup
@@ -125,7 +126,7 @@ func each(ctx context.Context, jobs int, modules []string, do func(module string
 			for module := range next {
 				done := do(module)
 				if ctx.Err() != nil {
-					continue // what it found is that it was interrupted
+					continue // all it found is that it was interrupted
 				}
 				mu.Lock()
 				done()

@@ -26,8 +26,7 @@ import (
 //go:embed suite.py
 var handlerSource []byte
 
-// splitFolders are packages whose modules are run one by one. regrtest has the
-// same list.
+// splitFolders are packages whose modules are run one by one, as in regrtest.
 var splitFolders = []string{
 	"test_asyncio", "test_concurrent_futures", "test_doctests", "test_future_stmt", "test_gdb", "test_inspect",
 	"test_pydoc", "test_multiprocessing_fork", "test_multiprocessing_forkserver", "test_multiprocessing_spawn",
@@ -39,8 +38,8 @@ type suite struct {
 	modules []string  // by name, below test
 }
 
-// openSuite reads the archive that the guest's recipe packs; the first time it
-// is packed, of the tarball that the guest was built from.
+// openSuite reads the archive that the guest's recipe packs, the first time
+// from the tarball that the guest was built from.
 func openSuite(ctx context.Context) (*suite, error) {
 	_, file, _, _ := runtime.Caller(0)
 	recipe := filepath.Join(filepath.Dir(file), "..", "build.sh")
@@ -58,7 +57,8 @@ func openSuite(ctx context.Context) (*suite, error) {
 	return readSuite(archive)
 }
 
-// readSuite makes a suite of an archive, a compressed tar file of a folder test.
+// readSuite reads a suite from an archive: a compressed tar file with a folder
+// test.
 func readSuite(archive io.Reader) (*suite, error) {
 	unpacked, err := gzip.NewReader(archive)
 	if err != nil {
@@ -100,7 +100,7 @@ func readSuite(archive io.Reader) (*suite, error) {
 	return s, err
 }
 
-// modulesOf finds the suite's modules among names of files, as regrtest does.
+// modulesOf finds the suite's modules among file names, as regrtest does.
 func modulesOf(files []string) []string {
 	found := map[string]bool{}
 	for _, name := range files {
@@ -145,8 +145,8 @@ func (s *suite) choose(patterns []string) ([]string, error) {
 	return slices.Sorted(maps.Keys(chosen)), nil
 }
 
-// pattern compiles a text that all of another one fits if it is the same but for
-// *, which stands for anything.
+// pattern compiles a text, in which * stands for anything, to match another one
+// completely.
 func pattern(text string) *regexp.Regexp {
 	return regexp.MustCompile("^(?s:" + strings.ReplaceAll(regexp.QuoteMeta(text), `\*`, ".*") + ")$")
 }
