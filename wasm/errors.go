@@ -36,14 +36,17 @@ type ExitError struct{ Code uint32 }
 
 func (e *ExitError) Error() string { return fmt.Sprintf("wasm: guest exited with code %d", e.Code) }
 
-// MemoryError means that the guest broke down after the memory limit had denied
-// it memory.
+// MemoryError means that the guest broke down after it had been denied memory.
 type MemoryError struct {
 	Limit int64 // bytes
+	Owner bool  // InstanceConfig.Reserve denied it, not the limit
 	Cause error // what the guest did then: a *TrapError or an *ExitError
 }
 
 func (e *MemoryError) Error() string {
+	if e.Owner {
+		return fmt.Sprintf("wasm: no memory left for the instance's owner: %v", e.Cause)
+	}
 	return fmt.Sprintf("wasm: memory limit of %d MiB: %v", e.Limit>>20, e.Cause)
 }
 

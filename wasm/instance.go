@@ -230,8 +230,8 @@ func (i *Instance) responded(name string, status int32) (*Response, error) {
 	switch {
 	case status != statusReusable && status != statusSpent:
 		err := error(&StatusError{Export: name, Status: status})
-		if i.linear.denied {
-			err = &MemoryError{Limit: int64(i.linear.limit), Cause: err}
+		if i.linear.denied != granted {
+			err = i.noMemory(err)
 		}
 		return nil, err
 	case i.response == nil:
@@ -266,7 +266,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 	}
 	i.stdout.set(c.Stdout)
 	i.stderr.set(c.Stderr)
-	i.linear.denied = false
+	i.linear.denied = granted
 	defer func() {
 		i.stdin.set(nil)
 		i.stdout.set(nil)
@@ -325,8 +325,8 @@ func (i *Instance) explain(err error) error {
 		return ErrDeadline
 	}
 	err = guestError(err)
-	if i.linear.denied {
-		return &MemoryError{Limit: int64(i.linear.limit), Cause: err}
+	if i.linear.denied != granted {
+		return i.noMemory(err)
 	}
 	return err
 }

@@ -11,7 +11,7 @@ type linearMemory struct {
 	region []byte
 	size   uint64
 	limit  uint64
-	denied bool
+	denied denial
 	charge charge
 }
 
@@ -19,8 +19,12 @@ func reserve(limit uint64) (*linearMemory, error) { return &linearMemory{limit: 
 
 // Reallocate implements experimental.LinearMemory.
 func (m *linearMemory) Reallocate(size uint64) []byte {
-	if size > m.limit || !m.charge.grow(m.size, size) {
-		m.denied = true
+	if size > m.limit {
+		m.denied = deniedByLimit
+		return nil
+	}
+	if !m.charge.grow(m.size, size) {
+		m.denied = deniedByOwner
 		return nil
 	}
 	if size > uint64(cap(m.region)) {

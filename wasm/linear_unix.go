@@ -19,7 +19,7 @@ type linearMemory struct {
 	region []byte // the whole reservation; nil after Free
 	size   uint64 // what the guest has
 	limit  uint64 // what the guest may have
-	denied bool   // the limit has denied memory since the last reset
+	denied denial // since the last reset
 	charge charge
 }
 
@@ -38,8 +38,12 @@ func reserve(limit uint64) (*linearMemory, error) {
 
 // Reallocate implements experimental.LinearMemory.
 func (m *linearMemory) Reallocate(size uint64) []byte {
-	if size > m.limit || size > uint64(len(m.region)) || !m.charge.grow(m.size, size) {
-		m.denied = true
+	if size > m.limit || size > uint64(len(m.region)) {
+		m.denied = deniedByLimit
+		return nil
+	}
+	if !m.charge.grow(m.size, size) {
+		m.denied = deniedByOwner
 		return nil
 	}
 	m.size = size

@@ -17,6 +17,15 @@ func guestBytes(m api.Memory, ptr, size uint32) ([]byte, error) {
 	return b, nil
 }
 
+// denial says who has denied a guest memory.
+type denial int
+
+const (
+	granted       denial = iota
+	deniedByLimit        // it has all that it may have
+	deniedByOwner        // its owner has no more, or the machine
+)
+
 // charge charges an instance's owner for the memory that the guest has gained
 // since it was bound to its image.
 type charge struct {

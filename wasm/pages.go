@@ -107,7 +107,13 @@ func (i *Instance) chargePages() bool {
 
 // outOf returns the error of a call whose owner ran out of memory.
 func (i *Instance) outOf(why error) error {
-	return &MemoryError{Limit: int64(i.linear.limit), Cause: why}
+	i.linear.denied = deniedByOwner
+	return i.noMemory(why)
+}
+
+// noMemory returns the error of a call that was denied memory.
+func (i *Instance) noMemory(cause error) error {
+	return &MemoryError{Limit: int64(i.linear.limit), Owner: i.linear.denied == deniedByOwner, Cause: cause}
 }
 
 // share changes how much of its image the instance may have mapped, and reports

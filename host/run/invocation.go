@@ -333,6 +333,9 @@ func (r *reporter) blame(v *live, requestID string, err error) error {
 			Message: fmt.Sprintf("Execution timeout exceeded: %d ms", v.Timeout.Milliseconds())}
 	case errors.Is(err, wasm.ErrCancelled):
 		return fault.ErrCancelled
+	case errors.As(err, &memory) && memory.Owner:
+		return &fault.FunctionError{Type: "OutOfMemory", Message: "the interpreter ran out of memory: its limit is not reached, " +
+			"but its tenant's quota of memory is used up, or the server's memory"}
 	case errors.As(err, &memory):
 		return &fault.FunctionError{Type: "OutOfMemory",
 			Message: fmt.Sprintf("the interpreter ran out of memory: the limit is %d MB", v.MemoryMB)}
