@@ -183,6 +183,9 @@ func (b *jetBucket) Create(ctx context.Context, key string, value []byte) (uint6
 }
 
 func (b *jetBucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if revision == 0 { // the server would create the key
+		return 0, ErrRevision
+	}
 	return b.change(ctx, key, true, func(ctx context.Context) (uint64, error) { return b.kv.Update(ctx, key, value, revision) })
 }
 
