@@ -188,7 +188,7 @@ func (s *Socket) Receive(buf []byte, flags int) (int, vfs.Errno) {
 				}
 			}
 			done += min(n, len(buf)-done)
-			if flags&flagWaitAll == 0 || n == 0 || done == len(buf) || s.kind == Datagram {
+			if flags&(flagWaitAll|flagPeek) != flagWaitAll || n == 0 || done == len(buf) || s.kind == Datagram {
 				return max(done, n), 0
 			}
 		case errno(err) != EAGAIN || s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
