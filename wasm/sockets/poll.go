@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -33,8 +34,15 @@ func Poll(env *Env, set []Polled, timeout time.Duration) int {
 	}
 	interests := make([]Interest, 0, len(set))
 	for _, p := range set {
-		if p.Socket.conn != nil {
-			interests = append(interests, Interest{FD: p.Socket.conn.FD, Events: p.Events})
+		if p.Socket.conn == nil {
+			continue
+		}
+		fd := p.Socket.conn.FD
+		// One interest a socket: of two, a Waiter would forget the first.
+		if n := slices.IndexFunc(interests, func(i Interest) bool { return i.FD == fd }); n >= 0 {
+			interests[n].Events |= p.Events
+		} else {
+			interests = append(interests, Interest{FD: fd, Events: p.Events})
 		}
 	}
 	for count == 0 {

@@ -50,6 +50,33 @@ func connected(t *testing.T, env *Env, net *pair, kind Kind) (*Socket, int) {
 	return s, other
 }
 
+// A socket that is waited for twice, to read and to write, is woken by either.
+func TestPoll_OneSocketTwice(t *testing.T) {
+	for _, order := range [][2]int16{{readable, writable}, {writable, readable}, {readable, 0}} {
+		net := &pair{}
+		env := instance(t, net)
+		s, other := connected(t, env, net, Stream)
+		s.SetFlags(vfs.NonBlock)
+		for { // until there is no room to write
+			if _, errno := s.Send(make([]byte, 64<<10), 0); errno != 0 {
+				break
+			}
+		}
+		late := false
+		env.Wait = func(do func(context.Context, time.Time)) {
+			go func() { _, _ = unix.Write(other, []byte("x")) }()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // far more than it takes
+			defer cancel()
+			do(ctx, time.Time{})
+			late = ctx.Err() != nil
+		}
+		set := []Polled{{Socket: s, Events: order[0]}, {Socket: s, Events: order[1]}}
+		if n := Poll(env, set, -1); n != 1 || set[0].Ready|set[1].Ready != readable || late {
+			t.Errorf("%v: %d are ready, for %d and %d, late: %v", order, n, set[0].Ready, set[1].Ready, late)
+		}
+	}
+}
+
 // Peeking shows what is there, once, also when all of the buffer is asked for.
 func TestReceive_PeeksAtWhatIsThere(t *testing.T) {
 	net := &pair{}
