@@ -28,6 +28,14 @@
 // what the store counts (queued calls, logs), are not taken here: several hosts
 // may share a store, so they are counted there, and Check compares the count
 // with the ledger's limit.
+//
+// # What is not counted
+//
+// Three things, none of which a tenant can make grow without end: the machine code
+// of the guest and its cache on disk, of which there is one for all functions; the
+// pages of images that the kernel keeps of files, which are counted as files and
+// given up when memory is short; and the kernel's buffers of connections, of which
+// the quota bounds the number and net.ipv4.tcp_mem the sum.
 package quota
 
 import (
