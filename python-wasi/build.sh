@@ -7,7 +7,7 @@
 #
 # The first run takes some minutes, later ones a second: finished parts are kept
 # in ${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-~/.cache}/vivarium}/guest, named by what
-# they were made from, for all checkouts together. README.md tells the rest.
+# they were made from, for all checkouts together. README.md has the details.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -37,7 +37,7 @@ cache=${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vivarium}/guest
 [[ $cache != *[[:space:]]* ]] || die "the cache's path has a blank in it: $cache" \
   "CPython's build can't cope with that; name another: VIVARIUM_CACHE=/some/folder"
 
-# Three keys, from dear to cheap; each contains the one before.
+# Three keys, from expensive to cheap; each includes the previous one.
 kit_key=$(hash_script "$here/versions.env" "$here/recipe/network.sh" "$here/recipe/cpython.sh")
 stdlib_key=$(printf '%s\n' "$kit_key" "$(hash_files "$here" recipe/library.py)" | sha256sum | cut -c1-16)
 make_guest_key() {
@@ -48,7 +48,7 @@ make_guest_key() {
   printf '%s\n' "$stdlib_key" "$(hash_files "$here" recipe/guest.sh "${sources[@]}")" "$(sha256sum <"$zones")" |
     sha256sum | cut -c1-16
 }
-# The time zones that Go brings along: Debian's own change with each of its releases.
+# The time zones that come with Go: Debian's differ between releases.
 zones=$(cd "$here" && go env GOROOT)/lib/time/zoneinfo.zip
 [[ -f $zones ]] || die "$zones is missing; it belongs to every installation of Go"
 guest_key=$(make_guest_key)
@@ -57,7 +57,7 @@ stdlib=$cache/stdlib-$stdlib_key.zip
 guest=$cache/guest-$guest_key
 tests=$cache/tests-$(printf '%s\n' "$CPYTHON_SHA256" "$(hash_script "$here/recipe/tests.sh")" | sha256sum | cut -c1-16).tar.gz
 
-# ensure_tools installs what is missing of the tool chain, or says how to.
+# ensure_tools installs missing tools, or prints how to.
 ensure_tools() {
   local tool missing=()
   for tool in "clang-$LLVM_MAJOR" "wasm-ld-$LLVM_MAJOR" "llvm-ar-$LLVM_MAJOR" make perl tclsh xz; do
@@ -75,14 +75,14 @@ ensure_tools() {
   say "installing the tool chain: $TOOL_PACKAGES"
   mkdir -p "$cache"
   export DEBIAN_FRONTEND=noninteractive
-  # The lists of packages may be old or not there yet: then a second try.
+  # Package lists may be old or missing: then a second try.
   $install >"$cache/apt.log" 2>&1 || { apt-get update && $install; } >>"$cache/apt.log" 2>&1 || {
     tail -n 20 "$cache/apt.log" >&2
     die "the tool chain can't be installed" "Debian 12 and 13 have it; the command was: $install"
   }
 }
 
-# lock_cache waits until no other run works in the cache.
+# lock_cache waits until no other run uses the cache.
 lock_cache() {
   mkdir -p "$cache"
   exec 9>"$cache/lock"
@@ -97,7 +97,7 @@ make_guest() {
   lock_cache
   [[ ! -d $guest ]] || return 0
   ensure_tools
-  # Each step runs in a process group of its own, to be ended with its children.
+  # Each step runs in its own process group, so that it can be ended with its children.
   set -m
   trap stop_steps EXIT
   trap 'exit 130' INT TERM
@@ -109,7 +109,7 @@ make_guest() {
     mkdir -p "$work"
     build_kit
   fi
-  # So that no run of another checkout takes it for an old one.
+  # So that no run of another checkout removes it as an old one.
   touch "$kit"
   work=$cache/work-guest
   rm -rf "$work"
@@ -119,7 +119,7 @@ make_guest() {
   rm -rf "$cache"/work-*
 }
 
-# make_tests packs CPython's test suite if that is missing.
+# make_tests packs CPython's test suite if it is missing.
 make_tests() {
   [[ ! -e $tests ]] || return 0
   lock_cache
@@ -139,8 +139,8 @@ forget() {
   done
 }
 
-# publish copies the guest into dist/. A file that is right already is left
-# alone, and a copy gets its name when it is whole.
+# publish copies the guest into dist/. A file that is already right is left alone,
+# and a copy gets its name once it is complete.
 publish() {
   local file
   mkdir -p "$here/dist"
@@ -171,7 +171,7 @@ case ${1-} in
 esac
 
 [[ -d $guest ]] || make_guest
-# So that what is in use is never among the old.
+# So that what is in use never counts as old.
 touch "$guest"
 touch -c "$kit" "$stdlib"
 publish

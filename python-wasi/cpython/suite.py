@@ -1,8 +1,8 @@
-"""Runs one module of CPython's test suite and tells what became of each test.
+"""Runs one module of CPython's test suite and reports the outcome of each test.
 
 The function that the tool deploys: the event names the module and the pass, the
-result has the names of the tests by outcome. As regrtest does, it gives the
-tests a working directory of their own and denies them the costly resources.
+result has the names of the tests by outcome. Like regrtest, it gives the tests
+a working directory of their own and denies them costly resources.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ import sys
 import types
 import unittest
 
-# What is cut: a reason, a name, and the failures' tracebacks all together.
+# Limits: of a reason, a name, and all tracebacks together.
 REASON, NAME, DETAILS = 300, 300, 200_000
 
-# The modules in C that CPython's own build has for its tests alone.
+# The C modules that CPython's own build has only for its tests.
 C_TEST_MODULES = {
     "_ctypes_test", "_testbuffer", "_testcapi", "_testclinic", "_testclinic_limited", "_testexternalinspection",
     "_testimportmultiple", "_testinternalcapi", "_testlimitedcapi", "_testmultiphase", "_testsinglephase", "_xxtestfuzz",
@@ -50,7 +50,7 @@ def handler(event, context):
     support.verbose = False
     support.use_resources = ()
 
-    # Here it is making one that fails, outside of what the probe for them expects.
+    # Here it is creating one that fails, which their probe does not expect.
     socket_helper._bind_nix_socket_error = OSError("no Unix sockets")
 
     name = "test." + event["module"]
@@ -75,7 +75,7 @@ def handler(event, context):
 
 
 def as_on_linux(support):
-    """Lift the skips that are for WASI, before anything has looked at them."""
+    """Lift the skips for WASI, before anything has looked at them."""
     support.is_wasi = False
     support.has_fork_support = True
     support.has_subprocess_support = True
@@ -99,7 +99,7 @@ def set_up_or_tear_down(test):
 
 
 class StubFinder:
-    """Stands in for the modules in C that are for tests alone."""
+    """Stands in for the C modules that exist only for tests."""
 
     def find_spec(self, name, path=None, target=None):
         if name in C_TEST_MODULES:
@@ -113,12 +113,12 @@ class StubFinder:
 
 
 class Stub(types.ModuleType):
-    """A module that has every name. What comes of them skips the test that uses it."""
+    """A module that has every name. Using one skips the test."""
 
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        # Tests compute with the limits of C's types while they are imported.
+        # Tests compute with the limits of C types while they are imported.
         kind, _, end = name.rpartition("_")
         if code := {"CHAR": "b", "SHRT": "h", "INT": "i", "LONG": "l", "LLONG": "q", "PY_SSIZE_T": "n"}.get(kind):
             bits = struct.calcsize(code) * 8
@@ -144,7 +144,7 @@ WORSE = (SKIPPED, PASSED, FAILED)
 
 
 class Outcomes(unittest.TestResult):
-    """One outcome for each name of a test: the worst of all that have it."""
+    """One outcome for each test name: the worst of all tests that have it."""
 
     def __init__(self, prefix, trace):
         super().__init__()
@@ -183,7 +183,7 @@ class Outcomes(unittest.TestResult):
         self.note(test.id(), FAILED, "unexpected success")
 
     def addSkip(self, test, reason):
-        # A part that is skipped leaves the test what it is.
+        # A skipped subtest does not change the test's outcome.
         if not hasattr(test, "test_case"):
             self.note(test.id(), SKIPPED, str(reason)[:REASON])
 

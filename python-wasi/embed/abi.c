@@ -1,10 +1,10 @@
 // The exports of the module: the guest's side of the ABI. README.md has the
-// table. No Python here: what an export does stands in the other files.
+// table. No Python here: the other files implement the exports.
 #include "abi.h"
 
 #define EXPORT(name) __attribute__((export_name(name)))
 
-// The host calls boot once. The other two have nothing to work with before it.
+// The host calls boot once, before the other two.
 static int booted = 0;
 
 EXPORT("vivarium_abi_version") int32_t vivarium_abi_version(void) {

@@ -1,11 +1,11 @@
-// The time that the guest has computed. wasi-libc's own emulation takes the time
-// that has passed instead, in which a sleep counts.
+// The guest's CPU time. wasi-libc's own emulation uses elapsed time instead, which
+// includes sleep.
 #include <sys/times.h>
 #include <time.h>
 #include <unistd.h>
 #include <wasi/api.h>
 
-// In nanoseconds, which is what CLOCKS_PER_SEC says.
+// In nanoseconds, as CLOCKS_PER_SEC says.
 clock_t clock(void) {
   __wasi_timestamp_t now;
   if (__wasi_clock_time_get(__WASI_CLOCKID_PROCESS_CPUTIME_ID, 0, &now) != 0) {
@@ -14,7 +14,7 @@ clock_t clock(void) {
   return (clock_t)now;
 }
 
-// In ticks, of which sysconf knows the length.
+// In ticks, whose length sysconf knows.
 clock_t times(struct tms *out) {
   __wasi_timestamp_t now;
   clock_t used = clock();

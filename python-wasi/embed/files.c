@@ -1,7 +1,7 @@
-// What the C library does without, because WASI preview 1 has no place for it:
-// permissions, and the space that is left. The linker puts these functions in the
-// place of the library's (--wrap in recipe/guest.sh), so that CPython, SQLite and
-// all others find on this system what they find elsewhere.
+// What the C library lacks, because WASI preview 1 has no place for it: permissions,
+// and free space. The linker substitutes these functions for the library's (--wrap in
+// recipe/guest.sh), so that CPython, SQLite and all others find what they find on
+// other systems.
 #include "abi.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #define IMPORT(name) \
   __attribute__((import_module("vivarium"), import_name(name))) extern int32_t
 
-// Those of WASI with a mode, and what WASI lacks: package wasip1 of the host.
+// WASI's calls with a mode, and what WASI lacks: package wasip1 of the host.
 IMPORT("path_open")
 host_path_open(int32_t fd, int32_t lookup, const char *path, size_t size,
                int32_t how, int64_t rights, int64_t inheriting, int32_t flags,
@@ -31,7 +31,7 @@ IMPORT("fd_chmod") host_fd_chmod(int32_t fd, int32_t mode);
 IMPORT("path_space")
 host_path_space(int32_t fd, const char *path, size_t size, uint64_t space[4]);
 
-// result is what a function of the C library returns for an error number.
+// result converts an error number to what a function of the C library returns.
 static int result(int32_t error) {
   if (error == 0) {
     return 0;
@@ -48,9 +48,9 @@ int files_umask(int new_mask) {
   return old;
 }
 
-// What open and mkdir were asked for. The library's own drop it on the way to the
-// call of WASI, where it is put in again; who opens files in another way, with
-// fopen, asks for nothing.
+// The mode that open and mkdir were given. The library drops it on the way to the
+// WASI call, where it is added again; other ways to open files, such as fopen, have
+// no mode.
 #define UNASKED 0666
 static mode_t asked = UNASKED;
 
@@ -59,7 +59,7 @@ int __real_openat(int fd, const char *path, int flags, ...);
 int __real_mkdir(const char *path, mode_t mode);
 int __real_mkdirat(int fd, const char *path, mode_t mode);
 
-// readable gives flags without an access mode the one that is 0 elsewhere.
+// readable adds the access mode that is 0 elsewhere to flags without one.
 static int readable(int flags) {
   return flags & (O_RDWR | O_EXEC | O_SEARCH) ? flags : flags | O_RDONLY;
 }
@@ -115,8 +115,8 @@ __wasi_errno_t __wrap___wasi_path_create_directory(__wasi_fd_t fd,
   return host_path_mkdir(fd, path, strlen(path), asked & ~mask & 07777);
 }
 
-// The bytes behind the type of a file, which WASI leaves open, say what else there
-// is to say.
+// The padding after the file type, which WASI leaves undefined, holds the other
+// attributes.
 #define READ_ONLY_AT 17
 #define MODE_AT 18
 #define PAGES_AT 20
@@ -169,8 +169,8 @@ int __wrap___wasilibc_nocwd_fstatat(int fd, const char *path, struct stat *st,
   return result(error);
 }
 
-// As root, whom only two things are denied: to write on a read-only file system,
-// and to run what nobody may run.
+// As for root, who is denied only two things: to write to a read-only file system,
+// and to execute what nobody may execute.
 int __wrap___wasilibc_nocwd_faccessat(int fd, const char *path, int wanted,
                                       int flags) {
   __wasi_filestat_t from;
@@ -192,8 +192,8 @@ int __wrap___wasilibc_nocwd_faccessat(int fd, const char *path, int wanted,
   return 0;
 }
 
-// relative finds what a path is relative to, as the library does for its own calls:
-// the directory of a descriptor, or else "/". The caller frees *memory.
+// relative finds the directory that a path is relative to, as the library does for
+// its own calls: that of a descriptor, or else "/". The caller frees *memory.
 static int32_t relative(int fd, const char **path, char **memory) {
   *memory = NULL;
   if (fd != AT_FDCWD && (*path)[0] != '/') {

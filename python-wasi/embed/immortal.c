@@ -1,9 +1,9 @@
 // Making what boot created immortal.
 //
-// A reference count is a write, and each page that an instance writes to is a
-// page that it no longer shares with its image: a few hundred of them in a
-// first call, each with a fault and a copy. What lives since boot lives as long
-// as the interpreter anyway, so nothing is lost by not counting.
+// Counting a reference is a write, and an instance no longer shares a page with
+// its image once it writes to it: a few hundred pages in a first call, each with
+// a fault and a copy. What exists since boot lives as long as the interpreter
+// anyway, so nothing is lost by not counting.
 #include "abi.h"
 #include "python.h"
 
@@ -15,7 +15,7 @@ static int immortalize_referent(PyObject *object, void *unused) {
   return 0;
 }
 
-// immortalize_code follows a code object, which the collector does not know.
+// immortalize_code follows a code object, which the collector does not track.
 static void immortalize_code(PyCodeObject *code) {
   PyObject *const members[] = {
       code->co_consts,       code->co_names,    code->co_exceptiontable,
@@ -28,8 +28,8 @@ static void immortalize_code(PyCodeObject *code) {
   }
 }
 
-// immortalize takes an object, and what only it leads to, out of the counting.
-// What the collector tracks it will come to by itself.
+// immortalize exempts an object, and what only it leads to, from counting. What
+// the collector tracks is handled on its own.
 static void immortalize(PyObject *object) {
   if (object == NULL || _Py_IsImmortal(object)) {
     return;
@@ -39,7 +39,7 @@ static void immortalize(PyObject *object) {
     immortalize_code((PyCodeObject *)object);
   } else if (PyObject_IS_GC(object) && !PyObject_GC_IsTracked(object) &&
              Py_TYPE(object)->tp_traverse != NULL) {
-    // A tuple or dict of nothing but plain values.
+    // A tuple or dict of only plain values.
     Py_TYPE(object)->tp_traverse(object, immortalize_referent, NULL);
   }
 }
@@ -51,9 +51,9 @@ static int immortalize_tracked(PyObject *object, void *unused) {
   return 1;
 }
 
-// is_definition says if an object is what import statements, def and class make:
-// code, not data. A function may well count on the end of its data (weak
-// references, __del__, the memory), hardly on the end of its own code.
+// is_definition tells whether an object is what import statements, def and class
+// create: code, not data. A function may well rely on its data being freed (weak
+// references, __del__, the memory), but hardly on its own code being freed.
 static int is_definition(PyObject *object) {
   return PyType_Check(object) || PyFunction_Check(object) ||
          PyModule_Check(object) || PyCFunction_Check(object) ||
@@ -67,8 +67,8 @@ static int is_definition(PyObject *object) {
          Py_IS_TYPE(object, &PyWrapperDescr_Type);
 }
 
-// immortalize_part takes what belongs to a definition: names, constants, the
-// dict that has its members.
+// immortalize_part handles what belongs to a definition: names, constants, the
+// dict of its members.
 static int immortalize_part(PyObject *object, void *definition) {
   const Py_ssize_t large = 64 << 10;
   if (is_definition(object) || PyLong_Check(object) || PyFloat_Check(object) ||

@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
-// Where the tree has what is there at boot. The runner adds the function's code
-// in front when it loads it: no code of a tenant is in reach before.
+// Where the tree has what exists at boot. The runner puts the function's code in
+// front when it loads it: before that, no tenant's code is reachable.
 #define PREFIX L"/usr"
 #define STDLIB L"/usr/lib/python3.13"
 static const wchar_t *const search_paths[] = {L"/function/runtime", STDLIB};
 
-// broken tells of a failed start on stderr. The interpreter may not be there,
-// so no Python call may be used.
+// broken reports a failed start on stderr. The interpreter may not exist, so no
+// Python call may be used.
 static int32_t broken(const char *step, PyStatus status) {
   fprintf(stderr, "vivarium: %s: %s: %s\n", step,
           status.func != NULL ? status.func : "python",
@@ -22,8 +22,8 @@ static int32_t broken(const char *step, PyStatus status) {
 }
 
 static PyStatus preinitialize(void) {
-  // An isolated interpreter leaves the locale alone: the C library would go on
-  // in ASCII, and with it strftime and whoever asks for the encoding.
+  // An isolated interpreter leaves the locale alone: the C library would stay in
+  // ASCII, and so would strftime and whatever asks for the encoding.
   if (setlocale(LC_CTYPE, "C.UTF-8") == NULL) {
     return PyStatus_Error("the C library has no locale C.UTF-8");
   }
@@ -33,7 +33,7 @@ static PyStatus preinitialize(void) {
   return Py_PreInitialize(&config);
 }
 
-// set_paths says outright what CPython would otherwise look for on the disk.
+// set_paths sets what CPython would otherwise search for on disk.
 static PyStatus set_paths(PyConfig *config) {
   struct {
     wchar_t **member;
@@ -69,7 +69,7 @@ static PyStatus initialize(void) {
   config.site_import = 0;
   config.install_signal_handlers = 0;
   config.write_bytecode = 0;
-  // A hash seed of the host's randomness, drawn at boot.
+  // A hash seed from the host's randomness, drawn at boot.
   config.use_hash_seed = 0;
   config.buffered_stdio = 1;
   PyStatus status = set_paths(&config);
@@ -80,9 +80,9 @@ static PyStatus initialize(void) {
   return status;
 }
 
-// buffer_by_line makes a stream hand over each line when it ends. A stream that
-// is no terminal is otherwise buffered by blocks, which would mix up the order
-// of stdout and stderr and keep lines back until the end.
+// buffer_by_line makes a stream line-buffered. Streams other than terminals are
+// block-buffered by default, which would mix up the order of stdout and stderr
+// and hold lines back until the end.
 static int buffer_by_line(const char *name) {
   PyObject *stream = PySys_GetObject(name);
   if (stream == NULL) {
@@ -109,7 +109,7 @@ static int buffer_by_line(const char *name) {
 }
 
 int32_t interpreter_start(void) {
-  // Before the interpreter starts, or the import does not find it.
+  // Before the interpreter starts, or import would not find it.
   if (PyImport_AppendInittab(RESPOND_MODULE, respond_module_init) < 0) {
     return broken("inittab", PyStatus_NoMemory());
   }

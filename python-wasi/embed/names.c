@@ -1,6 +1,6 @@
-// Names of hosts and services. Numbers need nobody to look them up, names are the
-// host's business; the lists that getaddrinfo and the older functions make of them
-// come from musl (recipe/network.sh).
+// Names of hosts and services. Numeric ones need no look-up, names are resolved by
+// the host; the lists that getaddrinfo and the older functions make of them come
+// from musl (recipe/network.sh).
 #define _GNU_SOURCE // strnlen
 #include "abi.h"
 
@@ -39,7 +39,7 @@ int __lookup_ipliteral(struct address found[1], const char *name, int family);
 static int resolved_errno;
 int *__h_errno_location(void) { return &resolved_errno; }
 
-// There is one interface, of which nothing is known.
+// There is one interface, about which nothing is known.
 unsigned if_nametoindex(const char *name) {
   (void)name;
   return 0;
@@ -51,7 +51,7 @@ static int add(struct address *to, int family, const void *bytes) {
   return 1;
 }
 
-// own returns the addresses of no name: all of one's own, or the loopback's.
+// own returns the addresses for an empty name: any of one's own, or the loopback's.
 static int own(struct address *found, int family, int passive) {
   static const uint8_t loopback[] = {127, 0, 0, 1}, any[4] = {0};
   int count = 0;

@@ -1,9 +1,9 @@
-// OpenSSL's randomness. Its own generator keeps a state between two draws, which the
-// clones of an image would share, and with it their keys. Here each draw is the
-// host's.
+// OpenSSL's randomness. Its own generator keeps state between draws, which the clones
+// of an image would share, and with it their keys. Here each draw is made by the
+// host.
 #include "abi.h"
 
-// RAND_METHOD is of old, and simpler than a provider, which took its place.
+// RAND_METHOD is deprecated, but simpler than the providers that replaced it.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -13,7 +13,7 @@
 __attribute__((import_module("vivarium"), import_name("seed"))) extern int32_t
 host_seed(void *out, size_t size);
 
-// Whether what is drawn may be shared by the clones of an image.
+// Whether the clones of an image may share what is drawn.
 static int shared = 0;
 
 static int draw(unsigned char *out, int size) {
@@ -34,10 +34,10 @@ static int ready(void) { return 1; }
 
 SSL_CTX *__real_SSL_CTX_new(const SSL_METHOD *method);
 
-// A new context draws the keys of the session tickets that it would give away as a
-// server, and of cookies. Many modules make a context when they are imported; for
-// keys that nobody uses they would not be frozen. As elsewhere the servers of one
-// program, clones of one version share them.
+// A new context draws keys for the session tickets that it would issue as a server,
+// and for cookies. Many modules create a context when they are imported; because of
+// keys that are never used they could not be frozen. So the clones of one version
+// share them, as the servers of one program do elsewhere.
 SSL_CTX *__wrap_SSL_CTX_new(const SSL_METHOD *method) {
   shared = 1;
   SSL_CTX *context = __real_SSL_CTX_new(method);

@@ -1,5 +1,5 @@
-// The functions of _vivarium for os: those that CPython leaves out, since the C
-// library for WASI has nothing behind them.
+// The functions of _vivarium for os: those that CPython leaves out because the C
+// library for WASI does not support them.
 #include "abi.h"
 #include "python.h"
 

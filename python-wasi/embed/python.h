@@ -1,12 +1,12 @@
-// What the files that know Python share.
+// Shared by the files that know Python.
 #ifndef VIVARIUM_PYTHON_H
 #define VIVARIUM_PYTHON_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-// The module through which the runner answers. It is built in: the name goes
-// into the inittab before the interpreter starts.
+// The module through which the runner responds. It is built in: its name is added
+// to the inittab before the interpreter starts.
 #define RESPOND_MODULE "_vivarium"
 PyObject *respond_module_init(void);
 
@@ -14,20 +14,20 @@ PyObject *respond_module_init(void);
 // NULL with an exception set.
 PyObject *request_read(void);
 
-// immortalize_definitions is _vivarium.immortalize_definitions(): it takes all
-// functions, classes and modules that there are out of reference counting.
+// immortalize_definitions is _vivarium.immortalize_definitions(): it exempts all
+// existing functions, classes and modules from reference counting.
 PyObject *immortalize_definitions(PyObject *module, PyObject *unused);
 
-// Of _vivarium too, in osmodule.c.
+// Also of _vivarium, in osmodule.c.
 PyObject *os_chmod(PyObject *module, PyObject *args);
 PyObject *os_fchmod(PyObject *module, PyObject *args);
 PyObject *os_umask(PyObject *module, PyObject *mask);
 PyObject *os_space(PyObject *module, PyObject *args);
 
-// print_exception writes the exception that is set to stderr and clears it.
+// print_exception writes the current exception to stderr and clears it.
 //
-// PyErr_Print must not be used instead: SystemExit makes it leave the process,
-// which here is a trap without a word.
+// PyErr_Print must not be used instead: on SystemExit it exits the process, which
+// here is a trap without a message.
 void print_exception(void);
 
 #endif

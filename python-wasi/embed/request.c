@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-// Nearly every request fits, and then one copy into a bytes object of the right
-// size is all; only larger ones grow a bytes object while they are read.
+// Nearly every request fits and needs only one copy into a bytes object of the
+// right size; larger ones grow a bytes object while they are read.
 #define FIRST_READ (64 * 1024)
 
 static char first[FIRST_READ];

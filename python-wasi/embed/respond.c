@@ -1,4 +1,4 @@
-// _vivarium: the built-in module with which the runner answers the host, and
+// _vivarium: the built-in module with which the runner responds to the host, and
 // prepares to be frozen.
 #include "abi.h"
 #include "python.h"

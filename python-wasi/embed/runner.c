@@ -4,9 +4,9 @@
 
 #define RUNNER_MODULE "runtime"
 
-// What the runner's module offers, in the order of enum vivarium_call. Owned
-// for the life of the instance: a function may meddle with sys.modules, not
-// with these.
+// The runner's entry points, in the order of enum vivarium_call. Owned for the
+// life of the instance: a function may tamper with sys.modules, but not with
+// these.
 static const char *const entry_names[] = {"load", "invoke"};
 static PyObject *entries[2];
 
@@ -46,8 +46,8 @@ int32_t runner_call(enum vivarium_call call) {
   PyObject *result = PyObject_CallOneArg(entries[call], request);
   Py_DECREF(request);
   if (result == NULL) {
-    // The runner turns a function's exceptions into responses; what arrives
-    // here is its own.
+    // The runner turns a function's exceptions into responses; one that arrives
+    // here is the runner's own.
     print_exception();
     return VIVARIUM_BROKEN;
   }

@@ -1,6 +1,5 @@
 // Sockets, which the C library for WASI lacks, with the structures and numbers of
-// Linux: package sockets of the host has the other half. There is nothing that
-// listens.
+// Linux: the host's package sockets is the other half. Nothing listens.
 #include "abi.h"
 
 #include <arpa/inet.h>
@@ -35,10 +34,10 @@ IMPORT("sock_refusal") host_refusal(char *buf, size_t size, size_t *length);
 IMPORT("fd_poll")
 host_poll(struct pollfd *fds, size_t count, int64_t timeout, size_t *ready);
 
-// What the host writes for an address.
+// The form in which the host writes addresses.
 #define ADDRESS_SIZE 28
 
-// Whether the last call was refused, and why if it was not the host that did so.
+// Whether the last call was refused, and why if the host did not refuse it.
 static int refused = 0;
 static const char *reason = NULL;
 
@@ -60,7 +59,7 @@ static int refuse(const char *why) {
 
 char *__real_strerror(int error);
 
-// The text for "permission denied" right after a refusal is what was refused, and
+// Right after a refusal, the text for "permission denied" tells what was refused, and
 // what would allow it.
 char *__wrap_strerror(int error) {
   static char text[512];
@@ -94,8 +93,8 @@ int connect(int fd, const struct sockaddr *address, socklen_t size) {
   return network_result(host_connect(fd, address, size));
 }
 
-// A client's socket may ask for any address of its own. It has none that it could
-// choose.
+// A client's socket may bind to an unspecified address; it has no other to choose
+// from.
 int bind(int fd, const struct sockaddr *address, socklen_t size) {
   struct sockaddr_in6 any = {0};
   int32_t type;
@@ -166,8 +165,8 @@ static int is_datagram(int fd) {
          type == SOCK_DGRAM;
 }
 
-// The host knows datagrams of sockets that are connected: what is sent elsewhere
-// connects the socket anew.
+// The host supports datagrams only on connected sockets: sending elsewhere reconnects
+// the socket.
 ssize_t sendto(int fd, const void *buf, size_t size, int flags,
                const struct sockaddr *address, socklen_t length) {
   char peer[ADDRESS_SIZE];
@@ -195,7 +194,7 @@ ssize_t recvfrom(int fd, void *restrict buf, size_t size, int flags,
   return received;
 }
 
-// The most that is gathered from, or scattered into, buffers of one call.
+// The most that one call gathers from, or scatters into, buffers.
 #define GATHERED 131072
 
 static size_t total_of(const struct msghdr *message) {
@@ -206,7 +205,7 @@ static size_t total_of(const struct msghdr *message) {
   return total < GATHERED ? total : GATHERED;
 }
 
-// move copies between the buffers of a message and one that is whole.
+// move copies between the buffers of a message and a contiguous one.
 static void move(const struct msghdr *message, char *whole, size_t size,
                  int gather) {
   for (int i = 0; size > 0 && i < (int)message->msg_iovlen; i++) {
@@ -291,7 +290,7 @@ int poll(struct pollfd *fds, nfds_t count, int milliseconds) {
                   milliseconds < 0 ? -1 : (int64_t)milliseconds * 1000000);
 }
 
-// What each of the sets of a select asks for, and takes for an answer.
+// What each set of a select requests, and accepts as ready.
 static const short asked[] = {POLLIN, POLLOUT, POLLPRI};
 static const short answered[] = {POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR,
                                  POLLPRI};

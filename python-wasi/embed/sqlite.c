@@ -1,4 +1,4 @@
-// What SQLite asks of the system, and its idea of a Unix does not find here.
+// What SQLite needs of the system, and its Unix support does not find here.
 #include "abi.h"
 
 #include <fcntl.h>
@@ -13,19 +13,19 @@
 #define SET_LOCK 13
 #define UNLOCKED 2
 
-// randomness seeds SQLite's generator. It would else take the second and the
-// number of the process, which everybody knows.
+// randomness seeds SQLite's generator. Otherwise it would use the second and the
+// process id, which anyone can guess.
 static int randomness(sqlite3_vfs *vfs, int size, char *out) {
   (void)vfs;
   if (getentropy(out, (size_t)size) != 0) {
-    // SQLite does not look at what is returned: it would go on unseeded.
+    // SQLite ignores the return value: it would continue unseeded.
     abort();
   }
   return size;
 }
 
-// file_control is fcntl where locks are granted: they are for other processes,
-// which there are none of. Connections of one process SQLite keeps apart itself.
+// file_control is fcntl with locks always granted: they are for other processes, of
+// which there are none. SQLite itself separates the connections of one process.
 static int file_control(int fd, int command, ...) {
   va_list arguments;
   va_start(arguments, command);
@@ -40,7 +40,7 @@ static int file_control(int fd, int command, ...) {
 }
 
 int32_t sqlite_start(void) {
-  // For WASI the default is another one, which locks with files beside the
+  // For WASI the default is another one, which locks with files next to the
   // database.
   sqlite3_vfs *unix_files = sqlite3_vfs_find("unix");
   if (unix_files == NULL ||

@@ -1,4 +1,4 @@
-// What the C library's time zones (libtz, see recipe/cpython.sh) ask of the
+// What the C library's time zones (libtz, see recipe/cpython.sh) need of the
 // system: the files of the zone database, in memory.
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,11 +6,11 @@
 #include <time.h>
 #include <unistd.h>
 
-// No zone has a file of a tenth of it. TZ can name any file.
+// No zone's file has a tenth of that, but TZ can name any file.
 #define LARGEST (1 << 20)
 
-// __map_file returns what a file holds, and its size, or NULL. It stands in for
-// a function of musl's own that maps the file.
+// __map_file returns a file's contents and size, or NULL. It replaces musl's
+// function, which maps the file.
 const unsigned char *__map_file(const char *path, size_t *size) {
   int fd = open(path, O_RDONLY);
   if (fd < 0) {
@@ -34,7 +34,7 @@ const unsigned char *__map_file(const char *path, size_t *size) {
   return content;
 }
 
-// __munmap gives back what __map_file returned.
+// __munmap frees what __map_file returned.
 int __munmap(void *content, size_t size) {
   (void)size;
   free(content);
@@ -43,9 +43,9 @@ int __munmap(void *content, size_t size) {
 
 extern char *__tzname[2];
 
-// The name of a time's zone, for strftime. The C library's own function gives
-// names of its own making only, for fear of what an unset member holds; CPython
-// hands over copies of them, and nothing for a time without a zone.
+// The name of a time's zone, for strftime. The C library's own function returns
+// only names that it made itself, in case the member is unset; CPython passes
+// copies of them, and nothing for a time without a zone.
 const char *__wrap___tm_to_tzname(const struct tm *time) {
   return time->__tm_zone != NULL ? time->__tm_zone
                                  : __tzname[time->tm_isdst > 0];

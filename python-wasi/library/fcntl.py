@@ -1,5 +1,5 @@
-"""Locks on files, which are always granted: they are for other processes, which
-there are none of. Of the other operations there are the flags."""
+"""File locks, which are always granted: they are for other processes, of which
+there are none. The only other operations are those on flags."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ def flock(fd: Any, operation: int, /) -> None:
 
 
 def lockf(fd: Any, cmd: int, len: int = 0, start: int = 0, whence: int = 0, /) -> None:
-    """Lock or unlock a part of a file; as flock."""
+    """Lock or unlock a part of a file, like flock."""
     _lock(fd, cmd)
 
 
@@ -39,7 +39,7 @@ def fcntl(fd: Any, cmd: int, arg: int | bytes = 0, /) -> int | bytes:
 
 
 def ioctl(fd: Any, request: int, arg: Any = 0, mutate_flag: bool = True, /) -> int:
-    """Control a device. OSError: no file is one."""
+    """Control a device. Raises OSError: there is none."""
     _number(fd)
     raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
 
@@ -51,7 +51,7 @@ def _lock(fd: Any, operation: int) -> None:
 
 
 def _number(fd: Any) -> int:
-    """The number of an open file, which may be given as an object with a fileno()."""
+    """The descriptor of an open file, which may be an object with a fileno()."""
     if isinstance(fd, int):
         number = fd
     elif not hasattr(fd, "fileno"):

@@ -1,4 +1,4 @@
-"""The groups that there are: one."""
+"""The group database, which has one group."""
 
 from operator import index
 from typing import NamedTuple
@@ -14,14 +14,14 @@ class struct_group(NamedTuple):
 
 
 def getgrgid(id: int) -> struct_group:
-    """Return the entry of a group's number. KeyError: there is no such group."""
+    """Return the entry for a group id. Raises KeyError for others."""
     if index(id) != 0:
         raise KeyError(f"getgrgid(): gid not found: {id}")
     return struct_group("root", "x", 0, [])
 
 
 def getgrnam(name: str) -> struct_group:
-    """Return the entry of a group's name. KeyError: there is no such group."""
+    """Return the entry for a group name. Raises KeyError for others."""
     if not isinstance(name, str):
         raise TypeError(f"getgrnam() argument 'name' must be str, not {type(name).__name__}")
     if "\0" in name:

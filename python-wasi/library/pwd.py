@@ -1,4 +1,4 @@
-"""The users that there are: one, who owns all files."""
+"""The user database, which has one user, who owns all files."""
 
 from operator import index
 from typing import NamedTuple
@@ -16,19 +16,19 @@ class struct_passwd(NamedTuple):
     pw_shell: str
 
 
-# Home is the only folder that can be written to.
+# The only writable folder.
 _root = struct_passwd("root", "x", 0, 0, "root", "/tmp", "/bin/sh")
 
 
 def getpwuid(uid: int, /) -> struct_passwd:
-    """Return the entry of a user's number. KeyError: there is no such user."""
+    """Return the entry for a user id. Raises KeyError for others."""
     if index(uid) != _root.pw_uid:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
     return _root
 
 
 def getpwnam(name: str, /) -> struct_passwd:
-    """Return the entry of a user's name. KeyError: there is no such user."""
+    """Return the entry for a user name. Raises KeyError for others."""
     if not isinstance(name, str):
         raise TypeError(f"getpwnam() argument must be str, not {type(name).__name__}")
     if "\0" in name:

@@ -1,5 +1,5 @@
-"""What this process has used. Its limits are the function's memory and timeout,
-which it can't change."""
+"""Resource usage of this process. Its limits are the function's memory and
+timeout, which it can't change."""
 
 import time
 from typing import NamedTuple
@@ -15,7 +15,7 @@ RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
 
 
 class struct_rusage(NamedTuple):
-    """What was used: seconds of computing, kibibytes of memory."""
+    """Resources used: CPU seconds, kibibytes of memory."""
 
     ru_utime: float = 0.0
     ru_stime: float = 0.0
@@ -36,7 +36,7 @@ class struct_rusage(NamedTuple):
 
 
 def getrusage(who: int, /) -> struct_rusage:
-    """Return what has been used. ValueError: who is no RUSAGE_ constant."""
+    """Return the resources used. Raises ValueError unless who is a RUSAGE_ constant."""
     if who == RUSAGE_CHILDREN:
         return struct_rusage()
     if who not in (RUSAGE_SELF, RUSAGE_THREAD):
@@ -45,7 +45,7 @@ def getrusage(who: int, /) -> struct_rusage:
 
 
 def getrlimit(resource: int, /) -> tuple[int, int]:
-    """Return the soft and the hard limit: that of open files, and none else."""
+    """Return the soft and hard limit. Only the number of open files is limited."""
     _check(resource)
     if resource == RLIMIT_NOFILE:
         return 1024, 1024
@@ -53,13 +53,13 @@ def getrlimit(resource: int, /) -> tuple[int, int]:
 
 
 def setrlimit(resource: int, limits: tuple[int, int], /) -> None:
-    """Leave the limits as they are. ValueError: they are to be others."""
+    """Keep the limits. Raises ValueError for other ones."""
     if tuple(limits) != getrlimit(resource):
         raise ValueError("the limits of a function can't be changed from within")
 
 
 def getpagesize() -> int:
-    """Return the bytes of a page of linear memory."""
+    """Return the size of a page of linear memory in bytes."""
     return 65536
 
 

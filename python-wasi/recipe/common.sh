@@ -1,4 +1,4 @@
-# What every part of the recipe uses: messages, steps, downloads, keys. Sourced.
+# Shared by all parts of the recipe: messages, steps, downloads, keys. Sourced.
 # shellcheck shell=bash
 
 step_number=0
@@ -16,11 +16,10 @@ die() {
 }
 
 # start NAME TITLE COMMAND...: begin a step in the background, its output in a
-# file. A step that has its stamp is done and stays so.
+# file. A step with a stamp is already done.
 #
 # The command runs in a background shell because `set -e` has no effect in a
-# function that is called as part of a condition; a step must end at its first
-# error.
+# function called as part of a condition, but a step must end at its first error.
 start() {
   local name=$1 title=$2
   shift 2
@@ -61,8 +60,8 @@ step() {
   finish "$1"
 }
 
-# stop_steps ends what still runs. Each step has a process group of its own
-# (set -m), so its compilers end with it.
+# stop_steps ends what still runs. Each step has its own process group (set -m), so
+# its compilers end with it.
 stop_steps() {
   local pid
   for pid in "${step_pid[@]}"; do
@@ -77,8 +76,8 @@ hash_files() {
   (cd "$root" && sha256sum -- "$@") | sha256sum | cut -c1-16
 }
 
-# hash_script FILE...: a hash that is blind to comments and empty lines:
-# explaining something better must not cost minutes.
+# hash_script FILE...: a hash that ignores comments and empty lines: a better
+# explanation must not cost minutes.
 hash_script() {
   grep -Ehv '^[[:space:]]*(#[^!]|#$|$)' "$@" | sha256sum | cut -c1-16
 }
@@ -94,9 +93,9 @@ debian_mirror() {
     awk 'NF == 3 && $1 ~ /^http/ && $2 == "Debian" && $3 == "Debian" && !seen++ { print $1 }'
 }
 
-# fetch FILE SHA256 URL...: have a file in the download folder, from the first
-# address that gives these very bytes. A file that lies there already, also one
-# put there by hand, is used when its checksum is right.
+# fetch FILE SHA256 URL...: get a file into the download folder, from the first URL
+# that yields exactly these bytes. A file that is already there, even one put there
+# by hand, is used if its checksum is right.
 fetch() {
   local file=$1 sum=$2 target=$cache/downloads/$1 url
   shift 2
@@ -119,7 +118,7 @@ fetch() {
     "if it is gone for good, raise the version: README.md, \"How to raise a version\""
 }
 
-# unpack FILE DIRECTORY: a tarball without its top folder, into a fresh folder.
+# unpack FILE DIRECTORY: unpack a tarball, without its top folder, into a new folder.
 unpack() {
   rm -rf "$2"
   mkdir -p "$2"

@@ -1,8 +1,8 @@
 # The expensive part: from tarballs to the kit that a guest is linked from.
-# Sourced; every line here counts for the content key of the CPython build.
+# Sourced; every line but comments is part of the content key of the CPython build.
 # shellcheck shell=bash
 #
-# Everything happens in $work. The kit, what is kept of it:
+# Everything happens in $work. The kit is what is kept of it:
 #   bin/python3         the same CPython for this machine, to compile bytecode
 #   lib/python3.13/     the standard library, for it and for the guest
 #   include/            headers, pyconfig.h of the guest
@@ -14,7 +14,7 @@ target_flags() {
   printf -- '--target=%s --sysroot=%s %s' "$WASM_TARGET" "$1" "$WASM_FLAGS"
 }
 
-# Paths of this machine must not get into the artifact.
+# Paths of this machine must not end up in the artifact.
 hide_paths() { printf -- '-ffile-prefix-map=%s=/build' "$work"; }
 
 get_sources() {
@@ -48,7 +48,7 @@ make_sysroot() {
   for part in include lib; do
     mkdir -p "$sysroot/$part"
     cp -a "$deb/usr/$part/wasm32-wasi" "$sysroot/$part/"
-    # Debian knows the target by its old name only.
+    # Debian knows the target only by its old name.
     ln -s wasm32-wasi "$sysroot/$part/$WASM_TARGET"
   done
   # What build_timezones adds.
@@ -59,9 +59,9 @@ make_sysroot() {
   cp "$deb/usr/share/doc/wasi-libc/copyright" "$sysroot/share/"
 }
 
-# build_native makes the interpreter that runs on this machine: the cross build
-# freezes modules with it, and the library is byte-compiled by it. It needs no
-# speed; -O1 is what is built soonest. The three extra modules are for zipfile.
+# build_native builds the interpreter that runs on this machine: the cross build
+# freezes modules with it, and it byte-compiles the library. It need not be fast;
+# -O1 builds soonest. The three extra modules are for zipfile.
 build_native() {
   local dir=$work/native zlib=$work/native/zlib
   rm -rf "$dir"
@@ -89,7 +89,7 @@ build_zlib_bzip2() {
   flags="$(target_flags "$work/sysroot") $(hide_paths) $LIBRARY_OPT -DHAVE_UNISTD_H -D_FILE_OFFSET_BITS=64"
   cc="clang-$LLVM_MAJOR $flags"
   cd "$work/zlib"
-  # Not gz*.c: gzip files are Python's own business.
+  # Not gz*.c: Python handles gzip files itself.
   $cc -c adler32.c compress.c crc32.c deflate.c inf*.c trees.c uncompr.c zutil.c
   "llvm-ar-$LLVM_MAJOR" rcs "$work/prefix/lib/libz.a" ./*.o
   cp zlib.h zconf.h "$work/prefix/include/"
@@ -109,9 +109,9 @@ build_xz() {
   make -j"$jobs" -C src/liblzma install
 }
 
-# build_timezones makes what takes the place of the C library's __tz.o, which
-# knows no zone but UTC. The headers of musl's own that the file asks for are
-# about locks and privileges; __map_file and __munmap are the embedding's.
+# build_timezones builds the replacement for the C library's __tz.o, which knows
+# only UTC. The internal headers of musl that the file includes are about locks and
+# privileges; __map_file and __munmap are the embedding's.
 build_timezones() {
   local dir=$work/timezones
   rm -rf "$dir"
@@ -141,7 +141,7 @@ build_sqlite() {
   rm -rf "$dir"
   mkdir "$dir"
   cd "$dir"
-  # The one file that is all of SQLite is made on this machine, for it.
+  # SQLite's amalgamation is generated on this machine, with native tools.
   ../sqlite/configure --disable-tcl --disable-readline --disable-load-extension CC="clang-$LLVM_MAJOR"
   make sqlite3.c
   local flags
@@ -152,9 +152,9 @@ build_sqlite() {
   cp sqlite3.h sqlite3ext.h "$work/prefix/include/"
 }
 
-# write_build_python makes the command that the cross build takes for its build
-# python. configure only asks it for its version, which is known beforehand: so
-# configure need not wait for the native build.
+# write_build_python writes a stand-in for the cross build's build python. configure
+# only asks it for its version, which is known in advance, so configure need not
+# wait for the native build.
 write_build_python() {
   cat >"$work/build-python" <<SCRIPT
 #!/bin/sh
@@ -168,12 +168,12 @@ SCRIPT
   chmod +x "$work/build-python"
 }
 
-# configure_cross: clock_nanosleep is left out because wazero's poll_oneoff knows
-# no absolute times, and time.sleep would fail (OSError 58); CPython asks for it
-# in two ways. pymalloc is off by default on WASI, and worth 2 %; mimalloc is for
-# CPython without the global lock, and here 0.3 MB that nothing calls. That
-# tzset works is what configure can only see by running something, and the
-# embedding's functions and OpenSSL by linking. IPv6 it takes for impossible.
+# configure_cross: clock_nanosleep is left out because wazero's poll_oneoff does not
+# support absolute times, and time.sleep would fail (OSError 58); CPython checks for
+# it in two ways. pymalloc is off by default on WASI, and worth 2 %; mimalloc is for
+# CPython without the global lock, and here 0.3 MB of dead code. configure could
+# only find out by running something that tzset works, and by linking that the
+# embedding's functions and OpenSSL exist. It considers IPv6 impossible.
 configure_cross() {
   local dir=$work/cross target prefix=$work/prefix
   target="$(target_flags "$work/sysroot") $(hide_paths)"
@@ -198,21 +198,21 @@ configure_cross() {
     LIBSQLITE3_CFLAGS="-I$prefix/include" LIBSQLITE3_LIBS="-L$prefix/lib -lsqlite3"
 }
 
-# build_cross makes what a guest is linked from. CPython's own program is not, and
-# would need what the embedding has.
+# build_cross builds what a guest is linked from. CPython's own program is not built:
+# it would need the embedding's functions.
 build_cross() {
   cd "$work/cross"
   make -j"$jobs" "libpython${CPYTHON_VERSION%.*}.a" pybuilddir.txt Modules/_decimal/libmpdec/libmpdec.a \
     Modules/expat/libexpat.a Modules/_hacl/libHacl_Hash_SHA2.a
-  # configure leaves out a module whose library it does not like, without a word.
+  # configure silently leaves out a module whose library does not suit it.
   local module
   for module in _bz2 _decimal _elementtree _hashlib _lzma _socket _sqlite3 _ssl select zlib; do
     grep -qw "PyInit_$module" Modules/config.c || die "module $module is not in libpython"
   done
 }
 
-# collect_kit keeps what a guest is linked from, and gives it its name last, so
-# that a kit in the cache is always whole.
+# collect_kit keeps what a guest is linked from, and names it last, so that a kit in
+# the cache is always complete.
 collect_kit() {
   local new=$work/kit sysconfigdata=_sysconfigdata__wasi_wasm32-wasi.py
   local lib=$new/lib/python${CPYTHON_VERSION%.*}

@@ -1,20 +1,20 @@
 # The cheap part: from the kit, the C embedding and the runner to the guest.
-# Sourced; every line here counts for the content key of the guest.
+# Sourced; every line here is part of the content key of the guest.
 # shellcheck shell=bash
 
 # 8 MiB of stack below the data: CPython's own limits end a recursion long before
-# it, and an overflow past them traps instead of overwriting data.
+# that, and an overflow beyond them traps instead of overwriting data.
 # Debian's libc.a carries debug information; with it the module takes four times
 # as long to load from wazero's cache.
 # --wrap: see embed/timezone.c.
 link_flags=(-mexec-model=reactor -Wl,--wrap=__tm_to_tzname -z stack-size=8388608 -Wl,--stack-first
   -Wl,--initial-memory=20971520 -Wl,--strip-all)
-# What embed/files.c does in the C library's place.
+# Functions that embed/files.c replaces.
 for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
   __wasi_path_open __wasi_path_create_directory; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
-# What embed/sockets.c and embed/openssl.c do.
+# Functions that embed/sockets.c and embed/openssl.c replace.
 for wrapped in strerror SSL_CTX_new; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
@@ -61,7 +61,7 @@ write_versions() {
 JSON
 }
 
-# pack_stdlib makes the part of the library that no change of the runner changes.
+# pack_stdlib packs the part of the library that does not depend on the runner.
 pack_stdlib() {
   mkdir -p "$work"
   "$kit/bin/python3" -I "$here/recipe/library.py" stdlib \
@@ -69,8 +69,8 @@ pack_stdlib() {
   mv "$work/stdlib.zip" "$stdlib"
 }
 
-# build_guest makes the three files in a folder of the work tree and gives the
-# folder its name last, so that a guest in the cache is always whole.
+# build_guest creates the three files in a temporary folder and names the folder
+# last, so that a guest in the cache is always complete.
 build_guest() {
   local out=$work/guest
   rm -rf "$out"
@@ -79,7 +79,7 @@ build_guest() {
   "$kit/bin/python3" -I "$here/recipe/library.py" runtime \
     --base "$stdlib" --source "$here/runtime" --added "$here/library" --zones "$zones" --zip "$out/library.zip"
   write_versions "$out"
-  # Somebody may have saved a file meanwhile; then this is not what its key says.
+  # A file may have been saved meanwhile; then this does not match its key.
   [[ $(make_guest_key) == "$guest_key" ]] || die "the sources changed during the build; run it again"
   rm -rf "$guest"
   mv "$out" "$guest"

@@ -7,7 +7,7 @@ Run by the build's own CPython, because bytecode belongs to one version of it:
 
 Each module occurs twice, as source (tracebacks show its lines) and as
 bytecode (importing needs no compiler). The bytecode is of the kind that is
-never checked against its source: the tree is read-only. The same input gives
+never checked against its source: the tree is read-only. The same input yields
 the same bytes: names are sorted and times are fixed.
 """
 
@@ -26,7 +26,7 @@ RUNTIME = PurePosixPath("function/runtime")
 ZONES = PurePosixPath("usr/share/zoneinfo")
 
 # What makes no sense in a sandbox without a terminal, a screen and
-# processes, or is of use to CPython's own developers only. Paths below Lib/.
+# processes, or is only useful to CPython's own developers. Paths below Lib/.
 LEFT_OUT = {
     "__phello__",
     "ensurepip",
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def make_stdlib(arguments: argparse.Namespace) -> None:
-    """Pack what the guest gets of the standard library."""
+    """Pack the guest's part of the standard library."""
     with scratch_beside(arguments.zip) as tree:
         copy(arguments.source, tree, lambda path: path.parts[0] not in LEFT_OUT)
         # CPython looks for this folder to know where it lives.
@@ -96,7 +96,7 @@ def make_runtime(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def scratch_beside(file: Path) -> Iterator[Path]:
-    """A folder for a while. (tempfile needs math, which this CPython lacks.)"""
+    """A temporary folder. (tempfile needs math, which this CPython lacks.)"""
     tree = file.with_suffix(".tree")
     tree.mkdir()
     try:
@@ -106,7 +106,7 @@ def scratch_beside(file: Path) -> Iterator[Path]:
 
 
 def copy(source: Path, tree: Path, wanted: Callable[[Path], bool]) -> None:
-    """Copy the modules that are wanted; asked with their relative paths."""
+    """Copy the wanted modules; wanted gets their relative paths."""
     for path in python_files(source):
         relative = path.relative_to(source)
         if wanted(relative):
@@ -126,7 +126,7 @@ def is_test(relative: Path) -> bool:
 
 
 def compile_tree(tree: Path, guest: PurePosixPath) -> None:
-    """Put bytecode beside each module, under the name it has in the guest."""
+    """Put bytecode next to each module, under the name it has in the guest."""
     for path in python_files(tree):
         py_compile.compile(
             str(path),
@@ -137,7 +137,7 @@ def compile_tree(tree: Path, guest: PurePosixPath) -> None:
 
 
 def pack(archive: zipfile.ZipFile, tree: Path, guest: PurePosixPath) -> None:
-    """Append a tree to an archive: its files, and folders that hold nothing."""
+    """Append a tree to an archive: its files, and empty folders."""
     for path in sorted(tree.rglob("*")):
         name = str(guest / path.relative_to(tree).as_posix())
         if path.is_file():

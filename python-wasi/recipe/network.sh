@@ -1,12 +1,12 @@
-# What CPython's socket and ssl stand on: the C library's half of a network, which
-# wasi-libc leaves out, and OpenSSL. Sourced; every line here counts for the content
-# key of the CPython build.
+# What CPython's socket and ssl build on: the C library's part of networking, which
+# wasi-libc leaves out, and OpenSSL. Sourced; every line but comments is part of the
+# content key of the CPython build.
 # shellcheck shell=bash
 
-# add_network_headers gives a sysroot musl's own headers in the place of those that
-# wasi-libc has cut down: constants and structures are then Linux's, which is what
-# the host's half speaks. No function of the C library's uses them: those that deal
-# with addresses come from musl too, and those of sockets are the embedding's.
+# add_network_headers replaces the headers that wasi-libc has cut down by musl's own:
+# constants and structures are then Linux's, which the host's half uses. No function
+# of the C library uses them: those for addresses come from musl too, and those for
+# sockets are the embedding's.
 add_network_headers() {
   local include=$1/include/wasm32-wasi header
   for header in netdb.h net/if.h sys/socket.h sys/un.h poll.h netinet/in.h arpa/inet.h; do
@@ -15,8 +15,8 @@ add_network_headers() {
   done
 }
 
-# Of musl, what needs no network: texts, numbers, and how they become lists. What
-# they ask for, __lookup_name and __lookup_serv, is the embedding's.
+# The parts of musl that need no network: texts, numbers, and how they become lists.
+# __lookup_name and __lookup_serv, which they call, are the embedding's.
 address_sources="freeaddrinfo gai_strerror getaddrinfo gethostbyaddr gethostbyaddr_r gethostbyname gethostbyname2
   gethostbyname2_r getservbyname getservbyname_r getservbyport getservbyport_r hstrerror in6addr_any in6addr_loopback
   inet_addr inet_aton inet_ntoa inet_ntop inet_pton lookup_ipliteral proto"
@@ -35,7 +35,7 @@ build_addresses() {
 struct in_addr;
 int __inet_aton(const char *, struct in_addr *);
 HEADER
-  # Which families are configured, AI_ADDRCONFIG, is the host's business.
+  # The host decides which families are configured, AI_ADDRCONFIG.
   sed 's/if (flags & AI_ADDRCONFIG)/if (0)/' "$work/musl/src/network/getaddrinfo.c" >getaddrinfo.c
   grep -q 'if (0)' getaddrinfo.c
   flags="$(target_flags "$work/sysroot") $(hide_paths) $LIBRARY_OPT -D_GNU_SOURCE"
@@ -47,10 +47,10 @@ HEADER
   "llvm-ar-$LLVM_MAJOR" rcs "$work/prefix/lib/libaddress.a" ./*.o
 }
 
-# OpenSSL without what a client on one thread, in a sandbox without loadable code,
-# can't use, and without ciphers and formats that TLS and X.509 of today don't.
-# --with-rand-seed=none: its own generator has nothing to begin from, so what goes
-# past the embedding's (openssl.c) fails instead of drawing what clones share.
+# OpenSSL without what a single-threaded client in a sandbox without loadable code
+# can't use, and without ciphers and formats that today's TLS and X.509 don't use.
+# --with-rand-seed=none: its own generator has no seed, so whatever bypasses the
+# embedding's (openssl.c) fails instead of drawing what clones share.
 openssl_options="no-asm no-threads no-dso no-engine no-module no-shared no-tests no-apps no-docs no-ui-console no-posix-io
   no-async no-autoload-config no-secure-memory no-afalgeng no-quic no-dgram no-dtls no-cmp no-cms no-ct no-ts no-srp no-http
   no-ocsp no-rfc3779 no-comp no-legacy no-ssl-trace no-nextprotoneg no-srtp no-ec2m no-gost no-aria no-bf no-camellia no-cast
@@ -72,6 +72,6 @@ CONF
   make -j"$jobs" libcrypto.a libssl.a
   cp libcrypto.a libssl.a "$work/prefix/lib/"
   cp -r include/openssl "$work/prefix/include/"
-  # What CPython insists on. There is one thread.
+  # CPython insists on this. There is only one thread.
   printf '#define OPENSSL_THREADS\n' >>"$work/prefix/include/openssl/configuration.h"
 }

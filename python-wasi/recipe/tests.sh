@@ -1,8 +1,8 @@
-# CPython's own test suite, for package cpython beside this folder: Lib/test of
-# the tarball that the guest is made from. No part of the guest. Sourced.
+# CPython's own test suite, for package cpython next to this folder: Lib/test of
+# the tarball that the guest is made from. Not part of the guest. Sourced.
 # shellcheck shell=bash
 
-# pack_tests makes the archive: equal input gives equal bytes, as for the guest.
+# pack_tests creates the archive: equal input yields equal bytes, as for the guest.
 pack_tests() {
   local mirror
   mirror=$(debian_mirror)

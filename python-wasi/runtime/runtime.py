@@ -2,18 +2,18 @@
 
 Importing this module is the boot. load() imports the user's module and finds
 the handler; invoke() calls it, once for each invocation. Both read a JSON
-document and hand their answer to the host through _vivarium.respond, exactly
-once; both return 0 when the instance may serve further calls and 1 when it
-must be thrown away.
+document and pass their response to the host through _vivarium.respond, exactly
+once; both return 0 if the instance may serve further calls and 1 if it must
+be thrown away.
 
-The file is named in every stack trace that callers see, as is handle_event.
+Every stack trace that callers see names this file, and handle_event.
 """
 
 from __future__ import annotations
 
 import sys
 
-# CPython's own. What comes after is ours, and a function may replace it.
+# CPython's own. Everything imported after it may be replaced by a function.
 _startup_modules = frozenset(sys.modules) - {__name__}
 
 import vivarium._files  # noqa: E402, F401  isort: skip
@@ -44,45 +44,45 @@ CODE = "/function/code"
 RUNTIME = os.path.dirname(__file__)
 """The folder of this file."""
 
-# The kinds of response, and what an export returns.
+# Kinds of responses, and what an export returns.
 JSON, RAW, ERROR = 0, 1, 2
 KEEP, DISCARD = 0, 1
 
 # CPython rewrites bytecode that has run a handful of times.
 _REHEARSALS = 16
 
-# Results that need no look for something to await. Exact types only.
+# Results that can't be awaitable. Exact types only.
 _plain = frozenset((dict, str, list, bytes, int, float, bool, type(None)))
 
-# NaN and Infinity, which json.dumps writes, are no JSON: nobody could read them.
+# NaN and Infinity, which json.dumps writes, are not valid JSON.
 dumps = JSONEncoder(allow_nan=False).encode
 
 _library = [path for path in sys.path if path not in (CODE, RUNTIME)]
 
-# snapshot_restore_py: functions may bring AWS's package of that name along, but
-# hooks registered with it would never run.
+# snapshot_restore_py: functions may include AWS's package of that name, but hooks
+# registered with it would never run.
 _irreplaceable = _startup_modules | {"snapshot_restore_py"}
 
 _handler: Callable[..., Any] | None = None
 
-# The process is set up: this instance is a clone of one that was prepared.
+# The process is set up already: this instance is a clone of a prepared one.
 _prepared = False
 
-# Why there is no handler: every invocation of the instance answers this.
+# Why there is no handler: the response to every invocation of the instance.
 _load_error: bytes = b""
 
 
 def load(request: bytes) -> int:
-    """Import the function. Responds with what speaks against freezing it.
+    """Import the function. Responds with the reasons not to freeze it.
 
     The request: {"entrypoint", "environment", "structured_logging"} and, when
-    the host means to freeze the loaded instance, "freeze": true. Then the
-    random generators are left as the boot seeded them, which the clones make
-    up for (see invoke), and the hooks of register_before_snapshot run. The
-    answer then has "sources": the files that were imported.
+    the host intends to freeze the loaded instance, "freeze": true. Then the
+    random generators stay as the boot seeded them, which the clones make up
+    for (see invoke), and the hooks of register_before_snapshot run. The
+    response then has "sources": the files that were imported.
 
-    With "prepare", a list of such files, the function is not imported, but all
-    is done that each instance would do alike before it imports the function.
+    With "prepare", a list of such files, the function is not imported, but
+    everything is done that all instances would do alike before importing it.
     """
     global _handler, _load_error, _prepared
     status = KEEP
@@ -95,7 +95,7 @@ def load(request: bytes) -> int:
         if "prepare" in demand:
             module = demand["entrypoint"].rpartition(".")[0]
             _ahead.compile_all(demand["prepare"] or [_entry_file(module)])
-            # Has the folder listed, which each import would look at.
+            # Lists the folder, which each import would look at.
             PathFinder.find_spec(module.partition(".")[0], sys.path)
             found: dict[str, Any] = {"impure": []}
             _prepared = freeze = True
@@ -109,13 +109,13 @@ def load(request: bytes) -> int:
         kind, answer = JSON, dumps(found).encode()
     except BaseException as error:
         _handler = None
-        # A missing handler is nobody's raise statement.
+        # No raise statement of the function's leads to a missing handler.
         answer = _errors.report(error, type(error) is not _entrypoint.HandlerNotFound)
         kind, status, _load_error = ERROR, _status_after(error), answer
     _loop.recover()
     if kind == JSON and freeze:
-        # What lives now lives for good. The collector must not touch it again:
-        # each page it writes to is a page that a clone has to copy.
+        # What exists now is permanent. The collector must not touch it again: each
+        # page it writes to is a page that a clone has to copy.
         gc.collect()
         immortalize_definitions()
         gc.freeze()
@@ -125,9 +125,9 @@ def load(request: bytes) -> int:
 
 
 def _prepare_to_freeze(before: Any) -> dict[str, Any]:
-    """Tell what two instances must not have in common of the function's import.
+    """Return what two instances must not share of the function's import.
 
-    Before it, Python's generator of random numbers was in the given state.
+    Before it, Python's random number generator was in the given state.
     """
     impure = []
     if _snapshot.random_state() != before:
@@ -140,7 +140,7 @@ def _prepare_to_freeze(before: Any) -> dict[str, Any]:
 
 
 def _entry_file(module: str) -> str:
-    """The file that most likely has a module of the function."""
+    """The file that most likely contains a module of the function."""
     return f"{CODE}/{module.replace('.', '/')}.py"
 
 
@@ -150,10 +150,10 @@ def invoke(request: bytes) -> int:
     The invocation: {"raw": false, "event", "context"} or {"raw": true, "body",
     "context"}; "restored": true on the first call of an instance that was cloned
     from an image. A large body is in "body_base64", and empty in the event; in raw
-    mode the body is then null, and "text" tells if it is UTF-8.
+    mode the body is then null, and "text" tells whether it is UTF-8.
     """
-    # Until the handler is called, what fails is not its fault but the instance's:
-    # one that has no memory left, mostly. It would fail for ever.
+    # Until the handler is called, a failure is the instance's fault, not the
+    # handler's: mostly for lack of memory. It would fail forever.
     status = DISCARD
     try:
         invocation = loads(request)
@@ -167,13 +167,13 @@ def invoke(request: bytes) -> int:
             raw = invocation["raw"]
             event = raw_event(invocation) if raw else http_event(invocation)
             status = KEEP
-            # In a context of its own: what a call sets in context variables is
-            # not for the next one.
+            # In a context of its own: what a call sets in context variables must
+            # not affect the next one.
             kind, answer = copy_context().run(
                 handle_event, _handler, event, context, raw
             )
     except BaseException as error:
-        # The failed call's data must not take the room that the report needs.
+        # The failed call's data must not take memory that the report needs.
         invocation = context = event = None
         kind, answer = ERROR, _errors.report(error)
         status = status or _status_after(error)
@@ -229,7 +229,7 @@ def raw_event(invocation: dict[str, Any]) -> Any:
             return body
         body = body.decode()
     try:
-        # A byte order mark is no part of the text that it comes before.
+        # A byte order mark is not part of the text after it.
         return loads(body.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return body
@@ -242,7 +242,7 @@ def restore() -> None:
 
 
 def reseed() -> None:
-    """Part this instance's random generators from those of its siblings."""
+    """Make this instance's random generators differ from its siblings'."""
     _snapshot.reseed()
     _vivarium.reseed()
 
@@ -256,7 +256,7 @@ def prepare(environment: dict[str, str]) -> None:
     os.chdir(CODE)
     sys.argv[:] = [""]
     sys.path[:] = [CODE, RUNTIME, *_library]
-    # The boot may have looked into the folder when it was another one.
+    # The boot may have listed another folder at this path.
     for path in list(sys.path_importer_cache):
         if path.startswith(CODE):
             del sys.path_importer_cache[path]
@@ -270,7 +270,7 @@ def _status_after(error: BaseException) -> int:
 
 def _boot() -> None:
     sys.dont_write_bytecode = True
-    # The names that the site module adds, which the guest does without.
+    # The names that the site module, which the guest lacks, would add.
     builtins.exit = Quitter("exit", "")
     builtins.quit = Quitter("quit", "")
     builtins.copyright = _Printer("copyright", sys.copyright)  # type: ignore[attr-defined]
@@ -286,11 +286,11 @@ def _boot() -> None:
 
 
 def _rehearse() -> None:
-    """Invoke a few times, with nobody listening.
+    """Invoke a few times, dropping the responses.
 
-    The event loop is made, and the interpreter has rewritten its bytecode for
-    what the calls do: each instance would else spend its first call on that,
-    and on copying the pages of the image that it changes.
+    This creates the event loop, and makes the interpreter specialize its bytecode
+    for calls: otherwise each instance would spend its first call on that, and on
+    copying the pages of the image that it changes.
     """
     global respond, _handler
     members = dict.fromkeys(Context.__annotations__, "")

@@ -7,8 +7,8 @@ Types for annotations (they cost nothing at run time):
     def handler(event: HttpEvent, context: Context) -> HttpResponse:
         return {"statusCode": 200, "body": context.request_id}
 
-The package carries its types (PEP 561): install it where the type checker runs.
-A function need not, and should not, bring it along.
+The package includes its types (PEP 561): install it where the type checker runs.
+A function need not, and should not, include it.
 
 Hooks around the image from which instances of a version are cloned:
 
@@ -20,9 +20,9 @@ Hooks around the image from which instances of a version are cloned:
     @register_after_restore       # first registered runs first
     def set_up_again(): ...
 
-Both hooks run, or neither does: a version whose import can't be frozen is
-imported by each instance for itself, and nothing has to be let go or set up
-again. Modules whose name begins with an underscore are the runner's own.
+Both hooks run, or neither does: if importing a version can't be frozen, each
+instance imports it for itself, and nothing has to be let go or set up again.
+Modules whose name begins with an underscore are the runner's own.
 """
 
 import sys

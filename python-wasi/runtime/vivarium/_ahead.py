@@ -1,8 +1,8 @@
 """Compiling a function's modules ahead of their import.
 
-Where an import must happen in each instance, because it draws randomness or
-reads the clock, compiling the source need not: what comes out of it is the same
-each time. It is done once, before the freeze, and each instance only executes.
+If each instance must import a module itself, because the import draws randomness
+or reads the clock, it need not compile the source: the result is the same each
+time. So that is done once, before the freeze, and each instance only executes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _compiled: dict[str, CodeType] = {}
 
 
 class Loader(SourceFileLoader):
-    """Loads a module of the function, from what was compiled if it was."""
+    """Loads a module of the function, from its compiled code if there is any."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """Return the module's code; as SourceFileLoader does."""
+        """Return the module's code, as SourceFileLoader does."""
         code = _compiled.get(self.path)
         return super().get_code(fullname) if code is None else code
 
@@ -35,7 +35,7 @@ _find = FileFinder.path_hook(
 
 
 def install(code: str) -> None:
-    """Have modules below a folder found and loaded by this module."""
+    """Make this module find and load modules below a folder."""
 
     def hook(path: str) -> FileFinder:
         if path != code and not path.startswith(code + "/"):

@@ -45,5 +45,5 @@ class Context:
         self.token = members["token"]
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the call times out; 0 when that has passed."""
+        """Milliseconds until the call times out; 0 afterwards."""
         return max(0, self.deadline_ms - int(_wall_clock() * 1000))

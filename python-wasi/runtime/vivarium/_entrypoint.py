@@ -14,7 +14,7 @@ _SUFFIXES = tuple(SOURCE_SUFFIXES + BYTECODE_SUFFIXES)
 
 
 class HandlerNotFound(Exception):
-    """The entry point names nothing that can be called."""
+    """The entry point names nothing callable."""
 
     # Part of the contract; the log shows it without the runner's module.
     __module__ = "builtins"
@@ -25,13 +25,13 @@ def find_handler(entrypoint: str) -> Callable[..., Any]:
 
     # Errors
 
-    HandlerNotFound when the name has no dot, or is a path, or the module has
-    no such attribute, or it can't be called. Whatever importing the module
+    HandlerNotFound if the name has no dot, or is a path, or the module has no
+    such attribute, or it isn't callable. Whatever importing the module
     raises.
     """
     module_name, _, attribute = entrypoint.rpartition(".")
-    # A module's name that begins with a dot is relative to a package, and there
-    # is none; a name with slashes is never found.
+    # A module name that begins with a dot is relative to a package, and there is
+    # none; a name with slashes is never found.
     if not module_name or not attribute or module_name[0] == "." or "/" in entrypoint:
         raise HandlerNotFound(
             f"entry point '{entrypoint}' is not of the form <module>.<handler>: "
@@ -53,11 +53,11 @@ def find_handler(entrypoint: str) -> Callable[..., Any]:
 
 
 def forget_shadowed(code: str, keep: frozenset[str]) -> None:
-    """Drop loaded modules of which the function has its own in its folder.
+    """Drop loaded modules that the function's folder has its own versions of.
 
     The runner imports much of the standard library ahead. In a plain
-    interpreter a function's random.py comes before the standard one; it has to
-    do so here. Modules in keep, and those that CPython finds without searching
+    interpreter a function's random.py precedes the standard one; it has to do
+    so here. Modules in keep, and those that CPython finds without searching
     sys.path, can't be replaced there either.
     """
     for name in _top_level_names(code):

@@ -1,8 +1,8 @@
 """From an exception to the function error that the caller gets, and to the log.
 
-What happens here happens after a function has failed, maybe for want of memory
-or stack, and with objects of the function's making: each step has a smaller one
-to fall back on.
+This code runs after a function has failed, maybe for lack of memory or stack, and
+with objects that the function created: each step has a smaller one to fall back
+on.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ LOG_LIMIT = 64 * 1024
 
 _HALF = FRAME_LIMIT // 2
 
-# Extracting frames costs memory; deeper than this only both ends are looked at.
+# Extracting frames costs memory; beyond this depth only both ends are examined.
 _DEEP = 2000
 
 _runtime = os.path.dirname(os.path.dirname(__file__))
 _caller = os.path.join(_runtime, "runtime.py")
 
-# Where frames lie that stand between the runner's call and the function's code.
+# Files of the frames between the runner's call and the function's code.
 _plumbing = tuple(
     os.path.dirname(path) + os.sep
     for path in (_caller, asyncio.__file__, json.__file__, importlib.__file__)
 ) + ("<frozen importlib",)
 
-# Where frames lie that are no part of a function wherever they are.
+# Files of frames that are never part of a function.
 _importing = (_runtime + os.sep, "<frozen importlib")
 
-# The room that reporting a MemoryError needs, given up for the time of it.
+# The memory that reporting a MemoryError needs, released while it is reported.
 _RESERVE_BYTES = 256 * 1024
 _reserve: bytearray | None = None
 
@@ -57,7 +57,7 @@ _LAST_RESORT = dumps({"errorMessage": "", "errorType": "MemoryError", "stackTrac
 def report(error: BaseException, traced: bool = True) -> bytes:
     """Write the exception being handled to the log; return the error's JSON text.
 
-    traced: whether the frames it came through say anything. Never fails.
+    traced: whether the frames it passed through are relevant. Never fails.
     """
     if issubclass(type(error), MemoryError):
         _make_room(error)
@@ -67,7 +67,7 @@ def report(error: BaseException, traced: bool = True) -> bytes:
         place = ""
         trace = _stack_trace(sys.exc_info()[2] if traced else None)
         if issubclass(type(error), SyntaxError):
-            # The place that does not parse is no frame, but it is what is sought.
+            # The place that does not parse is not a frame, but it is what matters.
             place = _syntax_error_place(error)
             if place:
                 trace.append(place)
@@ -80,23 +80,23 @@ def report(error: BaseException, traced: bool = True) -> bytes:
         try:
             _logs.write_entry(answer.decode())
         except BaseException:
-            # The log is full or closed, or all of the memory is taken.
+            # The log is full or closed, or memory is used up.
             pass
     keep_reserve()
     return answer
 
 
 def keep_reserve() -> bool:
-    """Take the memory that reporting a MemoryError will need, if it is there.
+    """Take the memory that reporting a MemoryError will need, if there is any.
 
-    Not at boot: what is made then is immortal, and would never be given back.
+    Not at boot: what is created then is immortal, and would never be freed.
     """
     global _reserve
     if _reserve is None:
         try:
             _reserve = bytearray(_RESERVE_BYTES)
         except MemoryError:
-            # The function keeps all of the memory.
+            # The function holds all of the memory.
             return False
     return True
 
@@ -104,14 +104,14 @@ def keep_reserve() -> bool:
 def _is_lost_memory_error(error: BaseException) -> bool:
     # A frame that an exception leaves needs a frame object for its caller. With
     # too little memory even for that, CPython 3.13 drops the exception, and the
-    # caller finds that there is none.
+    # caller finds none.
     return type(error) is SystemError and error.args == (
         "error return without exception set",
     )
 
 
 def _make_room(error: BaseException) -> None:
-    """Let go of what the failed call held."""
+    """Release what the failed call held."""
     global _reserve
     _reserve = None
     seen: list[BaseException] = []
@@ -129,7 +129,7 @@ def _make_room(error: BaseException) -> None:
 
 
 def _brief(error: BaseException) -> bytes:
-    """The function error without frames, for when describing it failed."""
+    """The function error without frames, if describing it failed."""
     try:
         # The function may have left the limit where nothing can run.
         sys.setrecursionlimit(max(1000, sys.getrecursionlimit()))
@@ -158,7 +158,7 @@ def _message(error: BaseException, limit: int) -> str:
             text = _exit_message(error)
         else:
             text = str(error)
-        # Not text[:limit]: text may be of a subclass that has its own idea.
+        # Not text[:limit]: text may be of a subclass that overrides that.
         return str.__getitem__(text, slice(0, limit))
     except MemoryError:
         raise
@@ -176,7 +176,7 @@ def _exit_message(error: BaseException) -> str:
 
 
 def _stack_trace(tb: TracebackType | None) -> list[str]:
-    """One text for each frame, outermost first, without the runner's innards."""
+    """One text for each frame, outermost first, without the runner's internals."""
     depth = _depth(tb)
     if depth > _DEEP:
         outer = _trim(traceback.extract_tb(tb, limit=FRAME_LIMIT)).format()[:_HALF]
@@ -201,10 +201,10 @@ def _depth(tb: TracebackType | None) -> int:
 
 
 class _Stack(StackSummary):
-    """A stack that finds out but once what frames that are alike look like.
+    """A stack that formats identical frames only once.
 
-    To mark a part of a line, its code is parsed. A deep recursion would have that
-    done for each of its frames: a second of computing.
+    To mark a part of a line, its code is parsed. A deep recursion would do that for
+    each of its frames: a second of CPU time.
     """
 
     def __init__(self, frames: list[FrameSummary]) -> None:
@@ -221,7 +221,7 @@ class _Stack(StackSummary):
 
 
 def _trim(stack: list[FrameSummary]) -> StackSummary:
-    """The stack without the runner's own frames but the one of the call."""
+    """The stack without the runner's own frames, except that of the call."""
     head: list[FrameSummary] = []
     start = 0
     for start, frame in enumerate([*stack, None]):
@@ -238,7 +238,7 @@ def _of_users(stack: list[FrameSummary]) -> list[FrameSummary]:
 
 
 def _chain(summary: TracebackException) -> Iterator[TracebackException]:
-    """The exceptions that are told of with another one."""
+    """The exceptions that are reported with another one."""
     seen: set[int] = set()
     ahead: list[TracebackException | None] = [summary]
     while ahead:
@@ -262,7 +262,7 @@ class _Formatted(list):
 
 
 def _log(error: BaseException, trace: list[str]) -> None:
-    """Write the exception, and all that are chained to it, as one entry."""
+    """Write the exception, with all that are chained to it, as one entry."""
     summary = TracebackException(
         type(error), error, None, limit=-FRAME_LIMIT, compact=True
     )

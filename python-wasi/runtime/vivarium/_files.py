@@ -1,7 +1,7 @@
-"""Permissions of files, and the space that is left.
+"""File permissions, and free space.
 
-CPython has none of these where it was built for WASI, but for a chmod that does
-nothing. The host keeps permissions for files in /tmp, and the embedding asks it.
+CPython has none of these when built for WASI, except for a chmod that does
+nothing. The host stores permissions for files in /tmp; the embedding asks it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def _chmod(
     except OSError as error:
         if follow_symlinks or error.errno != errno.ENOTSUP:
             raise
-        # What shutil and others expect where links have no permissions, as on Linux.
+        # As shutil and others expect where links have no permissions, as on Linux.
         raise NotImplementedError("chmod: follow_symlinks unavailable on this platform") from None
 
 
 def _statvfs(path: Any) -> os.statvfs_result:
-    """Tell the size of the file system that a file is on."""
+    """Return the size of the file system that a file is on."""
     if isinstance(path, int):
         path = "/tmp" if os.fstat(path).st_dev == os.stat("/tmp").st_dev else "/"
     size, free, names, free_names = _vivarium.space(path, -1)
@@ -61,5 +61,5 @@ posix.fchmod = os.fchmod = _vivarium.fchmod
 posix.umask = os.umask = _vivarium.umask
 os.supports_fd |= {os.chmod, os.statvfs}
 os.supports_dir_fd.add(os.chmod)
-# It looks what os has when it is imported, which is before this.
+# It checks what os has when it is imported, which is before this.
 importlib.reload(shutil)

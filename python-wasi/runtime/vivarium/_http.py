@@ -1,4 +1,4 @@
-"""The shapes of the event and of the answer of an HTTP invocation."""
+"""The types of the event and of the response of an HTTP invocation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RequestContext(TypedDict):
 class HttpEvent(TypedDict):
     """The event of an HTTP invocation.
 
-    ``body`` is the request's text only when the request was application/json;
+    ``body`` is the request's text only if the request was application/json;
     anything else, an empty body included, is base64 (``isBase64Encoded``).
     """
 
@@ -49,7 +49,7 @@ class HttpEvent(TypedDict):
 
 
 class HttpResponse(TypedDict, total=False):
-    """The answer to an HTTP invocation; every member may be left out."""
+    """The response to an HTTP invocation; every member may be omitted."""
 
     statusCode: int
     headers: dict[str, str]

@@ -1,6 +1,6 @@
 """The log streams and the logging set-up that functions find.
 
-stdout and stderr are the execution log: one entry a line, and a carriage
+stdout and stderr are the execution log: one entry per line, where a carriage
 return inside a line is a line break within the entry.
 """
 
@@ -14,18 +14,18 @@ from typing import Any, TextIO
 
 from _vivarium import end_lines
 
-# The call that is running; empty while the function is imported.
+# The current call; empty while the function is imported.
 _request_id = ""
 
 
 def begin_call(request_id: str) -> None:
-    """Have log records carry this request id from now on."""
+    """Give log records this request id from now on."""
     global _request_id
     _request_id = request_id
 
 
 class _RequestId:
-    """record.request_id for records on which nobody has set it.
+    """record.request_id for records that don't have their own.
 
     Not a property: one could not be set on an instance.
     """
@@ -37,9 +37,9 @@ class _RequestId:
 class Record(logging.LogRecord):
     """A log record with the request id.
 
-    The id gets into the record's dict when the record is formatted, not when
-    it is made: logging refuses ``extra={"request_id": ...}`` for a record that
-    has one already, and functions written elsewhere pass just that.
+    The id is added to the record's dict when the record is formatted, not when it
+    is created: logging refuses ``extra={"request_id": ...}`` for a record that
+    has one already, and functions from elsewhere pass just that.
     """
 
     request_id = _RequestId()
@@ -50,7 +50,7 @@ class Record(logging.LogRecord):
 
 
 class RootHandler(logging.StreamHandler):
-    """Writes records to the sys.stdout of the moment, one entry a record."""
+    """Writes records to the current sys.stdout, one entry per record."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -93,10 +93,10 @@ def configure_logging() -> None:
 
 
 def write_entry(text: str) -> None:
-    """Write one entry to the log, past whatever sys.stderr has become.
+    """Write one entry to the log, bypassing whatever sys.stderr has become.
 
-    What was printed before comes before it, and a line that is not ended yet is
-    an entry of its own.
+    What was printed earlier precedes it, and an unfinished line becomes an entry
+    of its own.
     """
     flush()
     end_lines()
@@ -105,10 +105,10 @@ def write_entry(text: str) -> None:
 
 
 def flush() -> None:
-    """Hand over what the streams hold. Never fails.
+    """Flush the streams. Never fails.
 
-    A function may have closed, removed or replaced the streams. Usable ones
-    are there afterwards; a usable replacement stays.
+    A function may have closed, removed or replaced them. Afterwards there are
+    usable ones; a usable replacement stays.
     """
     try:
         out = sys.stdout
@@ -152,7 +152,7 @@ def _usable(stream: Any) -> bool:
 
 
 def _open(number: int) -> TextIO:
-    # closefd: closing the stream must not take the log away for good.
+    # closefd: closing the stream must not remove the log for good.
     raw = io.FileIO(number, "wb", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),

@@ -1,7 +1,7 @@
 """An asyncio event loop for a platform without threads and socket pairs.
 
-The loop of an instance is kept between calls: tasks that a call leaves behind
-stand still when it returns and go on during the next one.
+The loop of an instance is kept between calls: tasks that a call leaves behind are
+suspended when it returns and continue during the next one.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
 from typing import Any, NoReturn
 
-# select.poll where there is one: it has no limit on the numbers of files.
+# select.poll if available: it has no limit on descriptors.
 _FileSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
-# Longer than any call may take. The host ends the sleep at the deadline.
+# Longer than any call may take; the host ends the sleep at the deadline.
 _FOREVER_SECONDS = 24 * 3600.0
 
-# Python 3.12 has tasks that start at once, 3.13 the two halves of run_forever.
+# Python 3.12 has eager tasks, 3.13 the two halves of run_forever.
 _CAN_START_AT_ONCE = hasattr(asyncio.BaseEventLoop, "_run_forever_setup")
 
 _loops: weakref.WeakSet[asyncio.BaseEventLoop] = weakref.WeakSet()
@@ -38,14 +38,14 @@ _all_tasks: weakref.WeakSet[asyncio.Task] = getattr(
 
 
 class _Selector(_FileSelector):  # type: ignore[misc, valid-type]
-    """Waits for files if there are any, and else only sleeps."""
+    """Waits for files if there are any, and otherwise only sleeps."""
 
     def select(self, timeout: float | None = None) -> list:
         if self.get_map():
             return super().select(timeout)
         if timeout is None:
             # What is awaited can't happen any more: nothing else runs here.
-            # Elsewhere that call would hang until its timeout, so it does here.
+            # Elsewhere the call would hang until its timeout, so it does here.
             timeout = _FOREVER_SECONDS
         if timeout > 0:
             time.sleep(timeout)
@@ -53,13 +53,13 @@ class _Selector(_FileSelector):  # type: ignore[misc, valid-type]
 
 
 class EventLoop(asyncio.SelectorEventLoop):
-    """The loop that the policy hands out: the stock one with a short cut."""
+    """The policy's loop: the stock one with a shortcut."""
 
     def run_coroutine(self, coroutine: types.CoroutineType) -> Any:
         """What run_until_complete does, three times as fast if nothing waits.
 
-        The coroutine's first step is made without the loop going round. Often
-        it is the last.
+        The coroutine's first step, which often is the last, is made without running
+        the loop.
         """
         if self._ready or self._scheduled or not _CAN_START_AT_ONCE:  # type: ignore[attr-defined]
             return self.run_until_complete(coroutine)
@@ -76,15 +76,15 @@ class EventLoop(asyncio.SelectorEventLoop):
         return self.run_until_complete(task)
 
 
-# asyncio's own loops, with their needs for threads and a socket pair taken out.
-# The functions below take the place of methods of theirs.
+# asyncio's own loops, without their need for threads and a socket pair. The
+# functions below replace methods of theirs.
 
 _call_exception_handler = asyncio.BaseEventLoop.call_exception_handler
 
 
 def _make_self_pipe(self: asyncio.BaseEventLoop) -> None:
-    # The pipe wakes a loop up from another thread or a signal. There are none.
-    # Each loop calls this when it is made.
+    # The pipe wakes up a loop from another thread or a signal. There are none.
+    # Each loop calls this when it is created.
     _loops.add(self)
 
 
@@ -102,7 +102,7 @@ def _run_in_executor(
     func: Callable[..., Any],
     *args: Any,
 ) -> asyncio.Future:
-    """Call func at once: there is no thread that could do it meanwhile."""
+    """Call func at once: there is no thread to do it concurrently."""
     self._check_closed()  # type: ignore[attr-defined]
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
         return asyncio.wrap_future(executor.submit(func, *args), loop=self)
@@ -123,7 +123,7 @@ def _report(self: asyncio.BaseEventLoop, context: dict[str, Any]) -> None:
 
 
 def _never_waiting(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A future's method that refuses to wait for ever."""
+    """A future's method that refuses to wait forever."""
 
     @functools.wraps(method)
     def wrapper(self: concurrent.futures.Future, timeout: float | None = None) -> Any:
@@ -140,8 +140,8 @@ def _never_waiting(method: Callable[..., Any]) -> Callable[..., Any]:
 class Policy(asyncio.AbstractEventLoopPolicy):
     """Hands out the instance's loop wherever a function asks for "the" loop.
 
-    asyncio.run() and loop.close() leave a stock policy without a usable loop.
-    A function that does so in one call must find one in the next.
+    asyncio.run() and loop.close() leave a stock policy without a usable loop. A
+    function that calls them in one call must find a loop in the next.
     """
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ class Policy(asyncio.AbstractEventLoopPolicy):
 
 
 def install() -> None:
-    """Have all loops of asyncio work here, and the policy hand out this module's."""
+    """Make all loops of asyncio work here, and the policy use this module's."""
     selectors.DefaultSelector = _Selector  # type: ignore[misc]
     for base, methods in {
         asyncio.BaseEventLoop: {
@@ -192,7 +192,7 @@ def install() -> None:
 
 
 def settle(result: Any) -> Any:
-    """The result itself or, when it is awaitable, what awaiting it gives.
+    """The result itself or, if it is awaitable, the result of awaiting it.
 
     # Errors
 
@@ -217,9 +217,9 @@ def settle(result: Any) -> Any:
 
 
 def recover() -> None:
-    """Stop the loop that a call has left running. Never fails.
+    """Stop a loop that a call has left running. Never fails.
 
-    Nothing runs between calls, and beside a running loop no other can run: the
+    Nothing runs between calls, and next to a running loop no other can run: the
     next call could not await.
     """
     running = events._get_running_loop()
@@ -229,13 +229,13 @@ def recover() -> None:
         if _CAN_START_AT_ONCE and running.is_running():
             running._run_forever_cleanup()  # type: ignore[attr-defined]
     except BaseException:
-        # The loop can be of the function's making.
+        # The function may have created the loop.
         pass
     events._set_running_loop(None)
 
 
 def report_failures() -> None:
-    """Log exceptions of tasks that nobody has looked at. Never fails.
+    """Log exceptions of tasks that were never retrieved. Never fails.
 
     asyncio itself does so when a task is destroyed: too late for the log of the
     call, and never for a task that the function keeps.
@@ -249,12 +249,12 @@ def report_failures() -> None:
                 context = {"message": message, "exception": task.exception(), "future": task}
                 task.get_loop().call_exception_handler(context)
     except BaseException:
-        # Tasks, loops and their handlers can be of the function's making.
+        # The function may have created tasks, loops and their handlers.
         pass
 
 
 def busy() -> bool:
-    """Whether something waits in any loop for its turn or a moment in time."""
+    """Whether something in any loop waits for its turn or a point in time."""
     return any(
         loop._ready or loop._scheduled  # type: ignore[attr-defined]
         for loop in _loops
@@ -263,7 +263,7 @@ def busy() -> bool:
 
 
 def _current_loop() -> asyncio.AbstractEventLoop:
-    # The function's own, when it has set one: what it connected while it was
+    # The function's own, if it has set one: what it connected while it was
     # imported is bound to that loop.
     return events.get_event_loop_policy().get_event_loop()
 

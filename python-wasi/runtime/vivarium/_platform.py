@@ -1,12 +1,12 @@
 """What the platform lacks, in a form that functions can deal with.
 
-CPython leaves out what the platform does not have, and an AttributeError from
-the depths of the standard library is nothing that anybody expects. Here the
-missing names are. They answer what can be answered, and otherwise raise what
-they raise on a machine without a network and without other processes.
+CPython leaves out what the platform does not have, but no one expects an
+AttributeError from the depths of the standard library. Here are the missing
+names. They return what is known, and otherwise raise what they raise on a
+machine without a network and without other processes.
 
-To be imported before anything that imports socket or shutil: both look at what
-there is.
+To be imported before anything that imports socket or shutil: both check which
+names exist.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any, NoReturn
 
 
 def _fill(module: ModuleType, names: dict[str, Any]) -> None:
-    """Give a module the names that it lacks."""
+    """Add missing names to a module."""
     for name, value in names.items():
         if not hasattr(module, name):
             setattr(module, name, value)
 
 
-# What a machine's own name is, and families of sockets that there are none of but
-# that programs ask about.
+# The machine's own name, and socket families that don't exist here but that
+# programs ask about.
 
 _fill(
     _socket,
@@ -70,9 +70,9 @@ def _getlogin() -> NoReturn:
 def _chown(
     path: Any, uid: int, gid: int, *, dir_fd: int | None = None, follow_symlinks: bool = True
 ) -> None:
-    """Leave a file to the one user that there is.
+    """Accept any owner; a file always belongs to the one user.
 
-    To refuse other owners would stop tarfile, which asks for them as root, before
+    Refusing other owners would stop tarfile, which requests them as root, before
     it has set modes and times.
     """
     index(uid), index(gid)
@@ -114,17 +114,17 @@ _of_os = {
     "sync": lambda: None,
     "system": _without("no program can be started"),
 }
-_fill(posix, _of_os)  # which is where os has its functions from
+_fill(posix, _of_os)  # where os gets its functions from
 _fill(os, _of_os)
 
 
-# There is one thread: its clock is the process's.
+# There is only one thread: its clock is the process's.
 
 _known_clock = time.get_clock_info
 
 
 def _get_clock_info(name: str, /) -> SimpleNamespace:
-    """Return what is known of a clock."""
+    """Return what is known about a clock."""
     return _known_clock("process_time" if name == "thread_time" else name)
 
 

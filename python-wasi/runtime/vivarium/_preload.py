@@ -1,8 +1,8 @@
 """Modules of the standard library that are imported when the guest boots.
 
 Two kinds: those that nearly every function imports, and those that draw
-randomness or read the clock when they are imported. Of the latter none may be
-left to a function's own import, which could not be frozen then.
+randomness or read the clock when they are imported. If a function's own import
+had to import one of the latter, it could not be frozen.
 """
 
 import asyncio  # noqa: F401

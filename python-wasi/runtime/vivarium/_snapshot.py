@@ -1,7 +1,7 @@
 """Hooks around the image of a loaded function, and what a clone must renew.
 
-An image is the memory of one instance; every clone begins with all of it,
-the state of the random generators included.
+An image is the memory of one instance; every clone starts with all of it,
+including the state of the random generators.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _after_restore: list[tuple[Callable[..., Any], tuple, dict[str, Any]]] = []
 
 
 def register_before_snapshot(func: Hook, /, *args: Any, **kwargs: Any) -> Hook:
-    """Have func(*args, **kwargs) called before the instance is frozen.
+    """Register func(*args, **kwargs) to be called before the instance is frozen.
 
-    The last registered is called first. Returns func, so it decorates too.
+    The last registered is called first. Returns func, so it is a decorator too.
     """
     _before_snapshot.append((func, args, kwargs))
     return func
 
 
 def register_after_restore(func: Hook, /, *args: Any, **kwargs: Any) -> Hook:
-    """Have func(*args, **kwargs) called in each clone before its first call.
+    """Register func(*args, **kwargs) to be called in each clone before its first call.
 
-    The first registered is called first. Returns func, so it decorates too.
+    The first registered is called first. Returns func, so it is a decorator too.
     """
     _after_restore.append((func, args, kwargs))
     return func
@@ -51,13 +51,13 @@ def run_after_restore() -> None:
 
 
 def reseed() -> None:
-    """Part this instance's random generators in Python from those of its siblings."""
+    """Make this instance's Python random generators differ from its siblings'."""
     random.seed()
-    # Both are made again when they are next asked for.
+    # Both are created again when they are next needed.
     tempfile._name_sequence = None  # type: ignore[attr-defined]
     uuid._node = uuid._last_timestamp = None  # type: ignore[attr-defined]
 
 
 def random_state() -> object:
-    """A value that changes when somebody draws from, or seeds, ``random``."""
+    """A value that changes whenever ``random`` is seeded or drawn from."""
     return random.getstate()

@@ -1,4 +1,4 @@
-"""The shapes of the events that triggers send. They come in raw mode."""
+"""The types of the events that triggers send, in raw mode."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EventMetadata(TypedDict):
 
 
 class TriggerMessage(TypedDict, Generic[Details]):
-    """One message; what is in ``details`` depends on the trigger."""
+    """One message; the type of ``details`` depends on the trigger."""
 
     event_metadata: EventMetadata
     details: Details
@@ -32,21 +32,21 @@ class TriggerEvent(TypedDict, Generic[Details]):
 
 
 class TimerDetails(TypedDict):
-    """Of a timer's one message."""
+    """Details of a timer's message."""
 
     trigger_id: str
     payload: str
 
 
 class ObjectStorageDetails(TypedDict):
-    """Of a message about an object in a bucket."""
+    """Details of a message about an object in a bucket."""
 
     bucket_id: str
     object_id: str
 
 
 class QueueAttribute(TypedDict):
-    """An attribute that the sender of a queue's message gave it."""
+    """An attribute that the sender gave a queue's message."""
 
     data_type: str
     string_value: str
@@ -64,7 +64,7 @@ class QueueMessage(TypedDict):
 
 
 class MessageQueueDetails(TypedDict):
-    """Of a message of a queue."""
+    """Details of a message of a queue."""
 
     queue_id: str
     message: QueueMessage
