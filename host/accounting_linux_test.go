@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
@@ -80,7 +81,7 @@ func TestAccounting(t *testing.T) {
 			h := newTestHost(t, Config{})
 			h.deploy("warm", `def handler(event, context): return 1`, catalog.VersionSpec{})
 			h.want("warm", `""`, "1") // what the host makes once
-			before, counted := resident(t), h.ledger.Total(QuotaMemory)
+			before, counted := resident(t), h.ledger.Total(quota.Memory)
 			h.deploy("hoarder", fmt.Sprintf(hoarder, size), catalog.VersionSpec{MemoryMB: 1024, MaxInstances: instances, Timeout: 5 * time.Minute})
 			made := hammer(instances, func(int) error {
 				_, err := h.raw("hoarder", fmt.Sprintf(`"%s 1"`, how))
@@ -89,7 +90,7 @@ func TestAccounting(t *testing.T) {
 			if made.ok != instances {
 				t.Fatalf("%d of %d calls were answered: %v", made.ok, instances, made.err)
 			}
-			held, counted := resident(t)-before, h.ledger.Total(QuotaMemory)-counted
+			held, counted := resident(t)-before, h.ledger.Total(quota.Memory)-counted
 			if limit := int64(float64(counted)*part) + slack; held > limit {
 				t.Errorf("%d MiB are resident, %d are counted, want at most %d resident", held>>20, counted>>20, limit>>20)
 			}
@@ -97,7 +98,7 @@ func TestAccounting(t *testing.T) {
 				t.Errorf("%d MiB are counted, %d are resident, want at most %d counted", counted>>20, held>>20, limit>>20)
 			}
 			h.reclaim()
-			if n := h.ledger.Total(QuotaMemory); n != 0 {
+			if n := h.ledger.Total(quota.Memory); n != 0 {
 				t.Errorf("%d bytes are still counted without instances", n)
 			}
 		})
@@ -108,20 +109,20 @@ func TestAccounting(t *testing.T) {
 // their image than their tenant has memory for.
 func TestAccounting_BoundsWhatBecomesPrivate(t *testing.T) {
 	const size, most, instances = 64, 160 << 20, 5
-	h := newTestHost(t, Config{Quotas: Quotas{QuotaMemory: most}})
+	h := newTestHost(t, Config{Quotas: quota.Amounts{quota.Memory: most}})
 	h.deploy("hoarder", fmt.Sprintf(hoarder, size), catalog.VersionSpec{MemoryMB: 256, MaxInstances: instances, Timeout: time.Minute})
 	h.want("hoarder", `"idle 0"`, fmt.Sprint(size<<20)) // the image is made
 	before := resident(t)
 	made := hammer(instances, func(int) error {
 		_, err := h.raw("hoarder", `"write 3"`)
-		if used := h.ledger.Total(QuotaMemory); used > most {
+		if used := h.ledger.Total(quota.Memory); used > most {
 			t.Errorf("%d bytes are counted, of %d", used, int64(most))
 		}
 		return err
 	})
 	fe, ok := errors.AsType[*fault.FunctionError](made.err)
 	denied := ok && fe.Type == "OutOfMemory" && strings.Contains(fe.Message, "quota of memory is used up")
-	if _, full := errors.AsType[*QuotaError](made.err); made.ok > 2 || !full && !denied {
+	if _, full := errors.AsType[*quota.Error](made.err); made.ok > 2 || !full && !denied {
 		t.Errorf("%d calls were answered, the others got %v", made.ok, made.err)
 	}
 	if held := resident(t) - before; held > most+64<<20 {
@@ -150,7 +151,7 @@ func TestImages_TakeTheirShareOfTheDisk(t *testing.T) {
 	if err := syscall.Flock(int(writing.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Store: s, ImageDir: dir, Quotas: Quotas{QuotaImageBytes: most}}
+	cfg := Config{Store: s, ImageDir: dir, Quotas: quota.Amounts{quota.ImageBytes: most}}
 	h := newTestHost(t, cfg)
 	for _, name := range []string{abandoned, busy} {
 		if _, err := os.Stat(name); (err == nil) != (name == busy) {
@@ -171,17 +172,18 @@ func TestImages_TakeTheirShareOfTheDisk(t *testing.T) {
 			}
 			stored += info.Size()
 		}
-		if used := h.ledger.State(catalog.DefaultTenant).Use[QuotaImageBytes]; used != stored || stored > most {
+		if used := h.ledger.State(access.DefaultTenant).Use[quota.ImageBytes]; used != stored || stored > most {
 			t.Errorf("images of %d bytes are stored, %d are counted, at most %d are allowed", stored, used, most)
 		}
 	}
 	names := []string{"one", "two", "three", "four", "five"}
 	for _, name := range names {
-		if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: name}); err != nil {
+		if _, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: name}); err != nil {
 			t.Fatal(err)
 		}
 		archive := archiveOf(t, fmt.Sprintf("def handler(event, context): return %q", name))
-		if _, err := h.CreateVersion(t.Context(), name, catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil); err != nil {
+		if _, err := h.Catalog().CreateVersion(t.Context(), access.Operator, name,
+			catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil); err != nil {
 			t.Fatal(err)
 		}
 		h.want(name, `""`, fmt.Sprintf("%q", name))
@@ -198,9 +200,9 @@ func TestImages_TakeTheirShareOfTheDisk(t *testing.T) {
 	}
 	check(h)
 	for _, name := range names {
-		if err := h.DeleteFunction(t.Context(), name); err != nil {
+		if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() bool { return h.ledger.Total(QuotaImageBytes) == 0 && h.ledger.Held(quota.ImageFile) == 0 })
+	eventually(t, func() bool { return h.ledger.Total(quota.ImageBytes) == 0 && h.ledger.Held(quota.ImageFile) == 0 })
 }

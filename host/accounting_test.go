@@ -6,17 +6,19 @@ import (
 	"strings"
 	"testing"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/quota"
 )
 
 // TestUnpack_AsksBeforeItTakes has a small archive hold much more than there is
 // memory for.
 func TestUnpack_AsksBeforeItTakes(t *testing.T) {
 	const most = 32 << 20
-	h := newTestHost(t, Config{Store: keptStore(t), Quotas: Quotas{QuotaMemory: most}})
-	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "bomb"}); err != nil {
+	h := newTestHost(t, Config{Store: keptStore(t), Quotas: quota.Amounts{quota.Memory: most}})
+	if _, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "bomb"}); err != nil {
 		t.Fatal(err)
 	}
 	archive, err := (&attack{archive: "zeros large 200\n"}).build()
@@ -24,12 +26,12 @@ func TestUnpack_AsksBeforeItTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := heapSize()
-	_, err = h.CreateVersion(t.Context(), "bomb", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil)
-	wantQuota(t, err, catalog.DefaultTenant, QuotaMemory, most)
+	_, err = h.Catalog().CreateVersion(t.Context(), access.Operator, "bomb", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil)
+	wantQuota(t, err, access.DefaultTenant, quota.Memory, most)
 	if grown := heapSize() - before; grown > most {
 		t.Errorf("the heap has grown by %d MiB", grown>>20)
 	}
-	if n := h.ledger.Total(QuotaMemory); n != 0 {
+	if n := h.ledger.Total(quota.Memory); n != 0 {
 		t.Errorf("%d bytes are still counted", n)
 	}
 }
@@ -38,7 +40,7 @@ func TestUnpack_AsksBeforeItTakes(t *testing.T) {
 // text.
 func TestTexts_AreBounded(t *testing.T) {
 	h := newTestHost(t, Config{Store: keptStore(t)})
-	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "known"}); err != nil {
+	if _, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "known"}); err != nil {
 		t.Fatal(err)
 	}
 	archive := archiveOf(t, "def handler(event, context): return 1")
@@ -47,7 +49,7 @@ func TestTexts_AreBounded(t *testing.T) {
 		return func() error {
 			spec := catalog.VersionSpec{Entrypoint: "main.handler"}
 			change(&spec)
-			_, err := h.CreateVersion(t.Context(), "known", spec, archive, nil)
+			_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, "known", spec, archive, nil)
 			return err
 		}
 	}
@@ -55,7 +57,7 @@ func TestTexts_AreBounded(t *testing.T) {
 		return func() error {
 			spec := TimerSpec{Name: "timer", Function: "known", Cron: "@yearly"}
 			change(&spec)
-			_, err := h.events.CreateTimer(t.Context(), spec)
+			_, err := h.events.CreateTimer(t.Context(), access.Operator, spec)
 			return err
 		}
 	}
@@ -76,20 +78,29 @@ func TestTexts_AreBounded(t *testing.T) {
 		"timer's tag":     timer(func(s *TimerSpec) { s.Tag = long }),
 		"payload":         timer(func(s *TimerSpec) { s.Payload = long }),
 		"tag": func() error {
-			_, err := h.CreateVersion(t.Context(), "known", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, []string{long})
+			_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, "known", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, []string{long})
 			return err
 		},
 		"tags": func() error {
-			_, err := h.CreateVersion(t.Context(), "known", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, make([]string, 1<<16))
+			_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, "known",
+				catalog.VersionSpec{Entrypoint: "main.handler"}, archive, make([]string, 1<<16))
 			return err
 		},
-		"name":   func() error { _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: long}); return err },
-		"tenant": func() error { _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Tenant: long}); return err },
+		"name": func() error {
+			_, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: long})
+			return err
+		},
+		"tenant": func() error {
+			_, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Tenant: long})
+			return err
+		},
 		"label": func() error {
-			_, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Labels: map[string]string{"a": long}})
+			_, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Labels: map[string]string{"a": long}})
 			return err
 		},
-		"policy's tag": func() error { return h.SetScalingPolicy(t.Context(), "known", ScalingPolicy{Tag: long}) },
+		"policy's tag": func() error {
+			return h.Catalog().SetScalingPolicy(t.Context(), access.Operator, "known", catalog.ScalingPolicy{Tag: long})
+		},
 	} {
 		err := send()
 		if e, ok := errors.AsType[*fault.InvalidError](err); !ok || len(e.Error()) > 1000 {

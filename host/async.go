@@ -45,17 +45,17 @@ const (
 	noteNews    = "Revision"   // of the function's record, as who queued it knew it
 )
 
-// Invoke queues a call of a function, in raw mode, and returns its request id. The
+// Invoke queues a call of a function that p may call, in raw mode, and returns its request id. The
 // call is made at least once, also when the program ends before, if the store is
 // durable; what becomes of its outcome the version's AsyncConfig says.
 //
 // # Errors
 //
-// *fault.NotFoundError; *fault.InvalidError when the version has no AsyncConfig, the
+// Those of catalog.Catalog.Resolve; *fault.InvalidError when the version has no AsyncConfig, the
 // function is in no store, or the body is too large; *quota.Error;
 // fault.ErrUnavailable; fault.ErrClosed.
-func (e *Events) Invoke(ctx context.Context, inv run.Invocation) (requestID string, err error) {
-	v, err := e.functions.Resolve(inv.Function, inv.Tag)
+func (e *Events) Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (requestID string, err error) {
+	v, err := e.functions.Resolve(p, inv.Function, inv.Tag)
 	if err != nil {
 		return "", err
 	}
@@ -88,8 +88,8 @@ func (e *Events) Invoke(ctx context.Context, inv run.Invocation) (requestID stri
 // enqueue queues an item.
 func (e *Events) enqueue(ctx context.Context, i store.Item) error {
 	if !e.store.Exclusive {
-		if _, revision := e.functions.Known(i.FunctionID); revision > 0 {
-			i.Notes[noteNews] = strconv.FormatUint(revision, 10)
+		if f, err := e.functions.Function(system, i.FunctionID); err == nil {
+			i.Notes[noteNews] = strconv.FormatUint(f.Revision, 10)
 		}
 	}
 	if err := e.store.Queue.Add(ctx, i); err != nil {
@@ -136,7 +136,7 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 			}
 		}
 	})
-	result, err := w.e.functions.Invoke(w.e.running, run.Invocation{
+	result, err := w.e.functions.Invoke(w.e.running, system, run.Invocation{
 		Function: i.FunctionID, Tag: i.Notes[noteTag], RequestID: i.Notes[noteRequest],
 		Received: time.Now(), Raw: true, Body: i.Body,
 	})
@@ -169,9 +169,9 @@ func (w *asyncWorker) behind(i store.Item) bool {
 	if w.e.store.Exclusive {
 		return false
 	}
-	if tenant, revision := w.e.functions.Known(i.FunctionID); tenant != "" {
+	if f, err := w.e.functions.Function(system, i.FunctionID); err == nil {
 		needed, _ := strconv.ParseUint(i.Notes[noteNews], 10, 64) // none means any
-		return revision < needed
+		return f.Revision < needed
 	}
 	_, err := w.e.store.Functions.Get(w.e.running, i.FunctionID)
 	return !errors.Is(err, store.ErrNotFound)
@@ -230,7 +230,7 @@ func itemID(what string, cause store.Item) string {
 // letter.
 func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, body []byte) error {
 	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
-	f, err := w.e.functions.Find(access.Principal{Tenant: w.e.tenantOf(i.FunctionID)}, target)
+	f, err := w.e.functions.Function(system.In(w.e.tenantOf(i.FunctionID)), target)
 	next := store.Item{
 		ID: itemID("outcome", i), Body: body,
 		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},

@@ -24,7 +24,7 @@ func storedHost(t *testing.T) *testHost {
 // async queues a call and fails the test when that does not work.
 func (h *testHost) async(name, body string) (requestID string) {
 	h.t.Helper()
-	id, err := h.InvokeAsync(h.t.Context(), run.Invocation{Function: name, Body: []byte(body)})
+	id, err := h.InvokeAsync(h.t.Context(), access.Operator, run.Invocation{Function: name, Body: []byte(body)})
 	if err != nil || id == "" {
 		h.t.Fatalf("not queued: %q, %v", id, err)
 	}
@@ -56,15 +56,15 @@ func TestAsync_NeedsToBeAskedFor(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
 	h.version("fun", printing, catalog.VersionSpec{})
-	_, err := h.InvokeAsync(t.Context(), run.Invocation{Function: "fun"})
+	_, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "fun"})
 	wantError[*fault.InvalidError](t, err, "async_invocation_config")
-	_, err = h.InvokeAsync(t.Context(), run.Invocation{Function: "nobody"})
+	_, err = h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "nobody"})
 	wantError[*fault.NotFoundError](t, err, "nobody")
 	h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-	_, err = h.InvokeAsync(t.Context(), run.Invocation{Function: "fun", Body: make([]byte, maxAsyncBody+1)})
+	_, err = h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "fun", Body: make([]byte, maxAsyncBody+1)})
 	wantError[*fault.InvalidError](t, err, "body: ")
 	h.deploy("of-a-folder", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-	_, err = h.InvokeAsync(t.Context(), run.Invocation{Function: "of-a-folder"})
+	_, err = h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "of-a-folder"})
 	wantError[*fault.InvalidError](t, err, "data directory")
 }
 
@@ -75,7 +75,7 @@ func TestAsync_WorksInMemory(t *testing.T) {
 	h.version("uploaded", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	h.deploy("of-a-folder", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	for _, name := range []string{"uploaded", "of-a-folder"} {
-		if _, err := h.InvokeAsync(t.Context(), run.Invocation{Function: name, Body: []byte(name)}); err != nil {
+		if _, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: name, Body: []byte(name)}); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "the call of "+name, func() bool { return len(h.log("got "+name)) == 1 })
@@ -99,7 +99,7 @@ func TestAsync_OutcomesGoToTheirTargets(t *testing.T) {
 			t.Errorf("the log has %d times %s", len(h.log(want)), want)
 		}
 	}
-	if letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "", 0, ""); err != nil || len(letters) != 0 {
+	if letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "", 0, ""); err != nil || len(letters) != 0 {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
 }
@@ -110,7 +110,7 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	h.version("fun", "def handler(event, context): raise ValueError('no\\nway')\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	request := h.async("fun", `{"a": 1}`)
 	h.emptied()
-	letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
+	letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "fun", 0, "")
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
@@ -118,14 +118,14 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 		t.Errorf("got %+v", l)
 	}
 	h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}}) // which mends it
-	if id, err := h.events.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil || id != request {
+	if id, err := h.events.ReplayDeadLetter(t.Context(), access.Operator, letters[0].ID); err != nil || id != request {
 		t.Errorf("replayed: %s, %v", id, err)
 	}
 	h.emptied()
 	if len(h.log("got {'a': 1}")) != 1 {
 		t.Error("it was not called")
 	}
-	_, err = h.events.ReplayDeadLetter(t.Context(), letters[0].ID)
+	_, err = h.events.ReplayDeadLetter(t.Context(), access.Operator, letters[0].ID)
 	wantError[*fault.NotFoundError](t, err, "dead letter")
 }
 
@@ -136,11 +136,11 @@ func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 	h.async("fun", "1")
 	for range 2 {
 		h.emptied()
-		letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
+		letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "", 0, "")
 		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
 			t.Fatalf("dead letters: %+v, %v", letters, err)
 		}
-		if _, err := h.events.ReplayDeadLetter(t.Context(), letters[0].ID); err != nil {
+		if _, err := h.events.ReplayDeadLetter(t.Context(), access.Operator, letters[0].ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestAsync_CirclesEnd(t *testing.T) {
 	h.version("fun", "def handler(event, context): return event\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{Success: "fun"}})
 	h.async("fun", "1")
 	h.emptied()
-	letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "")
+	letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "fun", 0, "")
 	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Error, "circle") {
 		t.Errorf("dead letters: %+v, %v", letters, err)
 	}
@@ -192,7 +192,7 @@ func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
 		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		h.events.hold()
 		h.async("fun", "1")
-		if err := h.DeleteFunction(context.Background(), "fun"); err != nil {
+		if err := h.Catalog().DeleteFunction(context.Background(), access.Operator, "fun"); err != nil {
 			t.Fatal(err)
 		}
 	}, func(h *testHost) { h.emptied() })
@@ -205,7 +205,7 @@ func TestAsync_UnknownFunctionsCallsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.emptied()
-	letters, _, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "", 0, "")
+	letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "", 0, "")
 	if err != nil || len(letters) != 1 || string(letters[0].Body) != "1" {
 		t.Errorf("got %+v, %v", letters, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"vivarium/host/access"
 	"vivarium/host/run"
 )
 
@@ -52,7 +53,7 @@ func TestArchiveAttacks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := r.Deploy("attacker", a.spec, code)
+			v, err := r.Catalog().Deploy(access.Operator, "attacker", a.spec, code)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 	"vivarium/host/run"
 	"vivarium/host/store"
 )
@@ -68,7 +69,7 @@ func TestAsyncAttacks(t *testing.T) {
 				}
 			}
 			for _, function := range []string{"good/good", "bad/bad-0"} {
-				if _, err := h.events.CreateTimer(t.Context(), TimerSpec{
+				if _, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{
 					Name: "tick", Function: function, Cron: "* * * * * *", Payload: "tick",
 				}); err != nil {
 					t.Fatal(err)
@@ -105,8 +106,8 @@ func TestAsyncAttacks_ManyTenantsFillTheQueue(t *testing.T) {
 		h.version(tenant+"/fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		queued := 0
 		for ; ; queued++ {
-			if _, err := h.InvokeAsync(t.Context(), run.Invocation{Function: tenant + "/fun", Body: body}); err != nil {
-				wantError[*QuotaError](t, err, "asyncBytes")
+			if _, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: tenant + "/fun", Body: body}); err != nil {
+				wantError[*quota.Error](t, err, "asyncBytes")
 				break
 			}
 		}
@@ -129,7 +130,7 @@ func TestAsyncAttacks_DeadLettersPushOutTheirOwn(t *testing.T) {
 	h := newTestHost(t, Config{Store: s})
 	bury := func(tenant string, size int) {
 		t.Helper()
-		f, err := h.GetFunction(tenant + "/fun")
+		f, err := h.Catalog().Function(access.Operator, tenant+"/fun")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,12 +148,12 @@ func TestAsyncAttacks_DeadLettersPushOutTheirOwn(t *testing.T) {
 		bury("bad", 3<<20)
 		bury("worse", 1<<20)
 	}
-	letters, _, err := h.events.ListDeadLetters(t.Context(), "good", "", 0, "")
+	letters, _, err := h.events.DeadLetters(t.Context(), member("good"), "", 0, "")
 	if err != nil || len(letters) != 10 {
 		t.Errorf("%d dead letters of the other tenant are left, %v, want 10", len(letters), err)
 	}
 	for tenant, least := range map[string]int{"bad": 1, "worse": 4} {
-		letters, _, err := h.events.ListDeadLetters(t.Context(), tenant, "", 0, "")
+		letters, _, err := h.events.DeadLetters(t.Context(), member(tenant), "", 0, "")
 		if err != nil || len(letters) < least {
 			t.Errorf("%s has %d left, %v, want %d or more", tenant, len(letters), err, least)
 		}
@@ -163,7 +164,7 @@ func TestAsyncAttacks_DeadLettersPushOutTheirOwn(t *testing.T) {
 func TestDeadLetters_ComeInPages(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
-	f, err := h.GetFunction("fun")
+	f, err := h.Catalog().Function(access.Operator, "fun")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 	}
 	token, sizes := "", []int{}
 	for {
-		letters, next, err := h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", MaxPageSize, token)
+		letters, next, err := h.events.DeadLetters(t.Context(), access.Operator, "fun", MaxPageSize, token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,6 +191,6 @@ func TestDeadLetters_ComeInPages(t *testing.T) {
 	if got := fmt.Sprint(sizes); got != "[1000 6 4]" {
 		t.Errorf("pages: %s", got)
 	}
-	_, _, err = h.events.ListDeadLetters(t.Context(), access.AllTenants, "fun", 0, "x")
+	_, _, err = h.events.DeadLetters(t.Context(), access.Operator, "fun", 0, "x")
 	wantError[*fault.InvalidError](t, err, "pageToken")
 }

@@ -14,6 +14,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/quota"
 	"vivarium/host/store"
 )
 
@@ -101,16 +102,16 @@ func doubtfulStore(t *testing.T, dir string) (contents string) {
 			h.version(name, answering(fmt.Sprint(n, m)), catalog.VersionSpec{NoFreeze: true})
 		}
 	}
-	if err := h.DeleteFunction(t.Context(), "fun-2"); err != nil {
+	if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, "fun-2"); err != nil {
 		t.Fatal(err)
 	}
-	mustCreate(t, h.keys, access.AllTenants, access.RoleAdmin)
-	deleted, _ := mustCreate(t, h.keys, "acme", access.RoleAdmin)
-	mustCreate(t, h.keys, "acme", access.RoleInvoker)
+	h.key(access.AllTenants, access.RoleAdmin)
+	deleted := h.key("acme", access.RoleAdmin)
+	h.key("acme", access.RoleInvoker)
 	if err := h.keys.Delete(t.Context(), access.Operator, deleted.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.SetQuotas(t.Context(), "acme", map[Quota]int64{QuotaFunctions: 1}); err != nil {
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "acme", map[quota.Quota]int64{quota.Functions: 1}); err != nil {
 		t.Fatal(err)
 	}
 	return contentsOf(t, h.Host)
@@ -120,13 +121,17 @@ func doubtfulStore(t *testing.T, dir string) (contents string) {
 func contentsOf(t *testing.T, h *Host) string {
 	t.Helper()
 	var all []string
-	for _, f := range h.Functions() {
-		versions, _, err := h.ListVersions(access.AllTenants, f.ID, MaxPageSize, "")
+	functions, err := h.Catalog().Functions(access.Operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range functions {
+		versions, err := h.Catalog().Versions(access.Operator, f.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, v := range versions {
-			archive, err := h.VersionArchive(t.Context(), v.ID)
+			archive, err := h.Catalog().Archive(t.Context(), access.Operator, v.ID)
 			all = append(all, fmt.Sprint(f.Name, f.ID, v.ID, v.Tags, len(archive), err))
 		}
 	}

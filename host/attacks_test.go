@@ -20,10 +20,12 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/quota"
 )
 
 // TestAttacks runs functions that attack. Each file below testdata/attacks is
@@ -323,7 +325,7 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 	var outcomes []string
 	for n := range a.calls {
 		if n > 0 && a.differ == "versions" {
-			r.Retire("attacker")
+			_ = r.Catalog().Retire(t.Context(), access.Operator, "attacker")
 			r.deployFiles("attacker", a.code, a.spec).Tenant = "attacker"
 		}
 		got, err = r.raw("attacker", a.event)
@@ -356,7 +358,7 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 		t.Errorf("the idle instance keeps %d MiB of the host's heap, want at most %d", kept>>20, a.kept>>20)
 	}
 	r.checkDrained(t)
-	r.Retire("attacker")
+	_ = r.Catalog().Retire(t.Context(), access.Operator, "attacker")
 	if t.Failed() {
 		t.Logf("promise: %s\ntook %v, heap %d MiB", a.promise, took, heap()>>20)
 	}
@@ -380,7 +382,7 @@ func (a *attack) judge(t *testing.T, got string, err error) {
 func (r *attackRange) checkLog(t *testing.T, a *attack, got string, err error) {
 	r.logs.mu.Lock()
 	defer r.logs.mu.Unlock()
-	v, _ := r.Resolve("attacker", "")
+	v, _ := r.Resolve(access.Operator, "attacker", "")
 	all := fmt.Sprint(got, err)
 	for id, text := range r.logs.texts {
 		if !strings.Contains(text, v.ID) {
@@ -419,7 +421,7 @@ func (r *attackRange) checkNextCall(t *testing.T, a *attack) {
 func (r *attackRange) checkDrained(t *testing.T) {
 	eventually(t, func() bool {
 		r.reclaim()
-		return r.ledger.Total(QuotaMemory) == 0
+		return r.ledger.Total(quota.Memory) == 0
 	})
 }
 

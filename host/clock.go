@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"vivarium/host/catalog"
+	"vivarium/host/access"
 	"vivarium/host/logs"
 	"vivarium/host/store"
 )
@@ -79,7 +79,7 @@ func (c *clock) all() []*timer {
 func (c *clock) counts() map[string]int64 {
 	counts := map[string]int64{}
 	for _, t := range c.all() {
-		counts[cmp.Or(t.Tenant, catalog.DefaultTenant)]++
+		counts[cmp.Or(t.Tenant, access.DefaultTenant)]++
 	}
 	return counts
 }
@@ -177,7 +177,7 @@ func (c *clock) settle(t *timer, now time.Time) bool {
 	}
 	record := t.Timer
 	record.LastTick = last.UTC()
-	revision, err := c.e.store.Timers.Update(c.e.running, t.reference(), encodeRecord(record), t.revision)
+	revision, err := c.e.store.Timers.Update(c.e.running, t.reference(), store.Record(record), t.revision)
 	if errors.Is(err, store.ErrRevision) {
 		return c.reload(t) // another host was first, or it is deleted
 	}

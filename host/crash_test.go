@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func crashWorker(dir string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprintf("fun-%d-%d", os.Getpid(), i/20)
 		if i%20 == 0 {
-			if _, err := h.CreateFunction(ctx, catalog.FunctionSpec{Name: name}); err != nil {
+			if _, err := h.Catalog().CreateFunction(ctx, access.Operator, catalog.FunctionSpec{Name: name}); err != nil {
 				return err
 			}
 			fmt.Println("function", name)
@@ -49,19 +50,19 @@ func crashWorker(dir string) error {
 		var archive bytes.Buffer
 		t := &testing.T{}
 		archive.Write(archiveOf(t, answering(fmt.Sprintf("%s %d", name, i))))
-		v, err := h.CreateVersion(ctx, name, catalog.VersionSpec{Entrypoint: "main.handler"}, archive.Bytes(), []string{"prod"})
+		v, err := h.Catalog().CreateVersion(ctx, access.Operator, name, catalog.VersionSpec{Entrypoint: "main.handler"}, archive.Bytes(), []string{"prod"})
 		if err != nil {
 			return err
 		}
 		fmt.Println("version", name, v.ID)
 		if i%5 == 4 {
-			if err := h.DeleteVersion(ctx, v.ID, true); err != nil {
+			if err := h.Catalog().DeleteVersion(ctx, access.Operator, v.ID, true); err != nil {
 				return err
 			}
 			fmt.Println("deleted", name, v.ID)
 		}
 		if i%40 == 39 {
-			if err := h.DeleteFunction(ctx, name); err != nil {
+			if err := h.Catalog().DeleteFunction(ctx, access.Operator, name); err != nil {
 				return err
 			}
 			fmt.Println("removed", name)
@@ -153,9 +154,14 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	h.drains.Wait() // what was being deleted
+	until(t, "what was being deleted is gone", func() bool {
+		functions, err := h.Catalog().Functions(access.Operator)
+		return err == nil && !slices.ContainsFunc(functions, func(f catalog.FunctionInfo) bool {
+			return f.Status == catalog.StatusDeleting
+		})
+	})
 	for name, versions := range c.versions {
-		f, err := h.GetFunction(name)
+		f, err := h.Catalog().Function(access.Operator, name)
 		if _, gone := errors.AsType[*fault.NotFoundError](err); gone && name == c.open {
 			delete(c.versions, name) // it was about to be removed
 			delete(c.latest, name)
@@ -165,7 +171,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 			t.Errorf("round %d: %v", round, err)
 			continue
 		}
-		listed, _, err := h.ListVersions(access.AllTenants, name, MaxPageSize, "")
+		listed, err := h.Catalog().Versions(access.Operator, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +179,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 		for _, v := range listed {
 			found[v.ID] = true
 			// Whole: the code is there and is what it was.
-			if archive, err := h.VersionArchive(t.Context(), v.ID); err != nil || !strings.Contains(string(archive), "main.py") {
+			if archive, err := h.Catalog().Archive(t.Context(), access.Operator, v.ID); err != nil || !strings.Contains(string(archive), "main.py") {
 				t.Errorf("round %d: version %s: %v", round, v.ID, err)
 			}
 		}
@@ -204,12 +210,19 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 			c.latest[name] = f.Latest.ID
 		}
 	}
-	records, err := s.Versions.All(t.Context())
-	if err != nil || len(records) != len(h.versions) {
-		t.Errorf("round %d: %d version records, %d versions, %v", round, len(records), len(h.versions), err)
-	}
-	codes, err := s.Code.Names(t.Context())
-	if err != nil || len(codes) != len(h.versions) {
-		t.Errorf("round %d: %d archives, %d versions, %v", round, len(codes), len(h.versions), err)
-	}
+	until(t, "a record and an archive of each version, and no others", func() bool {
+		versions, err := h.Catalog().Versions(access.Operator, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := s.Versions.All(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		codes, err := s.Code.Names(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(records) == len(versions) && len(codes) == len(versions)
+	})
 }

@@ -37,20 +37,30 @@ func newDeadLetter(i store.Item) DeadLetter {
 	return d
 }
 
+// Sizes of a page of dead letters.
+const (
+	DefaultPageSize = 100
+	MaxPageSize     = 1000
+)
+
 // maxLetterPage is how many bytes the bodies of a page of dead letters have, but
 // for the last one.
 const maxLetterPage = 16 << 20
 
-// ListDeadLetters lists dead letters, oldest first, a page at a time: those of a
-// function, or of all functions of a tenant when function is empty. A page has at
-// most limit letters, where 0 means DefaultPageSize, and fewer when they are long.
+// DeadLetters lists dead letters within p's reach, oldest first, a page at a time: those
+// of a function, or of all when function is empty. Those of functions that are no more
+// are within the reach of who acts for all tenants. A page has at most limit letters,
+// where 0 means DefaultPageSize, and fewer when they are long.
 //
 // # Errors
 //
-// *NotFoundError, *InvalidError, ErrUnavailable.
-func (e *Events) ListDeadLetters(
-	ctx context.Context, tenant, function string, limit int, pageToken string,
+// *fault.NotFoundError, *fault.InvalidError, fault.ErrUnavailable.
+func (e *Events) DeadLetters(
+	ctx context.Context, p access.Principal, function string, limit int, pageToken string,
 ) (letters []DeadLetter, next string, err error) {
+	if err := p.Allow("DeadLetters"); err != nil {
+		return nil, "", err
+	}
 	if limit == 0 {
 		limit = DefaultPageSize
 	}
@@ -63,19 +73,10 @@ func (e *Events) ListDeadLetters(
 			return nil, "", fault.Invalidf("pageToken", "must be the nextPageToken of an earlier answer")
 		}
 	}
-	var ids []string // of functions; none means all
-	if function != "" {
-		f, err := e.functions.Find(access.Operator, function)
-		if err != nil {
-			return nil, "", err
-		}
-		ids = []string{f.ID}
-	} else if tenant != access.AllTenants {
-		ids = e.functions.IDs(tenant)
-	}
 	letters = []DeadLetter{}
-	if ids == nil && tenant != access.AllTenants {
-		return letters, "", nil
+	ids, err := e.buriers(p, function)
+	if err != nil || ids != nil && len(ids) == 0 {
+		return letters, "", err
 	}
 	size := 0
 	err = e.store.Letters.List(ctx, ids, after, func(i store.Item) bool {
@@ -93,50 +94,57 @@ func (e *Events) ListDeadLetters(
 	return letters, next, nil
 }
 
-// FindDeadLetter returns the dead letter of that id, when it is of a function
-// within p's reach. Those of functions that are no more are within
-// the reach of who acts for all tenants.
-//
-// # Errors
-//
-// *NotFoundError, ErrUnavailable.
-func (e *Events) FindDeadLetter(ctx context.Context, p access.Principal, id string) (DeadLetter, error) {
-	i, err := e.deadLetter(ctx, id)
-	if err != nil {
-		return DeadLetter{}, err
+// buriers returns the ids of the functions whose dead letters a list is about; nil
+// means all that there were.
+func (e *Events) buriers(p access.Principal, function string) (ids []string, err error) {
+	switch {
+	case function != "":
+		f, err := e.functions.Function(p, function)
+		return []string{f.ID}, err
+	case p.Tenant == access.AllTenants:
+		return nil, nil
 	}
-	if p.Tenant != access.AllTenants && !p.ActsFor(e.tenantOf(i.FunctionID)) {
-		return DeadLetter{}, &fault.NotFoundError{Thing: "dead letter", Name: id}
+	functions, err := e.functions.Functions(p)
+	ids = []string{}
+	for _, f := range functions {
+		ids = append(ids, f.ID)
 	}
-	return newDeadLetter(i), nil
+	return ids, err
 }
 
 func (e *Events) deadLetter(ctx context.Context, id string) (store.Item, error) {
-	missing := &fault.NotFoundError{Thing: "dead letter", Name: id}
 	sequence, err := strconv.ParseUint(id, 10, 64)
 	if err != nil || sequence == 0 {
-		return store.Item{}, missing
+		return store.Item{}, missingLetter(id)
 	}
 	i, err := e.store.Letters.Get(ctx, sequence)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.Item{}, missing
+		return store.Item{}, missingLetter(id)
 	}
 	return i, err
 }
 
-// ReplayDeadLetter queues the call anew, with all its attempts, and removes the
-// dead letter. It returns the request id, which stays the same.
+func missingLetter(id string) error { return &fault.NotFoundError{Thing: "dead letter", Name: id} }
+
+// ReplayDeadLetter queues the call of a dead letter within p's reach anew, with all its
+// attempts, and removes the dead letter. It returns the request id, which stays the same.
 //
 // # Errors
 //
-// *NotFoundError, also when the function is no more; ErrUnavailable.
-func (e *Events) ReplayDeadLetter(ctx context.Context, id string) (requestID string, err error) {
+// *fault.NotFoundError, also when the function is no more; fault.ErrUnavailable.
+func (e *Events) ReplayDeadLetter(ctx context.Context, p access.Principal, id string) (requestID string, err error) {
+	if err := p.Allow("ReplayDeadLetter"); err != nil {
+		return "", err
+	}
 	i, err := e.deadLetter(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	if _, err := e.functions.Find(access.Operator, i.FunctionID); err != nil {
-		return "", err
+	if _, err := e.functions.Function(p, i.FunctionID); err != nil {
+		if p.Tenant == access.AllTenants {
+			return "", err
+		}
+		return "", missingLetter(id)
 	}
 	i.ID = "replay." + id // twice in a row is once
 	for _, note := range []string{noteAttempt, noteError, noteVersion, noteAfter, noteChain} {

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/run"
@@ -40,14 +41,14 @@ func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
 		"more ready than allowed": {"fun", catalog.VersionSpec{Entrypoint: "a.b", MinInstances: 11}, "min_instances"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Deploy(c.function, c.spec, nil)
+			_, err := h.Catalog().Deploy(access.Operator, c.function, c.spec, nil)
 			var ie *fault.InvalidError
 			if !errors.As(err, &ie) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an InvalidError with %q", err, c.want)
 			}
 		})
 	}
-	if fs := h.Functions(); len(fs) != 0 {
+	if fs := h.functions(); len(fs) != 0 {
 		t.Errorf("functions are left behind: %v", fs)
 	}
 }

@@ -15,17 +15,14 @@ import (
 
 // Functions is what events need of the functions that they call.
 type Functions interface {
-	// Find describes the function that a principal means by an id or a name.
-	Find(p access.Principal, idOrName string) (catalog.FunctionInfo, error)
+	// Function describes the function that a principal means by an id or a name.
+	Function(p access.Principal, idOrName string) (catalog.FunctionInfo, error)
+	// Functions describes all functions within a principal's reach.
+	Functions(p access.Principal) ([]catalog.FunctionInfo, error)
 	// Resolve returns the version of a function that carries a tag.
-	Resolve(function, tag string) (*catalog.Version, error)
+	Resolve(p access.Principal, function, tag string) (*catalog.Version, error)
 	// Invoke calls a function and waits for its result.
-	Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error)
-	// Known returns the tenant of a function, and the revision of what is known of
-	// it; an empty tenant when there is no such function.
-	Known(functionID string) (tenant string, revision uint64)
-	// IDs returns the functions of a tenant.
-	IDs(tenant string) []string
+	Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (*run.Result, error)
 	// HasRoom reports whether one more call of a function would find an instance at
 	// once.
 	HasRoom(functionID string) bool
@@ -107,10 +104,15 @@ func (e *Events) Queued(ctx context.Context, tenant string) (store.Queued, error
 	return e.queued.of(ctx, tenant)
 }
 
-// Timers returns how many timers each tenant has.
-func (e *Events) Timers() map[string]int64 { return e.clock.counts() }
+// TimerCounts returns how many timers each tenant has.
+func (e *Events) TimerCounts() map[string]int64 { return e.clock.counts() }
 
+// system is who makes the calls that were queued, and looks up what belongs to them:
+// whoever queued them was allowed to.
+var system = access.Operator
+
+// tenantOf returns whose a function is; empty when it is nobody's.
 func (e *Events) tenantOf(functionID string) string {
-	tenant, _ := e.functions.Known(functionID)
-	return tenant
+	f, _ := e.functions.Function(system, functionID) // none is nobody's
+	return f.Tenant
 }

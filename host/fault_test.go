@@ -2,10 +2,8 @@ package host
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,21 +26,24 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 	h.want("fun", "", `"here"`)
 	s.Close()
 	for what, try := range map[string]func() error{
-		"a function": func() error { _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "other"}); return err },
-		"a version": func() error {
-			_, err := h.CreateVersion(t.Context(), "fun", catalog.VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
+		"a function": func() error {
+			_, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "other"})
 			return err
 		},
-		"a tag": func() error { _, err := h.SetTag(t.Context(), v.ID, "prod"); return err },
+		"a version": func() error {
+			_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, "fun", catalog.VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
+			return err
+		},
+		"a tag": func() error { _, err := h.Catalog().SetTag(t.Context(), access.Operator, v.ID, "prod"); return err },
 		"a call": func() error {
-			_, err := h.InvokeAsync(t.Context(), run.Invocation{Function: "fun"})
+			_, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "fun"})
 			return err
 		},
 		"a timer": func() error {
-			_, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: "abc", Function: "fun", Cron: "@daily"})
+			_, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "abc", Function: "fun", Cron: "@daily"})
 			return err
 		},
-		"deleting": func() error { return h.DeleteFunction(t.Context(), "fun") },
+		"deleting": func() error { return h.Catalog().DeleteFunction(t.Context(), access.Operator, "fun") },
 		"logs":     func() error { _, err := h.logs("fun", logs.Query{}); return err },
 		"ready":    func() error { return h.Ready(t.Context()) },
 	} {
@@ -51,7 +52,7 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 		}
 	}
 	h.want("fun", "", `"here"`) // calls go on
-	if info, err := h.GetFunction("fun"); err != nil || len(info.Tags) != 1 || info.Status != catalog.StatusActive {
+	if info, err := h.Catalog().Function(access.Operator, "fun"); err != nil || len(info.Tags) != 1 || info.Status != catalog.StatusActive {
 		t.Errorf("got %+v, %v, want what was there", info, err)
 	}
 	start := time.Now()
@@ -59,49 +60,6 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("closing took %v", took)
 	}
-}
-
-func TestCreateVersion_ManyAtOnceAllCount(t *testing.T) {
-	eachStore(t, func(t *testing.T, h *testHost) {
-		h.create("fun")
-		var makers sync.WaitGroup
-		for i := range 8 {
-			makers.Go(func() { h.version("fun", answering(fmt.Sprint(i)), catalog.VersionSpec{}, "prod") })
-		}
-		makers.Wait()
-		versions, _, err := h.ListVersions(access.AllTenants, "fun", 0, "")
-		if err != nil || len(versions) != 8 {
-			t.Fatalf("%d versions, %v", len(versions), err)
-		}
-		info, _ := h.GetFunction("fun")
-		if info.Tags["prod"] != info.Tags[catalog.LatestTag] {
-			t.Errorf("tags that were set together are apart: %v", info.Tags)
-		}
-	})
-}
-
-func TestCreateFunction_OneOfManyGetsTheName(t *testing.T) {
-	eachStore(t, func(t *testing.T, h *testHost) {
-		var makers sync.WaitGroup
-		var mu sync.Mutex
-		made := 0
-		for range 8 {
-			makers.Go(func() {
-				_, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "fun"})
-				if err != nil {
-					wantError[*fault.ConflictError](t, err, "exists already")
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				made++
-			})
-		}
-		makers.Wait()
-		if made != 1 || len(h.Functions()) != 1 {
-			t.Errorf("made %d functions", made)
-		}
-	})
 }
 
 func TestHost_RunsOnAServerElsewhere(t *testing.T) {
@@ -145,7 +103,7 @@ func TestHost_CloseLeavesNoGoroutines(t *testing.T) {
 		h.version("fun", answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		h.want("fun", "", `"here"`)
 		h.async("fun", "1")
-		if _, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: "abc", Function: "fun", Cron: "* * * * * *"}); err != nil {
+		if _, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "abc", Function: "fun", Cron: "* * * * * *"}); err != nil {
 			t.Fatal(err)
 		}
 		h.Close()

@@ -17,7 +17,7 @@ func TestFigures_CountCallsErrorsAndInstances(t *testing.T) {
 def handler(event, context):
     return 1 / event
 `, catalog.VersionSpec{})
-	idle, err := h.GetFigures("counted", 60)
+	idle, err := h.FunctionFigures(access.Operator, "counted", 60)
 	if err != nil || idle.Total.Calls != 0 || len(idle.Points) != 60 {
 		t.Fatalf("before the first call: got %+v, %v", idle.Total, err)
 	}
@@ -25,7 +25,7 @@ def handler(event, context):
 		h.want("counted", "1", "1.0")
 	}
 	h.wantFault("counted", "0", "ZeroDivisionError")
-	got, err := h.GetFigures(v.FunctionID, 60)
+	got, err := h.FunctionFigures(access.Operator, v.FunctionID, 60)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,11 +47,11 @@ def handler(event, context):
 	if calls != 4 || time.Since(got.Points[59].Time) > time.Minute {
 		t.Errorf("the points have %d calls, the last one is of %v", calls, got.Points[59].Time)
 	}
-	if all := h.Figures(access.AllTenants, 30); len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
+	if all, err := h.Figures(access.Operator, 30); err != nil || len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
 		t.Errorf("of all functions: got %+v", all)
 	}
 	var missing *fault.NotFoundError
-	if _, err := h.GetFigures("nobody", 1); !errors.As(err, &missing) {
+	if _, err := h.FunctionFigures(access.Operator, "nobody", 1); !errors.As(err, &missing) {
 		t.Errorf("got %v, want *NotFoundError", err)
 	}
 }
@@ -62,7 +62,7 @@ func TestFigures_RefusedCallsAreErrorsWithoutALatency(t *testing.T) {
 	if _, err := h.raw("refused", "1"); err != fault.ErrExhausted {
 		t.Fatalf("got %v, want ErrExhausted", err)
 	}
-	got, _ := h.GetFigures("refused", 60)
+	got, _ := h.FunctionFigures(access.Operator, "refused", 60)
 	if got.Total.Calls != 1 || got.Total.Errors != 1 || got.Total.P99 != 0 || got.Total.Memory != 0 {
 		t.Errorf("got %+v", got.Total)
 	}

@@ -6,9 +6,10 @@
 //
 // Each package below knows only those that come after it here:
 //
-//	host      functions, tags, keys, timers and queued calls; puts the rest together
+//	host      timers and queued calls; puts the rest together
 //	run       images, instances, turns: what lets a version process a call
-//	catalog   what there is, as values: a Version and what may be said of it
+//	keys      by which callers show who they are
+//	catalog   what there is: functions, versions, tags, policies, and who may change them
 //	logs      execution logs, from a printed line to a query
 //	egress    what functions may reach, and who connects
 //	store     what survives the process, in JetStream, or in memory
@@ -23,24 +24,22 @@
 //   - Function: a name and an id; what callers address.
 //   - Tenant: the owner of functions. Names are unique within one; a function of
 //     another tenant can be neither found nor called, unless it is public.
-//   - Key: lets a program act for a tenant, in a Role. The caller is a Principal.
+//   - Principal: the caller, who acts for a tenant, in a Role. Every operation takes
+//     one; package access says which role an operation takes.
 //   - Version: immutable code with an entry point, limits and an environment.
 //     Tags point at versions; LatestTag at the newest.
 //
 // # The way of a call
 //
-//	Host.Invoke    name and tag to version; the deadline already runs
-//	Runner.Invoke  version to instance, guest, answer (package run)
+//	Catalog.Resolve  principal, name and tag to version; the deadline already runs
+//	Runner.Invoke    version to instance, guest, answer (package run)
 //
 // # What is kept
 //
-// Each function has one record in the store, which lists its versions, tags and
-// policies. A change is one write of that record, given that nobody has changed it
-// since it was read; what it refers to is written before. The host's tables are a
-// cache of the records, kept up to date by the store's news, so several hosts may
-// share a store. Code is read when it is first needed. Log entries are gathered and
-// stored after the call. Asynchronous calls and the ticks of timers wait in the
-// store's queue until they are settled.
+// The catalog's records are the truth about functions, and what hosts have in memory is
+// a cache of them, so several hosts may share a store. Code is read when it is first
+// needed. Log entries are gathered and stored after the call. Asynchronous calls and the
+// ticks of timers wait in the store's queue until they are settled.
 //
 // A host without a data directory has its store in memory. Transient functions, those
 // of a folder, are in no store.
@@ -52,16 +51,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"runtime"
-	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
+	"vivarium/host/fault"
+	"vivarium/host/keys"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/run"
@@ -107,9 +106,9 @@ type Config struct {
 	// bound. Those that were needed longest ago go first.
 	MaxImageDisk int64
 	// Quotas bound what each tenant has that has no limits of its own, see
-	// SetQuotas. The zero value means the defaults that package quota has; of
+	// Tenants.SetQuotas. The zero value means the defaults that package quota has; of
 	// memory that is three quarters of MaxMemory.
-	Quotas Quotas
+	Quotas quota.Amounts
 	// NetCeiling bounds what versions may reach of what they ask for; nil allows
 	// nothing. Dialer connects; nil means egress.Direct.
 	NetCeiling *egress.Policy
@@ -128,46 +127,22 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Host runs functions. Safe for concurrent use.
+// Host runs functions. Its rooms are for callers to use; what takes several of them is
+// a method. Safe for concurrent use.
 type Host struct {
-	cfg    Config
-	log    *slog.Logger
-	runner *run.Runner
-	ledger *quota.Ledger
-	events *Events
-	tokens *access.Tokens
-	book   *logs.Book
-	keys   *Keys
+	cfg     Config
+	log     *slog.Logger
+	runner  *run.Runner
+	ledger  *quota.Ledger
+	catalog *catalog.Catalog
+	events  *Events
+	tokens  *access.Tokens
+	book    *logs.Book
+	keys    *keys.Ring
+	tenants *Tenants
 
-	running   context.Context // ends when Close begins to tear down
-	stop      context.CancelFunc
-	janitor   sync.WaitGroup
 	ownsStore bool
-
-	mu        sync.RWMutex // guards the members below; nothing blocks under it
-	functions map[string]*function
-	names     map[string]*function // by reference
-	versions  map[string]*catalog.Version
-	// gone are functions that were deleted here, until the store's news says so,
-	// too: what it tells of them before is old.
-	gone   map[string]bool
-	closed bool
-
-	// doubtful says that the store lacks something; set while it is loaded.
-	doubtful bool
-	// admissions keep places for versions that are being made.
-	admissions admissions
-	// naming is held while a function gets a name: from looking if it is free
-	// to taking it; and while a tenant's quotas change. It may block for as long
-	// as the store does.
-	naming sync.Mutex
-	// unwatch ends the news from the store, of each of its parts.
-	unwatch []func()
-	// drains are versions and functions that are being taken down.
-	drains sync.WaitGroup
-	// collecting is read-locked from storing code until a function's record
-	// lists it, and locked while code that nothing lists is taken away.
-	collecting sync.RWMutex
+	closed    atomic.Bool
 }
 
 // New returns a host with the functions that its store has. Close it before its
@@ -188,10 +163,7 @@ func New(cfg Config) (*Host, error) {
 			return nil, fmt.Errorf("host: image directory: %w", err)
 		}
 	}
-	h := &Host{
-		cfg: cfg, log: cfg.Log,
-		functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*catalog.Version{}, gone: map[string]bool{},
-	}
+	h := &Host{cfg: cfg, log: cfg.Log}
 	if cfg.Store == nil {
 		h.cfg.Store, h.ownsStore = store.Memory(store.Config{Log: cfg.Log}), true
 	}
@@ -206,11 +178,10 @@ func New(cfg Config) (*Host, error) {
 // store has. What is made is Close's to end, also after an error.
 func (h *Host) open(ctx context.Context) (err error) {
 	cfg := h.cfg
-	h.running, h.stop = context.WithCancel(context.Background())
 	if h.tokens, err = access.NewTokens(cfg.TokenKey); err != nil {
 		return err
 	}
-	if h.keys, err = OpenKeys(ctx, cfg.Store); err != nil {
+	if h.keys, err = keys.Open(ctx, cfg.Store); err != nil {
 		return err
 	}
 	if err := h.keys.Damage(); err != nil {
@@ -220,21 +191,29 @@ func (h *Host) open(ctx context.Context) (err error) {
 	h.ledger = h.newLedger()
 	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
 	h.runner = run.New(run.Config{
-		Engine: cfg.Engine, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Archive: h.archive, Log: cfg.Log,
+		Engine: cfg.Engine, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Log: cfg.Log,
+		Archive: func(ctx context.Context, v *catalog.Version) ([]byte, error) {
+			return catalog.ReadArchive(ctx, cfg.Store, v)
+		},
 		ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
 		NetCeiling: cfg.NetCeiling, Dialer: cfg.Dialer,
 	})
-	h.admissions.versions = map[string]*catalog.Version{}
-	h.events = newEvents(EventsConfig{Store: cfg.Store, Ledger: h.ledger, Functions: callees{h}, Log: cfg.Log})
-	for _, load := range []func(context.Context) (stop func(), err error){h.watchQuotas, h.load} {
-		unwatch, err := load(ctx)
-		if err != nil {
-			return err
-		}
-		h.unwatch = append(h.unwatch, unwatch)
+	h.catalog = catalog.New(catalog.Config{
+		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,
+		Drop: h.drop, Forget: func(f catalog.FunctionInfo) { h.book.Forget(f.Tenant, f.ID) },
+	})
+	h.events = newEvents(EventsConfig{Store: cfg.Store, Ledger: h.ledger, Functions: callees{h.catalog, h}, Log: cfg.Log})
+	h.tenants = &Tenants{
+		store: cfg.Store.Quotas, ledger: h.ledger, catalog: h.catalog, events: h.events, book: h.book, log: cfg.Log, unwatch: func() {},
 	}
-	if err := h.book.Load(ctx, h.tenantOf); err != nil {
+	if err := h.tenants.watch(ctx); err != nil {
+		return err
+	}
+	if err := h.catalog.Load(ctx); err != nil {
+		return err
+	}
+	if err := h.book.Load(ctx, h.events.tenantOf); err != nil {
 		return err
 	}
 	for what, b := range map[string]store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
@@ -242,79 +221,86 @@ func (h *Host) open(ctx context.Context) (err error) {
 			h.log.Error("store: "+what+" are lost; set anew those that are missing", "err", err)
 		}
 	}
-	if err := h.events.Start(ctx); err != nil {
+	return h.events.Start(ctx)
+}
+
+// newLedger makes the ledger of a host.
+func (h *Host) newLedger() *quota.Ledger {
+	defaults := h.cfg.Quotas.Or(quota.Defaults())
+	if defaults[quota.Memory] == 0 {
+		defaults[quota.Memory] = h.cfg.MaxMemory / 4 * 3
+	}
+	return quota.New(quota.Config{
+		Defaults: defaults, Reclaim: func(tenant string, q quota.Quota, own bool) bool { return h.runner.Reclaim(tenant, q, own) },
+		Machine: quota.Amounts{quota.Memory: h.cfg.MaxMemory, quota.ImageBytes: h.cfg.MaxImageDisk},
+	})
+}
+
+// drop removes what there is of a function outside of the catalog.
+func (h *Host) drop(ctx context.Context, f catalog.FunctionInfo) error {
+	if err := h.events.DropTimers(ctx, f.ID); err != nil || f.Transient {
 		return err
 	}
-	h.janitor.Go(h.expire)
+	if err := h.cfg.Store.Queue.Drop(ctx, f.ID); err != nil {
+		return err
+	}
+	if err := h.cfg.Store.Logs.Delete(ctx, f.ID); err != nil {
+		return err
+	}
+	h.book.Forget(f.Tenant, f.ID)
 	return nil
 }
 
-// Keys returns the keys of those who may use the host. The host closes them.
-func (h *Host) Keys() *Keys { return h.keys }
+// Catalog returns what there is to run.
+func (h *Host) Catalog() *catalog.Catalog { return h.catalog }
 
-// Tokens returns what issues the tokens of service accounts.
-func (h *Host) Tokens() *access.Tokens { return h.tokens }
-
-// expire deletes versions that have been obsolete for long enough, until Close.
-func (h *Host) expire() {
-	if h.cfg.KeepObsolete < 0 {
-		return
-	}
-	ticker := time.NewTicker(min(max(h.cfg.KeepObsolete/10, 10*time.Millisecond), time.Hour))
-	defer ticker.Stop()
-	for {
-		select {
-		case now := <-ticker.C:
-			h.mu.RLock()
-			functions := slices.Collect(maps.Values(h.functions))
-			h.mu.RUnlock()
-			for _, f := range functions {
-				for _, v := range h.obsolete(f, now.Add(-h.cfg.KeepObsolete)) {
-					// What does not work now will in a while.
-					_ = h.deleteVersion(h.running, f, v, stillObsolete(v))
-				}
-			}
-		case <-h.running.Done():
-			return
-		}
-	}
-}
+// Runner returns what runs the catalog's versions.
+func (h *Host) Runner() *run.Runner { return h.runner }
 
 // Events returns what makes the calls that nobody waits for.
 func (h *Host) Events() *Events { return h.events }
 
-// Runner returns what runs the host's versions.
-func (h *Host) Runner() *run.Runner { return h.runner }
+// Keys returns the keys of those who may use the host. The host closes them.
+func (h *Host) Keys() *keys.Ring { return h.keys }
+
+// Tokens returns what issues the tokens of service accounts.
+func (h *Host) Tokens() *access.Tokens { return h.tokens }
+
+// Ledger returns who holds how much.
+func (h *Host) Ledger() *quota.Ledger { return h.ledger }
+
+// Tenants returns what knows what tenants may have.
+func (h *Host) Tenants() *Tenants { return h.tenants }
+
+// Ready says if the host could take a call and a change now.
+//
+// # Errors
+//
+// fault.ErrClosed, fault.ErrUnavailable.
+func (h *Host) Ready(ctx context.Context) error {
+	if h.closed.Load() {
+		return fault.ErrClosed
+	}
+	return h.cfg.Store.Ready(ctx)
+}
 
 // Close refuses new calls, waits for those in progress, and ends all instances. It is
 // idempotent.
 func (h *Host) Close() {
-	h.mu.Lock()
-	already := h.closed
-	h.closed = true
-	h.mu.Unlock()
-	if already {
+	if h.closed.Swap(true) {
 		return
 	}
 	if h.keys != nil {
 		h.keys.Close()
 	}
-	for _, unwatch := range h.unwatch {
-		unwatch()
+	if h.tenants != nil {
+		h.tenants.unwatch()
 	}
 	if h.runner != nil {
 		h.runner.Drain()
-	}
-	h.drains.Wait()
-	if h.events != nil {
+		h.catalog.Close()
 		h.events.Close()
-	}
-	h.stop()
-	h.janitor.Wait()
-	if h.runner != nil {
 		h.runner.Close()
-	}
-	if h.book != nil {
 		h.book.Close()
 	}
 	if h.ownsStore {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
@@ -23,7 +24,7 @@ def handler(event, context):
 
 // logs returns entries of a function's log.
 func (h *testHost) logs(function string, q logs.Query) (entries []logs.Entry, err error) {
-	err = h.ReadLogs(h.t.Context(), function, q, func(read []logs.Entry, _ bool) error { entries = read; return nil })
+	err = h.ReadLogs(h.t.Context(), access.Operator, function, q, func(read []logs.Entry, _ bool) error { entries = read; return nil })
 	return entries, err
 }
 
@@ -85,7 +86,7 @@ func TestLogs_AreFollowed(t *testing.T) {
 		defer cancel()
 		enough := errors.New("enough")
 		var got []string
-		err := h.FollowLogs(ctx, "fun", logs.Query{Contains: "plain"}, func(e logs.Entry) error {
+		err := h.FollowLogs(ctx, access.Operator, "fun", logs.Query{Contains: "plain"}, func(e logs.Entry) error {
 			if got = append(got, e.Message); len(got) == 3 {
 				return enough
 			}
@@ -97,7 +98,7 @@ func TestLogs_AreFollowed(t *testing.T) {
 		}
 		ended := make(chan error)
 		go func() {
-			ended <- h.FollowLogs(t.Context(), "fun", logs.Query{}, func(logs.Entry) error { return nil })
+			ended <- h.FollowLogs(t.Context(), access.Operator, "fun", logs.Query{}, func(logs.Entry) error { return nil })
 		}()
 		time.Sleep(50 * time.Millisecond)
 		h.Close()
@@ -116,8 +117,8 @@ func TestLogs_SurviveARestartAndGoWithTheirFunction(t *testing.T) {
 		if got, want := h.messages("fun", logs.Query{MinLevel: logs.LevelError}), "ERROR of 1"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		f, _ := h.GetFunction("fun")
-		if err := h.DeleteFunction(t.Context(), "fun"); err != nil {
+		f, _ := h.Catalog().Function(access.Operator, "fun")
+		if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, "fun"); err != nil {
 			t.Fatal(err)
 		}
 		err := h.cfg.Store.Logs.Read(t.Context(), f.ID, time.Time{}, false, func(b []byte) error {

@@ -14,9 +14,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/keys"
 	"vivarium/host/logs"
+	"vivarium/host/quota"
 	"vivarium/host/run"
 	"vivarium/wasm"
 )
@@ -94,11 +97,41 @@ func (h *testHost) deployFiles(name string, files fstest.MapFS, spec catalog.Ver
 	if spec.Entrypoint == "" {
 		spec.Entrypoint = "main.handler"
 	}
-	v, err := h.Deploy(name, spec, code)
+	v, err := h.Catalog().Deploy(access.Operator, name, spec, code)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return v
+}
+
+// key makes a key as the operator.
+func (h *testHost) key(tenant string, role access.Role) keys.Key {
+	h.t.Helper()
+	key, _, err := h.keys.Create(h.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return key
+}
+
+// functions returns all functions.
+func (h *testHost) functions() []catalog.FunctionInfo {
+	h.t.Helper()
+	all, err := h.catalog.Functions(access.Operator)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return all
+}
+
+// allTenants returns what all tenants may have and have.
+func (h *testHost) allTenants() []TenantQuotas {
+	h.t.Helper()
+	all, err := h.tenants.All(access.Operator)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return all
 }
 
 // instances returns how many instances of a version are idle and how many there
@@ -110,8 +143,8 @@ func (h *testHost) instances(v *catalog.Version) (idle, live, waiting int) {
 
 // reclaim lets go of all that is of no immediate use.
 func (h *testHost) reclaim() {
-	for _, tenant := range h.Tenants() {
-		for h.runner.Reclaim(tenant.Tenant, QuotaMemory, true) {
+	for _, tenant := range h.allTenants() {
+		for h.runner.Reclaim(tenant.Tenant, quota.Memory, true) {
 		}
 	}
 }
@@ -122,7 +155,7 @@ func (h *testHost) raw(name, body string) (string, error) {
 }
 
 func (h *testHost) rawContext(ctx context.Context, name, body string) (string, error) {
-	r, err := h.Invoke(ctx, run.Invocation{
+	r, err := h.Invoke(ctx, access.Operator, run.Invocation{
 		Function: name, RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte(body),
 	})
 	if r == nil {

@@ -15,8 +15,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
+	"vivarium/host/quota"
 )
 
 // netHost returns a host that lets functions reach the loopback addresses.
@@ -308,11 +310,11 @@ def ask():
 	if first != second || !strings.HasPrefix(first, `"127.0.0.1:`) {
 		t.Errorf("the connection was not kept: %s, %s", first, second)
 	}
-	if n := h.Tenants()[0].Use[QuotaConnections]; n != 1 {
+	if n := h.allTenants()[0].Use[quota.Connections]; n != 1 {
 		t.Errorf("%d connections count", n)
 	}
 	h.deploy("talker", talker, catalog.VersionSpec{})
-	h.Retire("talker") // the version before
+	_ = h.Catalog().Retire(t.Context(), access.Operator, "talker") // the version before
 	for range 500 {
 		mu.Lock()
 		n := len(open)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/quota"
 	"vivarium/host/store"
 )
 
@@ -67,21 +68,21 @@ func (c *queueCount) free(one store.Queued) int64 {
 //
 // # Errors
 //
-// *QuotaError, ErrUnavailable.
+// *quota.Error, ErrUnavailable.
 func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
 	one := store.Queued{Items: 1, Bytes: int64(bytes)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// exceeded returns the quota for which there would be too much.
-	exceeded := func() Quota {
+	exceeded := func() quota.Quota {
 		all := plus(plus(c.queued[tenant], c.pending[tenant]), one)
-		for q, n := range map[Quota]int64{QuotaAsyncCalls: all.Items, QuotaAsyncBytes: all.Bytes} {
+		for q, n := range map[quota.Quota]int64{quota.AsyncCalls: all.Items, quota.AsyncBytes: all.Bytes} {
 			if limit := c.e.ledger.Limit(tenant, q); limit >= 0 && n > limit {
 				return q
 			}
 		}
 		if all.Bytes+all.Items*itemBytes > c.free(one) {
-			return QuotaAsyncBytes
+			return quota.AsyncBytes
 		}
 		return -1
 	}

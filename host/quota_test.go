@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
@@ -23,69 +24,71 @@ import (
 )
 
 // wantQuota wants an error that says which quota was used up.
-func wantQuota(t *testing.T, err error, tenant string, q Quota, limit int64) {
+func wantQuota(t *testing.T, err error, tenant string, q quota.Quota, limit int64) {
 	t.Helper()
-	e, ok := errors.AsType[*QuotaError](err)
-	if !ok || *e != (QuotaError{Tenant: tenant, Quota: q, Limit: limit}) {
+	e, ok := errors.AsType[*quota.Error](err)
+	if !ok || *e != (quota.Error{Tenant: tenant, Quota: q, Limit: limit}) {
 		t.Errorf("got %v, want that %s has used up %d %s", err, tenant, limit, q)
 	}
 }
 
 func TestQuotas_BoundWhatIsKept(t *testing.T) {
 	h := newTestHost(t, Config{
-		Store: keptStore(t), Quotas: Quotas{QuotaFunctions: 3, QuotaVersions: 5, QuotaTimers: 2},
+		Store: keptStore(t), Quotas: quota.Amounts{quota.Functions: 3, quota.Versions: 5, quota.Timers: 2},
 	})
 	archive := archiveOf(t, `def handler(e, c): return 1`)
 	made := hammer(12, func(n int) error {
-		_, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: fmt.Sprint("kept-", n), Tenant: "kept"})
+		_, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: fmt.Sprint("kept-", n), Tenant: "kept"})
 		return err
 	})
-	wantQuota(t, made.err, "kept", QuotaFunctions, 3)
-	functions := h.Functions()
+	wantQuota(t, made.err, "kept", quota.Functions, 3)
+	functions := h.functions()
 	if made.ok != 3 || len(functions) != 3 {
 		t.Fatalf("%d functions were made, %d are there, want 3", made.ok, len(functions))
 	}
 	made = hammer(12, func(n int) error {
-		_, err := h.CreateVersion(t.Context(), functions[n%3].ID, catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil)
+		_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, functions[n%3].ID,
+			catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil)
 		return err
 	})
-	wantQuota(t, made.err, "kept", QuotaVersions, 5)
+	wantQuota(t, made.err, "kept", quota.Versions, 5)
 	if made.ok != 5 || h.Stats().Versions != 5 {
 		t.Errorf("%d versions were made, %d are there, want 5", made.ok, h.Stats().Versions)
 	}
 	made = hammer(6, func(n int) error {
-		_, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: fmt.Sprint("kept-", n), Function: functions[n%3].ID, Cron: "@yearly"})
+		_, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: fmt.Sprint("kept-", n), Function: functions[n%3].ID, Cron: "@yearly"})
 		return err
 	})
-	wantQuota(t, made.err, "kept", QuotaTimers, 2)
+	wantQuota(t, made.err, "kept", quota.Timers, 2)
 	if made.ok != 2 {
 		t.Errorf("%d timers were made, want 2", made.ok)
 	}
-	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "another", Tenant: "another"}); err != nil {
+	if _, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "another", Tenant: "another"}); err != nil {
 		t.Errorf("another tenant: %v", err)
 	}
-	of, err := h.QuotasOf(t.Context(), "kept")
-	if err != nil || of.Use[QuotaFunctions] != 3 || of.Use[QuotaVersions] != 5 || of.Use[QuotaTimers] != 2 ||
-		of.Use[QuotaCodeBytes] != 5*int64(len(archive)) || of.Exceeded[QuotaFunctions] != 9 {
+	of, err := h.Tenants().Quotas(t.Context(), access.Operator, "kept")
+	if err != nil || of.Use[quota.Functions] != 3 || of.Use[quota.Versions] != 5 || of.Use[quota.Timers] != 2 ||
+		of.Use[quota.CodeBytes] != 5*int64(len(archive)) || of.Exceeded[quota.Functions] != 9 {
 		t.Errorf("got %+v, %v", of, err)
 	}
 	// What goes makes room.
-	if err := h.DeleteFunction(t.Context(), functions[0].ID); err != nil {
+	if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, functions[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "in-its-place", Tenant: "kept"}); err != nil {
+	if _, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "in-its-place", Tenant: "kept"}); err != nil {
 		t.Errorf("after one was deleted: %v", err)
 	}
 	// And so does a limit of the tenant's own.
-	if err := h.SetQuotas(t.Context(), "kept", map[Quota]int64{QuotaFunctions: 4, QuotaCodeBytes: 1}); err != nil {
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "kept",
+		map[quota.Quota]int64{quota.Functions: 4, quota.CodeBytes: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "the-fourth", Tenant: "kept"}); err != nil {
+	if _, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "the-fourth", Tenant: "kept"}); err != nil {
 		t.Errorf("with a higher limit: %v", err)
 	}
-	_, err = h.CreateVersion(t.Context(), "kept/the-fourth", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil)
-	wantQuota(t, err, "kept", QuotaCodeBytes, 1)
-	if err := h.SetQuotas(t.Context(), "No Name", nil); err == nil {
+	_, err = h.Catalog().CreateVersion(t.Context(), access.Operator, "kept/the-fourth", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, nil)
+	wantQuota(t, err, "kept", quota.CodeBytes, 1)
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "No Name", nil); err == nil {
 		t.Error("quotas of a tenant that can't be")
 	}
 }
@@ -130,68 +133,68 @@ func hammer(calls int, call func(n int) error) *outcome {
 func TestQuotas_AreKeptInTheStore(t *testing.T) {
 	s := keptStore(t)
 	h := newTestHost(t, Config{Store: s})
-	for _, q := range []Quota{QuotaFunctions, QuotaTimers} { // one change keeps the other
-		if err := h.SetQuotas(t.Context(), "ours", map[Quota]int64{q: 1}); err != nil {
+	for _, q := range []quota.Quota{quota.Functions, quota.Timers} { // one change keeps the other
+		if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "ours", map[quota.Quota]int64{q: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// Another host over the same store learns of it, and of later changes.
 	other := newTestHost(t, Config{Store: s})
-	if _, err := other.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "first", Tenant: "ours"}); err != nil {
+	if _, err := other.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "first", Tenant: "ours"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := other.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "second", Tenant: "ours"})
-	wantQuota(t, err, "ours", QuotaFunctions, 1)
-	if err := h.SetQuotas(t.Context(), "ours", map[Quota]int64{QuotaFunctions: 0}); err != nil {
+	_, err := other.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "second", Tenant: "ours"})
+	wantQuota(t, err, "ours", quota.Functions, 1)
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "ours", map[quota.Quota]int64{quota.Functions: 0}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return other.ledger.Limit("ours", QuotaFunctions) == 1000 })
-	if n := other.ledger.Limit("ours", QuotaTimers); n != 1 {
+	eventually(t, func() bool { return other.ledger.Limit("ours", quota.Functions) == 1000 })
+	if n := other.ledger.Limit("ours", quota.Timers); n != 1 {
 		t.Errorf("the other limit is now %d", n)
 	}
 }
 
 func TestQuotas_BoundQueuedCalls(t *testing.T) {
-	h := newTestHost(t, Config{Store: keptStore(t), Quotas: Quotas{QuotaAsyncCalls: 4}})
-	f, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "queued"})
+	h := newTestHost(t, Config{Store: keptStore(t), Quotas: quota.Amounts{quota.AsyncCalls: 4}})
+	f, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "queued"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.CreateVersion(t.Context(), f.ID, catalog.VersionSpec{
+	_, err = h.Catalog().CreateVersion(t.Context(), access.Operator, f.ID, catalog.VersionSpec{
 		Entrypoint: "main.handler", MaxInstances: 1, Timeout: time.Minute, Async: &catalog.AsyncConfig{},
 	}, archiveOf(t, "import time\ndef handler(e, c): time.sleep(0.3)"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	made := hammer(12, func(int) error {
-		_, err := h.InvokeAsync(t.Context(), run.Invocation{Function: f.ID})
+		_, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: f.ID})
 		return err
 	})
-	wantQuota(t, made.err, "default", QuotaAsyncCalls, 4)
+	wantQuota(t, made.err, "default", quota.AsyncCalls, 4)
 	if made.ok == 0 || made.ok > 4 {
 		t.Errorf("%d calls were queued, want at most 4", made.ok)
 	}
 	settles(t, func() bool {
-		of, err := h.QuotasOf(t.Context(), "default")
-		return err == nil && of.Use[QuotaAsyncCalls] == 0
+		of, err := h.Tenants().Quotas(t.Context(), access.Operator, "default")
+		return err == nil && of.Use[quota.AsyncCalls] == 0
 	})
-	if _, err := h.InvokeAsync(t.Context(), run.Invocation{Function: f.ID}); err != nil {
+	if _, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: f.ID}); err != nil {
 		t.Errorf("when they are made: %v", err)
 	}
-	if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaAsyncBytes: 2500}); err != nil {
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "default", map[quota.Quota]int64{quota.AsyncBytes: 2500}); err != nil {
 		t.Fatal(err)
 	}
 	made = hammer(4, func(int) error {
-		_, err := h.InvokeAsync(t.Context(), run.Invocation{Function: f.ID, Body: make([]byte, 1000)})
+		_, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: f.ID, Body: make([]byte, 1000)})
 		return err
 	})
-	wantQuota(t, made.err, "default", QuotaAsyncBytes, 2500)
+	wantQuota(t, made.err, "default", quota.AsyncBytes, 2500)
 	if made.ok == 0 || made.ok > 2 {
 		t.Errorf("%d calls were queued, want at most 2", made.ok)
 	}
 	settles(t, func() bool {
-		of, err := h.QuotasOf(t.Context(), "default")
-		return err == nil && of.Use[QuotaAsyncBytes] == 0
+		of, err := h.Tenants().Quotas(t.Context(), access.Operator, "default")
+		return err == nil && of.Use[quota.AsyncBytes] == 0
 	})
 }
 
@@ -210,7 +213,7 @@ def handler(event, context):
 // tenants that have too little of everything, and wants nobody to have anything
 // in the end, nor more than it may have meanwhile.
 func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
-	limits := Quotas{QuotaCalls: 6, QuotaInstances: 3, QuotaMemory: 3 * firstInstance}
+	limits := quota.Amounts{quota.Calls: 6, quota.Instances: 3, quota.Memory: 3 * firstInstance}
 	h := newTestHost(t, Config{Quotas: limits, MaxMemory: 5 * firstInstance})
 	for n := range 3 {
 		v := h.deploy(fmt.Sprint("tenant-", n), sleeper, catalog.VersionSpec{MaxInstances: 5, Timeout: 200 * time.Millisecond})
@@ -221,8 +224,8 @@ func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
 	var watching, all sync.WaitGroup
 	watching.Go(func() {
 		for {
-			for _, of := range h.Tenants() {
-				for q := range QuotaCount {
+			for _, of := range h.allTenants() {
+				for q := range quota.Count {
 					if limit := of.Limits[q]; limits[q] > 0 && of.Use[q] > limit {
 						t.Errorf("%s has %d %s of %d", of.Tenant, of.Use[q], q, limit)
 					}
@@ -247,7 +250,7 @@ func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
 				}
 				_, err := h.rawContext(ctx, fmt.Sprint("tenant-", (n+g)%3), events[(n*7+g)%len(events)])
 				var fe *fault.FunctionError
-				_, full := errors.AsType[*QuotaError](err)
+				_, full := errors.AsType[*quota.Error](err)
 				switch {
 				case full || err == fault.ErrBusy || err == fault.ErrExhausted:
 					busy.Add(1)
@@ -267,17 +270,17 @@ func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
 	}
 	eventually(t, func() bool {
 		h.reclaim()
-		for _, of := range h.Tenants() {
-			if of.Use[QuotaCalls] != 0 || of.Use[QuotaInstances] != 0 || of.Use[QuotaMemory] != 0 {
+		for _, of := range h.allTenants() {
+			if of.Use[quota.Calls] != 0 || of.Use[quota.Instances] != 0 || of.Use[quota.Memory] != 0 {
 				return false
 			}
 		}
-		return h.ledger.Total(QuotaMemory) == 0
+		return h.ledger.Total(quota.Memory) == 0
 	})
 }
 
 func TestQuotas_ACallBeyondIsRefusedAndLogged(t *testing.T) {
-	h := newTestHost(t, Config{Quotas: Quotas{QuotaCalls: 1}})
+	h := newTestHost(t, Config{Quotas: quota.Amounts{quota.Calls: 1}})
 	h.deploy("one-call", sleeper, catalog.VersionSpec{Timeout: time.Minute})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -286,8 +289,9 @@ func TestQuotas_ACallBeyondIsRefusedAndLogged(t *testing.T) {
 		ended <- err
 	}()
 	eventually(t, func() bool { return h.Stats().Busy == 1 })
-	r, err := h.Invoke(t.Context(), run.Invocation{Function: "one-call", RequestID: uuid.NewString(), Received: time.Now(), Raw: true})
-	wantQuota(t, err, "default", QuotaCalls, 1)
+	r, err := h.Invoke(t.Context(), access.Operator, run.Invocation{Function: "one-call",
+		RequestID: uuid.NewString(), Received: time.Now(), Raw: true})
+	wantQuota(t, err, "default", quota.Calls, 1)
 	if r == nil || r.Version == nil {
 		t.Error("the result of a refused call has no version")
 	}
@@ -304,7 +308,7 @@ func TestQuotas_ACallBeyondIsRefusedAndLogged(t *testing.T) {
 // TestQuotas_ATenantEvictsItsOwn wants a tenant at its quota of instances to
 // lose an idle instance of its own, and nobody else to lose one.
 func TestQuotas_ATenantEvictsItsOwn(t *testing.T) {
-	h := newTestHost(t, Config{Quotas: Quotas{QuotaInstances: 2}})
+	h := newTestHost(t, Config{Quotas: quota.Amounts{quota.Instances: 2}})
 	for _, name := range []string{"mine-a", "mine-b", "mine-c", "theirs"} {
 		v := h.deploy(name, sleeper, catalog.VersionSpec{})
 		v.Tenant = name[:4]
@@ -315,7 +319,7 @@ func TestQuotas_ATenantEvictsItsOwn(t *testing.T) {
 	if got, want := h.idle(), "mine-a 0, mine-b 1, mine-c 1, theirs 1"; got != want {
 		t.Errorf("idle instances: got %s, want %s", got, want)
 	}
-	if of, err := h.QuotasOf(t.Context(), "mine"); err != nil || of.Use[QuotaInstances] != 2 {
+	if of, err := h.Tenants().Quotas(t.Context(), access.Operator, "mine"); err != nil || of.Use[quota.Instances] != 2 {
 		t.Errorf("got %+v, %v", of, err)
 	}
 }
@@ -327,7 +331,7 @@ const firstInstance = 27 << 19
 // idle tells how many idle instances functions have.
 func (h *testHost) idle() string {
 	var all []string
-	for _, f := range h.Functions() {
+	for _, f := range h.functions() {
 		n, _, _ := h.instances(f.Latest)
 		all = append(all, fmt.Sprintf("%s %d", f.Name, n))
 	}
@@ -338,7 +342,7 @@ func (h *testHost) idle() string {
 // greedy tenant. Others get theirs at its expense, and it does not get those
 // back at theirs.
 func TestQuotas_WhoHasMostMakesRoom(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 6 * firstInstance, Quotas: Quotas{QuotaMemory: -1}})
+	h := newTestHost(t, Config{MaxMemory: 6 * firstInstance, Quotas: quota.Amounts{quota.Memory: -1}})
 	deploy := func(name string) {
 		v := h.deploy(name, sleeper, catalog.VersionSpec{})
 		v.Tenant = name[:len(name)-2]
@@ -382,16 +386,16 @@ def handler(event, context):
     return got
 `, catalog.VersionSpec{MemoryMB: 256, Timeout: time.Minute})
 	h.want("deep", `250000`, "1")
-	of, err := h.QuotasOf(t.Context(), "default")
+	of, err := h.Tenants().Quotas(t.Context(), access.Operator, "default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	idle := of.Use[QuotaMemory]
-	if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: idle + 16<<20}); err != nil {
+	idle := of.Use[quota.Memory]
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "default", map[quota.Quota]int64{quota.Memory: idle + 16<<20}); err != nil {
 		t.Fatal(err)
 	}
 	h.wantFault("deep", `250000`, "OutOfMemory")
-	eventually(t, func() bool { return h.ledger.Total(QuotaMemory) == 0 })
+	eventually(t, func() bool { return h.ledger.Total(quota.Memory) == 0 })
 	h.want("deep", `10`, "1")
 }
 
@@ -404,41 +408,41 @@ func TestQuotas_UnpackedCodeCounts(t *testing.T) {
 		f := h.create("large")
 		v := h.version(f.ID, source, catalog.VersionSpec{NoFreeze: true, Timeout: time.Minute})
 		eventually(t, func() bool { // the image is made meanwhile, by an instance
-			used := h.ledger.Total(QuotaMemory)
+			used := h.ledger.Total(quota.Memory)
 			return used >= size && used <= 2*size
 		})
-		h.runner.Reclaim("default", QuotaMemory, true)
-		if used := h.ledger.Total(QuotaMemory); used != 0 {
+		h.runner.Reclaim("default", quota.Memory, true)
+		if used := h.ledger.Total(quota.Memory); used != 0 {
 			t.Errorf("%d bytes are counted, want none", used)
 		}
 		h.want("large", "{}", "1")
-		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: 5 * size}); err != nil {
+		if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "default", map[quota.Quota]int64{quota.Memory: 5 * size}); err != nil {
 			t.Fatal(err)
 		}
 		for range 8 { // code that nobody uses makes room for the next
 			h.version(f.ID, source, catalog.VersionSpec{NoFreeze: true})
 		}
-		if err := h.SetQuotas(t.Context(), "default", map[Quota]int64{QuotaMemory: size}); err != nil {
+		if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "default", map[quota.Quota]int64{quota.Memory: size}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := h.CreateVersion(t.Context(), f.ID, v.VersionSpec, archiveOf(t, source), nil)
-		wantQuota(t, err, "default", QuotaMemory, size)
-		if err := h.DeleteFunction(t.Context(), f.ID); err != nil {
+		_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, f.ID, v.VersionSpec, archiveOf(t, source), nil)
+		wantQuota(t, err, "default", quota.Memory, size)
+		if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, f.ID); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return h.ledger.Total(QuotaMemory) == 0 })
+		eventually(t, func() bool { return h.ledger.Total(quota.Memory) == 0 })
 	})
 }
 
 func TestQuotas_BoundReadersOfLogs(t *testing.T) {
-	h := newTestHost(t, Config{Quotas: Quotas{QuotaLogStreams: 2}})
+	h := newTestHost(t, Config{Quotas: quota.Amounts{quota.LogStreams: 2}})
 	h.deploy("followed", sleeper, catalog.VersionSpec{})
 	h.want("followed", `{}`, "0")
 	ctx, cancel := context.WithCancel(t.Context())
 	began := make(chan struct{}, 100)
 	ended := make(chan error, 2)
 	follow := func() error {
-		return h.FollowLogs(ctx, "followed", logs.Query{Contains: "START"}, func(logs.Entry) error {
+		return h.FollowLogs(ctx, access.Operator, "followed", logs.Query{Contains: "START"}, func(logs.Entry) error {
 			began <- struct{}{}
 			return nil
 		})
@@ -447,14 +451,14 @@ func TestQuotas_BoundReadersOfLogs(t *testing.T) {
 		go func() { ended <- follow() }()
 		<-began
 	}
-	wantQuota(t, follow(), "default", QuotaLogStreams, 2)
+	wantQuota(t, follow(), "default", quota.LogStreams, 2)
 	cancel()
 	for range 2 {
 		if err := <-ended; err != context.Canceled {
 			t.Errorf("got %v", err)
 		}
 	}
-	if n := h.Tenants()[0].Use[QuotaLogStreams]; n != 0 {
+	if n := h.allTenants()[0].Use[quota.LogStreams]; n != 0 {
 		t.Errorf("%d are left", n)
 	}
 }
@@ -465,14 +469,14 @@ func TestQuotas_ALogPushesOutItsOwnAlone(t *testing.T) {
 	for name, s := range map[string]*store.Store{"in memory": nil, "in a store": keptStore(t)} {
 		t.Run(name, func(t *testing.T) {
 			const limit = 8 << 20
-			h := newTestHost(t, Config{Store: s, Quotas: Quotas{QuotaLogBytes: limit}})
+			h := newTestHost(t, Config{Store: s, Quotas: quota.Amounts{quota.LogBytes: limit}})
 			const source = `
 def handler(event, context):
     for n in range(event["lines"]): print("x" * 60000)
     print(event["last"])
 `
 			for _, tenant := range []string{"quiet", "loud"} {
-				f, err := h.CreateFunction(t.Context(), catalog.FunctionSpec{Name: tenant + "-logs", Tenant: tenant})
+				f, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: tenant + "-logs", Tenant: tenant})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -486,8 +490,8 @@ def handler(event, context):
 			if s != nil {
 				settles(t, func() bool {
 					h.book.Flush(t.Context())
-					of, err := h.QuotasOf(t.Context(), "loud")
-					return err == nil && of.Use[QuotaLogBytes] > 0 && of.Use[QuotaLogBytes] <= limit
+					of, err := h.Tenants().Quotas(t.Context(), access.Operator, "loud")
+					return err == nil && of.Use[quota.LogBytes] > 0 && of.Use[quota.LogBytes] <= limit
 				})
 			}
 			h.wantLogged("quiet/quiet-logs", "remembered")
@@ -505,8 +509,8 @@ def handler(event, context):
 			}
 			// The next host over the store knows what is there.
 			next := newTestHost(t, Config{Store: s})
-			if of, err := next.QuotasOf(t.Context(), "loud"); err != nil || of.Use[QuotaLogBytes] < limit/8 {
-				t.Errorf("the next host: got %d bytes, %v", of.Use[QuotaLogBytes], err)
+			if of, err := next.Tenants().Quotas(t.Context(), access.Operator, "loud"); err != nil || of.Use[quota.LogBytes] < limit/8 {
+				t.Errorf("the next host: got %d bytes, %v", of.Use[quota.LogBytes], err)
 			}
 		})
 	}
@@ -546,14 +550,14 @@ func (h *testHost) take(tenant string, n int64) error {
 		h.ledger.Give(tenant, quota.CodeTree, -n)
 		return nil
 	}
-	_, err := h.Reserve(tenant, quota.CodeTree, n)
+	_, err := h.Ledger().Reserve(tenant, quota.CodeTree, n)
 	return err
 }
 
 // TestReserve_LeavesOthersTheirShare wants a tenant whose memory is all in use to
 // be refused more, rather than to take what a modest one keeps warm.
 func TestReserve_LeavesOthersTheirShare(t *testing.T) {
-	h := newTestHost(t, Config{MaxMemory: 6 * firstInstance, Quotas: Quotas{QuotaMemory: -1}})
+	h := newTestHost(t, Config{MaxMemory: 6 * firstInstance, Quotas: quota.Amounts{quota.Memory: -1}})
 	v := h.deploy("modest-a", sleeper, catalog.VersionSpec{})
 	v.Tenant = "modest"
 	h.want("modest-a", `{}`, "0")

@@ -14,6 +14,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 )
 
 var (
@@ -92,11 +93,11 @@ def handler(event, context):
 	}
 	grown := residentMemory() - rss
 	during := held(t)
-	if used := h.ledger.Total(QuotaMemory); used > 512<<20 {
+	if used := h.ledger.Total(quota.Memory); used > 512<<20 {
 		t.Errorf("budget: %d MiB used of 512", used>>20)
 	}
 	h.Close()
-	if used := h.ledger.Total(QuotaMemory); used != 0 {
+	if used := h.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("budget: %d bytes used by nobody", used)
 	}
 	after := held(t)

@@ -88,7 +88,7 @@ func (s TimerSpec) validate() error {
 		return err
 	}
 	if s.Tag != "" && s.Tag != catalog.LatestTag {
-		if err := validateTag(s.Tag); err != nil {
+		if err := catalog.ValidateTag(s.Tag); err != nil {
 			return err
 		}
 	}
@@ -98,17 +98,20 @@ func (s TimerSpec) validate() error {
 	return catalog.ValidateTexts(map[string]string{"function": s.Function, "cron_expression": s.Cron, "time_zone": s.TimeZone})
 }
 
-// CreateTimer makes a timer. Its first tick is the first that comes.
+// CreateTimer makes a timer for a function within p's reach. Its first tick is the first that comes.
 //
 // # Errors
 //
 // *NotFoundError, *InvalidError, *ConflictError when the name is taken,
-// *QuotaError, ErrUnavailable, ErrClosed.
-func (e *Events) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error) {
+// *quota.Error, ErrUnavailable, ErrClosed.
+func (e *Events) CreateTimer(ctx context.Context, p access.Principal, spec TimerSpec) (Timer, error) {
+	if err := p.Allow("CreateTimer"); err != nil {
+		return Timer{}, err
+	}
 	if err := spec.validate(); err != nil {
 		return Timer{}, err
 	}
-	f, err := e.functions.Find(access.Operator, spec.Function)
+	f, err := e.functions.Function(p, spec.Function)
 	if err != nil {
 		return Timer{}, err
 	}
@@ -133,7 +136,7 @@ func (e *Events) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error)
 		return Timer{}, err
 	}
 	taken := fault.Conflictf("timer", spec.Name, "exists already; choose another name")
-	t.revision, err = e.store.Timers.Create(ctx, t.reference(), encodeRecord(t.Timer))
+	t.revision, err = e.store.Timers.Create(ctx, t.reference(), store.Record(t.Timer))
 	if errors.Is(err, store.ErrRevision) {
 		return Timer{}, taken
 	}
@@ -144,16 +147,19 @@ func (e *Events) CreateTimer(ctx context.Context, spec TimerSpec) (Timer, error)
 	return t.Timer, nil
 }
 
-// ListTimers lists timers by name: those of a function, or of all functions of a
-// tenant when function is empty.
+// Timers lists timers within p's reach by name: those of a function, or of all functions
+// when function is empty.
 //
 // # Errors
 //
-// *NotFoundError.
-func (e *Events) ListTimers(tenant, function string) ([]Timer, error) {
+// *fault.NotFoundError.
+func (e *Events) Timers(p access.Principal, function string) ([]Timer, error) {
+	if err := p.Allow("Timers"); err != nil {
+		return nil, err
+	}
 	id := ""
 	if function != "" {
-		f, err := e.functions.Find(access.Operator, function)
+		f, err := e.functions.Function(p, function)
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +167,7 @@ func (e *Events) ListTimers(tenant, function string) ([]Timer, error) {
 	}
 	timers := []Timer{}
 	for _, t := range e.clock.all() {
-		if (access.Principal{Tenant: tenant}).ActsFor(e.tenantOf(t.FunctionID)) && (id == "" || t.FunctionID == id) {
+		if p.ActsFor(e.tenantOf(t.FunctionID)) && (id == "" || t.FunctionID == id) {
 			timers = append(timers, t.Timer)
 		}
 	}
@@ -169,14 +175,17 @@ func (e *Events) ListTimers(tenant, function string) ([]Timer, error) {
 	return timers, nil
 }
 
-// FindTimer returns the timer that p means by an id or a name: one of p's tenant,
-// see Find.
+// Timer returns the timer that p means by an id or a name: one within p's reach. Who
+// acts for all tenants names those of the default tenant, and others as TENANT/NAME.
 //
 // # Errors
 //
-// *NotFoundError.
-func (e *Events) FindTimer(p access.Principal, idOrName string) (Timer, error) {
-	name := strings.TrimPrefix(idOrName, catalog.DefaultTenant+"/")
+// *fault.NotFoundError.
+func (e *Events) Timer(p access.Principal, idOrName string) (Timer, error) {
+	if err := p.Allow("Timer"); err != nil {
+		return Timer{}, err
+	}
+	name := strings.TrimPrefix(idOrName, access.DefaultTenant+"/")
 	if p.Tenant != access.AllTenants {
 		name = catalog.Reference(p.Tenant, idOrName)
 	}
@@ -188,22 +197,25 @@ func (e *Events) FindTimer(p access.Principal, idOrName string) (Timer, error) {
 	return Timer{}, &fault.NotFoundError{Thing: "timer", Name: idOrName}
 }
 
-// DeleteTimer removes a timer, given by id or name, or as TENANT/NAME. A call
-// that it has begun goes on.
+// DeleteTimer removes the timer that p means by an id or a name, see Timer, and returns
+// it. A call that it has begun goes on.
 //
 // # Errors
 //
-// *NotFoundError, ErrUnavailable.
-func (e *Events) DeleteTimer(ctx context.Context, idOrName string) error {
-	t, err := e.FindTimer(access.Operator, idOrName)
+// *fault.NotFoundError, fault.ErrUnavailable.
+func (e *Events) DeleteTimer(ctx context.Context, p access.Principal, idOrName string) (Timer, error) {
+	if err := p.Allow("DeleteTimer"); err != nil {
+		return Timer{}, err
+	}
+	t, err := e.Timer(p, idOrName)
 	if err != nil {
-		return err
+		return Timer{}, err
 	}
 	if err := e.store.Timers.Delete(ctx, t.reference()); err != nil {
-		return err
+		return Timer{}, err
 	}
 	e.clock.drop(t.reference())
-	return nil
+	return t, nil
 }
 
 // DropTimers removes the timers of a function that goes.
@@ -241,9 +253,9 @@ func timerEvent(t *Timer, tenant string, tick time.Time) []byte {
 		Metadata metadata `json:"event_metadata"`
 		Details  details  `json:"details"`
 	}
-	return encodeRecord(map[string][]message{"messages": {{
+	return store.Record(map[string][]message{"messages": {{
 		metadata{catalog.NewID(timerPrefix), "yandex.cloud.events.serverless.triggers.TimerMessage",
-			tick.UTC().Format(time.RFC3339Nano), catalog.DefaultTenant, tenant},
+			tick.UTC().Format(time.RFC3339Nano), access.DefaultTenant, tenant},
 		details{t.ID, t.Payload},
 	}}})
 }

@@ -8,6 +8,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/store"
 )
 
 const ticking = `
@@ -20,20 +21,20 @@ func TestTimers_Tick(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		h.create("fun")
 		h.version("fun", ticking, catalog.VersionSpec{})
-		timer, err := h.events.CreateTimer(t.Context(), TimerSpec{
+		timer, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{
 			Name: "each-second", Function: "fun", Cron: "* * * * * *", TimeZone: "Asia/Kathmandu", Payload: "hello",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = h.events.CreateTimer(t.Context(), TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * *"})
+		_, err = h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * *"})
 		wantError[*fault.ConflictError](t, err, "exists already")
 		until(t, "three ticks", func() bool { return len(h.log("tick TimerMessage hello")) >= 3 })
-		if timers, err := h.events.ListTimers(access.AllTenants, "fun"); err != nil || len(timers) != 1 ||
+		if timers, err := h.events.Timers(access.Operator, "fun"); err != nil || len(timers) != 1 ||
 			timers[0].ID != timer.ID || timers[0].LastTick.IsZero() {
 			t.Errorf("timers: %+v, %v", timers, err)
 		}
-		if err := h.events.DeleteTimer(t.Context(), timer.ID); err != nil {
+		if _, err := h.events.DeleteTimer(t.Context(), access.Operator, timer.ID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond) // for what is under way
@@ -42,7 +43,8 @@ func TestTimers_Tick(t *testing.T) {
 		if now := len(h.log("tick")); now > n+1 {
 			t.Errorf("it ticks on: %d times, then %d", n, now)
 		}
-		wantError[*fault.NotFoundError](t, h.events.DeleteTimer(t.Context(), timer.ID), "timer")
+		_, err = h.events.DeleteTimer(t.Context(), access.Operator, timer.ID)
+		wantError[*fault.NotFoundError](t, err, "timer")
 	})
 }
 
@@ -58,10 +60,10 @@ func TestTimers_BrokenRulesAreNamed(t *testing.T) {
 		"payload":           {Name: "abc", Cron: "* * * * *", Payload: string(make([]byte, maxTimerPayload+1))},
 	} {
 		spec.Function = "fun"
-		_, err := h.events.CreateTimer(t.Context(), spec)
+		_, err := h.events.CreateTimer(t.Context(), access.Operator, spec)
 		wantError[*fault.InvalidError](t, err, field)
 	}
-	_, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: "abc", Cron: "* * * * *", Function: "nobody"})
+	_, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "abc", Cron: "* * * * *", Function: "nobody"})
 	wantError[*fault.NotFoundError](t, err, "nobody")
 }
 
@@ -69,7 +71,7 @@ func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 	restart(t, func(h *testHost) {
 		h.create("fun")
 		h.version("fun", ticking, catalog.VersionSpec{})
-		timer, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: "hourly", Function: "fun", Cron: "@hourly"})
+		timer, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "hourly", Function: "fun", Cron: "@hourly"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,12 +81,12 @@ func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		timer.CreatedAt = time.Now().Add(-5 * time.Hour)
-		if _, err := h.cfg.Store.Timers.Update(t.Context(), "hourly", encodeRecord(timer), e.Revision); err != nil {
+		if _, err := h.cfg.Store.Timers.Update(t.Context(), "hourly", store.Record(timer), e.Revision); err != nil {
 			t.Fatal(err)
 		}
 	}, func(h *testHost) {
 		until(t, "a report", func() bool { return len(h.log("Timer hourly missed 5 ticks")) == 1 })
-		timers, err := h.events.ListTimers(access.AllTenants, "")
+		timers, err := h.events.Timers(access.Operator, "")
 		if err != nil || len(timers) != 1 || !timers[0].NextTick.After(time.Now()) {
 			t.Errorf("timers: %+v, %v", timers, err)
 		}
@@ -95,10 +97,10 @@ func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 		if n := len(h.log("tick T")); n != 0 {
 			t.Errorf("%d calls", n)
 		}
-		if err := h.DeleteFunction(t.Context(), "fun"); err != nil {
+		if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, "fun"); err != nil {
 			t.Fatal(err)
 		}
-		if timers, _ := h.events.ListTimers(access.AllTenants, ""); len(timers) != 0 {
+		if timers, _ := h.events.Timers(access.Operator, ""); len(timers) != 0 {
 			t.Errorf("the function is gone, its timers are not: %+v", timers)
 		}
 	})
@@ -110,7 +112,7 @@ func TestTimers_OfTwoHostsTickOnce(t *testing.T) {
 	a, b := newTestHost(t, Config{Store: s}), newTestHost(t, Config{Store: s})
 	a.create("fun")
 	a.version("fun", ticking, catalog.VersionSpec{})
-	timer, err := a.events.CreateTimer(t.Context(), TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * * *"})
+	timer, err := a.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * * *"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +127,7 @@ func TestTimers_ClockThatJumpsAheadIsReported(t *testing.T) {
 	h := newTestHost(t, Config{})
 	h.create("fun")
 	h.version("fun", ticking, catalog.VersionSpec{})
-	if _, err := h.events.CreateTimer(t.Context(), TimerSpec{Name: "hourly", Function: "fun", Cron: "@hourly"}); err != nil {
+	if _, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "hourly", Function: "fun", Cron: "@hourly"}); err != nil {
 		t.Fatal(err)
 	}
 	h.events.clock.mu.Lock()
@@ -135,7 +137,7 @@ func TestTimers_ClockThatJumpsAheadIsReported(t *testing.T) {
 	if !h.events.clock.settle(timer, jumped) || len(h.log("Timer hourly missed 2 ticks")) != 1 || len(h.log("tick T")) != 0 {
 		t.Errorf("the log has no report, or a call")
 	}
-	timers, err := h.events.ListTimers(access.AllTenants, "")
+	timers, err := h.events.Timers(access.Operator, "")
 	if want := timer.NextTick.Add(2 * time.Hour); err != nil || !timers[0].NextTick.Equal(want) {
 		t.Errorf("next: %+v, %v, want %v", timers, err, want)
 	}
@@ -146,7 +148,7 @@ func TestTimers_ClockThatJumpsAheadIsReported(t *testing.T) {
 	if !h.events.clock.settle(timer, jumped.Add(years)) || len(h.log("missed 10000 or more")) != 1 {
 		t.Errorf("years: no report")
 	}
-	timers, _ = h.events.ListTimers(access.AllTenants, "")
+	timers, _ = h.events.Timers(access.Operator, "")
 	if next := timers[0].NextTick; next.Before(jumped.Add(years)) || next.After(jumped.Add(years+time.Hour)) {
 		t.Errorf("years: next %v", next)
 	}

@@ -24,7 +24,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
-	"vivarium/host/catalog"
+	"vivarium/host/keys"
 	"vivarium/host/store"
 	pythonwasi "vivarium/python-wasi"
 	"vivarium/web/api"
@@ -89,7 +89,7 @@ var authKeys = []struct {
 	{"acme.deployer", "acme", access.RoleDeployer},
 	{"acme.invoker", "acme", access.RoleInvoker},
 	{"umbrella.admin", "umbrella", access.RoleAdmin},
-	{"default.deployer", catalog.DefaultTenant, access.RoleDeployer},
+	{"default.deployer", access.DefaultTenant, access.RoleDeployer},
 	{"deleted", "umbrella", access.RoleAdmin},
 }
 
@@ -115,7 +115,7 @@ func newAuthWorld(t *testing.T) *authWorld {
 	w := &authWorld{t: t, host: h, log: &logBuffer{}, values: map[string]string{}}
 	logger := slog.New(slog.NewJSONHandler(w.log, nil))
 	management := api.New(api.Config{Host: h, Logger: logger})
-	config := Config{Access: h, Management: management, OnDrain: management.EndStreams, Stats: h.Stats, Logger: logger,
+	config := Config{Keys: h.Keys(), Management: management, OnDrain: management.EndStreams, Stats: h.Stats, Logger: logger,
 		TransferTimeout: time.Second}
 	server := start(t, config, h)
 	w.addr = server.addr
@@ -124,7 +124,7 @@ func newAuthWorld(t *testing.T) *authWorld {
 		<-server.done
 	})
 	for _, k := range authKeys {
-		key, secret, err := h.Keys().Create(t.Context(), access.Operator, host.KeySpec{Tenant: k.tenant, Role: k.role})
+		key, secret, err := h.Keys().Create(t.Context(), access.Operator, keys.Spec{Tenant: k.tenant, Role: k.role})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,8 +148,8 @@ func newAuthWorld(t *testing.T) *authWorld {
 			t.Fatal(a)
 		}
 	}
-	w.deploy(catalog.DefaultTenant, "open", code, "")
-	w.deploy(catalog.DefaultTenant, "closed", code, "")
+	w.deploy(access.DefaultTenant, "open", code, "")
+	w.deploy(access.DefaultTenant, "closed", code, "")
 	w.must("POST", "/functions/open:setAccessBindings",
 		`{"accessBindings": [{"roleId": "functions.functionInvoker", "subject": {"id": "allUsers", "type": "system"}}]}`)
 	for _, tenant := range []string{"acme", "umbrella"} {
@@ -196,7 +196,8 @@ func (w *authWorld) deploy(tenant, name, code, more string) {
 func (w *authWorld) deadLetter(tenant string) string {
 	w.t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if letters, _, err := w.host.Events().ListDeadLetters(w.t.Context(), tenant, "", 0, ""); err == nil && len(letters) == 1 {
+		if letters, _, err := w.host.Events().DeadLetters(w.t.Context(), access.Operator.In(tenant), "", 0,
+			""); err == nil && len(letters) == 1 {
 			return letters[0].ID
 		}
 	}
@@ -432,7 +433,7 @@ func (w *authWorld) alike(t *testing.T, key, lines string) (answers []authAnswer
 func (w *authWorld) everything() string {
 	w.t.Helper()
 	var b strings.Builder
-	for _, tenant := range []string{"umbrella", catalog.DefaultTenant} {
+	for _, tenant := range []string{"umbrella", access.DefaultTenant} {
 		for _, path := range []string{"/functions?", "/versions?", "/timers?", "/deadLetters?", "/keys?"} {
 			fmt.Fprintln(&b, w.do("operator", "GET", api.BasePath+path+"folderId="+tenant, "").body)
 		}

@@ -72,7 +72,7 @@ func TestStreamAttacks_Server(t *testing.T) {
 	h := deploy(t, "hello", catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
 		{Name: "main.py", Data: []byte(streamSource)},
 	})
-	play, err := NewPlay(PlayConfig{}, h)
+	play, err := NewPlay(PlayConfig{}, h.Runner())
 	if err != nil {
 		t.Fatal(err)
 	}

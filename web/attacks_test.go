@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/run"
 )
@@ -43,8 +44,9 @@ func TestHTTPAttacks(t *testing.T) {
 		h := deploy(t, "hello", catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
 			{Name: "main.py", Data: []byte(echoSource)},
 		})
-		defer h.Retire("hello")
-		if _, err := h.Invoke(t.Context(), run.Invocation{Function: "hello", Raw: true, Received: time.Now(), Body: []byte("warm")}); err != nil {
+		defer func() { _ = h.Catalog().Retire(context.Background(), access.Operator, "hello") }()
+		if _, err := h.Invoke(t.Context(), access.Operator, run.Invocation{Function: "hello", Raw: true,
+			Received: time.Now(), Body: []byte("warm")}); err != nil {
 			t.Fatal(err)
 		}
 		runHTTPAttacks(t, h)
@@ -110,11 +112,11 @@ func (r *recorder) reset() { r.mu.Lock(); r.made = 0; r.mu.Unlock() }
 func (r *recorder) calls() int { r.mu.Lock(); defer r.mu.Unlock(); return r.made }
 
 // Invoke implements Functions.
-func (r *recorder) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
+func (r *recorder) Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (*run.Result, error) {
 	r.mu.Lock()
 	r.made++
 	r.mu.Unlock()
-	return r.Functions.Invoke(ctx, inv)
+	return r.Functions.Invoke(ctx, p, inv)
 }
 
 // httpAttack is one attack.

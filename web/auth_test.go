@@ -18,39 +18,27 @@ import (
 	"testing"
 	"time"
 
-	"vivarium/host"
 	"vivarium/host/access"
-	"vivarium/host/fault"
+	"vivarium/host/keys"
 	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
-// keyring is an Access over keys in memory, for the function "hello".
-type keyring struct{ keys *host.Keys }
-
-func newAccess(t *testing.T) keyring {
+// newKeys returns an empty keyring in memory.
+func newKeys(t *testing.T) *keys.Ring {
 	t.Helper()
-	keys, err := host.OpenKeys(t.Context(), store.Memory(store.Config{}))
+	ring, err := keys.Open(t.Context(), store.Memory(store.Config{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keyring{keys}
-}
-
-func (a keyring) Keys() *host.Keys { return a.keys }
-
-func (a keyring) Callable(p access.Principal, function string) (string, error) {
-	if p.Anonymous() {
-		return "", fault.ErrUnauthenticated
-	}
-	return function, nil
+	return ring
 }
 
 // Pages in a browser can make a name of their own resolve to this machine. As
 // long as no keys are required, such names are refused.
 func TestAuth_OnlyNamesOfThisMachineAreServedWithoutKeys(t *testing.T) {
-	a := newAccess(t)
-	s := start(t, Config{Access: a, GuardHost: true, AllowHosts: []string{"box.example"}}, returns(`{}`))
+	a := newKeys(t)
+	s := start(t, Config{Keys: a, GuardHost: true, AllowHosts: []string{"box.example"}}, returns(`{}`))
 	status := func(name, path string, headers ...string) int {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+path, nil)
 		if err != nil {
@@ -84,7 +72,7 @@ func TestAuth_OnlyNamesOfThisMachineAreServedWithoutKeys(t *testing.T) {
 			}
 		}
 	}
-	_, secret, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{})
+	_, secret, err := a.Create(t.Context(), access.Operator, keys.Spec{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,13 +86,13 @@ func TestAuth_OnlyNamesOfThisMachineAreServedWithoutKeys(t *testing.T) {
 
 // Beyond this machine, the absence of keys lets no one in.
 func TestAuth_KeysAreRequiredEvenIfThereAreNone(t *testing.T) {
-	a := newAccess(t)
-	key, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{})
+	a := newKeys(t)
+	key, _, err := a.Create(t.Context(), access.Operator, keys.Spec{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, Config{Access: a, RequireKeys: true}, returns(`{}`))
-	if err := a.keys.Delete(t.Context(), access.Operator, key.ID); err != nil {
+	s := start(t, Config{Keys: a, RequireKeys: true}, returns(`{}`))
+	if err := a.Delete(t.Context(), access.Operator, key.ID); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/hello", "/metrics"} {
@@ -168,13 +156,13 @@ func (b *slowBody) Close() error {
 // Over HTTP/2, which TLS brings, all limits of HTTP/1.1 apply.
 func TestAuth_TLSBringsHTTP2WithTheSameLimits(t *testing.T) {
 	cert, pool := certificate(t)
-	a := newAccess(t)
-	_, secret, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{})
+	a := newKeys(t)
+	_, secret, err := a.Create(t.Context(), access.Operator, keys.Spec{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, Config{
-		Access: a, TransferTimeout: 300 * time.Millisecond, MaxRequestBytes: 1000, MaxResponseBytes: 1000,
+		Keys: a, TransferTimeout: 300 * time.Millisecond, MaxRequestBytes: 1000, MaxResponseBytes: 1000,
 		TLS: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 	}, functions{func(ctx context.Context, inv run.Invocation) (*run.Result, error) {
 		if string(inv.Body) == "slow" { // longer than bodies may take

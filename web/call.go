@@ -33,7 +33,6 @@ type call struct {
 	version   *catalog.Version // nil until it is resolved
 
 	principal access.Principal // the caller
-	open      bool             // no keys are required
 	foreign   bool             // the request has an Authorization header that is not a key's
 }
 

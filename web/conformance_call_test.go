@@ -17,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/logs"
 	"vivarium/wasm/vfs"
@@ -63,7 +64,7 @@ func (f *caseFunction) deploy(c *testCase) {
 		f.err = err
 		return
 	}
-	f.version, f.err = f.host.Deploy(f.name, c.spec, code)
+	f.version, f.err = f.host.Catalog().Deploy(access.Operator, f.name, c.spec, code)
 }
 
 // known returns the function's placeholders.

@@ -10,19 +10,19 @@ import (
 	"testing"
 	"time"
 
-	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/keys"
 )
 
 // Some clients, such as Python's urllib and wget, look for the response only
 // after sending the whole body. They must find it, rather than a broken
 // connection.
 func TestServer_AnswersWhoSendsAllFirst(t *testing.T) {
-	a := newAccess(t)
-	if _, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{}); err != nil {
+	a := newKeys(t)
+	if _, _, err := a.Create(t.Context(), access.Operator, keys.Spec{}); err != nil {
 		t.Fatal(err)
 	}
-	open, closed := start(t, Config{}, returns(`{}`)), start(t, Config{Access: a}, returns(`{}`))
+	open, closed := start(t, Config{}, returns(`{}`)), start(t, Config{Keys: a}, returns(`{}`))
 	body := strings.Repeat("x", 12<<20) // more than the buffers between client and server hold
 	for _, test := range []struct {
 		s      *testServer
@@ -90,15 +90,15 @@ func TestServer_ServesHTTP10WithoutAHost(t *testing.T) {
 // A page elsewhere can make its own name resolve to this machine; it must not
 // use the playground, which takes no key.
 func TestServer_GuardsThePlaygroundsHostInSpiteOfKeys(t *testing.T) {
-	a := newAccess(t)
-	if _, _, err := a.keys.Create(t.Context(), access.Operator, host.KeySpec{}); err != nil {
+	a := newKeys(t)
+	if _, _, err := a.Create(t.Context(), access.Operator, keys.Spec{}); err != nil {
 		t.Fatal(err)
 	}
 	play, err := NewPlay(PlayConfig{}, triesFunc(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, Config{GuardHost: true, AllowHosts: []string{"docs.example"}, Access: a, Play: play}, returns(`{}`))
+	s := start(t, Config{GuardHost: true, AllowHosts: []string{"docs.example"}, Keys: a, Play: play}, returns(`{}`))
 	for request, want := range map[string]string{
 		"GET /play/v1/limits HTTP/1.1\r\nHost: evil.example": "421",
 		"GET /play/v1 HTTP/1.1\r\nHost: evil.example":        "421",

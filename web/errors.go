@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -126,9 +125,6 @@ func refusalOf(err error, requestID string) refusal {
 			message: "Too Many Requests: The server has no memory for the request's body"}
 	}
 	kind := fault.Of(err)
-	if errors.Is(err, context.Canceled) {
-		kind = fault.Cancelled
-	}
 	row, ok := statuses[kind]
 	if !ok {
 		return refusal{status: http.StatusInternalServerError, kind: serverError, ours: true,

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"vivarium/host"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 )
 
 func TestErrors_OfTheFunction(t *testing.T) {
@@ -31,7 +31,7 @@ func TestErrors_OfTheMoment(t *testing.T) {
 	a.wantPlatformError(t, 429, "Too Many Requests: No instance can serve the request: Concurrent requests exceeded", clientError)
 	a.wantHeader(t, "Retry-After", "1")
 
-	full := &host.QuotaError{Tenant: "default", Quota: host.QuotaCalls, Limit: 1000}
+	full := &quota.Error{Tenant: "default", Quota: quota.Calls, Limit: 1000}
 	a = do(t, "GET", start(t, Config{}, fails(fmt.Errorf("call: %w", full))).url+"/hello", "")
 	a.wantPlatformError(t, 429, "Too Many Requests: No instance can serve the request: Concurrent requests quota 1000 exceeded", clientError)
 	a.wantHeader(t, "Retry-After", "1")

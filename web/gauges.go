@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"vivarium/host/quota"
 
-	"vivarium/host"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // gauges exposes the current state on /metrics. It is a prometheus.Collector
@@ -78,8 +78,8 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	if config.Tenants != nil {
 		all := config.Tenants()
 		for _, of := range all[:min(len(all), maxTenants)] {
-			for q := range host.QuotaCount {
-				if q != host.QuotaAsyncCalls && q != host.QuotaAsyncBytes {
+			for q := range quota.Count {
+				if q != quota.AsyncCalls && q != quota.AsyncBytes {
 					show(useDesc, prometheus.GaugeValue, float64(of.Use[q]), of.Tenant, q.String())
 				}
 				if of.Exceeded[q] > 0 {

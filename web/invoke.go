@@ -40,26 +40,22 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if call.function, err = functionName(r.URL); err != nil {
 		return err
 	}
-	// Before anything that could reveal something, and before the body is read.
-	function, err := s.callable(call)
-	if err != nil {
-		return err
-	}
-	query, err := parseQuery(r.URL.RawQuery)
-	if err != nil {
-		return err
-	}
+	query, malformed := parseQuery(r.URL.RawQuery)
 	tag, integration := query.last("tag"), query.last("integration")
+	// Before anything that could reveal something, and before the body is read: no one
+	// should have to upload one to get a 404.
+	if call.version, err = s.find(call, tag); err != nil {
+		return err
+	}
+	if malformed != nil {
+		return malformed
+	}
 	switch integration {
 	case integrationHTTP, integrationRaw, integrationAsync:
 	default:
 		return badRequest("unknown integration %q: it is raw, async or absent", integration)
 	}
 
-	// Before the body is read: no one should have to upload one to get a 404.
-	if call.version, err = s.functions.Resolve(function, tag); err != nil {
-		return err
-	}
 	if integration == integrationAsync && call.version.Async == nil {
 		return badRequest("asynchronous invocation is not configured for function %s", call.function)
 	}
@@ -70,7 +66,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		return err
 	}
 	if integration == integrationAsync {
-		return s.queue(c, function, tag, body)
+		return s.queue(c, call, tag, body)
 	}
 
 	large := len(body) > run.LargeBody
@@ -82,7 +78,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 
 	// Received is not call.received, so that a slow upload does not count
 	// against the function's time.
-	inv := run.Invocation{Function: function, Tag: tag, RequestID: call.requestID, Received: time.Now()}
+	inv := run.Invocation{Function: call.version.FunctionID, Tag: tag, RequestID: call.requestID, Received: time.Now()}
 	switch {
 	case integration == integrationRaw:
 		inv.Raw, inv.Body = true, body
@@ -105,7 +101,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		answer, err = accept(result, r.Method, inv.Raw, s.config.MaxResponseBytes, work)
 		return err
 	}
-	result, err = s.functions.Invoke(r.Context(), inv)
+	result, err = s.functions.Invoke(r.Context(), call.principal, inv)
 	if result != nil && result.Version != nil {
 		call.version = result.Version // the tag may have moved since Resolve
 	}
@@ -155,10 +151,10 @@ func accept(result *run.Result, method string, raw bool, limit int64, work paced
 }
 
 // queue accepts an asynchronous call.
-func (s *Server) queue(c echo.Context, function, tag string, body []byte) error {
+func (s *Server) queue(c echo.Context, call *call, tag string, body []byte) error {
 	// The body, as in raw mode: there is no one to respond to over HTTP.
-	_, err := s.functions.InvokeAsync(c.Request().Context(), run.Invocation{
-		Function: function, Tag: tag, RequestID: callOf(c).requestID, Received: time.Now(), Raw: true, Body: body,
+	_, err := s.functions.InvokeAsync(c.Request().Context(), call.principal, run.Invocation{
+		Function: call.version.FunctionID, Tag: tag, RequestID: call.requestID, Received: time.Now(), Raw: true, Body: body,
 	})
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/run"
 )
@@ -151,7 +152,7 @@ func (m *metrics) forgetGone(functions Functions) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name := range m.functions {
-		_, err := functions.Resolve(name, "")
+		_, err := functions.Resolve(access.Operator, name, "")
 		if e, ok := errors.AsType[*fault.NotFoundError](err); !ok || e.Tag != "" {
 			continue
 		}

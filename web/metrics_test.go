@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 	"vivarium/host/run"
 )
 
@@ -20,11 +22,11 @@ type leaving struct {
 	gone atomic.Bool
 }
 
-func (l *leaving) Resolve(function, tag string) (*catalog.Version, error) {
+func (l *leaving) Resolve(p access.Principal, function, tag string) (*catalog.Version, error) {
 	if l.gone.Load() {
 		return nil, &fault.NotFoundError{Function: function}
 	}
-	return l.functions.Resolve(function, tag)
+	return l.functions.Resolve(p, function, tag)
 }
 
 func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
@@ -50,7 +52,7 @@ func TestMetrics_TellWhatBecameOfCalls(t *testing.T) {
 	config := Config{
 		Backlog: func(context.Context) (uint64, error) { return 7, nil },
 		Tenants: func() []host.TenantQuotas {
-			return []host.TenantQuotas{{Tenant: "ours", Use: host.Quotas{host.QuotaCalls: 3}, Exceeded: host.Quotas{host.QuotaTimers: 2}}}
+			return []host.TenantQuotas{{Tenant: "ours", Use: quota.Amounts{quota.Calls: 3}, Exceeded: quota.Amounts{quota.Timers: 2}}}
 		},
 		Stats: func() host.Stats { return host.Stats{Stats: run.Stats{Idle: 3, Busy: 2, Waiting: 5, Memory: 4096}} },
 	}

@@ -23,7 +23,7 @@ import (
 // PlayPath is the prefix of the playground's paths.
 const PlayPath = "/play/v1"
 
-// Tries is what the playground needs of the host. *host.Host implements it.
+// Tries is what the playground needs of the host. *run.Runner implements it.
 type Tries interface {
 	// Try runs code once, in an instance of its own.
 	Try(ctx context.Context, spec catalog.VersionSpec, code *vfs.Tree, inv run.Invocation, logs func(logs.Entry)) (*run.Result, error)

@@ -26,7 +26,7 @@ var openPlay = PlayConfig{Rate: 1e6, Burst: 1e6, AtOnce: 1e6}
 func startPlay(t *testing.T, config PlayConfig, tries Tries) *testServer {
 	t.Helper()
 	if tries == nil {
-		tries = mustRealHost(t)
+		tries = mustRealHost(t).Runner()
 	}
 	play, err := NewPlay(config, tries)
 	if err != nil {
@@ -215,7 +215,7 @@ def handler(event, context):
 func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 	const source = "import json\ndef handler(event, context): return {'body': json.dumps(event), 'multiValueHeaders': {'X-Two': ['1', '2']}}"
 	h := deploy(t, "play-event", catalog.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(source)}})
-	play, err := NewPlay(openPlay, h)
+	play, err := NewPlay(openPlay, h.Runner())
 	if err != nil {
 		t.Fatal(err)
 	}

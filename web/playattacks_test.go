@@ -15,6 +15,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/run"
 )
@@ -41,10 +42,10 @@ func TestPlay_Attacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Deploy("neighbour", catalog.VersionSpec{Entrypoint: "main.handler", Timeout: time.Minute}, code); err != nil {
+	if _, err := h.Catalog().Deploy(access.Operator, "neighbour", catalog.VersionSpec{Entrypoint: "main.handler", Timeout: time.Minute}, code); err != nil {
 		t.Fatal(err)
 	}
-	play, err := NewPlay(config, h)
+	play, err := NewPlay(config, h.Runner())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // BenchmarkPlay measures a snippet over HTTP: each gets an instance of its own.
 // There is a pause between snippets, as there is with a person.
 func BenchmarkPlay(b *testing.B) {
-	play, err := NewPlay(openPlay, mustRealHost(b))
+	play, err := NewPlay(openPlay, mustRealHost(b).Runner())
 	if err != nil {
 		b.Fatal(err)
 	}

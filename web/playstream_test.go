@@ -185,7 +185,7 @@ func smallHost(t *testing.T) (*host.Host, *testServer) {
 	t.Cleanup(h.Close)
 	config := openPlay
 	config.MaxTimeout = time.Minute
-	return h, startPlay(t, config, h)
+	return h, startPlay(t, config, h.Runner())
 }
 
 // A snippet whose caller left must free its place, or the next one would have
@@ -261,7 +261,7 @@ func TestPlay_LeavesNothingBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startPlay(t, openPlay, h)
+	s := startPlay(t, openPlay, h.Runner())
 	bodies := []string{
 		snippet("def handler(event, context): return [0] * 1000000", ""),
 		snippet("def handler(event, context): 1/0", ""),

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/run"
 	pythonwasi "vivarium/python-wasi"
@@ -63,7 +64,7 @@ func deploy(t testing.TB, name string, spec catalog.VersionSpec, files []txtar.F
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Deploy(name, spec, code); err != nil {
+	if _, err := h.Catalog().Deploy(access.Operator, name, spec, code); err != nil {
 		t.Fatal(err)
 	}
 	return h

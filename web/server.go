@@ -43,7 +43,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/keys"
 	"vivarium/host/run"
 	"vivarium/web/api"
 	"vivarium/web/transfer"
@@ -73,12 +75,12 @@ const (
 // Functions is what the server needs of the host. *host.Host implements it.
 type Functions interface {
 	// Resolve returns the version of a function, given by id or name, with a
-	// tag; the empty tag means $latest.
-	Resolve(function, tag string) (*catalog.Version, error)
-	// Invoke calls a function and waits for its result.
-	Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error)
+	// tag, if the principal may call it; the empty tag means $latest.
+	Resolve(p access.Principal, function, tag string) (*catalog.Version, error)
+	// Invoke calls a function for a principal and waits for its result.
+	Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (*run.Result, error)
 	// InvokeAsync queues a call and returns its request id.
-	InvokeAsync(ctx context.Context, inv run.Invocation) (requestID string, err error)
+	InvokeAsync(ctx context.Context, p access.Principal, inv run.Invocation) (requestID string, err error)
 }
 
 // Config configures a Server. The zero value is usable: each field names its
@@ -137,9 +139,9 @@ type Config struct {
 	// OnDrain is called when Serve is stopped, before it waits. It should end
 	// what would never end by itself. Default: none.
 	OnDrain func()
-	// Access decides who may do what. Without it, and while it has no keys,
+	// Keys are the keys that callers may use. Without them, and while there are none,
 	// everyone may do everything. Default: none.
-	Access Access
+	Keys *keys.Ring
 	// RequireKeys requires keys even while there are none. Public functions can
 	// still be called.
 	RequireKeys bool

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/run"
@@ -27,8 +28,10 @@ type functions struct {
 // version is the only version of the function under test.
 var version = &catalog.Version{ID: "d4e3vrugh3", FunctionID: "d4eo2faf62", FunctionName: "hello"}
 
-func (f functions) Resolve(function, tag string) (*catalog.Version, error) {
+func (f functions) Resolve(p access.Principal, function, tag string) (*catalog.Version, error) {
 	switch {
+	case p.Anonymous():
+		return nil, fault.ErrUnauthenticated
 	case function == "broken":
 		return nil, errors.New("store: disk on fire")
 	case function != version.FunctionName && function != version.FunctionID:
@@ -39,7 +42,7 @@ func (f functions) Resolve(function, tag string) (*catalog.Version, error) {
 	return version, nil
 }
 
-func (f functions) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
+func (f functions) Invoke(ctx context.Context, _ access.Principal, inv run.Invocation) (*run.Result, error) {
 	result, err := f.handler(ctx, inv)
 	if result == nil {
 		result = &run.Result{}
@@ -49,7 +52,7 @@ func (f functions) Invoke(ctx context.Context, inv run.Invocation) (*run.Result,
 }
 
 // InvokeAsync implements Functions.
-func (f functions) InvokeAsync(ctx context.Context, inv run.Invocation) (string, error) {
+func (f functions) InvokeAsync(ctx context.Context, _ access.Principal, inv run.Invocation) (string, error) {
 	_, err := f.handler(ctx, inv)
 	return inv.RequestID, err
 }

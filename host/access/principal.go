@@ -5,10 +5,7 @@ package access
 
 import (
 	"context"
-	"fmt"
 	"slices"
-
-	"vivarium/host/fault"
 )
 
 // Role is what the holder of a key may do. Each role includes the ones before
@@ -35,7 +32,11 @@ func (r Role) Includes(other Role) bool {
 // AllTenants is the tenant of principals who may act for every tenant.
 const AllTenants = "*"
 
-// Principal is the caller of an operation. The zero value is an unknown caller.
+// DefaultTenant is the tenant of whatever no tenant is named for.
+const DefaultTenant = "default"
+
+// Principal is the caller of an operation. The zero value is an unknown caller. A
+// principal with a role and no tenant acts for no one: it finds nothing.
 type Principal struct {
 	KeyID  string // empty if no key was needed, or shown
 	Tenant string // or AllTenants
@@ -53,21 +54,22 @@ func (p Principal) ActsFor(tenant string) bool {
 	return p.Tenant == AllTenants || p.Tenant != "" && p.Tenant == tenant
 }
 
-// Require returns why p lacks a role within a tenant, or nil if it has it.
-//
-// # Errors
-//
-// fault.ErrUnauthenticated, *fault.ForbiddenError.
-func (p Principal) Require(role Role, tenant string) error {
-	switch {
-	case p.Anonymous():
-		return fault.ErrUnauthenticated
-	case !p.Role.Includes(role):
-		return &fault.ForbiddenError{Reason: fmt.Sprintf("this requires a key with the role %s; yours has the role %s", role, p.Role)}
-	case !p.ActsFor(tenant):
-		return &fault.ForbiddenError{Reason: "your key belongs to tenant " + p.Tenant + " and acts for this tenant only"}
+// Home returns the tenant of what p creates without naming one.
+func (p Principal) Home() string {
+	if p.Tenant == AllTenants {
+		return DefaultTenant
 	}
-	return nil
+	return p.Tenant
+}
+
+// In returns p restricted to one tenant; it acts for no one if p does not act for that
+// tenant.
+func (p Principal) In(tenant string) Principal {
+	if !p.ActsFor(tenant) {
+		tenant = ""
+	}
+	p.Tenant = tenant
+	return p
 }
 
 type principalKey struct{}

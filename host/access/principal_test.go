@@ -46,51 +46,62 @@ func TestPrincipal_ActsFor(t *testing.T) {
 	}
 }
 
-// TestPrincipal_Require asks for each role in each tenant's name by each principal.
-func TestPrincipal_Require(t *testing.T) {
-	for _, role := range append(Roles, "", "root") {
-		for _, tenant := range []string{"a", "b", "", AllTenants} {
-			p := Principal{KeyID: "k", Tenant: tenant, Role: role}
-			for need, least := range Roles {
-				for _, of := range []string{"a", "b"} {
-					rank := -1
-					for n, r := range Roles {
-						if r == role {
-							rank = n
-						}
+// Each operation is allowed to its role and those above it, and refused to all others.
+func TestPrincipal_Allow(t *testing.T) {
+	for operation, least := range needs {
+		for _, role := range append(Roles, "", "root", RoleOperator) {
+			for _, tenant := range []string{"a", "", AllTenants} {
+				p := Principal{KeyID: "k", Tenant: tenant, Role: role}
+				err := p.Allow(operation)
+				what := fmt.Sprintf("%q of %q asks for %s, which takes %q: %v", role, tenant, operation, least, err)
+				switch {
+				case least == "":
+					if err != nil {
+						t.Error(what)
 					}
-					err := p.Require(least, of)
-					what := fmt.Sprintf("%q of %q as %s within %s: %v", role, tenant, least, of, err)
-					switch {
-					case role == "":
-						if err != fault.ErrUnauthenticated || fault.Of(err) != fault.Unauthenticated {
-							t.Error(what)
-						}
-					case rank < need: // which is told first, since another tenant's key would not help
-						if fault.Of(err) != fault.Forbidden || !strings.Contains(err.Error(), string(least)) || !strings.HasSuffix(err.Error(), string(role)) {
-							t.Error(what)
-						}
-					case tenant != of && tenant != AllTenants:
-						if fault.Of(err) != fault.Forbidden || !strings.Contains(err.Error(), "tenant "+tenant) || strings.Contains(err.Error(), "tenant "+of) {
-							t.Error(what)
-						}
-					case err != nil:
+				case role == "":
+					if err != fault.ErrUnauthenticated {
+						t.Error(what)
+					}
+				case least == RoleOperator && role == RoleAdmin && tenant == AllTenants, role.Includes(least):
+					if err != nil {
+						t.Error(what)
+					}
+				default:
+					if fault.Of(err) != fault.Forbidden || least != RoleOperator && !strings.Contains(err.Error(), "the role "+string(least)) {
 						t.Error(what)
 					}
 				}
 			}
-			if err := p.Require("", "a"); err == nil {
-				t.Errorf("%q of %q may do what takes no role that there is", role, tenant)
-			}
+		}
+		if err := Operator.Allow(operation); err != nil || operation.Role() != least {
+			t.Errorf("%s: %v", operation, err)
 		}
 	}
-	for _, role := range Roles {
-		if err := Operator.Require(role, "any"); err != nil {
-			t.Error(err)
-		}
-	}
-	if (Principal{}).Require(RoleInvoker, "") == nil || !(Principal{}).Anonymous() || Operator.Anonymous() {
+	if !(Principal{}).Anonymous() || Operator.Anonymous() {
 		t.Error("somebody unknown is somebody")
+	}
+}
+
+// An operation that the table lacks is a mistake, and no operation for everybody.
+func TestOperation_MustBeInTheTable(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("there is no such operation, and it takes a role")
+		}
+	}()
+	_ = Operator.Allow("Nothing")
+}
+
+func TestPrincipal_InATenant(t *testing.T) {
+	for _, c := range []struct{ of, in, want, home string }{
+		{"a", "a", "a", "a"}, {"a", "b", "", ""}, {"a", AllTenants, "", ""}, {AllTenants, "b", "b", "b"},
+		{AllTenants, AllTenants, AllTenants, DefaultTenant}, {"", "a", "", ""}, {"", "", "", ""},
+	} {
+		p := Principal{KeyID: "k", Tenant: c.of, Role: RoleAdmin}.In(c.in)
+		if p != (Principal{KeyID: "k", Tenant: c.want, Role: RoleAdmin}) || p.Home() != c.home {
+			t.Errorf("of %q, in %q: got %+v at home in %q", c.of, c.in, p, p.Home())
+		}
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"regexp"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/logs"
 )
 
 // Status says where a function or a version is in its life (contract §6).
@@ -22,7 +24,7 @@ type FunctionSpec struct {
 	Name        string // may be empty: the function then has its id alone
 	Description string
 	Labels      map[string]string
-	Tenant      string // whose it is; empty means the default one
+	Tenant      string // whose it is; empty means the caller's
 }
 
 // FunctionUpdate says what to change; nil members stay as they are.
@@ -30,10 +32,10 @@ type FunctionUpdate struct {
 	Name        *string
 	Description *string
 	Labels      map[string]string // all of them; an empty map clears them
-	Public      *bool
 }
 
-// FunctionInfo describes a function as it is now.
+// FunctionInfo describes a function as it is at a moment. Its maps are not to be
+// changed.
 type FunctionInfo struct {
 	ID          string
 	Name        string
@@ -47,16 +49,19 @@ type FunctionInfo struct {
 	CreatedAt   time.Time
 	Latest      *Version          // nil when it has no version
 	Tags        map[string]string // version ids by tag
+	Revision    uint64            // grows with every change
 }
 
-// DefaultTenant owns functions that nobody else does.
-const DefaultTenant = "default"
+// LogOwner returns whose log the function's entries belong to.
+func (f FunctionInfo) LogOwner() logs.Owner {
+	return logs.Owner{Tenant: f.Tenant, Function: f.ID, Transient: f.Transient}
+}
 
 // Reference returns how a name, which is unique in its tenant, is written where
 // there are several: as it is in the default tenant, else as TENANT/NAME. The
-// host's tables and the store have names in this form.
+// table and the store have names in this form.
 func Reference(tenant, name string) string {
-	if tenant == DefaultTenant || tenant == "" || name == "" {
+	if tenant == access.DefaultTenant || tenant == "" || name == "" {
 		return name
 	}
 	return tenant + "/" + name

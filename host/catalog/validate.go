@@ -84,6 +84,7 @@ func ValidateName(name string) error {
 	return nil
 }
 
+// ValidateDescription checks a description of anything.
 func ValidateDescription(text string) error {
 	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > maxDescription {
 		return fault.Invalidf("description", "must be UTF-8 text of at most %d characters", maxDescription)
@@ -108,6 +109,7 @@ func validateLabels(labels map[string]string) error {
 	return nil
 }
 
+// Validate checks what the owner says of a new function.
 func (s FunctionSpec) Validate() error {
 	if s.Tenant != "" {
 		if err := ValidateTenant("folder_id", s.Tenant); err != nil {
@@ -117,6 +119,7 @@ func (s FunctionSpec) Validate() error {
 	return FunctionUpdate{Name: &s.Name, Description: &s.Description, Labels: s.Labels}.Validate()
 }
 
+// Validate checks a change.
 func (u FunctionUpdate) Validate() error {
 	if u.Name != nil && *u.Name != "" {
 		if err := ValidateName(*u.Name); err != nil {

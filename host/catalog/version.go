@@ -1,5 +1,3 @@
-// Package catalog says what there is to run: functions and versions as values, and
-// the rules that hold for what their owners say of them (contract §6).
 package catalog
 
 import (
@@ -120,6 +118,7 @@ func (s VersionSpec) PlatformEnvironment() map[string]string {
 	}
 }
 
+// WithDefaults returns the specification with the defaults where it says nothing.
 func (s VersionSpec) WithDefaults() VersionSpec {
 	if s.MemoryMB == 0 {
 		s.MemoryMB = DefaultMemoryMB

@@ -5,6 +5,7 @@
 package fault
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,10 +45,18 @@ type Error interface {
 // for whoever that kind blames; the text wrapped around it is for the operator.
 func As(err error) (e Error, ok bool) { return errors.AsType[Error](err) }
 
-// Of returns the kind of the error that As finds, or Internal.
+// Of returns the kind of the error that As finds, or Internal. An error whose context
+// has ended is Cancelled: the caller did not wait. Deadlines of the host's own are
+// wrapped in errors that have a kind.
 func Of(err error) Kind {
+	if errors.Is(err, context.Canceled) {
+		return Cancelled
+	}
 	if e, ok := As(err); ok {
 		return e.Kind()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Cancelled
 	}
 	return Internal
 }

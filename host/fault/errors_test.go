@@ -81,8 +81,6 @@ var every = []struct {
 	// What is not of this package is the platform's fault, whatever it is.
 	{nil, Internal, ""},
 	{errors.New("disk on fire"), Internal, "disk on fire"},
-	{context.Canceled, Internal, "context canceled"},
-	{context.DeadlineExceeded, Internal, "context deadline exceeded"},
 	{io.ErrUnexpectedEOF, Internal, "unexpected EOF"},
 	{fs.ErrNotExist, Internal, "file does not exist"},
 	{&os.PathError{Op: "open", Path: "/x", Err: fs.ErrPermission}, Internal, "open /x: permission denied"},
@@ -191,6 +189,26 @@ func TestFunctionError_Body(t *testing.T) {
 		if want := strings.ToValidUTF8(text, "\ufffd"); strings.ReplaceAll(got.ErrorMessage, "\ufffd\ufffd", "\ufffd") != want ||
 			got.ErrorType != got.ErrorMessage || got.StackTrace[0] != got.ErrorMessage {
 			t.Errorf("%.20q: got %.20q", text, got)
+		}
+	}
+}
+
+// A caller who went away is told apart from whatever broke for that reason, and a
+// deadline is the caller's unless the host says that it was its own.
+func TestOf_KnowsTheEndOfAContext(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want Kind
+	}{
+		{context.Canceled, Cancelled},
+		{fmt.Errorf("read: %w", context.Canceled), Cancelled},
+		{fmt.Errorf("%w: function: %w", ErrUnavailable, context.Canceled), Cancelled},
+		{context.DeadlineExceeded, Cancelled},
+		{fmt.Errorf("delete: %w", context.DeadlineExceeded), Cancelled},
+		{fmt.Errorf("%w: function: %w", ErrUnavailable, context.DeadlineExceeded), Unavailable},
+	} {
+		if got := Of(c.err); got != c.want {
+			t.Errorf("%v: got kind %d, want %d", c.err, got, c.want)
 		}
 	}
 }

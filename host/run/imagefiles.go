@@ -35,12 +35,9 @@ func (m *maker) unstoreImage(v *live) {
 	m.room.ledger.Give(v.Tenant, quota.ImageFile, v.pool.image.store(0, false))
 }
 
-// CountImages charges for the images that earlier runs have left, and removes
+// countImages charges for the images that earlier runs have left, and removes
 // what is too much.
-func (r *Runner) CountImages() {
-	if r.cfg.ImageDir == "" {
-		return
-	}
+func (r *Runner) countImages() {
 	type file struct {
 		v    *live
 		info os.FileInfo
@@ -63,7 +60,7 @@ func (r *Runner) CountImages() {
 
 // CollectImages removes files of versions that are no more, or are not yet: a
 // process that shares the directory may be about to list one. What it has open
-// stays with it.
+// stays with it. Those that stay are charged for.
 func (r *Runner) CollectImages(listed map[string]bool) error {
 	if r.cfg.ImageDir == "" {
 		return nil
@@ -83,5 +80,6 @@ func (r *Runner) CollectImages(listed map[string]bool) error {
 			}
 		}
 	}
+	r.countImages()
 	return nil
 }

@@ -140,10 +140,10 @@ func (h *testHost) deployFiles(name string, files fstest.MapFS, spec catalog.Ver
 	}
 	v := &catalog.Version{
 		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: "function-" + name, FunctionName: name,
-		Tenant: catalog.DefaultTenant, CreatedAt: time.Now(), VersionSpec: spec, Transient: true,
+		Tenant: access.DefaultTenant, CreatedAt: time.Now(), VersionSpec: spec, Transient: true,
 	}
 	h.Add(v, code, nil)
-	h.SetLimits(v.ID, Limits{Ready: spec.MinInstances, Instances: spec.MaxInstances})
+	h.SetLimits(v.ID, catalog.Limits{Ready: spec.MinInstances, Instances: spec.MaxInstances})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if old := h.versions[name]; old != nil {
@@ -212,7 +212,7 @@ func (h *testHost) instances(v *catalog.Version) (idle, live, waiting int) {
 
 // reclaim lets go of all that is of no immediate use to the default tenant.
 func (h *testHost) reclaim() {
-	for h.Reclaim(catalog.DefaultTenant, quota.Memory, true) {
+	for h.Reclaim(access.DefaultTenant, quota.Memory, true) {
 	}
 }
 

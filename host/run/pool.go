@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
@@ -35,7 +36,7 @@ type pool struct {
 	memory atomic.Int64
 
 	mu      sync.Mutex // guards all below; no guest runs and nothing blocks under it
-	limits  Limits
+	limits  catalog.Limits
 	idle    []*instance    // most recently used last
 	live    int            // instances, those being made included
 	making  int            // of these, those that wait for the image
@@ -51,23 +52,16 @@ type waiter struct {
 	given chan *instance // of capacity 1
 }
 
-// Limits bound the instances of a version. Scaling policies change them.
-type Limits struct {
-	Ready     int // instances kept ready
-	Instances int // at once
-	Requests  int // calls in progress and waiting; 0 means no bound
-}
-
 func newPool(r *Runner, v *live) *pool {
 	return &pool{
 		r: r, v: v, image: imageCell{path: r.maker.imagePath(v.ID)}, trial: make(chan *instance, 1), drained: make(chan struct{}),
-		limits: Limits{Ready: v.MinInstances, Instances: v.MaxInstances},
+		limits: catalog.Limits{Ready: v.MinInstances, Instances: v.MaxInstances},
 	}
 }
 
 // setLimits gives the pool other limits, and says if instances have to be made
 // ready. Calls that wait get a place if there is one now.
-func (p *pool) setLimits(l Limits) (fill bool) {
+func (p *pool) setLimits(l catalog.Limits) (fill bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.limits = l

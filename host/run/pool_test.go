@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
@@ -201,9 +202,9 @@ func TestPool_KeepsSoManyAndNoMore(t *testing.T) {
 		_, _ = h.raw("f", "trap")
 		_, _ = h.raw("f", "trap")
 		want("after two that trapped", 2)
-		h.SetLimits(v.ID, Limits{Ready: 3, Instances: 3})
+		h.SetLimits(v.ID, catalog.Limits{Ready: 3, Instances: 3})
 		want("with another limit", 3)
-		h.SetLimits(v.ID, Limits{Instances: 1})
+		h.SetLimits(v.ID, catalog.Limits{Instances: 1})
 		time.Sleep(2 * time.Minute)
 		want("without", 0)
 	})
@@ -212,12 +213,12 @@ func TestPool_KeepsSoManyAndNoMore(t *testing.T) {
 func TestPool_LimitsRequests(t *testing.T) {
 	bubble(t, testConfig{}, func(t *testing.T, h *testHost) {
 		v := h.deploy("f", "", catalog.VersionSpec{MaxInstances: 1, Timeout: time.Minute})
-		h.SetLimits(v.ID, Limits{Instances: 1, Requests: 2})
+		h.SetLimits(v.ID, catalog.Limits{Instances: 1, Requests: 2})
 		first, second := h.begin("f", "1s"), h.begin("f", "1s")
 		if _, err := h.raw("f", ""); err != fault.ErrBusy {
 			t.Errorf("got %v, want that it is busy", err)
 		}
-		h.SetLimits(v.ID, Limits{Instances: 2, Requests: 3}) // gives the one that waits a place
+		h.SetLimits(v.ID, catalog.Limits{Instances: 2, Requests: 3}) // gives the one that waits a place
 		synctest.Wait()
 		if _, live, waiting := h.instances(v); live != 2 || waiting != 0 {
 			t.Errorf("%d instances, %d wait", live, waiting)
@@ -439,15 +440,15 @@ func TestRunner_Hammer(t *testing.T) {
 	}
 	other(func() { deploy(rand.IntN(functions)); h.Retire(); time.Sleep(5 * time.Millisecond) })
 	other(func() {
-		h.Reclaim(catalog.DefaultTenant, quota.Memory, rand.IntN(2) == 0)
+		h.Reclaim(access.DefaultTenant, quota.Memory, rand.IntN(2) == 0)
 		time.Sleep(time.Millisecond)
 	})
-	other(func() { h.Reclaim(catalog.DefaultTenant, quota.ImageBytes, true); time.Sleep(time.Millisecond) })
+	other(func() { h.Reclaim(access.DefaultTenant, quota.ImageBytes, true); time.Sleep(time.Millisecond) })
 	other(func() {
 		h.mu.Lock()
 		v := h.versions[fmt.Sprint(rand.IntN(functions))]
 		h.mu.Unlock()
-		h.SetLimits(v.ID, Limits{Ready: rand.IntN(3), Instances: limit})
+		h.SetLimits(v.ID, catalog.Limits{Ready: rand.IntN(3), Instances: limit})
 		h.Prepare(t.Context(), v.ID)
 		if _, live, _ := h.instances(v); live > limit {
 			t.Errorf("a version has %d instances of %d", live, limit)

@@ -193,7 +193,7 @@ func (r *Runner) version(id string) *live {
 
 // SetLimits bounds the instances of a version, and has made those that are to be
 // kept ready.
-func (r *Runner) SetLimits(versionID string, limits Limits) {
+func (r *Runner) SetLimits(versionID string, limits catalog.Limits) {
 	v := r.version(versionID)
 	if v == nil || !v.pool.setLimits(limits) {
 		return

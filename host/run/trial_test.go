@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
@@ -118,7 +119,7 @@ func TestLoad_IsNotTriedAgainAtOnce(t *testing.T) {
 func TestLoad_ThatWasRefusedMemoryIsTriedAgain(t *testing.T) {
 	h := newTestHost(t, testConfig{})
 	limit := func(bytes int64) {
-		h.room.ledger.SetOwn(catalog.DefaultTenant, quota.Amounts{quota.Memory: bytes})
+		h.room.ledger.SetOwn(access.DefaultTenant, quota.Amounts{quota.Memory: bytes})
 	}
 	v := h.deploy("large", "X = bytearray(64 << 20)\ndef handler(e, c): return len(X)\n", catalog.VersionSpec{})
 	limit(32 << 20)

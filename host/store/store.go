@@ -28,6 +28,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -113,6 +114,15 @@ func (s *Store) Ready(ctx context.Context) error { return s.backend.ready(ctx) }
 // Close ends watches, follows, the connection, the server in this process, and
 // the lock. From then on all errors are ErrUnavailable. It is idempotent.
 func (s *Store) Close() { s.backend.close() }
+
+// Record encodes a record for a bucket. Records are plain data, which always encodes.
+func Record(r any) []byte {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
 
 // unavailable wraps an error of the server's.
 func unavailable(what string, err error) error {

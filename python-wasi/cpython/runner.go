@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
@@ -56,7 +57,7 @@ func newRunner(ctx context.Context, s *suite, timeout time.Duration) (*runner, e
 	r := &runner{engine: engine}
 	r.host, err = host.New(host.Config{Engine: engine, MaxCalls: 1, Logs: r.log})
 	if err == nil {
-		_, err = r.host.Deploy("suite", catalog.VersionSpec{Entrypoint: "suite.handler", MemoryMB: memoryMB, Timeout: timeout}, s.code)
+		_, err = r.host.Catalog().Deploy(access.Operator, "suite", catalog.VersionSpec{Entrypoint: "suite.handler", MemoryMB: memoryMB, Timeout: timeout}, s.code)
 	}
 	if err != nil {
 		r.close()
@@ -84,7 +85,7 @@ func (r *runner) run(ctx context.Context, pass Pass, module string) Outcome {
 	if err != nil {
 		panic(err) // texts and numbers always marshal
 	}
-	result, err := r.host.Invoke(ctx, run.Invocation{
+	result, err := r.host.Invoke(ctx, access.Operator, run.Invocation{
 		Function: "suite", RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: body,
 	})
 	var o Outcome

@@ -8,6 +8,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/keys"
 	"vivarium/web"
 	"vivarium/web/api"
 )
@@ -36,7 +37,7 @@ func (s *server) as(secret, method, path, body string) (int, document) {
 // key makes a key and returns its secret.
 func (s *server) key(tenant string, role access.Role) string {
 	s.t.Helper()
-	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, host.KeySpec{Tenant: tenant, Role: role})
+	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func (s *server) key(tenant string, role access.Role) string {
 
 // guarded is startServer for one that asks for keys.
 func guarded(t *testing.T) *server {
-	return startServerWith(t, func(c *web.Config, h *host.Host) { c.Access = h })
+	return startServerWith(t, func(c *web.Config, h *host.Host) { c.Keys = h.Keys() })
 }
 
 // Each request is refused to who has no role for it, and to nobody else.

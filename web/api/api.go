@@ -13,9 +13,10 @@
 // be encoded; it calls the host, and what the host refuses becomes an answer in
 // one place (errors.go).
 //
-// Who asks is in the request's context, see host.WithPrincipal: nobody known may
-// do next to nothing. What a caller says is looked up within the caller's tenant,
-// in one place (scope.go), and each route says which role it takes.
+// Who asks is in the request's context, see access.WithPrincipal, and is passed on to
+// the host, which decides what they may do and what they mean by a name. A route names
+// the host's operation that it is, so that whoever may not use that is refused before
+// anything of the request is looked at.
 //
 // The package knows no Echo: package web mounts the Handler below BasePath.
 package api
@@ -90,8 +91,7 @@ type request struct {
 	query url.Values
 	body  any // pointer to the route's body, decoded; nil without one
 
-	principal access.Principal // who asks, for the folder that the query names
-	tenant    string           // whose it is what the request is about
+	principal access.Principal // who asks, within the folder that the query names
 }
 
 // ServeHTTP answers one request. The path is one below BasePath or
@@ -134,10 +134,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &request{Request: r, w: w, path: values, principal: access.PrincipalOf(r.Context())}
-	if err := route.allow(q.principal); err != nil {
+	caller := access.PrincipalOf(r.Context())
+	if err := caller.Allow(route.does); err != nil {
 		return nil, err
 	}
+	q := &request{Request: r, w: w, path: values}
 	if q.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return nil, invalid("the query", "must be escaped as URLs are: "+err.Error())
 	}
@@ -146,25 +147,25 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 			return nil, invalid(name, "there is no such parameter")
 		}
 	}
+	if q.principal, err = q.scope(caller); err != nil {
+		return nil, err
+	}
 	if route.body != nil {
 		limit := int64(maxBody)
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
-			give, err := h.uploads.take(r.Context(), uploader(r, q.principal))
+			give, err := h.uploads.take(r.Context(), uploader(r, caller))
 			if err != nil {
 				return nil, err
 			}
 			defer give()
 		}
-		held := h.hold(q.principal)
+		held := h.hold(caller)
 		defer held.release()
 		q.body = route.body()
 		if err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.take}, q.body); err != nil {
 			return nil, err
 		}
-	}
-	if err := h.resolve(q); err != nil {
-		return nil, err
 	}
 	return route.serve(h, q)
 }

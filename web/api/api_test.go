@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"vivarium/host"
-	"vivarium/host/catalog"
+	"vivarium/host/access"
+	"vivarium/host/quota"
 	"vivarium/web/api"
 )
 
@@ -378,8 +378,8 @@ func TestQuotas_AreShownSetAndEnforced(t *testing.T) {
 // An upload is counted against its tenant while it is received, and no longer.
 func TestUpload_CountsAsMemoryOfItsTenant(t *testing.T) {
 	s := startServer(t)
-	limit := map[host.Quota]int64{host.QuotaMemory: 4 << 20}
-	if err := s.host.SetQuotas(t.Context(), catalog.DefaultTenant, limit); err != nil {
+	limit := map[quota.Quota]int64{quota.Memory: 4 << 20}
+	if err := s.host.Tenants().SetQuotas(t.Context(), access.Operator, access.DefaultTenant, limit); err != nil {
 		t.Fatal(err)
 	}
 	body := func(size int) string {
@@ -392,9 +392,9 @@ func TestUpload_CountsAsMemoryOfItsTenant(t *testing.T) {
 	if status, d := s.send("POST", "/versions", body(1<<20)); status == 429 {
 		t.Errorf("less than that: got %d, %v", status, d)
 	}
-	of, err := s.host.QuotasOf(t.Context(), catalog.DefaultTenant)
-	if err != nil || of.Use[host.QuotaMemory] != 0 {
-		t.Errorf("%d bytes are still counted, %v", of.Use[host.QuotaMemory], err)
+	of, err := s.host.Tenants().Quotas(t.Context(), access.Operator, access.DefaultTenant)
+	if err != nil || of.Use[quota.Memory] != 0 {
+		t.Errorf("%d bytes are still counted, %v", of.Use[quota.Memory], err)
 	}
 }
 

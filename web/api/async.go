@@ -48,7 +48,7 @@ type Timer struct {
 // CreateTimerRequest is the body of POST /timers.
 type CreateTimerRequest struct {
 	Name       string `json:"name"`
-	FunctionID string `json:"functionId" ref:"functionId" doc:"Id or name."`
+	FunctionID string `json:"functionId" doc:"Id or name."`
 	Tag        string `json:"tag" doc:"Default: $latest."`
 	Cron       string `json:"cronExpression" doc:"[second] minute hour day month weekday, or @hourly and such."`
 	TimeZone   string `json:"timeZone" doc:"As in Europe/Berlin. Default: UTC."`
@@ -75,12 +75,12 @@ func newTimer(t host.Timer) Timer {
 }
 
 func (h *Handler) listDeadLetters(q *request) (any, error) {
-	limit, err := q.number("limit", host.MaxPageSize)
+	limit, err := q.number("limit", maxPage)
 	if err != nil {
 		return nil, err
 	}
-	letters, next, err := h.host.Events().ListDeadLetters(
-		q.Context(), q.principal.Tenant, q.query.Get("functionId"), limit, q.query.Get("pageToken"))
+	letters, next, err := h.host.Events().DeadLetters(
+		q.Context(), q.principal, q.query.Get("functionId"), limit, q.query.Get("pageToken"))
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (h *Handler) listDeadLetters(q *request) (any, error) {
 }
 
 func (h *Handler) replayDeadLetter(q *request) (any, error) {
-	id, err := h.host.Events().ReplayDeadLetter(q.Context(), q.path["deadLetterId"])
+	id, err := h.host.Events().ReplayDeadLetter(q.Context(), q.principal, q.path["deadLetterId"])
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (h *Handler) replayDeadLetter(q *request) (any, error) {
 }
 
 func (h *Handler) listTimers(q *request) (any, error) {
-	timers, err := h.host.Events().ListTimers(q.principal.Tenant, q.query.Get("functionId"))
+	timers, err := h.host.Events().Timers(q.principal, q.query.Get("functionId"))
 	if err != nil {
 		return nil, err
 	}
@@ -115,20 +115,21 @@ func (h *Handler) listTimers(q *request) (any, error) {
 
 func (h *Handler) createTimer(q *request) (any, error) {
 	started, body := now(), q.body.(*CreateTimerRequest)
-	t, err := h.host.Events().CreateTimer(q.Context(), host.TimerSpec{
+	t, err := h.host.Events().CreateTimer(q.Context(), q.principal, host.TimerSpec{
 		Name: body.Name, Function: body.FunctionID, Tag: body.Tag, Cron: body.Cron, TimeZone: body.TimeZone, Payload: body.Payload,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, "Create timer", "CreateTimerMetadata", t.FunctionID, started,
+	return h.done(q, "Create timer", "CreateTimerMetadata", subject{t.Tenant, t.FunctionID}, started,
 		map[string]any{"timerId": t.ID}, newTimer(t)), nil
 }
 
 func (h *Handler) deleteTimer(q *request) (any, error) {
-	started, id := now(), q.path["timerId"]
-	if err := h.host.Events().DeleteTimer(q.Context(), id); err != nil {
+	started := now()
+	t, err := h.host.Events().DeleteTimer(q.Context(), q.principal, q.path["timerId"])
+	if err != nil {
 		return nil, err
 	}
-	return h.done(q, "Delete timer", "DeleteTimerMetadata", "", started, map[string]any{"timerId": id}, struct{}{}), nil
+	return h.done(q, "Delete timer", "DeleteTimerMetadata", subject{tenant: t.Tenant}, started, map[string]any{"timerId": t.ID}, struct{}{}), nil
 }

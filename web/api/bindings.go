@@ -2,8 +2,6 @@ package api
 
 import (
 	"fmt"
-
-	"vivarium/host/catalog"
 )
 
 // AccessBinding gives a subject a role for a function. There is one: that all
@@ -61,7 +59,7 @@ func (b AccessBinding) check(field string) error {
 }
 
 func (h *Handler) listBindings(q *request) (any, error) {
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +100,12 @@ func (h *Handler) updateBindings(q *request) (any, error) {
 // setPublic says whether anybody may call a function; nil leaves it as it is.
 func (h *Handler) setPublic(q *request, description, kind string, public *bool) (any, error) {
 	started := now()
-	f, err := h.host.UpdateFunction(q.Context(), q.path["functionId"], catalog.FunctionUpdate{Public: public})
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
+	if err == nil && public != nil {
+		f, err = h.host.Catalog().SetPublic(q.Context(), q.principal, f.ID, *public)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, description, kind, f.ID, started, map[string]any{"resourceId": f.ID}, struct{}{}), nil
+	return h.done(q, description, kind, of(f), started, map[string]any{"resourceId": f.ID}, struct{}{}), nil
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"reflect"
 
-	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 )
@@ -57,7 +56,7 @@ var constraints = map[string]object{
 // parameterSchemas are the schemas of those parameters of queries that are not any
 // string.
 var parameterSchemas = map[string]object{
-	"pageSize": {"type": "integer", "minimum": 0, "maximum": host.MaxPageSize},
+	"pageSize": {"type": "integer", "minimum": 0, "maximum": maxPage},
 	"follow":   {"type": "boolean"},
 	"force":    {"type": "boolean"},
 	"minLevel": {"type": "string", "enum": []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
@@ -68,7 +67,7 @@ var parameterSchemas = map[string]object{
 // parameterSchema returns the schema of a parameter of a route's query.
 func (r *route) parameterSchema(name string) object {
 	if name == "limit" {
-		most := host.MaxPageSize
+		most := maxPage
 		if r.id == "readFunctionLogs" {
 			most = maxLogLimit
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"vivarium/host/access"
-	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/web/strictjson"
@@ -78,7 +77,7 @@ type held struct {
 func (h *Handler) hold(p access.Principal) *held {
 	tenant := p.Tenant
 	if tenant == access.AllTenants {
-		tenant = catalog.DefaultTenant
+		tenant = access.DefaultTenant
 	}
 	return &held{h: h, tenant: tenant}
 }
@@ -93,7 +92,7 @@ func (m *held) take(n int) error {
 		m.few += n
 		return nil
 	}
-	give, err := m.h.host.Reserve(m.tenant, quota.Body, int64(n))
+	give, err := m.h.host.Ledger().Reserve(m.tenant, quota.Body, int64(n))
 	if err == nil {
 		m.gives = append(m.gives, give)
 	}

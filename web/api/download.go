@@ -15,17 +15,17 @@ type archive []byte
 // download serves GET /versions/{functionVersionId}:download.
 func (h *Handler) download(q *request) (any, error) {
 	id := q.path["functionVersionId"]
-	v, err := h.host.GetVersion(id)
+	v, err := h.host.Catalog().Version(q.principal, id)
 	if err != nil {
 		return nil, err
 	}
 	// For as long as the reader takes.
-	release, err := h.host.Reserve(v.Tenant, quota.Body, v.ImageSize)
+	release, err := h.host.Ledger().Reserve(v.Tenant, quota.Body, v.ImageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	content, err := h.host.VersionArchive(q.Context(), id)
+	content, err := h.host.Catalog().Archive(q.Context(), q.principal, id)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -112,9 +111,6 @@ func statusOf(err error) *statusError {
 		return statusOf(invalid(apiName(e.Field), e.Rule))
 	}
 	kind := fault.Of(err)
-	if errors.Is(err, context.Canceled) {
-		kind = fault.Cancelled
-	}
 	row, ok := codes[kind]
 	if !ok {
 		row = codes[fault.Internal]

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"testing"
 
-	"vivarium/host"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 )
 
 func TestStatusOf_TellsWhoseFaultItIs(t *testing.T) {
@@ -24,7 +24,7 @@ func TestStatusOf_TellsWhoseFaultItIs(t *testing.T) {
 		{&fault.NotFoundError{Function: "x"}, 404, 5, "function x not found"},
 		{fmt.Errorf("delete: %w", &fault.ConflictError{Thing: "function", Name: "x", Reason: "is being deleted"}), 409, 10, "function x is being deleted"},
 		{fmt.Errorf("put: %w", fault.ErrUnavailable), 503, 14, "the store can't be reached or has no room; try again"},
-		{fmt.Errorf("x: %w", &host.QuotaError{Tenant: "ours", Quota: host.QuotaCodeBytes, Limit: 5}), 429, 8,
+		{fmt.Errorf("x: %w", &quota.Error{Tenant: "ours", Quota: quota.CodeBytes, Limit: 5}), 429, 8,
 			"tenant ours has used up its quota of codeBytes, 5: delete versions, or raise it with: vivarium tenant quota ours --code-bytes N"},
 		{fault.ErrClosed, 503, 14, "the server is shutting down; try again"},
 		{context.Canceled, 499, 1, "the caller went away"},

@@ -41,14 +41,15 @@ const listedPoints = 30
 
 func (h *Handler) listFigures(q *request) (any, error) {
 	answer := &ListFiguresResponse{Functions: []FunctionFigures{}}
-	for _, f := range h.host.Figures(q.principal.Tenant, listedPoints) {
+	all, err := h.host.Figures(q.principal, listedPoints)
+	for _, f := range all {
 		answer.Functions = append(answer.Functions, newFunctionFigures(f))
 	}
-	return answer, nil
+	return answer, err
 }
 
 func (h *Handler) getFigures(q *request) (any, error) {
-	f, err := h.host.GetFigures(q.path["functionId"], run.MaxFigures)
+	f, err := h.host.FunctionFigures(q.principal, q.path["functionId"], run.MaxFigures)
 	if err != nil {
 		return nil, err
 	}

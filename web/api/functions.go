@@ -2,18 +2,17 @@ package api
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"vivarium/host"
-	"vivarium/host/access"
 	"vivarium/host/catalog"
 )
 
 // CreateFunctionRequest is the body of POST /functions.
 type CreateFunctionRequest struct {
-	FolderID    string            `json:"folderId" ref:"folderId" doc:"Whose the function is. Default: the key's; default, when the key is of all."`
+	FolderID    string            `json:"folderId" doc:"Whose the function is. Default: the key's; default, when the key is of all."`
 	Name        string            `json:"name"`
 	Description string            `json:"description"`
 	Labels      map[string]string `json:"labels"`
@@ -46,11 +45,15 @@ type ListOperationsResponse struct {
 }
 
 func (h *Handler) listFunctions(q *request) (any, error) {
-	size, token, err := q.page()
+	all, err := h.host.Catalog().Functions(q.principal)
 	if err != nil {
 		return nil, err
 	}
-	functions, next, err := h.host.ListFunctions(q.principal.Tenant, size, token, q.query.Get("filter"))
+	named, err := filter(all, q.query.Get("filter"))
+	if err != nil {
+		return nil, err
+	}
+	functions, next, err := page(q, named, func(f catalog.FunctionInfo) string { return f.Name + "\x00" + f.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -61,24 +64,36 @@ func (h *Handler) listFunctions(q *request) (any, error) {
 	return answer, nil
 }
 
+// nameFilter is the one expression that a list of functions can be filtered by.
+var nameFilter = regexp.MustCompile(`^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))\s*$`)
+
+// filter returns the functions that an expression is true of; all when it is empty.
+func filter(all []catalog.FunctionInfo, expression string) ([]catalog.FunctionInfo, error) {
+	if expression == "" {
+		return all, nil
+	}
+	m := nameFilter.FindStringSubmatch(expression)
+	if m == nil {
+		return nil, invalid("filter", fmt.Sprintf("%.80q must be empty or name=\"…\"", expression))
+	}
+	name := m[1] + m[2] + m[3]
+	return slices.DeleteFunc(all, func(f catalog.FunctionInfo) bool { return f.Name != name }), nil
+}
+
 func (h *Handler) createFunction(q *request) (any, error) {
 	started, body := now(), q.body.(*CreateFunctionRequest)
-	if body.FolderID == "" && q.principal.Tenant != access.AllTenants {
-		body.FolderID = q.principal.Tenant
-	}
-	f, err := h.host.CreateFunction(q.Context(), catalog.FunctionSpec{
+	f, err := h.host.Catalog().CreateFunction(q.Context(), q.principal, catalog.FunctionSpec{
 		Name: body.Name, Description: body.Description, Labels: body.Labels, Tenant: body.FolderID,
 	})
 	if err != nil {
 		return nil, err
 	}
-	q.tenant = f.Tenant
-	return h.done(q, "Create function", "CreateFunctionMetadata", f.ID, started,
+	return h.done(q, "Create function", "CreateFunctionMetadata", of(f), started,
 		map[string]any{"functionId": f.ID}, q.function(f)), nil
 }
 
 func (h *Handler) getFunction(q *request) (any, error) {
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}
@@ -90,13 +105,13 @@ func (h *Handler) updateFunction(q *request) (any, error) {
 	if err := body.mask(); err != nil {
 		return nil, err
 	}
-	f, err := h.host.UpdateFunction(q.Context(), q.path["functionId"], catalog.FunctionUpdate{
+	f, err := h.host.Catalog().UpdateFunction(q.Context(), q.principal, q.path["functionId"], catalog.FunctionUpdate{
 		Name: body.Name, Description: body.Description, Labels: body.Labels,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, "Update function", "UpdateFunctionMetadata", f.ID, started,
+	return h.done(q, "Update function", "UpdateFunctionMetadata", of(f), started,
 		map[string]any{"functionId": f.ID}, q.function(f)), nil
 }
 
@@ -134,27 +149,27 @@ func (u *UpdateFunctionRequest) mask() error {
 
 func (h *Handler) deleteFunction(q *request) (any, error) {
 	started := now()
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}
-	op := h.pending(q, "Delete function", "DeleteFunctionMetadata", f.ID, started, map[string]any{"functionId": f.ID})
-	return h.drain(q, op, func() error { return h.host.DeleteFunction(noEnd(q.Context()), f.ID) })
+	op := h.pending(q, "Delete function", "DeleteFunctionMetadata", of(f), started, map[string]any{"functionId": f.ID})
+	return h.drain(q, op, func() error { return h.host.Catalog().DeleteFunction(noEnd(q.Context()), q.principal, f.ID) })
 }
 
 func (h *Handler) tagHistory(q *request) (any, error) {
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}
-	events, err := h.host.TagHistory(f.ID)
+	events, err := h.host.Catalog().TagHistory(q.principal, f.ID)
 	if err != nil {
 		return nil, err
 	}
 	if tag := q.query.Get("tag"); tag != "" {
-		events = slices.DeleteFunc(events, func(e host.TagEvent) bool { return e.Tag != tag })
+		events = slices.DeleteFunc(events, func(e catalog.TagEvent) bool { return e.Tag != tag })
 	}
-	events, next, err := page(q, events, func(e host.TagEvent) string { return newestFirst(e.From) + e.Tag + e.VersionID })
+	events, next, err := page(q, events, func(e catalog.TagEvent) string { return newestFirst(e.From) + e.Tag + e.VersionID })
 	answer := &ListTagHistoryResponse{History: []TagEvent{}, NextPageToken: next}
 	for _, e := range events {
 		answer.History = append(answer.History, newTagEvent(f.ID, e))
@@ -163,7 +178,7 @@ func (h *Handler) tagHistory(q *request) (any, error) {
 }
 
 func (h *Handler) listOperations(q *request) (any, error) {
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}

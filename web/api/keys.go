@@ -1,8 +1,8 @@
 package api
 
 import (
-	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/keys"
 )
 
 // Key lets its holder act for a tenant.
@@ -40,7 +40,7 @@ type WhoamiResponse struct {
 }
 
 // NewKey describes a key.
-func NewKey(k host.Key) Key {
+func NewKey(k keys.Key) Key {
 	return Key{ID: k.ID, Tenant: k.Tenant, Role: string(k.Role), Description: k.Description, CreatedAt: Time(k.CreatedAt)}
 }
 
@@ -64,7 +64,7 @@ func (h *Handler) listKeys(q *request) (any, error) {
 // createKey answers with no operation: those are kept, and the secret must not be.
 func (h *Handler) createKey(q *request) (any, error) {
 	body := q.body.(*CreateKeyRequest)
-	k, secret, err := h.host.Keys().Create(q.Context(), q.principal, host.KeySpec{
+	k, secret, err := h.host.Keys().Create(q.Context(), q.principal, keys.Spec{
 		Tenant: body.Tenant, Role: access.Role(body.Role), Description: body.Description,
 	})
 	if err != nil {
@@ -79,5 +79,5 @@ func (h *Handler) deleteKey(q *request) (any, error) {
 	if err := h.host.Keys().Delete(q.Context(), q.principal, id); err != nil {
 		return nil, err
 	}
-	return h.done(q, "Delete key", "DeleteKeyMetadata", "", started, map[string]any{"keyId": id}, struct{}{}), nil
+	return h.done(q, "Delete key", "DeleteKeyMetadata", subject{tenant: q.principal.Tenant}, started, map[string]any{"keyId": id}, struct{}{}), nil
 }

@@ -13,6 +13,7 @@ import (
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/keys"
 	"vivarium/web"
 	"vivarium/web/api"
 )
@@ -81,15 +82,15 @@ func TestLogs_FollowersHoldUpNobodyElse(t *testing.T) {
 
 // TestLogs_EndWithTheirKey deletes the key of somebody who follows a log.
 func TestLogs_EndWithTheirKey(t *testing.T) {
-	s := startServerWith(t, func(c *web.Config, h *host.Host) { c.Access = h })
-	if _, err := s.host.CreateFunction(t.Context(), catalog.FunctionSpec{Name: "followed"}); err != nil {
+	s := startServerWith(t, func(c *web.Config, h *host.Host) { c.Keys = h.Keys() })
+	if _, err := s.host.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "followed"}); err != nil {
 		t.Fatal(err)
 	}
 	secret := ""
-	var key host.Key
+	var key keys.Key
 	for range 2 { // the first must stay
 		var err error
-		spec := host.KeySpec{Tenant: access.AllTenants, Role: access.RoleAdmin}
+		spec := keys.Spec{Tenant: access.AllTenants, Role: access.RoleAdmin}
 		key, secret, err = s.host.Keys().Create(t.Context(), access.Operator, spec)
 		if err != nil {
 			t.Fatal(err)

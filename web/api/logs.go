@@ -64,7 +64,7 @@ func (h *Handler) logs(q *request) (any, error) {
 	default:
 		return nil, invalid("follow", "must be true or false")
 	}
-	return nil, h.host.ReadLogs(q.Context(), q.path["functionId"], query, func(entries []logs.Entry, cut bool) error {
+	return nil, h.host.ReadLogs(q.Context(), q.principal, q.path["functionId"], query, func(entries []logs.Entry, cut bool) error {
 		q.writeLogs(entries, cut)
 		return nil
 	})
@@ -111,7 +111,7 @@ const (
 // reader leaves or the server ends. Empty lines mean nothing.
 func (h *Handler) follow(q *request, query logs.Query) error {
 	function := q.path["functionId"]
-	if _, err := h.host.GetFunction(function); err != nil {
+	if _, err := h.host.Catalog().Function(q.principal, function); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(q.Context())
@@ -120,7 +120,7 @@ func (h *Handler) follow(q *request, query logs.Query) error {
 	entries := make(chan logs.Entry)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- h.host.FollowLogs(ctx, function, query, func(e logs.Entry) error {
+		ended <- h.host.FollowLogs(ctx, q.principal, function, query, func(e logs.Entry) error {
 			select {
 			case entries <- e:
 				return nil

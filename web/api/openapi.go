@@ -43,8 +43,8 @@ func (h *Handler) describe() []byte {
 			})
 		}
 		operation["parameters"] = parameters
-		if r.role != "" {
-			operation["description"] = "Takes a key with the role " + string(r.role) + ", where keys are needed."
+		if role := r.does.Role(); role != "" {
+			operation["description"] = "Takes a key with the role " + string(role) + ", where keys are needed."
 		}
 		if r.body != nil {
 			operation["requestBody"] = object{

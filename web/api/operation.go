@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"vivarium/host/catalog"
 )
 
 // Operation is a change, and what became of it. All are done by the time they
@@ -22,8 +24,7 @@ type Operation struct {
 	Response    any            `json:"response,omitempty" doc:"The function, version or policy as it is now; an empty object after a deletion."`
 	Error       *Status        `json:"error,omitempty"`
 
-	functionID string
-	tenant     string // whose it is
+	about subject
 }
 
 // maxOperations is how many operations can still be looked up.
@@ -77,28 +78,38 @@ func (o *operations) find(match func(*Operation) bool) []*Operation {
 
 // of returns the operations on a function.
 func (o *operations) of(functionID string) []*Operation {
-	return o.find(func(op *Operation) bool { return op.functionID == functionID })
+	return o.find(func(op *Operation) bool { return op.about.functionID == functionID })
 }
 
 // operationPrefix begins the ids of operations, as the cloud's do.
 const operationPrefix = "d4o"
 
+// subject is what a change is about.
+type subject struct {
+	tenant     string // whose it is
+	functionID string // empty when it is about none
+}
+
+func of(f catalog.FunctionInfo) subject { return subject{f.Tenant, f.ID} }
+
+func ofVersion(v catalog.VersionInfo) subject { return subject{v.Tenant, v.FunctionID} }
+
 // pending returns an operation that is not done. Metadata names what it
 // changes; kind is its message's name.
-func (h *Handler) pending(q *request, description, kind, functionID string, started time.Time, metadata map[string]any) *Operation {
+func (h *Handler) pending(q *request, description, kind string, about subject, started time.Time, metadata map[string]any) *Operation {
 	metadata["@type"] = typePrefix + "yandex.cloud.serverless.functions.v1." + kind
 	return &Operation{
 		ID:          operationPrefix + strings.ToLower(rand.Text())[:17],
 		Description: description, CreatedAt: Time(started), CreatedBy: q.principal.KeyID, ModifiedAt: Time(started),
-		Metadata: metadata, functionID: functionID, tenant: q.tenant,
+		Metadata: metadata, about: about,
 	}
 }
 
 // done returns the operation of a change that was made.
 func (h *Handler) done(
-	q *request, description, kind, functionID string, started time.Time, metadata map[string]any, response any,
+	q *request, description, kind string, about subject, started time.Time, metadata map[string]any, response any,
 ) *Operation {
-	op := h.pending(q, description, kind, functionID, started, metadata)
+	op := h.pending(q, description, kind, about, started, metadata)
 	h.operations.finish(op, response, nil)
 	h.operations.add(op)
 	return h.operations.copy(op)
@@ -141,7 +152,7 @@ func (h *Handler) drain(q *request, op *Operation, remove func() error) (any, er
 
 // operation returns an operation of the caller's tenant.
 func (h *Handler) operation(q *request, id string) (*Operation, error) {
-	found := h.operations.find(func(op *Operation) bool { return op.ID == id && q.principal.ActsFor(op.tenant) })
+	found := h.operations.find(func(op *Operation) bool { return op.ID == id && q.principal.ActsFor(op.about.tenant) })
 	if len(found) == 0 {
 		return nil, &statusError{http: http.StatusNotFound, code: CodeNotFound,
 			message: "operation " + id + " not found; each server knows the last 1000 of its own"}

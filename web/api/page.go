@@ -7,14 +7,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+)
 
-	"vivarium/host"
+// Sizes of pages (contract §10).
+const (
+	defaultPage = 100
+	maxPage     = 1000
 )
 
 // page returns the size and the token that the query asks for; both may be
 // missing.
 func (q *request) page() (size int, token string, err error) {
-	size, err = q.number("pageSize", host.MaxPageSize)
+	size, err = q.number("pageSize", maxPage)
 	return size, q.query.Get("pageToken"), err
 }
 
@@ -27,9 +31,12 @@ func page[T any](q *request, all []T, key func(T) string) (items []T, next strin
 		return nil, "", err
 	}
 	if size == 0 {
-		size = host.DefaultPageSize
+		size = defaultPage
 	}
-	slices.SortStableFunc(all, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+	sorted := func(a, b T) int { return strings.Compare(key(a), key(b)) }
+	if !slices.IsSortedFunc(all, sorted) { // most are, and keys take time to make
+		slices.SortStableFunc(all, sorted)
+	}
 	if token != "" {
 		after, err := base64.RawURLEncoding.DecodeString(token)
 		if err != nil {

@@ -3,7 +3,7 @@ package api
 import (
 	"math"
 
-	"vivarium/host"
+	"vivarium/host/catalog"
 )
 
 // SetScalingPolicyRequest is the body of POST
@@ -28,15 +28,15 @@ type ListScalingPoliciesResponse struct {
 }
 
 func (h *Handler) listPolicies(q *request) (any, error) {
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}
-	policies, err := h.host.ListScalingPolicies(f.ID)
+	policies, err := h.host.Catalog().ScalingPolicies(q.principal, f.ID)
 	if err != nil {
 		return nil, err
 	}
-	policies, next, err := page(q, policies, func(p host.ScalingPolicy) string { return p.Tag })
+	policies, next, err := page(q, policies, func(p catalog.ScalingPolicy) string { return p.Tag })
 	answer := &ListScalingPoliciesResponse{Policies: []ScalingPolicy{}, NextPageToken: next}
 	for _, p := range policies {
 		answer.Policies = append(answer.Policies, newPolicy(f.ID, p))
@@ -46,11 +46,11 @@ func (h *Handler) listPolicies(q *request) (any, error) {
 
 func (h *Handler) setPolicy(q *request) (any, error) {
 	started, body := now(), q.body.(*SetScalingPolicyRequest)
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}
-	policy := host.ScalingPolicy{Tag: body.Tag}
+	policy := catalog.ScalingPolicy{Tag: body.Tag}
 	for _, n := range []struct {
 		to   *int
 		from Int64
@@ -65,22 +65,22 @@ func (h *Handler) setPolicy(q *request) (any, error) {
 		}
 		*n.to = int(n.from)
 	}
-	if err := h.host.SetScalingPolicy(q.Context(), f.ID, policy); err != nil {
+	if err := h.host.Catalog().SetScalingPolicy(q.Context(), q.principal, f.ID, policy); err != nil {
 		return nil, err
 	}
-	return h.done(q, "Set scaling policy", "SetScalingPolicyMetadata", f.ID, started,
+	return h.done(q, "Set scaling policy", "SetScalingPolicyMetadata", of(f), started,
 		map[string]any{"functionId": f.ID}, newPolicy(f.ID, policy)), nil
 }
 
 func (h *Handler) removePolicy(q *request) (any, error) {
 	started, body := now(), q.body.(*RemoveScalingPolicyRequest)
-	f, err := h.host.GetFunction(q.path["functionId"])
+	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
 	if err != nil {
 		return nil, err
 	}
-	if err := h.host.RemoveScalingPolicy(q.Context(), f.ID, body.Tag); err != nil {
+	if err := h.host.Catalog().RemoveScalingPolicy(q.Context(), q.principal, f.ID, body.Tag); err != nil {
 		return nil, err
 	}
-	return h.done(q, "Remove scaling policy", "RemoveScalingPolicyMetadata", f.ID, started,
+	return h.done(q, "Remove scaling policy", "RemoveScalingPolicyMetadata", of(f), started,
 		map[string]any{"functionId": f.ID}, struct{}{}), nil
 }

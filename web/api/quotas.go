@@ -5,8 +5,8 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
-	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 )
 
 // TenantQuotas is what a tenant may have and has.
@@ -25,32 +25,26 @@ type QuotaState struct {
 
 // SetQuotasRequest is the body of PATCH /quotas.
 type SetQuotasRequest struct {
-	FolderID string           `json:"folderId" ref:"folderId" doc:"The tenant."`
+	FolderID string           `json:"folderId" doc:"The tenant."`
 	Limits   map[string]Int64 `json:"limits" doc:"By name; others stay. 0: the default; -1: no limit."`
 }
 
 func (h *Handler) getQuotas(q *request) (any, error) {
-	switch q.tenant {
-	case "": // a folder of somebody else
-		return nil, &fault.NotFoundError{Thing: "folder", Name: q.query.Get(folderParameter.name)}
-	case access.AllTenants:
-		return h.quotasOf(q, catalog.DefaultTenant)
+	of, err := h.host.Tenants().Quotas(q.Context(), q.principal, "")
+	if fault.Of(err) == fault.NotFound { // a folder of somebody else
+		err = &fault.NotFoundError{Thing: "folder", Name: q.query.Get(folderParameter.name)}
 	}
-	return h.quotasOf(q, q.tenant)
+	return newTenantQuotas(of), err
 }
 
-func (h *Handler) quotasOf(q *request, tenant string) (any, error) {
-	of, err := h.host.QuotasOf(q.Context(), tenant)
-	if err != nil {
-		return nil, err
-	}
+func newTenantQuotas(of host.TenantQuotas) *TenantQuotas {
 	answer := &TenantQuotas{FolderID: of.Tenant}
-	for i := range host.QuotaCount {
+	for i := range quota.Count {
 		answer.Quotas = append(answer.Quotas, QuotaState{
 			i.String(), Int64(max(of.Limits[i], -1)), Int64(of.Use[i]), Int64(of.Exceeded[i]),
 		})
 	}
-	return answer, nil
+	return answer
 }
 
 // setQuotas is for those who may do everything, for all tenants: nobody sets
@@ -58,21 +52,27 @@ func (h *Handler) quotasOf(q *request, tenant string) (any, error) {
 func (h *Handler) setQuotas(q *request) (any, error) {
 	body := q.body.(*SetQuotasRequest)
 	if body.FolderID == "" {
-		return nil, invalid("folderId", "is missing; give the name of a tenant, such as "+catalog.DefaultTenant)
+		return nil, invalid("folderId", "is missing; give the name of a tenant, such as "+access.DefaultTenant)
 	}
-	changes := map[host.Quota]int64{}
+	changes := map[quota.Quota]int64{}
 	for name, n := range body.Limits {
-		quota, ok := host.QuotaOf(name)
+		which, ok := quota.Of(name)
 		switch {
 		case !ok:
 			return nil, invalid("limits."+name, "there is no such quota; GET /quotas names all")
 		case n < -1:
 			return nil, invalid("limits."+name, fmt.Sprintf("%d must be 0 (the default), -1 (no limit) or more", n))
 		}
-		changes[quota] = int64(n)
+		changes[which] = int64(n)
 	}
-	if err := h.host.SetQuotas(q.Context(), body.FolderID, changes); err != nil {
+	if !q.principal.ActsFor(body.FolderID) {
+		return nil, &fault.NotFoundError{Thing: "folder", Name: body.FolderID}
+	}
+	// The query's folder narrows who asks, and this takes who acts for all.
+	caller := access.PrincipalOf(q.Context())
+	if err := h.host.Tenants().SetQuotas(q.Context(), caller, body.FolderID, changes); err != nil {
 		return nil, err
 	}
-	return h.quotasOf(q, body.FolderID)
+	of, err := h.host.Tenants().Quotas(q.Context(), caller, body.FolderID)
+	return newTenantQuotas(of), err
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"vivarium/host"
 	"vivarium/host/catalog"
 )
 
@@ -81,7 +80,7 @@ type Target struct {
 
 // FunctionTarget is a function that gets an outcome as its event.
 type FunctionTarget struct {
-	FunctionID string `json:"functionId" ref:"target" doc:"Id or name, of a function in the same folder."`
+	FunctionID string `json:"functionId" doc:"Id or name, of a function in the same folder."`
 }
 
 // TagEvent is one entry of a function's tag history.
@@ -120,7 +119,7 @@ func (q *request) base() string {
 }
 
 // newVersion describes a version.
-func newVersion(v host.VersionInfo) *Version {
+func newVersion(v catalog.VersionInfo) *Version {
 	version := &Version{
 		ID: v.ID, FunctionID: v.FunctionID, Description: v.Description, CreatedAt: Time(v.CreatedAt), Runtime: v.Runtime,
 		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
@@ -152,11 +151,11 @@ func newTarget(function string) *Target {
 	return &Target{FunctionTarget: &FunctionTarget{function}}
 }
 
-func newTagEvent(functionID string, e host.TagEvent) TagEvent {
+func newTagEvent(functionID string, e catalog.TagEvent) TagEvent {
 	return TagEvent{functionID, e.VersionID, e.Tag, Time(e.From), Time(e.To)}
 }
 
-func newPolicy(functionID string, p host.ScalingPolicy) ScalingPolicy {
+func newPolicy(functionID string, p catalog.ScalingPolicy) ScalingPolicy {
 	return ScalingPolicy{
 		FunctionID: functionID, Tag: p.Tag, ProvisionedInstances: Int64(p.ProvisionedInstances),
 		ZoneInstancesLimit: Int64(p.ZoneInstancesLimit), ZoneRequestsLimit: Int64(p.ZoneRequestsLimit),

@@ -14,7 +14,7 @@ import (
 // CreateVersionRequest is the body of POST /versions. The fields that are here
 // only to be refused by name are the cloud's.
 type CreateVersionRequest struct {
-	FunctionID       string            `json:"functionId" ref:"functionId" doc:"Id or name."`
+	FunctionID       string            `json:"functionId" doc:"Id or name."`
 	Runtime          string            `json:"runtime" doc:"One of GET /runtimes. Default: python313, which all of them mean."`
 	Description      string            `json:"description"`
 	Entrypoint       string            `json:"entrypoint" doc:"module.attribute, such as main.handler."`
@@ -22,7 +22,7 @@ type CreateVersionRequest struct {
 	ExecutionTimeout *Duration         `json:"executionTimeout" doc:"More than 0s, at most 3600s. Default: 3s."`
 	ServiceAccountID string            `json:"serviceAccountId"`
 	Content          []byte            `json:"content" doc:"A zip archive, base64; at most 52428800 bytes. This or versionId."`
-	VersionID        string            `json:"versionId" ref:"sourceVersionId" doc:"Take the code of this version."`
+	VersionID        string            `json:"versionId" doc:"Take the code of this version."`
 	Environment      map[string]string `json:"environment"`
 	Tag              []string          `json:"tag"`
 	LogOptions       *LogOptions       `json:"logOptions"`
@@ -63,11 +63,11 @@ func (h *Handler) listRuntimes(*request) (any, error) {
 }
 
 func (h *Handler) listVersions(q *request) (any, error) {
-	size, token, err := q.page()
+	all, err := h.host.Catalog().Versions(q.principal, q.query.Get("functionId"))
 	if err != nil {
 		return nil, err
 	}
-	versions, next, err := h.host.ListVersions(q.principal.Tenant, q.query.Get("functionId"), size, token)
+	versions, next, err := page(q, all, func(v catalog.VersionInfo) string { return newestFirst(v.CreatedAt) + v.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (h *Handler) listVersions(q *request) (any, error) {
 }
 
 func (h *Handler) getVersion(q *request) (any, error) {
-	v, err := h.host.GetVersion(q.path["functionVersionId"])
+	v, err := h.host.Catalog().Version(q.principal, q.path["functionVersionId"])
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (h *Handler) getVersionByTag(q *request) (any, error) {
 	if function == "" {
 		return nil, invalid("functionId", "is missing; give the id or name of a function")
 	}
-	v, err := h.host.GetVersionByTag(function, q.query.Get("tag"))
+	v, err := h.host.Catalog().VersionByTag(q.principal, function, q.query.Get("tag"))
 	if err != nil {
 		return nil, err
 	}
@@ -104,20 +104,16 @@ func (h *Handler) createVersion(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var made *catalog.Version
+	var v catalog.VersionInfo
 	if body.VersionID != "" {
-		made, err = h.host.CopyVersion(q.Context(), body.FunctionID, spec, body.VersionID, body.Tag)
+		v, err = h.host.Catalog().CopyVersion(q.Context(), q.principal, body.FunctionID, spec, body.VersionID, body.Tag)
 	} else {
-		made, err = h.host.CreateVersion(q.Context(), body.FunctionID, spec, body.Content, body.Tag)
+		v, err = h.host.Catalog().CreateVersion(q.Context(), q.principal, body.FunctionID, spec, body.Content, body.Tag)
 	}
 	if err != nil {
 		return nil, err
 	}
-	v, err := h.host.GetVersion(made.ID)
-	if err != nil {
-		return nil, err
-	}
-	return h.done(q, "Create function version", "CreateFunctionVersionMetadata", v.FunctionID, started,
+	return h.done(q, "Create function version", "CreateFunctionVersionMetadata", ofVersion(v), started,
 		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
 }
 
@@ -243,31 +239,33 @@ func (h *Handler) deleteVersion(q *request) (any, error) {
 	if force != "" && force != "true" && force != "false" {
 		return nil, invalid("force", "must be true or false")
 	}
-	v, err := h.host.GetVersion(q.path["functionVersionId"])
+	v, err := h.host.Catalog().Version(q.principal, q.path["functionVersionId"])
 	if err != nil {
 		return nil, err
 	}
-	op := h.pending(q, "Delete function version", "DeleteFunctionVersionMetadata", v.FunctionID, started,
+	op := h.pending(q, "Delete function version", "DeleteFunctionVersionMetadata", ofVersion(v), started,
 		map[string]any{"functionVersionId": v.ID})
-	return h.drain(q, op, func() error { return h.host.DeleteVersion(noEnd(q.Context()), v.ID, force == "true") })
+	return h.drain(q, op, func() error {
+		return h.host.Catalog().DeleteVersion(noEnd(q.Context()), q.principal, v.ID, force == "true")
+	})
 }
 
 func (h *Handler) setTag(q *request) (any, error) {
 	started := now()
-	v, err := h.host.SetTag(q.Context(), q.path["functionVersionId"], q.body.(*TagRequest).Tag)
+	v, err := h.host.Catalog().SetTag(q.Context(), q.principal, q.path["functionVersionId"], q.body.(*TagRequest).Tag)
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, "Set function tag", "SetFunctionTagMetadata", v.FunctionID, started,
+	return h.done(q, "Set function tag", "SetFunctionTagMetadata", ofVersion(v), started,
 		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
 }
 
 func (h *Handler) removeTag(q *request) (any, error) {
 	started := now()
-	v, err := h.host.RemoveTag(q.Context(), q.path["functionVersionId"], q.body.(*TagRequest).Tag)
+	v, err := h.host.Catalog().RemoveTag(q.Context(), q.principal, q.path["functionVersionId"], q.body.(*TagRequest).Tag)
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, "Remove function tag", "RemoveFunctionTagMetadata", v.FunctionID, started,
+	return h.done(q, "Remove function tag", "RemoveFunctionTagMetadata", ofVersion(v), started,
 		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
 }

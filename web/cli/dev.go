@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/web"
@@ -107,7 +108,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	config := web.Config{Version: programVersion(), Confinement: confined.lines}
-	c.configure(&config, listener, platform.host)
+	c.configure(&config, listener, platform.host.Keys())
 	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
 	d.trial = c.trial(ctx, s, d, server)
 	follower.each(d.reload)
@@ -154,7 +155,7 @@ type deployment struct {
 func (d *deployment) deploy(b *bundle) error {
 	spec := d.spec
 	spec.Entrypoint = b.entrypoint
-	if _, err := d.host.Deploy(d.name, spec, b.code); err != nil {
+	if _, err := d.host.Catalog().Deploy(access.Operator, d.name, spec, b.code); err != nil {
 		return err
 	}
 	d.archive = b.archive
@@ -179,6 +180,6 @@ func (d *deployment) reload(e *edition) {
 	d.terminal.note(b.note)
 	d.terminal.say("reloaded in %d ms", time.Since(start).Milliseconds())
 	// Calls in progress finish on the version they began on.
-	d.retiring.Go(func() { d.host.Retire(d.name) })
+	d.retiring.Go(func() { _ = d.host.Catalog().Retire(context.Background(), access.Operator, d.name) }) // it is there
 	d.retiring.Go(d.trial)
 }

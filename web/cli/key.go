@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/keys"
 	"vivarium/host/store"
 	"vivarium/web/api"
 )
@@ -32,7 +32,7 @@ type keyring struct {
 
 // use calls stored with the keys of the store that the flags name, or remote
 // with the server if they name none.
-func (k *keyring) use(ctx context.Context, stored func(*host.Keys) error, remote func(*serverClient) error) error {
+func (k *keyring) use(ctx context.Context, stored func(*keys.Ring) error, remote func(*serverClient) error) error {
 	config := storeIn(k.Data)
 	config.URL, config.Log = k.NATS, slog.New(slog.NewTextHandler(io.Discard, nil))
 	if config.Dir == "" && config.URL == "" {
@@ -50,12 +50,12 @@ func (k *keyring) use(ctx context.Context, stored func(*host.Keys) error, remote
 		return err
 	}
 	defer s.Close()
-	keys, err := host.OpenKeys(ctx, s)
+	ring, err := keys.Open(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer keys.Close()
-	return stored(keys)
+	defer ring.Close()
+	return stored(ring)
 }
 
 type keyCreate struct {
@@ -79,11 +79,11 @@ Examples:
 // Run implements the command.
 func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	var made api.CreateKeyResponse
-	err := c.use(ctx, func(keys *host.Keys) error {
-		if err := keys.Damage(); err != nil {
+	err := c.use(ctx, func(ring *keys.Ring) error {
+		if err := ring.Damage(); err != nil {
 			fmt.Fprintln(s.stderr, "vivarium: some keys can't be read:", err)
 		}
-		k, secret, err := keys.Create(ctx, access.Operator, host.KeySpec{
+		k, secret, err := ring.Create(ctx, access.Operator, keys.Spec{
 			Tenant: c.Tenant, Role: access.Role(c.Role), Description: c.Description,
 		})
 		made = api.CreateKeyResponse{Key: api.NewKey(k), Secret: secret}
@@ -108,27 +108,27 @@ type keyList struct{ keyring }
 
 // Run implements the command.
 func (c *keyList) Run(ctx context.Context, s *session) error {
-	keys := []api.Key{}
-	err := c.use(ctx, func(k *host.Keys) error {
+	listed := []api.Key{}
+	err := c.use(ctx, func(k *keys.Ring) error {
 		all, err := k.List(access.Operator)
 		for _, k := range all {
-			keys = append(keys, api.NewKey(k))
+			listed = append(listed, api.NewKey(k))
 		}
 		return err
 	}, func(client *serverClient) error {
 		var answer api.ListKeysResponse
 		err := client.get(ctx, "/keys", nil, &answer)
-		keys = answer.Keys
+		listed = answer.Keys
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(s.stdout, keys)
+		return printJSON(s.stdout, listed)
 	}
 	rows := [][]string{}
-	for _, k := range keys {
+	for _, k := range listed {
 		rows = append(rows, []string{k.ID, k.Tenant, k.Role, timeText(k.CreatedAt), k.Description})
 	}
 	return printTable(s.stdout, "ID TENANT ROLE CREATED DESCRIPTION", rows)
@@ -141,7 +141,7 @@ type keyDelete struct {
 
 // Run implements the command.
 func (c *keyDelete) Run(ctx context.Context, s *session) error {
-	err := c.use(ctx, func(k *host.Keys) error {
+	err := c.use(ctx, func(k *keys.Ring) error {
 		return k.Delete(ctx, access.Operator, c.ID)
 	}, func(client *serverClient) error {
 		_, err := client.change(ctx, http.MethodDelete, "/keys/"+url.PathEscape(c.ID), nil, nil)

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"vivarium/host"
+	"vivarium/host/keys"
 	"vivarium/web"
 )
 
@@ -90,14 +90,14 @@ func (c *listening) mayServe(l *listener, keys bool, where string) error {
 }
 
 // configure sets whom a server serves.
-func (c *listening) configure(config *web.Config, l *listener, access web.Access) {
-	config.Access, config.TLS = access, l.tls
+func (c *listening) configure(config *web.Config, l *listener, ring *keys.Ring) {
+	config.Keys, config.TLS = ring, l.tls
 	config.RequireKeys = !l.local() && !c.Insecure
 	config.GuardHost, config.AllowHosts = l.local(), c.AllowHost
 }
 
 // warn tells what others than this machine can do or see.
-func (c *listening) warn(t *terminal, l *listener, keys *host.Keys, what string) {
+func (c *listening) warn(t *terminal, l *listener, keys *keys.Ring, what string) {
 	switch {
 	case l.local():
 	case !keys.Exist():

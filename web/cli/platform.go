@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/egress"
+	"vivarium/host/quota"
 	"vivarium/host/run"
 	"vivarium/host/store"
 	"vivarium/wasm"
@@ -33,7 +35,7 @@ type platformConfig struct {
 	memory int64          // bytes for all instances; 0 means three quarters of the machine's
 	images int64          // bytes for all images on disk; 0 means imageShare
 	temp   string         // folder for temporary files; empty means the system's
-	quotas host.Quotas    // for each tenant that has none of its own
+	quotas quota.Amounts  // for each tenant that has none of its own
 	egress *egress.Policy // the operator's bound on what functions may reach
 	dialer egress.Dialer  // nil means that the process connects
 	nats   string         // URL of servers that have the store; with neither, everything is in memory
@@ -128,6 +130,12 @@ func (p *platform) ready(ctx context.Context) error {
 		return nil
 	}
 	return p.store.Ready(ctx)
+}
+
+// tenants returns what all tenants have and may have.
+func (p *platform) tenants() []host.TenantQuotas {
+	all, _ := p.host.Tenants().All(access.Operator) // the operator may see them
+	return all
 }
 
 // backlog returns a function that counts queued calls; nil without a store.

@@ -26,11 +26,11 @@ func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, er
 	case !on:
 		return nil, nil
 	}
-	play, err := web.NewPlay(web.PlayConfig{Origins: f.PlayOrigins}, h)
+	play, err := web.NewPlay(web.PlayConfig{Origins: f.PlayOrigins}, h.Runner())
 	if err != nil {
 		return nil, fmt.Errorf("--play-origin: %w", err)
 	}
-	h.PrepareTries()
+	h.Runner().PrepareTries()
 	return play, nil
 }
 

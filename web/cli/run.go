@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/run"
 	"vivarium/web"
@@ -78,7 +79,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer platform.close()
-	if _, err := platform.host.Deploy(functionName, spec, bundle.code); err != nil {
+	if _, err := platform.host.Catalog().Deploy(access.Operator, functionName, spec, bundle.code); err != nil {
 		return err
 	}
 	return c.call(s, &watchedFunctions{Host: platform.host, terminal: terminal}, request)
@@ -163,8 +164,8 @@ type watchedFunctions struct {
 }
 
 // Invoke implements web.Functions.
-func (w *watchedFunctions) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
-	result, err := w.Host.Invoke(ctx, inv)
+func (w *watchedFunctions) Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (*run.Result, error) {
+	result, err := w.Host.Invoke(ctx, p, inv)
 	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 		w.terminal.failure(result.Version.FunctionID, e)
 	}
@@ -178,8 +179,8 @@ type onlyCall struct {
 }
 
 // Invoke implements web.Functions.
-func (o *onlyCall) Invoke(ctx context.Context, inv run.Invocation) (*run.Result, error) {
-	result, err := o.watchedFunctions.Invoke(ctx, inv)
+func (o *onlyCall) Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (*run.Result, error) {
+	result, err := o.watchedFunctions.Invoke(ctx, p, inv)
 	o.answered = err == nil
 	return result, err
 }

@@ -10,8 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"vivarium/host"
+	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/quota"
 	"vivarium/host/throttle"
 	"vivarium/wasm/vfs"
 	"vivarium/web"
@@ -77,9 +78,9 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	var quotas host.Quotas
+	var quotas quota.Amounts
 	for name, n := range c.Quota {
-		quota, ok := host.QuotaOf(name)
+		quota, ok := quota.Of(name)
 		if !ok {
 			return fmt.Errorf("--quota %s: no such quota; vivarium tenant quota --help names all", name)
 		}
@@ -114,14 +115,14 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	terminal.prefix = func(id string) string {
-		v, err := platform.host.Resolve(id, "")
+		v, err := platform.host.Resolve(access.Operator, id, "")
 		if err != nil {
 			return id + ": "
 		}
 		return v.Reference() + ": "
 	}
 	functions, err = servable(functions, terminal, func(f *served) error {
-		if _, err := platform.host.Deploy(f.name, f.spec, f.code); err != nil {
+		if _, err := platform.host.Catalog().Deploy(access.Operator, f.name, f.spec, f.code); err != nil {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
 		return nil
@@ -144,10 +145,10 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		Version: programVersion(), Management: management, Play: play, Console: console.Handler(),
 		OnDrain: management.EndStreams, Confinement: confined.lines,
 		Ready: func(ctx context.Context) error { return errors.Join(confined.ready(), platform.ready(ctx)) },
-		Stats: platform.host.Stats, Tenants: platform.host.Tenants, Backlog: platform.backlog(),
+		Stats: platform.host.Stats, Tenants: platform.tenants, Backlog: platform.backlog(),
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
-	c.configure(&config, listener, platform.host)
+	c.configure(&config, listener, platform.host.Keys())
 	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
 	return server.Serve(ctx, listener)
 }

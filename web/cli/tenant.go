@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"vivarium/host"
+	"vivarium/host/quota"
 	"vivarium/web/api"
 )
 
@@ -50,13 +50,13 @@ Examples:
 // changes returns the limits set by flags, by name.
 func (c *tenantQuota) changes() map[string]api.Int64 {
 	changes := map[string]api.Int64{}
-	for quota, n := range map[host.Quota]*int64{
-		host.QuotaFunctions: c.Functions, host.QuotaVersions: c.Versions,
-		host.QuotaCodeBytes: c.CodeBytes, host.QuotaImageBytes: c.ImageBytes,
-		host.QuotaInstances: c.Instances, host.QuotaMemory: c.Memory, host.QuotaCalls: c.Calls, host.QuotaTimers: c.Timers,
-		host.QuotaAsyncCalls: c.AsyncCalls, host.QuotaAsyncBytes: c.AsyncBytes,
-		host.QuotaLogBytes: c.LogBytes, host.QuotaLogStreams: c.LogStreams,
-		host.QuotaConnections: c.Connections,
+	for quota, n := range map[quota.Quota]*int64{
+		quota.Functions: c.Functions, quota.Versions: c.Versions,
+		quota.CodeBytes: c.CodeBytes, quota.ImageBytes: c.ImageBytes,
+		quota.Instances: c.Instances, quota.Memory: c.Memory, quota.Calls: c.Calls, quota.Timers: c.Timers,
+		quota.AsyncCalls: c.AsyncCalls, quota.AsyncBytes: c.AsyncBytes,
+		quota.LogBytes: c.LogBytes, quota.LogStreams: c.LogStreams,
+		quota.Connections: c.Connections,
 	} {
 		if n != nil {
 			changes[quota.String()] = api.Int64(*n)

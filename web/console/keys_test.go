@@ -7,6 +7,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/keys"
 	"vivarium/web"
 	"vivarium/web/api"
 	"vivarium/web/console"
@@ -22,12 +23,12 @@ func guarded(t *testing.T) (url string, h *host.Host, secret string) {
 	}
 	t.Cleanup(h.Close)
 	_, secret, err = h.Keys().Create(t.Context(), access.Operator,
-		host.KeySpec{Tenant: access.AllTenants, Role: access.RoleAdmin, Description: "<b>the first</b>"})
+		keys.Spec{Tenant: access.AllTenants, Role: access.RoleAdmin, Description: "<b>the first</b>"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	management := api.New(api.Config{Host: h, Logger: quiet})
-	server := httptest.NewServer(web.New(web.Config{Management: management, Console: console.Handler(), Access: h, Logger: quiet}, h))
+	server := httptest.NewServer(web.New(web.Config{Management: management, Console: console.Handler(), Keys: h.Keys(), Logger: quiet}, h))
 	t.Cleanup(func() {
 		management.EndStreams()
 		server.Close()

@@ -91,7 +91,7 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	docs := httptest.NewServer(http.HandlerFunc(serveDocs))
 	shared.docs = strings.Replace(docs.URL, "127.0.0.1", "docs.localhost", 1) // this machine for any browser
 	// The tests are one client, and in a hurry.
-	play, err := web.NewPlay(web.PlayConfig{Rate: 1000, Burst: 1000, AtOnce: 16, Origins: []string{shared.docs}}, h)
+	play, err := web.NewPlay(web.PlayConfig{Rate: 1000, Burst: 1000, AtOnce: 16, Origins: []string{shared.docs}}, h.Runner())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,13 +1,12 @@
-package host
+package catalog
 
 import (
 	"context"
 	"slices"
 	"strings"
 
-	"vivarium/host/catalog"
+	"vivarium/host/access"
 	"vivarium/host/fault"
-	"vivarium/host/run"
 )
 
 // ScalingPolicy bounds the instances of the version that carries a tag
@@ -25,8 +24,8 @@ const maxPolicyInstances = 10_000
 
 func (p ScalingPolicy) validate() error {
 	switch {
-	case p.Tag != catalog.LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
-		return fault.Invalidf("tag", "%.80q must be %s or a tag", p.Tag, catalog.LatestTag)
+	case p.Tag != LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
+		return fault.Invalidf("tag", "%.80q must be %s or a tag", p.Tag, LatestTag)
 	case p.ZoneInstancesLimit < 0 || p.ZoneInstancesLimit > maxPolicyInstances:
 		return fault.Invalidf("zone_instances_limit", "%d must be between 0 and %d", p.ZoneInstancesLimit, maxPolicyInstances)
 	case p.ZoneRequestsLimit < 0:
@@ -46,34 +45,35 @@ func (p ScalingPolicy) validate() error {
 //
 // # Errors
 //
-// *NotFoundError, *InvalidError, *ConflictError, ErrUnavailable.
-func (h *Host) SetScalingPolicy(ctx context.Context, function string, p ScalingPolicy) error {
-	f, err := h.lookup(function)
+// *fault.NotFoundError, *fault.InvalidError, *fault.ConflictError, fault.ErrUnavailable.
+func (c *Catalog) SetScalingPolicy(ctx context.Context, p access.Principal, function string, policy ScalingPolicy) error {
+	f, _, err := c.records.function(p, "SetScalingPolicy", function)
 	if err != nil {
 		return err
 	}
-	if err := p.validate(); err != nil {
+	if err := policy.validate(); err != nil {
 		return err
 	}
-	return h.change(ctx, f, func(r *functionRecord) error {
-		r.Policies = slices.DeleteFunc(r.Policies, func(old ScalingPolicy) bool { return old.Tag == p.Tag })
-		r.Policies = append(r.Policies, p)
+	_, err = c.records.change(ctx, f, func(r *functionRecord) error {
+		r.Policies = slices.DeleteFunc(r.Policies, func(old ScalingPolicy) bool { return old.Tag == policy.Tag })
+		r.Policies = append(r.Policies, policy)
 		slices.SortFunc(r.Policies, func(a, b ScalingPolicy) int { return strings.Compare(a.Tag, b.Tag) })
 		return nil
 	})
+	return err
 }
 
 // RemoveScalingPolicy takes the policy of a tag away.
 //
 // # Errors
 //
-// *NotFoundError, *ConflictError, ErrUnavailable.
-func (h *Host) RemoveScalingPolicy(ctx context.Context, function, tag string) error {
-	f, err := h.lookup(function)
+// *fault.NotFoundError, *fault.ConflictError, fault.ErrUnavailable.
+func (c *Catalog) RemoveScalingPolicy(ctx context.Context, p access.Principal, function, tag string) error {
+	f, _, err := c.records.function(p, "RemoveScalingPolicy", function)
 	if err != nil {
 		return err
 	}
-	return h.change(ctx, f, func(r *functionRecord) error {
+	_, err = c.records.change(ctx, f, func(r *functionRecord) error {
 		i := slices.IndexFunc(r.Policies, func(p ScalingPolicy) bool { return p.Tag == tag })
 		if i < 0 {
 			return &fault.NotFoundError{Function: function, Tag: tag}
@@ -81,27 +81,23 @@ func (h *Host) RemoveScalingPolicy(ctx context.Context, function, tag string) er
 		r.Policies = slices.Delete(r.Policies, i, i+1)
 		return nil
 	})
+	return err
 }
 
-// ListScalingPolicies lists a function's policies by tag.
+// ScalingPolicies lists a function's policies by tag.
 //
 // # Errors
 //
-// *NotFoundError.
-func (h *Host) ListScalingPolicies(function string) ([]ScalingPolicy, error) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	f := h.find(function)
-	if f == nil {
-		return nil, &fault.NotFoundError{Function: function}
-	}
-	return slices.Clone(f.record.Policies), nil
+// *fault.NotFoundError.
+func (c *Catalog) ScalingPolicies(p access.Principal, function string) ([]ScalingPolicy, error) {
+	_, r, err := c.records.function(p, "ScalingPolicies", function)
+	return slices.Clone(r.Policies), err
 }
 
 // limits are those of one version's pool: its own, or what the scaling
 // policies of its tags say.
-func (r *functionRecord) limits(v *catalog.Version) run.Limits {
-	l := run.Limits{Ready: v.MinInstances, Instances: v.MaxInstances}
+func (r *functionRecord) limits(v *Version) Limits {
+	l := Limits{Ready: v.MinInstances, Instances: v.MaxInstances}
 	most, provisioned := 0, 0
 	for tag, id := range r.Tags {
 		i := slices.IndexFunc(r.Policies, func(p ScalingPolicy) bool { return p.Tag == tag })

@@ -1,4 +1,16 @@
-package host
+// Package keys has the keys by which callers show who they are.
+//
+// # Vocabulary
+//
+//   - Key: lets its holder act for a tenant, in a role of package access.
+//   - Secret: what the holder shows. The ring has its hash alone.
+//   - Ring: all keys of a store.
+//
+// # Flow
+//
+// Ring.Authenticate makes a Principal of a secret, which every operation of the host
+// takes; Ring.Revoked tells those that last of the key's end.
+package keys
 
 import (
 	"cmp"
@@ -28,8 +40,8 @@ type Key struct {
 	CreatedAt   time.Time   `json:"created_at"`
 }
 
-// KeySpec says what key to make.
-type KeySpec struct {
+// Spec says what key to make.
+type Spec struct {
 	Tenant      string      // or AllTenants; empty means the tenant of who makes it
 	Role        access.Role // may be empty for the first key, which is an admin's
 	Description string
@@ -49,12 +61,12 @@ const (
 	maxTenantKeys = 1000
 )
 
-// Keys are all keys of a server. With a store, hosts that share it know of each
+// Ring is all keys of a server. With a store, hosts that share it know of each
 // other's new and deleted keys at once. Safe for concurrent use.
 //
 // As long as there is a key, there is one of AllTenants and RoleAdmin: else
 // nobody could manage the others.
-type Keys struct {
+type Ring struct {
 	bucket  store.Bucket
 	unwatch func()
 	// unknown is what the secret of a key that there is not is compared with, so
@@ -68,13 +80,13 @@ type Keys struct {
 	revoked map[string]chan struct{}
 }
 
-// OpenKeys returns the keys of a store. Close it before the store.
+// Open returns the keys of a store. Close it before the store.
 //
 // # Errors
 //
 // ErrUnavailable.
-func OpenKeys(ctx context.Context, s *store.Store) (*Keys, error) {
-	k := &Keys{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
+func Open(ctx context.Context, s *store.Store) (*Ring, error) {
+	k := &Ring{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
 	_, _ = rand.Read(k.unknown) // never fails
 	k.bucket = s.Keys
 	stop, err := k.bucket.Watch(ctx, func(e store.Entry) {
@@ -98,15 +110,15 @@ func OpenKeys(ctx context.Context, s *store.Store) (*Keys, error) {
 }
 
 // Close ends the news from the store.
-func (k *Keys) Close() { k.unwatch() }
+func (k *Ring) Close() { k.unwatch() }
 
-func (k *Keys) keep(r keyRecord) {
+func (k *Ring) keep(r keyRecord) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.byID[r.ID] = r
 }
 
-func (k *Keys) forget(id string) {
+func (k *Ring) forget(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.byID, id)
@@ -118,7 +130,7 @@ func (k *Keys) forget(id string) {
 
 // Exist says if there are keys, or may have been: a store that has lost some makes
 // no server that anybody may use.
-func (k *Keys) Exist() bool {
+func (k *Ring) Exist() bool {
 	if k.Damage() != nil {
 		return true
 	}
@@ -129,13 +141,13 @@ func (k *Keys) Exist() bool {
 
 // Damage says why there may be keys that are not known: a *store.DamageError, or
 // nil.
-func (k *Keys) Damage() error {
+func (k *Ring) Damage() error {
 	return k.bucket.Damage()
 }
 
 // Revoked returns what is closed when the key that p has shown is deleted; nil
 // when p has shown none.
-func (k *Keys) Revoked(p access.Principal) <-chan struct{} {
+func (k *Ring) Revoked(p access.Principal) <-chan struct{} {
 	if p.KeyID == "" {
 		return nil
 	}
@@ -158,7 +170,7 @@ func (k *Keys) Revoked(p access.Principal) <-chan struct{} {
 // # Errors
 //
 // ErrUnauthenticated.
-func (k *Keys) Authenticate(secret string) (access.Principal, error) {
+func (k *Ring) Authenticate(secret string) (access.Principal, error) {
 	id, random, ok := splitSecret(secret)
 	if !ok {
 		return access.Principal{}, fault.ErrUnauthenticated
@@ -195,12 +207,15 @@ func splitSecret(secret string) (id string, random []byte, ok bool) {
 //
 // *ForbiddenError, *InvalidError; *ConflictError for a first key that could not
 // manage the others, or when the tenant has too many; ErrUnavailable.
-func (k *Keys) Create(ctx context.Context, by access.Principal, spec KeySpec) (key Key, secret string, err error) {
+func (k *Ring) Create(ctx context.Context, by access.Principal, spec Spec) (key Key, secret string, err error) {
 	if spec.Tenant == "" {
 		spec.Tenant = by.Tenant
 	}
-	if err := by.Require(access.RoleAdmin, spec.Tenant); err != nil {
+	if err := by.Allow("CreateKey"); err != nil {
 		return Key{}, "", err
+	}
+	if !by.ActsFor(spec.Tenant) {
+		return Key{}, "", &fault.ForbiddenError{Reason: "your key belongs to tenant " + by.Tenant + " and acts for this tenant only"}
 	}
 	k.write.Lock()
 	defer k.write.Unlock()
@@ -236,7 +251,7 @@ func (k *Keys) Create(ctx context.Context, by access.Principal, spec KeySpec) (k
 	_, _ = rand.Read(random) // never fails
 	hash := sha256.Sum256(random)
 	r.Hash = hash[:]
-	if _, err := k.bucket.Create(ctx, r.ID, encodeRecord(r)); err != nil {
+	if _, err := k.bucket.Create(ctx, r.ID, store.Record(r)); err != nil {
 		return Key{}, "", err
 	}
 	k.keep(r)
@@ -248,8 +263,8 @@ func (k *Keys) Create(ctx context.Context, by access.Principal, spec KeySpec) (k
 // # Errors
 //
 // *ForbiddenError.
-func (k *Keys) List(by access.Principal) ([]Key, error) {
-	if err := by.Require(access.RoleAdmin, by.Tenant); err != nil {
+func (k *Ring) List(by access.Principal) ([]Key, error) {
+	if err := by.Allow("ListKeys"); err != nil {
 		return nil, err
 	}
 	k.mu.RLock()
@@ -272,8 +287,8 @@ func (k *Keys) List(by access.Principal) ([]Key, error) {
 //
 // *ForbiddenError; *NotFoundError, also for another tenant's; *ConflictError for
 // the last key that could manage the others; ErrUnavailable.
-func (k *Keys) Delete(ctx context.Context, by access.Principal, id string) error {
-	if err := by.Require(access.RoleAdmin, by.Tenant); err != nil {
+func (k *Ring) Delete(ctx context.Context, by access.Principal, id string) error {
+	if err := by.Allow("DeleteKey"); err != nil {
 		return err
 	}
 	k.write.Lock()
@@ -302,7 +317,7 @@ func (r *keyRecord) operates() bool {
 
 // operated says if there is a key, but for the given one, that can manage all
 // others. The caller holds the mutex.
-func (k *Keys) operated(without string) bool {
+func (k *Ring) operated(without string) bool {
 	for id, r := range k.byID {
 		if id != without && r.operates() {
 			return true
@@ -311,7 +326,7 @@ func (k *Keys) operated(without string) bool {
 	return false
 }
 
-func (s KeySpec) validate() error {
+func (s Spec) validate() error {
 	if s.Tenant != access.AllTenants {
 		if err := catalog.ValidateTenant("tenant", s.Tenant); err != nil {
 			return err

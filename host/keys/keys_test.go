@@ -1,4 +1,4 @@
-package host
+package keys
 
 import (
 	"bytes"
@@ -7,16 +7,44 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
-// newKeys returns the keys of a store.
-func newKeys(t testing.TB, s *store.Store) *Keys {
+func wantError[E error](t *testing.T, err error, containing string) {
 	t.Helper()
-	k, err := OpenKeys(t.Context(), s)
+	if _, ok := errors.AsType[E](err); !ok || !strings.Contains(err.Error(), containing) {
+		t.Errorf("got %v (%T), want %T with %q", err, err, *new(E), containing)
+	}
+}
+
+// until waits for something to hold.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// openStore opens the store in dir; the caller closes it.
+func openStore(t testing.TB, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// newKeys returns the keys of a store.
+func newKeys(t testing.TB, s *store.Store) *Ring {
+	t.Helper()
+	k, err := Open(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +53,7 @@ func newKeys(t testing.TB, s *store.Store) *Keys {
 }
 
 // eachKeys runs a test with keys in memory and with keys of a store.
-func eachKeys(t *testing.T, test func(t *testing.T, k *Keys)) {
+func eachKeys(t *testing.T, test func(t *testing.T, k *Ring)) {
 	t.Run("in memory", func(t *testing.T) { test(t, newKeys(t, store.Memory(store.Config{}))) })
 	t.Run("on a store", func(t *testing.T) {
 		s := openStore(t, t.TempDir())
@@ -35,9 +63,9 @@ func eachKeys(t *testing.T, test func(t *testing.T, k *Keys)) {
 }
 
 // mustCreate makes a key as the operator.
-func mustCreate(t testing.TB, k *Keys, tenant string, role access.Role) (Key, string) {
+func mustCreate(t testing.TB, k *Ring, tenant string, role access.Role) (Key, string) {
 	t.Helper()
-	key, secret, err := k.Create(t.Context(), access.Operator, KeySpec{Tenant: tenant, Role: role})
+	key, secret, err := k.Create(t.Context(), access.Operator, Spec{Tenant: tenant, Role: role})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +73,11 @@ func mustCreate(t testing.TB, k *Keys, tenant string, role access.Role) (Key, st
 }
 
 func TestKeys_TheSecretSaysWhoAsks(t *testing.T) {
-	eachKeys(t, func(t *testing.T, k *Keys) {
+	eachKeys(t, func(t *testing.T, k *Ring) {
 		if k.Exist() {
 			t.Error("there are keys before the first")
 		}
-		first, operator, err := k.Create(t.Context(), access.Operator, KeySpec{})
+		first, operator, err := k.Create(t.Context(), access.Operator, Spec{})
 		if err != nil || first.Tenant != access.AllTenants || first.Role != access.RoleAdmin {
 			t.Fatalf("the first key: %+v, %v", first, err)
 		}
@@ -105,26 +133,26 @@ func TestKeys_NoOtherTextIsTheSecret(t *testing.T) {
 }
 
 func TestKeys_AnAdminManagesOwnTenantOnly(t *testing.T) {
-	eachKeys(t, func(t *testing.T, k *Keys) {
+	eachKeys(t, func(t *testing.T, k *Ring) {
 		ctx := t.Context()
 		root, _ := mustCreate(t, k, access.AllTenants, access.RoleAdmin)
 		theirs, _ := mustCreate(t, k, "other", access.RoleInvoker)
 		admin := access.Principal{KeyID: "x", Tenant: "acme", Role: access.RoleAdmin}
-		own, _, err := k.Create(ctx, admin, KeySpec{Role: access.RoleInvoker, Description: "for ci"})
+		own, _, err := k.Create(ctx, admin, Spec{Role: access.RoleInvoker, Description: "for ci"})
 		if err != nil || own.Tenant != "acme" || own.Description != "for ci" {
 			t.Fatalf("got %+v, %v", own, err)
 		}
 		for _, tenant := range []string{access.AllTenants, "other", "acme/x"} {
-			_, _, err = k.Create(ctx, admin, KeySpec{Tenant: tenant, Role: access.RoleInvoker})
-			wantError[*fault.ForbiddenError](t, err, "of tenant acme")
+			_, _, err = k.Create(ctx, admin, Spec{Tenant: tenant, Role: access.RoleInvoker})
+			wantError[*fault.ForbiddenError](t, err, "to tenant acme")
 		}
-		_, _, err = k.Create(ctx, access.Principal{KeyID: "x", Tenant: "acme", Role: access.RoleDeployer}, KeySpec{Role: access.RoleInvoker})
+		_, _, err = k.Create(ctx, access.Principal{KeyID: "x", Tenant: "acme", Role: access.RoleDeployer}, Spec{Role: access.RoleInvoker})
 		wantError[*fault.ForbiddenError](t, err, "role admin")
-		_, _, err = k.Create(ctx, access.Principal{}, KeySpec{Tenant: "acme", Role: access.RoleInvoker})
+		_, _, err = k.Create(ctx, access.Principal{}, Spec{Tenant: "acme", Role: access.RoleInvoker})
 		if !errors.Is(err, fault.ErrUnauthenticated) {
 			t.Errorf("nobody: got %v", err)
 		}
-		for _, spec := range []KeySpec{{Role: "root"}, {}, {Role: access.RoleInvoker, Description: "\xff"}} {
+		for _, spec := range []Spec{{Role: "root"}, {}, {Role: access.RoleInvoker, Description: "\xff"}} {
 			_, _, err = k.Create(ctx, admin, spec)
 			wantError[*fault.InvalidError](t, err, "")
 		}
@@ -153,9 +181,9 @@ func TestKeys_AnAdminManagesOwnTenantOnly(t *testing.T) {
 }
 
 func TestKeys_OneThatManagesTheOthersIsAlwaysThere(t *testing.T) {
-	eachKeys(t, func(t *testing.T, k *Keys) {
+	eachKeys(t, func(t *testing.T, k *Ring) {
 		ctx := t.Context()
-		for _, spec := range []KeySpec{{Tenant: "acme", Role: access.RoleAdmin}, {Tenant: access.AllTenants, Role: access.RoleDeployer}} {
+		for _, spec := range []Spec{{Tenant: "acme", Role: access.RoleAdmin}, {Tenant: access.AllTenants, Role: access.RoleDeployer}} {
 			_, _, err := k.Create(ctx, access.Operator, spec)
 			wantError[*fault.ConflictError](t, err, "would be the first")
 		}

@@ -1,4 +1,4 @@
-package host
+package catalog
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"vivarium/host/catalog"
+	"vivarium/host/access"
 	"vivarium/host/fault"
 )
 
@@ -28,9 +28,10 @@ type TagEvent struct {
 	To        time.Time `json:"to,omitzero"` // zero while the version carries it
 }
 
-func validateTag(tag string) error {
+// ValidateTag checks a tag that an owner may set (contract §6.3).
+func ValidateTag(tag string) error {
 	switch {
-	case tag == catalog.LatestTag:
+	case tag == LatestTag:
 		return fault.Conflictf("tag", tag, "is set by the service on the newest version; choose another")
 	case !tagName.MatchString(tag) || len(tag) > maxTagLength:
 		return fault.Invalidf("tag", "%.80q must be a lower-case letter, then lower-case letters, digits, hyphens and "+
@@ -44,7 +45,7 @@ func validateTags(tags []string) error {
 		return fault.Invalidf("tag", "there are %d, at most %d are allowed", len(tags), maxTags)
 	}
 	for _, tag := range tags {
-		if err := validateTag(tag); err != nil {
+		if err := ValidateTag(tag); err != nil {
 			return err
 		}
 	}
@@ -55,7 +56,7 @@ func validateTags(tags []string) error {
 func (r *functionRecord) checkTags() error {
 	count := map[string]int{}
 	for tag, id := range r.Tags {
-		if tag == catalog.LatestTag {
+		if tag == LatestTag {
 			continue
 		}
 		if count[id]++; count[id] > maxTags {
@@ -93,11 +94,15 @@ func (r *functionRecord) drop(tag string, now time.Time) {
 //
 // # Errors
 //
-// *NotFoundError, *InvalidError, *ConflictError for LatestTag and for functions
-// that are being deleted, ErrUnavailable.
-func (h *Host) SetTag(ctx context.Context, versionID, tag string) (VersionInfo, error) {
-	return h.changeTags(ctx, versionID, tag, func(r *functionRecord) error {
-		r.move(tag, versionID, time.Now().UTC())
+// *fault.NotFoundError, *fault.InvalidError, *fault.ConflictError for LatestTag and
+// for functions that are being deleted, fault.ErrUnavailable.
+func (c *Catalog) SetTag(ctx context.Context, p access.Principal, versionID, tag string) (VersionInfo, error) {
+	f, v, err := c.records.version(p, "SetTag", versionID)
+	if err != nil {
+		return VersionInfo{}, err
+	}
+	return c.records.changeTags(ctx, f, v, tag, func(r *functionRecord) error {
+		r.move(tag, v.ID, time.Now().UTC())
 		return r.checkTags()
 	})
 }
@@ -106,56 +111,50 @@ func (h *Host) SetTag(ctx context.Context, versionID, tag string) (VersionInfo, 
 //
 // # Errors
 //
-// As SetTag; *NotFoundError also when the version does not carry the tag.
-func (h *Host) RemoveTag(ctx context.Context, versionID, tag string) (VersionInfo, error) {
-	return h.changeTags(ctx, versionID, tag, func(r *functionRecord) error {
-		if r.Tags[tag] != versionID {
-			return &fault.NotFoundError{Version: versionID, Tag: tag}
+// As SetTag; *fault.NotFoundError also when the version does not carry the tag.
+func (c *Catalog) RemoveTag(ctx context.Context, p access.Principal, versionID, tag string) (VersionInfo, error) {
+	f, v, err := c.records.version(p, "RemoveTag", versionID)
+	if err != nil {
+		return VersionInfo{}, err
+	}
+	return c.records.changeTags(ctx, f, v, tag, func(r *functionRecord) error {
+		if r.Tags[tag] != v.ID {
+			return &fault.NotFoundError{Version: v.ID, Tag: tag}
 		}
 		r.drop(tag, time.Now().UTC())
 		return nil
 	})
 }
 
-func (h *Host) changeTags(
-	ctx context.Context, versionID, tag string, mutate func(*functionRecord) error,
+func (r *records) changeTags(
+	ctx context.Context, f *function, v *Version, tag string, mutate func(*functionRecord) error,
 ) (VersionInfo, error) {
-	v, err := h.GetVersion(versionID)
-	if err != nil {
+	if err := ValidateTag(tag); err != nil {
 		return VersionInfo{}, err
 	}
-	if err := validateTag(tag); err != nil {
-		return VersionInfo{}, err
-	}
-	f, err := h.lookup(v.FunctionID)
-	if err != nil {
-		return VersionInfo{}, err
-	}
-	err = h.change(ctx, f, func(r *functionRecord) error {
-		if r.entry(versionID) < 0 {
-			return &fault.NotFoundError{Version: versionID}
+	_, err := r.change(ctx, f, func(record *functionRecord) error {
+		if record.entry(v.ID) < 0 {
+			return &fault.NotFoundError{Version: v.ID}
 		}
-		return mutate(r)
+		return mutate(record)
 	})
 	if err != nil {
 		return VersionInfo{}, err
 	}
-	return h.GetVersion(versionID)
+	return r.describe(v), nil
 }
 
 // TagHistory lists which versions have carried a function's tags, newest first.
 //
 // # Errors
 //
-// *NotFoundError.
-func (h *Host) TagHistory(function string) ([]TagEvent, error) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	f := h.find(function)
-	if f == nil {
-		return nil, &fault.NotFoundError{Function: function}
+// *fault.NotFoundError.
+func (c *Catalog) TagHistory(p access.Principal, function string) ([]TagEvent, error) {
+	_, r, err := c.records.function(p, "TagHistory", function)
+	if err != nil {
+		return nil, err
 	}
-	events := slices.Clone(f.record.History)
+	events := slices.Clone(r.History)
 	slices.Reverse(events)
 	return events, nil
 }

@@ -1,0 +1,221 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"vivarium/host/access"
+	"vivarium/host/fault"
+	"vivarium/host/quota"
+	"vivarium/host/store"
+)
+
+// CreateFunction makes a function without versions: the caller's tenant's, unless
+// the specification names another one.
+//
+// # Errors
+//
+// *fault.NotFoundError for a tenant that the caller does not act for,
+// *fault.InvalidError, *fault.ConflictError when the name is taken, *quota.Error,
+// fault.ErrUnavailable, fault.ErrClosed.
+func (c *Catalog) CreateFunction(ctx context.Context, p access.Principal, spec FunctionSpec) (FunctionInfo, error) {
+	if err := p.Allow("CreateFunction"); err != nil {
+		return FunctionInfo{}, err
+	}
+	spec.Tenant = cmp.Or(spec.Tenant, p.Home())
+	if !p.ActsFor(spec.Tenant) {
+		return FunctionInfo{}, &fault.NotFoundError{Thing: "folder", Name: spec.Tenant}
+	}
+	if err := spec.Validate(); err != nil {
+		return FunctionInfo{}, err
+	}
+	r, record := c.records, newRecord(spec)
+	r.naming.Lock()
+	defer r.naming.Unlock()
+	if err := r.cfg.Ledger.Check(spec.Tenant, quota.Functions, r.use(spec.Tenant)[quota.Functions], 1); err != nil {
+		return FunctionInfo{}, err
+	}
+	if err := r.claimName(ctx, spec.Tenant, spec.Name, record.ID); err != nil {
+		return FunctionInfo{}, err
+	}
+	revision, err := r.store.Functions.Create(ctx, record.ID, store.Record(&record))
+	if err != nil {
+		r.releaseName(spec.Tenant, spec.Name, record.ID)
+		return FunctionInfo{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return FunctionInfo{}, fault.ErrClosed
+	}
+	return r.install(record, revision, nil).info(), nil
+}
+
+// UpdateFunction changes what describes a function. No version comes of it.
+//
+// # Errors
+//
+// *fault.NotFoundError, *fault.InvalidError, *fault.ConflictError, fault.ErrUnavailable.
+func (c *Catalog) UpdateFunction(ctx context.Context, p access.Principal, function string, u FunctionUpdate) (FunctionInfo, error) {
+	r := c.records
+	f, before, err := r.function(p, "UpdateFunction", function)
+	if err != nil {
+		return FunctionInfo{}, err
+	}
+	if err := u.Validate(); err != nil {
+		return FunctionInfo{}, err
+	}
+	if u.Name != nil {
+		r.naming.Lock()
+		defer r.naming.Unlock()
+		_, before, err = r.function(p, "UpdateFunction", f.id)
+		if err != nil {
+			return FunctionInfo{}, err
+		}
+	}
+	renamed := u.Name != nil && *u.Name != before.Name
+	if renamed {
+		if err := r.claimName(ctx, before.Tenant, *u.Name, f.id); err != nil {
+			return FunctionInfo{}, err
+		}
+	}
+	old := before.Name
+	info, err := r.change(ctx, f, func(record *functionRecord) error {
+		if u.Name != nil {
+			old, record.Name = record.Name, *u.Name
+		}
+		if u.Description != nil {
+			record.Description = *u.Description
+		}
+		if u.Labels != nil {
+			record.Labels = maps.Clone(u.Labels)
+		}
+		return nil
+	})
+	if renamed {
+		if err == nil {
+			r.releaseName(before.Tenant, old, f.id)
+		} else if !errors.Is(err, fault.ErrUnavailable) { // else nobody knows which name it has
+			r.releaseName(before.Tenant, *u.Name, f.id)
+		}
+	}
+	return info, err
+}
+
+// SetPublic says whether anybody may call a function, without a key.
+//
+// # Errors
+//
+// *fault.NotFoundError, *fault.ConflictError, fault.ErrUnavailable.
+func (c *Catalog) SetPublic(ctx context.Context, p access.Principal, function string, public bool) (FunctionInfo, error) {
+	f, _, err := c.records.function(p, "SetPublic", function)
+	if err != nil {
+		return FunctionInfo{}, err
+	}
+	return c.records.change(ctx, f, func(r *functionRecord) error {
+		r.Public = public
+		return nil
+	})
+}
+
+// DeleteFunction refuses further calls of a function, waits for those in
+// progress, and removes it with its versions. When ctx ends first, the removal
+// goes on without the caller.
+//
+// # Errors
+//
+// *fault.NotFoundError, fault.ErrUnavailable, or ctx's.
+func (c *Catalog) DeleteFunction(ctx context.Context, p access.Principal, function string) error {
+	f, _, err := c.records.function(p, "DeleteFunction", function)
+	if err != nil {
+		return err
+	}
+	_, err = c.records.change(ctx, f, func(r *functionRecord) error {
+		r.Status = StatusDeleting
+		return nil
+	})
+	if err != nil && fault.Of(err) != fault.Conflict { // a conflict: it is being deleted already
+		return err
+	}
+	removal := c.records.remove(f)
+	select {
+	case <-removal.done:
+		return removal.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Function describes the function that the caller means by an id or a name. Who acts
+// for all tenants names those of the default tenant, and others as TENANT/NAME.
+//
+// # Errors
+//
+// *fault.NotFoundError.
+func (c *Catalog) Function(p access.Principal, function string) (FunctionInfo, error) {
+	if err := p.Allow("Function"); err != nil {
+		return FunctionInfo{}, err
+	}
+	t := &c.records.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	f := t.visible(p, function)
+	if f == nil {
+		return FunctionInfo{}, &fault.NotFoundError{Function: function}
+	}
+	return f.info(), nil
+}
+
+// Functions lists the functions within the caller's reach, in order of name and id.
+func (c *Catalog) Functions(p access.Principal) ([]FunctionInfo, error) {
+	if err := p.Allow("Functions"); err != nil {
+		return nil, err
+	}
+	t := &c.records.table
+	t.mu.RLock()
+	var all []FunctionInfo
+	for _, f := range t.functions {
+		if p.ActsFor(f.record.Tenant) {
+			all = append(all, f.info())
+		}
+	}
+	t.mu.RUnlock()
+	slices.SortFunc(all, func(a, b FunctionInfo) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+	})
+	return all, nil
+}
+
+// Resolve returns the version that carries a tag of the function that the caller
+// means and may call: one within the caller's reach, or one that is public, by its id.
+// Who is unknown may name the public ones of the default tenant, too. An empty tag
+// means LatestTag.
+//
+// # Errors
+//
+// fault.ErrUnauthenticated for who is unknown, whether or not there is such a
+// function; *fault.NotFoundError, also while the function is being deleted.
+func (c *Catalog) Resolve(p access.Principal, function, tag string) (*Version, error) {
+	if err := p.Allow("Resolve"); err != nil {
+		return nil, err
+	}
+	t := &c.records.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	f := t.callable(p, function)
+	switch {
+	case f == nil && p.Anonymous():
+		return nil, fault.ErrUnauthenticated
+	case f == nil || f.record.Status == StatusDeleting:
+		return nil, &fault.NotFoundError{Function: function}
+	}
+	v, ok := f.versions[f.record.Tags[cmp.Or(tag, LatestTag)]]
+	if !ok {
+		return nil, &fault.NotFoundError{Function: function, Tag: cmp.Or(tag, LatestTag)}
+	}
+	return v, nil
+}

@@ -1,0 +1,229 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"vivarium/host/store"
+)
+
+// collectAge is how old something must be that nothing refers to, before it is
+// taken away, where other processes could be about to refer to it.
+const collectAge = time.Hour
+
+// load makes the functions that the store has, and listens for changes.
+func (r *records) load(ctx context.Context) error {
+	entries, err := r.store.Versions.All(ctx)
+	if err != nil {
+		return err
+	}
+	versions := make(map[string]versionRecord, len(entries))
+	created := make(map[string]time.Time, len(entries))
+	for _, e := range entries {
+		var record versionRecord
+		if err := json.Unmarshal(e.Value, &record); err != nil || record.ID != e.Key {
+			r.doubt("the record of version "+e.Key+" can't be read", err)
+			continue
+		}
+		versions[e.Key], created[e.Key] = record, e.Created
+	}
+	loading := true
+	unwatch, err := r.store.Functions.Watch(ctx, func(e store.Entry) {
+		known := versions
+		if !loading {
+			known = nil
+		}
+		if err := r.apply(r.running, e, known, nil); err != nil {
+			if loading {
+				r.doubt("function "+e.Key+" is not there", err)
+			} else if r.running.Err() == nil {
+				r.log.Error("change of a function not taken over", "function", e.Key, "err", err)
+			}
+		}
+	}, func() { loading = false })
+	if err != nil {
+		return err
+	}
+	r.unwatch = unwatch
+	for _, b := range []store.Bucket{r.store.Functions, r.store.Versions, r.store.Names} {
+		if err := b.Damage(); err != nil {
+			r.doubt("the store is damaged", err)
+		}
+	}
+	if r.doubtful {
+		r.log.Error("nothing is cleaned up: what seems to be left over may belong to what can't be read")
+	} else if err := r.collect(ctx, versions, created); err != nil {
+		// What is left over does no harm.
+		r.log.Warn("leftovers not removed", "err", err)
+	}
+	for _, f := range r.resumed { // not before: collect would take what goes for lost
+		r.remove(f)
+	}
+	return nil
+}
+
+// doubt notes that the store does not tell all of what there is. Nothing may be
+// taken away then for the reason that nobody refers to it.
+func (r *records) doubt(what string, err error) {
+	r.doubtful = true
+	r.log.Error("store: "+what, "err", err)
+}
+
+// apply takes over a function's record from the store. Versions that are not known yet
+// are those in known, or else read. An entry that was read out of turn names the
+// function that it is about: when that has been deleted since, the entry is old news.
+func (r *records) apply(ctx context.Context, e store.Entry, known map[string]versionRecord, about *function) error {
+	if e.Deleted {
+		r.vanish(e.Key)
+		return nil
+	}
+	var record functionRecord
+	if err := json.Unmarshal(e.Value, &record); err != nil {
+		return fmt.Errorf("catalog: record of function %s: %w", e.Key, err)
+	}
+	if record.Tags == nil {
+		record.Tags = map[string]string{}
+	}
+	r.mu.RLock()
+	gone := r.gone[record.ID]
+	r.mu.RUnlock()
+	if gone {
+		return nil
+	}
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	made, err := r.makeMissing(ctx, &record, e.Revision, known)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	var f *function
+	if !r.gone[record.ID] && (about == nil || r.functions[record.ID] == about) { // else it was deleted meanwhile
+		f = r.install(record, e.Revision, made)
+	}
+	unlisted := r.unlisted(made)
+	r.mu.Unlock()
+	r.discard(unlisted)
+	switch {
+	case f == nil || record.Status != StatusDeleting:
+	case known != nil:
+		r.resumed = append(r.resumed, f)
+	default:
+		r.remove(f)
+	}
+	return nil
+}
+
+// makeMissing makes the versions that a record lists and the table does not know.
+func (r *records) makeMissing(
+	ctx context.Context, f *functionRecord, revision uint64, known map[string]versionRecord,
+) (made []*Version, err error) {
+	r.mu.RLock()
+	var missing []string
+	if old := r.functions[f.ID]; old == nil || revision > old.revision {
+		for _, entry := range f.Versions {
+			if r.versions[entry.ID] == nil {
+				missing = append(missing, entry.ID)
+			}
+		}
+	}
+	r.mu.RUnlock()
+	for _, id := range missing {
+		record, ok := known[id]
+		if !ok {
+			e, err := r.store.Versions.Get(ctx, id)
+			if err == nil {
+				err = json.Unmarshal(e.Value, &record)
+			}
+			switch {
+			case err == nil:
+			case known != nil && f.Status != StatusDeleting: // a function goes on with what is left
+				r.doubt("version "+id+" is not there", err)
+				continue
+			case errors.Is(err, store.ErrNotFound):
+				continue // deleted since: news of that follow
+			default:
+				return nil, fmt.Errorf("catalog: record of version %s: %w", id, err)
+			}
+		}
+		v := newVersion(*f, record)
+		r.cfg.Runner.Add(v, nil, nil)
+		made = append(made, v)
+	}
+	return made, nil
+}
+
+// collect removes what attempts that were cut off have left in the store, and
+// images of versions that are no more. A version goes only when the function that
+// it was made for is there and does not list it.
+func (r *records) collect(ctx context.Context, versions map[string]versionRecord, created map[string]time.Time) error {
+	r.collecting.Lock()
+	defer r.collecting.Unlock()
+	age := collectAge
+	if r.store.Exclusive {
+		age = 0
+	}
+	r.mu.RLock()
+	listed, codes, leftover := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for id, v := range r.versions {
+		listed[id], codes[v.SHA256] = true, true
+	}
+	for id, record := range versions {
+		switch {
+		case listed[id]:
+		case r.functions[record.FunctionID] != nil && time.Since(created[id]) >= age:
+			leftover[id] = true
+		default:
+			listed[id], codes[record.SHA256] = true, true
+			if r.functions[record.FunctionID] == nil {
+				r.log.Warn("version of an unknown function is kept", "version", id, "function", record.FunctionID)
+			}
+		}
+	}
+	r.mu.RUnlock()
+	for id := range leftover {
+		if err := r.store.Versions.Delete(ctx, id); err != nil {
+			return err
+		}
+	}
+	if err := r.collectNames(ctx, age); err != nil {
+		return err
+	}
+	if _, err := r.store.Code.Collect(ctx, age, codes); err != nil {
+		return err
+	}
+	return r.cfg.Runner.CollectImages(listed)
+}
+
+// collectNames frees names of that age that no function has, and claims those that
+// functions have.
+func (r *records) collectNames(ctx context.Context, age time.Duration) error {
+	claims, err := r.store.Names.All(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.RLock()
+	unclaimed := map[string]string{} // ids by name: they used to be claimed without the tenant
+	for name, f := range r.names {
+		unclaimed[name] = f.id
+	}
+	r.mu.RUnlock()
+	for _, e := range claims {
+		used := unclaimed[e.Key] == string(e.Value)
+		delete(unclaimed, e.Key)
+		if !used && time.Since(e.Created) >= age {
+			if err := r.store.Names.Delete(ctx, e.Key); err != nil {
+				return err
+			}
+		}
+	}
+	for name, id := range unclaimed {
+		if _, err := r.store.Names.Create(ctx, name, []byte(id)); err != nil && !errors.Is(err, store.ErrRevision) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package catalog
+
+import (
+	"strings"
+	"sync"
+
+	"vivarium/host/access"
+	"vivarium/host/fault"
+)
+
+// table is what this process knows of the records.
+type table struct {
+	mu        sync.RWMutex // guards all below, and functions; nothing blocks under it
+	functions map[string]*function
+	names     map[string]*function // by reference
+	versions  map[string]*Version
+	// gone are functions that were deleted here, until the store's news says so,
+	// too: what it tells of them before is old.
+	gone   map[string]bool
+	closed bool
+}
+
+// function is a function's place in the table.
+type function struct {
+	id string
+	// transient functions are Deploy's: they are in no store.
+	transient bool
+	// write is held while a change is made, so that two of this process's do not
+	// compete. It may block for as long as the store does.
+	write sync.Mutex
+
+	// The table's mutex guards the members below.
+	record   functionRecord // replaced as a whole, never changed in place
+	revision uint64         // that the store gave the record
+	versions map[string]*Version
+	removal  *removal // nil until it is being deleted
+	vanished bool     // the store has told that it is deleted
+}
+
+// info describes f. The caller holds the mutex.
+func (f *function) info() FunctionInfo {
+	r := &f.record
+	return FunctionInfo{
+		ID: r.ID, Name: r.Name, Description: r.Description, Labels: r.Labels, Tenant: r.Tenant, LogGroupID: r.LogGroupID,
+		Status: r.Status, Public: r.Public, Transient: f.transient, CreatedAt: r.CreatedAt,
+		Latest: f.versions[r.Tags[LatestTag]], Tags: r.Tags, Revision: f.revision,
+	}
+}
+
+// versionInfo describes v. The caller holds the mutex.
+func (f *function) versionInfo(v *Version) VersionInfo {
+	info := VersionInfo{Version: v, Status: StatusActive, Tags: f.record.tagsOf(v.ID)}
+	switch {
+	case f.record.Status == StatusDeleting:
+		info.Status = StatusDeleting
+	case len(info.Tags) == 0:
+		info.Status = StatusObsolete
+	}
+	return info
+}
+
+// find returns the function of that id or name, or TENANT/NAME. The caller holds
+// the mutex.
+func (t *table) find(idOrName string) *function {
+	if f, ok := t.functions[idOrName]; ok {
+		return f
+	}
+	return t.names[strings.TrimPrefix(idOrName, access.DefaultTenant+"/")]
+}
+
+// visible returns the function that p means by an id or a name, nil when p's
+// tenant has none. Who acts for all tenants names those of the default tenant, and
+// others as TENANT/NAME. The caller holds the mutex.
+func (t *table) visible(p access.Principal, idOrName string) *function {
+	if p.Tenant == access.AllTenants {
+		return t.find(idOrName)
+	}
+	if f := t.functions[idOrName]; f != nil && p.ActsFor(f.record.Tenant) {
+		return f
+	}
+	// The tenant again, since a name with a slash in it could lead elsewhere.
+	if f := t.names[Reference(p.Tenant, idOrName)]; f != nil && p.ActsFor(f.record.Tenant) {
+		return f
+	}
+	return nil
+}
+
+// callable returns the function that p means by an id or a name and may call: one
+// that is visible, or one that is public, by its id. Who is unknown may name the
+// public ones of the default tenant, too. The caller holds the mutex.
+func (t *table) callable(p access.Principal, idOrName string) *function {
+	if f := t.visible(p, idOrName); f != nil && !p.Anonymous() {
+		return f
+	}
+	f := t.functions[idOrName]
+	if f == nil && p.Anonymous() {
+		f = t.find(idOrName)
+	}
+	if f == nil || !f.record.Public {
+		return nil
+	}
+	return f
+}
+
+// function returns the function of an operation, and its record as it is now.
+//
+// # Errors
+//
+// What p.Allow refuses with; *fault.NotFoundError.
+func (t *table) function(p access.Principal, o access.Operation, idOrName string) (*function, functionRecord, error) {
+	if err := p.Allow(o); err != nil {
+		return nil, functionRecord{}, err
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	f := t.visible(p, idOrName)
+	if f == nil {
+		return nil, functionRecord{}, &fault.NotFoundError{Function: idOrName}
+	}
+	return f, f.record, nil
+}
+
+// version is function for an operation on a version.
+func (t *table) version(p access.Principal, o access.Operation, id string) (*function, *Version, error) {
+	if err := p.Allow(o); err != nil {
+		return nil, nil, err
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	v := t.versions[id]
+	if v == nil || !p.ActsFor(v.Tenant) {
+		return nil, nil, &fault.NotFoundError{Version: id}
+	}
+	return t.functions[v.FunctionID], v, nil
+}
+
+// describe returns what a version is now; as v was made when it is gone already.
+func (t *table) describe(v *Version) VersionInfo {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if known := t.versions[v.ID]; known != nil { // another value when news of it came before it was noted
+		return t.functions[v.FunctionID].versionInfo(known)
+	}
+	return VersionInfo{Version: v, Status: StatusObsolete, Tags: []string{}}
+}
+
+// forget takes a function out of the table. The caller holds the mutex.
+func (t *table) forget(f *function) {
+	delete(t.functions, f.id)
+	if name := f.record.reference(); t.names[name] == f {
+		delete(t.names, name)
+	}
+	for id := range f.versions {
+		delete(t.versions, id)
+	}
+}

@@ -1,0 +1,155 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"vivarium/host/access"
+	"vivarium/host/catalog"
+	"vivarium/host/fault"
+	"vivarium/host/logs"
+	"vivarium/host/quota"
+	"vivarium/host/store"
+)
+
+// TenantQuotas is what a tenant may have and has.
+type TenantQuotas struct {
+	Tenant   string
+	Limits   quota.Amounts // negative: no limit
+	Use      quota.Amounts
+	Exceeded quota.Amounts // how often something was refused in this process
+}
+
+// Tenants puts together what tenants may have, and what they have in the ledger, the
+// catalog and the store. Safe for concurrent use.
+type Tenants struct {
+	store   store.Bucket
+	ledger  *quota.Ledger
+	catalog *catalog.Catalog
+	events  *Events
+	book    *logs.Book
+	log     *slog.Logger
+	unwatch func() // ends the news from the store
+
+	changing sync.Mutex // held while limits change: two changes at once would lose one
+}
+
+// All tells of all tenants that have something or whose quotas are special,
+// by name. Queued calls are not counted: that takes the store.
+func (t *Tenants) All(p access.Principal) ([]TenantQuotas, error) {
+	if err := p.Allow("Tenants"); err != nil {
+		return nil, err
+	}
+	use, err := t.catalog.Use(p)
+	if err != nil {
+		return nil, err
+	}
+	states, timers := t.ledger.States(), t.events.TimerCounts()
+	for tenant := range timers {
+		use[tenant] = use[tenant]
+	}
+	for tenant := range use {
+		if _, ok := states[tenant]; !ok {
+			states[tenant] = t.ledger.State(tenant)
+		}
+	}
+	all := []TenantQuotas{}
+	for _, tenant := range slices.Sorted(maps.Keys(states)) {
+		all = append(all, t.sum(tenant, states[tenant], use[tenant], timers[tenant]))
+	}
+	return all, nil
+}
+
+// sum puts together what the ledger knows and what is counted elsewhere.
+func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, timers int64) TenantQuotas {
+	of := TenantQuotas{Tenant: tenant, Limits: s.Limits, Use: s.Use, Exceeded: s.Exceeded}
+	for q, n := range kept {
+		of.Use[q] += n
+	}
+	of.Use[quota.Timers], of.Use[quota.LogBytes] = timers, t.book.Kept(tenant)
+	return of
+}
+
+// Quotas tells what a tenant may have and has; the caller's own when none is named.
+//
+// # Errors
+//
+// *fault.NotFoundError for a tenant that the caller does not act for,
+// *fault.InvalidError, fault.ErrUnavailable.
+func (t *Tenants) Quotas(ctx context.Context, p access.Principal, tenant string) (TenantQuotas, error) {
+	if err := p.Allow("Quotas"); err != nil {
+		return TenantQuotas{}, err
+	}
+	if tenant = cmp.Or(tenant, p.Home()); !p.ActsFor(tenant) {
+		return TenantQuotas{}, &fault.NotFoundError{Thing: "folder", Name: tenant}
+	}
+	if err := catalog.ValidateTenant("tenant", tenant); err != nil {
+		return TenantQuotas{}, err
+	}
+	use, err := t.catalog.Use(p)
+	if err != nil {
+		return TenantQuotas{}, err
+	}
+	of := t.sum(tenant, t.ledger.State(tenant), use[tenant], t.events.TimerCounts()[tenant])
+	queued, err := t.events.Queued(ctx, tenant)
+	of.Use[quota.AsyncCalls], of.Use[quota.AsyncBytes] = queued.Items, queued.Bytes
+	return of, err
+}
+
+// SetQuotas changes a tenant's limits: 0 means the default, a negative number no
+// limit; those that are not named stay. So does what the tenant has beyond them.
+// It is for those who act for all tenants: nobody sets limits for himself.
+//
+// # Errors
+//
+// *fault.InvalidError, fault.ErrUnavailable.
+func (t *Tenants) SetQuotas(ctx context.Context, p access.Principal, tenant string, changes map[quota.Quota]int64) error {
+	if err := p.Allow("SetQuotas"); err != nil {
+		return err
+	}
+	if err := catalog.ValidateTenant("tenant", tenant); err != nil {
+		return err
+	}
+	t.changing.Lock()
+	defer t.changing.Unlock()
+	limits := t.ledger.Own(tenant)
+	for q, n := range changes {
+		limits[q] = n
+	}
+	if limits == (quota.Amounts{}) {
+		if err := t.store.Delete(ctx, tenant); err != nil {
+			return err
+		}
+	} else if err := t.store.Put(ctx, tenant, store.Record(limits)); err != nil {
+		return err
+	}
+	t.ledger.SetOwn(tenant, limits)
+	return nil
+}
+
+// watch takes over the limits in the store, and their changes.
+func (t *Tenants) watch(ctx context.Context) error {
+	stop, err := t.store.Watch(ctx, func(e store.Entry) {
+		var limits quota.Amounts
+		if !e.Deleted {
+			if err := json.Unmarshal(e.Value, &limits); err != nil {
+				// They may have been lower than the defaults.
+				t.log.Error("quotas of a tenant can't be read; it may have nothing", "tenant", e.Key, "err", err,
+					"cure", "set them anew with: vivarium tenant quota "+e.Key)
+				for q := range limits {
+					limits[q] = 1 // 0 would be the default
+				}
+			}
+		}
+		t.ledger.SetOwn(e.Key, limits)
+	}, func() {})
+	if err == nil {
+		t.unwatch = stop
+	}
+	return err
+}
