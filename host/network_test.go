@@ -22,7 +22,7 @@ import (
 )
 
 // netHost returns a host that lets functions reach the loopback addresses.
-func netHost(t *testing.T) *testHost {
+func netHost(t testing.TB) *testHost {
 	ceiling, err := egress.ParsePolicy("localhost,localhost/udp")
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,12 @@ func tlsServer(t *testing.T, config *tls.Config) (server *httptest.Server, autho
 	server.TLS = config
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return server, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	return server, authorityOf(server)
+}
+
+// authorityOf returns a server's certificate, which is its own authority.
+func authorityOf(server *httptest.Server) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
 func TestNetwork_TLS(t *testing.T) {
@@ -144,7 +149,8 @@ func TestNetwork_RefusalsNameTheSetting(t *testing.T) {
 		{"bounded", `fails(socket.create_connection, ("10.0.0.1", 80))`,
 			`"PermissionError: [Errno 2] 10.0.0.1:80: a private address, which must be named; --allow-net 10.0.0.1:80 would allow it"`},
 		{"bounded", `fails(socket.create_connection, ("127.0.0.1", 9))`, `"ConnectionRefusedError: [Errno 14] Connection refused"`},
-		{"bounded", `fails(socket.create_server, ("127.0.0.1", 0))`, `"PermissionError: [Errno 2] functions can't listen"`},
+		{"bounded", `fails(socket.create_server, ("", 8080))`,
+			`"PermissionError: [Errno 2] functions can listen on 127.0.0.1 and ::1 only, for connections of their own (while attempting to bind on address ('', 8080))"`},
 		{"bounded", `fails(socket.socket, socket.AF_INET, socket.SOCK_RAW)`, `"PermissionError: [Errno 2] functions have no raw sockets"`},
 		{"bounded", `fails(socket.socket, socket.AF_UNIX)`, `"OSError: [Errno 5] Address family not supported by protocol"`},
 		{"bounded", `[fails(socket.create_connection, ("10.0.0.1", 80)) and None for _ in range(3)]`, `[null, null, null]`},
@@ -325,4 +331,42 @@ def ask():
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Error("the connection has outlived the instance")
+}
+
+// Connections within an instance need no rule: socket pairs, and servers on loopback
+// addresses.
+func TestNetwork_WithinAnInstance(t *testing.T) {
+	h := newTestHost(t, Config{})
+	h.deploy("talker", talker, catalog.VersionSpec{Timeout: time.Minute})
+	for _, c := range []struct{ run, value, want string }{
+		{"a, b = socket.socketpair()\na.sendall(b'pair')\n", `b.recv(9).decode()`, `"pair"`},
+		{`
+def talk():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as c:
+        s, address = server.accept()
+        with s:
+            c.sendall(b"told")
+            return [s.recv(9).decode(), address == c.getsockname(), s.getsockname() == c.getpeername()]
+`, `talk()`, `["told", true, true]`},
+		{`
+async def talk(host, **named):
+    async def serve(reader, writer):
+        writer.write((await reader.readline()).upper() * 100_000)
+        await writer.drain()
+        writer.close()
+    async with await asyncio.start_server(serve, host, 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        writer.write(b"told\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return [len(answer), answer[:5].decode()]
+`, `[asyncio.run(talk("127.0.0.1")), asyncio.run(talk("::1"))]`, `[[500000, "TOLD\n"], [500000, "TOLD\n"]]`},
+		{"", `fails(socket.create_connection, ("127.0.0.1", 8080))[:15]`, `"PermissionError"`},
+		{"", `fails(socket.create_server, ("0.0.0.0", 8080))[:15]`, `"PermissionError"`},
+	} {
+		if got := h.eval("talker", c.run, c.value); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.value, got, c.want)
+		}
+	}
 }

@@ -28,7 +28,7 @@ import (
 
 // ABIVersion is the version of the ABI that this checkout's guest implements:
 // what its export vivarium_abi_version returns.
-const ABIVersion = 3
+const ABIVersion = 4
 
 // ErrNotBuilt means that the binary was compiled before the guest was built.
 var ErrNotBuilt = errors.New("the Python guest is not built: run `go tool task guest`, then build again")

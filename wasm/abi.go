@@ -14,7 +14,7 @@ import (
 
 // ABIVersion is the version of the guest ABI that this package implements.
 // python-wasi/README.md describes it for authors of guests.
-const ABIVersion = 3
+const ABIVersion = 4
 
 // Exports that the ABI requires of a guest.
 const (

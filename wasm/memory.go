@@ -62,6 +62,15 @@ func (c *charge) give(delta int64) {
 	}
 }
 
+// change takes delta bytes, or returns them if it is negative.
+func (c *charge) change(delta int64) bool {
+	if delta < 0 {
+		c.give(-delta)
+		return true
+	}
+	return c.take(delta)
+}
+
 // clear returns everything.
 func (c *charge) clear() {
 	if c.reserve != nil && c.total > 0 {

@@ -10,7 +10,7 @@
 // The version of the ABI between host and guest: the exports, the imports, the
 // documents on stdin, the tree of files. It is incremented whenever a host of the
 // old version could not run the new guest.
-#define VIVARIUM_ABI_VERSION 3
+#define VIVARIUM_ABI_VERSION 4
 
 // What the exports return. The runner's load and invoke may return OK and
 // DISCARD themselves; BROKEN means that they did not return normally.

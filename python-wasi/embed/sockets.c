@@ -1,5 +1,5 @@
 // Sockets, which the C library for WASI lacks, with the structures and numbers of
-// Linux: the host's package sockets is the other half. Nothing listens.
+// Linux: the host's package sockets is the other half.
 #include "abi.h"
 
 #include <arpa/inet.h>
@@ -19,6 +19,11 @@ IMPORT("sock_open")
 host_open(int32_t family, int32_t type, int32_t protocol, int32_t *fd);
 IMPORT("sock_connect")
 host_connect(int32_t fd, const void *address, size_t size);
+IMPORT("sock_pair")
+host_pair(int32_t family, int32_t type, int32_t protocol, int32_t fds[2]);
+IMPORT("sock_bind") host_bind(int32_t fd, const void *address, size_t size);
+IMPORT("sock_listen") host_listen(int32_t fd, int32_t backlog);
+IMPORT("sock_accept") host_accept(int32_t fd, int32_t flags, int32_t *accepted);
 IMPORT("sock_recv")
 host_recv(int32_t fd, void *buf, size_t size, int32_t flags, size_t *received);
 IMPORT("sock_send")
@@ -37,23 +42,15 @@ host_poll(struct pollfd *fds, size_t count, int64_t timeout, size_t *ready);
 // The form in which the host writes addresses.
 #define ADDRESS_SIZE 28
 
-// Whether the last call was refused, and why if the host did not refuse it.
+// Whether the last call was refused.
 static int refused = 0;
-static const char *reason = NULL;
 
 int network_result(int32_t error) {
   refused = error == EACCES;
-  reason = NULL;
   if (error == 0) {
     return 0;
   }
   errno = error;
-  return -1;
-}
-
-static int refuse(const char *why) {
-  network_result(EACCES);
-  reason = why;
   return -1;
 }
 
@@ -68,9 +65,6 @@ char *__wrap_strerror(int error) {
     return __real_strerror(error);
   }
   refused = 0;
-  if (reason != NULL) {
-    return (char *)reason;
-  }
   if (host_refusal(text, sizeof text - 1, &length) != 0 || length == 0) {
     return __real_strerror(error);
   }
@@ -85,38 +79,30 @@ int socket(int family, int type, int protocol) {
 }
 
 int socketpair(int family, int type, int protocol, int fds[2]) {
-  (void)family, (void)type, (void)protocol, (void)fds;
-  return network_result(EOPNOTSUPP);
+  return network_result(host_pair(family, type, protocol, fds));
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t size) {
   return network_result(host_connect(fd, address, size));
 }
 
-// A client's socket may bind to an unspecified address; it has no other to choose
-// from.
 int bind(int fd, const struct sockaddr *address, socklen_t size) {
-  struct sockaddr_in6 any = {0};
-  int32_t type;
-  int error = host_get_option(fd, SOL_SOCKET, SO_TYPE, &type);
-  if (error != 0) {
-    return network_result(error);
-  }
-  memcpy(&any, address, size < sizeof any ? size : sizeof any);
-  if (any.sin6_port != 0) {
-    return refuse("functions can't listen, nor choose their own port");
-  }
-  return network_result(0);
+  return network_result(host_bind(fd, address, size));
 }
 
 int listen(int fd, int backlog) {
-  (void)fd, (void)backlog;
-  return refuse("functions can't listen");
+  return network_result(host_listen(fd, backlog));
 }
 
 int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) {
-  (void)fd, (void)address, (void)size, (void)flags;
-  return network_result(EINVAL);
+  int32_t accepted;
+  if (network_result(host_accept(fd, flags, &accepted)) != 0) {
+    return -1;
+  }
+  if (address != NULL) {
+    getpeername(accepted, address, size);
+  }
+  return accepted;
 }
 
 int accept(int fd, struct sockaddr *address, socklen_t *size) {
@@ -141,9 +127,17 @@ static int name_of(int fd, int peer, struct sockaddr *address,
   if (network_result(host_name(fd, peer, name)) != 0) {
     return -1;
   }
-  socklen_t full = ((struct sockaddr *)name)->sa_family == AF_INET
-                       ? sizeof(struct sockaddr_in)
-                       : sizeof(struct sockaddr_in6);
+  socklen_t full;
+  switch (((struct sockaddr *)name)->sa_family) {
+  case AF_INET:
+    full = sizeof(struct sockaddr_in);
+    break;
+  case AF_INET6:
+    full = sizeof(struct sockaddr_in6);
+    break;
+  default:
+    full = sizeof(sa_family_t);
+  }
   memcpy(address, name, *size < full ? *size : full);
   *size = full;
   return 0;

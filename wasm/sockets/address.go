@@ -33,8 +33,12 @@ func ParseAddress(b []byte) (netip.AddrPort, vfs.Errno) {
 	return netip.AddrPort{}, EAFNOSUPPORT
 }
 
-// AppendAddress appends an address in the form that ParseAddress parses.
+// AppendAddress appends an address in the form that ParseAddress parses. An invalid
+// one is the address of a Unix socket without a name.
 func AppendAddress(b []byte, a netip.AddrPort) []byte {
+	if !a.IsValid() {
+		return binary.LittleEndian.AppendUint16(b, familyUnix)
+	}
 	if a.Addr().Is4() {
 		b = binary.LittleEndian.AppendUint16(b, familyIPv4)
 		b = binary.BigEndian.AppendUint16(b, a.Port())

@@ -1,6 +1,7 @@
 // Package sockets gives instances a network: sockets that connect, and names
 // that are looked up. A Net decides about and opens the descriptors behind
-// them. Nothing listens.
+// them. A socket can listen on a loopback address only, and only sockets of the
+// same instance connect to it, without a descriptor of the host.
 //
 // A Socket is a file in the instance's table like any other. Reading and
 // sending are system calls on one of the host's non-blocking sockets; a guest
@@ -111,6 +112,8 @@ func Refuse(kind Kind, host string, port uint16, reason string) *Refusal {
 // Errors of sockets, numbered as in WASI.
 const (
 	EACCES          vfs.Errno = 2
+	EADDRINUSE      vfs.Errno = 3
+	EADDRNOTAVAIL   vfs.Errno = 4
 	EAFNOSUPPORT    vfs.Errno = 5
 	EAGAIN          vfs.Errno = 6
 	EALREADY        vfs.Errno = 7

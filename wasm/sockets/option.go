@@ -42,7 +42,7 @@ var passed = map[[2]int]bool{
 func (s *Socket) SetOption(level, name, value int) vfs.Errno {
 	switch {
 	case level == levelSocket && (name == optionReuseAddress || name == optionReusePort):
-		return 0 // meaningless for a socket that never listens
+		return 0 // an address is free as soon as its socket is closed
 	case level == levelSocket && name == optionBroadcast:
 		return EACCES
 	case level == levelSocket && name == optionLinger:
@@ -75,7 +75,10 @@ func (s *Socket) Option(level, name int) (int, vfs.Errno) {
 		case optionDomain:
 			return s.family, 0
 		case optionProtocol:
-			if s.kind == Stream {
+			switch {
+			case s.family == familyUnix:
+				return 0, 0
+			case s.kind == Stream:
 				return syscall.IPPROTO_TCP, 0
 			}
 			return syscall.IPPROTO_UDP, 0
@@ -84,7 +87,12 @@ func (s *Socket) Option(level, name int) (int, vfs.Errno) {
 				return int(socketError(s.conn.FD)), 0
 			}
 			return int(s.takeFailure()), 0
-		case optionAccepting, optionBroadcast, optionReuseAddress, optionReusePort, optionLinger:
+		case optionAccepting:
+			if s.listener != nil {
+				return 1, 0
+			}
+			return 0, 0
+		case optionBroadcast, optionReuseAddress, optionReusePort, optionLinger:
 			return 0, 0
 		}
 	}

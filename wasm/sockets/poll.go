@@ -72,6 +72,13 @@ func look(set []Polled) (count int) {
 func (s *Socket) state(events int16) int16 {
 	s.settle()
 	switch {
+	case s.in != nil:
+		return s.stateInside(events)
+	case s.listener != nil:
+		if len(s.listener.pending) > 0 {
+			return events & readable
+		}
+		return 0
 	case s.conn != nil:
 		return poll(s.conn.FD, events)
 	case s.failed != 0:

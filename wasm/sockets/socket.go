@@ -21,6 +21,11 @@ type Env struct {
 	// Refused is told of each Refusal, Talked of each request to the network.
 	Refused func(*Refusal)
 	Talked  func()
+	// Reserve, when set, is asked before buffers take delta bytes of host memory, and
+	// told with a negative delta what they return.
+	Reserve func(delta int64) bool
+
+	inside inside
 }
 
 // Socket is an open socket. It is used by one goroutine at a time.
@@ -30,6 +35,9 @@ type Socket struct {
 	family     int
 	flag       vfs.Flag
 	conn       *Conn // nil: not connected, or hung up
+	in, out    *pipe // set when connected within the instance
+	listener   *listener
+	local      netip.AddrPort // bound within the instance
 	peer       netip.AddrPort
 	connecting bool
 	hungUp     bool      // the connection was dropped by HangUp
@@ -75,10 +83,15 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 			return EALREADY
 		}
 		return s.takeFailure()
-	case s.conn != nil && s.kind == Stream:
+	case s.conn != nil && s.kind == Stream || s.in != nil:
 		return EISCONN
+	case s.listener != nil:
+		return vfs.EINVAL
 	case to.Addr().Is4() != (s.family == familyIPv4):
 		return EAFNOSUPPORT
+	}
+	if l := s.env.inside.bound[to]; l != nil && l.listener != nil && s.kind == Stream {
+		return s.connectInside(l)
 	}
 	s.drop()
 	var conn *Conn
@@ -142,7 +155,7 @@ func (s *Socket) ready() vfs.Errno {
 	if s.failed != 0 {
 		return s.takeFailure()
 	}
-	if s.conn == nil {
+	if s.conn == nil && s.in == nil {
 		return ENOTCONN
 	}
 	return 0
@@ -177,6 +190,9 @@ func (s *Socket) Receive(buf []byte, flags int) (int, vfs.Errno) {
 	buf = buf[:min(len(buf), maxTransfer)]
 	if flags&^(flagPeek|flagTrunc|flagDontWait|flagWaitAll|flagNoSignal) != 0 {
 		return 0, vfs.ENOTSUP
+	}
+	if s.in != nil {
+		return s.receiveInside(buf, flags)
 	}
 	for done := 0; ; {
 		n, err := receive(s.conn.FD, buf[done:], flags&(flagPeek|flagTrunc))
@@ -215,6 +231,9 @@ func (s *Socket) Send(buf []byte, flags int) (int, vfs.Errno) {
 		return 0, vfs.ENOTSUP
 	}
 	buf = buf[:min(len(buf), maxTransfer)]
+	if s.out != nil {
+		return s.sendInside(buf, flags)
+	}
 	for done := 0; ; {
 		n, err := send(s.conn.FD, buf[done:])
 		switch {
@@ -253,6 +272,11 @@ func (s *Socket) Shutdown(how int) vfs.Errno {
 	if how < syscall.SHUT_RD || how > syscall.SHUT_RDWR {
 		return vfs.EINVAL
 	}
+	if s.in != nil {
+		s.in.gone = s.in.gone || how != syscall.SHUT_WR
+		s.out.ended = s.out.ended || how != syscall.SHUT_RD
+		return 0
+	}
 	if s.conn == nil || s.connecting {
 		return ENOTCONN
 	}
@@ -261,21 +285,24 @@ func (s *Socket) Shutdown(how int) vfs.Errno {
 
 // Peer returns the address that the socket is connected to.
 func (s *Socket) Peer() (netip.AddrPort, vfs.Errno) {
-	if s.settle(); s.conn == nil || s.connecting {
+	if s.settle(); s.in == nil && (s.conn == nil || s.connecting) {
 		return netip.AddrPort{}, ENOTCONN
 	}
 	return s.peer, 0
 }
 
-// Local returns the socket's own address, which is invalid unless it is
-// connected.
+// Local returns the socket's own address, which is unspecified unless it is bound
+// or connected.
 func (s *Socket) Local() netip.AddrPort {
 	if s.conn != nil {
 		if a, ok := localAddress(s.conn.FD); ok {
 			return a
 		}
 	}
-	if s.family == familyIPv4 {
+	switch {
+	case s.local.IsValid() || s.family == familyUnix:
+		return s.local
+	case s.family == familyIPv4:
 		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	}
 	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
@@ -351,5 +378,6 @@ func (s *Socket) List(uint64, func(vfs.Dirent) bool) vfs.Errno { return vfs.ENOT
 // Close implements vfs.File.
 func (s *Socket) Close() {
 	s.drop()
+	s.dropInside()
 	s.closed = true
 }

@@ -41,6 +41,8 @@ type Config struct {
 	// panic once do has returned; see sockets.Env.
 	Wait func(do func(ctx context.Context, deadline time.Time))
 	Now  func() int64
+	// Reserve, when set, accounts for buffers of sockets; see sockets.Env.
+	Reserve func(delta int64) bool
 }
 
 // Files is an instance's table of open files and serves its calls. It is used

@@ -20,6 +20,10 @@ const maxSockets = 256
 var socketCalls = []call{
 	{"sock_open", "iiii", (*Files).sockOpen},
 	{"sock_connect", "iii", (*Files).sockConnect},
+	{"sock_pair", "iiii", (*Files).sockPair},
+	{"sock_bind", "iii", (*Files).sockBind},
+	{"sock_listen", "ii", (*Files).sockListen},
+	{"sock_accept", "iii", (*Files).sockAccept},
 	{"sock_recv", "iiiii", (*Files).sockRecv},
 	{"sock_send", "iiiii", (*Files).sockSend},
 	{"sock_shutdown", "ii", (*Files).sockShutdown},
@@ -30,6 +34,12 @@ var socketCalls = []call{
 	{"sock_refusal", "iii", (*Files).sockRefusal},
 	{"fd_poll", "iili", (*Files).fdPoll},
 }
+
+// Flags in the type of a new socket.
+const (
+	sockNonBlock  = 0o4000
+	sockCloseExec = 0o2000000
+)
 
 // Errors that only these calls return.
 const (
@@ -55,6 +65,7 @@ func (f *Files) SetNet(net sockets.Net) {
 		Net: net, Waiter: &f.network.waiter, Wait: f.Wait,
 		Refused: func(r *sockets.Refusal) { f.network.refusal = r.Reason },
 		Talked:  func() { f.network.asked++ },
+		Reserve: f.Reserve,
 	}
 }
 
@@ -104,8 +115,7 @@ func (f *Files) sockOpen(m api.Memory, p []uint64) vfs.Errno {
 	if _, ok := m.ReadUint32Le(uint32(p[3])); !ok {
 		return efault
 	}
-	const flags = 0o2000000 | 0o4000 // SOCK_CLOEXEC, SOCK_NONBLOCK
-	kind := uint32(p[1]) &^ flags
+	kind := uint32(p[1]) &^ (sockCloseExec | sockNonBlock)
 	if kind > math.MaxUint8 {
 		return vfs.EINVAL
 	}
@@ -116,15 +126,87 @@ func (f *Files) sockOpen(m api.Memory, p []uint64) vfs.Errno {
 		return errno
 	case errno != 0:
 		return errno
-	case f.network.open == maxSockets:
+	case f.network.open >= maxSockets:
 		return vfs.EMFILE
 	}
+	m.WriteUint32Le(uint32(p[3]), f.insertSocket(s, uint32(p[1])))
+	return 0
+}
+
+// insertSocket returns the descriptor of a new socket. The caller has checked that
+// there are fewer than maxSockets.
+func (f *Files) insertSocket(s *sockets.Socket, flags uint32) uint32 {
 	f.network.open++
-	if p[1]&0o4000 != 0 {
+	if flags&sockNonBlock != 0 {
 		s.SetFlags(vfs.NonBlock)
 	}
-	m.WriteUint32Le(uint32(p[3]), f.insert(&socketFile{s, &f.network}))
-	return 0
+	return f.insert(&socketFile{s, &f.network})
+}
+
+// sockPair is sock_pair(family, type, protocol, result): it writes two descriptors.
+func (f *Files) sockPair(m api.Memory, p []uint64) vfs.Errno {
+	if _, ok := m.Read(uint32(p[3]), 8); !ok {
+		return efault
+	}
+	kind := uint32(p[1]) &^ (sockCloseExec | sockNonBlock)
+	if kind > math.MaxUint8 {
+		return vfs.EINVAL
+	}
+	if f.network.open >= maxSockets-1 {
+		return vfs.EMFILE
+	}
+	a, b, errno := sockets.Pair(&f.network.env, int(uint32(p[0])), sockets.Kind(kind), int(uint32(p[2])))
+	if errno == 0 {
+		m.WriteUint32Le(uint32(p[3]), f.insertSocket(a, uint32(p[1])))
+		m.WriteUint32Le(uint32(p[3])+4, f.insertSocket(b, uint32(p[1])))
+	}
+	return errno
+}
+
+// notListening is the reason of a refusal to bind or listen.
+const notListening = "functions can listen on 127.0.0.1 and ::1 only, for connections of their own"
+
+// sockBind is sock_bind(fd, address, size).
+func (f *Files) sockBind(m api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	to, errno := readAddress(m, p[1], p[2])
+	if errno != 0 {
+		return errno
+	}
+	f.network.refusal = notListening
+	return s.Bind(to)
+}
+
+// sockListen is sock_listen(fd, backlog).
+func (f *Files) sockListen(_ api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	f.network.refusal = notListening
+	return s.Listen(int(int32(p[1])))
+}
+
+// sockAccept is sock_accept(fd, flags, result): it writes a descriptor.
+func (f *Files) sockAccept(m api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	if _, ok := m.ReadUint32Le(uint32(p[2])); !ok {
+		return efault
+	}
+	if f.network.open >= maxSockets {
+		return vfs.EMFILE
+	}
+	next, errno := s.Accept()
+	if errno == 0 {
+		m.WriteUint32Le(uint32(p[2]), f.insertSocket(next, uint32(p[1])))
+	}
+	return errno
 }
 
 // sockConnect is sock_connect(fd, address, size).

@@ -1,0 +1,281 @@
+package sockets
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"vivarium/wasm/vfs"
+)
+
+// Connections within an instance: sockets that listen on loopback addresses, to which
+// only sockets of the same instance connect, and socket pairs. No host socket is
+// behind them, only buffers, which count as the instance's memory.
+
+// familyUnix is the family of socket pairs.
+const familyUnix = 1
+
+// Limits of connections within an instance.
+const (
+	maxBacklog   = 128
+	firstPipe    = 4 << 10  // initial capacity of a pipe, in bytes
+	maxPipe      = 64 << 10 // maximal capacity
+	firstOwnPort = 49152    // of the ephemeral ports
+)
+
+// inside is what the sockets of an instance share.
+type inside struct {
+	bound map[netip.AddrPort]*Socket
+	port  uint16 // the last ephemeral port
+}
+
+// listener is the state of a Socket that listens.
+type listener struct {
+	backlog int
+	pending []*Socket // not yet accepted
+}
+
+// pipe is one direction of a connection within an instance.
+type pipe struct {
+	env    *Env
+	buf    []byte // sent but not received; a part of room
+	room   []byte
+	ended  bool  // the sender has shut down
+	gone   bool  // the receiver has shut down
+	charge int64 // bytes taken from Env.Reserve
+}
+
+// write appends as much of b as the pipe has room for.
+func (p *pipe) write(b []byte) (int, vfs.Errno) {
+	b = b[:min(len(b), maxPipe-len(p.buf))]
+	if need := len(p.buf) + len(b); need > len(p.room) {
+		size := max(firstPipe, 2*len(p.room))
+		for size < need {
+			size *= 2
+		}
+		delta := int64(size - len(p.room))
+		if p.env.Reserve != nil && !p.env.Reserve(delta) {
+			return 0, ENOBUFS
+		}
+		p.charge += delta
+		room := make([]byte, size)
+		p.buf, p.room = room[:copy(room, p.buf)], room
+	}
+	if cap(p.buf)-len(p.buf) < len(b) {
+		p.buf = p.room[:copy(p.room, p.buf)]
+	}
+	p.buf = append(p.buf, b...)
+	return len(b), 0
+}
+
+func (p *pipe) read(b []byte, peek bool) int {
+	n := copy(b, p.buf)
+	if !peek {
+		p.buf = p.buf[n:]
+	}
+	return n
+}
+
+// drop ends receiving and releases the buffer.
+func (p *pipe) drop() {
+	if p.env.Reserve != nil && p.charge > 0 {
+		p.env.Reserve(-p.charge)
+	}
+	p.buf, p.room, p.charge, p.gone = nil, nil, 0, true
+}
+
+// Pair returns two connected sockets, as socketpair does.
+func Pair(env *Env, family int, kind Kind, protocol int) (a, b *Socket, errno vfs.Errno) {
+	switch {
+	case family != familyUnix:
+		return nil, nil, vfs.ENOTSUP
+	case kind != Stream || protocol != 0:
+		return nil, nil, EPROTONOSUPPORT
+	}
+	a, b = &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}, &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}
+	join(a, b)
+	return a, b, 0
+}
+
+func join(a, b *Socket) {
+	to, from := &pipe{env: a.env}, &pipe{env: a.env}
+	a.in, a.out = from, to
+	b.in, b.out = to, from
+}
+
+// Bind binds the socket to a loopback address; port 0 chooses an ephemeral port.
+// Binding to the unspecified address and port 0 does nothing: the host chooses the
+// address of a socket that connects.
+func (s *Socket) Bind(to netip.AddrPort) vfs.Errno {
+	switch {
+	case to.Addr().Is4() != (s.family == familyIPv4):
+		return EAFNOSUPPORT
+	case s.local.IsValid() || s.conn != nil || s.in != nil:
+		return vfs.EINVAL
+	case to.Addr().IsUnspecified() && to.Port() == 0:
+		return 0
+	case to.Addr().IsUnspecified():
+		return EACCES
+	case !to.Addr().IsLoopback():
+		return EADDRNOTAVAIL
+	case s.kind != Stream && to.Port() != 0:
+		return EACCES
+	case s.kind != Stream:
+		return 0
+	}
+	return s.bind(to)
+}
+
+func (s *Socket) bind(to netip.AddrPort) vfs.Errno {
+	in := &s.env.inside
+	if to.Port() == 0 {
+		to = in.own(to.Addr())
+	}
+	if in.bound[to] != nil {
+		return EADDRINUSE
+	}
+	if in.bound == nil {
+		in.bound = map[netip.AddrPort]*Socket{}
+	}
+	in.bound[to], s.local = s, to
+	return 0
+}
+
+// own returns an address with an unused ephemeral port. There are more ports than
+// sockets.
+func (in *inside) own(a netip.Addr) netip.AddrPort {
+	for {
+		if in.port++; in.port < firstOwnPort {
+			in.port = firstOwnPort
+		}
+		if to := netip.AddrPortFrom(a, in.port); in.bound[to] == nil {
+			return to
+		}
+	}
+}
+
+// Listen accepts connections from the instance's own sockets. The socket must be
+// bound to a loopback address.
+func (s *Socket) Listen(backlog int) vfs.Errno {
+	switch {
+	case s.kind != Stream:
+		return vfs.ENOTSUP
+	case s.conn != nil || s.in != nil:
+		return vfs.EINVAL
+	case !s.local.IsValid():
+		return EACCES
+	}
+	if s.listener == nil {
+		s.listener = &listener{}
+	}
+	s.listener.backlog = min(max(backlog, 1), maxBacklog)
+	return 0
+}
+
+// Accept returns the next connection. It blocks unless the socket is non-blocking.
+func (s *Socket) Accept() (*Socket, vfs.Errno) {
+	if s.listener == nil {
+		return nil, vfs.EINVAL
+	}
+	for len(s.listener.pending) == 0 {
+		if s.flag&vfs.NonBlock != 0 {
+			return nil, EAGAIN
+		}
+		s.env.pause()
+	}
+	next := s.listener.pending[0]
+	s.listener.pending = s.listener.pending[1:]
+	return next, 0
+}
+
+// pause waits for the deadline or cancellation, since only the guest itself could
+// make a socket within it ready, and it is the one who waits.
+func (e *Env) pause() {
+	e.Wait(func(ctx context.Context, until time.Time) { e.Waiter.Wait(ctx, until, nil) })
+}
+
+// connectInside connects to a listening socket of the same instance.
+func (s *Socket) connectInside(to *Socket) vfs.Errno {
+	if len(to.listener.pending) >= to.listener.backlog {
+		return ECONNREFUSED
+	}
+	if !s.local.IsValid() {
+		s.local = s.env.inside.own(to.local.Addr())
+	}
+	accepted := &Socket{env: s.env, kind: s.kind, family: s.family, flag: vfs.ReadWrite, local: to.local, peer: s.local, options: to.options}
+	join(s, accepted)
+	s.peer, s.hungUp, s.failed = to.local, false, 0
+	to.listener.pending = append(to.listener.pending, accepted)
+	return 0
+}
+
+// dropInside closes the socket's side of what is within the instance.
+func (s *Socket) dropInside() {
+	if bound := s.env.inside.bound; bound[s.local] == s {
+		delete(bound, s.local)
+	}
+	if s.listener != nil {
+		for _, p := range s.listener.pending {
+			p.dropInside()
+		}
+		s.listener = nil
+	}
+	if s.in != nil {
+		s.in.drop()
+		s.out.ended = true
+		s.in, s.out = nil, nil
+	}
+}
+
+func (s *Socket) receiveInside(buf []byte, flags int) (int, vfs.Errno) {
+	for done := 0; ; {
+		n := s.in.read(buf[done:], flags&flagPeek != 0)
+		done += n
+		switch {
+		case done == len(buf) || s.in.ended || s.in.gone || n > 0 && flags&(flagWaitAll|flagPeek) != flagWaitAll:
+			return done, 0
+		case s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
+			if done > 0 {
+				return done, 0
+			}
+			return 0, EAGAIN
+		}
+		s.env.pause()
+	}
+}
+
+func (s *Socket) sendInside(buf []byte, flags int) (int, vfs.Errno) {
+	for done := 0; ; {
+		if s.out.ended || s.out.gone {
+			return 0, EPIPE
+		}
+		n, errno := s.out.write(buf[done:])
+		if errno != 0 {
+			return 0, errno
+		}
+		switch done += n; {
+		case done == len(buf):
+			return done, 0
+		case s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
+			if done > 0 {
+				return done, 0
+			}
+			return 0, EAGAIN
+		}
+		s.env.pause()
+	}
+}
+
+// stateInside is state for a socket connected within the instance.
+func (s *Socket) stateInside(events int16) (ready int16) {
+	if len(s.in.buf) > 0 || s.in.ended || s.in.gone {
+		ready |= events & readable
+	}
+	if len(s.out.buf) < maxPipe || s.out.gone {
+		ready |= events & writable
+	}
+	if s.in.ended && (s.out.ended || s.out.gone) {
+		ready |= hungUp
+	}
+	return ready
+}
