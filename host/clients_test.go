@@ -147,7 +147,7 @@ def handler(event, context):
 		{`session.post("` + base + `/b", json={"c": 1}).text`, `"POST /b"`},
 		{`refused(session.get, "` + base + `/stalls", timeout=0.2)[0]`, `"ReadTimeout"`},
 		{`refused(requests.get, "` + base + `/d")[0]`, `"SSLError"`},
-		{`"--allow-net example.org would allow it" in refused(requests.get, "http://example.org/")[1]`, `true`},
+		{`"--allow-net=example.org would allow it" in refused(requests.get, "http://example.org/")[1]`, `true`},
 		{`pool.request("GET", "` + base + `/gzip").data.decode()`, `"unpacked"`},
 		{`[client.get("` + base + `/moved").text, client.get("` + base + `/gzip").text]`, `["GET /here", "unpacked"]`},
 		{`refused(client.get, "` + base + `/stalls", timeout=0.2)[0]`, `"ReadTimeout"`},

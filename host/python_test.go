@@ -87,7 +87,7 @@ func TestPython_HasWhatScriptsForLinuxTouch(t *testing.T) {
 		`socket.gethostbyname_ex("10.1.2.3")`:                                                        `["10.1.2.3", ["10.1.2.3"], ["10.1.2.3"]]`,
 		`socket.gethostbyaddr("127.0.0.1")[0]`:                                                       `"localhost"`,
 		`socket.gethostbyaddr("10.1.2.3")[0]`:                                                        `"10.1.2.3"`,
-		`fails(lambda: socket.gethostbyname("example.org"))`:                                         `"PermissionError: [Errno 2] example.org: the function has no network; --allow-net example.org would allow it"`,
+		`fails(lambda: socket.gethostbyname("example.org"))`:                                         `"PermissionError: [Errno 2] example.org: the function has no network; --allow-net=example.org would allow it"`,
 		`socket.getnameinfo(("127.0.0.1", 80), 0)`:                                                   `["localhost", "http"]`,
 		`socket.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST)`:                               `["127.0.0.1", "http"]`,
 		`socket.getaddrinfo("1.2.3.4", "https", type=socket.SOCK_STREAM)[0][4]`:                      `["1.2.3.4", 443]`,
@@ -96,7 +96,7 @@ func TestPython_HasWhatScriptsForLinuxTouch(t *testing.T) {
 		`asyncio.run(asyncio.new_event_loop().getaddrinfo("1.2.3.4", 80))[0][4]`:                     `["1.2.3.4", 80]`,
 		`[type(getattr(socket, n)).__name__ for n in ("AF_UNIX", "AI_NUMERICSERV", "SO_KEEPALIVE")]`: `["AddressFamily", "AddressInfo", "int"]`,
 		`socket.inet_ntoa(socket.inet_aton("1.2.3.4"))`:                                              `"1.2.3.4"`,
-		`fails(lambda: urllib.request.urlopen("https://example.org"))`:                               `"URLError: <urlopen error [Errno 2] example.org: the function has no network; --allow-net example.org would allow it>"`,
+		`fails(lambda: urllib.request.urlopen("https://example.org"))`:                               `"URLError: <urlopen error [Errno 2] example.org: the function has no network; --allow-net=example.org would allow it>"`,
 
 		// Time.
 		`time.strftime("%Z", (2020, 1, 1, 0, 0, 0, 2, 1, 0))`:                               `"MSK"`,

@@ -139,7 +139,7 @@ func TestGuard_PassesOnWhatIsOfUse(t *testing.T) {
 		t.Errorf("got %v, %v, want %s", found, err, want)
 	}
 	_, err = g.Resolve(t.Context(), "a.org", names{"a.org": {"::ffff:192.168.0.1", "127.0.0.1"}})
-	wantRefusal(t, err, "192.168.0.1: the address of a.org, a private address, which must be named; --allow-net 192.168.0.1 would")
+	wantRefusal(t, err, "192.168.0.1: the address of a.org, a private address, which must be named; --allow-net=192.168.0.1 would")
 	_, err = g.Resolve(t.Context(), "a.org", names{"a.org": {"fe80::1%eth0"}})
 	wantRefusal(t, err, "fe80::1: the address of a.org, a link-local address")
 	if _, err := g.Resolve(t.Context(), "a.org", lookups{}); err != sockets.ErrNoName {

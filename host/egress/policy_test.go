@@ -111,9 +111,9 @@ func TestGuard_Names(t *testing.T) {
 	for name, want := range map[string]string{
 		"API.example.org.": "93.184.216.34 ", "both.example.org": "93.184.216.36 ", "localhost": "127.0.0.1 ::1 ",
 		"none.example.org": "sockets: no such name", "127.1": "sockets: no such name", "0x7f.1": "sockets: no such name",
-		"example.org":       "example.org: it is not allowed; --allow-net example.org would allow it",
-		"other.test":        "other.test: it is not allowed; --allow-net other.test would allow it",
-		"inner.example.org": "10.0.0.7: the address of inner.example.org, a private address, which must be named; --allow-net 10.0.0.7 would allow it",
+		"example.org":       "example.org: it is not allowed; --allow-net=example.org would allow it",
+		"other.test":        "other.test: it is not allowed; --allow-net=other.test would allow it",
+		"inner.example.org": "10.0.0.7: the address of inner.example.org, a private address, which must be named; --allow-net=10.0.0.7 would allow it",
 	} {
 		if got := resolve(name); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)

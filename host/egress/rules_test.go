@@ -246,7 +246,7 @@ func TestRefusal_SaysWhatHelps(t *testing.T) {
 				t.Fatalf("%q: %s of %s by %s: %v, after %q", rules, to, name, kind, err, told)
 			}
 			told = append(told, refusal.Reason)
-			_, advice, _ := strings.Cut(refusal.Reason, sockets.Setting+" ")
+			_, advice, _ := strings.Cut(refusal.Reason, sockets.Setting+"=")
 			advice, ok = strings.CutSuffix(advice, " would allow it")
 			if !ok {
 				t.Fatalf("%s", refusal.Reason)

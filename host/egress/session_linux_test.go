@@ -255,10 +255,10 @@ func TestSession_TellsEachRefusalOnce(t *testing.T) {
 		}
 	}
 	want := []string{
-		"b.org: it is not allowed; --allow-net b.org would allow it",
-		"10.0.0.1:80: a private address, which must be named; --allow-net 10.0.0.1:80 would allow it",
-		"10.0.0.1:81: a private address, which must be named; --allow-net 10.0.0.1:81 would allow it",
-		"10.0.0.1:80/udp: a private address, which must be named; --allow-net 10.0.0.1:80/udp would allow it",
+		"b.org: it is not allowed; --allow-net=b.org would allow it",
+		"10.0.0.1:80: a private address, which must be named; --allow-net=10.0.0.1:80 would allow it",
+		"10.0.0.1:81: a private address, which must be named; --allow-net=10.0.0.1:81 would allow it",
+		"10.0.0.1:80/udp: a private address, which must be named; --allow-net=10.0.0.1:80/udp would allow it",
 	}
 	for range 2 { // the second call is told again
 		ask()

@@ -106,7 +106,7 @@ func Refuse(kind Kind, host string, port uint16, reason string) *Refusal {
 	if kind == Datagram {
 		target += "/udp"
 	}
-	return &Refusal{Reason: fmt.Sprintf("%s: %s; %s %s would allow it", target, reason, Setting, target)}
+	return &Refusal{Reason: fmt.Sprintf("%s: %s; %s=%s would allow it", target, reason, Setting, target)}
 }
 
 // Errors of sockets, numbered as in WASI.

@@ -194,7 +194,7 @@ func TestSocket_SaysWhyItCannotConnect(t *testing.T) {
 	reason := ""
 	env = instance(t, None{})
 	env.Refused = func(r *Refusal) { reason = r.Reason }
-	want := "10.0.0.1:5432: the function has no network; --allow-net 10.0.0.1:5432 would allow it"
+	want := "10.0.0.1:5432: the function has no network; --allow-net=10.0.0.1:5432 would allow it"
 	if errno := stream(t, env).Connect(netip.MustParseAddrPort("10.0.0.1:5432")); errno != EACCES || reason != want {
 		t.Error(errno, reason)
 	}

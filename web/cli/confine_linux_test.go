@@ -43,7 +43,7 @@ func TestConfine_FunctionsReachWhatIsAllowed(t *testing.T) {
 	address := elsewhere.Listener.Addr().String()
 	dir := t.TempDir()
 	g := newTargets(t, dir+"/data")
-	s := serveChild(t, g, "serve", "--listen", "127.0.0.1:0", "--data", g.inside, "--allow-net", address)
+	s := serveChild(t, g, "serve", "--listen", "127.0.0.1:0", "--data", g.inside, "--allow-net="+address)
 	s.checkDenied(t, g)
 	folder := writeFiles(t, map[string]string{"main.py": `
 import urllib.request
@@ -53,12 +53,12 @@ def handler(event, context):
     except OSError as error:
         return {"body": str(error)}
 `})
-	must(t, "deploy", "talker", folder, "--server", s.url, "--timeout", "60s", "--allow-net", address+",127.0.0.1:1")
+	must(t, "deploy", "talker", folder, "--server", s.url, "--timeout", "60s", "--allow-net="+address+",127.0.0.1:1")
 	must(t, "deploy", "alone", folder, "--server", s.url, "--timeout", "60s")
 	for _, c := range []struct{ function, url, want string }{
 		{"talker", elsewhere.URL, "from elsewhere"},
 		{"talker", "http://127.0.0.1:1/", "which must be named"}, // the server's own rules
-		{"alone", elsewhere.URL, "the function has no network; --allow-net " + address},
+		{"alone", elsewhere.URL, "the function has no network; --allow-net=" + address},
 	} {
 		request, err := http.NewRequest(http.MethodGet, s.url+"/"+c.function, nil)
 		if err != nil {

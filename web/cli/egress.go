@@ -13,15 +13,18 @@ import (
 	"vivarium/host/egress"
 )
 
-// netRules is the value of --allow-net. Without a value it means the public
-// internet.
+// netRules is the value of --allow-net=RULES. --allow-net alone means the public
+// internet; what follows it is an argument, as in "run --allow-net main.py".
 type netRules string
 
 // Decode implements kong.MapperValue.
 func (r *netRules) Decode(ctx *kong.DecodeContext) error {
 	text := egress.Public
-	if next := ctx.Scan.Peek(); next.Type == kong.FlagValueToken || next.IsValue() && !strings.HasPrefix(next.String(), "-") {
+	switch next := ctx.Scan.Peek(); {
+	case next.Type == kong.FlagValueToken:
 		text = ctx.Scan.Pop().String()
+	case next.IsValue() && maybeRules(next.String()):
+		return fmt.Errorf("write --allow-net=%[1]s if %[1]q is a rule; if not, put --allow-net after it", next)
 	}
 	if _, err := egress.ParsePolicy(text); err != nil {
 		return err
@@ -31,6 +34,13 @@ func (r *netRules) Decode(ctx *kong.DecodeContext) error {
 	}
 	*r = netRules(text)
 	return nil
+}
+
+// maybeRules reports whether an argument could be meant as rules: it names no file.
+func maybeRules(text string) bool {
+	_, err := egress.ParsePolicy(text)
+	_, missing := os.Stat(text)
+	return err == nil && missing != nil && !strings.HasPrefix(text, "-")
 }
 
 // policy returns the rules as a policy.

@@ -18,7 +18,7 @@ type limits struct {
 	Memory   megabytes         `default:"128" placeholder:"MB" help:"Memory limit in MB, a multiple of 128. (${default})"`
 	Timeout  time.Duration     `default:"3s" placeholder:"TIME" help:"Execution timeout, such as 500ms, 3s or 5m. (${default})"`
 	Env      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
-	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: comma-separated hosts, addresses and prefixes, each with :PORT to allow only one, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. Without RULES: the public internet. Default: nothing."`
+	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: comma-separated hosts, addresses and prefixes, each with :PORT to allow only one, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. --allow-net alone: the public internet. Default: nothing."`
 
 	ServiceAccount string `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
 	NoFreeze       bool   `help:"Have each instance import the module itself, even where they could share one import."`
