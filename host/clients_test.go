@@ -247,7 +247,7 @@ def maria():
         return [version, *cursor.fetchone()]
 
 async def maria_async():
-    db = await aiomysql.connect(host="127.0.0.1", port=MARIA, user="root", db="test")
+    db = await aiomysql.connect(host="127.0.0.1", port=MARIA, user="root", db="test", ssl=context)
     async with db.cursor() as cursor:
         await cursor.execute("SELECT %s + 1", (41,))
         (n,) = await cursor.fetchone()

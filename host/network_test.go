@@ -339,7 +339,8 @@ func TestNetwork_WithinAnInstance(t *testing.T) {
 	h := newTestHost(t, Config{})
 	h.deploy("talker", talker, catalog.VersionSpec{Timeout: time.Minute})
 	for _, c := range []struct{ run, value, want string }{
-		{"a, b = socket.socketpair()\na.sendall(b'pair')\n", `b.recv(9).decode()`, `"pair"`},
+		{"a, b = socket.socketpair()\na.sendall(b'pair')\n", `[b.recv(9).decode(), a.family == b.family == socket.AF_UNIX, a.getsockname(), a.getpeername()]`, `["pair", true, "", ""]`},
+		{"a, b = socket.socketpair()\nc = a.dup()\na.close()\nc.sendall(b'copy')\nc.close()\n", `[b.recv(9).decode(), b.recv(9).decode()]`, `["copy", ""]`},
 		{`
 def talk():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as c:

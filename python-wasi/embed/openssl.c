@@ -42,6 +42,13 @@ SSL_CTX *__wrap_SSL_CTX_new(const SSL_METHOD *method) {
   shared = 1;
   SSL_CTX *context = __real_SSL_CTX_new(method);
   shared = 0;
+  // Without instructions for AES the other cipher is three times as fast. Servers
+  // that know it follow the client's preference.
+  if (context != NULL) {
+    SSL_CTX_set_ciphersuites(context, "TLS_CHACHA20_POLY1305_SHA256:"
+                                      "TLS_AES_256_GCM_SHA384:"
+                                      "TLS_AES_128_GCM_SHA256");
+  }
   return context;
 }
 

@@ -4,9 +4,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/select.h>
@@ -21,6 +23,7 @@ IMPORT("sock_connect")
 host_connect(int32_t fd, const void *address, size_t size);
 IMPORT("sock_pair")
 host_pair(int32_t family, int32_t type, int32_t protocol, int32_t fds[2]);
+IMPORT("sock_dup") host_dup(int32_t fd, int32_t *copy);
 IMPORT("sock_bind") host_bind(int32_t fd, const void *address, size_t size);
 IMPORT("sock_listen") host_listen(int32_t fd, int32_t backlog);
 IMPORT("sock_accept") host_accept(int32_t fd, int32_t flags, int32_t *accepted);
@@ -38,6 +41,10 @@ host_set_option(int32_t fd, int32_t level, int32_t name, int32_t value);
 IMPORT("sock_refusal") host_refusal(char *buf, size_t size, size_t *length);
 IMPORT("fd_poll")
 host_poll(struct pollfd *fds, size_t count, int64_t timeout, size_t *ready);
+
+#ifndef F_DUPFD_CLOEXEC
+#define F_DUPFD_CLOEXEC 1030
+#endif
 
 // The form in which the host writes addresses.
 #define ADDRESS_SIZE 28
@@ -80,6 +87,22 @@ int socket(int family, int type, int protocol) {
 
 int socketpair(int family, int type, int protocol, int fds[2]) {
   return network_result(host_pair(family, type, protocol, fds));
+}
+
+int __real_fcntl(int fd, int command, ...);
+
+// socket.dup() asks for F_DUPFD_CLOEXEC (recipe/cpython.sh), which the C library has
+// not. Only sockets can be duplicated.
+int __wrap_fcntl(int fd, int command, ...) {
+  va_list arguments;
+  va_start(arguments, command);
+  int argument = va_arg(arguments, int);
+  va_end(arguments);
+  if (command != F_DUPFD_CLOEXEC) {
+    return __real_fcntl(fd, command, argument);
+  }
+  int32_t copy;
+  return network_result(host_dup(fd, &copy)) == 0 ? copy : -1;
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t size) {

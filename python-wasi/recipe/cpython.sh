@@ -188,6 +188,7 @@ configure_cross() {
     ac_cv_working_tzset=yes --enable-ipv6 --with-openssl="$prefix" \
     ac_cv_working_openssl_ssl=yes ac_cv_working_openssl_hashlib=yes \
     ac_cv_func_getaddrinfo=yes ac_cv_func_getnameinfo=yes ac_cv_func_getpeername=yes ac_cv_func_gai_strerror=yes \
+    ac_cv_header_sys_un_h=yes CPPFLAGS=-DF_DUPFD_CLOEXEC=1030 \
     CC="clang-$LLVM_MAJOR $target" CPP="clang-$LLVM_MAJOR -E $target" \
     CXX="clang++-$LLVM_MAJOR $target" LD="wasm-ld-$LLVM_MAJOR" READELF=true PKG_CONFIG=false \
     AR="llvm-ar-$LLVM_MAJOR" RANLIB="llvm-ranlib-$LLVM_MAJOR" NM="llvm-nm-$LLVM_MAJOR" \

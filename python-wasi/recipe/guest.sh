@@ -15,7 +15,7 @@ for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasili
   link_flags+=("-Wl,--wrap=$wrapped")
 done
 # Functions that embed/sockets.c and embed/openssl.c replace.
-for wrapped in strerror SSL_CTX_new; do
+for wrapped in strerror fcntl SSL_CTX_new; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
 link_libraries=(-lpython3.13 -ltz -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3

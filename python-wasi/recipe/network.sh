@@ -49,13 +49,15 @@ HEADER
 
 # OpenSSL without what a single-threaded client in a sandbox without loadable code
 # can't use, and without ciphers and formats that today's TLS and X.509 don't use.
+# ec_nistp_64_gcc_128: the curves of most certificates, a signature verified in 1.1 ms
+# instead of 13, for 230 KB.
 # --with-rand-seed=none: its own generator has no seed, so whatever bypasses the
 # embedding's (openssl.c) fails instead of drawing what clones share.
 openssl_options="no-asm no-threads no-dso no-engine no-module no-shared no-tests no-apps no-docs no-ui-console no-posix-io
   no-async no-autoload-config no-secure-memory no-afalgeng no-quic no-dgram no-dtls no-cmp no-cms no-ct no-ts no-srp no-http
   no-ocsp no-rfc3779 no-comp no-legacy no-ssl-trace no-nextprotoneg no-srtp no-ec2m no-gost no-aria no-bf no-camellia no-cast
   no-dsa no-idea no-md4 no-mdc2 no-ml-dsa no-rc2 no-rc4 no-rmd160 no-seed no-siphash no-slh-dsa no-sm2 no-sm3 no-sm4 no-siv
-  no-whirlpool --with-rand-seed=none"
+  no-whirlpool enable-ec_nistp_64_gcc_128 --with-rand-seed=none"
 
 build_openssl() {
   cd "$work/openssl"

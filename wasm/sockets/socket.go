@@ -43,7 +43,7 @@ type Socket struct {
 	hungUp     bool      // the connection was dropped by HangUp
 	failed     vfs.Errno // the next result of SO_ERROR
 	options    []option  // to set on the next connection
-	closed     bool
+	users      int       // besides the first, who has to close it too
 }
 
 // Flags of calls.
@@ -377,7 +377,13 @@ func (s *Socket) List(uint64, func(vfs.Dirent) bool) vfs.Errno { return vfs.ENOT
 
 // Close implements vfs.File.
 func (s *Socket) Close() {
+	if s.users > 0 {
+		s.users--
+		return
+	}
 	s.drop()
 	s.dropInside()
-	s.closed = true
 }
+
+// Share adds a user: the socket stays open for one more Close.
+func (s *Socket) Share() { s.users++ }

@@ -21,6 +21,7 @@ var socketCalls = []call{
 	{"sock_open", "iiii", (*Files).sockOpen},
 	{"sock_connect", "iii", (*Files).sockConnect},
 	{"sock_pair", "iiii", (*Files).sockPair},
+	{"sock_dup", "ii", (*Files).sockDup},
 	{"sock_bind", "iii", (*Files).sockBind},
 	{"sock_listen", "ii", (*Files).sockListen},
 	{"sock_accept", "iii", (*Files).sockAccept},
@@ -161,6 +162,23 @@ func (f *Files) sockPair(m api.Memory, p []uint64) vfs.Errno {
 		m.WriteUint32Le(uint32(p[3])+4, f.insertSocket(b, uint32(p[1])))
 	}
 	return errno
+}
+
+// sockDup is sock_dup(fd, result): it writes another descriptor of the same socket.
+func (f *Files) sockDup(m api.Memory, p []uint64) vfs.Errno {
+	s, errno := f.socket(p[0])
+	if errno != 0 {
+		return errno
+	}
+	if _, ok := m.ReadUint32Le(uint32(p[1])); !ok {
+		return efault
+	}
+	if f.network.open >= maxSockets {
+		return vfs.EMFILE
+	}
+	s.Share()
+	m.WriteUint32Le(uint32(p[1]), f.insertSocket(s.Socket, 0))
+	return 0
 }
 
 // notListening is the reason of a refusal to bind or listen.

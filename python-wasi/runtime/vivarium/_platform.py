@@ -29,13 +29,11 @@ def _fill(module: ModuleType, names: dict[str, Any]) -> None:
             setattr(module, name, value)
 
 
-# The machine's own name, and socket families that don't exist here but that
-# programs ask about.
+# The machine's own name.
 
 _fill(
     _socket,
     {
-        "AF_UNIX": 1,
         "gethostname": lambda: "localhost",
         "if_nameindex": lambda: [(1, "lo")],
     },
