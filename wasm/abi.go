@@ -90,6 +90,21 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 	b.NewFunctionBuilder().
 		WithGoModuleFunction(api.GoModuleFunc(seed), []api.ValueType{i32, i32}, []api.ValueType{i32}).
 		Export(hostSeed)
+	i64 := api.ValueTypeI64
+	for _, f := range []struct {
+		name   string
+		do     api.GoModuleFunc
+		params []api.ValueType
+	}{
+		{"thread_start", threadStart, []api.ValueType{i32, i32}},
+		{"thread_wait", threadWait, []api.ValueType{i32, i32, i64}},
+		{"thread_wake", threadWake, []api.ValueType{i32, i32}},
+		{"thread_yield", threadYield, nil},
+		{"thread_interrupt", threadInterrupt, []api.ValueType{i32}},
+		{"thread_locals", threadLocals, []api.ValueType{i32, i32}},
+	} {
+		b.NewFunctionBuilder().WithGoModuleFunction(f.do, f.params, []api.ValueType{i32}).Export(f.name)
+	}
 	wasip1.ExportExtensions(b, filesOf)
 	if _, err := b.Instantiate(ctx); err != nil {
 		return fmt.Errorf("wasm: host module %s: %w", hostModule, err)

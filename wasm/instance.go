@@ -34,6 +34,7 @@ type Instance struct {
 	askedBefore    int64 // network requests made before the last ResetObserved
 	load, invoke   api.Function
 	broken         bool          // only Close is allowed
+	threads        *threads      // nil as long as it never had but one
 	computed       time.Duration // in all calls, up to since
 
 	// State of the current call.
@@ -47,9 +48,13 @@ type Instance struct {
 	used     time.Duration
 	stopped  error // why the host ended the call
 	calling  api.Function
-	stack    int64 // bytes of machine stack charged to the owner
-	pages    pages
-	response *Response
+	stack    int64 // bytes of machine stack that the owner is charged for
+	// Of the first thread, while there are others.
+	firstCalling api.Function
+	over         context.Context // see callOver
+	endOver      func()
+	pages        pages
+	response     *Response
 }
 
 // InstanceConfig configures one instance.
@@ -134,6 +139,7 @@ type Observations struct {
 	Network   int64 // names looked up and connections made, not counting those refused
 	Written   bool  // something was written to a file
 	OpenFiles int   // files and sockets open now
+	Threads   int   // threads there are now besides the first
 }
 
 // bind gives a shell its content.
@@ -260,7 +266,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 		return ErrClosed
 	}
 	i.ctx, i.turn, i.stopped, i.response, i.used, i.work = ctx, c.Turn, nil, nil, 0, 0
-	i.until, i.deadline, i.calling = c.Deadline, 0, f
+	i.until, i.deadline, i.calling, i.firstCalling = c.Deadline, 0, f, f
 	if !c.Deadline.IsZero() {
 		i.deadline = i.engine.now() + int64(time.Until(c.Deadline))
 	}
@@ -271,6 +277,10 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 		i.stdin.set(nil)
 		i.stdout.set(nil)
 		i.stderr.set(nil)
+		if i.over != nil {
+			i.endOver()
+			i.over = nil
+		}
 		i.ctx, i.turn = nil, nil
 		i.dropStack()
 		i.broken = i.broken || err != nil
@@ -286,7 +296,9 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 	}
 	var status int32
 	if i.stopped == nil {
-		status, err = i.enterGuest(f)
+		if status, err = i.enterGuest(f); err != nil {
+			i.endThreads()
+		}
 	}
 	if err = ended(status, i.explain(err)); err == nil {
 		err = i.stopped
@@ -389,6 +401,10 @@ func (i *Instance) overdue() error {
 
 // end leaves the guest from within a host function; run returns why.
 func (i *Instance) end(why error) {
+	if t := i.threads; t != nil && t.running != t.first {
+		t.fail(why)
+		panic(errThreads)
+	}
 	i.stopped = why
 	panic(why)
 }
@@ -397,6 +413,9 @@ func (i *Instance) end(why error) {
 func (i *Instance) yield() int32 {
 	if why := i.giveWay(); why != nil {
 		i.end(why)
+	}
+	if i.threads != nil {
+		i.giveOthers()
 	}
 	return int32(i.engine.cfg.LoopBudget)
 }
@@ -430,15 +449,15 @@ func (i *Instance) giveWay() error {
 // sleep is the guests' nanosleep.
 func (i *Instance) sleep(ns int64) {
 	i.seen.Slept++
-	i.wait(func(ctx context.Context, _ time.Time) {
-		wait := ns
-		if i.deadline != 0 {
-			wait = min(wait, i.deadline-i.engine.now())
+	i.wait(func(ctx context.Context, deadline time.Time) {
+		wait := time.Duration(ns)
+		if !deadline.IsZero() {
+			wait = min(wait, time.Until(deadline))
 		}
 		if wait <= 0 {
 			return
 		}
-		t := time.NewTimer(time.Duration(wait))
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -450,6 +469,10 @@ func (i *Instance) sleep(ns int64) {
 // wait leaves the turn while do blocks, until ctx ends or the deadline (zero
 // means none) passes. A waiting guest computes nothing, and ends with its call.
 func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
+	if i.threads != nil {
+		i.waitBeside(do)
+		return
+	}
 	i.leave()
 	do(i.ctx, i.until)
 	if why := i.overdue(); why != nil {
@@ -485,6 +508,7 @@ func (i *Instance) Observed() Observations {
 	o := i.seen
 	open, asked := i.files.Sockets()
 	o.Written, o.OpenFiles, o.Network = i.root.Written(), i.root.OpenFiles()+open, asked-i.askedBefore
+	o.Threads = i.otherThreads()
 	return o
 }
 
@@ -512,6 +536,9 @@ func (i *Instance) Freeze(path, key string, note []byte, room func(bytes int64) 
 	if i.broken {
 		return nil, ErrClosed
 	}
+	if i.otherThreads() > 0 {
+		return nil, errors.New("wasm: freeze: the guest has threads")
+	}
 	memory, ok := i.module.Memory().Read(0, i.module.Memory().Size())
 	if !ok {
 		return nil, errors.New("wasm: freeze: a memory of 4 GiB can't be frozen")
@@ -538,8 +565,8 @@ func (i *Instance) saveGlobals() ([]uint64, error) {
 // Close ends the instance and returns its memory to the system.
 func (i *Instance) Close() {
 	i.broken = true
-	// Closing a module fails only if an open file fails to close; there are
-	// none.
+	i.endThreads()
+	// Closing a module fails only for files that do not close; there are none.
 	_ = i.module.Close(context.Background())
 	if i.image != nil && i.pages.shared > 0 {
 		i.share(0) // giving back never fails

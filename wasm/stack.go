@@ -33,6 +33,9 @@ func stackSize(f api.Function) int64 {
 // whether that is allowed.
 func (i *Instance) chargeStack() bool {
 	size := stackSize(i.calling)
+	if i.threads != nil {
+		size += i.threads.parked
+	}
 	if size <= max(i.stack, keptStack) {
 		return true
 	}
@@ -49,6 +52,10 @@ func (i *Instance) dropStack() {
 	if stackSize(i.calling) > keptStack {
 		i.load, i.invoke = nil, nil
 	}
-	i.linear.charge.give(i.stack)
-	i.stack, i.calling = 0, nil
+	kept := int64(0)
+	if i.threads != nil {
+		kept = min(i.threads.parked, i.stack)
+	}
+	i.linear.charge.give(i.stack - kept)
+	i.stack, i.calling = kept, nil
 }

@@ -161,7 +161,8 @@ func TestGuard_Hammer(t *testing.T) {
 				if g.Check(sockets.Stream, netip.AddrPortFrom(a, 80)) != nil {
 					t.Errorf("%s is forgotten at once", own)
 				}
-				if g.Check(sockets.Stream, netip.AddrPortFrom(a, 81)) == nil || g.Check(sockets.Datagram, netip.AddrPortFrom(a, 80)) == nil {
+				if g.Check(sockets.Stream, netip.AddrPortFrom(a, 81)) == nil ||
+					g.Check(sockets.Datagram, netip.AddrPortFrom(a, 80)) == nil {
 					t.Errorf("%s is reached in a way that nothing allows", own)
 				}
 			}

@@ -150,7 +150,8 @@ func TestLedger_IsTheSumOfWhatIsTaken(t *testing.T) {
 		}
 		s, used, exceeded := l.State(tenant), b.of(b.used, tenant), b.of(b.exceeded, tenant)
 		for q := range Count {
-			if s.Use[q] != used[q] || s.Exceeded[q] != exceeded[q] || s.Limits[q] != b.limit(tenant, q) || l.Limit(tenant, q) != s.Limits[q] {
+			if s.Use[q] != used[q] || s.Exceeded[q] != exceeded[q] || s.Limits[q] != b.limit(tenant, q) ||
+				l.Limit(tenant, q) != s.Limits[q] {
 				t.Fatalf("step %d: %s of %s: got %d used, %d refused, limit %d, want %d, %d, %d", step, q, tenant,
 					s.Use[q], s.Exceeded[q], s.Limits[q], used[q], exceeded[q], b.limit(tenant, q))
 			}

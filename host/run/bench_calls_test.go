@@ -58,7 +58,7 @@ var hostCalls = map[string]struct {
 	"random": {"random_get seed", 512, "---\nos.urandom(200_000_000)"},
 	"clocks": {"clock_time_get clock_res_get", 128, "import time, collections, itertools\n---\n" +
 		"collections.deque(map(time.clock_gettime, itertools.repeat(1, 1_000_000)), 0)\ntime.process_time(), time.clock_getres(1)"},
-	"short-sleeps": {"poll_oneoff sched_yield", 128, "import time\n---\nfor n in range(1000): time.sleep(0), time.sleep(1e-9), os.sched_yield()"},
+	"short-sleeps": {"poll_oneoff thread_yield", 128, "import time\n---\nfor n in range(1000): time.sleep(0), time.sleep(1e-9), os.sched_yield()"},
 	"poll-files":   {"fd_poll", 128, "import select\nB = select.poll()\nfor n in range(1000): B.register(os.open(f'/tmp/{n}', O), 5)\n---\nB.poll(0)"},
 	"hand-over":    {"respond", 256, "import _vivarium\nB = bytes(16 << 20)\n---\n_vivarium.respond(0, B)"},
 	"receive": {"sock_open sock_connect sock_recv", 256, "import socket\nF = socket.create_connection(PEER)\nF.sendall(b'give')\nB = bytearray(64 << 20)\n" +
@@ -70,6 +70,12 @@ var hostCalls = map[string]struct {
 	"names": {"sock_resolve sock_refusal", 128, "import socket\n---\ntry: socket.getaddrinfo('x' * 60 + '.example', 1)\nexcept OSError: pass"},
 	"poll-sockets": {"fd_poll", 128, "import select, socket\nL = [socket.create_connection(PEER) for n in range(100)]\nB = select.poll()\n" +
 		"for F in L: B.register(F, 5)\n---\nB.poll(0)"},
+	"inside": {"sock_bind sock_listen sock_accept sock_pair sock_dup", 128, "import socket\n---\nF = socket.create_server(('127.0.0.1', 0))\n" +
+		"for n in range(100): A = socket.create_connection(F.getsockname()), F.accept()[0].dup(), socket.socketpair()\nF.close()"},
+	"threads": {"thread_start thread_locals thread_wait thread_wake", 256, "import threading\n---\n" +
+		"L = [threading.Thread(target=threading.Event().wait, args=(0.001,)) for n in range(50)]\n" +
+		"for F in L: F.start()\nfor F in L: F.join()"},
+	"interrupt": {"thread_interrupt", 128, "import _vivarium, threading\n---\nfor n in range(1000): _vivarium.interrupt(threading.get_ident())"},
 }
 
 // outsideOfCalls are imports that are used while an interpreter starts or ends,
@@ -208,7 +214,8 @@ func BenchmarkHostCalls(b *testing.B) {
 	h.deploy("light", smallModule, catalog.VersionSpec{})
 	deploy := func(name, source string, memoryMB int) {
 		for kind, timeout := range map[string]time.Duration{"late-": timeout, "long-": time.Hour} {
-			h.deploy(kind+name, source, catalog.VersionSpec{MemoryMB: memoryMB, Timeout: timeout, MaxInstances: callers, AllowNet: "127.0.0.1"}).Tenant = "calling"
+			spec := catalog.VersionSpec{MemoryMB: memoryMB, Timeout: timeout, MaxInstances: callers, AllowNet: "127.0.0.1"}
+			h.deploy(kind+name, source, spec).Tenant = "calling"
 		}
 	}
 	deploy("loop", "def handler(event, context):\n    while event: pass\n", 128)

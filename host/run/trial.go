@@ -166,6 +166,7 @@ func impurities(o wasm.Observations) []string {
 		{o.Written, "importing it wrote a file"},
 		{o.OpenFiles > 0, "importing it left a file open"},
 		{o.Network > 0, "importing it used the network"},
+		{o.Threads > 0, "importing it left a thread running"},
 	} {
 		if c.seen {
 			why = append(why, c.name)

@@ -24,7 +24,10 @@ PyObject *os_fchmod(PyObject *module, PyObject *args);
 PyObject *os_umask(PyObject *module, PyObject *mask);
 PyObject *os_space(PyObject *module, PyObject *args);
 
-// print_exception writes the current exception to stderr and clears it.
+// Of _vivarium too, in threads.c.
+PyObject *interrupt_thread(PyObject *module, PyObject *ident);
+
+// print_exception writes the exception that is set to stderr and clears it.
 //
 // PyErr_Print must not be used instead: on SystemExit it exits the process, which
 // here is a trap without a message.

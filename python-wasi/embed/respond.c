@@ -88,6 +88,9 @@ static PyMethodDef methods[] = {
      "space(path, dir_fd, /)\n--\n\n"
      "Return the bytes and the names that a file system can hold, and those that\n"
      "are free: (bytes, free bytes, names, free names)."},
+    {"interrupt", interrupt_thread, METH_O,
+     "interrupt(ident, /)\n--\n\n"
+     "End the wait of a thread for files or for time to pass, if it is in one."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -168,12 +168,13 @@ SCRIPT
   chmod +x "$work/build-python"
 }
 
-# configure_cross: clock_nanosleep is left out because wazero's poll_oneoff does not
-# support absolute times, and time.sleep would fail (OSError 58); CPython checks for
-# it in two ways. pymalloc is off by default on WASI, and worth 2 %; mimalloc is for
-# CPython without the global lock, and here 0.3 MB of dead code. configure could
-# only find out by running something that tzset works, and by linking that the
-# embedding's functions and OpenSSL exist. It considers IPv6 impossible.
+# configure_cross: clock_nanosleep is left out because wazero's poll_oneoff knows
+# no absolute times, and time.sleep would fail (OSError 58); CPython asks for it
+# in two ways. pymalloc is off by default on WASI, and worth 2 %; mimalloc is for
+# CPython without the global lock, and here 0.3 MB that nothing calls. That
+# tzset works is what configure can only see by running something, and the
+# embedding's functions, threads (embed/threads.c) among them, and OpenSSL by linking.
+# IPv6 it takes for impossible.
 configure_cross() {
   local dir=$work/cross target prefix=$work/prefix
   target="$(target_flags "$work/sysroot") $(hide_paths)"
@@ -187,6 +188,7 @@ configure_cross() {
     --with-pymalloc=yes --without-mimalloc ac_cv_func_clock_nanosleep=no ac_cv_lib_rt_clock_nanosleep=no \
     ac_cv_working_tzset=yes --enable-ipv6 --with-openssl="$prefix" \
     ac_cv_working_openssl_ssl=yes ac_cv_working_openssl_hashlib=yes \
+    ac_cv_pthread_is_default=yes ac_cv_func_sem_timedwait=yes \
     ac_cv_func_getaddrinfo=yes ac_cv_func_getnameinfo=yes ac_cv_func_getpeername=yes ac_cv_func_gai_strerror=yes \
     ac_cv_header_sys_un_h=yes CPPFLAGS=-DF_DUPFD_CLOEXEC=1030 \
     CC="clang-$LLVM_MAJOR $target" CPP="clang-$LLVM_MAJOR -E $target" \

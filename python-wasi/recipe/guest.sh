@@ -14,8 +14,8 @@ for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasili
   __wasi_path_open __wasi_path_create_directory; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
-# Functions that embed/sockets.c and embed/openssl.c replace.
-for wrapped in strerror fcntl SSL_CTX_new; do
+# What embed/sockets.c, embed/openssl.c and embed/threads.c do.
+for wrapped in strerror fcntl SSL_CTX_new _PyThreadState_Bind; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
 link_libraries=(-lpython3.13 -ltz -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3

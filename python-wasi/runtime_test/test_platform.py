@@ -19,15 +19,6 @@ class Missing(unittest.TestCase):
             self.assertEqual(answer.status, 0)
             self.assertIn(answer.error()["errorType"], kinds)
 
-    def test_threads(self):
-        self.fails("threading.Thread(target=print).start()", "RuntimeError")
-
-    def test_thread_pools(self):
-        self.fails(
-            "concurrent.futures.ThreadPoolExecutor().submit(print).result()",
-            "RuntimeError",
-        )
-
     def test_fork(self):
         self.fails("os.fork()", "AttributeError")
 

@@ -49,6 +49,7 @@ def boot() -> types.ModuleType:
         del sys.modules[name]
     builtin = types.ModuleType("_vivarium")
     builtin.respond = respond  # type: ignore[attr-defined]
+    builtin.interrupt = lambda ident, /: None  # type: ignore[attr-defined]
     builtin.reseed = lambda: None  # type: ignore[attr-defined]
     builtin.immortalize_definitions = lambda: None  # type: ignore[attr-defined]
     chmod = os.chmod

@@ -27,6 +27,26 @@ const (
 type inside struct {
 	bound map[netip.AddrPort]*Socket
 	port  uint16 // the last ephemeral port
+
+	// changed ends with the next change of anything within; nil when nobody waits.
+	changed context.Context
+	stirred context.CancelFunc
+}
+
+// wakeup returns a context that ends with the next change of anything within.
+func (in *inside) wakeup() context.Context {
+	if in.changed == nil {
+		in.changed, in.stirred = context.WithCancel(context.Background())
+	}
+	return in.changed
+}
+
+// stir wakes up the threads that wait for a change.
+func (in *inside) stir() {
+	if in.changed != nil {
+		in.stirred()
+		in.changed, in.stirred = nil, nil
+	}
 }
 
 // listener is the state of a Socket that listens.
@@ -65,6 +85,7 @@ func (p *pipe) write(b []byte) (int, vfs.Errno) {
 		p.buf = p.room[:copy(p.room, p.buf)]
 	}
 	p.buf = append(p.buf, b...)
+	p.env.inside.stir()
 	return len(b), 0
 }
 
@@ -72,6 +93,7 @@ func (p *pipe) read(b []byte, peek bool) int {
 	n := copy(b, p.buf)
 	if !peek {
 		p.buf = p.buf[n:]
+		p.env.inside.stir()
 	}
 	return n
 }
@@ -82,6 +104,7 @@ func (p *pipe) drop() {
 		p.env.Reserve(-p.charge)
 	}
 	p.buf, p.room, p.charge, p.gone = nil, nil, 0, true
+	p.env.inside.stir()
 }
 
 // Pair returns two connected sockets, as socketpair does.
@@ -181,17 +204,34 @@ func (s *Socket) Accept() (*Socket, vfs.Errno) {
 		if s.flag&vfs.NonBlock != 0 {
 			return nil, EAGAIN
 		}
-		s.env.pause()
+		if s.env.pause(); s.listener == nil { // closed by another thread
+			return nil, vfs.EINVAL
+		}
 	}
 	next := s.listener.pending[0]
 	s.listener.pending = s.listener.pending[1:]
 	return next, 0
 }
 
-// pause waits for the deadline or cancellation, since only the guest itself could
-// make a socket within it ready, and it is the one who waits.
+// pause waits until another thread of the guest has changed something within, the
+// deadline or cancellation.
 func (e *Env) pause() {
-	e.Wait(func(ctx context.Context, until time.Time) { e.Waiter.Wait(ctx, until, nil) })
+	changed := e.inside.wakeup()
+	e.Wait(func(ctx context.Context, until time.Time) {
+		ctx, cancel := either(ctx, changed)
+		defer cancel()
+		e.Waiter.Wait(ctx, until, nil)
+	})
+}
+
+// either returns a context that ends with one of two.
+func either(a, b context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(a)
+	stop := context.AfterFunc(b, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // connectInside connects to a listening socket of the same instance.
@@ -206,6 +246,7 @@ func (s *Socket) connectInside(to *Socket) vfs.Errno {
 	join(s, accepted)
 	s.peer, s.hungUp, s.failed = to.local, false, 0
 	to.listener.pending = append(to.listener.pending, accepted)
+	s.env.inside.stir()
 	return 0
 }
 
@@ -225,14 +266,16 @@ func (s *Socket) dropInside() {
 		s.out.ended = true
 		s.in, s.out = nil, nil
 	}
+	s.env.inside.stir()
 }
 
 func (s *Socket) receiveInside(buf []byte, flags int) (int, vfs.Errno) {
+	in := s.in
 	for done := 0; ; {
-		n := s.in.read(buf[done:], flags&flagPeek != 0)
+		n := in.read(buf[done:], flags&flagPeek != 0)
 		done += n
 		switch {
-		case done == len(buf) || s.in.ended || s.in.gone || n > 0 && flags&(flagWaitAll|flagPeek) != flagWaitAll:
+		case done == len(buf) || in.ended || in.gone || n > 0 && flags&(flagWaitAll|flagPeek) != flagWaitAll:
 			return done, 0
 		case s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
 			if done > 0 {
@@ -245,11 +288,12 @@ func (s *Socket) receiveInside(buf []byte, flags int) (int, vfs.Errno) {
 }
 
 func (s *Socket) sendInside(buf []byte, flags int) (int, vfs.Errno) {
+	out := s.out
 	for done := 0; ; {
-		if s.out.ended || s.out.gone {
+		if out.ended || out.gone {
 			return 0, EPIPE
 		}
-		n, errno := s.out.write(buf[done:])
+		n, errno := out.write(buf[done:])
 		if errno != 0 {
 			return 0, errno
 		}

@@ -33,6 +33,27 @@ func Poll(env *Env, set []Polled, timeout time.Duration) int {
 		deadline = time.Now().Add(timeout)
 	}
 	interests := make([]Interest, 0, len(set))
+	for count == 0 {
+		woken := false
+		interests = interestsOf(set, interests[:0]) // another thread may have closed one since
+		changed := context.Background()
+		if slices.ContainsFunc(set, func(p Polled) bool { return p.Socket.in != nil || p.Socket.listener != nil }) {
+			changed = env.inside.wakeup()
+		}
+		env.Wait(func(ctx context.Context, until time.Time) {
+			ctx, cancel := either(ctx, changed)
+			defer cancel()
+			woken = env.Waiter.Wait(ctx, sooner(deadline, until), interests) || changed.Err() != nil
+		})
+		if count = look(set); !woken {
+			break
+		}
+	}
+	return count
+}
+
+// interestsOf appends what a poll of these sockets waits for.
+func interestsOf(set []Polled, interests []Interest) []Interest {
 	for _, p := range set {
 		if p.Socket.conn == nil {
 			continue
@@ -45,16 +66,7 @@ func Poll(env *Env, set []Polled, timeout time.Duration) int {
 			interests = append(interests, Interest{FD: fd, Events: p.Events})
 		}
 	}
-	for count == 0 {
-		woken := false
-		env.Wait(func(ctx context.Context, until time.Time) {
-			woken = env.Waiter.Wait(ctx, sooner(deadline, until), interests)
-		})
-		if count = look(set); !woken {
-			break
-		}
-	}
-	return count
+	return interests
 }
 
 // look updates what is ready now.

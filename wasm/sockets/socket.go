@@ -44,6 +44,7 @@ type Socket struct {
 	failed     vfs.Errno // the next result of SO_ERROR
 	options    []option  // to set on the next connection
 	users      int       // besides the first, who has to close it too
+	closed     bool
 }
 
 // Flags of calls.
@@ -101,6 +102,10 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 		return s.refused(err)
 	}
 	s.env.Talked()
+	if s.drop(); s.closed || s.in != nil { // by another thread, meanwhile
+		release(conn)
+		return vfs.EBADF
+	}
 	s.conn, s.peer, s.hungUp, s.failed = conn, to, false, 0
 	for _, o := range s.options {
 		o.set(conn.FD) // another kind of connection may not have it
@@ -113,7 +118,9 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 		if s.flag&vfs.NonBlock != 0 {
 			return EINPROGRESS
 		}
-		s.wait(writable, time.Time{})
+		if errno := s.wait(writable); errno != 0 {
+			return errno
+		}
 		s.settle()
 	}
 	return s.takeFailure()
@@ -161,14 +168,17 @@ func (s *Socket) ready() vfs.Errno {
 	return 0
 }
 
-// wait waits until the connection is ready for something; it returns false if
-// the deadline, unless zero, passes first.
-func (s *Socket) wait(events int16, deadline time.Time) bool {
-	ready := false
+// wait waits until the connection is ready for something. Another thread may have
+// closed it meanwhile: ENOTCONN.
+func (s *Socket) wait(events int16) vfs.Errno {
+	conn := s.conn
 	s.env.Wait(func(ctx context.Context, until time.Time) {
-		ready = s.env.Waiter.Wait(ctx, sooner(deadline, until), []Interest{{FD: s.conn.FD, Events: events}})
+		s.env.Waiter.Wait(ctx, until, []Interest{{FD: conn.FD, Events: events}})
 	})
-	return ready
+	if s.conn != conn {
+		return ENOTCONN
+	}
+	return 0
 }
 
 func sooner(a, b time.Time) time.Time {
@@ -213,7 +223,9 @@ func (s *Socket) Receive(buf []byte, flags int) (int, vfs.Errno) {
 			}
 			return 0, errno(err)
 		default:
-			s.wait(readable, time.Time{})
+			if errno := s.wait(readable); errno != 0 {
+				return 0, errno
+			}
 		}
 	}
 }
@@ -250,7 +262,9 @@ func (s *Socket) Send(buf []byte, flags int) (int, vfs.Errno) {
 			}
 			return 0, errno(err)
 		default:
-			s.wait(writable, time.Time{})
+			if errno := s.wait(writable); errno != 0 {
+				return 0, errno
+			}
 		}
 	}
 }
@@ -275,6 +289,7 @@ func (s *Socket) Shutdown(how int) vfs.Errno {
 	if s.in != nil {
 		s.in.gone = s.in.gone || how != syscall.SHUT_WR
 		s.out.ended = s.out.ended || how != syscall.SHUT_RD
+		s.env.inside.stir()
 		return 0
 	}
 	if s.conn == nil || s.connecting {
@@ -324,11 +339,15 @@ func (s *Socket) drop() {
 	if s.conn == nil {
 		return
 	}
-	closeFD(s.conn.FD)
-	if s.conn.Closed != nil {
-		s.conn.Closed()
-	}
+	release(s.conn)
 	s.conn, s.connecting = nil, false
+}
+
+func release(conn *Conn) {
+	closeFD(conn.FD)
+	if conn.Closed != nil {
+		conn.Closed()
+	}
 }
 
 // Stat implements vfs.File.
@@ -383,6 +402,7 @@ func (s *Socket) Close() {
 	}
 	s.drop()
 	s.dropInside()
+	s.closed = true
 }
 
 // Share adds a user: the socket stays open for one more Close.

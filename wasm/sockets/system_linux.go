@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,20 +19,57 @@ type Interest struct {
 	Events int16 // POLLIN and POLLOUT
 }
 
-// Waiter waits for sockets. Its zero value is ready to use; it holds a
-// descriptor from its first Wait until Close. It is used by one goroutine at a
-// time.
+// Waiter waits for sockets. Its zero value is ready; from its first Wait until Close
+// it holds a descriptor. Safe for concurrent use.
 type Waiter struct {
-	// An epoll descriptor is ready when one of those it watches is. So Go's own
-	// poller can wait for it, without blocking a thread.
+	mu   sync.Mutex // guards idle
+	idle []*poller
+}
+
+// maxIdle is how many pollers are kept for the next Wait.
+const maxIdle = 1
+
+// Wait blocks until one of the sockets may be ready, and is false if before that ctx
+// ended or the deadline, unless it is zero, passed.
+func (w *Waiter) Wait(ctx context.Context, deadline time.Time, set []Interest) bool {
+	w.mu.Lock()
+	p := &poller{}
+	if n := len(w.idle); n > 0 {
+		p, w.idle = w.idle[n-1], w.idle[:n-1]
+	}
+	w.mu.Unlock()
+	woken := p.wait(ctx, deadline, set)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.idle) < maxIdle {
+		w.idle = append(w.idle, p)
+	} else {
+		p.close()
+	}
+	return woken
+}
+
+// Close gives the descriptors back. The Waiter may be used again. Nobody waits
+// meanwhile.
+func (w *Waiter) Close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.idle {
+		p.close()
+	}
+	w.idle = nil
+}
+
+// poller waits for sockets in one goroutine at a time.
+type poller struct {
+	// An epoll descriptor is ready when one of those that it watches is. So Go's own
+	// poller can wait for it, and no thread does.
 	file  *os.File
 	epoll int
 }
 
-// Wait blocks until one of the sockets may be ready; it returns false if ctx
-// ended or the deadline, unless zero, passed first.
-func (w *Waiter) Wait(ctx context.Context, deadline time.Time, set []Interest) bool {
-	if w.file == nil && !w.open() { // out of descriptors: others will release theirs
+func (w *poller) wait(ctx context.Context, deadline time.Time, set []Interest) bool {
+	if w.file == nil && !w.open() { // no descriptors: others give theirs back
 		w.nap(ctx, deadline)
 		return true
 	}
@@ -67,8 +105,8 @@ func (w *Waiter) Wait(ctx context.Context, deadline time.Time, set []Interest) b
 	return woken
 }
 
-// nap waits a little, if nothing can be waited for.
-func (w *Waiter) nap(ctx context.Context, deadline time.Time) {
+// nap waits a little, for what can't be waited for.
+func (*poller) nap(ctx context.Context, deadline time.Time) {
 	wait := 10 * time.Millisecond
 	if !deadline.IsZero() {
 		wait = min(wait, time.Until(deadline))
@@ -79,7 +117,7 @@ func (w *Waiter) nap(ctx context.Context, deadline time.Time) {
 	}
 }
 
-func (w *Waiter) open() bool {
+func (w *poller) open() bool {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return false
@@ -92,8 +130,7 @@ func (w *Waiter) open() bool {
 	return true
 }
 
-// Close releases the descriptor. The Waiter may be used again.
-func (w *Waiter) Close() {
+func (w *poller) close() {
 	if w.file != nil {
 		_ = w.file.Close()
 		w.file = nil

@@ -51,7 +51,7 @@
   (memory (export "memory") 16)
   (global $unused (mut i32) (i32.const 0))
   (func (export "_initialize"))
-  (func (export "vivarium_abi_version") (result i32) (i32.const 3))
+  (func (export "vivarium_abi_version") (result i32) (i32.const 4))
   (func (export "vivarium_boot") (result i32) (i32.const 0))
 
   ;; The arguments of the call at $at.

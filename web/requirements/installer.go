@@ -148,7 +148,9 @@ var unreachable = regexp.MustCompile(`Retrying \(|Failed to fetch|(?i:connection
 
 // install runs the program on a list, and returns its complaints. A *LargeError
 // ends it early.
-func (i *Installer) install(ctx context.Context, list *List, dir, target string, out io.Writer, options ...string) (complaint string, err error) {
+func (i *Installer) install(
+	ctx context.Context, list *List, dir, target string, out io.Writer, options ...string,
+) (complaint string, err error) {
 	work, err := os.MkdirTemp(dir, "work-") // contains nothing else
 	if err != nil {
 		return "", err

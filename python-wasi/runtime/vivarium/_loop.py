@@ -1,4 +1,4 @@
-"""An asyncio event loop for a platform without threads and socket pairs.
+"""An asyncio event loop for a platform without socket pairs.
 
 The loop of an instance is kept between calls: tasks that a call leaves behind are
 suspended when it returns and continue during the next one.
@@ -7,26 +7,20 @@ suspended when it returns and continue during the next one.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import functools
 import selectors
-import time
 import types
 import weakref
+from _thread import allocate_lock, get_ident
+from _vivarium import interrupt
 from asyncio import events
 from asyncio.selector_events import BaseSelectorEventLoop
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
 from typing import Any, NoReturn
 
 # select.poll if available: it has no limit on descriptors.
 _FileSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
-# Longer than any call may take; the host ends the sleep at the deadline.
-_FOREVER_SECONDS = 24 * 3600.0
-
-# Python 3.12 has eager tasks, 3.13 the two halves of run_forever.
+# Python 3.12 has tasks that start at once, 3.13 the two halves of run_forever.
 _CAN_START_AT_ONCE = hasattr(asyncio.BaseEventLoop, "_run_forever_setup")
 
 _loops: weakref.WeakSet[asyncio.BaseEventLoop] = weakref.WeakSet()
@@ -38,18 +32,32 @@ _all_tasks: weakref.WeakSet[asyncio.Task] = getattr(
 
 
 class _Selector(_FileSelector):  # type: ignore[misc, valid-type]
-    """Waits for files if there are any, and otherwise only sleeps."""
+    """Waits for files if there are any, and else only for another thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bell = allocate_lock()  # is free when the loop is to wake up
+        self._bell.acquire()
+        self._waiting: int | None = None  # the thread that waits for files
 
     def select(self, timeout: float | None = None) -> list:
-        if self.get_map():
+        if not self.get_map():
+            self._bell.acquire(timeout=-1 if timeout is None else max(timeout, 0))
+            return []
+        if self._bell.acquire(False):
+            timeout = 0
+        self._waiting = get_ident()
+        try:
             return super().select(timeout)
-        if timeout is None:
-            # What is awaited can't happen any more: nothing else runs here.
-            # Elsewhere the call would hang until its timeout, so it does here.
-            timeout = _FOREVER_SECONDS
-        if timeout > 0:
-            time.sleep(timeout)
-        return []
+        finally:
+            self._waiting = None
+
+    def wake(self) -> None:
+        """End the wait of another thread, the present one or the next."""
+        if self._bell.locked():
+            self._bell.release()
+        if self._waiting is not None:
+            interrupt(self._waiting)
 
 
 class EventLoop(asyncio.SelectorEventLoop):
@@ -76,16 +84,22 @@ class EventLoop(asyncio.SelectorEventLoop):
         return self.run_until_complete(task)
 
 
-# asyncio's own loops, without their need for threads and a socket pair. The
-# functions below replace methods of theirs.
+# asyncio's own loops, with their need for a socket pair taken out.
+# The functions below take the place of methods of theirs.
 
 _call_exception_handler = asyncio.BaseEventLoop.call_exception_handler
 
 
 def _make_self_pipe(self: asyncio.BaseEventLoop) -> None:
-    # The pipe wakes up a loop from another thread or a signal. There are none.
-    # Each loop calls this when it is created.
+    # Each loop calls this when it is made. There is no pair of sockets: another
+    # thread wakes the selector up.
     _loops.add(self)
+
+
+def _write_to_self(self: asyncio.BaseEventLoop) -> None:
+    selector = self._selector  # type: ignore[attr-defined]
+    if isinstance(selector, _Selector):
+        selector.wake()
 
 
 def _do_nothing(self: asyncio.BaseEventLoop) -> None:
@@ -96,45 +110,10 @@ def _no_signals(self: asyncio.BaseEventLoop, sig: int, *args: Any) -> NoReturn:
     raise NotImplementedError("signals are not delivered on this platform")
 
 
-def _run_in_executor(
-    self: asyncio.BaseEventLoop,
-    executor: concurrent.futures.Executor | None,
-    func: Callable[..., Any],
-    *args: Any,
-) -> asyncio.Future:
-    """Call func at once: there is no thread to do it concurrently."""
-    self._check_closed()  # type: ignore[attr-defined]
-    if executor is not None and not isinstance(executor, ThreadPoolExecutor):
-        return asyncio.wrap_future(executor.submit(func, *args), loop=self)
-    future = self.create_future()
-    try:
-        result = func(*args)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-    return future
-
-
 def _report(self: asyncio.BaseEventLoop, context: dict[str, Any]) -> None:
     # These two leave the loop at once and are reported there.
     if not isinstance(context.get("exception"), (SystemExit, KeyboardInterrupt)):
         _call_exception_handler(self, context)
-
-
-def _never_waiting(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A future's method that refuses to wait forever."""
-
-    @functools.wraps(method)
-    def wrapper(self: concurrent.futures.Future, timeout: float | None = None) -> Any:
-        if timeout is None and not self.done():
-            raise RuntimeError(
-                "waiting for this result would never end: there is one thread, "
-                "and nothing else runs while it waits; use await"
-            )
-        return method(self, timeout)
-
-    return wrapper
 
 
 class Policy(asyncio.AbstractEventLoopPolicy):
@@ -171,12 +150,11 @@ def install() -> None:
     for base, methods in {
         asyncio.BaseEventLoop: {
             "call_exception_handler": _report,
-            "run_in_executor": _run_in_executor,
         },
         BaseSelectorEventLoop: {
             "_make_self_pipe": _make_self_pipe,
             "_close_self_pipe": _do_nothing,
-            "_write_to_self": _do_nothing,
+            "_write_to_self": _write_to_self,
         },
         asyncio.SelectorEventLoop: {
             "add_signal_handler": _no_signals,
@@ -185,9 +163,6 @@ def install() -> None:
     }.items():
         for name, method in methods.items():
             setattr(base, name, method)
-    future = concurrent.futures.Future
-    future.result = _never_waiting(future.result)  # type: ignore[method-assign]
-    future.exception = _never_waiting(future.exception)  # type: ignore[method-assign]
     asyncio.set_event_loop_policy(Policy())
 
 

@@ -29,11 +29,12 @@ def _fill(module: ModuleType, names: dict[str, Any]) -> None:
             setattr(module, name, value)
 
 
-# The machine's own name.
+# What a machine's own name is, and a family of sockets of which there are pairs alone.
 
 _fill(
     _socket,
     {
+        "AF_UNIX": 1,
         "gethostname": lambda: "localhost",
         "if_nameindex": lambda: [(1, "lo")],
     },
@@ -92,6 +93,13 @@ def _without(what: str) -> Callable[..., NoReturn]:
     return refuse
 
 
+def _pipe() -> tuple[int, int]:
+    """Make a pipe of a pair of sockets, each of which is used one way."""
+    reader, writer = _socket.socketpair(_socket.AF_UNIX)  # type: ignore[attr-defined]
+    reader.shutdown(_socket.SHUT_WR)
+    return reader.detach(), writer.detach()
+
+
 _of_os = {
     "chown": _chown,
     "fchown": _fchown,
@@ -107,7 +115,7 @@ _of_os = {
     "getuid": _zero,
     "kill": _kill,
     "lchown": _lchown,
-    "pipe": _without("there are no pipes"),
+    "pipe": _pipe,
     "sched_getaffinity": lambda pid, /: {0},
     "sync": lambda: None,
     "system": _without("no program can be started"),

@@ -1,0 +1,567 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"vivarium/wasm/vfs"
+)
+
+// Threads of a guest are call stacks in one instance: each is a goroutine that calls
+// an export through an api.Function of its own, which is what has wazero's stack. One
+// of them runs at a time. It hands over when it waits in a host call, and nowhere
+// else, so that the guest needs neither shared memory nor atomic operations, and no
+// code of its is interrupted by other code. A guest without threads has none of this.
+//
+// The first thread is the goroutine that calls the instance. Between calls it counts
+// as the one that runs: the others stand still.
+
+// Limits of threads.
+const (
+	maxThreads = 1024 // of one instance, besides the first
+	maxLocals  = 8
+	// threadMemory is what a thread costs besides its stacks, in bytes.
+	threadMemory = 8 << 10
+	// preemptAfter is how long a thread computes at least while others are ready,
+	// before the guest is asked to let them.
+	preemptAfter = time.Millisecond
+)
+
+// What a guest with threads exports.
+const (
+	exportThread  = "vivarium_thread"
+	exportPreempt = "vivarium_preempt"
+	stackPointer  = globalPrefix + "0"
+	// redZone is how far below the stack pointer a function may keep things that
+	// calls nothing else.
+	redZone = 256
+)
+
+// errors of thread calls, by their numbers in WASI.
+const (
+	eagain   vfs.Errno = 6
+	einval   vfs.Errno = 28
+	etimeout vfs.Errno = 73
+)
+
+// errThreads is why a thread leaves the guest: the instance's threads end.
+var errThreads = errors.New("wasm: the threads of the instance end")
+
+// threads are an instance's threads. The members that mu does not guard belong to the
+// thread that runs.
+type threads struct {
+	first   *thread
+	stack   api.MutableGlobal // the guest's stack pointer
+	locals  []uint32          // addresses of the words that each thread has for itself
+	preempt api.Function
+	asking  bool  // preempt is being called
+	since   int64 // when the thread that runs began, on the engine's clock
+	parked  int64 // bytes of machine stack of threads that don't run
+
+	living context.Context // ends when the threads do
+	end    context.CancelFunc
+	gone   sync.WaitGroup // goroutines of threads
+
+	mu      sync.Mutex // guards all below; nothing blocks under it
+	running *thread    // nil when all wait
+	ready   []*thread  // in order
+	waiting map[uint32][]*thread
+	count   int
+	named   map[uint32]*thread // by what the guest calls them; 0 is the first
+	failure error              // why the threads have ended, when one of them is to blame
+}
+
+// thread is one thread.
+type thread struct {
+	f     api.Function  // nil for the first, which has the instance's of the call
+	turn  chan struct{} // of capacity 1: it is the one that runs
+	at    uint32        // where it waits
+	woken bool          // guarded by mu: it does not wait any more
+	// interrupt ends its wait in another host call. Guarded by mu; nil when there is none.
+	interrupt context.CancelFunc
+	locals    [maxLocals]uint32
+	stack     uint64 // the stack pointer while it does not run
+	parked    int64  // bytes of its machine stack, counted in the threads' parked
+}
+
+// withThreads returns the instance's threads, which begin with the first one.
+func (i *Instance) withThreads() *threads {
+	if i.threads == nil {
+		t := &threads{
+			first: &thread{turn: make(chan struct{}, 1)}, since: i.engine.now(),
+			waiting: map[uint32][]*thread{}, named: map[uint32]*thread{},
+		}
+		t.stack, _ = i.module.ExportedGlobal(stackPointer).(api.MutableGlobal)
+		t.running, t.named[0] = t.first, t.first
+		t.living, t.end = context.WithCancel(context.Background())
+		i.threads = t
+	}
+	return i.threads
+}
+
+// otherThreads returns how many threads there are besides the first.
+func (i *Instance) otherThreads() int {
+	if i.threads == nil {
+		return 0
+	}
+	i.threads.mu.Lock()
+	defer i.threads.mu.Unlock()
+	return i.threads.count
+}
+
+// threadStart is vivarium.thread_start(thread, top) -> errno.
+func threadStart(ctx context.Context, _ api.Module, stack []uint64) {
+	i := instanceOf(ctx)
+	stack[0] = uint64(i.startThread(api.DecodeU32(stack[0]), api.DecodeU32(stack[1])))
+}
+
+func (i *Instance) startThread(argument, top uint32) vfs.Errno {
+	f := i.module.ExportedFunction(exportThread)
+	t := i.withThreads()
+	if f == nil || t.stack == nil {
+		return einval
+	}
+	t.mu.Lock()
+	full := t.count >= maxThreads
+	if !full {
+		t.count++
+	}
+	t.mu.Unlock()
+	if full {
+		return eagain
+	}
+	if !i.linear.charge.take(threadMemory) {
+		t.mu.Lock()
+		t.count--
+		t.mu.Unlock()
+		return eagain
+	}
+	th := &thread{f: f, turn: make(chan struct{}, 1), stack: uint64(top)}
+	t.mu.Lock()
+	t.ready = append(t.ready, th)
+	t.named[argument] = th
+	t.mu.Unlock()
+	t.gone.Go(func() { i.runThread(th, argument) })
+	return 0
+}
+
+// runThread is the life of a thread.
+func (i *Instance) runThread(th *thread, argument uint32) {
+	t := i.threads
+	if !t.await(th) {
+		return
+	}
+	i.resume(th)
+	stack := [1]uint64{uint64(argument)}
+	err := th.f.CallWithStack(i.base, stack[:])
+	if t.living.Err() != nil {
+		return
+	}
+	if err != nil {
+		t.fail(i.explain(err))
+		return
+	}
+	i.linear.charge.give(threadMemory)
+	t.mu.Lock()
+	t.count--
+	if t.named[argument] == th { // else another has got its name already
+		delete(t.named, argument)
+	}
+	t.mu.Unlock()
+	i.handOver(nil)
+}
+
+// fail ends all threads; the call ends with why.
+func (t *threads) fail(why error) {
+	t.mu.Lock()
+	if t.failure == nil {
+		t.failure = why
+	}
+	t.mu.Unlock()
+	t.end()
+}
+
+// await waits for a thread's turn, and is false when the threads end instead.
+func (t *threads) await(th *thread) bool {
+	select {
+	case <-th.turn:
+		return t.living.Err() == nil
+	case <-t.living.Done():
+		return false
+	}
+}
+
+// pause puts away what the thread that runs has for itself.
+func (i *Instance) pause(th *thread) {
+	t, memory := i.threads, i.module.Memory()
+	th.stack = t.stack.Get()
+	th.parked = stackSize(i.functionOf(th))
+	t.parked += th.parked
+	for n, at := range t.locals {
+		th.locals[n], _ = memory.ReadUint32Le(at) // it was checked
+	}
+}
+
+// resume gives a thread what it has for itself.
+func (i *Instance) resume(th *thread) {
+	t, memory := i.threads, i.module.Memory()
+	t.stack.Set(th.stack)
+	for n, at := range t.locals {
+		memory.WriteUint32Le(at, th.locals[n])
+	}
+	i.calling = i.functionOf(th)
+	t.parked -= th.parked
+	th.parked = 0
+	t.since = i.engine.now()
+}
+
+// functionOf returns the function that a thread has called.
+func (i *Instance) functionOf(th *thread) api.Function {
+	if th.f != nil {
+		return th.f
+	}
+	return i.firstCalling
+}
+
+// handOver lets the next thread run, if one is ready. Otherwise the instance gives
+// its turn back. th is the one that does not run any more; nil when it has ended.
+func (i *Instance) handOver(th *thread) {
+	t := i.threads
+	if th != nil {
+		i.pause(th)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.running = nil
+	if len(t.ready) > 0 {
+		t.runNext()
+		return
+	}
+	i.leave()
+}
+
+// runNext lets the first of those that are ready run. The caller holds mu.
+func (t *threads) runNext() {
+	next := t.ready[0]
+	t.ready = slices.Delete(t.ready, 0, 1)
+	t.running = next
+	next.turn <- struct{}{}
+}
+
+// comeBack makes a thread that has waited run again. It blocks until it is its turn,
+// or the call or the threads end.
+func (i *Instance) comeBack(th *thread) {
+	t := i.threads
+	t.mu.Lock()
+	free := t.running == nil
+	if free {
+		t.running = th
+	} else {
+		t.ready = append(t.ready, th)
+	}
+	t.mu.Unlock()
+	if !free {
+		i.awaitTurn(th)
+	}
+	i.proceed(th)
+}
+
+// awaitTurn waits for a thread's turn. For the first one the call may end meanwhile.
+func (i *Instance) awaitTurn(th *thread) {
+	t := i.threads
+	if th != t.first {
+		if !t.await(th) {
+			panic(errThreads)
+		}
+		return
+	}
+	select {
+	case <-th.turn:
+	case <-i.callOver().Done():
+	}
+	i.checkFirst()
+}
+
+// callOver is a context that ends with the call and with the threads.
+func (i *Instance) callOver() context.Context {
+	if i.over == nil {
+		var cancel context.CancelFunc
+		if i.until.IsZero() {
+			i.over, cancel = context.WithCancel(i.ctx)
+		} else {
+			i.over, cancel = context.WithDeadline(i.ctx, i.until)
+		}
+		stop := context.AfterFunc(i.threads.living, cancel)
+		i.endOver = func() {
+			stop()
+			cancel()
+		}
+	}
+	return i.over
+}
+
+// checkFirst ends the call in the first thread, when it is over or the threads are.
+func (i *Instance) checkFirst() {
+	t := i.threads
+	if i.callOver().Err() == nil {
+		return
+	}
+	if why := i.overdue(); why != nil {
+		t.fail(why)
+	} else if t.living.Err() == nil { // the two clocks differ by less than it takes to look at them
+		t.fail(ErrDeadline)
+	}
+	t.gone.Wait()
+	t.mu.Lock()
+	t.running = t.first
+	t.mu.Unlock()
+	i.end(t.failure)
+}
+
+// proceed goes on with a thread that is the one that runs.
+func (i *Instance) proceed(th *thread) {
+	i.resume(th)
+	if i.entered {
+		return
+	}
+	if err := i.enter(); err != nil {
+		if th != i.threads.first {
+			i.threads.fail(err)
+			panic(errThreads)
+		}
+		i.end(err)
+	}
+}
+
+// threadLocals is vivarium.thread_locals(words, count): the addresses of the words of
+// memory that each thread has for itself.
+func threadLocals(ctx context.Context, m api.Module, stack []uint64) {
+	i := instanceOf(ctx)
+	words, count := api.DecodeU32(stack[0]), api.DecodeU32(stack[1])
+	stack[0] = uint64(einval)
+	if count > maxLocals {
+		return
+	}
+	var locals []uint32
+	for n := range count {
+		at, ok := m.Memory().ReadUint32Le(words + 4*n)
+		if _, ok2 := m.Memory().ReadUint32Le(at); !ok || !ok2 {
+			return
+		}
+		locals = append(locals, at)
+	}
+	i.withThreads().locals = locals
+	stack[0] = 0
+}
+
+// threadWait is vivarium.thread_wait(address, expected, nanoseconds) -> errno.
+func threadWait(ctx context.Context, m api.Module, stack []uint64) {
+	address, expected, ns := api.DecodeU32(stack[0]), api.DecodeU32(stack[1]), int64(stack[2])
+	i := instanceOf(ctx)
+	i.did(1 << 10)
+	value, ok := m.Memory().ReadUint32Le(address)
+	switch {
+	case !ok:
+		stack[0] = efault
+	case value != expected:
+		stack[0] = uint64(eagain)
+	default:
+		stack[0] = uint64(i.waitFor(address, ns))
+	}
+}
+
+// waitFor lets the thread that runs wait for a wake at an address, for so long unless
+// that is negative.
+func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
+	i.seen.Slept++
+	t := i.withThreads()
+	th := t.running
+	t.mu.Lock()
+	th.at, th.woken = address, false
+	t.waiting[address] = append(t.waiting[address], th)
+	t.mu.Unlock()
+	over := t.living
+	if th == t.first {
+		over = i.callOver()
+	}
+	i.handOver(th)
+	var late <-chan time.Time
+	if ns >= 0 {
+		timer := time.NewTimer(time.Duration(ns))
+		defer timer.Stop()
+		late = timer.C
+	}
+	woken := true
+	select {
+	case <-th.turn:
+	case <-late:
+		woken = !t.forget(th)
+	case <-over.Done():
+		woken = !t.forget(th)
+	}
+	i.checkThread(th)
+	switch {
+	case !woken:
+		i.comeBack(th)
+		return etimeout
+	case t.running != th: // not yet
+		i.awaitTurn(th)
+	}
+	i.proceed(th)
+	return 0
+}
+
+// checkThread makes a thread leave the guest when the call is over or the threads are.
+func (i *Instance) checkThread(th *thread) {
+	if th == i.threads.first {
+		i.checkFirst()
+	} else if i.threads.living.Err() != nil {
+		panic(errThreads)
+	}
+}
+
+// forget takes a thread out of those that wait, and is false when it has been woken.
+func (t *threads) forget(th *thread) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if th.woken {
+		return false
+	}
+	t.remove(th)
+	return true
+}
+
+// remove takes a thread out of those that wait. The caller holds mu.
+func (t *threads) remove(th *thread) {
+	others := t.waiting[th.at]
+	if n := slices.Index(others, th); n >= 0 {
+		others = slices.Delete(others, n, n+1)
+	}
+	if t.waiting[th.at] = others; len(others) == 0 {
+		delete(t.waiting, th.at)
+	}
+}
+
+// threadWake is vivarium.thread_wake(address, count) -> how many.
+func threadWake(ctx context.Context, _ api.Module, stack []uint64) {
+	i := instanceOf(ctx)
+	address, count := api.DecodeU32(stack[0]), int(api.DecodeI32(stack[1]))
+	stack[0] = 0
+	if t := i.threads; t != nil {
+		n := t.wake(address, count)
+		i.did((n + 1) << 10)
+		stack[0] = uint64(n)
+	}
+}
+
+// wake makes up to count threads ready that wait at an address, and returns how many.
+func (t *threads) wake(address uint32, count int) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := min(max(count, 0), len(t.waiting[address]))
+	for _, th := range slices.Clone(t.waiting[address][:n]) {
+		t.remove(th)
+		th.woken = true
+		t.ready = append(t.ready, th)
+	}
+	return n
+}
+
+// threadYield is vivarium.thread_yield() -> errno: those that are ready go first.
+func threadYield(ctx context.Context, _ api.Module, stack []uint64) {
+	i := instanceOf(ctx)
+	i.did(1 << 10)
+	if t := i.threads; t != nil {
+		t.mu.Lock()
+		th, others := t.running, len(t.ready) > 0
+		t.mu.Unlock()
+		if others {
+			i.pause(th)
+			t.mu.Lock()
+			t.ready = append(t.ready, th)
+			t.runNext()
+			t.mu.Unlock()
+			i.awaitTurn(th)
+			i.proceed(th)
+		}
+	}
+	stack[0] = 0
+}
+
+// giveOthers asks the guest to let other threads run, when some have been ready for a
+// while. The thread that runs stands in the middle of a loop.
+func (i *Instance) giveOthers() {
+	t := i.threads
+	t.mu.Lock()
+	others := len(t.ready) > 0
+	t.mu.Unlock()
+	ran := time.Duration(i.engine.now() - t.since)
+	if !others || ran < preemptAfter || t.asking {
+		return
+	}
+	t.asking = true
+	defer func() { t.asking = false }()
+	if t.preempt == nil {
+		if t.preempt = i.module.ExportedFunction(exportPreempt); t.preempt == nil {
+			return
+		}
+	}
+	before := t.stack.Get()
+	t.stack.Set(before - redZone)
+	stack := [1]uint64{uint64(ran.Microseconds())}
+	err := t.preempt.CallWithStack(i.base, stack[:])
+	t.stack.Set(before)
+	if err != nil {
+		i.end(fmt.Errorf("wasm: %s: %w", exportPreempt, guestError(err)))
+	}
+}
+
+// endThreads ends all threads but the first. It blocks until they have left the guest.
+func (i *Instance) endThreads() {
+	if t := i.threads; t != nil {
+		t.end()
+		t.gone.Wait()
+	}
+}
+
+// waitBeside is wait for an instance with threads: others run meanwhile.
+func (i *Instance) waitBeside(do func(ctx context.Context, deadline time.Time)) {
+	th := i.threads.running
+	ctx, until := i.threads.living, time.Time{} // a thread may wait for longer than the call
+	if th == i.threads.first {
+		ctx, until = i.callOver(), i.until
+	}
+	t := i.threads
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.mu.Lock()
+	th.interrupt = cancel
+	t.mu.Unlock()
+	i.handOver(th)
+	do(ctx, until)
+	t.mu.Lock()
+	th.interrupt = nil
+	t.mu.Unlock()
+	i.checkThread(th)
+	i.comeBack(th)
+}
+
+// threadInterrupt is vivarium.thread_interrupt(thread) -> errno.
+func threadInterrupt(ctx context.Context, _ api.Module, stack []uint64) {
+	i := instanceOf(ctx)
+	i.did(1 << 10)
+	if t := i.threads; t != nil {
+		t.mu.Lock()
+		if th := t.named[api.DecodeU32(stack[0])]; th != nil && th.interrupt != nil {
+			th.interrupt()
+		}
+		t.mu.Unlock()
+	}
+	stack[0] = 0
+}

@@ -1,0 +1,167 @@
+package wasm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// What threads.wat's threads do besides counting.
+const (
+	threadsCount = iota
+	threadsYield
+	threadsSleep
+	threadsTrap
+	threadsWait
+	threadsSpin
+)
+
+func threadsRequest(threads, times, what uint32) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, threads)
+	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, times), what)
+}
+
+// newThreads returns an instance of threads.wat, and what it has reserved.
+func newThreads(t *testing.T, e *Engine) (i *Instance, reserved *atomic.Int64) {
+	t.Helper()
+	image, err := e.Boot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = image.Close() })
+	reserved = &atomic.Int64{}
+	i, err = e.Clone(t.Context(), image, InstanceConfig{MemoryLimit: 1 << 20, Reserve: func(delta int64) bool {
+		reserved.Add(delta)
+		return true
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i, reserved
+}
+
+// turns counts how many guests compute at once, which must be one.
+type turns struct {
+	t    *testing.T
+	held atomic.Bool
+}
+
+func (s *turns) Enter(context.Context, time.Time) error {
+	if s.held.Swap(true) {
+		s.t.Error("the turn is taken twice")
+	}
+	return nil
+}
+
+func (s *turns) Yield(context.Context, time.Time, time.Duration) error {
+	if !s.held.Load() {
+		s.t.Error("a guest computes without a turn")
+	}
+	return nil
+}
+
+func (s *turns) Leave(time.Duration) {
+	if !s.held.Swap(false) {
+		s.t.Error("a turn is left twice")
+	}
+}
+
+func TestThreads_RunOneAtATimeWithWhatIsTheirOwn(t *testing.T) {
+	e := newTestEngine(t, "threads.wasm", nil)
+	var instances sync.WaitGroup
+	for range 3 {
+		instances.Go(func() {
+			i, reserved := newThreads(t, e)
+			for _, c := range [][3]uint32{
+				{1, 10, threadsCount}, {50, 100, threadsCount}, {50, 50, threadsYield}, {20, 20, threadsSleep}, {900, 2, threadsYield},
+			} {
+				r, err := i.Invoke(t.Context(), Call{
+					Stdin: threadsRequest(c[0], c[1], c[2]), Turn: &turns{t: t}, Deadline: time.Now().Add(time.Minute),
+				})
+				if err != nil {
+					t.Errorf("%v: %v", c, err)
+					break
+				}
+				if got := binary.LittleEndian.Uint32(r.Body); got != c[0]*c[1] {
+					t.Errorf("%v: counted %d, want %d", c, got, c[0]*c[1])
+				}
+				if n := i.otherThreads(); n != 0 {
+					t.Errorf("%v: %d threads are left", c, n)
+				}
+			}
+			i.Close()
+			if n := reserved.Load(); n != 0 {
+				t.Errorf("%d bytes are reserved after the end", n)
+			}
+		})
+	}
+	instances.Wait()
+}
+
+// However a call with threads ends, they leave the guest, and nothing is left of them.
+func TestThreads_EndWithTheCallThatFails(t *testing.T) {
+	e := newTestEngine(t, "threads.wasm", nil)
+	before := runtime.NumGoroutine()
+	for what, want := range map[uint32]error{threadsTrap: nil, threadsWait: ErrDeadline, threadsSpin: ErrDeadline} {
+		for _, cancelled := range []bool{false, true} {
+			if cancelled && want == nil {
+				continue
+			}
+			t.Run(fmt.Sprint(what, cancelled), func(t *testing.T) {
+				i, reserved := newThreads(t, e)
+				ctx, deadline := t.Context(), time.Now().Add(200*time.Millisecond)
+				want := want
+				if cancelled {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+					defer cancel()
+					want = ErrCancelled
+				} else if want == nil {
+					deadline = time.Now().Add(time.Minute)
+				}
+				_, err := i.Invoke(ctx, Call{Stdin: threadsRequest(20, 50, what), Turn: &turns{t: t}, Deadline: deadline})
+				var trap *TrapError
+				if want != nil && !errors.Is(err, want) || want == nil && !errors.As(err, &trap) {
+					t.Errorf("got %v, want %v", err, want)
+				}
+				if i.Usable() {
+					t.Error("the instance takes further calls")
+				}
+				i.Close()
+				if n := reserved.Load(); n != 0 {
+					t.Errorf("%d bytes are reserved after the end", n)
+				}
+			})
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
+	}
+}
+
+// BenchmarkThreads_Switch is one switch from a thread to another.
+func BenchmarkThreads_Switch(b *testing.B) {
+	e := newTestEngine(b, "threads.wasm", nil)
+	image, err := e.Boot(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer image.Close()
+	i, err := e.Clone(b.Context(), image, InstanceConfig{MemoryLimit: 1 << 20})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer i.Close()
+	const threads = 10
+	if _, err := i.Invoke(b.Context(), Call{Stdin: threadsRequest(threads, uint32(b.N/threads+1), threadsYield)}); err != nil {
+		b.Fatal(err)
+	}
+}
