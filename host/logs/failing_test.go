@@ -250,7 +250,8 @@ func TestQuery_Chooses(t *testing.T) {
 		q    Query
 		want bool
 	}{
-		{Query{}, true}, {Query{Since: at}, true}, {Query{Since: at.Add(1)}, false}, {Query{Until: at}, true}, {Query{Until: at.Add(-1)}, false},
+		{Query{}, true}, {Query{Since: at}, true}, {Query{Since: at.Add(1)}, false},
+		{Query{Until: at}, true}, {Query{Until: at.Add(-1)}, false},
 		{Query{Version: "v"}, true}, {Query{Version: "w"}, false}, {Query{RequestID: "r"}, true}, {Query{RequestID: "q"}, false},
 		{Query{Contains: "mess"}, true}, {Query{Contains: "Mess"}, false}, {Query{MinLevel: LevelWarn}, true}, {Query{MinLevel: LevelError}, false},
 		{Query{MinLevel: LevelTrace, Version: "v", RequestID: "q"}, false},
@@ -278,7 +279,8 @@ func TestQuery_Chooses(t *testing.T) {
 			t.Errorf("%+v: got %v", q, q.validate())
 		}
 	}
-	if (Query{Limit: MaxLimit}).validate() != nil || (Query{Limit: MaxLimit + 1}).validate() == nil || (Query{MinLevel: LevelUnspecified}).validate() == nil {
+	if (Query{Limit: MaxLimit}).validate() != nil || (Query{Limit: MaxLimit + 1}).validate() == nil ||
+		(Query{MinLevel: LevelUnspecified}).validate() == nil {
 		t.Error("the limits of a query are others")
 	}
 }

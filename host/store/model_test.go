@@ -172,7 +172,8 @@ func TestLetters_AreAList(t *testing.T) {
 				}
 				switch pick("add", "add", "add", "add again", "delete", "drop", "list", "get") {
 				case "add":
-					i := Item{FunctionID: pick(functions...), Body: []byte(strings.Repeat("b", rand.IntN(2000))), Notes: map[string]string{"Tag": fmt.Sprint(rand.IntN(9))}}
+					i := Item{FunctionID: pick(functions...), Body: []byte(strings.Repeat("b", rand.IntN(2000)))}
+					i.Notes = map[string]string{"Tag": fmt.Sprint(rand.IntN(9))}
 					if rand.IntN(2) == 0 {
 						i.ID = fmt.Sprint("id", rand.Uint64())
 					}
@@ -205,7 +206,9 @@ func TestLetters_AreAList(t *testing.T) {
 					if len(model) > 0 && rand.IntN(3) == 0 {
 						of := model[at]
 						check(t, l.Drop(ctx, of.FunctionID, of.Sequence))
-						model = slices.DeleteFunc(model, func(i Item) bool { return i.FunctionID == of.FunctionID && i.Sequence <= of.Sequence })
+						model = slices.DeleteFunc(model, func(i Item) bool {
+							return i.FunctionID == of.FunctionID && i.Sequence <= of.Sequence
+						})
 					}
 				case "list":
 					wanted, after := functions[:rand.IntN(3)], uint64(0)
@@ -226,7 +229,9 @@ func TestLetters_AreAList(t *testing.T) {
 			}
 			wantLetters(t, s, model, nil, 0)
 			var sizes []string
-			check(t, s.Letters.Sizes(ctx, func(id string, sequence uint64, n int64) { sizes = append(sizes, fmt.Sprint(id, sequence, " ", n)) }))
+			check(t, s.Letters.Sizes(ctx, func(id string, sequence uint64, n int64) {
+				sizes = append(sizes, fmt.Sprint(id, sequence, " ", n))
+			}))
 			for n, i := range model {
 				if want := fmt.Sprint(i.FunctionID, i.Sequence, " ", LetterSize(i)); len(sizes) != len(model) || sizes[n] != want {
 					t.Fatalf("sizes: %q, want %s at %d of %d", sizes, want, n, len(model))

@@ -115,7 +115,8 @@ func Pair(env *Env, family int, kind Kind, protocol int) (a, b *Socket, errno vf
 	case kind != Stream || protocol != 0:
 		return nil, nil, EPROTONOSUPPORT
 	}
-	a, b = &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}, &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}
+	a = &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}
+	b = &Socket{env: env, kind: kind, family: family, flag: vfs.ReadWrite}
 	join(a, b)
 	return a, b, 0
 }
@@ -242,7 +243,9 @@ func (s *Socket) connectInside(to *Socket) vfs.Errno {
 	if !s.local.IsValid() {
 		s.local = s.env.inside.own(to.local.Addr())
 	}
-	accepted := &Socket{env: s.env, kind: s.kind, family: s.family, flag: vfs.ReadWrite, local: to.local, peer: s.local, options: to.options}
+	accepted := &Socket{
+		env: s.env, kind: s.kind, family: s.family, flag: vfs.ReadWrite, local: to.local, peer: s.local, options: to.options,
+	}
 	join(s, accepted)
 	s.peer, s.hungUp, s.failed = to.local, false, 0
 	to.listener.pending = append(to.listener.pending, accepted)

@@ -133,7 +133,8 @@ func TestNew_MakesWhatThereIs(t *testing.T) {
 		want                   vfs.Errno
 	}{
 		{familyIPv4, 1, 0, 0}, {familyIPv6, 1, 6, 0}, {familyIPv4, 2, 17, 0}, {familyIPv6, 2, 0, 0}, {familyIPv4, 1, 17, EPROTONOSUPPORT},
-		{familyIPv4, 2, 6, EPROTONOSUPPORT}, {familyIPv4, 3, 0, EACCES}, {familyIPv4, 3, 1, EACCES}, {familyIPv4, 5, 0, EACCES}, {1, 1, 0, EAFNOSUPPORT},
+		{familyIPv4, 2, 6, EPROTONOSUPPORT}, {familyIPv4, 3, 0, EACCES}, {familyIPv4, 3, 1, EACCES},
+		{familyIPv4, 5, 0, EACCES}, {1, 1, 0, EAFNOSUPPORT},
 		{17, 3, 0, EAFNOSUPPORT}, {0, 1, 0, EAFNOSUPPORT}, {familyIPv4, 1, 255, EPROTONOSUPPORT},
 	} {
 		s, errno := New(instance(t, None{}), c.family, Kind(c.kind), c.protocol)
