@@ -50,10 +50,7 @@ func (t *Tenants) All(p access.Principal) ([]TenantQuotas, error) {
 		return nil, err
 	}
 	states, timers := t.ledger.States(), t.events.TimerCounts()
-	for tenant := range timers {
-		use[tenant] = use[tenant]
-	}
-	for tenant := range use {
+	for _, tenant := range slices.AppendSeq(slices.Collect(maps.Keys(use)), maps.Keys(timers)) {
 		if _, ok := states[tenant]; !ok {
 			states[tenant] = t.ledger.State(tenant)
 		}
