@@ -339,7 +339,7 @@ func TestNetwork_WithinAnInstance(t *testing.T) {
 	h := newTestHost(t, Config{})
 	h.deploy("talker", talker, catalog.VersionSpec{Timeout: time.Minute})
 	for _, c := range []struct{ run, value, want string }{
-		{"a, b = socket.socketpair()\na.sendall(b'pair')\n", `[b.recv(9).decode(), a.family == b.family == socket.AF_UNIX, a.getsockname(), a.getpeername()]`, `["pair", true, "", ""]`},
+		{"a, b = socket.socketpair()\na.sendall(b'pair')\n", `[b.recv(9).decode(), a.family == b.family == socket.AF_UNIX]`, `["pair", true]`},
 		{"a, b = socket.socketpair()\nc = a.dup()\na.close()\nc.sendall(b'copy')\nc.close()\n", `[b.recv(9).decode(), b.recv(9).decode()]`, `["copy", ""]`},
 		{`
 def talk():

@@ -98,7 +98,7 @@ func TestInvoke_AsynchronousCallsAreAcceptedWhereConfigured(t *testing.T) {
 	if a.StatusCode != 202 || a.text != "{}" || a.Header.Get("X-Request-Id") != got.RequestID || got.RequestID == "" {
 		t.Errorf("got %d %s %v", a.StatusCode, a.text, a.Header)
 	}
-	if !got.Raw || string(got.Body) != "later" || got.Tag != "$latest" || got.Function != "hello" {
+	if !got.Raw || string(got.Body) != "later" || got.Tag != "$latest" || got.Function != version.FunctionID {
 		t.Errorf("queued: %+v", got)
 	}
 	if text := do(t, "GET", s.url+"/metrics", "").text; !strings.Contains(text, `calls_total{function="hello",outcome="accepted"} 1`) {

@@ -149,9 +149,11 @@ func TestBook_LosesWhatDoesNotFit(t *testing.T) {
 			add(b, loud, large)
 		}
 		add(b, quiet, "said once")
+		b.mu.Lock()
 		if b.sizes["loud"] > maxUnstoredOf || b.size > maxUnstored || b.lost["loud"] < 50 || b.lost["quiet"] != 0 {
 			t.Errorf("%d bytes wait, %d of all; lost: %v", b.sizes["loud"], b.size, b.lost)
 		}
+		b.mu.Unlock()
 		m.failing.Store(false)
 		time.Sleep(2 * retry)
 		b.Flush(t.Context())

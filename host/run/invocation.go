@@ -284,7 +284,7 @@ func (c *call) interpret(r *wasm.Response, work paced.Work) error {
 	}
 	if r.Size > limit {
 		return &fault.FunctionError{Type: "ResponseTooLarge",
-			Message: fmt.Sprintf("the response has %d bytes, at most %d are allowed", r.Size, limit)}
+			Message: fmt.Sprintf("the response has %d bytes; at most %d are allowed", r.Size, limit)}
 	}
 	switch r.Kind {
 	case responseJSON:
