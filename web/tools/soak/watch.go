@@ -82,7 +82,7 @@ const (
 	// load: connections about to close, timers about to fire.
 	spare = 10
 	// restLimit is how long the program may take to release what it held.
-	restLimit = 30 * time.Second
+	restLimit = 90 * time.Second // longer than idle instances keep their connections
 )
 
 // afterLoad measures the program after the load.
