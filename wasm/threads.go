@@ -10,6 +10,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"vivarium/wasm/sockets"
 	"vivarium/wasm/vfs"
 )
 
@@ -41,13 +42,6 @@ const (
 	// redZone is how far below the stack pointer a function may keep things that
 	// calls nothing else.
 	redZone = 256
-)
-
-// errors of thread calls, by their numbers in WASI.
-const (
-	eagain   vfs.Errno = 6
-	einval   vfs.Errno = 28
-	etimeout vfs.Errno = 73
 )
 
 // errThreads is why a thread leaves the guest: the instance's threads end.
@@ -125,7 +119,7 @@ func (i *Instance) startThread(argument, top uint32) vfs.Errno {
 	f := i.module.ExportedFunction(exportThread)
 	t := i.withThreads()
 	if f == nil || t.stack == nil {
-		return einval
+		return vfs.EINVAL
 	}
 	t.mu.Lock()
 	full := t.count >= maxThreads
@@ -134,13 +128,13 @@ func (i *Instance) startThread(argument, top uint32) vfs.Errno {
 	}
 	t.mu.Unlock()
 	if full {
-		return eagain
+		return sockets.EAGAIN
 	}
 	if !i.linear.charge.take(threadMemory) {
 		t.mu.Lock()
 		t.count--
 		t.mu.Unlock()
-		return eagain
+		return sockets.EAGAIN
 	}
 	th := &thread{f: f, turn: make(chan struct{}, 1), stack: uint64(top)}
 	t.mu.Lock()
@@ -274,18 +268,19 @@ func (i *Instance) comeBack(th *thread) {
 
 // awaitTurn waits for a thread's turn. For the first one the call may end meanwhile.
 func (i *Instance) awaitTurn(th *thread) {
-	t := i.threads
-	if th != t.first {
-		if !t.await(th) {
-			panic(errThreads)
-		}
-		return
-	}
 	select {
 	case <-th.turn:
-	case <-i.callOver().Done():
+	case <-i.overOf(th).Done():
 	}
-	i.checkFirst()
+	i.checkThread(th)
+}
+
+// overOf is a context that ends when a thread must leave the guest.
+func (i *Instance) overOf(th *thread) context.Context {
+	if th == i.threads.first {
+		return i.callOver()
+	}
+	return i.threads.living
 }
 
 // callOver is a context that ends with the call and with the threads.
@@ -331,10 +326,6 @@ func (i *Instance) proceed(th *thread) {
 		return
 	}
 	if err := i.enter(); err != nil {
-		if th != i.threads.first {
-			i.threads.fail(err)
-			panic(errThreads)
-		}
 		i.end(err)
 	}
 }
@@ -344,7 +335,7 @@ func (i *Instance) proceed(th *thread) {
 func threadLocals(ctx context.Context, m api.Module, stack []uint64) {
 	i := instanceOf(ctx)
 	words, count := api.DecodeU32(stack[0]), api.DecodeU32(stack[1])
-	stack[0] = uint64(einval)
+	stack[0] = uint64(vfs.EINVAL)
 	if count > maxLocals {
 		return
 	}
@@ -370,7 +361,7 @@ func threadWait(ctx context.Context, m api.Module, stack []uint64) {
 	case !ok:
 		stack[0] = efault
 	case value != expected:
-		stack[0] = uint64(eagain)
+		stack[0] = uint64(sockets.EAGAIN)
 	default:
 		stack[0] = uint64(i.waitFor(address, ns))
 	}
@@ -386,10 +377,7 @@ func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
 	th.at, th.woken = address, false
 	t.waiting[address] = append(t.waiting[address], th)
 	t.mu.Unlock()
-	over := t.living
-	if th == t.first {
-		over = i.callOver()
-	}
+	over := i.overOf(th)
 	i.handOver(th)
 	var late <-chan time.Time
 	if ns >= 0 {
@@ -409,7 +397,7 @@ func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
 	switch {
 	case !woken:
 		i.comeBack(th)
-		return etimeout
+		return sockets.ETIMEDOUT
 	case t.running != th: // not yet
 		i.awaitTurn(th)
 	}
