@@ -155,7 +155,7 @@ func meetDoubt(t *testing.T, dir, original, damaged, want string) {
 		t.Logf("refused: %v", err) // closed, too
 		return
 	}
-	h, err := New(Config{Engine: testEngine, Store: s, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h, err := New(Config{Engines: testEngines, Store: s, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err == nil {
 		if !h.Keys().Exist() {
 			t.Error("the server is open")

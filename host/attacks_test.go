@@ -271,7 +271,7 @@ func newAttackRange(t *testing.T) *attackRange {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := New(Config{Engine: testEngine, Logs: r.logs.add, Log: slog.New(slog.DiscardHandler), NetCeiling: ceiling})
+	h, err := New(Config{Engines: testEngines, Logs: r.logs.add, Log: slog.New(slog.DiscardHandler), NetCeiling: ceiling})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func crashWorker(dir string) error {
 	if err != nil {
 		return err
 	}
-	h, err := New(Config{Engine: testEngine, Store: s})
+	h, err := New(Config{Engines: testEngines, Store: s})
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 	t.Helper()
 	s := openStore(t, dir)
 	defer s.Close()
-	h, err := New(Config{Engine: testEngine, Store: s})
+	h, err := New(Config{Engines: testEngines, Store: s})
 	if err != nil {
 		t.Fatal(err)
 	}

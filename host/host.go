@@ -65,7 +65,6 @@ import (
 	"vivarium/host/quota"
 	"vivarium/host/run"
 	"vivarium/host/store"
-	"vivarium/wasm"
 )
 
 // Defaults of Config.
@@ -78,7 +77,7 @@ const (
 
 // Config tells New how to run functions.
 type Config struct {
-	Engine *wasm.Engine // the caller closes it, after the host
+	Engines *run.Engines // the caller closes them, after the host
 
 	// ImageDir keeps images between runs of the program; empty means that they
 	// are built anew. It must be private: images hold functions' environments.
@@ -146,10 +145,10 @@ type Host struct {
 }
 
 // New returns a host with the functions that its store has. Close it before its
-// engine and its store.
+// engines and its store.
 func New(cfg Config) (*Host, error) {
-	if cfg.Engine == nil {
-		return nil, errors.New("host: no engine")
+	if cfg.Engines == nil {
+		return nil, errors.New("host: no engines")
 	}
 	cfg.MaxQueue = cmp.Or(cfg.MaxQueue, DefaultMaxQueue)
 	cfg.KeepObsolete = cmp.Or(cfg.KeepObsolete, DefaultKeepObsolete)
@@ -191,7 +190,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	h.ledger = h.newLedger()
 	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
 	h.runner = run.New(run.Config{
-		Engine: cfg.Engine, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Log: cfg.Log,
+		Engines: cfg.Engines, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Log: cfg.Log,
 		Archive: func(ctx context.Context, v *catalog.Version) ([]byte, error) {
 			return catalog.ReadArchive(ctx, cfg.Store, v)
 		},

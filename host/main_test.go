@@ -24,9 +24,9 @@ import (
 	"vivarium/wasm"
 )
 
-// testEngine runs the real guest. All tests share it, since compiling takes
+// testEngines runs the real guest. All tests share it, since compiling takes
 // seconds.
-var testEngine *wasm.Engine
+var testEngines *run.Engines
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -36,12 +36,12 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		testEngine, err = run.NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+		testEngines, err = run.NewEngines(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer testEngine.Close(ctx)
+		defer testEngines.Close(ctx)
 		if dir := os.Getenv(crashDirVariable); dir != "" {
 			fmt.Fprintln(os.Stderr, crashWorker(dir))
 			return 1
@@ -64,7 +64,7 @@ type testHost struct {
 func newTestHost(t testing.TB, cfg Config) *testHost {
 	t.Helper()
 	th := &testHost{t: t}
-	cfg.Engine = testEngine
+	cfg.Engines = testEngines
 	cfg.Logs = func(e logs.Entry) {
 		th.mu.Lock()
 		defer th.mu.Unlock()

@@ -529,7 +529,7 @@ func (h *testHost) wantLogged(function, message string) {
 // wants the operator to hear of it, but not of each time.
 func TestWarnings_AreFew(t *testing.T) {
 	var log bytes.Buffer
-	h, err := New(Config{Engine: testEngine, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h, err := New(Config{Engines: testEngines, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

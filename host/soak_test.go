@@ -44,7 +44,7 @@ func TestSoak(t *testing.T) {
 	before := held(t)
 	start := time.Now()
 	perInstance := max(*soakCalls / *soakInstances / 2, 1)
-	h, err := New(Config{Engine: testEngine, MaxCalls: perInstance, MaxMemory: 512 << 20})
+	h, err := New(Config{Engines: testEngines, MaxCalls: perInstance, MaxMemory: 512 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

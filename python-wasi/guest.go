@@ -1,16 +1,18 @@
-// Package pythonwasi provides the guest: CPython for WASI with Vivarium's
+// Package pythonwasi provides the guests: CPython for WASI with Vivarium's
 // runner in it, as the bytes of a WebAssembly module and a tree of files.
 //
-// Both are built by the recipe next to this file (build.sh) into dist/ and
+// They are built by the recipe next to this file (build.sh) into dist/ and
 // embedded from there, so that a Vivarium binary needs nothing but itself. A
-// checkout in which the recipe has not run yet compiles as well; each function
-// here then returns [ErrNotBuilt].
+// checkout in which the recipe has not run yet compiles as well; a guest's
+// methods then return [ErrNotBuilt].
 //
 // The vocabulary:
 //
-//   - The module (dist/python.wasm) is a reactor: the host calls its exports one after the other, and between
+//   - The lean guest (dist/) is CPython with its standard library. The full guest (dist/full/) has packages
+//     with compiled parts linked in besides.
+//   - The module (python.wasm) is a reactor: the host calls its exports one after the other, and between
 //     two calls all its state is in its linear memory. README.md next to this file lists exports and imports.
-//   - The library (dist/library.zip) is the read-only tree that the guest sees: usr/lib/python3.13 is the
+//   - The library (library.zip) is the read-only tree that the guest sees: usr/lib/python3.13 is the
 //     standard library, function/runtime the runner.
 //   - The content key identifies everything that a guest was made from: recipe, versions, embedding and runner.
 //     Equal keys mean equal guests.
@@ -24,6 +26,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 )
 
 // ABIVersion is the version of the ABI that this checkout's guest implements:
@@ -39,15 +43,41 @@ var ErrNotBuilt = errors.New("the Python guest is not built: run `go tool task g
 //go:embed all:dist
 var dist embed.FS
 
-// Names below dist/.
-const (
-	modulePath   = "dist/python.wasm"
-	libraryPath  = "dist/library.zip"
-	versionsPath = "dist/versions.json"
+// Guest is one of the guests. Its methods are safe for concurrent use.
+type Guest struct {
+	name   string
+	folder string // below dist/; the guest may not be built
+}
+
+// The guests.
+var (
+	Lean = Guest{"python313", "dist"}
+	Full = Guest{"python313-full", "dist/full"}
 )
 
-// BuildInfo describes what the guest was made from.
+// guests are the guests by the names that a version's runtime may have. Those of
+// older Pythons are there so that what was written for them deploys as it is.
+var guests = map[string]Guest{
+	Lean.name: Lean, Full.name: Full,
+	"python37": Lean, "python38": Lean, "python39": Lean, "python311": Lean, "python312": Lean,
+}
+
+// Runtimes returns the names that a version's runtime may have, in order.
+func Runtimes() []string { return slices.Sorted(maps.Keys(guests)) }
+
+// ByRuntime returns the guest that the name of a runtime means.
+func ByRuntime(name string) (g Guest, ok bool) {
+	g, ok = guests[name]
+	return g, ok
+}
+
+// BuildInfo describes what a guest was made from.
 type BuildInfo struct {
+	// Name is the guest's, "python313".
+	Name string `json:"name"`
+	// Packages are the packages from PyPI that are part of the guest, by their
+	// normalized names.
+	Packages map[string]Package `json:"packages"`
 	// Key is the content key of the guest.
 	Key string `json:"key"`
 	// CPythonKey is the content key of the CPython build alone. Guests that
@@ -74,15 +104,23 @@ type BuildInfo struct {
 	LibrarySHA256 string `json:"library_sha256"`
 }
 
+// Package is a package from PyPI that is part of a guest.
+type Package struct {
+	Version string `json:"version"`
+	// Modules are its compiled modules, by their full names.
+	Modules []string `json:"modules"`
+}
+
+// Name returns the guest's name, which is also that of its runtime.
+func (g Guest) Name() string { return g.name }
+
 // Module returns the guest's WebAssembly module. The bytes are the caller's own
-// copy, some 9 MB: compile them once and drop them.
+// copy, 11 MB or more: compile them once and drop them.
 //
 // # Errors
 //
-// [ErrNotBuilt] if there is no guest in this binary.
-func Module() ([]byte, error) {
-	return read(modulePath)
-}
+// [ErrNotBuilt] if the guest is not in this binary.
+func (g Guest) Module() ([]byte, error) { return g.read("python.wasm") }
 
 // Library returns the tree of files that the guest reads: usr/lib/python3.13
 // and function/runtime. It is safe for concurrent use. Files are decompressed
@@ -90,9 +128,9 @@ func Module() ([]byte, error) {
 //
 // # Errors
 //
-// [ErrNotBuilt] if there is no guest in this binary.
-func Library() (fs.FS, error) {
-	file, err := dist.Open(libraryPath)
+// [ErrNotBuilt] if the guest is not in this binary.
+func (g Guest) Library() (fs.FS, error) {
+	file, err := dist.Open(g.folder + "/library.zip")
 	if err != nil {
 		return nil, missing(err)
 	}
@@ -113,13 +151,13 @@ func Library() (fs.FS, error) {
 	return archive, nil
 }
 
-// Versions returns what the guest was made from.
+// Info returns what the guest was made from.
 //
 // # Errors
 //
-// [ErrNotBuilt] if there is no guest in this binary.
-func Versions() (BuildInfo, error) {
-	text, err := read(versionsPath)
+// [ErrNotBuilt] if the guest is not in this binary.
+func (g Guest) Info() (BuildInfo, error) {
+	text, err := g.read("versions.json")
 	if err != nil {
 		return BuildInfo{}, err
 	}
@@ -130,8 +168,8 @@ func Versions() (BuildInfo, error) {
 	return info, nil
 }
 
-func read(path string) ([]byte, error) {
-	data, err := dist.ReadFile(path)
+func (g Guest) read(name string) ([]byte, error) {
+	data, err := dist.ReadFile(g.folder + "/" + name)
 	if err != nil {
 		return nil, missing(err)
 	}

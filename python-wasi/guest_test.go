@@ -29,20 +29,20 @@ func built(t *testing.T, err error) {
 
 func versions(t *testing.T) BuildInfo {
 	t.Helper()
-	info, err := Versions()
+	info, err := Lean.Info()
 	built(t, err)
 	return info
 }
 
 func library(t *testing.T) fs.FS {
 	t.Helper()
-	tree, err := Library()
+	tree, err := Lean.Library()
 	built(t, err)
 	return tree
 }
 
 func TestModule_IsTheOneThatVersionsNames(t *testing.T) {
-	module, err := Module()
+	module, err := Lean.Module()
 	built(t, err)
 	if want := []byte("\x00asm\x01\x00\x00\x00"); !bytes.HasPrefix(module, want) {
 		t.Errorf("the module starts with % x, want % x", module[:min(8, len(module))], want)
@@ -53,7 +53,7 @@ func TestModule_IsTheOneThatVersionsNames(t *testing.T) {
 }
 
 func TestLibrary_IsTheOneThatVersionsNames(t *testing.T) {
-	archive, err := read(libraryPath)
+	archive, err := Lean.read("library.zip")
 	built(t, err)
 	if got, want := checksum(archive), versions(t).LibrarySHA256; got != want {
 		t.Errorf("SHA-256 of the library: got %s, want %s; build it again: go tool task guest", got, want)
@@ -176,7 +176,7 @@ func TestLibrary_KnowsNoPathOfTheBuild(t *testing.T) {
 }
 
 func TestMissing_MeansThatTheGuestIsNotBuilt(t *testing.T) {
-	if _, err := read("dist/nothing.wasm"); !errors.Is(err, ErrNotBuilt) {
+	if _, err := Lean.read("nothing.wasm"); !errors.Is(err, ErrNotBuilt) {
 		t.Errorf("read of a file that isn't there: got %v, want ErrNotBuilt", err)
 	}
 	if !strings.Contains(ErrNotBuilt.Error(), "go tool task guest") {

@@ -95,7 +95,7 @@ var authKeys = []struct {
 
 func newAuthWorld(t *testing.T) *authWorld {
 	t.Helper()
-	engine, err := realEngine()
+	engines, err := realEngines()
 	if errors.Is(err, pythonwasi.ErrNotBuilt) {
 		t.Fatal("these tests need the Python guest; build it: go tool task guest")
 	}
@@ -107,7 +107,7 @@ func newAuthWorld(t *testing.T) *authWorld {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	h, err := host.New(host.Config{Engine: engine, Store: s})
+	h, err := host.New(host.Config{Engines: engines, Store: s})
 	if err != nil {
 		t.Fatal(err)
 	}

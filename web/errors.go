@@ -172,6 +172,7 @@ var statuses = map[fault.Kind]struct {
 	fault.Timeout:         {http.StatusGatewayTimeout, ""},
 	fault.Closed:          {http.StatusServiceUnavailable, "Service Unavailable: The server is shutting down"},
 	fault.Unavailable:     {http.StatusServiceUnavailable, "Service Unavailable: The store can't be reached"},
+	fault.Preparing:       {http.StatusServiceUnavailable, "Service Unavailable: The function's runtime is being prepared; try again in some seconds"},
 }
 
 // missing names what was not found, in the contract's words.

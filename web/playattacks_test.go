@@ -29,11 +29,11 @@ const hostAttacks = "../host/testdata/attacks"
 func TestPlay_Attacks(t *testing.T) {
 	config := openPlay
 	config.MaxTimeout = time.Minute
-	engine, err := realEngine()
+	engines, err := realEngines()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := host.New(host.Config{Engine: engine})
+	h, err := host.New(host.Config{Engines: engines})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -174,11 +174,11 @@ func TestPlayStream_SurvivesAPanic(t *testing.T) {
 func smallHost(t *testing.T) (*host.Host, *testServer) {
 	t.Helper()
 	mustRealHost(t) // reports why there is none
-	engine, err := realEngine()
+	engines, err := realEngines()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := host.New(host.Config{Engine: engine, MaxTries: 1})
+	h, err := host.New(host.Config{Engines: engines, MaxTries: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,13 +251,13 @@ func randomNumber(t *testing.T, s *testServer) string {
 // Many snippets at once, with every kind of ending, must leave nothing behind.
 func TestPlay_LeavesNothingBehind(t *testing.T) {
 	mustRealHost(t)
-	engine, err := realEngine()
+	engines, err := realEngines()
 	if err != nil {
 		t.Fatal(err)
 	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	before := runtime.NumGoroutine()
-	h, err := host.New(host.Config{Engine: engine, MaxTries: 3})
+	h, err := host.New(host.Config{Engines: engines, MaxTries: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,24 +19,24 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// realEngine returns the engine that all tests of this package share. It lives
+// realEngines returns the engines that all tests of this package share. It lives
 // as long as the test binary.
-var realEngine = sync.OnceValues(func() (*wasm.Engine, error) {
+var realEngines = sync.OnceValues(func() (*run.Engines, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
 	}
-	return run.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	return run.NewEngines(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 })
 
 // realHost returns the host that most tests of this package share: real Python
 // in the real sandbox. It lives as long as the test binary.
 var realHost = sync.OnceValues(func() (*host.Host, error) {
-	engine, err := realEngine()
+	engines, err := realEngines()
 	if err != nil {
 		return nil, err
 	}
-	return host.New(host.Config{Engine: engine, Logs: caseLogs.add})
+	return host.New(host.Config{Engines: engines, Logs: caseLogs.add})
 })
 
 // mustRealHost is realHost for tests that can't do without.

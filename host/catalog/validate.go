@@ -12,6 +12,7 @@ import (
 	"vivarium/host/egress"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	pythonwasi "vivarium/python-wasi"
 )
 
 // MaxEnvironment bounds a version's environment variables, names and values
@@ -156,8 +157,8 @@ func (s VersionSpec) Validate() error {
 		return fault.Invalidf("min_instances", "%d must be between 0 and %d, the most instances of the function",
 			s.MinInstances, s.MaxInstances)
 	}
-	if !slices.Contains(Runtimes, s.Runtime) {
-		return fault.Invalidf("runtime", "%.80q must be one of %v", s.Runtime, Runtimes)
+	if _, ok := pythonwasi.ByRuntime(s.Runtime); !ok {
+		return fault.Invalidf("runtime", "%.80q must be one of %v", s.Runtime, pythonwasi.Runtimes())
 	}
 	if _, err := egress.ParsePolicy(s.AllowNet); err != nil || len(s.AllowNet) > maxAllowNet {
 		return fault.Invalidf("allow_net", "must be at most %d bytes of hosts, addresses and prefixes with commas between them: %v", maxAllowNet, err)

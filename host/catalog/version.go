@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vivarium/host/logs"
+	pythonwasi "vivarium/python-wasi"
 )
 
 // LatestTag is the tag that the newest version of a function carries.
@@ -51,7 +52,7 @@ func (v *Version) LogSource(requestID string) logs.Source {
 // value of a member means its documented default.
 type VersionSpec struct {
 	Description string            `json:"description,omitempty"`
-	Runtime     string            `json:"runtime"`               // one of Runtimes; DefaultRuntime
+	Runtime     string            `json:"runtime"`               // one of pythonwasi.Runtimes; that of the lean guest
 	Entrypoint  string            `json:"entrypoint"`            // module.attribute, such as main.handler
 	MemoryMB    int               `json:"memory_mb"`             // memory limit in MiB; DefaultMemoryMB
 	Timeout     time.Duration     `json:"timeout"`               // execution timeout; DefaultTimeout
@@ -92,14 +93,6 @@ type AsyncConfig struct {
 	Failure string `json:"failure,omitempty"`
 }
 
-// Runtimes are the names that a version's runtime may have. All mean the same
-// interpreter: the older ones are there so that what was written for them
-// deploys as it is.
-var Runtimes = []string{"python37", "python38", "python39", "python311", "python312", "python313"}
-
-// DefaultRuntime is the name that says what the interpreter is.
-const DefaultRuntime = "python313"
-
 // Defaults of VersionSpec.
 const (
 	DefaultMemoryMB     = 128
@@ -127,7 +120,7 @@ func (s VersionSpec) WithDefaults() VersionSpec {
 		s.Timeout = DefaultTimeout
 	}
 	if s.Runtime == "" {
-		s.Runtime = DefaultRuntime
+		s.Runtime = pythonwasi.Lean.Name()
 	}
 	if s.MaxInstances == 0 {
 		s.MaxInstances = DefaultMaxInstances

@@ -33,6 +33,7 @@ const (
 	Unavailable     // the store failed
 	Function        // the user's code failed
 	Timeout         // the user's code exceeded its time limit
+	Preparing       // what the function runs on is not compiled yet
 )
 
 // Error is an error that has a kind.
@@ -65,7 +66,7 @@ func Of(err error) Kind {
 // neither the request nor the function to blame.
 func (k Kind) Passing() bool {
 	switch k {
-	case OverQuota, Busy, Exhausted, Cancelled, Closed, Unavailable:
+	case OverQuota, Busy, Exhausted, Cancelled, Closed, Unavailable, Preparing:
 		return true
 	}
 	return false
@@ -97,6 +98,9 @@ var (
 	// ErrUnavailable means that the store did not do, or did not confirm, what
 	// was asked: the change may have happened. Try again later.
 	ErrUnavailable error = &sentinel{Unavailable, "the store is unavailable"}
+	// ErrPreparing means that the server has not had a function of this runtime
+	// before and is compiling the guest. Try again in some seconds.
+	ErrPreparing error = &sentinel{Preparing, "the runtime is being compiled, as nothing has used it before; try again in some seconds"}
 )
 
 // InvalidError tells which field of a request breaks which rule.

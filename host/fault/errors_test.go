@@ -31,6 +31,7 @@ var kinds = []struct {
 	{Unavailable, true, false},
 	{Function, false, false},
 	{Timeout, false, false},
+	{Preparing, true, false},
 }
 
 func TestKind_SaysWhatCanBeDone(t *testing.T) {
@@ -47,7 +48,7 @@ func TestKind_SaysWhatCanBeDone(t *testing.T) {
 			t.Errorf("kind %d: there will never be room", c.kind)
 		}
 	}
-	if last := Kind(len(kinds)); last != Timeout+1 || last.Passing() || last.NoRoom() {
+	if last := Kind(len(kinds)); last != Preparing+1 || last.Passing() || last.NoRoom() {
 		t.Error("a kind is not in the table")
 	}
 }
@@ -64,6 +65,7 @@ var every = []struct {
 	{ErrCancelled, Cancelled, ErrCancelled.Error()},
 	{ErrClosed, Closed, ErrClosed.Error()},
 	{ErrUnavailable, Unavailable, ErrUnavailable.Error()},
+	{ErrPreparing, Preparing, ErrPreparing.Error()},
 	{&InvalidError{"timeout", "must be positive"}, Invalid, "timeout: must be positive"},
 	{Invalidf("name", "%.3q is too long", "abcdef"), Invalid, `name: "abc" is too long`},
 	{&NotFoundError{Function: "f"}, NotFound, "function f not found"},

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"vivarium/host/fault"
+	pythonwasi "vivarium/python-wasi"
 )
 
 // baseStock keeps one freshly started interpreter ready as an image, for the
@@ -71,5 +72,63 @@ func (s *baseStock) close() {
 			_ = r.image.Close() // an anonymous file
 		}
 	default:
+	}
+}
+
+// interpreter is what the versions of one runtime are made of.
+type interpreter struct {
+	engine engine
+	bases  *baseStock
+}
+
+// interpreters has those that versions have asked for. Safe for concurrent use.
+type interpreters struct {
+	running context.Context // ends before close
+	engines engines
+
+	mu  sync.RWMutex // guards all; nothing blocks under it
+	all map[string]*interpreter
+}
+
+// newInterpreters starts with the one that most versions want. Each has a goroutine
+// until running ends.
+func newInterpreters(running context.Context, e engines) *interpreters {
+	r := &interpreters{running: running, engines: e, all: map[string]*interpreter{}}
+	_, _ = r.get(running, pythonwasi.Lean.Name()) // who needs it is told what is wrong
+	return r
+}
+
+// get returns a runtime's. It may block for some seconds the first time.
+//
+// # Errors
+//
+// Those of engines.
+func (r *interpreters) get(ctx context.Context, name string) (*interpreter, error) {
+	name = guestOf(name).Name()
+	r.mu.RLock()
+	in := r.all[name]
+	r.mu.RUnlock()
+	if in != nil {
+		return in, nil
+	}
+	e, err := r.engines.engine(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in = r.all[name]; in == nil {
+		in = &interpreter{e, newBaseStock(r.running, e)}
+		r.all[name] = in
+	}
+	return in, nil
+}
+
+// close waits for the end of all. Nobody asks for another any more.
+func (r *interpreters) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, in := range r.all {
+		in.bases.close()
 	}
 }

@@ -88,7 +88,7 @@ func TestHostCalls_AllAreMeasured(t *testing.T) {
 	for _, c := range hostCalls {
 		known = append(known, strings.Fields(c.calls)...)
 	}
-	module, err := pythonwasi.Module()
+	module, err := pythonwasi.Lean.Module()
 	if err != nil {
 		t.Fatal(err)
 	}

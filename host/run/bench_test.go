@@ -331,13 +331,13 @@ func BenchmarkCompute(b *testing.B) {
 	for _, kind := range kinds {
 		var cfg testConfig
 		if kind != "" {
-			cfg.Engine, err = NewEngine(b.Context(), wasm.Config{
+			cfg.Engines, err = NewEngines(b.Context(), wasm.Config{
 				CacheDir: filepath.Join(cache, "vivarium", "wasm"), Uninterruptible: kind == "free", CloseOnDone: kind == "wazero",
 			})
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer cfg.Engine.Close(b.Context())
+			defer cfg.Engines.Close(b.Context())
 		}
 		h := newTestHost(b, cfg)
 		for name, source := range computing {

@@ -31,6 +31,12 @@ type fakeEngine struct {
 	made           atomic.Int64 // guests, ever
 }
 
+// fakeEngines have one for all runtimes.
+type fakeEngines struct{ *fakeEngine }
+
+// engine implements engines.
+func (e fakeEngines) engine(context.Context, string) (engine, error) { return e.fakeEngine, nil }
+
 // errFake is a fault of the engine's.
 var errFake = errors.New("the engine is broken")
 

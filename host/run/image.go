@@ -216,9 +216,13 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 	ctx, cancel := context.WithCancel(m.running)
 	defer cancel()
 	defer v.pool.settle()
+	python, err := m.interpreters.get(trying, v.Runtime)
+	if err != nil {
+		return nil, err
+	}
 	path := v.pool.image.path
 	if path != "" {
-		image, err := m.openImage(path, v)
+		image, err := m.openImage(python.engine, path, v)
 		if err == nil || fault.Of(err).NoRoom() {
 			return image, err
 		}
@@ -226,7 +230,7 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 			m.reporter.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
 		}
 	}
-	base, err := m.bases.take(ctx)
+	base, err := python.bases.take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}
@@ -269,8 +273,8 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) {
 }
 
 // openImage opens the image that an earlier run has left.
-func (m *maker) openImage(path string, v *live) (*versionImage, error) {
-	image, err := m.engine.OpenImage(path, v.ID)
+func (m *maker) openImage(e engine, path string, v *live) (*versionImage, error) {
+	image, err := e.OpenImage(path, v.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -369,12 +373,16 @@ func (m *maker) clone(ctx context.Context, from image, v *live) (guest, error) {
 	if err != nil {
 		return nil, err
 	}
+	python, err := m.interpreters.get(ctx, v.Runtime)
+	if err != nil {
+		return nil, err
+	}
 	var refused error
 	reserve := v.pool.counted(func(delta int64) bool {
 		refused = m.room.ownMemory(v.Tenant, delta)
 		return refused == nil
 	})
-	i, err := m.engine.Clone(ctx, from, wasm.InstanceConfig{
+	i, err := python.engine.Clone(ctx, from, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve, Net: m.network(v),
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})

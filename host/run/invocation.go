@@ -416,6 +416,7 @@ var outcomes = map[fault.Kind]struct {
 	fault.Timeout:     {504, "Execution timeout exceeded"},
 	fault.Closed:      {503, "The service is shutting down"},
 	fault.Unavailable: {503, "The store is unavailable"},
+	fault.Preparing:   {503, "The runtime is being prepared"},
 }
 
 // logError writes the entry that says how a call failed.

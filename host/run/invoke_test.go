@@ -308,6 +308,10 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 	v := h.deploy("counter", counter, catalog.VersionSpec{})
 	h.want("counter", "", "1")
 	path := filepath.Join(dir, v.ID+".image")
+	engine, err := testEngines.engine(t.Context(), v.Runtime)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, damage := range []bool{false, true} {
 		if damage {
 			b, err := os.ReadFile(path)
@@ -319,7 +323,7 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := h.maker.openImage(path, h.version(v.ID)); errors.Is(err, wasm.ErrImage) != damage {
+		if _, err := h.maker.openImage(engine, path, h.version(v.ID)); errors.Is(err, wasm.ErrImage) != damage {
 			t.Errorf("damaged %v: open gives %v", damage, err)
 		}
 		image, err := h.maker.buildImage(t.Context(), h.version(v.ID))
@@ -327,7 +331,7 @@ func TestImage_IsReopenedAndRebuiltWhenDamaged(t *testing.T) {
 			t.Fatalf("damaged %v: %+v, %v", damage, image, err)
 		}
 		_ = image.Close()
-		if again, err := h.maker.openImage(path, h.version(v.ID)); err != nil {
+		if again, err := h.maker.openImage(engine, path, h.version(v.ID)); err != nil {
 			t.Errorf("damaged %v: after building: %v", damage, err)
 		} else {
 			_ = again.Close()

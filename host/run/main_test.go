@@ -27,22 +27,22 @@ import (
 	"vivarium/wasm"
 )
 
-// testEngine runs the real guest. All tests share it, since compiling takes
+// testEngines runs the real guest. All tests share it, since compiling takes
 // seconds.
-var testEngine *wasm.Engine
+var testEngines *Engines
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		ctx := context.Background()
 		cache, err := os.UserCacheDir()
 		if err == nil {
-			testEngine, err = NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+			testEngines, err = NewEngines(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer testEngine.Close(ctx)
+		defer testEngines.Close(ctx)
 		return m.Run()
 	}())
 }
@@ -69,8 +69,8 @@ type testConfig struct {
 	IdleTimeout                  time.Duration
 	MaxMemory                    int64
 	Quotas                       quota.Amounts
-	Engine                       *wasm.Engine // nil means the one that tests share
-	Fake                         *fakeEngine  // in place of an engine
+	Engines                      *Engines    // nil means the one that tests share
+	Fake                         *fakeEngine // in place of an engine
 	NetCeiling                   *egress.Policy
 	Forgetful                    bool // what functions log is not kept
 }
@@ -100,10 +100,10 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 	if h.tokens, err = access.NewTokens(nil); err != nil {
 		t.Fatal(err)
 	}
-	e := engine(wasmEngine{cmp.Or(cfg.Engine, testEngine)})
+	e := engines(cmp.Or(cfg.Engines, testEngines))
 	log := slog.Default()
 	if cfg.Fake != nil {
-		cfg.Fake.t, e, log = t, cfg.Fake, slog.New(slog.DiscardHandler)
+		cfg.Fake.t, e, log = t, fakeEngines{cfg.Fake}, slog.New(slog.DiscardHandler)
 	}
 	h.Runner = newRunner(Config{
 		Ledger: ledger, Book: book, Tokens: h.tokens, Log: log,

@@ -13,6 +13,16 @@ import (
 	"vivarium/wasm/sockets"
 )
 
+// engines has the engine of each runtime.
+type engines interface {
+	// engine returns that of a runtime. It may block for some seconds.
+	//
+	// # Errors
+	//
+	// fault.ErrPreparing, ctx's.
+	engine(ctx context.Context, runtime string) (engine, error)
+}
+
 // engine makes guests. It is the seam between this package and the WebAssembly
 // engine.
 type engine interface {
@@ -82,11 +92,10 @@ func imageOr(i *wasm.Image, err error) (image, error) {
 
 // maker makes the images and instances of versions. Safe for concurrent use.
 type maker struct {
-	engine    engine
-	bases     *baseStock
-	scheduler *scheduler
-	room      *room
-	reporter  *reporter
+	interpreters *interpreters
+	scheduler    *scheduler
+	room         *room
+	reporter     *reporter
 
 	// As in Config.
 	book       *logs.Book

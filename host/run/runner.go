@@ -40,7 +40,6 @@ import (
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/throttle"
-	"vivarium/wasm"
 	"vivarium/wasm/vfs"
 )
 
@@ -56,10 +55,10 @@ var ErrRetired = errors.New("the version is retired")
 
 // Config tells New how to run versions.
 type Config struct {
-	Engine *wasm.Engine // the caller closes it, after the runner
-	Ledger *quota.Ledger
-	Book   *logs.Book     // the caller closes it, after the runner
-	Tokens *access.Tokens // for functions with a service account
+	Engines *Engines // the caller closes them, after the runner
+	Ledger  *quota.Ledger
+	Book    *logs.Book     // the caller closes it, after the runner
+	Tokens  *access.Tokens // for functions with a service account
 	// Archive returns the zip file that a version was made from; nil when it was
 	// made from none. It may block for as long as the store does.
 	Archive func(ctx context.Context, v *catalog.Version) ([]byte, error)
@@ -127,10 +126,10 @@ type functionRuns struct {
 	figures  figures
 }
 
-// New returns a runner without versions. Close it before its engine.
-func New(cfg Config) *Runner { return newRunner(cfg, wasmEngine{cfg.Engine}) }
+// New returns a runner without versions. Close it before its engines.
+func New(cfg Config) *Runner { return newRunner(cfg, cfg.Engines) }
 
-func newRunner(cfg Config, e engine) *Runner {
+func newRunner(cfg Config, e engines) *Runner {
 	r := &Runner{
 		cfg: cfg, room: &room{ledger: cfg.Ledger}, scheduler: newScheduler(cfg.Processors),
 		reporter: &reporter{cfg.Log, throttle.New(warningRate, maxWarnings)},
@@ -140,7 +139,7 @@ func newRunner(cfg Config, e engine) *Runner {
 	r.room.ledger.SetOwn(tryTenant, quota.Amounts{quota.Memory: cfg.MaxMemory / tryMemoryShare})
 	r.running, r.stop = context.WithCancel(context.Background())
 	r.maker = &maker{
-		engine: e, bases: newBaseStock(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
+		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
 		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir, netCeiling: cfg.NetCeiling, dialer: cfg.Dialer,
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}
@@ -240,7 +239,7 @@ func (r *Runner) Close() {
 		r.stop()
 		close(r.discards) // nobody has an instance any more
 		r.janitor.Wait()
-		r.maker.bases.close()
+		r.maker.interpreters.close()
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	pythonwasi "vivarium/python-wasi"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
 )
@@ -83,7 +84,7 @@ func (r *Runner) Try(
 func (r *Runner) PrepareTries() {
 	r.tries.mu.Lock()
 	defer r.tries.mu.Unlock()
-	r.tries.prepare()
+	r.tries.prepare(pythonwasi.Lean.Name())
 }
 
 // try makes an instance for the call alone.
@@ -115,13 +116,19 @@ type tries struct {
 	places  chan struct{} // one is in it for each try under way
 	waiting atomic.Int64  // tries that wait for a place
 
-	mu       sync.Mutex    // guards all below; nothing blocks under it
+	mu      sync.Mutex // guards all below; nothing blocks under it
+	stocks  map[pythonwasi.Guest]*tryStock
+	closed  bool
+	closing chan struct{}  // closed with closed
+	active  sync.WaitGroup // tries, and attempts to make an image
+}
+
+// tryStock has the image of one guest.
+type tryStock struct {
+	runtime  string
 	image    *tryImage     // nil until it is first needed
 	renewing chan struct{} // closed when the attempt to make another is over; nil when there is none
 	err      error         // of the last attempt
-	closed   bool
-	closing  chan struct{}  // closed with closed
-	active   sync.WaitGroup // tries, and the attempt
 }
 
 // tryImage is an image with the number of those who use it.
@@ -132,7 +139,7 @@ type tryImage struct {
 }
 
 func newTries(r *Runner) *tries {
-	return &tries{r: r, places: make(chan struct{}, r.cfg.MaxTries), closing: make(chan struct{})}
+	return &tries{r: r, stocks: map[pythonwasi.Guest]*tryStock{}, places: make(chan struct{}, r.cfg.MaxTries), closing: make(chan struct{})}
 }
 
 // enter waits for a place, which leave gives back.
@@ -183,7 +190,7 @@ func (t *tries) leave() {
 // instance makes an instance for a version that is in no table. The caller
 // closes it and then gives instanceMemory back.
 func (t *tries) instance(ctx context.Context, v *live) (guest, error) {
-	image, err := t.take(ctx)
+	image, err := t.take(ctx, v.Runtime)
 	if err != nil {
 		return nil, err
 	}
@@ -203,32 +210,40 @@ func (t *tries) instance(ctx context.Context, v *live) (guest, error) {
 }
 
 func (t *tries) clone(ctx context.Context, from image, v *live) (guest, error) {
+	python, err := t.r.maker.interpreters.get(ctx, v.Runtime)
+	if err != nil {
+		return nil, err
+	}
 	reserve := func(delta int64) bool { return t.r.room.ownMemory(tryTenant, delta) == nil }
-	return t.r.maker.engine.Clone(ctx, from, wasm.InstanceConfig{
+	return python.engine.Clone(ctx, from, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: reserve,
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
 }
 
-// prepare begins to make an image if there is none, or if the one that there is
-// has been used often enough. The caller holds mu.
-func (t *tries) prepare() {
-	if t.closed || t.renewing != nil {
-		return
+// prepare begins to make the image of a runtime's guest if there is none, or if the
+// one that there is has been used often enough. The caller holds mu.
+func (t *tries) prepare(runtime string) *tryStock {
+	g := guestOf(runtime)
+	s := t.stocks[g]
+	if s == nil {
+		s = &tryStock{runtime: g.Name()}
+		t.stocks[g] = s
 	}
-	if t.image == nil || t.image.uses >= tryImageUses {
-		t.renewing = make(chan struct{})
-		t.active.Go(t.renew)
+	if !t.closed && s.renewing == nil && (s.image == nil || s.image.uses >= tryImageUses) {
+		s.renewing = make(chan struct{})
+		t.active.Go(func() { t.renew(s) })
 	}
+	return s
 }
 
-// take returns the current image; the caller releases it. It blocks while there
+// take returns a runtime's current image; the caller releases it. It blocks while there
 // is none yet. One that has been used often enough is renewed meanwhile.
-func (t *tries) take(ctx context.Context) (*tryImage, error) {
+func (t *tries) take(ctx context.Context, runtime string) (*tryImage, error) {
 	t.mu.Lock()
-	t.prepare()
-	if t.image == nil {
-		renewing := t.renewing
+	s := t.prepare(runtime)
+	if s.image == nil {
+		renewing := s.renewing
 		t.mu.Unlock()
 		if renewing == nil {
 			return nil, fault.ErrClosed
@@ -241,12 +256,12 @@ func (t *tries) take(ctx context.Context) (*tryImage, error) {
 		t.mu.Lock()
 	}
 	defer t.mu.Unlock()
-	if t.image == nil {
-		return nil, t.err
+	if s.image == nil {
+		return nil, s.err
 	}
-	t.image.uses++
-	t.image.users++
-	return t.image, nil
+	s.image.uses++
+	s.image.users++
+	return s.image, nil
 }
 
 func (t *tries) release(image *tryImage) {
@@ -260,32 +275,41 @@ func (t *tries) release(image *tryImage) {
 }
 
 // renew puts another image in the place of the current one.
-func (t *tries) renew() {
-	base, err := t.r.maker.bases.take(t.r.running)
+func (t *tries) renew(s *tryStock) {
+	base, err := t.base(s.runtime)
 	if err == nil {
-		t.rehearse(base)
+		t.rehearse(base, s.runtime)
 	}
 	t.mu.Lock()
-	old := t.image
-	if t.err = err; err == nil {
-		t.image = &tryImage{image: base, users: 1}
+	old := s.image
+	if s.err = err; err == nil {
+		s.image = &tryImage{image: base, users: 1}
 	}
-	close(t.renewing)
-	t.renewing = nil
+	close(s.renewing)
+	s.renewing = nil
 	t.mu.Unlock()
 	switch {
 	case err == nil && old != nil:
 		t.release(old)
-	case err != nil && !errors.Is(err, fault.ErrClosed):
+	case err != nil && !fault.Of(err).Passing():
 		t.r.reporter.log.Error("image for tries not made", "err", err)
 	}
+}
+
+// base returns a fresh image of a runtime's interpreter.
+func (t *tries) base(runtime string) (image, error) {
+	python, err := t.r.maker.interpreters.get(t.r.running, runtime)
+	if err != nil {
+		return nil, err
+	}
+	return python.bases.take(t.r.running)
 }
 
 // rehearse makes a first call of an image's, with code of ours: the pages that
 // it writes to are copied ahead from then on, and a stranger's code should not
 // say which those are.
-func (t *tries) rehearse(from image) {
-	spec := catalog.VersionSpec{Entrypoint: "main.handler"}.WithDefaults()
+func (t *tries) rehearse(from image, runtime string) {
+	spec := catalog.VersionSpec{Entrypoint: "main.handler", Runtime: runtime}.WithDefaults()
 	code, err := CodeFromFiles(map[string]string{"main.py": "def handler(event, context):\n    return {}\n"})
 	if err != nil {
 		panic(err) // it is a constant
@@ -312,7 +336,9 @@ func (t *tries) close() {
 	close(t.closing)
 	t.mu.Unlock()
 	t.active.Wait()
-	if t.image != nil {
-		t.release(t.image)
+	for _, s := range t.stocks {
+		if s.image != nil {
+			t.release(s.image)
+		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	pythonwasi "vivarium/python-wasi"
 )
 
 // try runs a snippet in raw mode and returns its answer and the messages that it
@@ -202,7 +203,7 @@ func TestTry_RenewsItsImage(t *testing.T) {
 		t.Errorf("two tries of an image have the hashes %s and %s", first, again)
 	}
 	h.tries.mu.Lock()
-	old := h.tries.image
+	old := h.tries.stocks[pythonwasi.Lean].image
 	old.uses = tryImageUses
 	h.tries.mu.Unlock()
 	eventually(t, func() bool { return hash() != first })

@@ -39,9 +39,9 @@ type Outcome struct {
 // runner runs modules through a host, like any function. Safe for concurrent
 // use.
 type runner struct {
-	engine *wasm.Engine
-	host   *host.Host
-	trace  io.Writer // receives what tests print; may be nil
+	engines *run.Engines
+	host    *host.Host
+	trace   io.Writer // receives what tests print; may be nil
 }
 
 // newRunner deploys the suite; timeout bounds each module.
@@ -50,12 +50,12 @@ func newRunner(ctx context.Context, s *suite, timeout time.Duration) (*runner, e
 	if err != nil {
 		return nil, err
 	}
-	engine, err := run.NewEngine(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+	engines, err := run.NewEngines(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{engine: engine}
-	r.host, err = host.New(host.Config{Engine: engine, MaxCalls: 1, Logs: r.log})
+	r := &runner{engines: engines}
+	r.host, err = host.New(host.Config{Engines: engines, MaxCalls: 1, Logs: r.log})
 	if err == nil {
 		_, err = r.host.Catalog().Deploy(access.Operator, "suite", catalog.VersionSpec{Entrypoint: "suite.handler", MemoryMB: memoryMB, Timeout: timeout}, s.code)
 	}
@@ -70,7 +70,7 @@ func (r *runner) close() {
 	if r.host != nil {
 		r.host.Close()
 	}
-	r.engine.Close(context.Background())
+	r.engines.Close(context.Background())
 }
 
 func (r *runner) log(e logs.Entry) {

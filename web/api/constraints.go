@@ -4,7 +4,7 @@ import (
 	"reflect"
 
 	"vivarium/host/access"
-	"vivarium/host/catalog"
+	pythonwasi "vivarium/python-wasi"
 )
 
 // What a request's fields must keep to is checked by the host. Here it is for
@@ -26,7 +26,7 @@ var constraints = map[string]object{
 	"UpdateFunctionRequest.labels":      {"maxProperties": 64},
 
 	"CreateVersionRequest":             {"required": []string{"functionId", "entrypoint"}},
-	"CreateVersionRequest.runtime":     {"enum": append([]string{""}, catalog.Runtimes...)},
+	"CreateVersionRequest.runtime":     {"enum": append([]string{""}, pythonwasi.Runtimes()...)},
 	"CreateVersionRequest.description": {"maxLength": 600},
 	"CreateVersionRequest.entrypoint":  {"minLength": 1, "maxLength": 256},
 	"CreateVersionRequest.tag":         {"maxItems": 10, "items": object{"type": "string", "pattern": tagPattern}},

@@ -146,6 +146,7 @@ var codes = map[fault.Kind]struct {
 	fault.Cancelled:   {499, CodeCancelled, "the caller went away"},
 	fault.Closed:      {http.StatusServiceUnavailable, CodeUnavailable, "the server is shutting down; try again"},
 	fault.Unavailable: {http.StatusServiceUnavailable, CodeUnavailable, "the store can't be reached or has no room; try again"},
+	fault.Preparing:   {http.StatusServiceUnavailable, CodeUnavailable, ""},
 }
 
 // ours says if an error is to be logged.

@@ -23,13 +23,13 @@ import (
 	"vivarium/web/api"
 )
 
-// engine is the one engine that all tests of this package share.
-var engine = sync.OnceValues(func() (*wasm.Engine, error) {
+// engines are those that all tests of this package share.
+var engines = sync.OnceValues(func() (*run.Engines, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
 	}
-	return run.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
+	return run.NewEngines(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
 })
 
 // server is a server with a host of its own, without a store.
@@ -46,11 +46,11 @@ func startServer(t *testing.T) *server { return startServerWith(t, func(*web.Con
 // startServerWith is startServer for one that is configured in a way of its own.
 func startServerWith(t *testing.T, configure func(*web.Config, *host.Host)) *server {
 	t.Helper()
-	e, err := engine()
+	e, err := engines()
 	if err != nil {
 		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
 	}
-	h, err := host.New(host.Config{Engine: e})
+	h, err := host.New(host.Config{Engines: e})
 	if err != nil {
 		t.Fatal(err)
 	}

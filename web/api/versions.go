@@ -9,13 +9,14 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/logs"
+	pythonwasi "vivarium/python-wasi"
 )
 
 // CreateVersionRequest is the body of POST /versions. The fields that are here
 // only to be refused by name are the cloud's.
 type CreateVersionRequest struct {
 	FunctionID       string            `json:"functionId" doc:"Id or name."`
-	Runtime          string            `json:"runtime" doc:"One of GET /runtimes. Default: python313, which all of them mean."`
+	Runtime          string            `json:"runtime" doc:"One of GET /runtimes. Default: python313, which those of older Pythons mean too. python313-full has compiled packages built in."`
 	Description      string            `json:"description"`
 	Entrypoint       string            `json:"entrypoint" doc:"module.attribute, such as main.handler."`
 	Resources        *Resources        `json:"resources" doc:"Default: 128 MiB."`
@@ -59,7 +60,7 @@ type ListRuntimesResponse struct {
 }
 
 func (h *Handler) listRuntimes(*request) (any, error) {
-	return &ListRuntimesResponse{catalog.Runtimes}, nil
+	return &ListRuntimesResponse{pythonwasi.Runtimes()}, nil
 }
 
 func (h *Handler) listVersions(q *request) (any, error) {

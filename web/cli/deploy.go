@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"vivarium/host/catalog"
+	pythonwasi "vivarium/python-wasi"
 	"vivarium/web/api"
 )
 
@@ -103,7 +103,7 @@ func (c *deployCommand) request(source *source, packages fs.FS) (_ *api.CreateVe
 	}
 	timeout := api.Duration(spec.Timeout)
 	request := &api.CreateVersionRequest{
-		FunctionID: c.Name, Runtime: catalog.DefaultRuntime, Description: c.Description, Entrypoint: spec.Entrypoint,
+		FunctionID: c.Name, Runtime: pythonwasi.Lean.Name(), Description: c.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
 		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag, NoFreeze: spec.NoFreeze,
 		AllowNet: spec.AllowNet,

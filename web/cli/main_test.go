@@ -27,7 +27,7 @@ func testMain(m *testing.M) int {
 	if os.Getenv(childVariable) != "" {
 		return runChild()
 	}
-	if _, err := pythonwasi.Module(); err != nil {
+	if _, err := pythonwasi.Lean.Module(); err != nil {
 		fmt.Fprintln(os.Stderr, "FAIL: these tests run functions, and", err)
 		return 1
 	}

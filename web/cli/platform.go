@@ -23,9 +23,9 @@ import (
 
 // platform runs functions: the compiled guest and the host on top of it.
 type platform struct {
-	engine *wasm.Engine
-	host   *host.Host
-	store  *store.Store // nil if everything is in memory
+	engines *run.Engines
+	host    *host.Host
+	store   *store.Store // nil if everything is in memory
 }
 
 // platformConfig configures a platform. The zero value is usable.
@@ -70,7 +70,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		log.Warn("machine code is not cached", "err", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
-	p.engine, err = run.NewEngine(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
+	p.engines, err = run.NewEngines(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
 	done(err)
 	if err != nil && ctx.Err() != nil {
 		return nil, errInterrupted
@@ -86,7 +86,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		cfg.images = imageShare(cmp.Or(images, os.TempDir()))
 	}
 	p.host, err = host.New(host.Config{
-		Engine: p.engine, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
+		Engines: p.engines, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
 		MaxImageDisk: cfg.images, Quotas: cfg.quotas, NetCeiling: cfg.egress, Dialer: cfg.dialer,
 	})
 	if err != nil {
@@ -112,8 +112,8 @@ func (p *platform) close() error {
 	if p.host != nil {
 		p.host.Close()
 	}
-	if p.engine != nil {
-		if err := p.engine.Close(context.Background()); err != nil {
+	if p.engines != nil {
+		if err := p.engines.Close(context.Background()); err != nil {
 			return err
 		}
 	}

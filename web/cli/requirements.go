@@ -26,7 +26,7 @@ func packagesOf(ctx context.Context, s *session, source *source, cacheDir string
 	if err != nil || list.Empty() {
 		return nil, err
 	}
-	guest, err := pythonwasi.Versions()
+	guest, err := pythonwasi.Lean.Info()
 	if err != nil {
 		return nil, err
 	}

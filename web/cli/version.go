@@ -14,7 +14,7 @@ type versionCommand struct{}
 // Run implements the command.
 func (*versionCommand) Run(s *session) error {
 	fmt.Fprintf(s.stdout, "vivarium %s (%s %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	guest, err := pythonwasi.Versions()
+	guest, err := pythonwasi.Lean.Info()
 	if err != nil {
 		return err
 	}

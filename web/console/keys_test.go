@@ -17,7 +17,7 @@ import (
 // and the secret of the first key.
 func guarded(t *testing.T) (url string, h *host.Host, secret string) {
 	t.Helper()
-	h, err := host.New(host.Config{Engine: shared.engine, Log: quiet})
+	h, err := host.New(host.Config{Engines: shared.engines, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

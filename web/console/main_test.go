@@ -29,7 +29,7 @@ import (
 // program's own. TestMain creates both.
 var shared struct {
 	browser context.Context
-	engine  *wasm.Engine
+	engines *run.Engines
 	handler http.Handler // the server's
 	url     string       // http://127.0.0.1:PORT
 	docs    string       // a page elsewhere, http://docs.localhost:PORT
@@ -75,16 +75,16 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	engine, err := run.NewEngine(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	engines, err := run.NewEngines(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (the guest is built by: go tool task guest)", err)
 	}
-	shared.engine = engine
+	shared.engines = engines
 	kept, err := store.Open(context.Background(), store.Config{Dir: filepath.Join(dir, "store"), Log: quiet})
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := host.New(host.Config{Engine: engine, Store: kept, ImageDir: filepath.Join(dir, "images"), Log: quiet})
+	h, err := host.New(host.Config{Engines: engines, Store: kept, ImageDir: filepath.Join(dir, "images"), Log: quiet})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,7 +103,7 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 		server.Close()
 		docs.Close()
 		h.Close()
-		_ = engine.Close(context.Background())
+		_ = engines.Close(context.Background())
 		kept.Close()
 	}, nil
 }
