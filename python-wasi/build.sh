@@ -2,7 +2,7 @@
 # Builds the guest: CPython for WASI with the C embedding and the Python runner.
 #
 #   bash python-wasi/build.sh          build what is missing, copy it into dist/
-#   bash python-wasi/build.sh --key    print the content key of this checkout
+#   bash python-wasi/build.sh --key    print the content keys of this checkout: of the guest, of the one with packages
 #   bash python-wasi/build.sh --tests  pack CPython's test suite, print the archive's path
 #
 # The first run takes some minutes, later ones a second: finished parts are kept
@@ -22,6 +22,8 @@ source "$here/recipe/network.sh"
 source "$here/recipe/cpython.sh"
 # shellcheck source=recipe/guest.sh
 source "$here/recipe/guest.sh"
+# shellcheck source=recipe/packages.sh
+source "$here/recipe/packages.sh"
 # shellcheck source=recipe/tests.sh
 source "$here/recipe/tests.sh"
 
@@ -52,9 +54,18 @@ make_guest_key() {
 zones=$(cd "$here" && go env GOROOT)/lib/time/zoneinfo.zip
 [[ -f $zones ]] || die "$zones is missing; it belongs to every installation of Go"
 guest_key=$(make_guest_key)
+find_packages
+# The guest with packages is made of the other one and of the packages.
+make_full_key() {
+  local name
+  { make_guest_key && for name in $(package_names); do printf '%s\n' "$name-$(package_key "$name")"; done; } |
+    sha256sum | cut -c1-16
+}
+full_key=$(make_full_key)
 kit=$cache/kit-$kit_key
 stdlib=$cache/stdlib-$stdlib_key.zip
 guest=$cache/guest-$guest_key
+full=$cache/full-$full_key
 tests=$cache/tests-$(printf '%s\n' "$CPYTHON_SHA256" "$(hash_script "$here/recipe/tests.sh")" | sha256sum | cut -c1-16).tar.gz
 
 # ensure_tools installs missing tools, or prints how to.
@@ -95,13 +106,13 @@ lock_cache() {
 # make_guest builds what is missing.
 make_guest() {
   lock_cache
-  [[ ! -d $guest ]] || return 0
+  [[ ! -d $guest || ! -d $full ]] || return 0
   ensure_tools
   # Each step runs in its own process group, so that it can be ended with its children.
   set -m
   trap stop_steps EXIT
   trap 'exit 130' INT TERM
-  step_total=2
+  step_total=$(($(count_packages) + 3))
   [[ -d $kit ]] || step_total=$((step_total + kit_steps))
   if [[ ! -d $kit ]]; then
     say "building CPython $CPYTHON_VERSION for WASI, once; minutes (logs: $cache/work-$kit_key/logs)"
@@ -114,7 +125,9 @@ make_guest() {
   work=$cache/work-guest
   rm -rf "$work"
   [[ -e $stdlib ]] || step stdlib "compile and pack the standard library" pack_stdlib
-  step guest "link the module and pack the library" build_guest
+  [[ -d $guest ]] || step guest "link the module and pack the library" build_guest
+  make_packages
+  step full "link the module with packages" build_full_guest
   trap - EXIT INT TERM
   rm -rf "$cache"/work-*
 }
@@ -139,22 +152,22 @@ forget() {
   done
 }
 
-# publish copies the guest into dist/. A file that is already right is left alone,
+# publish copies a guest into a folder. A file that is already right is left alone,
 # and a copy gets its name once it is complete.
 publish() {
   local file
-  mkdir -p "$here/dist"
+  mkdir -p "$2"
   for file in python.wasm library.zip versions.json; do
-    cmp -s "$guest/$file" "$here/dist/$file" && continue
-    cp "$guest/$file" "$here/dist/.$file.$$"
-    mv "$here/dist/.$file.$$" "$here/dist/$file"
+    cmp -s "$1/$file" "$2/$file" && continue
+    cp "$1/$file" "$2/.$file.$$"
+    mv "$2/.$file.$$" "$2/$file"
   done
 }
 
 case ${1-} in
 '') ;;
 --key)
-  printf '%s\n' "$guest_key"
+  printf '%s\n' "$guest_key" "$full_key"
   exit
   ;;
 --tests)
@@ -170,12 +183,17 @@ case ${1-} in
   ;;
 esac
 
-[[ -d $guest ]] || make_guest
+[[ -d $guest && -d $full ]] || make_guest
 # So that what is in use never counts as old.
-touch "$guest"
+touch "$guest" "$full"
 touch -c "$kit" "$stdlib"
-publish
+publish "$guest" "$here/dist"
+publish "$full" "$here/dist/full"
 forget 2 'kit-*'
 forget 2 'stdlib-*.zip'
 forget 5 'guest-*'
-say "ready: CPython $CPYTHON_VERSION, key $guest_key, in python-wasi/dist/ ($SECONDS s)"
+forget 5 'full-*'
+for name in $(package_names); do
+  forget 2 "package-$name-????????????????"
+done
+say "ready: CPython $CPYTHON_VERSION, keys $guest_key and $full_key, in python-wasi/dist/ ($SECONDS s)"

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,41 +28,52 @@ func built(t *testing.T, err error) {
 	}
 }
 
-func versions(t *testing.T) BuildInfo {
+// both runs a test for each of the two guests.
+func both(t *testing.T, test func(t *testing.T, g Guest)) {
+	for _, g := range []Guest{Lean, Full} {
+		t.Run(g.Name(), func(t *testing.T) { test(t, g) })
+	}
+}
+
+func versions(t *testing.T, g Guest) BuildInfo {
 	t.Helper()
-	info, err := Lean.Info()
+	info, err := g.Info()
 	built(t, err)
 	return info
 }
 
-func library(t *testing.T) fs.FS {
+func library(t *testing.T, g Guest) fs.FS {
 	t.Helper()
-	tree, err := Lean.Library()
+	tree, err := g.Library()
 	built(t, err)
 	return tree
 }
 
 func TestModule_IsTheOneThatVersionsNames(t *testing.T) {
-	module, err := Lean.Module()
-	built(t, err)
-	if want := []byte("\x00asm\x01\x00\x00\x00"); !bytes.HasPrefix(module, want) {
-		t.Errorf("the module starts with % x, want % x", module[:min(8, len(module))], want)
-	}
-	if got, want := checksum(module), versions(t).ModuleSHA256; got != want {
-		t.Errorf("SHA-256 of the module: got %s, want %s; build it again: go tool task guest", got, want)
-	}
+	both(t, func(t *testing.T, g Guest) {
+		module, err := g.Module()
+		built(t, err)
+		if want := []byte("\x00asm\x01\x00\x00\x00"); !bytes.HasPrefix(module, want) {
+			t.Errorf("the module starts with % x, want % x", module[:min(8, len(module))], want)
+		}
+		if got, want := checksum(module), versions(t, g).ModuleSHA256; got != want {
+			t.Errorf("SHA-256 of the module: got %s, want %s; build it again: go tool task guest", got, want)
+		}
+	})
 }
 
 func TestLibrary_IsTheOneThatVersionsNames(t *testing.T) {
-	archive, err := Lean.read("library.zip")
-	built(t, err)
-	if got, want := checksum(archive), versions(t).LibrarySHA256; got != want {
-		t.Errorf("SHA-256 of the library: got %s, want %s; build it again: go tool task guest", got, want)
-	}
+	both(t, func(t *testing.T, g Guest) {
+		archive, err := g.read("library.zip")
+		built(t, err)
+		if got, want := checksum(archive), versions(t, g).LibrarySHA256; got != want {
+			t.Errorf("SHA-256 of the library: got %s, want %s; build it again: go tool task guest", got, want)
+		}
+	})
 }
 
 func TestVersions_AreThoseThatTheRecipePins(t *testing.T) {
-	info := versions(t)
+	info := versions(t, Lean)
 	pinned := pins(t)
 	for name, got := range map[string]string{
 		"CPYTHON_VERSION":   info.CPython,
@@ -85,12 +97,13 @@ func TestVersions_KeyIsThatOfThisCheckout(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the recipe runs on Linux only")
 	}
-	key, err := exec.Command("bash", "build.sh", "--key").Output()
+	text, err := exec.Command("bash", "build.sh", "--key").Output()
 	if err != nil {
 		t.Fatalf("build.sh --key: %v", err)
 	}
-	if got, want := versions(t).Key, strings.TrimSpace(string(key)); got != want {
-		t.Errorf("the guest has the key %s, this checkout %s: it is out of date; build it again: go tool task guest", got, want)
+	keys := strings.Fields(string(text))
+	if got, want := []string{versions(t, Lean).Key, versions(t, Full).Key}, keys; !slices.Equal(got, want) {
+		t.Errorf("the guests have the keys %s, this checkout %s: they are out of date; build them again: go tool task guest", got, want)
 	}
 }
 
@@ -102,13 +115,13 @@ func TestABIVersion_IsTheSameInGoAndInC(t *testing.T) {
 	if want := fmt.Sprintf("#define VIVARIUM_ABI_VERSION %d\n", ABIVersion); !strings.Contains(string(header), want) {
 		t.Errorf("embed/abi.h doesn't say %q", want)
 	}
-	if got := versions(t).ABI; got != ABIVersion {
+	if got := versions(t, Lean).ABI; got != ABIVersion {
 		t.Errorf("the guest's ABI: got %d, want %d", got, ABIVersion)
 	}
 }
 
 func TestLibrary_HasStandardLibraryAndRunner(t *testing.T) {
-	tree := library(t)
+	tree := library(t, Lean)
 	for _, path := range []string{
 		"usr/lib/python3.13/json/__init__.py",
 		"usr/lib/python3.13/json/__pycache__/__init__.cpython-313.pyc",
@@ -137,7 +150,7 @@ func TestLibrary_HasStandardLibraryAndRunner(t *testing.T) {
 }
 
 func TestLibrary_EachModuleHasBytecodeThatIsNeverChecked(t *testing.T) {
-	tree := library(t)
+	tree := library(t, Full) // which has what the other one has
 	count := 0
 	err := fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".py") {
@@ -166,7 +179,7 @@ func TestLibrary_EachModuleHasBytecodeThatIsNeverChecked(t *testing.T) {
 
 // A path of the build machine would make builds differ, and leak to the world.
 func TestLibrary_KnowsNoPathOfTheBuild(t *testing.T) {
-	text, err := fs.ReadFile(library(t), "usr/lib/python3.13/_sysconfigdata__wasi_wasm32-wasi.py")
+	text, err := fs.ReadFile(library(t, Lean), "usr/lib/python3.13/_sysconfigdata__wasi_wasm32-wasi.py")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,13 @@
 // front when it loads it: before that, no tenant's code is reachable.
 #define PREFIX L"/usr"
 #define STDLIB L"/usr/lib/python3.13"
-static const wchar_t *const search_paths[] = {L"/function/runtime", STDLIB};
+static const wchar_t *const search_paths[] = {
+    L"/function/runtime",
+    STDLIB,
+#ifdef VIVARIUM_PACKAGES
+    STDLIB L"/site-packages",
+#endif
+};
 
 // broken reports a failed start on stderr. The interpreter may not exist, so no
 // Python call may be used.
@@ -113,6 +119,11 @@ int32_t interpreter_start(void) {
   if (PyImport_AppendInittab(RESPOND_MODULE, respond_module_init) < 0) {
     return broken("inittab", PyStatus_NoMemory());
   }
+#ifdef VIVARIUM_PACKAGES
+  if (PyImport_ExtendInittab(package_modules) < 0) {
+    return broken("inittab", PyStatus_NoMemory());
+  }
+#endif
   PyStatus status = preinitialize();
   if (PyStatus_Exception(status)) {
     return broken("preinitialize", status);

@@ -10,6 +10,12 @@
 #define RESPOND_MODULE "_vivarium"
 PyObject *respond_module_init(void);
 
+#ifdef VIVARIUM_PACKAGES
+// The modules of the packages that are linked in: a table that the recipe writes
+// (recipe/packages.sh).
+extern struct _inittab package_modules[];
+#endif
+
 // request_read returns what stdin holds up to its end as a new bytes object, or
 // NULL with an exception set.
 PyObject *request_read(void);

@@ -22,28 +22,32 @@ link_libraries=(-lpython3.13 -ltz -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -ll
   -lssl -lcrypto -laddress
   -ldl -lwasi-emulated-signal -lwasi-emulated-getpid -lm)
 
+# link_module FOLDER DEFINES FILE...: compile the embedding, link it with more files.
 link_module() {
-  local out=$1 source objects=() flags
+  local out=$1 defines=$2 source objects=() flags
+  shift 2
   flags="--target=$WASM_TARGET --sysroot=$kit/sysroot $WASM_FLAGS"
   for source in "$here"/embed/*.c; do
     objects+=("$out/$(basename "$source" .c).o")
     # shellcheck disable=SC2086 # the flags are words
     "clang-$LLVM_MAJOR" $flags -std=c11 -O2 -DNDEBUG -Wall -Wextra -Werror -Wno-unused-parameter \
-      -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS \
+      -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS $defines \
       -isystem "$kit/include" -c "$source" -o "${objects[-1]}"
   done
   # shellcheck disable=SC2086
-  "clang-$LLVM_MAJOR" $flags "${link_flags[@]}" "${objects[@]}" -L"$kit/archives" \
+  "clang-$LLVM_MAJOR" $flags "${link_flags[@]}" "${objects[@]}" "$@" -L"$kit/archives" \
     "${link_libraries[@]}" -o "$out/python.wasm"
   chmod 644 "$out/python.wasm"
   rm "${objects[@]}"
 }
 
+# write_versions FOLDER NAME KEY PACKAGES: PACKAGES are members of a JSON object.
 write_versions() {
   local out=$1
   cat >"$out/versions.json" <<JSON
 {
-  "key": "$guest_key",
+  "name": "$2",
+  "key": "$3",
   "cpython_key": "$kit_key",
   "abi": $(sed -n 's/^#define VIVARIUM_ABI_VERSION //p' "$here/embed/abi.h"),
   "cpython": "$CPYTHON_VERSION",
@@ -55,6 +59,7 @@ write_versions() {
   "sqlite": "$SQLITE_VERSION",
   "openssl": "$OPENSSL_VERSION",
   "clang": "$("clang-$LLVM_MAJOR" -dumpversion)",
+  "packages": {$4},
   "module_sha256": "$(sha256sum <"$out/python.wasm" | cut -d' ' -f1)",
   "library_sha256": "$(sha256sum <"$out/library.zip" | cut -d' ' -f1)"
 }
@@ -75,12 +80,38 @@ build_guest() {
   local out=$work/guest
   rm -rf "$out"
   mkdir -p "$out"
-  link_module "$out"
+  link_module "$out" ''
   "$kit/bin/python3" -I "$here/recipe/library.py" runtime \
     --base "$stdlib" --source "$here/runtime" --added "$here/library" --zones "$zones" --zip "$out/library.zip"
-  write_versions "$out"
+  write_versions "$out" python313 "$guest_key" ''
   # A file may have been saved meanwhile; then this does not match its key.
   [[ $(make_guest_key) == "$guest_key" ]] || die "the sources changed during the build; run it again"
   rm -rf "$guest"
   mv "$out" "$guest"
+}
+
+# build_full_guest creates the same of the guest that has packages too.
+build_full_guest() {
+  local out=$work/full results=() name table=$work/packages.c flags
+  rm -rf "$out"
+  mkdir -p "$out"
+  for name in $(package_names); do
+    results+=("${package_results[$name]}")
+  done
+  write_package_table "${results[@]}" >"$table"
+  flags="--target=$WASM_TARGET --sysroot=$kit/sysroot $WASM_FLAGS"
+  # shellcheck disable=SC2086 # the flags are words
+  "clang-$LLVM_MAJOR" $flags -std=c11 -O2 -I "$here/embed" -isystem "$kit/include" -DVIVARIUM_PACKAGES \
+    -c "$table" -o "$work/packages.o"
+  local objects archives
+  mapfile -t objects < <(find "${results[@]/%//objects}" -name '*.o' | sort)
+  mapfile -t archives < <(find "${results[@]/%//archives}" -name '*.a' | sort)
+  link_module "$out" -DVIVARIUM_PACKAGES "$work/packages.o" "${objects[@]}" "${archives[@]}"
+  "$kit/bin/python3" -I "$here/recipe/library.py" packages \
+    --base "$guest/library.zip" --sources "${results[@]/%//site}" --zip "$out/library.zip"
+  write_versions "$out" python313-full "$full_key" \
+    "$(cat "${results[@]/%//package.json}" | sed 's/^/\n    /; $!s/$/,/')"$'\n  '
+  [[ $(make_full_key) == "$full_key" ]] || die "the sources changed during the build; run it again"
+  rm -rf "$full"
+  mv "$out" "$full"
 }

@@ -4,6 +4,7 @@ Run by the build's own CPython, because bytecode belongs to one version of it:
 
     library.py stdlib --source lib/python3.13 --zip stdlib.zip
     library.py runtime --base stdlib.zip --source runtime --added library --zones zoneinfo.zip --zip library.zip
+    library.py packages --base library.zip --sources site... --zip full.zip
 
 Each module occurs twice, as source (tracebacks show its lines) and as
 bytecode (importing needs no compiler). The bytecode is of the kind that is
@@ -23,6 +24,7 @@ from pathlib import Path, PurePosixPath
 
 STDLIB = PurePosixPath("usr/lib/python%d.%d" % sys.version_info[:2])
 RUNTIME = PurePosixPath("function/runtime")
+SITE = STDLIB / "site-packages"
 ZONES = PurePosixPath("usr/share/zoneinfo")
 
 # What makes no sense in a sandbox without a terminal, a screen and
@@ -58,6 +60,12 @@ def main() -> None:
     runtime.add_argument("--zip", type=Path, required=True)
     runtime.set_defaults(run=make_runtime)
 
+    packages = commands.add_parser("packages")
+    packages.add_argument("--base", type=Path, required=True)
+    packages.add_argument("--sources", type=Path, nargs="*", required=True)
+    packages.add_argument("--zip", type=Path, required=True)
+    packages.set_defaults(run=make_packages)
+
     arguments = parser.parse_args()
     arguments.run(arguments)
 
@@ -92,6 +100,17 @@ def make_runtime(arguments: argparse.Namespace) -> None:
         zones.extractall(tree)
         with zipfile.ZipFile(arguments.zip, "a") as archive:
             pack(archive, tree, ZONES)
+
+
+def make_packages(arguments: argparse.Namespace) -> None:
+    """Append packages, which may have files other than modules, to a copy of the library's archive."""
+    with scratch_beside(arguments.zip) as tree:
+        for source in arguments.sources:
+            shutil.copytree(source, tree, dirs_exist_ok=True)
+        compile_tree(tree, SITE)
+        shutil.copyfile(arguments.base, arguments.zip)
+        with zipfile.ZipFile(arguments.zip, "a") as archive:
+            pack(archive, tree, SITE)
 
 
 @contextlib.contextmanager

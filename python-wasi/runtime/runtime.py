@@ -35,7 +35,7 @@ from typing import Any  # noqa: E402
 import snapshot_restore_py  # noqa: E402, F401
 import _vivarium  # noqa: E402
 from _vivarium import immortalize_definitions, respond  # noqa: E402
-from vivarium import _ahead, _entrypoint, _errors, _logs, _loop, _snapshot  # noqa: E402
+from vivarium import _ahead, _entrypoint, _errors, _logs, _loop, _packages, _snapshot  # noqa: E402
 from vivarium._context import Context  # noqa: E402
 
 CODE = "/function/code"
@@ -280,6 +280,7 @@ def _boot() -> None:
     _logs.configure_logging()
     _loop.install()
     _ahead.install(CODE)
+    _packages.install()
     _rehearse()
     gc.collect()
     gc.freeze()

@@ -1,0 +1,124 @@
+// Package packages tests what the guest with packages has: NAME_test.py is a
+// function that uses the package of packages/NAME.sh.
+package packages
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vivarium/host"
+	"vivarium/host/access"
+	"vivarium/host/catalog"
+	"vivarium/host/logs"
+	"vivarium/host/run"
+	pythonwasi "vivarium/python-wasi"
+	"vivarium/wasm"
+	"vivarium/wasm/vfs"
+)
+
+func newHost(t *testing.T) *host.Host {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engines, err := run.NewEngines(t.Context(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engines.Close(context.Background()) })
+	if err := engines.Prepare(t.Context(), pythonwasi.Full.Name()); err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(host.Config{Engines: engines, Logs: func(e logs.Entry) { t.Log(e.Message) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+// call deploys the files of a function and calls it once; it must not fail.
+func call(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
+	t.Helper()
+	code, err := vfs.NewTree(files, vfs.TreeConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := catalog.VersionSpec{
+		Runtime: pythonwasi.Full.Name(), Entrypoint: "main.handler", MemoryMB: 256, Timeout: 5 * time.Minute,
+	}
+	if _, err := h.Catalog().Deploy(access.Operator, name, spec, code); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Invoke(t.Context(), access.Operator, run.Invocation{
+		Function: name, RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte("{}"),
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPackages_WorkInTheSandbox(t *testing.T) {
+	info, err := pythonwasi.Full.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{} // versions
+	h := newHost(t)
+	for name, p := range info.Packages {
+		want[name] = p.Version
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(name + "_test.py")
+			if err != nil {
+				t.Fatal(err)
+			}
+			call(t, h, "use-"+name, fstest.MapFS{"main.py": {Data: text}})
+		})
+	}
+	t.Run("metadata tells their versions", func(t *testing.T) {
+		want, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call(t, h, "metadata", fstest.MapFS{"main.py": {Data: []byte(metadata)}, "want.json": {Data: want}})
+	})
+	t.Run("modules in C stay away from a function's own version of a package", func(t *testing.T) {
+		call(t, h, "own-version", fstest.MapFS{
+			"main.py":                {Data: []byte(ownVersion)},
+			"markupsafe/__init__.py": {Data: []byte("__version__ = '0.1'")},
+		})
+	})
+}
+
+const metadata = `
+import json
+from importlib.metadata import version
+
+def handler(event, context):
+    with open("want.json") as file:
+        want = json.load(file)
+    assert {name: version(name) for name in want} == want
+`
+
+const ownVersion = `
+import importlib
+
+import markupsafe
+
+def handler(event, context):
+    assert markupsafe.__version__ == "0.1"
+    try:
+        importlib.import_module("markupsafe._speedups")
+    except ModuleNotFoundError as error:
+        assert error.name == "markupsafe._speedups"
+    else:
+        raise AssertionError("found the module in C of another version")
+`
