@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		testEngines, err = run.NewEngines(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+		testEngines, err = run.NewEngines(ctx, "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -151,6 +151,20 @@ func (g Guest) Library() (fs.FS, error) {
 	return archive, nil
 }
 
+// Site returns the folder of the packages from PyPI that are part of the guest, as
+// installers leave them.
+//
+// # Errors
+//
+// [ErrNotBuilt] if the guest is not in this binary.
+func (g Guest) Site() (fs.FS, error) {
+	library, err := g.Library()
+	if err != nil {
+		return nil, err
+	}
+	return fs.Sub(library, "usr/lib/python3.13/site-packages")
+}
+
 // Info returns what the guest was made from.
 //
 // # Errors

@@ -26,7 +26,7 @@ var realEngines = sync.OnceValues(func() (*run.Engines, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run.NewEngines(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	return run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 })
 
 // realHost returns the host that most tests of this package share: real Python

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"vivarium/host/fault"
-	pythonwasi "vivarium/python-wasi"
 )
 
 // baseStock keeps one freshly started interpreter ready as an image, for the
@@ -90,11 +89,11 @@ type interpreters struct {
 	all map[string]*interpreter
 }
 
-// newInterpreters starts with the one that most versions want. Each has a goroutine
+// newInterpreters starts with one whose engine is there. Each has a goroutine
 // until running ends.
 func newInterpreters(running context.Context, e engines) *interpreters {
 	r := &interpreters{running: running, engines: e, all: map[string]*interpreter{}}
-	_, _ = r.get(running, pythonwasi.Lean.Name()) // who needs it is told what is wrong
+	_, _ = r.get(running, e.first()) // who needs it is told what is wrong
 	return r
 }
 

@@ -331,7 +331,7 @@ func BenchmarkCompute(b *testing.B) {
 	for _, kind := range kinds {
 		var cfg testConfig
 		if kind != "" {
-			cfg.Engines, err = NewEngines(b.Context(), wasm.Config{
+			cfg.Engines, err = NewEngines(b.Context(), "", wasm.Config{
 				CacheDir: filepath.Join(cache, "vivarium", "wasm"), Uninterruptible: kind == "free", CloseOnDone: kind == "wazero",
 			})
 			if err != nil {

@@ -17,6 +17,7 @@ import (
 // needed. Safe for concurrent use.
 type Engines struct {
 	cfg     wasm.Config
+	ready   pythonwasi.Guest // compiled from the start
 	roots   roots
 	running context.Context
 	stop    context.CancelFunc
@@ -36,14 +37,14 @@ type compiled struct {
 // enough to take it from the cache, and less than compiling it takes.
 const compilePatience = 3 * time.Second
 
-// NewEngines compiles the lean guest. Members of cfg that describe the guest are set
+// NewEngines compiles the guest of a runtime; empty means the lean one. Members of cfg that describe the guest are set
 // here. The first time takes seconds; with cfg.CacheDir later times take a fraction
 // of one.
 //
 // # Errors
 //
 // pythonwasi.ErrNotBuilt when the program was built before its guests.
-func NewEngines(ctx context.Context, cfg wasm.Config) (*Engines, error) {
+func NewEngines(ctx context.Context, runtime string, cfg wasm.Config) (*Engines, error) {
 	roots, err := rootCertificates()
 	if err != nil {
 		return nil, err
@@ -52,10 +53,10 @@ func NewEngines(ctx context.Context, cfg wasm.Config) (*Engines, error) {
 		cfg.MaxResponse = maxResult
 	}
 	cfg.Mounts = []vfs.Mount{{Path: "etc/ssl", Tree: roots.tree}}
-	e := &Engines{cfg: cfg, roots: roots, open: map[pythonwasi.Guest]*compiled{}}
+	e := &Engines{cfg: cfg, ready: guestOf(runtime), roots: roots, open: map[pythonwasi.Guest]*compiled{}}
 	e.running, e.stop = context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, e.stop)()
-	c := e.compile(pythonwasi.Lean)
+	c := e.compile(e.ready)
 	<-c.done
 	if c.err != nil {
 		_ = e.Close(context.Background())
@@ -64,20 +65,8 @@ func NewEngines(ctx context.Context, cfg wasm.Config) (*Engines, error) {
 	return e, nil
 }
 
-// Prepare compiles a runtime's guest, and blocks until that is done.
-//
-// # Errors
-//
-// pythonwasi.ErrNotBuilt, ctx's.
-func (e *Engines) Prepare(ctx context.Context, runtime string) error {
-	c := e.compile(guestOf(runtime))
-	select {
-	case <-c.done:
-		return c.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// first implements engines.
+func (e *Engines) first() string { return e.ready.Name() }
 
 // engine implements engines.
 func (e *Engines) engine(ctx context.Context, runtime string) (engine, error) {

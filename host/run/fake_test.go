@@ -37,6 +37,9 @@ type fakeEngines struct{ *fakeEngine }
 // engine implements engines.
 func (e fakeEngines) engine(context.Context, string) (engine, error) { return e.fakeEngine, nil }
 
+// first implements engines.
+func (fakeEngines) first() string { return "" }
+
 // errFake is a fault of the engine's.
 var errFake = errors.New("the engine is broken")
 

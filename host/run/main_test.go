@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		ctx := context.Background()
 		cache, err := os.UserCacheDir()
 		if err == nil {
-			testEngines, err = NewEngines(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+			testEngines, err = NewEngines(ctx, "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

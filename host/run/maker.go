@@ -21,6 +21,8 @@ type engines interface {
 	//
 	// fault.ErrPreparing, ctx's.
 	engine(ctx context.Context, runtime string) (engine, error)
+	// first returns a runtime whose engine is there.
+	first() string
 }
 
 // engine makes guests. It is the seam between this package and the WebAssembly

@@ -50,7 +50,7 @@ func newRunner(ctx context.Context, s *suite, timeout time.Duration) (*runner, e
 	if err != nil {
 		return nil, err
 	}
-	engines, err := run.NewEngines(ctx, wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+	engines, err := run.NewEngines(ctx, "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 	if err != nil {
 		return nil, err
 	}

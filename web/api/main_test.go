@@ -29,7 +29,7 @@ var engines = sync.OnceValues(func() (*run.Engines, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run.NewEngines(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
+	return run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
 })
 
 // server is a server with a host of its own, without a store.

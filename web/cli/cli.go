@@ -38,8 +38,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	pythonwasi "vivarium/python-wasi"
 )
 
 // Exit codes of the program.
@@ -103,7 +106,7 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 	var g grammar
 	parser, err := kong.New(&g,
 		kong.Name("vivarium"), kong.Description(description),
-		kong.Writers(s.stdout, s.stderr), kong.Vars{"samples": sampleNames()},
+		kong.Writers(s.stdout, s.stderr), kong.Vars{"samples": sampleNames(), "runtimes": strings.Join(pythonwasi.Runtimes(), ", ")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Exit(func(code int) { panic(helpShown(code)) }),

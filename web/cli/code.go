@@ -25,6 +25,7 @@ type source struct {
 	path       string
 	kind       sourceKind
 	entrypoint string // as the user gave it; may be empty
+	packages   string // folder of the packages that come with the code; may be empty
 }
 
 type sourceKind int
@@ -75,7 +76,7 @@ func openSource(path, entrypoint string) (*source, error) {
 func (s *source) read() (*bundle, error) {
 	b := &bundle{entrypoint: s.entrypoint}
 	var err error
-	if b.archive, err = s.pack(zip.Store, nil); err != nil {
+	if b.archive, err = s.pack(zip.Store); err != nil {
 		return nil, err
 	}
 	if b.code, err = run.CodeFromZip(b.archive); err != nil {
@@ -100,19 +101,19 @@ func (s *source) dir() string {
 // open opens the folder of the code. The caller closes it.
 func (s *source) open() (*folder.Folder, error) { return folder.Open(s.path) }
 
-// pack returns an archive of the code, together with packages, which may be
-// nil. A file of the code hides one of a package. Use storing as the method for
+// pack returns an archive of the code, together with its packages. A file of the
+// code hides one of a package. Use storing as the method for
 // what is unpacked right away, compression for what is sent. An archive stays
 // as it is.
-func (s *source) pack(method uint16, packages fs.FS) ([]byte, error) {
-	packed, err := s.packed(method, packages)
+func (s *source) pack(method uint16) ([]byte, error) {
+	packed, err := s.packed(method)
 	if err != nil {
 		return nil, fmt.Errorf("code: %s: %w", s.path, err)
 	}
 	return packed, nil
 }
 
-func (s *source) packed(method uint16, packages fs.FS) ([]byte, error) {
+func (s *source) packed(method uint16) ([]byte, error) {
 	switch s.kind {
 	case archive:
 		return folder.ReadFile(named(s.path), filepath.Base(s.path), maxArchive)
@@ -128,7 +129,10 @@ func (s *source) packed(method uint16, packages fs.FS) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return pack(method, root, packages)
+	if s.packages == "" {
+		return pack(method, root)
+	}
+	return pack(method, root, os.DirFS(s.packages))
 }
 
 // named is an fs.FS of a single file at a path given by the user, which may
@@ -150,9 +154,6 @@ func (n named) Open(string) (fs.File, error) {
 func pack(method uint16, folders ...fs.FS) ([]byte, error) {
 	p := newPacker(method)
 	for _, fsys := range folders {
-		if fsys == nil {
-			continue
-		}
 		if err := walk(fsys, func(name string) error { return p.add(fsys, name) }); err != nil {
 			return nil, err
 		}

@@ -6,12 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
 
-	pythonwasi "vivarium/python-wasi"
 	"vivarium/web/api"
 )
 
@@ -25,8 +23,8 @@ type deployCommand struct {
 	Retries     *int     `name:"async-retries" placeholder:"N" help:"Allow asynchronous calls of the function, each with up to N retries."`
 	Success     string   `name:"async-success" placeholder:"FUNCTION" help:"Function that receives the results of asynchronous calls."`
 	Failure     string   `name:"async-failure" placeholder:"FUNCTION" help:"Function that receives the failures. Default: they become dead letters."`
-	Refresh     bool     `help:"Install requirements.txt again, even if it is in the cache."`
 	limits
+	installing
 	remote
 }
 
@@ -34,8 +32,9 @@ type deployCommand struct {
 func (*deployCommand) Help() string {
 	return `What a .vivariumignore names, in the form of a .gitignore, is left out, and so are folders that begin with a dot,
 __pycache__ and virtual environments. Packages that a requirements.txt names are installed and sent along; they
-must be in Python alone. It names them as PEP 508 has it, with -r and -c for other files in the folder; where they
-come from is said by the configuration of pip or uv. Nothing of the folder or of packages is run.
+must be in Python alone, or among those that are built into the runtime python313-full, which is then chosen. It names
+them as PEP 508 has it, with -r and -c for other files in the folder; where they come from is said by the configuration
+of pip or uv. Nothing of the folder or of packages is run.
 
 Examples:
   vivarium deploy hello ./hello
@@ -52,11 +51,10 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	packages, err := packagesOf(ctx, s, source, s.cacheFolder(), c.Refresh)
-	if err != nil {
+	if err := c.install(ctx, s, source, &c.limits); err != nil {
 		return err
 	}
-	request, note, err := c.request(source, packages)
+	request, note, err := c.request(source)
 	if err != nil {
 		return err
 	}
@@ -83,12 +81,12 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 
 // request returns the request to send, and a note on how its entry point was
 // found.
-func (c *deployCommand) request(source *source, packages fs.FS) (_ *api.CreateVersionRequest, note string, err error) {
+func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, note string, err error) {
 	spec, err := c.spec(c.Entrypoint)
 	if err != nil {
 		return nil, "", err
 	}
-	content, err := source.pack(zip.Deflate, packages)
+	content, err := source.pack(zip.Deflate)
 	if err != nil {
 		return nil, "", err
 	}
@@ -103,7 +101,7 @@ func (c *deployCommand) request(source *source, packages fs.FS) (_ *api.CreateVe
 	}
 	timeout := api.Duration(spec.Timeout)
 	request := &api.CreateVersionRequest{
-		FunctionID: c.Name, Runtime: pythonwasi.Lean.Name(), Description: c.Description, Entrypoint: spec.Entrypoint,
+		FunctionID: c.Name, Runtime: spec.Runtime, Description: c.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
 		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag, NoFreeze: spec.NoFreeze,
 		AllowNet: spec.AllowNet,

@@ -267,6 +267,37 @@ func TestDeploy_InstallsRequirements(t *testing.T) {
 	}
 }
 
+// TestRun_ChoosesTheRuntimeWithTheCompiledPackages installs a package that can only be
+// had because it is part of the larger guest.
+func TestRun_ChoosesTheRuntimeWithTheCompiledPackages(t *testing.T) {
+	wheels := t.TempDir()
+	wheel(t, wheels, "purely", "py3-none-any", "purely.py")
+	t.Setenv("PIP_NO_INDEX", "1")
+	t.Setenv("UV_NO_INDEX", "1")
+	t.Setenv("UV_FIND_LINKS", wheels)
+	t.Setenv("PIP_FIND_LINKS", wheels)
+	folder := writeFiles(t, map[string]string{
+		"main.py": "import markupsafe, markupsafe._speedups, purely\n" +
+			"def handler(event, context):\n    return {'body': markupsafe.escape('<' + purely.value)}\n",
+		requirements.File: "purely\nmarkupsafe\n",
+	})
+	code, stdout, stderr := execute("", "run", folder, "--timeout", "60s", "--refresh")
+	if code != ExitOK || stdout != "&lt;from purely\n" && stdout != "&lt;from purely" {
+		t.Errorf("exit code %d: %s\n%s", code, stdout, stderr)
+	}
+	if !strings.Contains(stderr, "packages: purely==1.0\nbuilt in: MarkupSafe==") {
+		t.Errorf("the choice is not told: %s", stderr)
+	}
+	if code, _, stderr := execute("", "run", folder, "--runtime", "python313"); code != ExitFailure ||
+		!strings.Contains(stderr, "markupsafe: no ") {
+		t.Errorf("in the lean runtime: exit code %d: %s", code, stderr)
+	}
+	if code, _, stderr := execute("", "run", folder, "--runtime", "python313", "--without", "MarkupSafe"); code != ExitFunction ||
+		!strings.Contains(stderr, "No module named 'markupsafe'") {
+		t.Errorf("without it: exit code %d: %s", code, stderr)
+	}
+}
+
 func TestServe_TellsHowItIs(t *testing.T) {
 	get(t, shared, "/api?name=Metrics")
 	get(t, shared, "/raises")

@@ -26,13 +26,15 @@ type devCommand struct {
 	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this sample event at the start and after each save: ${samples}."`
 	listening
 	limits
+	installing
 	confining
 }
 
 // Help is shown by `vivarium dev --help`.
 func (*devCommand) Help() string {
 	return `Logs and tracebacks appear in the terminal. A saved file is in effect with the next call; code that
-can't be loaded is answered with its error until it is mended.
+can't be loaded is answered with its error until it is mended. Packages that a requirements.txt names are installed at
+the start, see "vivarium deploy --help".
 
 Examples:
   vivarium dev examples/api
@@ -49,6 +51,9 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	}
 	source, err := openSource(c.Path, c.Entrypoint)
 	if err != nil {
+		return err
+	}
+	if err := c.install(ctx, s, source, &c.limits); err != nil {
 		return err
 	}
 	follower, err := s.follow(ctx, source, s.ownsProcess && !c.NoConfine)
@@ -89,7 +94,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer confined.close()
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
+		runtime: c.Runtime, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
 	})
 	if err != nil {
 		return err

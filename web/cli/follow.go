@@ -73,11 +73,12 @@ func runFollow(ctx context.Context, s *session, args []string) int {
 		_, _ = io.Copy(io.Discard, s.stdin) // waits for its end
 		stop()
 	}()
-	if len(args) != 2 {
+	if len(args) != 3 {
 		return ExitFailure
 	}
 	source, err := openSource(args[0], args[1])
 	if err == nil {
+		source.packages = args[2]
 		err = tellEditions(ctx, source, exact(s.stdout))
 	}
 	if err != nil {
@@ -118,7 +119,7 @@ func (s *session) follow(ctx context.Context, source *source, confined bool) (*f
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", source.path, err)
 	}
-	command := exec.Command(self, followCommand, source.path, source.entrypoint)
+	command := exec.Command(self, followCommand, source.path, source.entrypoint, source.packages)
 	command.Stderr = exact(s.stderr)
 	stdin, err := command.StdinPipe()
 	if err != nil {

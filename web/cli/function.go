@@ -20,6 +20,7 @@ type limits struct {
 	Env      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
 	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: comma-separated hosts, addresses and prefixes, each with :PORT to allow only one, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. --allow-net alone: the public internet. Default: nothing."`
 
+	Runtime        string `placeholder:"NAME" help:"${runtimes}. Default: python313, or python313-full if requirements.txt leads to packages that are built into it."`
 	ServiceAccount string `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
 	NoFreeze       bool   `help:"Have each instance import the module itself, even where they could share one import."`
 	MinLogLevel    string `placeholder:"LEVEL" help:"Drop log entries below this level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
@@ -33,7 +34,7 @@ func (l limits) spec(entrypoint string) (catalog.VersionSpec, error) {
 	return catalog.VersionSpec{
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
 		ServiceAccountID: l.ServiceAccount, MinLogLevel: logs.Level(strings.ToUpper(l.MinLogLevel)),
-		NoFreeze: l.NoFreeze, AllowNet: string(l.AllowNet),
+		NoFreeze: l.NoFreeze, AllowNet: string(l.AllowNet), Runtime: l.Runtime,
 	}, nil
 }
 

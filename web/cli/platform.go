@@ -30,15 +30,16 @@ type platform struct {
 
 // platformConfig configures a platform. The zero value is usable.
 type platformConfig struct {
-	shells int            // created ahead of need; 0 means the engine's default
-	data   string         // folder of the store
-	memory int64          // bytes for all instances; 0 means three quarters of the machine's
-	images int64          // bytes for all images on disk; 0 means imageShare
-	temp   string         // folder for temporary files; empty means the system's
-	quotas quota.Amounts  // for each tenant that has none of its own
-	egress *egress.Policy // the operator's bound on what functions may reach
-	dialer egress.Dialer  // nil means that the process connects
-	nats   string         // URL of servers that have the store; with neither, everything is in memory
+	shells  int            // created ahead of need; 0 means the engine's default
+	data    string         // folder of the store
+	memory  int64          // bytes for all instances; 0 means three quarters of the machine's
+	images  int64          // bytes for all images on disk; 0 means imageShare
+	temp    string         // folder for temporary files; empty means the system's
+	quotas  quota.Amounts  // for each tenant that has none of its own
+	egress  *egress.Policy // the operator's bound on what functions may reach
+	runtime string         // compiled ahead; empty means the lean one
+	dialer  egress.Dialer  // nil means that the process connects
+	nats    string         // URL of servers that have the store; with neither, everything is in memory
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a
@@ -70,7 +71,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		log.Warn("machine code is not cached", "err", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
-	p.engines, err = run.NewEngines(ctx, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
+	p.engines, err = run.NewEngines(ctx, cfg.runtime, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
 	done(err)
 	if err != nil && ctx.Err() != nil {
 		return nil, errInterrupted

@@ -26,6 +26,7 @@ type runCommand struct {
 	EventSample string  `placeholder:"NAME" help:"Send a sample event: ${samples}. All but http are raw."`
 	Include     bool    `short:"i" help:"Print status and headers before the body, as curl -i does."`
 	limits
+	installing
 	confining
 }
 
@@ -35,7 +36,8 @@ const functionName = "function"
 // Help is shown by `vivarium run --help`.
 func (*runCommand) Help() string {
 	return `The answer's body goes to standard output, logs to standard error. The handler gets an HTTP event; what triggers, Alice
-and "vivarium invoke" give it is bare data: add --raw.
+and "vivarium invoke" give it is bare data: add --raw. Packages that a requirements.txt names are installed, see
+"vivarium deploy --help".
 
 Exit code 0: the function answered; 1: the function failed, and its error is printed as JSON; 2: anything else.
 
@@ -50,6 +52,9 @@ Examples:
 func (c *runCommand) Run(ctx context.Context, s *session) error {
 	source, err := openSource(c.Path, c.Entrypoint)
 	if err != nil {
+		return err
+	}
+	if err := c.install(ctx, s, source, &c.limits); err != nil {
 		return err
 	}
 	bundle, err := source.read()
@@ -73,7 +78,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	defer confined.close()
 	// One call needs few shells: boot, load, freeze, call.
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		shells: 1, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
+		shells: 1, runtime: c.Runtime, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
 	})
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	engines, err := run.NewEngines(context.Background(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
+	engines, err := run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test")})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (the guest is built by: go tool task guest)", err)
 	}

@@ -143,6 +143,9 @@ func (i *Installer) needs(target string, extras []string) (needs []Requirement, 
 // blame finds out from an installer's complaint why a package could not be had.
 func (i *Installer) blame(ctx context.Context, n need, dir, complaint string) (Blocked, bool) {
 	b := Blocked{Name: n.Name + n.Version, By: n.by}
+	if s, ok := i.stubs[n.key()]; ok {
+		b.Detail = ", and the version that is built in, " + s.version + ", does not fit"
+	}
 	switch {
 	case i.notes.noPackage != nil && i.notes.noPackage.MatchString(complaint):
 		b.Why = NoPackage
@@ -161,7 +164,7 @@ func (i *Installer) blame(ctx context.Context, n need, dir, complaint string) (B
 	var out bytes.Buffer
 	if complaint, err := i.run(ctx, dir, nil, &out, args...); err != nil {
 		if b.Why == NoWheel && strings.Contains(complaint, "No matching distribution found") {
-			b.Detail = ", or there is no package of that name"
+			b.Detail += ", or there is no package of that name"
 		}
 		return b, true
 	}

@@ -2,6 +2,7 @@ package requirements
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"vivarium/web/folder"
 )
@@ -20,12 +22,15 @@ import (
 // Installer installs packages with a program of this machine.
 type Installer struct {
 	Name string // "uv" or "pip"
+	// BuiltIn are the packages of the guest, which are chosen if they fit.
+	BuiltIn []BuiltIn
 
 	python  string // version of the Python to install for, as in 3.13.5
 	command []string
 	env     []string
 	notes   notes
 	bound   bound
+	stubs   map[string]stub // by normalized name, while Install runs
 }
 
 // notes recognize in a program's complaint why a package that was requested
@@ -97,32 +102,70 @@ func Find(ctx context.Context, python, folder string) (*Installer, error) {
 }
 
 // Install installs what the list asks for below the folder dir, which must be
-// empty and inside a folder of the user's own, and returns the folder with the
-// packages. It blocks until the program is done, or ctx ends.
+// empty and inside a folder of the user's own. It returns the folder with the
+// packages, and what was chosen. It blocks until the program is done, or ctx ends.
 //
 // # Errors
 //
 // A *BlockedError if packages can't be had, a *LargeError if they are too large;
 // ctx's.
-func (i *Installer) Install(ctx context.Context, list *List, dir string) (string, error) {
-	target := filepath.Join(dir, "packages")
+func (i *Installer) Install(ctx context.Context, list *List, dir string) (packages string, chosen []Chosen, err error) {
+	if i.stubs, err = writeStubs(filepath.Join(dir, stubFolder), i.BuiltIn); err != nil {
+		return "", nil, err
+	}
+	packages, err = i.resolve(ctx, list, dir)
+	if err != nil {
+		return "", nil, err
+	}
+	if chosen, err = settle(packages, i.stubs); err != nil {
+		return "", nil, fmt.Errorf("%s: %w", File, err)
+	}
+	if native := native(os.DirFS(packages)); len(native) > 0 {
+		return "", nil, &BlockedError{Packages: native}
+	}
+	return packages, chosen, nil
+}
+
+// backtracking is how long an installer may look for older versions that fit what is
+// built in.
+const backtracking = 20 * time.Second
+
+// stubFolder is where the stubs are.
+const stubFolder = "built-in"
+
+// resolve installs the list, with preference for what is built in as long as that
+// works out, and returns the folder with the packages.
+func (i *Installer) resolve(ctx context.Context, list *List, dir string) (target string, err error) {
 	impatient, stop := context.WithCancel(ctx)
 	defer stop()
-	// pip tries older versions one after the other, for minutes. The reason is
-	// nearly always a package that can't be had, and explain finds that sooner.
-	complaint, err := i.install(impatient, list, dir, target, &watch{text: []byte("looking at multiple versions"), seen: stop})
-	if err == nil {
-		if native := native(os.DirFS(target)); len(native) > 0 {
-			return "", &BlockedError{Packages: native}
-		}
-		return target, nil
+	complaint := ""
+	attempts := []*List{list.preferring(i.stubs, false)}
+	if len(i.stubs) > 0 && !list.Hashes {
+		attempts = []*List{list.preferring(i.stubs, true), attempts[0]}
 	}
-	if _, large := errors.AsType[*LargeError](err); large {
-		return "", err
+	for n, attempt := range attempts {
+		target = filepath.Join(dir, fmt.Sprint("packages-", n))
+		// pip tries older versions one after the other, for minutes. The reason is
+		// nearly always a package that can't be had, and explain finds that sooner.
+		// Unless it is the version of one that is built in, which an older version
+		// of another may fit.
+		trying, stopTrying := context.WithCancel(impatient)
+		seen := stop
+		if n < len(attempts)-1 {
+			seen = func() { time.AfterFunc(backtracking, stopTrying) }
+		}
+		complaint, err = i.install(trying, attempt, dir, target, &watch{text: []byte("looking at multiple versions"), seen: seen})
+		stopTrying()
+		if _, large := errors.AsType[*LargeError](err); err == nil || large || ctx.Err() != nil {
+			return target, cmp.Or(ctx.Err(), err)
+		}
+		if unreachable.MatchString(complaint) {
+			break
+		}
 	}
 	var blocked []Blocked
 	if !unreachable.MatchString(complaint) {
-		blocked = i.explain(ctx, list, dir)
+		blocked = i.explain(ctx, attempts[len(attempts)-1], dir)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -132,14 +175,14 @@ func (i *Installer) Install(ctx context.Context, list *List, dir string) (string
 	case impatient.Err() == nil:
 		return "", fmt.Errorf("%s: %s failed: %w\n%s", File, i.Name, err, lastLines(complaint))
 	}
-	again := filepath.Join(dir, "packages-again")
-	if complaint, err = i.install(ctx, list, dir, again, io.Discard); err != nil {
+	target = filepath.Join(dir, "packages-again")
+	if complaint, err = i.install(ctx, attempts[len(attempts)-1], dir, target, io.Discard); err != nil {
 		if _, large := errors.AsType[*LargeError](err); large {
 			return "", err
 		}
 		return "", fmt.Errorf("%s: %s failed: %w\n%s", File, i.Name, err, lastLines(complaint))
 	}
-	return again, nil
+	return target, nil
 }
 
 // unreachable matches complaints about an index that does not respond: asking
@@ -157,6 +200,17 @@ func (i *Installer) install(
 	}
 	args := append(i.command[:len(i.command):len(i.command)], "--target", target)
 	args = append(args, options...)
+	// pip unpacks wheels in the folder for temporary files, uv in its cache. Both
+	// are below dir, where they are counted and go away.
+	env := []string{"UV_CACHE_DIR=" + filepath.Join(dir, "uv"), "TMPDIR=" + dir, "TEMP=" + dir, "TMP=" + dir}
+	if len(i.stubs) > 0 {
+		stubs := filepath.Join(dir, stubFolder)
+		if i.Name == "pip" {
+			args = append(args, "--find-links", stubs)
+		} else { // whose option would replace the user's variable
+			env = append(env, "UV_FIND_LINKS="+strings.Trim(os.Getenv("UV_FIND_LINKS")+","+stubs, ","))
+		}
+	}
 	for _, file := range []struct {
 		option, name string
 		content      []Requirement
@@ -175,9 +229,6 @@ func (i *Installer) install(
 	if list.Pre {
 		args = append(args, map[string][]string{"uv": {"--prerelease", "allow"}, "pip": {"--pre"}}[i.Name]...)
 	}
-	// pip unpacks wheels in the folder for temporary files, uv in its cache. Both
-	// are below dir, where they are counted and go away.
-	env := []string{"UV_CACHE_DIR=" + filepath.Join(dir, "uv"), "TMPDIR=" + dir, "TEMP=" + dir, "TMP=" + dir}
 	err = i.bound.watch(ctx, dir, func(ctx context.Context) error {
 		complaint, err = i.run(ctx, work, env, out, args...)
 		return err

@@ -12,22 +12,22 @@ import (
 	"testing"
 )
 
-// bomb writes a wheel, of the package bomb, that unpacks to so many zeros.
-func bomb(t *testing.T, dir string, size int64) {
+// wheel writes a wheel with one module, of the package's name.
+func wheel(t *testing.T, dir, name, version, metadata string, module io.Reader) {
 	t.Helper()
-	f, err := os.Create(filepath.Join(dir, "bomb-1.0-py3-none-any.whl"))
+	f, err := os.Create(filepath.Join(dir, name+"-"+version+"-py3-none-any.whl"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	archive := zip.NewWriter(f)
-	for name, content := range map[string]io.Reader{
-		"bomb.py":                     io.LimitReader(zeros{}, size),
-		"bomb-1.0.dist-info/METADATA": strings.NewReader("Metadata-Version: 2.1\nName: bomb\nVersion: 1.0\n"),
-		"bomb-1.0.dist-info/WHEEL":    strings.NewReader("Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
-		"bomb-1.0.dist-info/RECORD": strings.NewReader("bomb.py,,\nbomb-1.0.dist-info/METADATA,,\nbomb-1.0.dist-info/WHEEL,,\n" +
-			"bomb-1.0.dist-info/RECORD,,\n"),
+	info := name + "-" + version + ".dist-info/"
+	for file, content := range map[string]io.Reader{
+		name + ".py":      module,
+		info + "METADATA": strings.NewReader(metadata),
+		info + "WHEEL":    strings.NewReader("Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+		info + "RECORD":   strings.NewReader(name + ".py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n"),
 	} {
-		w, err := archive.Create(name)
+		w, err := archive.Create(file)
 		if err == nil {
 			_, err = io.Copy(w, content)
 		}
@@ -51,18 +51,14 @@ func (zeros) Read(p []byte) (int, error) {
 
 // TestInstall_BoundsWhatWheelsUnpackTo installs a wheel that is small to fetch.
 func TestInstall_BoundsWhatWheelsUnpackTo(t *testing.T) {
-	wheels, dir := t.TempDir(), t.TempDir()
-	bomb(t, wheels, 64<<20)
-	for _, tool := range []string{"PIP", "UV"} {
-		t.Setenv(tool+"_NO_INDEX", "1")
-		t.Setenv(tool+"_FIND_LINKS", wheels)
-	}
+	wheels, dir := offline(t), t.TempDir()
+	wheel(t, wheels, "bomb", "1.0", metadata("bomb", "1.0"), io.LimitReader(zeros{}, 64<<20))
 	i, err := Find(t.Context(), "3.13.5", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	i.bound = bound{bytes: 8 << 20, names: 1000}
-	_, err = i.Install(t.Context(), &List{Packages: []Requirement{{Name: "bomb"}}}, dir)
+	_, _, err = i.Install(t.Context(), &List{Packages: []Requirement{{Name: "bomb"}}}, dir)
 	if _, large := errors.AsType[*LargeError](err); !large {
 		t.Errorf("got %v, want a LargeError", err)
 	}

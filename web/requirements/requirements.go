@@ -30,6 +30,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -57,6 +58,22 @@ type List struct {
 
 // Empty reports whether no package is requested.
 func (l *List) Empty() bool { return len(l.Packages) == 0 }
+
+// Remove takes packages from the list, whatever their versions.
+//
+// # Errors
+//
+// If one is not in the list.
+func (l *List) Remove(names []string) error {
+	for _, name := range names {
+		n := len(l.Packages)
+		l.Packages = slices.DeleteFunc(l.Packages, func(r Requirement) bool { return r.key() == normal(name) })
+		if len(l.Packages) == n {
+			return fmt.Errorf("%s does not name %s", File, folder.Shown(name))
+		}
+	}
+	return nil
+}
 
 // String returns the list as text; equal texts ask for the same.
 func (l *List) String() string {
