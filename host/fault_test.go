@@ -31,7 +31,7 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 			return err
 		},
 		"a version": func() error {
-			_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, "fun", catalog.VersionSpec{Entrypoint: "a.b"}, archiveOf(t, ""), nil)
+			_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, "fun", v.VersionSpec, archiveOf(t, answering("new")), nil)
 			return err
 		},
 		"a tag": func() error { _, err := h.Catalog().SetTag(t.Context(), access.Operator, v.ID, "prod"); return err },

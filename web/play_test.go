@@ -122,6 +122,7 @@ func TestPlay_SaysWhatBecameOfASnippet(t *testing.T) {
 		"no body under 204":        {snippet("def handler(event, context): return {'statusCode': 204, 'body': 'x'}", `, "mode": "http"`), "ok", 204, "", ""},
 		"no body to HEAD":          {snippet("def handler(event, context): return {'body': 'x'}", `, "mode": "http", "request": {"method": "HEAD"}`), "ok", 200, "", ""},
 		"another entry point":      {snippet("def other(event, context): return 1", `, "entrypoint": "main.other"`), "ok", 200, "1", ""},
+		"index.py alone":           {`{"files": {"index.py": "def handler(event, context): return 1"}, "mode": "raw"}`, "ok", 200, "1", ""},
 		"variables":                {snippet("import os\ndef handler(event, context): return os.environ['K']", `, "environment": {"K": "v"}`), "ok", 200, `"v"`, ""},
 		"its memory limit":         {snippet("def handler(event, context): return context.memory_limit_in_mb", `, "memoryMB": 256`), "ok", 200, "256", ""},
 		"an exception":             {snippet("def f():\n    1/0\ndef handler(event, context):\n    f()", ""), "error", 502, "ZeroDivisionError", "main.py:2"},

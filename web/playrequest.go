@@ -69,7 +69,7 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 	t := &playTry{
 		call: call, code: code, files: q.Files, log: newPlayLog(),
 		spec: catalog.VersionSpec{
-			Entrypoint: cmp.Or(q.Entrypoint, "main.handler"), Environment: q.Environment, MemoryMB: q.MemoryMB,
+			Entrypoint: cmp.Or(q.Entrypoint, handlerIn(q.Files)), Environment: q.Environment, MemoryMB: q.MemoryMB,
 			Timeout: time.Duration(q.TimeoutMS) * time.Millisecond,
 		},
 		inv: run.Invocation{RequestID: call.requestID, Raw: q.Mode == playRaw},
@@ -92,6 +92,15 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 		return err
 	}
 	return t, nil
+}
+
+// handlerIn returns the entry point of files for which none is named.
+func handlerIn(files map[string]string) string {
+	_, main := files["main.py"]
+	if _, index := files["index.py"]; index && !main {
+		return "index.handler"
+	}
+	return "main.handler"
 }
 
 // check validates a request against the limits.

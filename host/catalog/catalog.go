@@ -38,6 +38,7 @@ import (
 	"log/slog"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/wasm/vfs"
@@ -67,8 +68,10 @@ type Runner interface {
 	// Add makes a version known, before anybody can ask for it. Without code it is
 	// read when it is needed.
 	Add(v *Version, code *vfs.Tree, give func())
-	// Prepare makes the first call of a version quick. It may block for some seconds.
-	Prepare(ctx context.Context, versionID string)
+	// Prepare loads the code of a version that nobody can call yet, which makes its
+	// first call quick, and says why it does not load. It blocks for as long as that
+	// takes, at most a minute.
+	Prepare(ctx context.Context, versionID string) *fault.FunctionError
 	// SetLimits bounds the instances of a version. It does not block.
 	SetLimits(versionID string, l Limits)
 	// Remove ends a version, and waits for its calls.

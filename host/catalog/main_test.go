@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 	"vivarium/wasm/vfs"
@@ -52,7 +53,7 @@ func (r *recorder) Add(v *Version, _ *vfs.Tree, give func()) {
 	}
 }
 
-func (r *recorder) Prepare(context.Context, string) {}
+func (r *recorder) Prepare(context.Context, string) *fault.FunctionError { return nil }
 
 func (r *recorder) SetLimits(versionID string, l Limits) {
 	r.note(func() {

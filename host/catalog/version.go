@@ -67,6 +67,8 @@ type VersionSpec struct {
 	// NoFreeze makes every instance import the module itself, even where an
 	// import frozen once would do for all.
 	NoFreeze bool `json:"no_freeze,omitempty"`
+	// AllowBroken makes the version even if its code does not load.
+	AllowBroken bool `json:"allow_broken,omitempty"`
 	// PlainLogs says that a line that is a JSON object is no structured entry.
 	// STRUCTURED_LOGGING=false in the environment says so too.
 	PlainLogs bool `json:"plain_logs,omitempty"`

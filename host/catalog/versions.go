@@ -19,6 +19,9 @@ type VersionInfo struct {
 	*Version
 	Status Status
 	Tags   []string // by name
+	// LoadError says why the code of a version that was just made does not load; nil
+	// when it does, and of versions that were there already.
+	LoadError *fault.FunctionError
 }
 
 // A version becomes visible in three steps: its code is stored, then its
@@ -28,14 +31,16 @@ type VersionInfo struct {
 
 // CreateVersion makes a version of a function from an archive, a zip file. It
 // gets LatestTag and the given tags in the same step in which it appears; calls
-// in progress finish on the version they began on.
+// in progress finish on the version they began on. It blocks while the code is loaded,
+// see Runner.Prepare.
 //
 // # Errors
 //
 // *fault.NotFoundError, also for a target of outcomes that the function's tenant does
-// not have; *fault.InvalidError; *fault.ConflictError when the function is being
-// deleted; *quota.Error; fault.ErrUnavailable; fault.ErrClosed. The function is then as
-// before.
+// not have; *fault.InvalidError; *fault.FunctionError when the code does not load and
+// the spec does not allow that; *fault.ConflictError when the function is being
+// deleted; *quota.Error; fault.ErrCancelled; fault.ErrUnavailable; fault.ErrClosed. The
+// function is then as before.
 func (c *Catalog) CreateVersion(
 	ctx context.Context, p access.Principal, function string, spec VersionSpec, archive []byte, tags []string,
 ) (VersionInfo, error) {
@@ -95,7 +100,13 @@ func (r *records) createVersion(
 			r.cfg.Runner.Remove(v.ID)
 		}
 	}()
-	r.cfg.Runner.Prepare(ctx, v.ID)
+	loadError := r.cfg.Runner.Prepare(ctx, v.ID)
+	if loadError != nil && !spec.AllowBroken {
+		return VersionInfo{}, loadError
+	}
+	if ctx.Err() != nil { // before it was known whether it loads
+		return VersionInfo{}, fault.ErrCancelled
+	}
 	// Nothing may take the code away before the function's record lists it.
 	r.collecting.RLock()
 	defer r.collecting.RUnlock()
@@ -110,7 +121,9 @@ func (r *records) createVersion(
 		return VersionInfo{}, err
 	}
 	listed = true
-	return r.describe(v), nil
+	info := r.describe(v)
+	info.LoadError = loadError
+	return info, nil
 }
 
 // checkTargets reports which function is not there that outcomes are to go to.

@@ -252,24 +252,33 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 	return image, nil
 }
 
-// preparePatience is how long a deploy waits for the version's image.
-const preparePatience = 2 * time.Second
+// preparePatience is how long a deploy waits for the version's code to load.
+const preparePatience = time.Minute
 
-// Prepare makes the image of a version that nobody can call yet, so that its first
-// callers, of whom there may be many, find it made. It blocks for as long as that
-// takes, at most some seconds: what goes wrong, or takes too long, is left for calls
-// to meet and to report.
-func (r *Runner) Prepare(ctx context.Context, versionID string) {
+// Prepare loads the code of a version that nobody can call yet, so that its first
+// callers, of whom there may be many, find its image made. It returns why the code
+// does not load. It blocks for as long as that takes, at most a minute: what takes
+// longer, and what is not the function's fault, such as a want of memory, is left for
+// calls to meet and to report.
+func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionError {
 	v := r.version(versionID)
 	if v == nil {
-		return
+		return nil
 	}
 	defer v.pool.settle()
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)
 	defer cancel()
-	if _, _, err := v.pool.image.get(ctx, v.pool.buildImage, nil); err == nil {
+	_, _, err := v.pool.image.get(ctx, v.pool.buildImage, nil)
+	if err == nil {
 		v.pool.image.put()
+		if v.NoFreeze { // the module is not loaded for the image
+			err = v.pool.ready(ctx)
+		}
 	}
+	if loadErr, ok := errors.AsType[*loadError](err); ok && !loadErr.starved {
+		return loadErr.FunctionError
+	}
+	return nil
 }
 
 // openImage opens the image that an earlier run has left.

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -266,21 +268,46 @@ func (p *pool) fill(ctx context.Context) {
 		}
 		p.grow()
 		p.mu.Unlock()
-		in, err := p.make(ctx)
-		if err != nil {
+		if p.load(ctx) != nil {
 			return
 		}
-		if !in.loaded {
-			_, out, err := p.r.maker.loadAlone(ctx, in.guest, p.v, p.v.loadRequest())
-			if err != nil || !in.Usable() {
-				p.discard(in)
-				return
-			}
-			in.loaded, in.printed = true, out
-		}
-		p.park(in)
 	}
 }
+
+// ready makes one instance that has loaded the module, unless there are as many as
+// the version may have.
+func (p *pool) ready(ctx context.Context) error {
+	p.mu.Lock()
+	if p.closed || p.live >= p.limits.Instances {
+		p.mu.Unlock()
+		return nil
+	}
+	p.grow()
+	p.mu.Unlock()
+	return p.load(ctx)
+}
+
+// load makes an instance and loads the module in it; the place for it is already
+// taken. A *loadError says that it does not load.
+func (p *pool) load(ctx context.Context) error {
+	in, err := p.make(ctx)
+	if err != nil {
+		return err
+	}
+	if !in.loaded {
+		_, out, err := p.r.maker.loadAlone(ctx, in.guest, p.v, p.v.loadRequest())
+		if err != nil || !in.Usable() {
+			p.discard(in)
+			return cmp.Or(err, errUnusable)
+		}
+		in.loaded, in.printed = true, out
+	}
+	p.park(in)
+	return nil
+}
+
+// errUnusable says that an instance is of no use though its module has loaded.
+var errUnusable = errors.New("the instance is of no use")
 
 // release gives an instance back for further calls.
 func (p *pool) release(in *instance) {

@@ -113,6 +113,7 @@ type loadError struct {
 	*fault.FunctionError
 	printed chan printed // what it printed meanwhile, for the log of one call; of capacity 1
 	memory  int64        // bytes of linear memory that the instance had
+	starved bool         // it was refused memory that the version may have
 	until   time.Time    // it is not tried again before; zero when this is not remembered
 }
 
@@ -133,9 +134,9 @@ type loading struct {
 // failed notes that the module doesn't load, unless that may have been for want
 // of time, or of memory that was refused since there were so many refusals.
 func (l *loading) failed(fe *fault.FunctionError, memory, refused int64, out printed) *loadError {
-	loadErr := &loadError{FunctionError: fe, memory: memory, printed: make(chan printed, 1)}
+	loadErr := &loadError{FunctionError: fe, memory: memory, printed: make(chan printed, 1), starved: l.refused.Load() != refused}
 	loadErr.printed <- out
-	if !fe.TimedOut && l.refused.Load() == refused {
+	if !fe.TimedOut && !loadErr.starved {
 		loadErr.until = time.Now().Add(faultMemory)
 		l.lastError.Store(loadErr)
 	}

@@ -151,19 +151,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	if route.body != nil {
-		limit := int64(maxBody)
+		limit, received := int64(maxBody), func() {}
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
-			give, err := h.uploads.take(r.Context(), uploader(r, caller))
-			if err != nil {
+			if received, err = h.uploads.take(r.Context(), uploader(r, caller)); err != nil {
 				return nil, err
 			}
-			defer give()
 		}
 		held := h.hold(caller)
 		defer held.release()
 		q.body = route.body()
-		if err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.take}, q.body); err != nil {
+		err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.take}, q.body)
+		received() // others need not wait until the code has been tried
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -39,11 +39,12 @@ type Status struct {
 // Error implements error.
 func (s *Status) Error() string { return s.Message }
 
-// Detail is one of a Status's details: a google.rpc.BadRequest or a
-// google.rpc.RequestInfo.
+// Detail is one of a Status's details: a google.rpc.BadRequest, DebugInfo or
+// RequestInfo.
 type Detail struct {
 	Type            string           `json:"@type"`
 	FieldViolations []FieldViolation `json:"fieldViolations,omitempty"`
+	StackEntries    []string         `json:"stackEntries,omitempty" doc:"Of code that does not load: its traceback, outermost frame first."`
 	RequestID       string           `json:"requestId,omitempty"`
 }
 
@@ -59,6 +60,7 @@ type statusError struct {
 	code       Code
 	message    string
 	violations []FieldViolation
+	trace      []string // of the function's code
 	header     http.Header
 }
 
@@ -110,6 +112,9 @@ func statusOf(err error) *statusError {
 	if e, ok := errors.AsType[*fault.InvalidError](err); ok {
 		return statusOf(invalid(apiName(e.Field), e.Rule))
 	}
+	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
+		return unloadable(e)
+	}
 	kind := fault.Of(err)
 	row, ok := codes[kind]
 	if !ok {
@@ -125,6 +130,18 @@ func statusOf(err error) *statusError {
 	case kind.Passing() && kind != fault.Cancelled:
 		e.header = http.Header{"Retry-After": {"1"}}
 	}
+	return e
+}
+
+// unloadable is the answer about code that does not load. No other request here runs
+// any.
+func unloadable(fe *fault.FunctionError) *statusError {
+	field := "content"
+	if fe.Type == "HandlerNotFound" {
+		field = "entrypoint"
+	}
+	e := statusOf(invalid(field, "the code does not load: "+fe.Error()+"; mend it, or have it all the same with allowBroken (--allow-broken)"))
+	e.trace = fe.StackTrace
 	return e
 }
 
@@ -157,6 +174,9 @@ func (e *statusError) body(requestID string) *Status {
 	s := &Status{Code: e.code, Message: e.message, Details: []Detail{}}
 	if len(e.violations) > 0 {
 		s.Details = append(s.Details, Detail{Type: typePrefix + "google.rpc.BadRequest", FieldViolations: e.violations})
+	}
+	if len(e.trace) > 0 {
+		s.Details = append(s.Details, Detail{Type: typePrefix + "google.rpc.DebugInfo", StackEntries: e.trace})
 	}
 	if requestID != "" {
 		s.Details = append(s.Details, Detail{Type: typePrefix + "google.rpc.RequestInfo", RequestID: requestID})

@@ -41,6 +41,15 @@ type Version struct {
 	MetadataOptions  *MetadataOptions  `json:"metadataOptions,omitempty"`
 	NoFreeze         bool              `json:"noFreeze,omitempty" doc:"Not the cloud's."`
 	AllowNet         string            `json:"allowNet,omitempty" doc:"Not the cloud's."`
+	AllowBroken      bool              `json:"allowBroken,omitempty" doc:"Not the cloud's."`
+	LoadError        *LoadError        `json:"loadError,omitempty" doc:"Only in the response to POST /versions: why the code, which may be broken, does not load. Not the cloud's."`
+}
+
+// LoadError says why a version's code does not load, as calls will.
+type LoadError struct {
+	Message    string   `json:"errorMessage"`
+	Type       string   `json:"errorType"`
+	StackTrace []string `json:"stackTrace"`
 }
 
 // Resources are what an instance may use.
@@ -125,6 +134,10 @@ func newVersion(v catalog.VersionInfo) *Version {
 		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
 		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ImageSize), Status: string(v.Status), Tags: v.Tags,
 		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze, AllowNet: v.AllowNet,
+		AllowBroken: v.AllowBroken,
+	}
+	if e := v.LoadError; e != nil {
+		version.LoadError = &LoadError{e.Message, e.Type, e.StackTrace}
 	}
 	if version.Environment == nil {
 		version.Environment = map[string]string{}

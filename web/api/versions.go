@@ -32,6 +32,7 @@ type CreateVersionRequest struct {
 	Concurrency      Int64             `json:"concurrency" doc:"0 or 1: an instance serves one call at a time."`
 	TmpfsSize        Int64             `json:"tmpfsSize" doc:"0 or 536870912: /tmp has 512 MiB."`
 	NoFreeze         bool              `json:"noFreeze" doc:"Each instance imports the module itself, even where one import would do for all. Not the cloud's."`
+	AllowBroken      bool              `json:"allowBroken" doc:"Make the version even if its code does not load. Not the cloud's."`
 	AllowNet         string            `json:"allowNet" doc:"What the function may reach: hosts, *.DOMAIN, addresses and prefixes with commas between them, each with :PORT if only one is meant; public is the public internet. Default: nothing. Not the cloud's."`
 
 	Package              json.RawMessage `json:"package,omitempty" doc:"Not supported."`
@@ -123,7 +124,7 @@ func (h *Handler) createVersion(q *request) (any, error) {
 func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 	spec := catalog.VersionSpec{
 		Description: r.Description, Runtime: r.Runtime, Entrypoint: r.Entrypoint, Environment: r.Environment,
-		ServiceAccountID: r.ServiceAccountID, NoFreeze: r.NoFreeze, AllowNet: r.AllowNet,
+		ServiceAccountID: r.ServiceAccountID, NoFreeze: r.NoFreeze, AllowNet: r.AllowNet, AllowBroken: r.AllowBroken,
 	}
 	for _, f := range []struct {
 		name  string

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -23,6 +24,7 @@ type deployCommand struct {
 	Retries     *int     `name:"async-retries" placeholder:"N" help:"Allow asynchronous calls of the function, each with up to N retries."`
 	Success     string   `name:"async-success" placeholder:"FUNCTION" help:"Function that receives the results of asynchronous calls."`
 	Failure     string   `name:"async-failure" placeholder:"FUNCTION" help:"Function that receives the failures. Default: they become dead letters."`
+	AllowBroken bool     `help:"Deploy the code even if it does not load."`
 	limits
 	installing
 	remote
@@ -34,7 +36,8 @@ func (*deployCommand) Help() string {
 __pycache__ and virtual environments. Packages that a requirements.txt names are installed and sent along; they
 must be in Python alone, or among those that are built into the runtime python313-full, which is then chosen. It names
 them as PEP 508 has it, with -r and -c for other files in the folder; where they come from is said by the configuration
-of pip or uv. Nothing of the folder or of packages is run.
+of pip or uv. Nothing of the folder or of packages is run here; the server loads the code in the sandbox, and refuses
+what does not load.
 
 Examples:
   vivarium deploy hello ./hello
@@ -68,7 +71,10 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 		if created {
 			client.dropEmpty(context.WithoutCancel(ctx), c.Name)
 		}
-		return err
+		return withTraceback(err)
+	}
+	if e := v.LoadError; e != nil {
+		newTerminal(s.stderr).say("the code does not load, and calls will fail:\n%s%s: %s", tracebackText(e.StackTrace), e.Type, e.Message)
 	}
 	if c.JSON {
 		return printJSON(s.stdout, v)
@@ -104,7 +110,7 @@ func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, no
 		FunctionID: c.Name, Runtime: spec.Runtime, Description: c.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
 		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag, NoFreeze: spec.NoFreeze,
-		AllowNet: spec.AllowNet,
+		AllowNet: spec.AllowNet, AllowBroken: c.AllowBroken,
 	}
 	if spec.MinLogLevel != "" {
 		request.LogOptions = &api.LogOptions{MinLevel: string(spec.MinLogLevel)}
@@ -116,6 +122,28 @@ func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, no
 		}
 	}
 	return request, note, nil
+}
+
+// withTraceback adds to the error about code that does not load where it fails.
+func withTraceback(err error) error {
+	status, ok := errors.AsType[*api.Status](err)
+	if !ok {
+		return err
+	}
+	for _, d := range status.Details {
+		if len(d.StackEntries) > 0 {
+			return fmt.Errorf("%w\n%s", err, strings.TrimSuffix(tracebackText(d.StackEntries), "\n"))
+		}
+	}
+	return err
+}
+
+// tracebackText returns frames as Python prints them.
+func tracebackText(frames []string) string {
+	if len(frames) == 0 {
+		return ""
+	}
+	return "Traceback (most recent call last):\n" + strings.Join(frames, "")
 }
 
 func target(function string) *api.Target {

@@ -90,6 +90,28 @@ func TestDeploy_FromAFolderToAService(t *testing.T) {
 	}
 }
 
+func TestDeploy_RefusesCodeThatDoesNotLoad(t *testing.T) {
+	t.Setenv("VIVARIUM_SERVER", shared.url)
+	folder := writeFiles(t, map[string]string{"main.py": "import helper\n", "helper.py": "def handler(event, context):\n    pass\n\nraise ValueError('early')\n"})
+	code, stdout, stderr := execute("", "deploy", "brokencode", folder, "-e", "main.handler")
+	if code != ExitFailure {
+		t.Fatalf("exit code %d: %s", code, stdout)
+	}
+	for _, want := range []string{"does not load: ValueError: early", "--allow-broken", `File "/function/code/main.py", line 1`, `helper.py", line 4`} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q is not in:\n%s", want, stderr)
+		}
+	}
+	if code, _, _ := execute("", "function", "get", "brokencode"); code != ExitFailure {
+		t.Error("the function is left behind")
+	}
+	code, stdout, stderr = execute("", "deploy", "brokencode", folder, "-e", "main.handler", "--allow-broken")
+	if code != ExitOK || !strings.Contains(stdout, "deployed brokencode") ||
+		!strings.Contains(stderr, `helper.py", line 4`) || !strings.Contains(stderr, "ValueError: early") {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+}
+
 func TestManage_PrintsTablesAndJSON(t *testing.T) {
 	t.Setenv("VIVARIUM_SERVER", shared.url)
 	folder := writeFiles(t, map[string]string{"main.py": "def handler(event, context):\n    return 1\n"})

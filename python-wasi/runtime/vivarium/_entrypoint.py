@@ -8,9 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 _SUFFIXES = tuple(SOURCE_SUFFIXES + BYTECODE_SUFFIXES)
+
+_SHOWN = 10
+"""Entry points that a message names at most."""
 
 
 class HandlerNotFound(Exception):
@@ -43,13 +47,35 @@ def find_handler(entrypoint: str) -> Callable[..., Any]:
     except AttributeError:
         raise HandlerNotFound(
             f"module '{module_name}' has no attribute '{attribute}'"
+            + _those_there(module, module_name)
         ) from None
     if not callable(handler):
         raise HandlerNotFound(
             f"attribute '{attribute}' of module '{module_name}' is not callable "
-            f"but of type '{type(handler).__name__}'"
+            f"but of type '{type(handler).__name__}'" + _those_there(module, module_name)
         )
     return handler
+
+
+def _those_there(module: object, module_name: str) -> str:
+    """What may have been meant: the entry points that the module has."""
+    there = [
+        f"{module_name}.{name}"
+        for name, value in getattr(module, "__dict__", {}).items()
+        if not name.startswith("_") and _may_handle(value, module_name)
+    ]
+    if not there:
+        return ""
+    more = ", ..." if len(there) > _SHOWN else ""
+    return "; it has: " + ", ".join(there[:_SHOWN]) + more
+
+
+def _may_handle(value: object, module_name: str) -> bool:
+    """Whether a value can be called, and is no tool that the module imports."""
+    if isinstance(value, type) or not callable(value):
+        return False
+    plain = isinstance(value, (FunctionType, BuiltinFunctionType))
+    return not plain or value.__module__ == module_name
 
 
 def forget_shadowed(code: str, keep: frozenset[str]) -> None:
