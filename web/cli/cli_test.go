@@ -87,7 +87,10 @@ func TestSource_FindsTheHandler(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, err := s.read()
-		if err != nil || b.entrypoint != c.want || (b.note == "") != (c.note == "") || !strings.Contains(b.note, c.note) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if note := strings.Join(b.notes, ""); b.entrypoint != c.want || (note == "") != (c.note == "") || !strings.Contains(note, c.note) {
 			t.Errorf("%v: got %+v, %v, want %s", c.files, b, err, c.want)
 		}
 	}
@@ -108,8 +111,8 @@ func TestNameOf(t *testing.T) {
 
 func TestPack_LeavesOutWhatIsNoCode(t *testing.T) {
 	file := &fstest.MapFile{Data: []byte("x")}
-	packed, err := pack(zip.Store, fstest.MapFS{
-		"main.py": file, "pkg/part.py": file, ".env": file, "pkg/.hidden/x": file,
+	packed, _, err := pack(zip.Store, fstest.MapFS{
+		"main.py": file, "pkg/part.py": file, ".env": file, ".python-version": file, "pkg/.hidden/x": file, "node_modules/x.js": file,
 		".git/config": file, "__pycache__/main.pyc": file, "env/pyvenv.cfg": file, "env/lib/x.py": file,
 	})
 	if err != nil {
@@ -123,19 +126,19 @@ func TestPack_LeavesOutWhatIsNoCode(t *testing.T) {
 	for _, f := range r.File {
 		names = append(names, f.Name)
 	}
-	if want := []string{".env", "main.py", "pkg/part.py"}; !slices.Equal(names, want) {
+	if want := []string{"main.py", "pkg/part.py"}; !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
 }
 
 func TestPack_EqualFilesGiveEqualArchives(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"main.py": "x", "a/b.py": "y"})
-	first, err := pack(zip.Store, os.DirFS(dir))
+	first, _, err := pack(zip.Store, os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, dir+"/main.py", "x")
-	second, err := pack(zip.Store, os.DirFS(dir))
+	second, _, err := pack(zip.Store, os.DirFS(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ type bundle struct {
 	code       *vfs.Tree
 	archive    []byte // equal code yields equal archives
 	entrypoint string
-	note       string // how the entry point was found; may be empty
+	notes      []string // on how the entry point was found, and on what was left out
 }
 
 // Limits on what is read. The platform would refuse anything larger.
@@ -76,16 +76,18 @@ func openSource(path, entrypoint string) (*source, error) {
 func (s *source) read() (*bundle, error) {
 	b := &bundle{entrypoint: s.entrypoint}
 	var err error
-	if b.archive, err = s.pack(zip.Store); err != nil {
+	if b.archive, b.notes, err = s.pack(zip.Store); err != nil {
 		return nil, err
 	}
 	if b.code, err = run.CodeFromZip(b.archive); err != nil {
 		return nil, fmt.Errorf("code: %s: %w", s.path, err)
 	}
 	if b.entrypoint == "" {
-		if b.entrypoint, b.note, err = s.defaultEntrypoint(b.archive); err != nil {
+		var note string
+		if b.entrypoint, note, err = s.defaultEntrypoint(b.archive); err != nil {
 			return nil, err
 		}
+		b.notes = append(b.notes, note)
 	}
 	return b, nil
 }
@@ -104,29 +106,34 @@ func (s *source) open() (*folder.Folder, error) { return folder.Open(s.path) }
 // pack returns an archive of the code, together with its packages. A file of the
 // code hides one of a package. Use storing as the method for
 // what is unpacked right away, compression for what is sent. An archive stays
-// as it is.
-func (s *source) pack(method uint16) ([]byte, error) {
-	packed, err := s.packed(method)
+// as it is, but for secrets. The notes are for the user.
+func (s *source) pack(method uint16) (packed []byte, notes []string, err error) {
+	packed, secrets, err := s.packed(method)
 	if err != nil {
-		return nil, fmt.Errorf("code: %s: %w", s.path, err)
+		return nil, nil, fmt.Errorf("code: %s: %w", s.path, err)
 	}
-	return packed, nil
+	return packed, []string{secretsNote(secrets)}, nil
 }
 
-func (s *source) packed(method uint16) ([]byte, error) {
+func (s *source) packed(method uint16) (packed []byte, secrets []string, err error) {
 	switch s.kind {
 	case archive:
-		return folder.ReadFile(named(s.path), filepath.Base(s.path), maxArchive)
+		text, err := folder.ReadFile(named(s.path), filepath.Base(s.path), maxArchive)
+		if err != nil {
+			return nil, nil, err
+		}
+		return withoutSecrets(text)
 	case singleFile:
 		p := newPacker(method)
 		if err := p.add(named(s.path), filepath.Base(s.path)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return p.finish()
+		packed, err = p.finish()
+		return packed, nil, err
 	}
 	root, err := s.open()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer root.Close()
 	if s.packages == "" {
@@ -150,15 +157,21 @@ func (n named) Open(string) (fs.File, error) {
 
 // pack returns an archive of the files in folders, of which earlier ones hide
 // later ones. Equal files yield equal archives, so times are left out. What is
-// not part of the code is left out as well, see ignoreRules.
-func pack(method uint16, folders ...fs.FS) ([]byte, error) {
+// not part of the code is left out as well, see ignoreRules. Of what is left out of
+// the first folder because it may hold secrets, the names are returned.
+func pack(method uint16, folders ...fs.FS) (packed []byte, secrets []string, err error) {
 	p := newPacker(method)
-	for _, fsys := range folders {
-		if err := walk(fsys, func(name string) error { return p.add(fsys, name) }); err != nil {
-			return nil, err
+	for n, fsys := range folders {
+		left, err := walk(fsys, func(name string) error { return p.add(fsys, name) })
+		if err != nil {
+			return nil, nil, err
+		}
+		if n == 0 {
+			secrets = left
 		}
 	}
-	return p.finish()
+	packed, err = p.finish()
+	return packed, secrets, err
 }
 
 // packer builds an archive.
@@ -213,14 +226,16 @@ func (p *packer) finish() ([]byte, error) {
 	return p.archive.Bytes(), nil
 }
 
-// walk calls do for each file of the code in a folder, in order of name.
-func walk(fsys fs.FS, do func(name string) error) error {
+// walk calls do for each file of the code in a folder, in order of name, and returns
+// those that are left out because they may hold secrets.
+func walk(fsys fs.FS, do func(name string) error) (secrets []string, err error) {
 	rules, err := readIgnore(fsys)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w := walker{fsys: fsys, rules: rules, do: do, left: maxLooked}
-	return w.walk(".")
+	err = w.walk(".")
+	return w.secrets, err
 }
 
 // walker walks a folder.
@@ -229,6 +244,8 @@ type walker struct {
 	rules *ignoreRules
 	do    func(name string) error
 	left  int // files and folders left to inspect
+
+	secrets []string // files that were left out as such, by Shown name
 }
 
 func (w *walker) walk(dir string) error {
@@ -238,9 +255,11 @@ func (w *walker) walk(dir string) error {
 	}
 	for _, d := range entries {
 		name := path.Join(dir, d.Name())
-		ignored, err := w.rules.ignored(w.fsys, name, d.IsDir())
+		ignored, secret, err := w.rules.judge(w.fsys, name, d.IsDir())
 		switch {
 		case err != nil:
+		case secret:
+			w.secrets = append(w.secrets, folder.Shown(name))
 		case ignored:
 		case len(name) > maxPath:
 			err = fmt.Errorf("%s: its name with its folders has more than %d bytes", folder.Shown(name), maxPath)

@@ -32,12 +32,12 @@ type deployCommand struct {
 
 // Help is shown by `vivarium deploy --help`.
 func (*deployCommand) Help() string {
-	return `What a .vivariumignore names, in the form of a .gitignore, is left out, and so are folders that begin with a dot,
-__pycache__ and virtual environments. Packages that a requirements.txt names are installed and sent along; they
-must be in Python alone, or among those that are built into the runtime python313-full, which is then chosen. It names
-them as PEP 508 has it, with -r and -c for other files in the folder; where they come from is said by the configuration
-of pip or uv. Nothing of the folder or of packages is run here; the server loads the code in the sandbox, and refuses
-what does not load.
+	return `What a .vivariumignore names, in the form of a .gitignore, is left out, and so are names that begin with a dot,
+__pycache__, virtual environments, and private keys; a line !NAME in it brings one back. Packages that a requirements.txt
+names are installed and sent along; they must be in Python alone, or among those that are built into the runtime
+python313-full, which is then chosen. It names them as PEP 508 has it, with -r and -c for other files in the folder; where
+they come from is said by the configuration of pip or uv. Nothing of the folder or of packages is run here; the server
+loads the code in the sandbox, and refuses what does not load.
 
 Examples:
   vivarium deploy hello ./hello
@@ -57,11 +57,11 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	if err := c.install(ctx, s, source, &c.limits); err != nil {
 		return err
 	}
-	request, note, err := c.request(source)
+	request, notes, err := c.request(source)
 	if err != nil {
 		return err
 	}
-	newTerminal(s.stderr).note(note)
+	newTerminal(s.stderr).note(notes...)
 	created, err := client.ensureFunction(ctx, c.Name)
 	if err != nil {
 		return err
@@ -85,25 +85,27 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	}...)
 }
 
-// request returns the request to send, and a note on how its entry point was
-// found.
-func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, note string, err error) {
+// request returns the request to send, and notes on how its entry point was found
+// and on what was left out.
+func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, notes []string, err error) {
 	spec, err := c.spec(c.Entrypoint)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	content, err := source.pack(zip.Deflate)
+	content, notes, err := source.pack(zip.Deflate)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if len(content) > api.MaxContent {
-		return nil, "", fmt.Errorf("code: %s: the archive has %s; at most %s are allowed; name in %s what the function does not need",
+		return nil, nil, fmt.Errorf("code: %s: the archive has %s; at most %s are allowed; name in %s what the function does not need",
 			source.path, bytesText(int64(len(content))), bytesText(api.MaxContent), ignoreFile)
 	}
 	if spec.Entrypoint == "" {
+		var note string
 		if spec.Entrypoint, note, err = source.defaultEntrypoint(content); err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
+		notes = append(notes, note)
 	}
 	timeout := api.Duration(spec.Timeout)
 	request := &api.CreateVersionRequest{
@@ -121,7 +123,7 @@ func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, no
 			request.Async.RetriesCount = api.Int64(*c.Retries)
 		}
 	}
-	return request, note, nil
+	return request, notes, nil
 }
 
 // withTraceback adds to the error about code that does not load where it fails.

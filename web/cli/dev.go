@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,7 +80,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	terminal := newTerminal(s.stderr)
-	terminal.note(bundle.note)
+	terminal.note(bundle.notes...)
 	listener, err := c.open(terminal.say)
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	defer platform.close()
 
 	d := &deployment{
-		name: cmp.Or(c.Name, nameOf(c.Path)), spec: spec, host: platform.host, terminal: terminal,
+		name: cmp.Or(c.Name, nameOf(c.Path)), spec: spec, host: platform.host, terminal: terminal, notes: bundle.notes,
 	}
 	defer d.retiring.Wait()
 	err = d.deploy(bundle)
@@ -153,6 +154,7 @@ type deployment struct {
 	terminal *terminal
 	trial    func()         // sends the sample event
 	archive  []byte         // of the current version
+	notes    []string       // that the user has been told
 	retiring sync.WaitGroup // old versions with calls in progress, and trials
 }
 
@@ -182,7 +184,10 @@ func (d *deployment) reload(e *edition) {
 		d.terminal.say("not reloaded: %v", err)
 		return
 	}
-	d.terminal.note(b.note)
+	if !slices.Equal(b.notes, d.notes) {
+		d.terminal.note(b.notes...)
+	}
+	d.notes = b.notes
 	d.terminal.say("reloaded in %d ms", time.Since(start).Milliseconds())
 	// Calls in progress finish on the version they began on.
 	d.retiring.Go(func() { _ = d.host.Catalog().Retire(context.Background(), access.Operator, d.name) }) // it is there

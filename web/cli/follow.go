@@ -21,9 +21,10 @@ const followCommand = "__follow"
 
 // edition is a source's code at one time, or why it can't be read.
 type edition struct {
-	Archive          []byte
-	Entrypoint, Note string
-	Err              string
+	Archive    []byte
+	Entrypoint string
+	Notes      []string
+	Err        string
 }
 
 // bundle returns the code.
@@ -32,7 +33,7 @@ func (e *edition) bundle() (*bundle, error) {
 		return nil, errors.New(e.Err)
 	}
 	code, err := run.CodeFromZip(e.Archive)
-	return &bundle{code: code, archive: e.Archive, entrypoint: e.Entrypoint, note: e.Note}, err
+	return &bundle{code: code, archive: e.Archive, entrypoint: e.Entrypoint, notes: e.Notes}, err
 }
 
 // tellEditions writes a source's code to w, now and whenever it changes. It
@@ -49,7 +50,7 @@ func tellEditions(ctx context.Context, s *source, w io.Writer) error {
 		if b, err := s.read(); err != nil {
 			e.Err = err.Error()
 		} else {
-			e.Archive, e.Entrypoint, e.Note = b.archive, b.entrypoint, b.note
+			e.Archive, e.Entrypoint, e.Notes = b.archive, b.entrypoint, b.notes
 		}
 		if err := encoder.Encode(e); err != nil {
 			stop(err)

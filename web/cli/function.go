@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -18,6 +17,7 @@ type limits struct {
 	Memory   megabytes         `default:"128" placeholder:"MB" help:"Memory limit in MB, a multiple of 128. (${default})"`
 	Timeout  time.Duration     `default:"3s" placeholder:"TIME" help:"Execution timeout, such as 500ms, 3s or 5m. (${default})"`
 	Env      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the function; may be given more than once."`
+	EnvFile  []string          `sep:"none" placeholder:"FILE" help:"File with such variables, a line NAME=VALUE each, such as .env; may be given more than once. --env overrides it."`
 	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: comma-separated hosts, addresses and prefixes, each with :PORT to allow only one, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. --allow-net alone: the public internet. Default: nothing."`
 
 	Runtime        string `placeholder:"NAME" help:"${runtimes}. Default: python313, or python313-full if requirements.txt leads to packages that are built into it."`
@@ -31,8 +31,12 @@ func (l limits) spec(entrypoint string) (catalog.VersionSpec, error) {
 	if l.Timeout <= 0 { // to the host, 0 means the default
 		return catalog.VersionSpec{}, fmt.Errorf("--timeout %v: must be more than 0", l.Timeout)
 	}
+	environment, err := l.environment()
+	if err != nil {
+		return catalog.VersionSpec{}, err
+	}
 	return catalog.VersionSpec{
-		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: maps.Clone(l.Env),
+		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: environment,
 		ServiceAccountID: l.ServiceAccount, MinLogLevel: logs.Level(strings.ToUpper(l.MinLogLevel)),
 		NoFreeze: l.NoFreeze, AllowNet: string(l.AllowNet), Runtime: l.Runtime,
 	}, nil

@@ -20,7 +20,7 @@ const (
 )
 
 // ignoreRules are the rules for which files of a folder are left out: those
-// built into skipped, and the patterns of an ignoreFile in .gitignore format.
+// built in, see skipped and isSecret, and the patterns of an ignoreFile in .gitignore format.
 // As there, the last matching pattern decides; "!" includes something again; a
 // trailing slash restricts a pattern to folders; a slash elsewhere anchors it
 // to the folder of the file; *, ?, [a-z] match within a name, ** across
@@ -96,10 +96,11 @@ func parseIgnore(text string) (*ignoreRules, error) {
 	return rules, nil
 }
 
-// ignored reports whether a file or folder is left out; name is its path in the
-// folder. Callers do not descend into folders that are.
-func (r *ignoreRules) ignored(fsys fs.FS, name string, dir bool) (bool, error) {
-	ignored := dir && skipped(fsys, name) || name == ignoreFile
+// judge reports whether a file or folder is left out, and if that is because it may
+// hold secrets; name is its path in the folder. Callers do not descend into folders
+// that are left out.
+func (r *ignoreRules) judge(fsys fs.FS, name string, dir bool) (ignored, secret bool, err error) {
+	ruled := false
 	names := strings.Split(name, "/")
 	runes := make([][]rune, len(names))
 	for i, n := range names {
@@ -115,13 +116,17 @@ func (r *ignoreRules) ignored(fsys fs.FS, name string, dir bool) (bool, error) {
 			tried = runes[len(runes)-1:]
 		}
 		if r.match(rule.parts, tried) {
-			ignored = !rule.bringIn
+			ruled, ignored = true, !rule.bringIn
 		}
 		if r.steps > maxIgnoreSteps {
-			return false, fmt.Errorf("%s: its patterns, on so many files, take too long; use fewer and simpler ones, or leave out whole folders", ignoreFile)
+			return false, false, fmt.Errorf("%s: its patterns, on so many files, take too long; use fewer and simpler ones, or leave out whole folders", ignoreFile)
 		}
 	}
-	return ignored, nil
+	if !ruled {
+		secret = !dir && isSecret(fsys, name)
+		ignored = secret || strings.HasPrefix(path.Base(name), ".") || dir && skipped(fsys, name)
+	}
+	return ignored, secret, nil
 }
 
 // match reports whether parts match names. Of the parts that match any number,
@@ -259,10 +264,11 @@ func (p *globPart) takes(sign rune, steps *int) bool {
 }
 
 // skipped reports whether a folder is never part of a function: hidden ones
-// (.git, .venv), Python's caches, and virtual environments under any name.
+// (.git, .venv), Python's caches, JavaScript's packages, and virtual environments
+// under any name.
 func skipped(fsys fs.FS, name string) bool {
 	base := path.Base(name)
-	if strings.HasPrefix(base, ".") || base == "__pycache__" {
+	if strings.HasPrefix(base, ".") || base == "__pycache__" || base == "node_modules" {
 		return true
 	}
 	_, err := fs.Stat(fsys, name+"/pyvenv.cfg")

@@ -52,7 +52,7 @@ func TestPack_LeavesOutWhatTheIgnoreFileNames(t *testing.T) {
 		for change := range strings.FieldsSeq(c.want) {
 			want[change[1:]] = change[0] == '+'
 		}
-		packed, err := pack(zip.Store, fsys)
+		packed, _, err := pack(zip.Store, fsys)
 		if err != nil {
 			t.Errorf("%q: %v", c.rules, err)
 			continue
@@ -77,7 +77,7 @@ func TestPack_LeavesOutWhatTheIgnoreFileNames(t *testing.T) {
 }
 
 func TestPack_AWrongPatternIsNamed(t *testing.T) {
-	_, err := pack(zip.Store, fstest.MapFS{ignoreFile: {Data: []byte("*.md\n[a\n")}})
+	_, _, err := pack(zip.Store, fstest.MapFS{ignoreFile: {Data: []byte("*.md\n[a\n")}})
 	if err == nil || !strings.Contains(err.Error(), ignoreFile+": line 2") {
 		t.Errorf("got %v", err)
 	}

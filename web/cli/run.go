@@ -70,7 +70,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	terminal := newTerminal(s.stderr)
-	terminal.note(bundle.note)
+	terminal.note(bundle.notes...)
 	confined, err := s.confine(c.confining, reach{egress: c.AllowNet.policy()})
 	if err != nil {
 		return err

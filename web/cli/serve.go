@@ -208,7 +208,7 @@ func (f *served) read(l limits, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	t.note(bundle.note)
+	t.note(bundle.notes...)
 	f.code = bundle.code
 	f.spec, err = l.spec(bundle.entrypoint)
 	return err

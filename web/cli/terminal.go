@@ -69,10 +69,12 @@ func (t *terminal) say(format string, args ...any) {
 	fmt.Fprintln(plain{t.w}, "vivarium:", indented(fmt.Sprintf(format, args...)))
 }
 
-// note is say for messages that are omitted if empty.
-func (t *terminal) note(text string) {
-	if text != "" {
-		t.say("%s", text)
+// note is say for messages, of which empty ones are omitted.
+func (t *terminal) note(texts ...string) {
+	for _, text := range texts {
+		if text != "" {
+			t.say("%s", text)
+		}
 	}
 }
 
