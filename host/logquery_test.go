@@ -62,7 +62,7 @@ func TestLogs_AreChosenByQuery(t *testing.T) {
 			"since":    {logs.Query{Since: between}, "DEBUG of 2, INFO of 2, ERROR of 2, plain 2"},
 			"until":    {logs.Query{Until: between}, "DEBUG of 1, INFO of 1, ERROR of 1, plain 1"},
 			"level":    {logs.Query{MinLevel: logs.LevelError}, "ERROR of 1, ERROR of 2"},
-			"contains": {logs.Query{Contains: "plain"}, "plain 1, plain 2"},
+			"contains": {logs.Query{Contains: "pLAIN"}, "plain 1, plain 2"},
 			"version":  {logs.Query{Version: v.ID, Contains: "plain"}, "plain 1, plain 2"},
 			"limit":    {logs.Query{Limit: 3}, "plain 2"}, // END and REPORT follow it
 		} {

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"regexp"
@@ -16,7 +17,8 @@ import (
 // Level is the level of a log entry (contract §8).
 type Level string
 
-// Levels of entries. Lines that a function merely prints have LevelUnspecified.
+// Levels of entries. Lines that a function merely prints have LevelUnspecified; what
+// its logging writes has the record's.
 const (
 	LevelUnspecified Level = "UNSPECIFIED"
 	LevelTrace       Level = "TRACE"
@@ -136,8 +138,35 @@ func (l *Call) line(b []byte) {
 	e.Time = time.Now()
 	if l.plain || !e.structured(b) {
 		e.Message = text(b)
+		if level := LevelOf(e.Message); level != "" {
+			e.Level = level
+		}
 	}
 	l.put(e)
+}
+
+// logged matches what the runtime's handler of Python's root logger puts before a
+// message (contract §8).
+var logged = regexp.MustCompile(`^\[([A-Z]+)\]\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\t`)
+
+// pythonLevels are the levels that Python's logging calls otherwise.
+var pythonLevels = map[string]Level{"WARNING": LevelWarn, "CRITICAL": LevelFatal}
+
+// LevelOf returns the level that a message begins with, if Python's logging wrote
+// it; empty otherwise.
+func LevelOf(message string) Level {
+	if len(message) == 0 || message[0] != '[' { // nearly all others
+		return ""
+	}
+	m := logged.FindStringSubmatch(message)
+	if m == nil {
+		return ""
+	}
+	level := cmp.Or(pythonLevels[m[1]], Level(m[1]))
+	if !slices.Contains(Levels, level) {
+		return "" // of the function's own
+	}
+	return level
 }
 
 // text returns a line as valid UTF-8. A carriage return is a line break within

@@ -23,8 +23,8 @@ type Query struct {
 	Version   string // id
 	Since     time.Time
 	Until     time.Time
-	MinLevel  Level // entries without a level count as LevelInfo
-	Contains  string
+	MinLevel  Level  // entries without a level count as LevelInfo
+	Contains  string // in upper or lower case
 	RequestID string
 	Limit     int // keep only the newest; 0 means DefaultLimit
 }
@@ -52,7 +52,7 @@ func (q *Query) wants(e *Entry) bool {
 		!q.Until.IsZero() && e.Time.After(q.Until),
 		q.Version != "" && e.VersionID != q.Version,
 		q.RequestID != "" && e.RequestID != q.RequestID,
-		q.Contains != "" && !strings.Contains(e.Message, q.Contains),
+		q.Contains != "" && !strings.Contains(strings.ToLower(e.Message), strings.ToLower(q.Contains)),
 		q.MinLevel != "" && slices.Index(Levels, level) < slices.Index(Levels, q.MinLevel):
 		return false
 	}

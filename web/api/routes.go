@@ -59,7 +59,7 @@ var routes = []route{
 			{"since", "Entries from this time on, RFC 3339."},
 			{"until", "Entries before this time, RFC 3339."},
 			{"minLevel", "TRACE, DEBUG, INFO, WARN, ERROR or FATAL; entries without a level count as INFO."},
-			{"contains", "Entries whose message has this text."},
+			{"contains", "Entries whose message has this text, in upper or lower case."},
 			{"requestId", "Entries of one call."},
 			{"versionId", "Entries of one version."},
 			{"limit", "Most entries: the newest; up to 10000. Default: 1000."},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -165,4 +166,33 @@ func TestServe_DrainsBeforeItEnds(t *testing.T) {
 		t.Errorf("the call in progress got %s", got)
 	}
 	t.Logf("drained in %v", time.Since(began))
+}
+
+func TestLogs_AreChosenByLevelAndText(t *testing.T) {
+	t.Setenv("VIVARIUM_SERVER", shared.url)
+	folder := writeFiles(t, map[string]string{
+		"main.py": "import logging\ndef handler(event, context):\n    print('printed')\n    logging.error('No Disk')\n    logging.warning('late')\n    return {}\n",
+	})
+	must(t, "deploy", "levels", folder, "--timeout", "60s")
+	code, _, stderr := execute("", "logs", "levels")
+	if code != ExitOK || !strings.Contains(stderr, "no entries since 1h") {
+		t.Errorf("before the first call: exit code %d: %s", code, stderr)
+	}
+	get(t, shared, "/levels")
+	for flags, want := range map[string]string{
+		"--level error": "No Disk", "--level warn": "No Disk late", "--filter no.disk": "", "--filter NO": "No Disk", "--level fatal": "",
+	} {
+		eventually(t, func() string {
+			code, stdout, stderr := execute("", append([]string{"logs", "levels"}, strings.Fields(flags)...)...)
+			for _, text := range []string{"No Disk", "late", "printed"} {
+				if strings.Contains(stdout, text) != strings.Contains(want, text) || code != ExitOK {
+					return flags + ": exit code " + strconv.Itoa(code) + ":\n" + stdout
+				}
+			}
+			if (want == "") != strings.Contains(stderr, "no entry matches; leave out --level") || strings.Contains(stdout, "ERROR [ERROR]") {
+				return flags + ": " + stdout + stderr
+			}
+			return ""
+		})
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"vivarium/host/logs"
 	"vivarium/web/api"
 )
 
@@ -23,7 +24,7 @@ type logsCommand struct {
 	Since    string `default:"1h" placeholder:"TIME" help:"Start: how long ago, such as 10m, or an RFC 3339 time. (${default})"`
 	Until    string `placeholder:"TIME" help:"End, in the same form as --since."`
 	Level    string `placeholder:"LEVEL" help:"Only this level and higher: trace, debug, info, warn, error, fatal."`
-	Filter   string `placeholder:"TEXT" help:"Only entries whose message contains this text."`
+	Filter   string `placeholder:"TEXT" help:"Only entries whose message contains this text, in upper or lower case."`
 	Request  string `placeholder:"ID" help:"Only entries of one call."`
 	Limit    int    `default:"1000" placeholder:"N" help:"Maximum number of entries; the newest are kept. (${default})"`
 	remote
@@ -62,12 +63,26 @@ func (c *logsCommand) Run(ctx context.Context, s *session) error {
 	if err := client.get(ctx, path, query, &answer); err != nil {
 		return err
 	}
+	if len(answer.Entries) == 0 && !c.JSON {
+		fmt.Fprintln(s.stderr, "vivarium:", c.nothing())
+	}
 	for _, e := range answer.Entries {
 		if err := c.print(s, e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// nothing says why nothing is printed.
+func (c *logsCommand) nothing() string {
+	switch {
+	case c.Level != "" || c.Filter != "" || c.Request != "":
+		return "no entry matches; leave out --level, --filter or --request, or go back further with --since 24h"
+	case c.Until != "":
+		return "there are no entries in that time"
+	}
+	return fmt.Sprintf("there are no entries since %s; go back further with --since 24h", c.Since)
 }
 
 // moment parses a time given by the user.
@@ -129,7 +144,7 @@ func (c *logsCommand) print(s *session, e api.LogEntry) error {
 		line = harmlessJSON(line)
 	} else {
 		text := time.Time(e.Timestamp).Local().Format("2006-01-02 15:04:05.000") + " "
-		if e.Level != "UNSPECIFIED" {
+		if e.Level != string(logs.LevelUnspecified) && logs.LevelOf(e.Message) == "" {
 			text += e.Level + " "
 		}
 		text += e.Message

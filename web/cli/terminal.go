@@ -44,7 +44,7 @@ func (t *terminal) entry(e logs.Entry) {
 	case e.System:
 		style = red
 	default:
-		if e.Level != logs.LevelUnspecified {
+		if e.Level != logs.LevelUnspecified && logs.LevelOf(e.Message) == "" {
 			text = string(e.Level) + " " + text
 		}
 		if len(e.Payload) > 0 {
