@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -37,10 +38,11 @@ func descriptors(t *testing.T, file protoreflect.FileDescriptor) fstest.MapFS {
 	return files
 }
 
-// grpcFiles returns the grpc package, and what it stands on.
-func grpcFiles(t *testing.T) fstest.MapFS {
+// grpcFiles returns the grpc package, and the packages that a file of testdata/clients
+// names.
+func grpcFiles(t testing.TB, requirements string) fstest.MapFS {
 	t.Helper()
-	files := installed(t, "grpc.txt")
+	files := installed(t, requirements)
 	source := os.DirFS("../python-wasi/packages/grpcio")
 	err := fs.WalkDir(source, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.Contains(path, "__pycache__") {
@@ -56,31 +58,24 @@ func grpcFiles(t *testing.T) fstest.MapFS {
 	return files
 }
 
-// grpcClient deploys a function that evaluates expressions after those of a file of
-// testdata/grpc.
-func (h *testHost) grpcClient(name, source string, file protoreflect.FileDescriptor, environment map[string]string) {
+// grpcClient deploys a function of testdata/grpc, which evaluates expressions.
+func (h *testHost) grpcClient(source, requirements string, more fstest.MapFS, environment map[string]string) {
 	h.t.Helper()
-	t, ok := h.t.(*testing.T)
-	if !ok {
-		h.t.Fatal("not a test")
-	}
-	files := grpcFiles(t)
-	for path, f := range descriptors(t, file) {
-		files[path] = f
-	}
-	data, err := os.ReadFile("testdata/grpc/" + source)
+	files := grpcFiles(h.t, requirements)
+	maps.Copy(files, more)
+	data, err := os.ReadFile("testdata/grpc/" + source + ".py")
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	files["main.py"] = &fstest.MapFile{Data: data}
-	h.deployFiles(name, files, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, MemoryMB: 512, Environment: environment})
+	h.deployFiles(source, files, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, MemoryMB: 512, Environment: environment})
 }
 
 func TestGRPC_Interoperability(t *testing.T) {
 	interop := &interopServer{ended: make(chan error, 100)}
 	plain := serveGRPC(t, func(r grpc.ServiceRegistrar) { testpb.RegisterTestServiceServer(r, interop) })
 	h := netHost(t)
-	h.grpcClient("interop", "interop.py", testpb.File_grpc_testing_test_proto, map[string]string{"PLAIN": plain})
+	h.grpcClient("interop", "grpc.txt", descriptors(t, testpb.File_grpc_testing_test_proto), map[string]string{"PLAIN": plain})
 	for _, c := range []string{
 		"empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream", "timeout_on_sleeping_server",
 		"cancel_after_begin", "cancel_after_first_response", "status_code_and_message", "special_status_message", "custom_metadata",
@@ -95,5 +90,46 @@ func TestGRPC_Interoperability(t *testing.T) {
 	}
 	if why := h.log("imports the module itself"); len(why) > 0 {
 		t.Errorf("importing grpc is not frozen: %v", why)
+	}
+}
+
+func TestGRPC_YDB(t *testing.T) {
+	server := startYDB(t)
+	h := netHost(t)
+	h.grpcClient("ydb", "ydb.txt", nil, map[string]string{"YDB": server.address})
+	row := `[1, "\u0434\u0432\u0430"]`
+	three := `[` + row + `, ` + row + `, ` + row + `]`
+	h.check("ydb",
+		[2]string{`query()`, three},
+		[2]string{`query()`, three}, // by the session of the call before
+		[2]string{`transaction()`, three},
+		[2]string{`retry()`, three},
+		[2]string{`nonsense()`, `true`},
+		[2]string{`table()`, `[` + row + `]`},
+		[2]string{`scan()`, three},
+		[2]string{`future()`, `[` + row + `]`},
+		[2]string{`aio()`, three[:len(three)-1] + `, ` + three[1:]},
+		[2]string{`stranger()`, `true`},
+	)
+	if why := h.log("imports the module itself"); len(why) > 0 {
+		t.Errorf("importing ydb is not frozen: %v", why)
+	}
+}
+
+func TestGRPC_Cloud(t *testing.T) {
+	authority, key := certificate(t)
+	server := startCloud(t, authority, key)
+	h := netHost(t)
+	h.grpcClient("cloud", "cloud.txt", fstest.MapFS{"ca.pem": {Data: []byte(authority)}}, map[string]string{"CLOUD": server.address})
+	h.check("cloud",
+		[2]string{`by_token()`, `["[Bearer t1.secret]", "7 []"]`},
+		[2]string{`by_exchanged_token()`, `["[Bearer token of oauth]", "7 []"]`},
+		[2]string{`not_found()`, `["NOT_FOUND", "Cloud  not found"]`},
+		[2]string{`retried_by_policy()`, `["[Bearer t1.secret]", "7 [2]"]`},
+		[2]string{`retried_by_interceptor()`, `["[Bearer t1.secret]", "7 []"]`},
+		[2]string{`stranger()`, `["UNAVAILABLE", true]`},
+	)
+	if why := h.log("imports the module itself"); len(why) > 0 {
+		t.Errorf("importing yandexcloud is not frozen: %v", why)
 	}
 }

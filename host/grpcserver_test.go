@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -45,14 +44,17 @@ func (s *interopServer) EmptyCall(context.Context, *testpb.Empty) (*testpb.Empty
 }
 
 func (s *interopServer) UnaryCall(ctx context.Context, in *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
-	s.echo(ctx, func(md metadata.MD) error { return grpc.SendHeader(ctx, md) }, func(md metadata.MD) error { return grpc.SetTrailer(ctx, md) })
+	header, trailer := grpc.SendHeader, grpc.SetTrailer
+	s.echo(ctx, func(md metadata.MD) error { return header(ctx, md) }, func(md metadata.MD) error { return trailer(ctx, md) })
 	if st := in.ResponseStatus; st.GetCode() != 0 {
 		return nil, status.Error(codes.Code(st.Code), st.Message)
 	}
 	return &testpb.SimpleResponse{Payload: &testpb.Payload{Body: make([]byte, in.ResponseSize)}}, nil
 }
 
-func (s *interopServer) StreamingOutputCall(in *testpb.StreamingOutputCallRequest, stream testpb.TestService_StreamingOutputCallServer) error {
+func (s *interopServer) StreamingOutputCall(
+	in *testpb.StreamingOutputCallRequest, stream testpb.TestService_StreamingOutputCallServer,
+) error {
 	return s.answer(in, stream)
 }
 
@@ -137,16 +139,12 @@ func serveGRPC(t *testing.T, register func(grpc.ServiceRegistrar), options ...gr
 	return listener.Addr().String()
 }
 
-// grpcTLS has a server use a certificate, and want one of its clients.
+// grpcTLS has a server use a certificate.
 func grpcTLS(t *testing.T, certificate, key string) grpc.ServerOption {
 	t.Helper()
 	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(certificate))
-	return grpc.Creds(credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert,
-	}))
+	return grpc.Creds(credentials.NewServerTLSFromCert(&pair))
 }
