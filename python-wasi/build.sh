@@ -22,6 +22,8 @@ source "$here/recipe/network.sh"
 source "$here/recipe/cpython.sh"
 # shellcheck source=recipe/guest.sh
 source "$here/recipe/guest.sh"
+# shellcheck source=recipe/package.sh
+source "$here/recipe/package.sh"
 # shellcheck source=recipe/packages.sh
 source "$here/recipe/packages.sh"
 # shellcheck source=recipe/tests.sh

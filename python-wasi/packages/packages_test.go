@@ -29,14 +29,11 @@ func newHost(t *testing.T) *host.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engines, err := run.NewEngines(t.Context(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+	engines, err := run.NewEngines(t.Context(), pythonwasi.Full.Name(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engines.Close(context.Background()) })
-	if err := engines.Prepare(t.Context(), pythonwasi.Full.Name()); err != nil {
-		t.Fatal(err)
-	}
 	h, err := host.New(host.Config{Engines: engines, Logs: func(e logs.Entry) { t.Log(e.Message) }})
 	if err != nil {
 		t.Fatal(err)
