@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -30,7 +31,7 @@ func startCloud(t *testing.T, certificate, key string) *cloudServer {
 		endpoint.RegisterApiEndpointServiceServer(r, server)
 		iam.RegisterIamTokenServiceServer(r, tokens{})
 		resourcemanager.RegisterCloudServiceServer(r, clouds{cloudServer: server})
-	}, grpcTLS(t, certificate, key))
+	}, grpcTLS(t, certificate, key, tls.NoClientCert))
 	return server
 }
 
@@ -40,7 +41,9 @@ func (s *cloudServer) List(context.Context, *endpoint.ListApiEndpointsRequest) (
 	}}, nil
 }
 
-type tokens struct{ iam.UnimplementedIamTokenServiceServer }
+type tokens struct {
+	iam.UnimplementedIamTokenServiceServer
+}
 
 func (tokens) Create(_ context.Context, in *iam.CreateIamTokenRequest) (*iam.CreateIamTokenResponse, error) {
 	return &iam.CreateIamTokenResponse{IamToken: "token of " + in.GetYandexPassportOauthToken()}, nil

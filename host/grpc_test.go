@@ -1,6 +1,7 @@
 package host
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -71,11 +73,30 @@ func (h *testHost) grpcClient(source, requirements string, more fstest.MapFS, en
 	h.deployFiles(source, files, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, MemoryMB: 512, Environment: environment})
 }
 
-func TestGRPC_Interoperability(t *testing.T) {
-	interop := &interopServer{ended: make(chan error, 100)}
-	plain := serveGRPC(t, func(r grpc.ServiceRegistrar) { testpb.RegisterTestServiceServer(r, interop) })
+func registerInterop(r grpc.ServiceRegistrar) {
+	testpb.RegisterTestServiceServer(r, &interopServer{})
+}
+
+func TestGRPC_Client(t *testing.T) {
+	authority, key := certificate(t)
+	peer, stop := listenGRPC(t, "127.0.0.1:0", registerInterop)
+	files := descriptors(t, testpb.File_grpc_testing_test_proto)
+	source, err := os.ReadFile("testdata/grpc/interop.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"ca.pem": []byte(authority), "key.pem": []byte(key), "interop.py": source} {
+		files[name] = &fstest.MapFile{Data: data}
+	}
 	h := netHost(t)
-	h.grpcClient("interop", "grpc.txt", descriptors(t, testpb.File_grpc_testing_test_proto), map[string]string{"PLAIN": plain})
+	h.grpcClient("features", "grpc.txt", files, map[string]string{
+		"PLAIN":  serveGRPC(t, registerInterop, grpc.StatsHandler(compressions{})),
+		"SECURE": serveGRPC(t, registerInterop, grpcTLS(t, authority, key, tls.NoClientCert)),
+		"MUTUAL": serveGRPC(t, registerInterop, grpcTLS(t, authority, key, tls.RequireAnyClientCert)),
+		"NARROW": serveGRPC(t, registerInterop, grpc.MaxConcurrentStreams(2)),
+		"SHORT":  serveGRPC(t, registerInterop, grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 100 * time.Millisecond})),
+		"PEER":   peer,
+	})
 	for _, c := range []string{
 		"empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream", "timeout_on_sleeping_server",
 		"cancel_after_begin", "cancel_after_first_response", "status_code_and_message", "special_status_message", "custom_metadata",
@@ -84,10 +105,20 @@ func TestGRPC_Interoperability(t *testing.T) {
 		"aio_timeout_on_sleeping_server", "aio_cancel_after_begin", "aio_cancel_after_first_response", "aio_status_code_and_message",
 		"aio_custom_metadata", "aio_unimplemented", "aio_together",
 	} {
-		if got := h.eval("interop", "", c+"()"); got != `true` {
-			t.Errorf("%s: %s", c, got)
-		}
+		h.check("features", [2]string{"interop." + c + "()", "true"})
 	}
+	for _, c := range []string{
+		"tls", "tls_of_clients", "tls_with_strangers", "credentials", "compression", "limits", "flow_control", "interceptors", "futures",
+		"threads", "crowd", "ready", "refusal", "going_away", "metadata", "servers",
+		"aio_tls", "aio_credentials", "aio_interceptors",
+	} {
+		h.check("features", [2]string{c + "()", "true"})
+	}
+	// Between two calls the connection ends.
+	h.check("features", [2]string{"peer()", "true"}, [2]string{"aio_peer()", "true"})
+	stop()
+	listenGRPC(t, peer, registerInterop)
+	h.check("features", [2]string{"peer()", "true"}, [2]string{"aio_peer()", "true"})
 	if why := h.log("imports the module itself"); len(why) > 0 {
 		t.Errorf("importing grpc is not frozen: %v", why)
 	}

@@ -15,14 +15,13 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
 // interopServer is the server of gRPC's interoperability tests.
 type interopServer struct {
 	testpb.UnimplementedTestServiceServer
-	// ended is told how the server sees each streaming call end.
-	ended chan error
 }
 
 // echo sends back the metadata that the test of custom metadata sends.
@@ -48,6 +47,14 @@ func (s *interopServer) UnaryCall(ctx context.Context, in *testpb.SimpleRequest)
 	s.echo(ctx, func(md metadata.MD) error { return header(ctx, md) }, func(md metadata.MD) error { return trailer(ctx, md) })
 	if st := in.ResponseStatus; st.GetCode() != 0 {
 		return nil, status.Error(codes.Code(st.Code), st.Message)
+	}
+	if in.ExpectCompressed.GetValue() && compressionOf(ctx) == "" {
+		return nil, status.Error(codes.InvalidArgument, "not compressed")
+	}
+	if in.ResponseCompressed.GetValue() {
+		if err := grpc.SetSendCompressor(ctx, "gzip"); err != nil {
+			return nil, err
+		}
 	}
 	return &testpb.SimpleResponse{Payload: &testpb.Payload{Body: make([]byte, in.ResponseSize)}}, nil
 }
@@ -77,8 +84,7 @@ func (s *interopServer) answer(in *testpb.StreamingOutputCallRequest, stream int
 	return nil
 }
 
-func (s *interopServer) StreamingInputCall(stream testpb.TestService_StreamingInputCallServer) (err error) {
-	defer func() { s.end(err) }()
+func (s *interopServer) StreamingInputCall(stream testpb.TestService_StreamingInputCallServer) error {
 	var sum int
 	for {
 		in, err := stream.Recv()
@@ -92,8 +98,7 @@ func (s *interopServer) StreamingInputCall(stream testpb.TestService_StreamingIn
 	}
 }
 
-func (s *interopServer) FullDuplexCall(stream testpb.TestService_FullDuplexCallServer) (err error) {
-	defer func() { s.end(err) }()
+func (s *interopServer) FullDuplexCall(stream testpb.TestService_FullDuplexCallServer) error {
 	s.echo(stream.Context(), stream.SendHeader, func(md metadata.MD) error { stream.SetTrailer(md); return nil })
 	for {
 		in, err := stream.Recv()
@@ -112,17 +117,45 @@ func (s *interopServer) FullDuplexCall(stream testpb.TestService_FullDuplexCallS
 	}
 }
 
-func (s *interopServer) end(err error) {
-	select {
-	case s.ended <- err:
-	default:
+// compressions notes how requests are compressed.
+type compressions struct{ stats.Handler }
+
+type compressionKey struct{}
+
+func (compressions) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, compressionKey{}, new(string))
+}
+
+func (compressions) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if header, ok := s.(*stats.InHeader); ok {
+		*ctx.Value(compressionKey{}).(*string) = header.Compression
 	}
+}
+
+func (compressions) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (compressions) HandleConn(context.Context, stats.ConnStats) {}
+
+func compressionOf(ctx context.Context) string {
+	if name, ok := ctx.Value(compressionKey{}).(*string); ok {
+		return *name
+	}
+	return ""
 }
 
 // serveGRPC starts a server on a loopback port, which ends with the test.
 func serveGRPC(t *testing.T, register func(grpc.ServiceRegistrar), options ...grpc.ServerOption) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, _ = listenGRPC(t, "127.0.0.1:0", register, options...)
+	return address
+}
+
+// listenGRPC starts a server that can be stopped.
+func listenGRPC(
+	t *testing.T, at string, register func(grpc.ServiceRegistrar), options ...grpc.ServerOption,
+) (address string, stop func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,16 +168,17 @@ func serveGRPC(t *testing.T, register func(grpc.ServiceRegistrar), options ...gr
 			t.Error(err)
 		}
 	}()
-	t.Cleanup(func() { server.Stop(); <-done })
-	return listener.Addr().String()
+	stop = func() { server.Stop(); <-done }
+	t.Cleanup(stop)
+	return listener.Addr().String(), stop
 }
 
-// grpcTLS has a server use a certificate.
-func grpcTLS(t *testing.T, certificate, key string) grpc.ServerOption {
+// grpcTLS has a server use a certificate, and ask for one of its clients.
+func grpcTLS(t *testing.T, certificate, key string, clients tls.ClientAuthType) grpc.ServerOption {
 	t.Helper()
 	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return grpc.Creds(credentials.NewServerTLSFromCert(&pair))
+	return grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: clients}))
 }

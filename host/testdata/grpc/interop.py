@@ -284,10 +284,3 @@ async def aio_unimplemented():
 async def aio_together():
     calls = [aio_test.UnaryCall(SimpleRequest(response_size=size)) for size in range(50)]
     return [len(answer.payload.body) for answer in await asyncio.gather(*calls)] == list(range(50))
-
-
-def handler(event, context):
-    scope = dict(globals())
-    exec(event.get("run", ""), scope)
-    value = eval(event["value"], scope)
-    return asyncio.get_event_loop().run_until_complete(value) if asyncio.iscoroutine(value) else value

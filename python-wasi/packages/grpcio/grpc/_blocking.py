@@ -30,7 +30,9 @@ CONNECT_TIMEOUT = 20.0
 
 _READ = select.POLLIN
 _READ_OR_WRITE = select.POLLIN | select.POLLOUT
-_CHUNK = 1 << 16
+
+# How much is read at a time: what is done with it is not interrupted.
+CHUNK = 1 << 15
 
 # How many rounds of reading a connection gets that has been idle.
 _ROUNDS = 8
@@ -67,7 +69,7 @@ class _Stream:
         OSError if the connection is broken.
         """
         try:
-            data = self.socket.recv(_CHUNK)
+            data = self.socket.recv(CHUNK)
         except (BlockingIOError, InterruptedError):
             return b""
         return data or None
@@ -84,7 +86,7 @@ class _Stream:
         self._in.write(data)
         parts = []
         try:
-            while part := self.tls.read(_CHUNK):
+            while part := self.tls.read(CHUNK):
                 parts.append(part)
         except ssl.SSLWantReadError:
             pass
@@ -352,7 +354,7 @@ def _ready(sock: socket.socket, events: int, limit: float | None, bell: socket.s
     happened = poll.poll(None if limit is None else max(limit, 0) * 1000)
     if bell is not None and any(fd == bell.fileno() for fd, _ in happened):
         with contextlib.suppress(BlockingIOError):
-            bell.recv(_CHUNK)
+            bell.recv(CHUNK)
     return any(fd == sock.fileno() for fd, _ in happened)
 
 

@@ -99,7 +99,7 @@ class _Call(RpcError, interfaces.Call, interfaces.Future):
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the call's end; a stream of answers is its own result."""
         outcome = self._finish(timeout)
-        if outcome:
+        if outcome.ok:
             return self
         if outcome is CANCELLED:
             raise FutureCancelledError
@@ -109,7 +109,7 @@ class _Call(RpcError, interfaces.Call, interfaces.Future):
         outcome = self._finish(timeout)
         if outcome is CANCELLED:
             raise FutureCancelledError
-        return None if outcome else self
+        return None if outcome.ok else self
 
     def traceback(self, timeout: float | None = None) -> types.TracebackType | None:
         error = self.exception(timeout)
@@ -213,7 +213,7 @@ class _StreamCall(_MultiThreadedRendezvous):
             ok, answer = _deserialized(self._method, self._invocation, message)
             if ok:
                 return answer
-        if self._invocation.outcome:
+        if run(self._invocation.finish()).ok:
             raise StopIteration
         raise self
 
@@ -318,7 +318,7 @@ class _Method:
     def _with_call(self, invocation: Invocation) -> tuple[Any, _Call]:
         answer = _answer(self, invocation)
         call = _InactiveRpcError(self, invocation)
-        if not invocation.outcome:
+        if not run(invocation.finish()).ok:
             raise call
         return answer, call
 

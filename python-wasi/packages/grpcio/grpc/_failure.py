@@ -18,7 +18,9 @@ class Outcome:
     unprocessed: bool = False
     """The server has not looked at the call, so that it may be made again."""
 
-    def __bool__(self) -> bool:
+    @property
+    def ok(self) -> bool:
+        """Whether the call has succeeded."""
         return self.code is StatusCode.OK
 
 

@@ -24,8 +24,9 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
-from h2.exceptions import H2Error, NoAvailableStreamIDError
+from h2.exceptions import H2Error, NoAvailableStreamIDError, NoSuchStreamError
 from h2.settings import SettingCodes, Settings
+from hyperframe.frame import WindowUpdateFrame
 
 from ._codes import STATUS_CODES, StatusCode
 from ._failure import Failure, Outcome
@@ -46,14 +47,17 @@ _MAX_FRAME = 1 << 14
 # them.
 _MAX_OWED = 1 << 20
 
+# How many frames a server may send in a row that get no call any further.
+_MOST_IDLE_FRAMES = 1000
+
 # How much is kept of a server's reason to go away.
 _MAX_REASON = 1 << 10
 
 # Of HTTP/2's frames.
 _FRAME_HEADER = 9
-_GOAWAY = 0x7
-_HEADER_FRAMES = (0x1, 0x5, 0x9)
-_END_HEADERS = 0x4
+_DATA, _HEADERS, _PUSH_PROMISE, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = 0x0, 0x1, 0x5, 0x7, 0x8, 0x9
+_END_STREAM, _END_HEADERS = 0x1, 0x4
+_LARGEST = 2**31 - 1
 
 # What the resetting of a stream means.
 _RESETS = {
@@ -135,6 +139,8 @@ class Session:
         self._credit = 0
         self._sent = 0
         self._owed = 0
+        self._skipped = 0
+        self._idle_frames = 0
         self.outgoing = bytearray()
         self.settled = False
         """The server's first settings have arrived."""
@@ -251,7 +257,11 @@ class Session:
             self._finish(exchange, dataclasses.replace(outcome, unprocessed=lost))
 
     def _receive_frames(self) -> None:
-        """Give h2 all frames but GOAWAY, after which it would take no other."""
+        """Give h2 the frames.
+
+        It does not get GOAWAY, after which it would take no other, and data of calls that
+        have ended, for each of which it would send another RST_STREAM.
+        """
         whole = 0
         while len(self._input) >= whole + _FRAME_HEADER:
             length = int.from_bytes(self._input[whole : whole + 3])
@@ -264,17 +274,42 @@ class Session:
             if len(self._input) < end:
                 break
             kind, flags = self._input[whole + 3], self._input[whole + 4]
-            if kind == _GOAWAY and not self._in_headers:
+            stream = int.from_bytes(self._input[whole + 5 : whole + 9]) & _LARGEST
+            if self._in_headers:
+                pass  # h2 checks that nothing interrupts them
+            elif kind == _GOAWAY:
                 self._receive_events(whole)
-                body = bytes(self._input[_FRAME_HEADER : end - whole])
+                self._go_away(bytes(self._input[_FRAME_HEADER : end - whole]))
                 del self._input[: end - whole]
                 whole = 0
-                self._go_away(body)
                 continue
-            if kind in _HEADER_FRAMES:
+            elif kind == _DATA and stream and stream not in self._exchanges:
+                self._receive_events(whole)
+                self._skip(length)
+                del self._input[: end - whole]
+                whole = 0
+                continue
+            if kind in (_HEADERS, _PUSH_PROMISE, _CONTINUATION):
                 self._in_headers = not flags & _END_HEADERS
+            self._count(kind, flags, length)
             whole = end
         self._receive_events(whole)
+
+    def _skip(self, length: int) -> None:
+        """Have the server replace what it has sent for a call that has ended."""
+        self._skipped += length
+        if self._skipped >= CONNECTION_WINDOW // 2:
+            self.outgoing += WindowUpdateFrame(0, self._skipped).serialize()
+            self._skipped = 0
+
+    def _count(self, kind: int, flags: int, length: int) -> None:
+        """Notice a server that only makes work."""
+        if kind == _HEADERS or (kind == _DATA and (length or flags & _END_STREAM)):
+            self._idle_frames = 0
+        elif kind != _WINDOW_UPDATE:
+            self._idle_frames += 1
+        if self._idle_frames > _MOST_IDLE_FRAMES:
+            raise Failure(StatusCode.UNAVAILABLE, "the server sends frames that are of no use")
 
     def _receive_events(self, count: int) -> None:
         if not count:
@@ -301,7 +336,7 @@ class Session:
                 exchange.headers = headers
                 exchange.unframer.encoding = dict(headers).get(b"grpc-encoding", b"identity")
             problem = _problem(headers)
-            if problem and event.stream_ended is None:
+            if problem is not None and event.stream_ended is None:
                 self.cancel(exchange, problem)
             exchange.trailers = headers
         elif isinstance(event, TrailersReceived):
@@ -326,7 +361,9 @@ class Session:
     def _acknowledge(self, exchange: Exchange) -> None:
         """Let the server send on once the call has taken what there is."""
         if exchange.credit >= STREAM_WINDOW // 2 and not exchange.messages and not exchange.ended:
-            self._h2.increment_flow_control_window(exchange.credit, exchange.stream)
+            # h2 may have seen the stream's end already, behind these bytes.
+            with contextlib.suppress(NoSuchStreamError):
+                self._h2.increment_flow_control_window(exchange.credit, exchange.stream)
             exchange.credit = 0
 
     def _acknowledge_connection(self, length: int | None) -> None:
@@ -356,7 +393,7 @@ class Session:
 
     def _go_away(self, body: bytes) -> None:
         self.draining = True
-        last = int.from_bytes(body[:4]) & 0x7FFFFFFF
+        last = int.from_bytes(body[:4]) & _LARGEST
         code = int.from_bytes(body[4:8])
         reason = body[8 : 8 + _MAX_REASON].decode("utf-8", "replace")
         why = f"the server ends the connection (GOAWAY, code {code}{': ' + reason if reason else ''})"
@@ -366,22 +403,18 @@ class Session:
 
     def _send(self, exchange: Exchange) -> None:
         """Send what the windows allow of an exchange's messages."""
-        done = 0
-        view = memoryview(exchange.unsent)
-        while done < len(view):
-            window = self._h2.local_flow_control_window(exchange.stream)
-            count = min(len(view) - done, window, self._h2.max_outbound_frame_size)
-            if count <= 0:
-                break
-            end = exchange.closing and done + count == len(view)
-            self._h2.send_data(exchange.stream, bytes(view[done : done + count]), end_stream=end)
-            exchange.closed = end
-            done += count
-        view.release()
-        del exchange.unsent[:done]
-        if exchange.closing and not exchange.closed and not exchange.unsent:
-            self._h2.end_stream(exchange.stream)
-            exchange.closed = True
+        with contextlib.suppress(NoSuchStreamError):  # as above
+            while exchange.unsent:
+                window = self._h2.local_flow_control_window(exchange.stream)
+                count = min(len(exchange.unsent), window, self._h2.max_outbound_frame_size)
+                if count <= 0:
+                    return
+                exchange.closed = exchange.closing and count == len(exchange.unsent)
+                self._h2.send_data(exchange.stream, bytes(exchange.unsent[:count]), end_stream=exchange.closed)
+                del exchange.unsent[:count]
+            if exchange.closing and not exchange.closed:
+                exchange.closed = True
+                self._h2.end_stream(exchange.stream)
 
     def _collect(self) -> int:
         """Move h2's bytes to outgoing; how many there were."""
@@ -413,7 +446,8 @@ def _outcome(exchange: Exchange) -> Outcome:
     status = fields.get(b"grpc-status")
     trailers = decode(exchange.trailers) if exchange.trailers is not exchange.headers else ()
     if status is None:
-        if exchange.headers is None and (problem := _problem(exchange.trailers)):
+        problem = _problem(exchange.trailers) if exchange.headers is None else None
+        if problem is not None:
             return problem
         return Outcome(StatusCode.UNKNOWN, "the server ended the call without a status", trailers)
     code = STATUS_CODES.get(status, StatusCode.UNKNOWN)

@@ -136,7 +136,8 @@ class Invocation:
         self._config = link.options.method(method)
         timeouts = [t for t in (timeout, self._config.timeout) if t is not None]
         self.deadline = time.monotonic() + min(timeouts) if timeouts else None
-        self._metadata = encode(metadata)
+        self._metadata = metadata
+        self._headers: Headers = []
         self._credentials = composite_call_credentials(*(c for c in (link.credentials, credentials) if c))
         self._wait = bool(self._config.wait_for_ready if wait_for_ready is None else wait_for_ready)
         self._compression = compression
@@ -154,6 +155,7 @@ class Invocation:
     async def start(self, request: bytes | None) -> None:
         """Make the first attempt; None is a stream of requests, which `send` sends."""
         try:
+            self._headers = self._encoded()
             if request is not None:
                 self._request = framed(request, self._compression, self._link.options.max_send)
         except Failure as failure:
@@ -189,10 +191,10 @@ class Invocation:
         """The only answer; None if the call has failed."""
         await self._until(lambda exchange: len(exchange.messages) > 1)
         messages = self._exchange.messages if self._exchange else ()
-        if self.outcome is None or (self.outcome and len(messages) != 1):
+        if self.outcome is None or (self.outcome.ok and len(messages) != 1):
             count = "more than one answer" if messages else "no answer"
-            self.cancel(Outcome(StatusCode.INTERNAL, f"the server sent {count} to a call that has one"))
-        return messages[0] if self.outcome and len(messages) == 1 else None
+            self.fail(Outcome(StatusCode.INTERNAL, f"the server sent {count} to a call that has one"))
+        return messages[0] if self.outcome is not None and self.outcome.ok and messages else None
 
     async def finish(self) -> Outcome:
         """Wait until the call has ended."""
@@ -266,7 +268,8 @@ class Invocation:
             # Before the connection: a plugin may take its time, or call.
             added = await self._ask()
             connection = await link.connection(self.deadline, self._wait)
-            exchange = await connection.begin(self._headers(added), self._request, link.options.max_receive, self.deadline)
+            headers = self._headers + self._more() + added
+            exchange = await connection.begin(headers, self._request, link.options.max_receive, self.deadline)
         except Failure as failure:
             return failure.outcome
         self._connection, self._exchange = connection, exchange
@@ -300,7 +303,12 @@ class Invocation:
                     ) from error
         return added
 
-    def _headers(self, added: Headers) -> Headers:
+    def _encoded(self) -> Headers:
+        """The headers that all attempts have."""
+        try:
+            metadata = encode(self._metadata)
+        except ValueError as error:
+            raise Failure(StatusCode.INTERNAL, f"Invalid metadata: {error}") from error
         headers = [
             (b":method", b"POST"),
             (b":scheme", b"http" if self._link.tls is None else b"https"),
@@ -313,16 +321,21 @@ class Invocation:
         ]
         if self._compression in ENCODINGS:
             headers.append((b"grpc-encoding", ENCODINGS[self._compression]))
+        return headers + metadata
+
+    def _more(self) -> Headers:
+        """The headers of one attempt."""
+        headers = []
         if self.deadline is not None:
             headers.append((b"grpc-timeout", timeout_of(self.deadline - time.monotonic())))
         if self._attempts:
             headers.append((b"grpc-previous-rpc-attempts", b"%d" % self._attempts))
-        return headers + self._metadata + added
+        return headers
 
     async def _may_retry(self, failed: Outcome, *, committed: bool) -> bool:
         """Whether to make another attempt; waits before it as long as is proper."""
         throttle = self._link.options.throttle
-        if failed:
+        if failed.ok:
             if throttle:
                 throttle.succeeded()
             return False

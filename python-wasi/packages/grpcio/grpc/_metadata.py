@@ -36,7 +36,7 @@ def encode(metadata: Iterable[tuple[str, str | bytes]] | None) -> Headers:
 
 def _encoded(key: str, value: str | bytes) -> tuple[bytes, bytes]:
     if not isinstance(key, str) or not _KEY.match(key):
-        raise ValueError(f"metadata was invalid: the key {key!r} is not of the characters 0-9 a-z _ - .")
+        raise ValueError(f"the key {key!r} is not of the characters 0-9 a-z _ - .")
     if key.endswith("-bin"):
         data = value.encode() if isinstance(value, str) else bytes(value)
         return key.encode(), base64.b64encode(data).rstrip(b"=")
@@ -45,7 +45,7 @@ def _encoded(key: str, value: str | bytes) -> tuple[bytes, bytes]:
     except (UnicodeEncodeError, TypeError):
         data = b"\0"
     if not _VALUE.match(data):
-        raise ValueError(f"metadata was invalid: the value of {key} is not of printable ASCII characters")
+        raise ValueError(f"the value of {key} is not of printable ASCII characters")
     return key.encode(), data.strip(b" ")
 
 

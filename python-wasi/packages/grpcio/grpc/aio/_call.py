@@ -125,7 +125,7 @@ class _Call(interfaces.Call):
         outcome = await self._finish()
         if outcome is CANCELLED:
             raise asyncio.CancelledError
-        if not outcome:
+        if not outcome.ok:
             raise AioRpcError(
                 outcome.code,
                 Metadata(*await self._invocation.initial_metadata()),

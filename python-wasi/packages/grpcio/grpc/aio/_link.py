@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from .. import _invocation
-from .._blocking import CONNECT_TIMEOUT, check_protocol, connect_failure
+from .._blocking import CHUNK, CONNECT_TIMEOUT, check_protocol, connect_failure
 from .._codes import ChannelConnectivity, StatusCode
 from .._credentials import ChannelCredentials, Token
 from .._failure import Failure, Outcome
@@ -26,7 +26,7 @@ from .._options import Options
 _ROUNDS = 8
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection of one event loop."""
 
     def __init__(self, options: Options) -> None:
@@ -34,6 +34,8 @@ class Connection(asyncio.Protocol):
         self._options = options
         self._session = Session(options.max_metadata)
         self._transport: asyncio.Transport | None = None
+        # A slice of it has to be the same bytes, not a copy.
+        self._buffer = memoryview(bytearray(CHUNK))
         self._paused = False
         self._waiting: set[asyncio.Future[None]] = set()  # for the connection itself
         self._timer: asyncio.TimerHandle | None = None
@@ -78,8 +80,11 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._flush()
 
-    def data_received(self, data: bytes) -> None:
-        self._session.receive(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._session.receive(bytes(self._buffer[:nbytes]))
         self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -167,7 +172,7 @@ class Connection(asyncio.Protocol):
     def _check_alive(self) -> None:
         options, session = self._options, self._session
         self._timer = None
-        if options.keepalive is None or session.failure or (session.idle and not options.keepalive_always):
+        if options.keepalive is None or session.failure is not None or (session.idle and not options.keepalive_always):
             return
         now = time.monotonic()
         if session.pinged is not None and now >= session.pinged + options.keepalive_timeout:
