@@ -45,6 +45,7 @@ type Detail struct {
 	Type            string           `json:"@type"`
 	FieldViolations []FieldViolation `json:"fieldViolations,omitempty"`
 	StackEntries    []string         `json:"stackEntries,omitempty" doc:"Of code that does not load: its traceback, outermost frame first."`
+	Detail          string           `json:"detail,omitempty" doc:"Of code that does not load: the exception."`
 	RequestID       string           `json:"requestId,omitempty"`
 }
 
@@ -60,7 +61,7 @@ type statusError struct {
 	code       Code
 	message    string
 	violations []FieldViolation
-	trace      []string // of the function's code
+	broken     *fault.FunctionError // why the function's code does not load; nil when it is not about that
 	header     http.Header
 }
 
@@ -141,7 +142,7 @@ func unloadable(fe *fault.FunctionError) *statusError {
 		field = "entrypoint"
 	}
 	e := statusOf(invalid(field, "the code does not load: "+fe.Error()+"; mend it, or have it all the same with allowBroken (--allow-broken)"))
-	e.trace = fe.StackTrace
+	e.broken = fe
 	return e
 }
 
@@ -175,8 +176,10 @@ func (e *statusError) body(requestID string) *Status {
 	if len(e.violations) > 0 {
 		s.Details = append(s.Details, Detail{Type: typePrefix + "google.rpc.BadRequest", FieldViolations: e.violations})
 	}
-	if len(e.trace) > 0 {
-		s.Details = append(s.Details, Detail{Type: typePrefix + "google.rpc.DebugInfo", StackEntries: e.trace})
+	if e.broken != nil {
+		s.Details = append(s.Details, Detail{
+			Type: typePrefix + "google.rpc.DebugInfo", StackEntries: e.broken.StackTrace, Detail: e.broken.Error(),
+		})
 	}
 	if requestID != "" {
 		s.Details = append(s.Details, Detail{Type: typePrefix + "google.rpc.RequestInfo", RequestID: requestID})

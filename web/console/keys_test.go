@@ -63,6 +63,7 @@ func TestKeys_AreAskedForMadeAndDeleted(t *testing.T) {
 	if p, err := h.Keys().Authenticate(made); err != nil || p.Tenant != "shop" || p.Role != access.RoleInvoker {
 		t.Errorf("the key that was shown is of %+v, %v", p, err)
 	}
+	b.button("dialog", "Copy the key")
 	b.button("dialog", "I have it")
 	b.wait(`!document.querySelector('dialog') && document.querySelector('tbody').innerText.includes('shop')`)
 	p, err := h.Keys().Authenticate(made)

@@ -9,6 +9,8 @@ export class Failure extends Error {
     /** What is wrong with which field of the request. */
     readonly fields: Record<string, string> = {},
     readonly retryAfter = 0,
+    /** How code that was to be deployed fails to load. */
+    readonly broken: { message: string; trace: string[] } | null = null,
   ) {
     super(message);
   }
@@ -47,6 +49,9 @@ export interface Version {
   logOptions?: { minLevel?: string };
   asyncInvocationConfig?: unknown;
   noFreeze?: boolean;
+  allowNet?: string;
+  allowBroken?: boolean;
+  metadataOptions?: unknown;
 }
 
 export interface TagEvent {
@@ -145,19 +150,22 @@ export async function failureOf(answer: Response): Promise<Failure> {
 export function readFailure(status: number, text: string, retryAfter = 0): Failure {
   let message = `the server answered with status ${status}`;
   const fields: Record<string, string> = {};
+  let broken: Failure['broken'] = null;
   try {
     const body = JSON.parse(text) as {
       message?: string;
       errorMessage?: string;
-      details?: { fieldViolations?: { field: string; description: string }[] }[];
+      details?: { fieldViolations?: { field: string; description: string }[]; detail?: string; stackEntries?: string[] }[];
     };
     message = body.message || body.errorMessage || message;
-    for (const detail of body.details ?? [])
+    for (const detail of body.details ?? []) {
       for (const { field, description } of detail.fieldViolations ?? []) fields[field] = description;
+      if (detail.detail) broken = { message: detail.detail, trace: detail.stackEntries ?? [] };
+    }
   } catch {
     // whoever answered is no Vivarium
   }
-  return new Failure(status, message, fields, retryAfter);
+  return new Failure(status, message, fields, retryAfter, broken);
 }
 
 /** reach is fetch, with the key, and with an error that says what to do. */

@@ -1,6 +1,6 @@
 // The API keys of the server.
 import { useEffect, useState } from 'preact/hooks';
-import { ask, Failure, messageOf, seg, setAPIKey, type Key } from './api';
+import { apiKey, ask, Failure, messageOf, seg, setAPIKey, type Key } from './api';
 import { ago } from './text';
 import { Icon } from './ui/icons';
 import { Confirm, Copy, Dialog, Field, Foreign, Notice, Pill, tell } from './ui/parts';
@@ -11,8 +11,8 @@ interface NewKey {
   secret: string;
 }
 
-/** Keys lists, makes and deletes keys. onChange is called when this tab's own rights may be others. */
-export function Keys({ open, onChange }: { open: boolean; onChange: () => void }) {
+/** Keys lists, makes and deletes keys. onChange is called when this tab's own rights may be others, and age grows with that. */
+export function Keys({ age, open, onChange }: { age: number; open: boolean; onChange: () => void }) {
   const [keys, setKeys] = useState<Key[] | null>(null);
   const [wrong, setWrong] = useState('');
   const [making, setMaking] = useState(false);
@@ -26,7 +26,7 @@ export function Keys({ open, onChange }: { open: boolean; onChange: () => void }
       setWrong(err instanceof Failure && err.status === 404 ? 'This server knows no keys.' : messageOf(err));
     }
   };
-  useEffect(() => void load(), []);
+  useEffect(() => void load(), [age]);
   return (
     <div class="page">
       <header class="page-head">
@@ -54,17 +54,13 @@ export function Keys({ open, onChange }: { open: boolean; onChange: () => void }
           </table>
         </div>
       )}
-      {making && <Make open={open} onClose={() => setMaking(false)} onMade={(k) => { setMade(k); if (!open) void load(); }} />}
-      {made && (
-        <Dialog title="The new key" onClose={() => setMade(null)}>
-          <p>Copy it now: it is shown only this once.</p>
-          <p class="secret"><code>{made.secret}</code><Copy text={made.secret} label="Copy the key" /></p>
-          <div class="dialog-actions">
-            <button type="button" onClick={() => { setAPIKey(made.secret); setMade(null); onChange(); }}>Use it in this tab</button>
-            <button type="button" class="primary" onClick={() => { setMade(null); if (open) onChange(); }}>I have it</button>
-          </div>
-        </Dialog>
-      )}
+      {making && <Make open={open} onClose={() => setMaking(false)} onMade={(k) => {
+        setMade(k);
+        if (!open) return void load();
+        setAPIKey(k.secret); // from now on this tab, too, may do nothing without one
+        onChange();
+      }} />}
+      {made && <Secret secret={made.secret} onDone={() => setMade(null)} onUse={() => { setAPIKey(made.secret); setMade(null); onChange(); }} />}
       {removing && (
         <Confirm title="Delete this key?" action="Delete for good" danger onClose={() => setRemoving(null)}
           onDo={async () => { await ask('DELETE', `/keys/${seg(removing.id)}`); tell('The key is deleted.'); await load(); }}>
@@ -73,6 +69,27 @@ export function Keys({ open, onChange }: { open: boolean; onChange: () => void }
         </Confirm>
       )}
     </div>
+  );
+}
+
+/** Secret shows a key, which nobody can see again, until the visitor has had the means to keep it. */
+function Secret({ secret, onDone, onUse }: { secret: string; onDone: () => void; onUse: () => void }) {
+  const [kept, setKept] = useState(false);
+  const used = apiKey() === secret;
+  useEffect(() => {
+    const leave = (e: BeforeUnloadEvent) => { if (!kept) e.preventDefault(); };
+    addEventListener('beforeunload', leave);
+    return () => removeEventListener('beforeunload', leave);
+  }, [kept]);
+  return (
+    <Dialog title="The new key">
+      <p>Copy it now: it is shown only this once.{used && ' This tab uses it from now on; without it, nobody may do anything here.'}</p>
+      <p class="secret"><code onCopy={() => setKept(true)}>{secret}</code><Copy text={secret} label="Copy the key" onTried={() => setKept(true)} /></p>
+      <div class="dialog-actions">
+        {!used && <button type="button" onClick={onUse}>Use it in this tab</button>}
+        <button type="button" class="primary" disabled={!kept} title={kept ? '' : 'Copy the key first'} onClick={onDone}>I have it</button>
+      </div>
+    </Dialog>
   );
 }
 

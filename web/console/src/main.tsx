@@ -60,8 +60,8 @@ function App() {
     // A server that knows no keys knows no such path either.
     ask<Who>('GET', '/whoami').then(
       (w) => {
-        setWho(w);
-        if (!w.open && !w.role) setAsking(true);
+        setWho(w); // what needs a key asks for it: the playground needs none
+        if (!w.open && !w.role && route().path[0] !== 'play') setAsking(true);
       },
       (err: unknown) => {
         if (err instanceof Failure && err.status === 404) setWho({ open: true, tenant: '', role: '' });
@@ -105,7 +105,7 @@ function App() {
           : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} />
           : section === 'functions' ? <FunctionList key={age} />
           : section === 'deploy' ? <Deploy key={`${at.path[1] ?? ''} ${age}`} name={at.path[1] ?? ''} />
-          : section === 'keys' ? <Keys key={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
+          : section === 'keys' ? <Keys age={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
           : <div class="page"><h1 tabIndex={-1}>There is no such page</h1><p><a href="#/play">To the playground</a></p><p class="muted">{place}</p></div>}
       </main>
       {asking && (

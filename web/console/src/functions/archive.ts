@@ -1,92 +1,136 @@
 // A zip archive out of what was dropped on the page.
-import { Zip, ZipDeflate, ZipPassThrough } from 'fflate';
+import { strFromU8, unzipSync, Zip, ZipDeflate, ZipPassThrough } from 'fflate';
+import { ignoreFile, isHidden, isSecret, parseIgnore, type Verdict } from './ignore';
 
 /** Source is code that is to be deployed. */
 export interface Source {
   /** What it was called where it came from. */
   name: string;
   files: { path: string; file: File }[];
-  /** A ready archive, in place of files. */
+  /** A ready archive, in place of files, and what is in it. */
   archive?: File;
-  /** How many files were left out. */
+  names?: string[];
+  /** How many files and folders were left out, besides those that may hold secrets. */
   skipped: number;
+  secrets: string[];
 }
 
 /** maxContent is the most that the server takes. */
 export const maxContent = 52_428_800;
 const maxFiles = 20_000;
 
-/** leftOut says if a file or folder is none of the function's: as vivarium deploy has it. */
-function leftOut(name: string): boolean {
-  return name.startsWith('.') || name === '__pycache__' || name === 'node_modules' || name === 'venv';
+/** namesIn returns the paths of a source's files. */
+export function namesIn(source: Source): string[] {
+  return source.names ?? source.files.map((f) => f.path);
 }
 
 /** fromDrop returns what was dropped: one folder, one archive, or some files. */
 export async function fromDrop(data: DataTransfer): Promise<Source> {
   // Entries have to be asked for before anything is waited for.
   const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter((e) => e !== null);
-  const source: Source = { name: '', files: [], skipped: 0 };
   const single = entries.length === 1 ? entries[0]! : null;
   if (single?.isFile && single.name.toLowerCase().endsWith('.zip')) return fromArchive(await fileOf(single as FileSystemFileEntry));
-  if (single?.isDirectory) {
-    source.name = single.name;
-    await walk(single as FileSystemDirectoryEntry, '', source);
-  } else {
-    for (const entry of entries) await take(entry, '', source);
-  }
+  const source = empty(single?.isDirectory ? single.name : '');
+  const top = single?.isDirectory ? await list(single as FileSystemDirectoryEntry) : entries;
+  const rules = top.find((e) => e.isFile && e.name === ignoreFile);
+  const verdict = parseIgnore(rules ? await (await fileOf(rules as FileSystemFileEntry)).text() : '');
+  for (const entry of top) await take(entry, '', source, verdict);
   return checked(source);
 }
 
-/** fromArchive returns the source that an archive is. */
-export function fromArchive(archive: File): Source {
-  return { name: archive.name.replace(/\.zip$/i, ''), files: [], archive, skipped: 0 };
+/** fromArchive returns the source that an archive is. If it has secrets, what else is in it becomes another one. */
+export async function fromArchive(archive: File): Promise<Source> {
+  const source: Source = { ...empty(archive.name.replace(/\.zip$/i, '')), archive, names: [] };
+  const data = new Uint8Array(await archive.arrayBuffer());
+  const files: { path: string; file: File }[] = [];
+  let rules = '';
+  try {
+    // Only what may be one, or says so, is unpacked: the server checks the rest.
+    const some = unzipSync(data, { filter: ({ name }) => (source.names!.push(name), name === ignoreFile) });
+    rules = strFromU8(some[ignoreFile] ?? new Uint8Array());
+    const verdict = parseIgnore(rules);
+    const suspects = unzipSync(data, { filter: ({ name, originalSize }) => originalSize < maxContent && verdict(name, false) === undefined && maySecret.test(name) });
+    for (const [path, content] of Object.entries(suspects))
+      if (await isSecret(path, new Blob([content as Uint8Array<ArrayBuffer>]))) source.secrets.push(path);
+    if (source.secrets.length === 0) return source;
+    for (const [path, content] of Object.entries(unzipSync(data, { filter: ({ name }) => !name.endsWith('/') && !source.secrets.includes(name) })))
+      files.push({ path, file: new File([content as Uint8Array<ArrayBuffer>], path) });
+  } catch {
+    return { ...source, names: [], secrets: [] }; // the server says what is wrong with it
+  }
+  const { archive: _, names: __, ...rest } = source;
+  return checked({ ...rest, files });
 }
+
+/** maySecret matches the names of which isSecret has something to say. */
+const maySecret = /(^|\/)(\.[^/]+|id_[^/]+|[^/]+\.(pem|key|p12|pfx))$/i;
 
 /** fromFiles returns the source that a chosen folder is, or some chosen files are. */
-export function fromFiles(list: FileList): Source {
-  const files = [...list];
+export async function fromFiles(chosen: FileList): Promise<Source> {
+  const files = [...chosen];
   if (files.length === 1 && files[0]!.name.toLowerCase().endsWith('.zip')) return fromArchive(files[0]!);
-  const source: Source = { name: '', files: [], skipped: 0 };
-  for (const file of files) {
+  const source = empty('');
+  const all = files.map((file) => {
     const parts = (file.webkitRelativePath || file.name).split('/');
     if (parts.length > 1) source.name = parts.shift()!;
-    if (parts.some(leftOut)) source.skipped++;
-    else source.files.push({ path: parts.join('/'), file });
+    return { path: parts.join('/'), file };
+  });
+  const rules = all.find((f) => f.path === ignoreFile);
+  const verdict = parseIgnore(rules ? await rules.file.text() : '');
+  const environments = new Set(all.filter((f) => f.path.endsWith('/pyvenv.cfg')).map((f) => f.path.slice(0, -'/pyvenv.cfg'.length)));
+  for (const { path, file } of all) {
+    const above = path.split('/').slice(0, -1).map((_, i, names) => names.slice(0, i + 1).join('/'));
+    if (above.some((dir) => verdict(dir, true) ?? (isHidden(dir, true) || environments.has(dir)))) source.skipped++;
+    else await judge(path, file, source, verdict);
   }
   return checked(source);
+}
+
+function empty(name: string): Source {
+  return { name, files: [], skipped: 0, secrets: [] };
 }
 
 function checked(source: Source): Source {
   if (source.files.length === 0) throw new Error('There is no file in it.');
   source.files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  source.secrets.sort();
   return source;
 }
 
-async function take(entry: FileSystemEntry, below: string, source: Source): Promise<void> {
-  if (leftOut(entry.name)) {
-    source.skipped++;
-    return;
-  }
-  const path = below + entry.name;
-  if (entry.isDirectory) return walk(entry as FileSystemDirectoryEntry, `${path}/`, source);
-  source.files.push({ path, file: await fileOf(entry as FileSystemFileEntry) });
+/** judge adds a file to a source, or says there that it is left out. */
+async function judge(path: string, file: File, source: Source, verdict: Verdict): Promise<void> {
+  const out = verdict(path, false);
+  if (out === undefined && (await isSecret(path, file))) source.secrets.push(path);
+  else if (out ?? isHidden(path, false)) source.skipped++;
+  else source.files.push({ path, file });
   if (source.files.length > maxFiles) throw new Error(`There are more than ${maxFiles} files in it. Is it the right folder?`);
 }
 
-async function walk(folder: FileSystemDirectoryEntry, below: string, source: Source): Promise<void> {
+async function take(entry: FileSystemEntry, below: string, source: Source, verdict: Verdict): Promise<void> {
+  const path = below + entry.name;
+  if (!entry.isDirectory) return judge(path, await fileOf(entry as FileSystemFileEntry), source, verdict);
+  const out = verdict(path, true);
+  if (out ?? isHidden(path, true)) {
+    source.skipped++;
+    return;
+  }
+  const inside = await list(entry as FileSystemDirectoryEntry);
+  if (out === undefined && inside.some((e) => e.name === 'pyvenv.cfg')) {
+    source.skipped++;
+    return;
+  }
+  for (const one of inside) await take(one, `${path}/`, source, verdict);
+}
+
+async function list(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
   const reader = folder.createReader();
   const all: FileSystemEntry[] = [];
   for (;;) {
     // It gives a hundred at a time.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-    if (some.length === 0) break;
+    if (some.length === 0) return all;
     all.push(...some);
   }
-  if (all.some((e) => e.name === 'pyvenv.cfg')) {
-    source.skipped++;
-    return;
-  }
-  for (const entry of all) await take(entry, below, source);
 }
 
 function fileOf(entry: FileSystemFileEntry): Promise<File> {

@@ -56,7 +56,7 @@ export function Code({ versions }: { versions: Version[] }) {
   const file = files?.find((f) => f.name === name);
   return (
     <section class="panel code-view" aria-label="Code">
-      <header class="panel-head">
+      <header class="panel-head wrap">
         <label class="inline"><span>Version</span>
           <select value={id} onChange={(e) => setID(e.currentTarget.value)}>
             {versions.map((v) => <option value={v.id}>{v.tags?.length ? v.tags.join(', ') : v.id} · {ago(v.createdAt)}</option>)}

@@ -4,7 +4,8 @@ import { ask, authorization, Failure, messageOf, readFailure, seg, type Fn, type
 import { bytes, count } from '../text';
 import { Icon } from '../ui/icons';
 import { Field, Foreign, Notice, tell } from '../ui/parts';
-import { base64, fromArchive, fromDrop, fromFiles, maxContent, pack, type Source } from './archive';
+import { Trace } from '../ui/answer';
+import { base64, fromArchive, fromDrop, fromFiles, maxContent, namesIn, pack, type Source } from './archive';
 
 const nameRule = /^[a-z][-a-z0-9]{1,61}[a-z0-9]$/;
 
@@ -18,26 +19,34 @@ export function Deploy({ name: given }: { name: string }) {
   const [environment, setEnvironment] = useState('');
   const [tags, setTags] = useState('');
   const [wrong, setWrong] = useState<Record<string, string>>({});
+  const [broken, setBroken] = useState<Failure['broken']>(null);
   const [over, setOver] = useState(false);
   const [progress, setProgress] = useState<{ what: string; part: number } | null>(null);
   const folder = useRef<HTMLInputElement>(null);
   const archive = useRef<HTMLInputElement>(null);
 
+  // What was wrong with a field says nothing about what is in it now.
+  const settle = (...fields: string[]) => {
+    setBroken(null);
+    setWrong((w) => Object.fromEntries(Object.entries(w).filter(([field]) => field !== '' && !fields.includes(field))));
+  };
+
   const take = async (make: () => Source | Promise<Source>) => {
     try {
       const found = await make();
       setSource(found);
-      setWrong(({ content: _, ...rest }) => rest);
+      settle('content', 'entrypoint');
       if (!name && nameRule.test(found.name)) setName(found.name);
-      const main = found.files.some((f) => f.path === 'main.py');
-      const only = found.files.filter((f) => /^[a-z_]\w*\.py$/i.test(f.path));
-      if (!main && only.length === 1) setEntrypoint(only[0]!.path.replace(/\.py$/, '.handler'));
+      const modules = namesIn(found).filter((path) => /^[a-z_]\w*\.py$/i.test(path));
+      const file = ['main.py', 'index.py'].find((path) => modules.includes(path)) ?? (modules.length === 1 ? modules[0] : undefined);
+      if (file) setEntrypoint(file.replace(/\.py$/, '.handler'));
     } catch (err) {
       setWrong((w) => ({ ...w, content: messageOf(err) }));
     }
   };
 
-  const submit = async () => {
+  const submit = async (allowBroken = false) => {
+    setBroken(null);
     const found = check({ source, name, entrypoint, memory, timeout, environment, tags });
     setWrong(found.wrong);
     if (!source || Object.keys(found.wrong).length > 0) return;
@@ -50,13 +59,18 @@ export function Deploy({ name: given }: { name: string }) {
       const op = await upload(
         {
           functionId: id, runtime: 'python312', entrypoint, content, environment: found.environment, tag: found.tags,
-          resources: { memory: String(Number(memory) * 1048576) }, executionTimeout: `${timeout}s`,
+          resources: { memory: String(Number(memory) * 1048576) }, executionTimeout: `${timeout}s`, allowBroken,
         },
         (part) => setProgress({ what: part < 1 ? 'Sending' : 'Checking the code', part }),
       );
       tell(`${name} has a new version: ${op.response?.id ?? ''}`);
       location.hash = `#/functions/${seg(id)}`;
     } catch (err) {
+      if (err instanceof Failure && err.broken) {
+        setBroken(err.broken);
+        if (err.fields['entrypoint']) setWrong({ entrypoint: err.broken.message });
+        return;
+      }
       const fields = err instanceof Failure ? err.fields : {};
       const known = ['content', 'functionId', 'name', 'entrypoint', 'resources.memory', 'executionTimeout', 'environment', 'tag'];
       const placed = Object.fromEntries(Object.entries(fields).map(([f, text]) => [known.includes(f) ? f : f.startsWith('environment') ? 'environment' : '', text]));
@@ -88,30 +102,43 @@ export function Deploy({ name: given }: { name: string }) {
           </p>
           <input ref={folder} type="file" hidden {...{ webkitdirectory: true }} onChange={(e) => { const list = e.currentTarget.files; if (list?.length) void take(() => fromFiles(list)); }} />
           <input ref={archive} type="file" hidden accept=".zip,application/zip" onChange={(e) => { const file = e.currentTarget.files?.[0]; if (file) void take(() => fromArchive(file)); }} />
+          {source && source.secrets.length > 0 && (
+            <p class="small-text">Left out, since they may hold secrets, and code can be downloaded: <Foreign text={source.secrets.join(', ')} />. Put variables into the environment below.</p>
+          )}
+          {source && namesIn(source).includes('requirements.txt') && (
+            <p class="small-text">The page can’t install what <code>requirements.txt</code> names: either the packages are in the folder, or <code>vivarium deploy</code> installs them.</p>
+          )}
           {wrong['content'] && <p class="error" role="alert"><Foreign text={wrong['content']} /></p>}
         </div>
         <div class="form-grid">
           <Field label="Name" hint="It is part of the address." error={wrong['functionId'] ?? wrong['name']}>
-            <input name="name" value={name} onInput={(e) => setName(e.currentTarget.value.trim())} disabled={given !== ''} autocomplete="off" spellcheck={false} placeholder="hello" />
+            <input name="name" value={name} onInput={(e) => { setName(e.currentTarget.value.trim()); settle('functionId', 'name'); }} disabled={given !== ''} autocomplete="off" spellcheck={false} placeholder="hello" />
           </Field>
           <Field label="Entry point" hint="File and function." error={wrong['entrypoint']}>
-            <input name="entrypoint" value={entrypoint} onInput={(e) => setEntrypoint(e.currentTarget.value.trim())} autocomplete="off" spellcheck={false} />
+            <input name="entrypoint" value={entrypoint} onInput={(e) => { setEntrypoint(e.currentTarget.value.trim()); settle('entrypoint'); }} autocomplete="off" spellcheck={false} />
           </Field>
           <Field label="Memory" error={wrong['resources.memory']}>
-            <select name="memory" value={memory} onChange={(e) => setMemory(e.currentTarget.value)}>
+            <select name="memory" value={memory} onChange={(e) => { setMemory(e.currentTarget.value); settle('resources.memory'); }}>
               {[128, 256, 384, 512, 1024, 2048, 4096].map((mb) => <option value={String(mb)}>{mb} MB</option>)}
             </select>
           </Field>
           <Field label="Timeout, in seconds" error={wrong['executionTimeout']}>
-            <input name="timeout" type="number" min="1" max="3600" value={timeout} onInput={(e) => setTime(e.currentTarget.value)} />
+            <input name="timeout" type="number" min="1" max="3600" value={timeout} onInput={(e) => { setTime(e.currentTarget.value); settle('executionTimeout'); }} />
           </Field>
           <Field label="Tags" hint="Separated by spaces. $latest comes by itself." error={wrong['tag']}>
-            <input name="tags" value={tags} onInput={(e) => setTags(e.currentTarget.value)} autocomplete="off" spellcheck={false} placeholder="prod" />
+            <input name="tags" value={tags} onInput={(e) => { setTags(e.currentTarget.value); settle('tag'); }} autocomplete="off" spellcheck={false} placeholder="prod" />
           </Field>
           <Field label="Environment" hint="NAME=value, one a line." error={wrong['environment']}>
-            <textarea name="environment" rows={3} value={environment} onInput={(e) => setEnvironment(e.currentTarget.value)} spellcheck={false} />
+            <textarea name="environment" rows={3} value={environment} onInput={(e) => { setEnvironment(e.currentTarget.value); settle('environment'); }} spellcheck={false} />
           </Field>
         </div>
+        {broken && (
+          <div class="broken" role="alert">
+            <p>The code does not load, so the function stays as it is.</p>
+            <Trace error={{ errorType: broken.message.split(':', 1)[0]!, errorMessage: broken.message.replace(/^[^:]*: ?/, ''), stackTrace: broken.trace }} />
+            <p><button type="button" class="small" onClick={() => void submit(true)}>Deploy it all the same</button></p>
+          </div>
+        )}
         {wrong[''] && <Notice kind="bad"><Foreign text={wrong['']} /></Notice>}
         <div class="deploy-foot">
           {progress && (

@@ -81,7 +81,7 @@ export function Logs({ fn }: { fn: Fn }) {
         <Choice label="New entries" value={mode} options={[['follow', 'Follow'], ['still', 'Stand still']]} onChange={setMode} />
       </header>
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
-      <Log lines={lines} label={`Log of ${fn.name || fn.id}`} empty={state === 'connecting' ? 'Loading…' : 'No entries yet. Call the function, and they appear here.'} />
+      <Log lines={lines} label={`Log of ${fn.name || fn.id}`} empty={state === 'connecting' ? 'Loading…' : sought || level ? 'No entry matches.' : `No entries in the last ${span}. Call the function, and they appear here.`} />
     </section>
   );
 }

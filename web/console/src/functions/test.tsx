@@ -3,7 +3,7 @@ import { useRef, useState } from 'preact/hooks';
 import { isAbort, messageOf, reach, seg, type Fn, type Version } from '../api';
 import { blank } from '../play/examples';
 import { EventEditor } from '../play/request';
-import type { Draft } from '../play/run';
+import { check, type Draft } from '../play/run';
 import { millis } from '../text';
 import { AnswerView, type Answer } from '../ui/answer';
 import { Icon } from '../ui/icons';
@@ -17,6 +17,7 @@ export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
   const [wrong, setWrong] = useState('');
   const [answer, setAnswer] = useState<{ answer: Answer; took: number; requestID: string } | null>(null);
   const running = useRef<AbortController | null>(null);
+  const invalid = useRef('');
   const tags = [...new Set(['$latest', ...versions.flatMap((v) => v.tags ?? [])])];
 
   const call = async () => {
@@ -26,6 +27,7 @@ export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
     setWrong('');
     const start = performance.now();
     try {
+      check(draft, invalid.current);
       const response = await send(fn, draft, tag, stop.signal);
       const body = new Uint8Array(await response.arrayBuffer());
       setAnswer({ answer: answerOf(response, body), took: performance.now() - start, requestID: response.headers.get('X-Request-Id') ?? '' });
@@ -39,7 +41,7 @@ export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
   };
   return (
     <div class="test">
-      <EventEditor draft={draft} onChange={(part) => setDraft((d) => ({ ...d, ...part }))} onRun={() => void call()} />
+      <EventEditor draft={draft} onChange={(part) => setDraft((d) => ({ ...d, ...part }))} onInvalid={(why) => { invalid.current = why; }} onRun={() => void call()} />
       <section class="panel result" aria-label="Answer" aria-busy={busy} aria-live="polite">
         <header class="panel-head">
           <h2>Answer</h2>

@@ -163,11 +163,12 @@ function previous(history: TagEvent[], tag: string, now: string): string[] {
 
 /** copyOf returns the request for a version that is like another one. */
 function copyOf(fn: Fn, v: Version): unknown {
-  const { description, runtime, entrypoint, resources, executionTimeout, serviceAccountId, environment, logOptions, asyncInvocationConfig, noFreeze } = v;
+  const { description, runtime, entrypoint, resources, executionTimeout, serviceAccountId, environment, logOptions, asyncInvocationConfig, noFreeze, allowNet, allowBroken, metadataOptions } = v;
   return {
     functionId: fn.id, versionId: v.id,
     description, runtime, entrypoint, resources, executionTimeout, environment,
     ...(serviceAccountId ? { serviceAccountId } : {}), ...(logOptions ? { logOptions } : {}),
     ...(asyncInvocationConfig ? { asyncInvocationConfig } : {}), ...(noFreeze ? { noFreeze } : {}),
+    ...(allowNet ? { allowNet } : {}), ...(allowBroken ? { allowBroken } : {}), ...(metadataOptions ? { metadataOptions } : {}),
   };
 }

@@ -11,7 +11,6 @@ import { Choice, Foreign, Notice, Pill, tell } from '../ui/parts';
 import { draftOf, examples } from './examples';
 import { EventEditor } from './request';
 import { InvalidDraft, readLimits, run, type Draft, type Limits, type Result, type RunFigures } from './run';
-import { runnerFile } from './script';
 import { pack, unpack } from './share';
 
 const draftKey = 'vivarium.draft';
@@ -57,6 +56,7 @@ export function Play({ shared }: { shared: string }) {
   const results = useRef<HTMLDivElement>(null);
   const latest = useRef(draft);
   latest.current = draft;
+  const invalid = useRef('');
 
   useEffect(() => setDraft(begin.draft), [begin]);
   useEffect(() => {
@@ -86,7 +86,9 @@ export function Play({ shared }: { shared: string }) {
     setState({ kind: 'running' });
     setSpoken('Running');
     try {
-      const result = await run(latest.current, (e) => lines.add(e), stop.signal);
+      const result = await run(latest.current, invalid.current, (e) => lines.add(e), stop.signal);
+      // The answer and the marked line say it already.
+      if (result.error?.stackTrace?.length) lines.hide((line) => line.message.startsWith('Traceback (most recent call last):') && line.message.includes(result.error!.errorType));
       lines.flush();
       setState({ kind: 'done', result, answer: answerOf(result) });
       const e = result.error;
@@ -180,7 +182,7 @@ export function Play({ shared }: { shared: string }) {
           <Editor class="fill" label="Code, main.py" language="python" value={draft.code} mark={mark} onRun={() => void start()}
             onChange={(code) => { setDraft((d) => (d.code === code ? d : { ...d, code })); }} />
         </section>
-        <EventEditor draft={draft} onChange={change} onRun={() => void start()} />
+        <EventEditor draft={draft} onChange={change} onInvalid={(why) => { invalid.current = why; }} onRun={() => void start()} />
         <section class="panel result" aria-label="Answer" aria-busy={busy} ref={results}>
           <header class="panel-head">
             <h2>Answer</h2><span class="grow" />
@@ -244,7 +246,7 @@ function RunView({ figures: f }: { figures: RunFigures }) {
         </svg>
         <div class="bar-legend">
           <span class={`key ${peak > 0.9 ? 'part-full' : 'part-memory'}`}>memory <b>{bytes(f.peakMemory)}</b> of {bytes(f.memoryLimit)}</span>
-          <span class="key part-cpu">processor <b>{millis(f.cpuMS)}</b></span>
+          <span class="figure">processor <b>{millis(f.cpuMS)}</b></span>
         </div>
       </div>
     </div>
@@ -253,9 +255,7 @@ function RunView({ figures: f }: { figures: RunFigures }) {
 
 function answerOf(result: Result): Answer {
   const body = result.bodyEncoding === 'base64' ? fromBase64(result.body) : new TextEncoder().encode(result.body);
-  // What ran a script is none of the visitor's code.
-  const error = result.error && { ...result.error, stackTrace: result.error.stackTrace?.filter((frame) => !frame.includes(runnerFile)) };
-  return { status: result.status, headers: result.headers, body, truncated: result.truncated ?? false, error };
+  return { status: result.status, headers: result.headers, body, truncated: result.truncated ?? false, error: result.error };
 }
 
 /** memories returns the sizes to choose from, with the one that is chosen. */

@@ -11,11 +11,13 @@ const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 interface Props {
   draft: Pick<Draft, 'mode' | 'request' | 'event'>;
   onChange: (change: Partial<Draft>) => void;
+  /** Says why the request can't be read; with nothing, that it can. */
+  onInvalid: (why: string) => void;
   onRun: () => void;
 }
 
 /** EventEditor edits what the handler is called with. */
-export function EventEditor({ draft, onChange, onRun }: Props) {
+export function EventEditor({ draft, onChange, onInvalid, onRun }: Props) {
   const [as, setAs] = useState<'form' | 'json'>('form');
   return (
     <section class="panel event" aria-label="Event">
@@ -39,7 +41,7 @@ export function EventEditor({ draft, onChange, onRun }: Props) {
       {draft.mode === 'raw' ? (
         <Editor key="raw" class="fill" label="Event, as JSON" language="json" value={draft.event} onChange={(event) => onChange({ event })} onRun={onRun} />
       ) : as === 'json' ? (
-        <RequestJSON request={draft.request} onChange={(request) => onChange({ request })} onRun={onRun} />
+        <RequestJSON request={draft.request} onChange={(request) => onChange({ request })} onInvalid={onInvalid} onRun={onRun} />
       ) : (
         <RequestForm request={draft.request} onChange={(request) => onChange({ request })} onRun={onRun} />
       )}
@@ -89,17 +91,20 @@ function RequestForm({ request, onChange, onRun }: RequestProps) {
   );
 }
 
-/** RequestJSON edits a request as a whole. What can't be read is not taken. */
-function RequestJSON({ request, onChange, onRun }: RequestProps) {
+/** RequestJSON edits a request as a whole. What can't be read is not taken, and can't be run. */
+function RequestJSON({ request, onChange, onInvalid, onRun }: RequestProps & Pick<Props, 'onInvalid'>) {
   const [text, setText] = useState(() => JSON.stringify(request, null, 2));
   const [wrong, setWrong] = useState('');
   useEffect(() => {
     if (!wrong && JSON.stringify(request) !== compact(text)) setText(JSON.stringify(request, null, 2));
   }, [request]);
+  useEffect(() => onInvalid(wrong), [wrong]);
+  useEffect(() => () => onInvalid(''), []);
   const edit = (next: string) => {
     setText(next);
     try {
-      const value = JSON.parse(next) as Partial<Request>;
+      const value = JSON.parse(next) as Partial<Request> | null;
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it must be an object');
       const headers = Object.entries(value.headers ?? {}).map(([k, v]) => [k, String(v)]);
       const body = typeof value.body === 'string' ? value.body : value.body === undefined ? '' : JSON.stringify(value.body);
       onChange({ method: String(value.method ?? 'GET'), query: String(value.query ?? ''), headers: Object.fromEntries(headers) as Record<string, string>, body });

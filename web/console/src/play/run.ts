@@ -91,19 +91,25 @@ export function bodyOf(draft: Draft): unknown {
     const headers = Object.fromEntries(Object.entries(draft.request.headers).filter(([name]) => name !== ''));
     return { ...common, mode: 'http', request: { method, query, headers, body: method === 'GET' || method === 'HEAD' ? '' : body } };
   }
-  let event: unknown = '';
-  if (draft.event.trim()) {
-    try {
-      event = JSON.parse(draft.event);
-    } catch (err) {
-      throw new InvalidDraft(`The event is not JSON: ${(err as Error).message}`);
-    }
+  return { ...common, mode: 'raw', event: draft.event.trim() ? JSON.parse(draft.event) : '' };
+}
+
+/** check throws an InvalidDraft when what the handler is to be called with can't be read; invalid says so of the request. */
+export function check(draft: Pick<Draft, 'mode' | 'event'>, invalid: string): void {
+  if (draft.mode === 'http') {
+    if (invalid) throw new InvalidDraft(`The request is not JSON: ${invalid}`);
+    return;
   }
-  return { ...common, mode: 'raw', event };
+  try {
+    if (draft.event.trim()) JSON.parse(draft.event);
+  } catch (err) {
+    throw new InvalidDraft(`The event is not JSON: ${(err as Error).message}`);
+  }
 }
 
 /** run runs a draft and returns how it ended; onEntry gets the log as it is written. */
-export async function run(draft: Draft, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
+export async function run(draft: Draft, invalid: string, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
+  check(draft, invalid);
   const answer = await reach('/play/v1/run', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },

@@ -62,15 +62,17 @@ export function AnswerView({ answer }: { answer: Answer }) {
   );
 }
 
+/** ofRunner matches frames of what calls the handler, which is none of the visitor's code. */
+const ofRunner = /File "\/function\/(runtime\/|code\/run_script\.py")/;
+
 /** Trace shows how a function failed. */
-function Trace({ error }: { error: NonNullable<Answer['error']> }) {
+export function Trace({ error }: { error: NonNullable<Answer['error']> }) {
   const [message, left] = cut(error.errorMessage, 4000);
+  const frames = (error.stackTrace ?? []).filter((frame) => !ofRunner.test(frame));
   return (
     <div class="trace">
       <p class="trace-title"><b><Foreign text={error.errorType} /></b>: <Foreign text={message} />{left > 0 && ` … ${count(left)} more characters`}</p>
-      {error.stackTrace && error.stackTrace.length > 0 && (
-        <pre tabIndex={0} aria-label="Traceback">{<Foreign text={cut(error.stackTrace.join(''), step)[0]} />}</pre>
-      )}
+      {frames.length > 0 && <pre tabIndex={0} aria-label="Traceback">{<Foreign text={cut(frames.join(''), step)[0]} />}</pre>}
     </div>
   );
 }

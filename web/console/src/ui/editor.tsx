@@ -77,8 +77,10 @@ const theme = EditorView.theme({
   '.cm-searchMatch': { backgroundColor: 'var(--warn-soft)' },
   '.cm-markedLine': { backgroundColor: 'var(--bad-soft) !important' },
   '.cm-gutterElement.cm-markedGutter': { color: 'var(--bad)', fontWeight: '700' },
-  '.cm-markNote': {
-    margin: '2px 16px 6px 8px', padding: '5px 10px', borderLeft: '3px solid var(--bad)', borderRadius: '0 6px 6px 0',
+  // CodeMirror counts a block's padding, but not its margin, when it places line numbers.
+  '.cm-markNote': { padding: '2px 16px 6px 8px' },
+  '.cm-markNote > div': {
+    padding: '5px 10px', borderLeft: '3px solid var(--bad)', borderRadius: '0 6px 6px 0',
     backgroundColor: 'var(--bad-soft)', color: 'var(--bad)', fontFamily: 'var(--sans)', fontSize: '13px', whiteSpace: 'pre-wrap',
     overflowWrap: 'anywhere',
   },
@@ -97,10 +99,10 @@ class Note extends WidgetType {
     return other.text === this.text;
   }
   toDOM() {
-    const note = document.createElement('div');
-    note.className = 'cm-markNote';
-    note.textContent = this.text;
-    return note;
+    const block = document.createElement('div');
+    block.className = 'cm-markNote';
+    block.appendChild(document.createElement('div')).textContent = this.text;
+    return block;
   }
 }
 

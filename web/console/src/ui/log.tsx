@@ -33,6 +33,12 @@ export class Lines {
     this.#changed();
   }
 
+  /** hide takes the lines for those of the platform that are not its own words. */
+  hide(which: (line: LogLine) => boolean): void {
+    this.shown = this.shown.map((line) => (which(line) ? { ...line, system: true } : line));
+    this.#changed();
+  }
+
   clear(): void {
     this.shown = [];
     this.dropped = 0;

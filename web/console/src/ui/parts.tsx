@@ -60,7 +60,7 @@ async function copy(text: string): Promise<void> {
 }
 
 /** Copy puts a text into the clipboard. */
-export function Copy({ text, label }: { text: string; label: string }) {
+export function Copy({ text, label, onTried }: { text: string; label: string; onTried?: () => void }) {
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (!done) return;
@@ -70,15 +70,15 @@ export function Copy({ text, label }: { text: string; label: string }) {
   return (
     <button
       type="button" class="bare" aria-label={done ? 'Copied' : label} title={label}
-      onClick={() => void copy(text).then(() => setDone(true), () => tell('The browser lets no page copy here. Select the text and copy it.', 'bad'))}
+      onClick={() => void copy(text).then(() => setDone(true), () => tell('The browser lets no page copy here. Select the text and copy it.', 'bad')).then(onTried)}
     >
       <Icon name={done ? 'check' : 'copy'} size={15} />
     </button>
   );
 }
 
-/** Dialog asks something; the rest of the page waits. Its first field, or else its first button, gets the focus. */
-export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
+/** Dialog asks something; the rest of the page waits. Its first field, or else its first button, gets the focus. Without onClose, only what is in it ends it. */
+export function Dialog(props: { title: string; onClose?: () => void; children: ComponentChildren; wide?: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const d = dialog.current!;
@@ -92,8 +92,12 @@ export function Dialog(props: { title: string; onClose: () => void; children: Co
   return (
     <dialog
       ref={dialog} class={props.wide ? 'wide' : ''} aria-labelledby="dialog-title"
-      onCancel={(e) => { e.preventDefault(); props.onClose(); }}
-      onClick={(e) => { if (e.target === dialog.current) props.onClose(); }}
+      onCancel={(e) => { e.preventDefault(); props.onClose?.(); }}
+      onClose={() => { // browsers let no page refuse a second Escape
+        if (props.onClose) props.onClose();
+        else dialog.current?.showModal();
+      }}
+      onClick={(e) => { if (e.target === dialog.current) props.onClose?.(); }}
     >
       <div class="dialog-body">
         <h2 id="dialog-title">{props.title}</h2>
