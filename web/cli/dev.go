@@ -62,7 +62,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer follower.close()
-	first, err := follower.next()
+	first, err := follower.receive()
 	switch {
 	case ctx.Err() != nil:
 		return errInterrupted
@@ -115,7 +115,7 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	}
 	config := web.Config{Version: programVersion(), Confinement: confined.lines}
 	c.configure(&config, listener, platform.host.Keys())
-	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
+	server := web.New(config, &freshFunctions{&watchedFunctions{Host: platform.host, terminal: terminal}, follower})
 	d.trial = c.trial(ctx, s, d, server)
 	follower.each(d.reload)
 	defer follower.close()
@@ -125,6 +125,24 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	c.warn(terminal, listener, platform.host.Keys(), "call this function")
 	d.retiring.Go(d.trial)
 	return server.Serve(ctx, listener)
+}
+
+// freshFunctions are those of a host that follows a source.
+type freshFunctions struct {
+	*watchedFunctions
+	follower *follower
+}
+
+// reloadPatience bounds how long a call waits for a save to take effect.
+const reloadPatience = 10 * time.Second
+
+// Resolve implements web.Functions. What was saved before it is called is in effect
+// when it returns.
+func (f *freshFunctions) Resolve(p access.Principal, function, tag string) (*catalog.Version, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadPatience)
+	defer cancel()
+	f.follower.current(ctx)
+	return f.watchedFunctions.Resolve(p, function, tag)
 }
 
 // trial returns a function that sends the sample event and shows the response;

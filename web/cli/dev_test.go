@@ -46,6 +46,30 @@ func TestDev_ReloadsOnSave(t *testing.T) {
 	becomes(200, "four blue")
 }
 
+// The next call after a save has the new code, however soon it comes.
+func TestDev_TheNextCallHasWhatWasSaved(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"main.py": answering("0")})
+	single := writeFiles(t, map[string]string{"hello.py": answering("0")}) + "/hello.py"
+	for path, file := range map[string]string{dir: dir + "/main.py", single: single} {
+		p := startFor(t, "dev", path, "--name", "hello", "--listen", "127.0.0.1:0", "--timeout", "60s")
+		for n := range 10 {
+			want := fmt.Sprint(n)
+			if n%2 == 0 {
+				writeFile(t, file, answering(want))
+			} else { // as most editors do it
+				writeFile(t, file+"~", answering(want))
+				if err := os.Rename(file+"~", file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := get(t, p, "/hello"); got.body != want {
+				t.Errorf("%s: got %d %s, want %s", path, got.status, got.body, want)
+			}
+		}
+		p.stop()
+	}
+}
+
 func TestDev_WatchesASingleFile(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"hello.py": answering("one")})
 	p := startFor(t, "dev", dir+"/hello.py", "--listen", "127.0.0.1:0")
