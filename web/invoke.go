@@ -181,6 +181,10 @@ func checkSize(body []byte, limit int64) error {
 // may follow it, not even a slash.
 func functionName(u *url.URL) (string, error) {
 	path := u.EscapedPath()
+	if path == "/" {
+		return "", &callerError{http.StatusBadRequest,
+			"Invalid functionID: /; functions are called as /NAME, and the console, if there is one, is at /console/", proxyIntegrationError}
+	}
 	name, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
 	if err != nil || name == "" || strings.Contains(name, "/") || !utf8.ValidString(name) {
 		return "", &callerError{http.StatusBadRequest, "Invalid functionID: " + path, proxyIntegrationError}

@@ -42,7 +42,9 @@ func TestInvoke_ByIDAndByName(t *testing.T) {
 
 func TestInvoke_RefusesPathsThatAreNotAFunction(t *testing.T) {
 	s := start(t, Config{}, returns(`{}`))
-	for _, path := range []string{"/", "/hello/stuff/23", "/hello/", "//hello", "/hello%2Fstuff", "/%ff"} {
+	do(t, "GET", s.url+"/", "").wantPlatformError(t, 400,
+		"Invalid functionID: /; functions are called as /NAME, and the console, if there is one, is at /console/", proxyIntegrationError)
+	for _, path := range []string{"/hello/stuff/23", "/hello/", "//hello", "/hello%2Fstuff", "/%ff"} {
 		do(t, "GET", s.url+path, "").wantPlatformError(t, 400, "Invalid functionID: "+path, proxyIntegrationError)
 	}
 }

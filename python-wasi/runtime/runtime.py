@@ -197,6 +197,14 @@ def handle_event(
         return RAW, result
     try:
         return JSON, dumps(result).encode()
+    except TypeError:
+        body = result.get("body") if type(result) is dict else None
+        if raw or not isinstance(body, (bytes, bytearray)):
+            raise
+        raise TypeError(
+            "the body is bytes: return base64.b64encode(body).decode() in its place, "
+            "with 'isBase64Encoded': True"
+        ) from None
     except ValueError as error:
         if not str(error).startswith("Out of range float"):
             raise

@@ -100,13 +100,20 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 		}
 	}()
 	s.stdout, s.stderr = plain{s.stdout}, plain{s.stderr}
-	if len(args) == 0 {
+	switch { // what users of other programs try
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(args[1:len(args):len(args)], "--help")
+	case args[0] == "--version" && len(args) == 1:
+		args = []string{"version"}
 	}
 	var g grammar
 	parser, err := kong.New(&g,
 		kong.Name("vivarium"), kong.Description(description),
-		kong.Writers(s.stdout, s.stderr), kong.Vars{"samples": sampleNames(), "runtimes": strings.Join(pythonwasi.Runtimes(), ", ")},
+		kong.Writers(s.stdout, s.stderr), kong.Vars{
+			"samples": sampleNames(), "runtimes": strings.Join(pythonwasi.Runtimes(), ", "), "server": defaultServer,
+		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Exit(func(code int) { panic(helpShown(code)) }),
@@ -115,7 +122,7 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 		panic(err)
 	}
 	if args[0] == completeCommand {
-		for _, word := range complete(parser.Model, args[1:]) {
+		for _, word := range complete(ctx, parser.Model, args[1:]) {
 			fmt.Fprintln(s.stdout, word)
 		}
 		return ExitOK

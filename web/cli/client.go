@@ -16,9 +16,12 @@ import (
 	"vivarium/web/api"
 )
 
+// defaultServer is the server that commands talk to if none is named.
+const defaultServer = "http://127.0.0.1:8080"
+
 // address has the flags of commands that talk to a server.
 type address struct {
-	Server string `env:"VIVARIUM_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server to talk to. (${default})"`
+	Server string `env:"VIVARIUM_SERVER" default:"${server}" placeholder:"URL" help:"The server to talk to. (${default})"`
 	APIKey string `name:"api-key" env:"VIVARIUM_API_KEY" placeholder:"SECRET" help:"The secret of a key, where the server requires one. Prefer the environment variable: other users of the machine can't see it."`
 }
 

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -55,36 +59,112 @@ func (c *completionCommand) Run(s *session) error {
 	return err
 }
 
-// complete returns completions of the last of words: commands, or flags of the
-// commands before it.
-func complete(model *kong.Application, words []string) []string {
+// completionPatience is how long completing a word may ask a server.
+const completionPatience = time.Second
+
+// complete returns completions of the last of words: commands, flags of the commands
+// before it, or what they are about.
+func complete(ctx context.Context, model *kong.Application, words []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
 	}
-	node, last := model.Node, words[len(words)-1]
-	for _, word := range words[:len(words)-1] {
-		for _, child := range node.Children {
-			if child.Type == kong.CommandNode && child.Name == word {
-				node = child
-				break
-			}
-		}
-	}
+	last := words[len(words)-1]
+	node, flag, given := lineBefore(model.Node, words[:len(words)-1])
 	var found []string
-	if strings.HasPrefix(last, "-") {
+	switch {
+	case flag != nil:
+		found = namesOf(ctx, flag.Name, given, last)
+	case strings.HasPrefix(last, "-"):
 		for _, group := range node.AllFlags(true) {
 			for _, flag := range group {
 				found = append(found, "--"+flag.Name)
 			}
 		}
-	} else {
+	default:
 		for _, child := range node.Children {
 			if child.Type == kong.CommandNode && !child.Hidden {
 				found = append(found, child.Name)
 			}
 		}
+		if len(given) < len(node.Positional) {
+			what := node.Positional[len(given)].Name
+			if what == "name" && node.Name == "deploy" {
+				what = "function"
+			}
+			found = append(found, namesOf(ctx, what, given, last)...)
+		}
 	}
 	found = slices.DeleteFunc(found, func(word string) bool { return !strings.HasPrefix(word, last) })
 	slices.Sort(found)
 	return slices.Compact(found)
+}
+
+// lineBefore reads the words before the one to be completed: the command that they
+// are, the flag whose value comes next, if one does, and the command's arguments.
+func lineBefore(node *kong.Node, words []string) (command *kong.Node, flag *kong.Flag, given []string) {
+	for _, word := range words {
+		if flag != nil { // this is its value
+			flag = nil
+			continue
+		}
+		if strings.HasPrefix(word, "-") {
+			for _, group := range node.AllFlags(true) {
+				for _, f := range group {
+					if (word == "--"+f.Name || f.Short != 0 && word == "-"+string(f.Short)) && !f.IsBool() {
+						flag = f
+					}
+				}
+			}
+			continue
+		}
+		i := slices.IndexFunc(node.Children, func(c *kong.Node) bool { return c.Type == kong.CommandNode && c.Name == word })
+		if i >= 0 && len(given) == 0 {
+			node = node.Children[i]
+		} else {
+			given = append(given, word)
+		}
+	}
+	return node, flag, given
+}
+
+// namesOf returns the names that there are of something: what a flag or an argument is
+// called. Those of a server are the server's that the environment names; where it
+// can't be asked there are none.
+func namesOf(ctx context.Context, what string, given []string, last string) (names []string) {
+	if what == "event-sample" {
+		return strings.Split(sampleNames(), ", ")
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	defer cancel()
+	var a address
+	a.Server, a.APIKey = cmp.Or(os.Getenv("VIVARIUM_SERVER"), defaultServer), os.Getenv("VIVARIUM_API_KEY")
+	client, err := a.connect()
+	if err != nil {
+		return nil
+	}
+	client.tenant = os.Getenv("VIVARIUM_TENANT")
+	function, _, tagged := strings.Cut(last, "@")
+	switch {
+	case what == "function", what == "version" && !tagged:
+		functions, _ := client.functions(ctx)
+		for _, f := range functions {
+			names = append(names, f.Name)
+		}
+		return names
+	case what == "version":
+	case what == "tag" && len(given) > 0:
+		function, _, _ = strings.Cut(given[0], "@")
+	default:
+		return nil
+	}
+	versions, _ := client.versions(ctx, function)
+	for _, v := range versions {
+		for _, tag := range v.Tags {
+			if what == "version" {
+				tag = function + "@" + tag
+			}
+			names = append(names, tag)
+		}
+	}
+	return names
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/web/api"
 )
 
@@ -81,7 +82,7 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	}
 	fmt.Fprintf(s.stdout, "deployed %s, version %s\n", c.Name, v.ID)
 	return printFields(s.stdout, [][2]string{
-		{"tags", strings.Join(v.Tags, " ")}, {"size", bytesText(int64(v.ImageSize))}, {"url", client.base + "/" + c.Name},
+		{"tags", strings.Join(v.Tags, " ")}, {"size", bytesText(int64(v.ImageSize))}, {"url", client.functionURL(c.Name, v.FunctionID)},
 	}...)
 }
 
@@ -133,8 +134,13 @@ func withTraceback(err error) error {
 		return err
 	}
 	for _, d := range status.Details {
-		if len(d.StackEntries) > 0 {
-			return fmt.Errorf("%w\n%s", err, strings.TrimSuffix(tracebackText(d.StackEntries), "\n"))
+		text := strings.TrimSuffix(tracebackText(d.StackEntries), "\n")
+		kind, message, _ := strings.Cut(d.Detail, ": ")
+		if hint := installHint(&fault.FunctionError{Type: kind, Message: message}); hint != "" {
+			text += "\n" + hint
+		}
+		if text != "" {
+			err = fmt.Errorf("%w\n%s", err, text)
 		}
 	}
 	return err

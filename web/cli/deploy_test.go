@@ -177,14 +177,24 @@ func TestManage_ErrorsSayWhatToDo(t *testing.T) {
 }
 
 func TestCompletion_KnowsCommandsAndFlags(t *testing.T) {
+	t.Setenv("VIVARIUM_SERVER", shared.url)
+	must(t, "deploy", "zz-completed", writeFiles(t, map[string]string{"main.py": answering("x")}), "--tag", "prod")
 	for words, want := range map[string]string{
-		"":                 "completion dead-letter deploy dev function invoke key logs run serve tenant timer version",
-		"ver":              "version",
-		"version ":         "get list remove-tag set-tag show",
-		"version set-":     "set-tag",
-		"logs hello --fo":  "--follow",
-		"function list --": "--api-key --cache-dir --help --json --server --tenant",
-		"deploy name ":     "",
+		"deploy zz-":                        "zz-completed",
+		"logs -f zz-":                       "zz-completed",
+		"version get zz-":                   "zz-completed",
+		"version get zz-completed@":         "zz-completed@$latest zz-completed@prod",
+		"version remove-tag zz-completed p": "prod",
+		"invoke zz-completed --tag p":       "prod",
+		"run . --event-sample ti":           "timer",
+		"run . --memory ":                   "",
+		"":                                  "completion dead-letter deploy dev function invoke key logs run serve tenant timer version",
+		"ver":                               "version",
+		"version ":                          "get list remove-tag set-tag show",
+		"version set-":                      "set-tag",
+		"logs hello --fo":                   "--follow",
+		"function list --":                  "--api-key --cache-dir --help --json --server --tenant",
+		"deploy name ":                      "",
 	} {
 		out := must(t, append([]string{completeCommand}, strings.Split(words, " ")...)...)
 		if got := strings.Join(strings.Fields(out), " "); got != want {

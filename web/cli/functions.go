@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -31,17 +32,9 @@ func (c *functionList) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	all := []*api.Function{}
-	for token := ""; ; {
-		var page api.ListFunctionsResponse
-		query := url.Values{"pageSize": {"1000"}, "pageToken": {token}}
-		if err := client.get(ctx, "/functions", query, &page); err != nil {
-			return err
-		}
-		all = append(all, page.Functions...)
-		if token = page.NextPageToken; token == "" {
-			break
-		}
+	all, err := client.functions(ctx)
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return printJSON(s.stdout, all)
@@ -85,7 +78,7 @@ func (c *functionGet) Run(ctx context.Context, s *session) error {
 	}
 	fields := [][2]string{
 		{"name", f.Name}, {"id", f.ID}, {"status", f.Status}, {"description", f.Description},
-		{"created", timeText(f.CreatedAt)}, {"url", f.HTTPInvokeURL}, {"log group", f.LogGroupID}, {"tenant", f.FolderID}, {"may be called by", callers},
+		{"created", timeText(f.CreatedAt)}, {"url", client.functionURL(f.Name, f.ID)}, {"log group", f.LogGroupID}, {"tenant", f.FolderID}, {"may be called by", callers},
 	}
 	for _, label := range slices.Sorted(maps.Keys(f.Labels)) {
 		fields = append(fields, [2]string{"label " + label, f.Labels[label]})
@@ -101,6 +94,7 @@ func (c *functionGet) Run(ctx context.Context, s *session) error {
 
 type functionDelete struct {
 	Function string `arg:"" help:"Name or id."`
+	Yes      bool   `short:"y" help:"Don't ask for confirmation, which only happens on a terminal."`
 	remote
 }
 
@@ -108,6 +102,9 @@ type functionDelete struct {
 func (c *functionDelete) Run(ctx context.Context, s *session) error {
 	client, err := c.connect()
 	if err != nil {
+		return err
+	}
+	if err := c.confirm(ctx, s, client); err != nil {
 		return err
 	}
 	op, err := client.change(ctx, http.MethodDelete, functionPath(c.Function), nil, nil)
@@ -120,6 +117,23 @@ func (c *functionDelete) Run(ctx context.Context, s *session) error {
 		fmt.Fprintf(s.stdout, "%s is deleted as soon as its calls in progress finish\n", c.Function)
 	default:
 		fmt.Fprintf(s.stdout, "deleted %s\n", c.Function)
+	}
+	return nil
+}
+
+// confirm asks the user, if there is one at a terminal.
+func (c *functionDelete) confirm(ctx context.Context, s *session, client *serverClient) error {
+	if c.Yes || !s.interactive() {
+		return nil
+	}
+	versions, err := client.versions(ctx, c.Function)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.stderr, "Delete %s with all its versions (%d), its log and its timers? Type yes: ", c.Function, len(versions))
+	answer, _ := bufio.NewReader(s.stdin).ReadString('\n') // whatever ends the input says no
+	if strings.TrimSpace(answer) != "yes" {
+		return fmt.Errorf("%s is not deleted", c.Function)
 	}
 	return nil
 }
@@ -167,8 +181,33 @@ func (r *remote) setPublic(ctx context.Context, s *session, function, action, do
 	return nil
 }
 
+// functionURL returns where a function is called. Names alone are those of the key's
+// tenant, or of the default one.
+func (c *serverClient) functionURL(name, id string) string {
+	if name == "" || c.tenant != "" {
+		name = id
+	}
+	return c.base + "/" + name
+}
+
 // functionPath returns the path of a function, given by id or name.
 func functionPath(function string) string { return "/functions/" + url.PathEscape(function) }
+
+// functions lists all functions.
+func (c *serverClient) functions(ctx context.Context) ([]*api.Function, error) {
+	all := []*api.Function{}
+	for token := ""; ; {
+		var page api.ListFunctionsResponse
+		query := url.Values{"pageSize": {"1000"}, "pageToken": {token}}
+		if err := c.get(ctx, "/functions", query, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Functions...)
+		if token = page.NextPageToken; token == "" {
+			return all, nil
+		}
+	}
+}
 
 // versions lists all versions of a function, newest first.
 func (c *serverClient) versions(ctx context.Context, function string) ([]*api.Version, error) {

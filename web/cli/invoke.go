@@ -65,7 +65,12 @@ func (c *invokeCommand) Run(ctx context.Context, s *session) error {
 		if json.Unmarshal(body, &e) != nil || e.ErrorMessage == "" {
 			return fmt.Errorf("%s answered with status %d; is it Vivarium?", client.base, response.StatusCode)
 		}
-		if response.StatusCode == http.StatusNotFound {
+		switch {
+		case response.StatusCode == http.StatusNotFound && c.Tag != "":
+			return fmt.Errorf("%s; `vivarium version list %s` shows its tags", e.ErrorMessage, c.Function)
+		case c.Async && response.StatusCode == http.StatusBadRequest:
+			return errors.New(e.ErrorMessage + "; allow such calls with: vivarium deploy --async-retries 2")
+		case response.StatusCode == http.StatusNotFound:
 			return errors.New(e.ErrorMessage + "; `vivarium function list` shows what there is")
 		}
 		return client.keyHint(response.StatusCode, errors.New(e.ErrorMessage))

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // listening has the flags of commands that serve.
 type listening struct {
-	Listen    string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. Port 0 takes a free one. (${default})"`
+	Listen    string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on, or a port of 127.0.0.1. Port 0 takes a free one. (${default})"`
 	TLSCert   string   `name:"tls-cert" placeholder:"FILE" and:"tls" help:"Serve HTTPS with this certificate (PEM, including intermediates). It is reloaded when the file changes."`
 	TLSKey    string   `name:"tls-key" placeholder:"FILE" and:"tls" help:"The certificate's private key (PEM)."`
 	Insecure  bool     `help:"Listen beyond this machine even while there are no keys: whoever reaches the server can do everything."`
@@ -52,7 +53,11 @@ func (c *listening) open(log func(format string, args ...any)) (*listener, error
 		}
 		config = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.certificate}
 	}
-	l, err := net.Listen("tcp", c.Listen)
+	address := c.Listen
+	if _, err := strconv.ParseUint(address, 10, 16); err == nil { // a port alone
+		address = "127.0.0.1:" + address
+	}
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%w; choose another address with --listen, 127.0.0.1:0 takes a free port", err)
 	}

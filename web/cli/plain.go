@@ -42,6 +42,12 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// interactive reports whether somebody at a terminal can be asked.
+func (s *session) interactive() bool {
+	f, ok := s.stdin.(*os.File)
+	return ok && isTerminal(f) && isTerminal(s.stderr)
+}
+
 // steers reports whether a terminal takes r for a command: escape sequences can
 // retitle it, hide lines, and in some make it type; others change the direction
 // of text, so that it reads as what it is not.

@@ -60,6 +60,7 @@ func (t *terminal) failure(functionID string, e *fault.FunctionError) {
 	if len(e.StackTrace) == 0 {
 		t.print(functionID, e.Error(), red)
 	}
+	t.note(installHint(e))
 }
 
 // say prints a message of the program.

@@ -63,7 +63,9 @@ func TestPlay_AsksForNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	management := api.New(api.Config{Host: h, Logger: quiet})
-	server := httptest.NewServer(web.New(web.Config{Management: management, Play: play, Console: console.Handler(), Keys: h.Keys(), Logger: quiet}, h))
+	server := httptest.NewServer(web.New(web.Config{
+		Management: management, Play: play, Console: console.Handler(), Keys: h.Keys(), Logger: quiet,
+	}, h))
 	t.Cleanup(server.Close)
 	b := newTab(t, allowing("status of 401"))
 	b.url = server.URL
