@@ -24,6 +24,8 @@ type fakeEngine struct {
 
 	// Asked before a guest or an image is made, or a module loaded; nil means yes.
 	boot, clone, freeze func() error
+	// compile is asked before a runtime is used for the first time.
+	compile func(runtime string) error
 	// load says what loading a module does besides succeeding; nil means nothing.
 	load func(g *fakeGuest) (*wasm.Response, error)
 
@@ -35,7 +37,14 @@ type fakeEngine struct {
 type fakeEngines struct{ *fakeEngine }
 
 // engine implements engines.
-func (e fakeEngines) engine(context.Context, string) (engine, error) { return e.fakeEngine, nil }
+func (e fakeEngines) engine(_ context.Context, runtime string) (engine, error) {
+	if e.compile != nil {
+		if err := e.compile(runtime); err != nil {
+			return nil, err
+		}
+	}
+	return e.fakeEngine, nil
+}
 
 // first implements engines.
 func (fakeEngines) first() string { return "" }

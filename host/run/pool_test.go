@@ -292,6 +292,33 @@ func TestImage_ThatCantBeMadeIsTriedAgain(t *testing.T) {
 
 // A module whose state may not be shared is loaded once for the first call, and once
 // in each further instance.
+func TestRuntime_IsCompiledWhenAVersionNeedsIt(t *testing.T) {
+	var asked []string
+	ready := false
+	engine := &fakeEngine{compile: func(runtime string) error {
+		if asked = append(asked, runtime); runtime == "python313-full" && !ready {
+			return fault.ErrPreparing
+		}
+		return nil
+	}}
+	bubble(t, testConfig{Fake: engine}, func(t *testing.T, h *testHost) {
+		h.deploy("lean", "", catalog.VersionSpec{Runtime: "python312"})
+		h.deploy("full", "", catalog.VersionSpec{Runtime: "python313-full"})
+		wantAnswers(t, "2.1", h.begin("lean", ""))
+		if got := strings.Join(asked, " "); got != "python313" {
+			t.Errorf("asked for %s, want what a version needs, once", got)
+		}
+		for range 2 {
+			if _, err := h.raw("full", ""); fault.Of(err) != fault.Preparing {
+				t.Errorf("before it is compiled: got %v", err)
+			}
+		}
+		ready = true
+		wantAnswers(t, "4.1", h.begin("full", ""))
+		wantAnswers(t, "4.2", h.begin("full", ""))
+	})
+}
+
 func TestImage_WithoutTheModule(t *testing.T) {
 	var loads atomic.Int64
 	e := &fakeEngine{load: func(g *fakeGuest) (*wasm.Response, error) {
