@@ -174,8 +174,13 @@ func (w *asyncWorker) behind(i store.Item) bool {
 		return f.Revision < needed
 	}
 	_, err := w.e.store.Functions.Get(w.e.running, i.FunctionID)
-	return !errors.Is(err, store.ErrNotFound)
+	// One that lags behind may have answered. The items of a function that is deleted
+	// go with it.
+	return !errors.Is(err, store.ErrNotFound) || time.Since(i.Stored) < newsPatience
 }
+
+// newsPatience is how long a function may take to be known to all servers.
+const newsPatience = time.Minute
 
 // gone says if a call failed because its function is being deleted. One that
 // nobody has heard of is something else: what it was called with must not be lost.

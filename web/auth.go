@@ -37,6 +37,9 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 			call.principal = access.Operator
 		} else if shown := r.Header["Authorization"]; len(shown) > 0 {
 			p, err := s.authenticate(shown)
+			if fault.Of(err) == fault.Unavailable {
+				return err
+			}
 			call.principal, call.foreign = p, err != nil
 		}
 		c.SetRequest(r.WithContext(access.WithPrincipal(r.Context(), call.principal)))

@@ -67,6 +67,7 @@ const (
 // As long as there is a key, there is one of AllTenants and RoleAdmin: else
 // nobody could manage the others.
 type Ring struct {
+	store   *store.Store
 	bucket  store.Bucket
 	unwatch func()
 	// unknown is what the secret of a key that there is not is compared with, so
@@ -88,7 +89,7 @@ type Ring struct {
 func Open(ctx context.Context, s *store.Store) (*Ring, error) {
 	k := &Ring{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
 	_, _ = rand.Read(k.unknown) // never fails
-	k.bucket = s.Keys
+	k.store, k.bucket = s, s.Keys
 	stop, err := k.bucket.Watch(ctx, func(e store.Entry) {
 		if e.Deleted {
 			k.forget(e.Key)
@@ -165,11 +166,12 @@ func (k *Ring) Revoked(p access.Principal) <-chan struct{} {
 }
 
 // Authenticate returns who has a secret. It takes as long for a key that there
-// is not.
+// is not. It does not ask the store, but relies on it having answered lately: a key may
+// have been deleted elsewhere.
 //
 // # Errors
 //
-// ErrUnauthenticated.
+// ErrUnauthenticated; ErrUnavailable when the store has not answered for too long.
 func (k *Ring) Authenticate(secret string) (access.Principal, error) {
 	id, random, ok := splitSecret(secret)
 	if !ok {
@@ -184,6 +186,9 @@ func (k *Ring) Authenticate(secret string) (access.Principal, error) {
 	hash := sha256.Sum256(random)
 	if equal := subtle.ConstantTimeCompare(hash[:], r.Hash) == 1; !equal || !known {
 		return access.Principal{}, fault.ErrUnauthenticated
+	}
+	if err := k.store.Fresh(); err != nil {
+		return access.Principal{}, err
 	}
 	return access.Principal{KeyID: r.ID, Tenant: r.Tenant, Role: r.Role}, nil
 }

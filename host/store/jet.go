@@ -21,7 +21,12 @@ const (
 	DefaultLogBytes   = 1 << 30
 	DefaultQueueBytes = 1 << 30
 	DefaultDeadAge    = 14 * 24 * time.Hour
+	DefaultMaxStale   = 30 * time.Second
 )
+
+// pingInterval is how often the connection is tried; after two pings without an answer
+// it counts as lost.
+const pingInterval = 2 * time.Second
 
 // opTimeout bounds each operation; one that exceeds it counts as failed, though
 // it may still take effect.
@@ -45,7 +50,11 @@ type Config struct {
 	MaxBytes   int64         // on Dir's disk; 0 means three quarters of the free space
 	Log        *slog.Logger  // receives the server's warnings; nil means slog.Default
 
-	ackWait time.Duration // 0 means the constant; tests set less
+	// MaxStale is how long servers may be out of reach before what is known of them
+	// counts for nothing, see Fresh; 0 means DefaultMaxStale. Only with URL.
+	MaxStale time.Duration
+
+	ackWait, markerTTL time.Duration // 0 means the constants; tests set less
 }
 
 // jet is what the parts of a JetStream store share.
@@ -56,6 +65,7 @@ type jet struct {
 	server *server.Server // nil without Dir
 	mender *mender        // nil without Dir
 	marks  *marks
+	link   *link
 	conn   *nats.Conn
 	js     jetstream.JetStream
 }
@@ -88,7 +98,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 // connects to that.
 func (j *jet) connect(cfg Config) (err error) {
 	full := make(chan struct{}, 1)
-	options := []nats.Option{nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout)}
+	options := []nats.Option{
+		nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout),
+		// A server that stands still is left for another one.
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
+		nats.ReconnectHandler(func(*nats.Conn) { j.link.reconnect() }),
+	}
+	j.link = newLink(0)
+	if cfg.URL != "" {
+		j.link = newLink(cfg.MaxStale)
+	}
 	if cfg.Dir != "" {
 		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 			return fmt.Errorf("store: directory: %w", err)
@@ -122,7 +141,9 @@ func (c Config) withDefaults() Config {
 	c.LogBytes = cmp.Or(c.LogBytes, DefaultLogBytes)
 	c.QueueBytes = cmp.Or(c.QueueBytes, DefaultQueueBytes)
 	c.DeadAge = cmp.Or(c.DeadAge, DefaultDeadAge)
+	c.MaxStale = cmp.Or(c.MaxStale, DefaultMaxStale)
 	c.ackWait = cmp.Or(c.ackWait, ackWait)
+	c.markerTTL = cmp.Or(c.markerTTL, markerTTL)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	if c.Marks == "" && c.Dir != "" {
@@ -183,6 +204,12 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		return unavailable("queue", err)
 	}
 	s.Code, s.Logs, s.Queue, s.Letters = &jetCode{j, objects}, logs, queue, letters
+	if cfg.URL != "" {
+		j.link.watch(func(ctx context.Context) error {
+			_, err := queue.stream.Info(ctx) // which its leader answers
+			return err
+		})
+	}
 	return queue.loadBacklog(ctx)
 }
 
@@ -194,6 +221,8 @@ const (
 	deadSubject  = "vivarium.dead."
 )
 
+func (j *jet) fresh() error { return j.link.stale() }
+
 func (j *jet) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -204,6 +233,9 @@ func (j *jet) ready(ctx context.Context) error {
 }
 
 func (j *jet) close() {
+	if j.link != nil {
+		j.link.close()
+	}
 	if j.mender != nil {
 		j.mender.close()
 	}

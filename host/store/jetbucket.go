@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,12 +21,14 @@ type jetBucket struct {
 	name   string
 	kv     jetstream.KeyValue
 	stream jetstream.Stream
+	link   *link
 	marks  *marks // nil: not recorded
 
 	// alone means that nobody else writes to the bucket, so its contents are
 	// known.
-	alone bool
-	write sync.Mutex // held during a change if alone; may block on the store
+	alone     bool
+	markerTTL time.Duration
+	write     sync.Mutex // held during a change if alone; may block on the store
 
 	mu     sync.Mutex        // guards the members below; nothing blocks under it
 	keys   map[string]uint64 // existing keys with their revisions; nil if unknown
@@ -141,12 +144,12 @@ func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *ma
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	kv, err := j.js.CreateOrUpdateKeyValue(opening, jetstream.KeyValueConfig{
-		Bucket: prefix + name, Replicas: cfg.Replicas, Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL,
+		Bucket: prefix + name, Replicas: cfg.Replicas, Storage: jetstream.FileStorage, LimitMarkerTTL: cfg.markerTTL,
 	})
 	if err != nil {
 		return nil, unavailable(name, err)
 	}
-	b := &jetBucket{name: name, kv: kv, marks: marks, alone: j.exclusive && marks != nil}
+	b := &jetBucket{name: name, kv: kv, link: j.link, marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL}
 	if b.stream, err = j.js.Stream(opening, "KV_"+prefix+name); err != nil {
 		return nil, unavailable(name, err)
 	}
@@ -196,7 +199,7 @@ func (b *jetBucket) Put(ctx context.Context, key string, value []byte) error {
 
 func (b *jetBucket) Delete(ctx context.Context, key string) error {
 	_, err := b.change(ctx, key, false, func(ctx context.Context) (uint64, error) {
-		if err := b.kv.Purge(ctx, key, jetstream.PurgeTTL(markerTTL)); err != nil || !b.alone {
+		if err := b.kv.Purge(ctx, key, jetstream.PurgeTTL(b.markerTTL)); err != nil || !b.alone {
 			return 0, err
 		}
 		last, _, err := b.state(ctx)
@@ -206,79 +209,170 @@ func (b *jetBucket) Delete(ctx context.Context, key string) error {
 }
 
 func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func()) (stop func(), err error) {
-	before, _, err := b.state(ctx)
-	if err != nil {
-		return nil, b.fault(err)
+	f := &follower{bucket: b, each: each, keys: map[string]uint64{}}
+	if err := f.begin(ctx); err != nil {
+		return nil, err
 	}
-	// The client keeps a goroutine until this context ends, even after Close.
-	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	b.judge(ctx, f.before, f.read, maps.Clone(f.keys))
+	present()
+	watching, cancel := context.WithCancel(b.link.using)
+	var following sync.WaitGroup
+	following.Go(func() { f.follow(watching) })
+	return sync.OnceFunc(func() {
+		cancel()
+		following.Wait()
+	}), nil
+}
+
+// follower passes the records of a bucket on, and their changes.
+type follower struct {
+	bucket  *jetBucket
+	each    func(Entry)
+	changes <-chan jetstream.KeyValueEntry // nil if there is no news
+	hush    func()                         // ends the news; nil if there is none
+
+	keys map[string]uint64 // existing keys with their revisions, as passed on
+
+	// Of the last time that all was read.
+	before uint64          // the bucket's revision when that began
+	read   uint64          // records, including those of deleted keys
+	seen   map[string]bool // existing keys
+	whole  bool            // the server sent all of them
+}
+
+// begin passes on what the bucket has that is not known, and starts to listen for
+// changes, until end.
+func (f *follower) begin(ctx context.Context) (err error) {
+	b := f.bucket
+	f.end()
 	defer func() {
 		if err != nil {
-			cancel()
+			f.end()
 		}
 	}()
-	w, err := b.kv.WatchAll(watching)
-	if err != nil {
-		return nil, b.fault(err)
+	f.read, f.seen, f.whole = 0, map[string]bool{}, true
+	if f.before, _, err = b.state(ctx); err != nil {
+		return b.fault(err)
+	}
+	if err := f.listen(); err != nil {
+		return err
 	}
 	timeout := time.NewTimer(watchPatience)
 	defer timeout.Stop()
-	read, keys := uint64(0), map[string]uint64{}
-	take := func(e Entry) {
-		read++
-		if !e.Deleted {
-			keys[e.Key] = e.Revision
-		}
-		each(e)
-	}
-	for ended := false; !ended; {
+	for {
 		select {
-		case e := <-w.Updates():
-			if ended = e == nil; !ended {
-				timeout.Reset(watchPatience)
-				take(entry(e))
+		case e, ok := <-f.changes:
+			switch {
+			case !ok:
+				return unavailable(b.name, errors.New("the news has ended"))
+			case e == nil:
+				return nil
 			}
+			timeout.Reset(watchPatience)
+			f.take(entry(e))
 		case <-ctx.Done():
-			_ = w.Stop()
-			return nil, b.fault(ctx.Err())
+			return b.fault(ctx.Err())
 		case <-timeout.C:
 			// The server silently stops before a record that it can't read.
-			_ = w.Stop()
-			if w, err = b.kv.WatchAll(watching, jetstream.UpdatesOnly()); err != nil {
-				return nil, b.fault(err)
+			f.end()
+			if err := f.listen(jetstream.UpdatesOnly()); err != nil {
+				return err
 			}
-			read, keys, ended = 0, map[string]uint64{}, true
-			if err := b.readEach(ctx, take); err != nil {
-				_ = w.Stop()
-				return nil, err
-			}
+			f.read, f.seen, f.whole = 0, map[string]bool{}, false
+			return b.readEach(ctx, f.take)
 		}
 	}
-	b.judge(ctx, before, read, keys)
-	present()
-	var following sync.WaitGroup
-	ended := make(chan struct{})
-	following.Go(func() {
-		defer cancel()
-		for {
-			select {
-			case e, ok := <-w.Updates():
-				if !ok {
-					return
-				}
-				if e != nil {
-					each(entry(e))
-				}
-			case <-ended:
-				return
-			}
-		}
-	})
-	return sync.OnceFunc(func() {
-		close(ended)
+}
+
+// listen starts to listen for changes.
+func (f *follower) listen(options ...jetstream.WatchOpt) error {
+	// The client keeps a goroutine until this context ends, even after Stop.
+	listening, cancel := context.WithCancel(f.bucket.link.using)
+	w, err := f.bucket.kv.WatchAll(listening, options...)
+	if err != nil {
+		cancel()
+		return f.bucket.fault(err)
+	}
+	f.changes = w.Updates()
+	f.hush = func() {
 		_ = w.Stop() // the connection may be gone
-		following.Wait()
-	}), nil
+		cancel()
+	}
+	return nil
+}
+
+// end stops listening.
+func (f *follower) end() {
+	if f.hush != nil {
+		f.hush()
+		f.changes, f.hush = nil, nil
+	}
+}
+
+// take passes on a record unless it is known.
+func (f *follower) take(e Entry) {
+	f.read++
+	if e.Deleted {
+		delete(f.keys, e.Key)
+		delete(f.seen, e.Key)
+		f.each(e)
+		return
+	}
+	f.seen[e.Key] = true
+	if f.keys[e.Key] != e.Revision {
+		f.keys[e.Key] = e.Revision
+		f.each(e)
+	}
+}
+
+// follow passes on changes until watching ends. After the connection was lost the
+// bucket is compared with what is known: the server does not remember for ever what
+// was deleted meanwhile.
+func (f *follower) follow(watching context.Context) {
+	defer f.end()
+	reconnected := f.bucket.link.reconnected()
+	var again <-chan time.Time
+	for {
+		select {
+		case e, ok := <-f.changes:
+			if !ok { // the client has given up
+				f.changes, again = nil, time.After(compareInterval)
+			} else if e != nil {
+				f.take(entry(e))
+			}
+		case <-reconnected:
+			reconnected, again = f.bucket.link.reconnected(), time.After(0)
+		case <-again:
+			if again = nil; !f.compare(watching) {
+				again = time.After(compareInterval)
+			}
+		case <-watching.Done():
+			return
+		}
+	}
+}
+
+// compareInterval is how long after a comparison that failed the next one is made.
+const compareInterval = time.Second
+
+// compare reads the bucket anew and passes on the differences. It reports whether it
+// has read all of it: what could not be read is not taken for deleted.
+func (f *follower) compare(watching context.Context) bool {
+	ctx, cancel := context.WithTimeout(watching, time.Minute)
+	defer cancel()
+	if f.begin(ctx) != nil {
+		return false
+	}
+	last, records, err := f.bucket.state(ctx)
+	if err != nil || last != f.before || !f.whole || f.read < records {
+		return false
+	}
+	for key := range f.keys {
+		if !f.seen[key] {
+			f.take(Entry{Key: key, Revision: last, Deleted: true})
+		}
+	}
+	return true
 }
 
 // watchPatience is how long to wait for the server's next record before reading

@@ -60,6 +60,8 @@ func (m *memory) open() error {
 
 func (m *memory) ready(context.Context) error { return m.open() }
 
+func (m *memory) fresh() error { return nil }
+
 func (m *memory) close() { m.once.Do(func() { close(m.ended) }) }
 
 // room counts bytes. Safe for concurrent use.

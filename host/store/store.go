@@ -27,6 +27,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,6 +88,7 @@ type Store struct {
 // backend is what a store's parts share.
 type backend interface {
 	ready(ctx context.Context) error
+	fresh() error
 	close()
 }
 
@@ -104,12 +106,21 @@ func (s *Store) buckets() []bucket {
 	}
 }
 
-// Ready returns an error unless the store answers.
+// Ready returns an error unless the store answers, and is known as it is.
 //
 // # Errors
 //
 // ErrUnavailable.
-func (s *Store) Ready(ctx context.Context) error { return s.backend.ready(ctx) }
+func (s *Store) Ready(ctx context.Context) error { return cmp.Or(s.Fresh(), s.backend.ready(ctx)) }
+
+// Fresh returns an error if the store has not answered for longer than
+// Config.MaxStale: what others have changed meanwhile, such as a key that they have
+// deleted, is not known. It does not block.
+//
+// # Errors
+//
+// ErrUnavailable.
+func (s *Store) Fresh() error { return s.backend.fresh() }
 
 // Close ends watches, follows, the connection, the server in this process, and
 // the lock. From then on all errors are ErrUnavailable. It is idempotent.

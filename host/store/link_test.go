@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"vivarium/host/fault"
+)
+
+// startShared starts a server of its own, and returns its address.
+func startShared(t *testing.T) string {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), MaxPayload: maxMessage, NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	return strings.TrimPrefix(s.ClientURL(), "nats://")
+}
+
+// cable is a connection to a server that can be cut.
+type cable struct {
+	address string // of this end
+	plugs   sync.WaitGroup
+
+	mu    sync.Mutex // guards the members below
+	cut   bool
+	conns map[net.Conn]bool
+}
+
+func newCable(t *testing.T, to string) *cable {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cable{address: l.Addr().String(), conns: map[net.Conn]bool{}}
+	c.plugs.Go(func() {
+		for {
+			here, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.plugs.Go(func() { c.plug(here, to) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		c.set(true)
+		c.plugs.Wait()
+	})
+	return c
+}
+
+func (c *cable) plug(here net.Conn, to string) {
+	defer here.Close()
+	there, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer there.Close()
+	c.mu.Lock()
+	if c.cut {
+		c.mu.Unlock()
+		return
+	}
+	c.conns[here], c.conns[there] = true, true
+	c.mu.Unlock()
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{here, there}, {there, here}} {
+		both.Go(func() {
+			_, _ = io.Copy(way[0], way[1])
+			_ = way[0].Close()
+		})
+	}
+	both.Wait()
+}
+
+// set cuts the cable, or mends it.
+func (c *cable) set(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = cut
+	if cut {
+		for conn := range c.conns {
+			_ = conn.Close()
+		}
+		clear(c.conns)
+	}
+}
+
+// followed are the values that a watch knows of.
+type followed struct {
+	mu     sync.Mutex
+	values map[string]string
+}
+
+func (f *followed) take(e Entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e.Deleted {
+		delete(f.values, e.Key)
+		return
+	}
+	f.values[e.Key] = string(e.Value)
+}
+
+func (f *followed) text() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.values["kept"] + " " + f.values["changed"] + " " + f.values["deleted"] + " " + f.values["made"]
+}
+
+// TestWatch_ComparesAfterACut has a process cut off from the servers for longer than
+// they remember what was deleted.
+func TestWatch_ComparesAfterACut(t *testing.T) {
+	to, ctx := startShared(t), t.Context()
+	here := open(t, Config{URL: "nats://" + to, markerTTL: time.Second})
+	cable := newCable(t, to)
+	there := open(t, Config{URL: "nats://" + cable.address, markerTTL: time.Second, MaxStale: 2 * time.Second})
+	check(t, here.Keys.Put(ctx, "kept", []byte("1")), here.Keys.Put(ctx, "changed", []byte("1")), here.Keys.Put(ctx, "deleted", []byte("1")))
+	f := &followed{values: map[string]string{}}
+	stop := must(there.Keys.Watch(ctx, f.take, func() {}))(t)
+	defer stop()
+	if got := f.text(); got != "1 1 1 " {
+		t.Fatalf("before the cut: %q", got)
+	}
+	check(t, there.Fresh(), there.Ready(ctx))
+
+	cable.set(true)
+	check(t, here.Keys.Put(ctx, "changed", []byte("2")), here.Keys.Delete(ctx, "deleted"), here.Keys.Put(ctx, "made", []byte("1")))
+	until(t, "what is known counts for nothing", func() bool { return there.Fresh() != nil })
+	if err := there.Ready(ctx); fault.Of(err) != fault.Unavailable {
+		t.Errorf("ready: got %v", err)
+	}
+	until(t, "nothing is left of what was deleted", func() bool {
+		_, records, err := here.Keys.(*jetBucket).state(ctx)
+		return err == nil && records == 3
+	})
+
+	cable.set(false)
+	until(t, "all is as in the store", func() bool { return f.text() == "1 2  1" })
+	until(t, "what is known counts", func() bool { return there.Fresh() == nil && there.Ready(ctx) == nil })
+	check(t, here.Keys.Delete(ctx, "made"))
+	until(t, "changes arrive", func() bool { return f.text() == "1 2  " })
+}
+
+// TestLink_IsFreshAsLongAsServersAnswer asks servers that are slow at times.
+func TestLink_IsFreshAsLongAsServersAnswer(t *testing.T) {
+	l := newLink(200 * time.Millisecond)
+	answers := make(chan struct{})
+	l.watch(func(ctx context.Context) error {
+		select {
+		case <-answers:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	defer l.close()
+	until(t, "nobody answers", func() bool { return l.stale() != nil })
+	close(answers)
+	until(t, "they answer again", func() bool { return l.stale() == nil })
+}
