@@ -391,7 +391,8 @@ func (i *Instance) refused(err error) error {
 // overdue returns why the call must end, or nil.
 func (i *Instance) overdue() error {
 	switch {
-	case i.deadline != 0 && i.engine.now() >= i.deadline:
+	// Those who wait until the deadline go by the other clock.
+	case i.deadline != 0 && (i.engine.now() >= i.deadline || !time.Now().Before(i.until)):
 		return ErrDeadline
 	case i.ctx.Err() != nil:
 		return ErrCancelled

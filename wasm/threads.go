@@ -304,12 +304,11 @@ func (i *Instance) callOver() context.Context {
 // checkFirst ends the call in the first thread, when it is over or the threads are.
 func (i *Instance) checkFirst() {
 	t := i.threads
-	if i.callOver().Err() == nil {
-		return
-	}
 	if why := i.overdue(); why != nil {
 		t.fail(why)
-	} else if t.living.Err() == nil { // the two clocks differ by less than it takes to look at them
+	} else if i.callOver().Err() == nil {
+		return
+	} else if t.living.Err() == nil { // the clocks differ by less than it takes to look at them
 		t.fail(ErrDeadline)
 	}
 	t.gone.Wait()
