@@ -269,6 +269,9 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionE
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)
 	defer cancel()
 	_, _, err := v.pool.image.get(ctx, v.pool.buildImage, nil)
+	for fault.Of(err) == fault.Preparing && ctx.Err() == nil { // its runtime was never needed before
+		_, _, err = v.pool.image.get(ctx, v.pool.buildImage, nil)
+	}
 	if err == nil {
 		v.pool.image.put()
 		if v.NoFreeze { // the module is not loaded for the image
