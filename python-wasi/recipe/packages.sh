@@ -13,14 +13,19 @@
 
 package_names() { (cd "$here/packages" && printf '%s\n' *.sh | sed 's/\.sh$//'); }
 
-# package_key NAME: files of the recipe that the package names in `uses` count too.
+# package_key NAME: files of the recipe that the package names in `uses` count too,
+# and a package's own sources.
 package_key() {
-  local file files=("$here/recipe/package.sh" "$here/recipe/casts.py" "$here/packages/$1.sh")
+  local file own='' files=("$here/recipe/package.sh" "$here/recipe/casts.py" "$here/packages/$1.sh")
+  if [[ -d $here/packages/$1 ]]; then
+    mapfile -t own < <(cd "$here" && find "packages/$1" -type f ! -name '*.pyc' ! -name '*.md' | sort)
+    own=$(hash_files "$here" "${own[@]}")
+  fi
   # shellcheck source=/dev/null # one of packages/
   for file in $(source "$here/packages/$1.sh" && printf '%s\n' "${uses-}"); do
     files+=("$here/recipe/$file")
   done
-  printf '%s\n' "$kit_key" "$(hash_script "${files[@]}")" | sha256sum | cut -c1-16
+  printf '%s\n' "$kit_key" "$(hash_script "${files[@]}")" ${own:+"$own"} | sha256sum | cut -c1-16
 }
 
 # find_packages fills package_results: name to folder in the cache.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from . import aio
 from ._channel import Channel as _BlockingChannel
 from ._codes import ChannelConnectivity, Compression, LocalConnectionType, StatusCode
 from ._credentials import (
@@ -44,8 +45,8 @@ from ._interfaces import (
     RpcMethodHandler,
     Server,
     ServerInterceptor,
-    ServiceRpcHandler,
     ServicerContext,
+    ServiceRpcHandler,
     Status,
     StreamStreamClientInterceptor,
     StreamStreamMultiCallable,
@@ -66,9 +67,7 @@ from ._version import __version__
 
 
 def insecure_channel(
-    target: str,
-    options: Iterable[tuple[str, Any]] | None = None,
-    compression: Compression | None = None,
+    target: str, options: Iterable[tuple[str, Any]] | None = None, compression: Compression | None = None
 ) -> Channel:
     """A channel without TLS."""
     return _BlockingChannel(target, options, None, compression)
@@ -106,7 +105,9 @@ xds_server_credentials = _no_server("xds_server_credentials")
 
 def _no_compiler(name: str) -> Callable[..., NoReturn]:
     def absent(*args: object, **named: object) -> NoReturn:
-        raise NotImplementedError(f"grpc.{name}: there is no compiler of .proto files; deploy the generated modules")
+        raise NotImplementedError(
+            f"grpc.{name}: there is no compiler of .proto files; deploy the generated modules"
+        )
 
     absent.__name__ = absent.__qualname__ = name
     return absent
@@ -115,9 +116,6 @@ def _no_compiler(name: str) -> Callable[..., NoReturn]:
 protos = _no_compiler("protos")
 services = _no_compiler("services")
 protos_and_services = _no_compiler("protos_and_services")
-
-# Compared by name, as grpcio's package makes it an attribute.
-from grpc import aio  # noqa: E402
 
 __all__ = (
     "AuthMetadataContext", "AuthMetadataPlugin", "AuthMetadataPluginCallback", "Call", "CallCredentials", "Channel",

@@ -137,7 +137,6 @@ class Connection:
         self._changed = threading.Condition()  # guards all below
         self._session = Session(options.max_metadata)
         self._reader: int | None = None
-        self._rounds = 0
         self._abandoned: deque[Exchange] = deque()
         self._bell: tuple[socket.socket, socket.socket] | None = None
 
@@ -173,8 +172,8 @@ class Connection:
                 if self._reader is None:
                     self._round(0)
                 else:
-                    rounds = self._rounds
-                    self._changed.wait_for(lambda before=rounds: self._rounds != before, 1)
+                    # The one who reads takes it.
+                    self._changed.wait(1)
             return not self._session.draining
 
     # What calls need.
@@ -198,7 +197,9 @@ class Connection:
             self._flush()
             self._wait(lambda: not exchange.unsent or exchange.ended, deadline)
 
-    async def until(self, exchange: Exchange, happened: Callable[[Exchange], bool], deadline: float | None) -> None:
+    async def until(
+        self, exchange: Exchange, happened: Callable[[Exchange], bool], deadline: float | None
+    ) -> None:
         with self._changed:
             if not self._wait(lambda: exchange.ended or happened(exchange), deadline):
                 self._session.cancel(exchange, LATE)
@@ -261,7 +262,6 @@ class Connection:
         finally:
             self._changed.acquire()
             self._reader = None
-            self._rounds += 1
             self._changed.notify_all()
         if self._session.failure is not None:
             self._shut()
@@ -313,7 +313,11 @@ class Connection:
         options, session = self._options, self._session
         if options.keepalive is None or (session.idle and not options.keepalive_always):
             return limit
-        due = session.heard + options.keepalive if session.pinged is None else session.pinged + options.keepalive_timeout
+        due = (
+            session.heard + options.keepalive
+            if session.pinged is None
+            else session.pinged + options.keepalive_timeout
+        )
         pause = max(due - time.monotonic(), 0)
         return pause if limit is None else min(limit, pause)
 

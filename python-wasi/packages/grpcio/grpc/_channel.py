@@ -324,42 +324,82 @@ class _Method:
 
 
 class _UnaryUnary(_Method, interfaces.UnaryUnaryMultiCallable):
-    def __call__(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         return self.with_call(request, timeout, metadata, credentials, wait_for_ready, compression)[0]
 
-    def with_call(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def with_call(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         invocation = self._invocation(timeout, metadata, credentials, wait_for_ready, compression)
         self._start(invocation, request)
         return self._with_call(invocation)
 
-    def future(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def future(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         invocation = self._invocation(timeout, metadata, credentials, wait_for_ready, compression)
         return _FutureCall(self, invocation, lambda: self._start(invocation, request))
 
 
 class _UnaryStream(_Method, interfaces.UnaryStreamMultiCallable):
-    def __call__(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         invocation = self._invocation(timeout, metadata, credentials, wait_for_ready, compression)
         self._start(invocation, request)
         return _StreamCall(self, invocation)
 
 
 class _StreamUnary(_Method, interfaces.StreamUnaryMultiCallable):
-    def __call__(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         return self.with_call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)[0]
 
-    def with_call(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def with_call(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         invocation = self._invocation(timeout, metadata, credentials, wait_for_ready, compression)
         self._start_stream(invocation, request_iterator)
         return self._with_call(invocation)
 
-    def future(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def future(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         invocation = self._invocation(timeout, metadata, credentials, wait_for_ready, compression)
         return _FutureCall(self, invocation, lambda: self._start_stream(invocation, request_iterator))
 
 
 class _StreamStream(_Method, interfaces.StreamStreamMultiCallable):
-    def __call__(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         invocation = self._invocation(timeout, metadata, credentials, wait_for_ready, compression)
         self._start_stream(invocation, request_iterator)
         return _StreamCall(self, invocation)
@@ -386,16 +426,16 @@ class Channel(interfaces.Channel):
     def unsubscribe(self, callback: Callable[[Any], None]) -> None:
         self._link.unwatch(callback)
 
-    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return _UnaryUnary(self._link, method, request_serializer, response_deserializer, self._compression)
 
-    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return _UnaryStream(self._link, method, request_serializer, response_deserializer, self._compression)
 
-    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return _StreamUnary(self._link, method, request_serializer, response_deserializer, self._compression)
 
-    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return _StreamStream(self._link, method, request_serializer, response_deserializer, self._compression)
 
     def close(self) -> None:

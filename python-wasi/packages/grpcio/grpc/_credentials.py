@@ -111,9 +111,7 @@ def local_channel_credentials(local_connect_type: Any = None) -> ChannelCredenti
     return ChannelCredentials(None)
 
 
-def metadata_call_credentials(
-    metadata_plugin: AuthMetadataPlugin, name: str | None = None
-) -> CallCredentials:
+def metadata_call_credentials(metadata_plugin: AuthMetadataPlugin, name: str | None = None) -> CallCredentials:
     """What a plugin adds to each call."""
     return CallCredentials((metadata_plugin,))
 
@@ -133,9 +131,7 @@ def composite_channel_credentials(
 ) -> ChannelCredentials:
     """A channel's credentials, and those of all its calls."""
     before = (channel_credentials.call,) if channel_credentials.call else ()
-    return ChannelCredentials(
-        channel_credentials.tls, composite_call_credentials(*before, *call_credentials)
-    )
+    return ChannelCredentials(channel_credentials.tls, composite_call_credentials(*before, *call_credentials))
 
 
 def _absent(what: str) -> Callable[..., Any]:

@@ -27,9 +27,7 @@ class Outcome:
 class Failure(Exception):
     """Ends an attempt before it has reached a server."""
 
-    def __init__(
-        self, code: StatusCode, details: str, *, final: bool = False, unprocessed: bool = False
-    ) -> None:
+    def __init__(self, code: StatusCode, details: str, *, final: bool = False, unprocessed: bool = False) -> None:
         super().__init__(details)
         self.outcome = Outcome(code, details, unprocessed=unprocessed)
         self.final = final

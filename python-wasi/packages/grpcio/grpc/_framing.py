@@ -26,8 +26,7 @@ def framed(message: bytes, compression: Compression | None, limit: int) -> bytes
     """
     if 0 <= limit < len(message):
         raise Failure(
-            StatusCode.RESOURCE_EXHAUSTED,
-            f"CLIENT: Sent message larger than max ({len(message)} vs. {limit})",
+            StatusCode.RESOURCE_EXHAUSTED, f"CLIENT: Sent message larger than max ({len(message)} vs. {limit})"
         )
     if compression not in ENCODINGS:
         return PREFIX.pack(0, len(message)) + message
@@ -72,8 +71,7 @@ class Unframer:
     def _unpacked(self, message: bytes) -> bytes:
         if self.encoding not in _WINDOWS:
             raise Failure(
-                StatusCode.INTERNAL,
-                f"Compressed flag set with {self.encoding.decode('latin-1')} encoding",
+                StatusCode.INTERNAL, f"Compressed flag set with {self.encoding.decode('latin-1')} encoding"
             )
         unpacker = zlib.decompressobj(_WINDOWS[self.encoding])
         try:
@@ -89,6 +87,5 @@ class Unframer:
 
     def _too_long(self, length: int) -> Failure:
         return Failure(
-            StatusCode.RESOURCE_EXHAUSTED,
-            f"CLIENT: Received message larger than max ({length} vs. {self._limit})",
+            StatusCode.RESOURCE_EXHAUSTED, f"CLIENT: Received message larger than max ({length} vs. {self._limit})"
         )

@@ -55,7 +55,7 @@ _MAX_REASON = 1 << 10
 
 # Of HTTP/2's frames.
 _FRAME_HEADER = 9
-_DATA, _HEADERS, _PUSH_PROMISE, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = 0x0, 0x1, 0x5, 0x7, 0x8, 0x9
+_DATA, _HEADERS, _PUSH_PROMISE, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = (0x0, 0x1, 0x5, 0x7, 0x8, 0x9)
 _END_STREAM, _END_HEADERS = 0x1, 0x4
 _LARGEST = 2**31 - 1
 
@@ -119,9 +119,7 @@ class Session:
     def __init__(self, max_metadata: int) -> None:
         # What is sent is made here and valid.
         config = H2Configuration(
-            header_encoding=None,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
+            header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
         )
         self._h2 = H2Connection(config)
         self._h2.local_settings = Settings(
@@ -267,8 +265,7 @@ class Session:
             length = int.from_bytes(self._input[whole : whole + 3])
             if length > _MAX_FRAME:
                 raise Failure(
-                    StatusCode.UNAVAILABLE,
-                    f"the server sent a frame of {length} bytes; {_MAX_FRAME} are allowed",
+                    StatusCode.UNAVAILABLE, f"the server sent a frame of {length} bytes; {_MAX_FRAME} are allowed"
                 )
             end = whole + _FRAME_HEADER + length
             if len(self._input) < end:
@@ -436,7 +433,10 @@ def _problem(headers: Headers) -> Outcome | None:
         return Outcome(code, f"Received http2 header with status: {status.decode('latin-1')}")
     kind = fields.get(b"content-type", b"")
     if not kind.startswith(b"application/grpc"):
-        return Outcome(StatusCode.UNKNOWN, f"the server's answer is {kind.decode('latin-1') or 'nothing'}, not application/grpc")
+        return Outcome(
+            StatusCode.UNKNOWN,
+            f"the server's answer is {kind.decode('latin-1') or 'nothing'}, not application/grpc",
+        )
     return None
 
 

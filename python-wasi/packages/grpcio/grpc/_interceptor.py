@@ -12,10 +12,11 @@ from ._codes import StatusCode
 from ._interfaces import Future, RpcError
 from ._metadata import Metadata
 
-_FIELDS = ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")
 
-
-class Details(namedtuple("Details", _FIELDS), interfaces.ClientCallDetails):
+class Details(
+    namedtuple("Details", ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")),
+    interfaces.ClientCallDetails,
+):
     """What is known about a call before it is made."""
 
     def arguments(self) -> dict[str, Any]:
@@ -26,7 +27,7 @@ class Details(namedtuple("Details", _FIELDS), interfaces.ClientCallDetails):
 
     def changed(self, other: Any) -> Details:
         """These details as an interceptor has changed them; what it leaves out stays."""
-        return Details(*(getattr(other, field, getattr(self, field)) for field in _FIELDS))
+        return Details(*(getattr(other, field, getattr(self, field)) for field in self._fields))
 
 
 class _Done(interfaces.Call, Future):
@@ -132,14 +133,20 @@ def _stream(method: Any, request: Any, arguments: dict[str, Any]) -> Any:
 
 
 class _OneAnswer(_Intercepted):
-    def __call__(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         return self.with_call(request, timeout, metadata, credentials, wait_for_ready, compression)[0]
 
-    def with_call(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def with_call(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         call = self._call(_blocking, request, timeout, metadata, credentials, wait_for_ready, compression)
         return call.result(), call
 
-    def future(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def future(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         try:
             return self._call(_future, request, timeout, metadata, credentials, wait_for_ready, compression)
         except Exception as error:
@@ -147,7 +154,9 @@ class _OneAnswer(_Intercepted):
 
 
 class _ManyAnswers(_Intercepted):
-    def __call__(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         try:
             return self._call(_stream, request, timeout, metadata, credentials, wait_for_ready, compression)
         except Exception as error:
@@ -183,16 +192,16 @@ class _Channel(interfaces.Channel):
     def unsubscribe(self, callback: Callable[[Any], None]) -> None:
         self._channel.unsubscribe(callback)
 
-    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method("unary_unary", _UnaryUnary, method, request_serializer, response_deserializer)
 
-    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method("unary_stream", _UnaryStream, method, request_serializer, response_deserializer)
 
-    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method("stream_unary", _StreamUnary, method, request_serializer, response_deserializer)
 
-    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method("stream_stream", _StreamStream, method, request_serializer, response_deserializer)
 
     def close(self) -> None:

@@ -154,15 +154,21 @@ class UnaryUnaryMultiCallable(abc.ABC):
     """A method of one request and one answer."""
 
     @abc.abstractmethod
-    def __call__(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         """Call and return the answer."""
 
     @abc.abstractmethod
-    def with_call(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def with_call(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         """Call and return the answer and the call."""
 
     @abc.abstractmethod
-    def future(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def future(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         """Begin a call and return it; it is a future too."""
 
 
@@ -170,7 +176,9 @@ class UnaryStreamMultiCallable(abc.ABC):
     """A method of one request and a stream of answers."""
 
     @abc.abstractmethod
-    def __call__(self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         """Begin a call and return it; it is an iterator of the answers."""
 
 
@@ -178,15 +186,39 @@ class StreamUnaryMultiCallable(abc.ABC):
     """A method of a stream of requests and one answer."""
 
     @abc.abstractmethod
-    def __call__(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         """Call and return the answer."""
 
     @abc.abstractmethod
-    def with_call(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def with_call(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         """Call and return the answer and the call."""
 
     @abc.abstractmethod
-    def future(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN201
+    def future(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         """Begin a call and return it; it is a future too."""
 
 
@@ -194,7 +226,15 @@ class StreamStreamMultiCallable(abc.ABC):
     """A method of a stream of requests and a stream of answers."""
 
     @abc.abstractmethod
-    def __call__(self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self,
+        request_iterator,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         """Begin a call and return it; it is an iterator of the answers."""
 
 
@@ -210,19 +250,19 @@ class Channel(abc.ABC):
         """End a subscription."""
 
     @abc.abstractmethod
-    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of one request and one answer."""
 
     @abc.abstractmethod
-    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of one request and a stream of answers."""
 
     @abc.abstractmethod
-    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of a stream of requests and one answer."""
 
     @abc.abstractmethod
-    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of a stream of requests and a stream of answers."""
 
     @abc.abstractmethod
@@ -293,22 +333,22 @@ class _MethodHandler(
     pass
 
 
-def unary_unary_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):  # noqa: ANN001, ANN201
+def unary_unary_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):
     """A handler for a method of one request and one answer."""
     return _MethodHandler(False, False, request_deserializer, response_serializer, behavior, None, None, None)
 
 
-def unary_stream_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):  # noqa: ANN001, ANN201
+def unary_stream_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):
     """A handler for a method of one request and a stream of answers."""
     return _MethodHandler(False, True, request_deserializer, response_serializer, None, behavior, None, None)
 
 
-def stream_unary_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):  # noqa: ANN001, ANN201
+def stream_unary_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):
     """A handler for a method of a stream of requests and one answer."""
     return _MethodHandler(True, False, request_deserializer, response_serializer, None, None, behavior, None)
 
 
-def stream_stream_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):  # noqa: ANN001, ANN201
+def stream_stream_rpc_method_handler(behavior, request_deserializer=None, response_serializer=None):
     """A handler for a method of a stream of requests and a stream of answers."""
     return _MethodHandler(True, True, request_deserializer, response_serializer, None, None, None, behavior)
 
@@ -325,6 +365,8 @@ class _Handlers(ServiceRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
 
-def method_handlers_generic_handler(service: str, method_handlers: dict[str, RpcMethodHandler]) -> GenericRpcHandler:
+def method_handlers_generic_handler(
+    service: str, method_handlers: dict[str, RpcMethodHandler]
+) -> GenericRpcHandler:
     """A handler for a service, of handlers for its methods by name."""
     return _Handlers(service, method_handlers)

@@ -41,7 +41,9 @@ class Connection(Protocol):
     async def send(self, exchange: Exchange, data: bytes, end: bool, deadline: float | None) -> None:
         """Send, and wait until the server's windows have let all of it through."""
 
-    async def until(self, exchange: Exchange, happened: Callable[[Exchange], bool], deadline: float | None) -> None:
+    async def until(
+        self, exchange: Exchange, happened: Callable[[Exchange], bool], deadline: float | None
+    ) -> None:
         """Wait until something has happened, or the exchange has ended; it ends at the deadline."""
 
     def take(self, exchange: Exchange) -> bytes:
@@ -298,8 +300,7 @@ class Invocation:
                     raise
                 except Exception as error:
                     raise Failure(
-                        StatusCode.UNAVAILABLE,
-                        f"Getting metadata from plugin failed with error: {error}",
+                        StatusCode.UNAVAILABLE, f"Getting metadata from plugin failed with error: {error}"
                     ) from error
         return added
 

@@ -76,7 +76,11 @@ class Options:
         values: dict[str, Any] = dict(given)
         self.max_receive = int(values.get("grpc.max_receive_message_length", _MAX_RECEIVE))
         self.max_send = int(values.get("grpc.max_send_message_length", -1))
-        self.max_metadata = int(values.get("grpc.absolute_max_metadata_size", max(_MAX_METADATA, int(values.get("grpc.max_metadata_size", 0)))))
+        self.max_metadata = int(
+            values.get(
+                "grpc.absolute_max_metadata_size", max(_MAX_METADATA, int(values.get("grpc.max_metadata_size", 0)))
+            )
+        )
         self.authority: str | None = values.get("grpc.default_authority")
         self.server_name: str | None = values.get("grpc.ssl_target_name_override")
         self.keepalive = _milliseconds(values.get("grpc.keepalive_time_ms"))
@@ -97,7 +101,9 @@ class Options:
 
     def backoff(self, attempt: int) -> float:
         """How many seconds to wait after an attempt at connecting, of which the first is 1."""
-        return random.uniform(0.8, 1.2) * min(self.first_backoff * _BACKOFF_FACTOR ** (attempt - 1), self.max_backoff)
+        return random.uniform(0.8, 1.2) * min(
+            self.first_backoff * _BACKOFF_FACTOR ** (attempt - 1), self.max_backoff
+        )
 
     def method(self, path: str) -> MethodConfig:
         """What the service config says about a method, "/package.Service/Method"."""

@@ -6,9 +6,11 @@ import threading
 from typing import Any
 
 from ._channel import Channel
-from ._credentials import ChannelCredentials
+from ._credentials import ChannelCredentials, ssl_channel_credentials
 
 _MOST_CHANNELS = 64
+
+_DEFAULT = ssl_channel_credentials()
 
 _lock = threading.Lock()  # guards the channels
 _channels: dict[Any, Channel] = {}
@@ -21,9 +23,7 @@ def insecure_channel_credentials() -> ChannelCredentials | None:
 
 def _channel(target: str, options: Any, credentials: Any, insecure: bool, compression: Any) -> Channel:
     if credentials is None and not insecure:
-        from ._credentials import ssl_channel_credentials
-
-        credentials = _default.setdefault("tls", ssl_channel_credentials())
+        credentials = _DEFAULT
     key = (target, tuple(options or ()), credentials, compression)
     with _lock:
         channel = _channels.pop(key, None) or Channel(target, options, credentials, compression)
@@ -33,19 +33,20 @@ def _channel(target: str, options: Any, credentials: Any, insecure: bool, compre
     return channel
 
 
-_default: dict[str, ChannelCredentials] = {}
-
-
 def _simple(kind: str) -> Any:
     def call(
-        request, target, method, request_serializer=None, response_deserializer=None, options=(),  # noqa: ANN001
-        channel_credentials=None, insecure=False, call_credentials=None, compression=None,  # noqa: ANN001
-        wait_for_ready=None, timeout=60.0, metadata=None, _registered_method=False,  # noqa: ANN001
+        request, target, method, request_serializer=None, response_deserializer=None, options=(),
+        channel_credentials=None, insecure=False, call_credentials=None, compression=None,
+        wait_for_ready=None, timeout=60.0, metadata=None, _registered_method=False,
     ) -> Any:  # fmt: skip
         channel = _channel(target, options, channel_credentials, insecure, compression)
         callable_ = getattr(channel, kind)(method, request_serializer, response_deserializer)
         return callable_(
-            request, timeout=timeout, metadata=metadata, credentials=call_credentials, wait_for_ready=wait_for_ready
+            request,
+            timeout=timeout,
+            metadata=metadata,
+            credentials=call_credentials,
+            wait_for_ready=wait_for_ready,
         )
 
     call.__name__ = call.__qualname__ = kind

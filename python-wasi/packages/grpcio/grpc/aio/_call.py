@@ -29,7 +29,9 @@ Deserializer = Callable[[bytes], Any] | None
 class _Call(interfaces.Call):
     """A call, which goes on in a task of its own."""
 
-    def __init__(self, invocation: Invocation, authority: str, serializer: Serializer, deserializer: Deserializer) -> None:
+    def __init__(
+        self, invocation: Invocation, authority: str, serializer: Serializer, deserializer: Deserializer
+    ) -> None:
         self._invocation = invocation
         self._authority = authority
         self._serializer = serializer

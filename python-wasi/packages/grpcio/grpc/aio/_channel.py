@@ -82,7 +82,9 @@ class UnaryUnaryMultiCallable(_Method, interfaces.UnaryUnaryMultiCallable):
 
     _kind = "unary_unary"
 
-    def __call__(self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
 
 
@@ -91,7 +93,9 @@ class UnaryStreamMultiCallable(_Method, interfaces.UnaryStreamMultiCallable):
 
     _kind = "unary_stream"
 
-    def __call__(self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
         return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
 
 
@@ -100,7 +104,15 @@ class StreamUnaryMultiCallable(_Method, interfaces.StreamUnaryMultiCallable):
 
     _kind = "stream_unary"
 
-    def __call__(self, request_iterator=None, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self,
+        request_iterator=None,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         return self._call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
 
 
@@ -109,7 +121,15 @@ class StreamStreamMultiCallable(_Method, interfaces.StreamStreamMultiCallable):
 
     _kind = "stream_stream"
 
-    def __call__(self, request_iterator=None, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None):  # noqa: ANN001, ANN204
+    def __call__(
+        self,
+        request_iterator=None,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
         return self._call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
 
 
@@ -127,9 +147,9 @@ class Channel(interfaces.Channel):
         self._link = Link(target, Options(options), credentials)
         self._compression = compression
         self._connecting: asyncio.Task[None] | None = None
-        self._interceptors: dict[str, list[Any]] = {
-            kind: [each for each in interceptors or () if isinstance(each, parent)] for kind, parent in KINDS.items()
-        }
+        # Google's libraries append to these lists.
+        for kind, parent in KINDS.items():
+            setattr(self, f"_{kind}_interceptors", [each for each in interceptors or () if isinstance(each, parent)])
         for each in interceptors or ():
             if not isinstance(each, tuple(KINDS.values())):
                 raise ValueError(f"{each!r} is no interceptor of a client")
@@ -168,18 +188,18 @@ class Channel(interfaces.Channel):
         finally:
             self._connecting = None
 
-    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method(UnaryUnaryMultiCallable, method, request_serializer, response_deserializer)
 
-    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method(UnaryStreamMultiCallable, method, request_serializer, response_deserializer)
 
-    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method(StreamUnaryMultiCallable, method, request_serializer, response_deserializer)
 
-    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         return self._method(StreamStreamMultiCallable, method, request_serializer, response_deserializer)
 
     def _method(self, kind: Any, path: str | bytes, serializer: Serializer, deserializer: Deserializer) -> Any:
-        interceptors = self._interceptors[kind._kind]
+        interceptors = getattr(self, f"_{kind._kind}_interceptors")
         return kind(self._link, path, serializer, deserializer, interceptors, self._compression)

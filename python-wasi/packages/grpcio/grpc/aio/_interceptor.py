@@ -50,7 +50,9 @@ class StreamUnaryClientInterceptor(ClientInterceptor, metaclass=abc.ABCMeta):
     """Stands between a caller and calls of a stream of requests and one answer."""
 
     @abc.abstractmethod
-    async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+    async def intercept_stream_unary(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
         """Return what `await continuation(client_call_details, request_iterator)` gives, or an answer."""
 
 
@@ -58,7 +60,9 @@ class StreamStreamClientInterceptor(ClientInterceptor, metaclass=abc.ABCMeta):
     """Stands between a caller and calls of a stream of requests and a stream of answers."""
 
     @abc.abstractmethod
-    async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+    async def intercept_stream_stream(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
         """Return what `await continuation(client_call_details, request_iterator)` gives, or an asynchronous iterator."""
 
 
@@ -144,7 +148,14 @@ class _Requests:
 class _Intercepted(interfaces.Call):
     """A call that interceptors make, in a task of its own."""
 
-    def __init__(self, kind: str, interceptors: Sequence[Any], make: Callable[..., Any], details: ClientCallDetails, request: Any) -> None:
+    def __init__(
+        self,
+        kind: str,
+        interceptors: Sequence[Any],
+        make: Callable[..., Any],
+        details: ClientCallDetails,
+        request: Any,
+    ) -> None:
         self._requests: _Requests | None = None
         if request is None and kind.startswith("stream"):
             request = self._requests = _Requests()
@@ -165,7 +176,11 @@ class _Intercepted(interfaces.Call):
     @property
     def _made(self) -> Any:
         """The call, if it has been made."""
-        return self._task.result() if self._task.done() and not self._task.cancelled() and not self._task.exception() else None
+        return (
+            self._task.result()
+            if self._task.done() and not self._task.cancelled() and not self._task.exception()
+            else None
+        )
 
     def cancel(self) -> bool:
         made = self._made
@@ -280,7 +295,9 @@ class InterceptedStreamStreamCall(_ManyAnswers, interfaces.StreamStreamCall):
     """A call of a stream of requests and a stream of answers."""
 
 
-async def _intercept(kind: str, interceptors: Sequence[Any], make: Callable[..., Any], details: Any, request: Any) -> Any:
+async def _intercept(
+    kind: str, interceptors: Sequence[Any], make: Callable[..., Any], details: Any, request: Any
+) -> Any:
     """Ask the first interceptor for a call, which goes on to the others."""
     if not interceptors:
         return make(details, request)

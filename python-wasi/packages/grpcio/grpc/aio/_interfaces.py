@@ -175,19 +175,19 @@ class Channel(abc.ABC):
         """Wait until the channel is connected."""
 
     @abc.abstractmethod
-    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of one request and one answer."""
 
     @abc.abstractmethod
-    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def unary_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of one request and a stream of answers."""
 
     @abc.abstractmethod
-    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_unary(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of a stream of requests and one answer."""
 
     @abc.abstractmethod
-    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):  # noqa: ANN001, ANN201
+    def stream_stream(self, method, request_serializer=None, response_deserializer=None, _registered_method=False):
         """A method of a stream of requests and a stream of answers."""
 
 

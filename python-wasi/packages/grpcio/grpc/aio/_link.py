@@ -119,7 +119,9 @@ class Connection(asyncio.BufferedProtocol):
         self._flush()
         await self._wait_for(exchange, lambda: not exchange.unsent or exchange.ended, deadline)
 
-    async def until(self, exchange: Exchange, happened: Callable[[Exchange], bool], deadline: float | None) -> None:
+    async def until(
+        self, exchange: Exchange, happened: Callable[[Exchange], bool], deadline: float | None
+    ) -> None:
         if not await self._wait_for(exchange, lambda: exchange.ended or happened(exchange), deadline):
             self.cancel(exchange, LATE)
 
@@ -172,7 +174,11 @@ class Connection(asyncio.BufferedProtocol):
     def _check_alive(self) -> None:
         options, session = self._options, self._session
         self._timer = None
-        if options.keepalive is None or session.failure is not None or (session.idle and not options.keepalive_always):
+        if (
+            options.keepalive is None
+            or session.failure is not None
+            or (session.idle and not options.keepalive_always)
+        ):
             return
         now = time.monotonic()
         if session.pinged is not None and now >= session.pinged + options.keepalive_timeout:
@@ -182,7 +188,11 @@ class Connection(asyncio.BufferedProtocol):
         if session.pinged is None and now >= session.heard + options.keepalive:
             session.ping()
             self._flush()
-        due = session.heard + options.keepalive if session.pinged is None else session.pinged + options.keepalive_timeout
+        due = (
+            session.heard + options.keepalive
+            if session.pinged is None
+            else session.pinged + options.keepalive_timeout
+        )
         self._timer = self._loop.call_later(max(due - now, 0), self._check_alive)
 
 
@@ -272,7 +282,7 @@ class Link(_invocation.Link):
         try:
             async with asyncio.timeout_at(deadline):
                 # A plugin may block.
-                await loop.run_in_executor(None, plugin, context, callback)
+                await loop.run_in_executor(None, lambda: plugin(context, cast(Any, callback)))
                 return await answer
         except TimeoutError:
             raise Failure(LATE.code, LATE.details) from None

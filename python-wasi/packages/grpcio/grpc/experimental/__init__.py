@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import aio
 from .._simple import insecure_channel_credentials, stream_stream, stream_unary, unary_stream, unary_unary
 
 
@@ -23,6 +24,7 @@ __all__ = (
     "ChannelOptions",
     "ExperimentalApiWarning",
     "UsageError",
+    "aio",
     "insecure_channel_credentials",
     "stream_stream",
     "stream_unary",

@@ -1,0 +1,1 @@
+"""Where grpcio-tools has its compiler of .proto files."""
