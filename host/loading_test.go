@@ -106,3 +106,16 @@ LIMIT = 3
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+// What is imported once for all instances may take longer than a call may.
+func TestCreateVersion_ImportsThatAreFrozenMayOutlastTheTimeout(t *testing.T) {
+	h := newTestHost(t, Config{ImageDir: t.TempDir()})
+	h.create("fun")
+	h.version("fun", `
+import time
+until = time.process_time() + 1
+while time.process_time() < until: pass
+def handler(event, context): return 1
+`, catalog.VersionSpec{Timeout: 500 * time.Millisecond})
+	h.want("fun", "", "1")
+}

@@ -266,6 +266,8 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionE
 		return nil
 	}
 	defer v.pool.settle()
+	v.loading.unhurried.Store(true)
+	defer v.loading.unhurried.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)
 	defer cancel()
 	_, _, err := v.pool.image.get(ctx, v.pool.buildImage, nil)

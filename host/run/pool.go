@@ -295,7 +295,7 @@ func (p *pool) load(ctx context.Context) error {
 		return err
 	}
 	if !in.loaded {
-		_, out, err := p.r.maker.loadAlone(ctx, in.guest, p.v, p.v.loadRequest())
+		_, out, err := p.r.maker.loadAlone(ctx, in.guest, p.v, p.v.loadRequest(), p.v.Timeout)
 		if err != nil || !in.Usable() {
 			p.discard(in)
 			return cmp.Or(err, errUnusable)

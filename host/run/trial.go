@@ -37,7 +37,11 @@ func (m *maker) tryLoad(ctx context.Context, w guest, v *live) trial {
 	request.Freeze = true
 	w.ResetObserved()
 	start := time.Now()
-	response, out, err := m.loadAlone(ctx, w, v, request)
+	limit := v.Timeout
+	if v.loading.unhurried.Load() {
+		limit = max(limit, maxFreezeTime)
+	}
+	response, out, err := m.loadAlone(ctx, w, v, request, limit)
 	t := trial{sources: []string{}, took: time.Since(start)}
 	var answer loadResponse
 	switch loadErr := (*loadError)(nil); {
@@ -77,21 +81,22 @@ func (m *maker) tryLoad(ctx context.Context, w guest, v *live) trial {
 	return t
 }
 
-// loadAlone lets an instance load the module of v where no call looks on.
+// loadAlone lets an instance load the module of v where no call looks on, within a
+// limit.
 //
 // # Errors
 //
 // *loadError, which is remembered for calls; ErrCancelled; anything else is the
 // platform's own fault.
 func (m *maker) loadAlone(
-	ctx context.Context, w guest, v *live, request loadRequest,
+	ctx context.Context, w guest, v *live, request loadRequest, limit time.Duration,
 ) (answer *wasm.Response, out printed, err error) {
 	var stdout, stderr limitedBuffer
 	var loadErr error
 	refused := v.loading.refused.Load()
 	answer, err = w.Load(ctx, wasm.Call{
 		Stdin: request.encode(), Stdout: &stdout, Stderr: &stderr,
-		Deadline: time.Now().Add(v.Timeout), Turn: m.scheduler.turn(v.Tenant, v.FunctionID),
+		Deadline: time.Now().Add(limit), Turn: m.scheduler.turn(v.Tenant, v.FunctionID),
 		Settle: func(r *wasm.Response, err error, work paced.Work) {
 			if err == nil && r.Kind != responseJSON {
 				loadErr = functionError(r.Body, work)
@@ -127,6 +132,7 @@ const faultMemory = 10 * time.Second
 // loading is what is known of how a version's module loads. Safe for concurrent
 // use.
 type loading struct {
+	unhurried atomic.Bool               // no call waits: importing what the image keeps may outlast the timeout
 	refused   atomic.Int64              // how often instances were refused memory that the version may have
 	lastError atomic.Pointer[loadError] // of the last load that failed
 }
