@@ -5,6 +5,7 @@
 #ifndef VIVARIUM_ABI_H
 #define VIVARIUM_ABI_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 // The version of the ABI between host and guest: the exports, the imports, the
@@ -32,6 +33,11 @@ int32_t sqlite_start(void);
 
 // sqlite_reseed makes SQLite seed itself again when it next needs randomness.
 void sqlite_reseed(void);
+
+// host_seed fills memory with randomness that the clones of an image may share. It
+// returns 0, or WASI's error.
+__attribute__((import_module("vivarium"), import_name("seed"))) int32_t
+host_seed(void *out, size_t size);
 
 // openssl_start gives OpenSSL its randomness. It returns VIVARIUM_OK, or
 // VIVARIUM_BROKEN after writing why to stderr.

@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-__attribute__((import_module("vivarium"), import_name("seed"))) extern int32_t
-host_seed(void *out, size_t size);
-
 // Whether the clones of an image may share what is drawn.
 static int shared = 0;
 

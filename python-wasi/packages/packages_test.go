@@ -23,7 +23,8 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-func newHost(t *testing.T) *host.Host {
+// newHost returns a host that runs functions in the guest with packages.
+func newHost(t *testing.T, config host.Config) *host.Host {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -34,7 +35,11 @@ func newHost(t *testing.T) *host.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { engines.Close(context.Background()) })
-	h, err := host.New(host.Config{Engines: engines, Logs: func(e logs.Entry) { t.Log(e.Message) }})
+	config.Engines = engines
+	if config.Logs == nil {
+		config.Logs = func(e logs.Entry) { t.Log(e.Message) }
+	}
+	h, err := host.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +49,12 @@ func newHost(t *testing.T) *host.Host {
 
 // call deploys the files of a function and calls it once; it must not fail.
 func call(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
+	t.Helper()
+	deploy(t, h, name, files)
+	invoke(t, h, name)
+}
+
+func deploy(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
 	t.Helper()
 	code, err := vfs.NewTree(files, vfs.TreeConfig{})
 	if err != nil {
@@ -55,12 +66,19 @@ func call(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
 	if _, err := h.Catalog().Deploy(access.Operator, name, spec, code); err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Invoke(t.Context(), access.Operator, run.Invocation{
+}
+
+// invoke returns what a function answers.
+func invoke(t *testing.T, h *host.Host, name string) string {
+	t.Helper()
+	result, err := h.Invoke(t.Context(), access.Operator, run.Invocation{
 		Function: name, RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte("{}"),
 	})
 	if err != nil {
 		t.Error(err)
+		return ""
 	}
+	return string(result.Body)
 }
 
 func TestPackages_WorkInTheSandbox(t *testing.T) {
@@ -69,7 +87,7 @@ func TestPackages_WorkInTheSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{} // versions
-	h := newHost(t)
+	h := newHost(t, host.Config{})
 	for name, p := range info.Packages {
 		want[name] = p.Version
 		t.Run(name, func(t *testing.T) {
