@@ -30,11 +30,12 @@ fetch_pypi() {
 }
 
 # get_package_sources unpacks what `sources` lists, each into a folder with the
-# name of the work: lines of "pypi FILE SHA256" or "debian POOL_PATH SHA256".
+# name of the work: lines of "pypi FILE SHA256" or "debian POOL_PATH SHA256 [URL]",
+# the URL being that of the same file elsewhere.
 get_package_sources() {
-  local kind path sum file folder
+  local kind path sum url file folder
   first_source=
-  while read -r kind path sum; do
+  while read -r kind path sum url; do
     [[ -n $kind ]] || continue
     file=${path##*/}
     case $kind in
@@ -44,7 +45,7 @@ get_package_sources() {
       [[ $file != *.whl ]] || folder=${file%%-*}
       ;;
     debian)
-      fetch "$file" "$sum" "$(debian_mirror)$path"
+      fetch "$file" "$sum" "$(debian_mirror)$path" ${url:+"$url"}
       folder=${file%%_*}
       ;;
     *) die "package $name: sources can be had from pypi or debian, not from $kind" ;;
