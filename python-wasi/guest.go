@@ -107,6 +107,8 @@ type BuildInfo struct {
 // Package is a package from PyPI that is part of a guest.
 type Package struct {
 	Version string `json:"version"`
+	// Licence is an SPDX expression.
+	Licence string `json:"licence"`
 	// Modules are its compiled modules, by their full names.
 	Modules []string `json:"modules"`
 }
