@@ -260,7 +260,9 @@ class Invocation:
         while failed is not None and await self._may_retry(failed, committed=committed):
             failed = await self._attempt()
         if failed is not None:
-            self.end(failed)
+            # The server knows the deadline, and may be first to notice that it has passed.
+            late = failed.code is StatusCode.CANCELLED and self.deadline is not None and self.deadline <= time.monotonic()
+            self.end(LATE if late else failed)
 
     async def _attempt(self) -> Outcome | None:
         """Begin an attempt; its outcome if it fails at once."""
