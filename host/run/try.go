@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -336,7 +338,10 @@ func (t *tries) close() {
 	close(t.closing)
 	t.mu.Unlock()
 	t.active.Wait()
-	for _, s := range t.stocks {
+	t.mu.Lock()
+	stocks := slices.Collect(maps.Values(t.stocks))
+	t.mu.Unlock()
+	for _, s := range stocks {
 		if s.image != nil {
 			t.release(s.image)
 		}
