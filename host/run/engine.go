@@ -37,9 +37,9 @@ type compiled struct {
 // enough to take it from the cache, and less than compiling it takes.
 const compilePatience = 3 * time.Second
 
-// NewEngines compiles the guest of a runtime; empty means the lean one. Members of cfg that describe the guest are set
-// here. The first time takes seconds; with cfg.CacheDir later times take a fraction
-// of one.
+// NewEngines compiles the guest of a runtime; empty means the lean one. Members of
+// cfg that describe the guest are set here. The first time takes seconds; with
+// cfg.CacheDir later times take a fraction of one.
 //
 // # Errors
 //
@@ -71,18 +71,14 @@ func (e *Engines) first() string { return e.ready.Name() }
 // engine implements engines.
 func (e *Engines) engine(ctx context.Context, runtime string) (engine, error) {
 	c := e.compile(guestOf(runtime))
+	patience := time.NewTimer(compilePatience)
+	defer patience.Stop()
 	select {
 	case <-c.done:
-	default:
-		patience := time.NewTimer(compilePatience)
-		defer patience.Stop()
-		select {
-		case <-c.done:
-		case <-patience.C:
-			return nil, fault.ErrPreparing
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	case <-patience.C:
+		return nil, fault.ErrPreparing
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	if c.err != nil {
 		return nil, c.err

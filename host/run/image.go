@@ -270,8 +270,8 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionE
 	defer v.loading.unhurried.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)
 	defer cancel()
-	_, _, err := v.pool.image.get(ctx, v.pool.buildImage, nil)
-	for fault.Of(err) == fault.Preparing && ctx.Err() == nil { // its runtime was never needed before
+	err := fault.ErrPreparing
+	for fault.Of(err) == fault.Preparing && ctx.Err() == nil { // again if its runtime was never needed before
 		_, _, err = v.pool.image.get(ctx, v.pool.buildImage, nil)
 	}
 	if err == nil {

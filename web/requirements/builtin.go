@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path"
@@ -40,7 +41,7 @@ func (c Chosen) String() string { return c.Name + "==" + c.Version }
 
 // stub is a wheel without files that stands for a package that is built in, so
 // that pip and uv count on it and on what it needs.
-type stub struct{ name, version, hash string }
+type stub struct{ version, hash string }
 
 // writeStubs writes the stubs into a folder of their own, by normalized name.
 func writeStubs(dir string, all []BuiltIn) (map[string]stub, error) {
@@ -59,7 +60,7 @@ func writeStubs(dir string, all []BuiltIn) (map[string]stub, error) {
 			return nil, err
 		}
 		sum := sha256.Sum256(wheel)
-		stubs[b.Name] = stub{b.Name, b.Version, "sha256:" + hex.EncodeToString(sum[:])}
+		stubs[b.Name] = stub{b.Version, "sha256:" + hex.EncodeToString(sum[:])}
 	}
 	return stubs, nil
 }
@@ -151,20 +152,29 @@ func identity(fsys fs.FS, info string) (name, version string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan() && lines.Text() != ""; {
-		if field, value, ok := strings.Cut(lines.Text(), ":"); ok {
-			switch strings.ToLower(field) {
-			case "name":
-				name = strings.TrimSpace(value)
-			case "version":
-				version = strings.TrimSpace(value)
-			}
+	for field, value := range fields(text) {
+		switch strings.ToLower(field) {
+		case "name":
+			name = value
+		case "version":
+			version = value
 		}
 	}
 	if name == "" || version == "" {
 		return "", "", fmt.Errorf("%s: the metadata has no name or no version", info)
 	}
 	return name, version, nil
+}
+
+// fields are those of a METADATA file, which end with the first empty line.
+func fields(text []byte) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan() && lines.Text() != ""; {
+			if name, value, ok := strings.Cut(lines.Text(), ":"); ok && !yield(name, strings.TrimSpace(value)) {
+				return
+			}
+		}
+	}
 }
 
 // uninstall removes the files of a distribution, and folders that are empty then.

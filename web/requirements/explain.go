@@ -1,7 +1,6 @@
 package requirements
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -120,15 +119,14 @@ func (i *Installer) needs(target string, extras []string) (needs []Requirement, 
 		if err != nil {
 			continue
 		}
-		for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan() && lines.Text() != ""; {
-			line, ok := strings.CutPrefix(lines.Text(), "Requires-Dist:")
-			if !ok {
+		for field, line := range fields(text) {
+			if field != "Requires-Dist" {
 				continue
 			}
-			r, err := parse(strings.TrimSpace(line))
+			r, err := parse(line)
 			switch {
 			case err != nil:
-				odd = append(odd, strings.TrimSpace(line))
+				odd = append(odd, line)
 			case r.Marker == nil || slices.ContainsFunc(append(extras[:len(extras):len(extras)], ""), func(extra string) bool {
 				return r.Marker.holds(i.values(extra))
 			}):
