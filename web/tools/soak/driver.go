@@ -279,7 +279,7 @@ type striker struct {
 func (d *driver) newStriker(strikes []strike) *striker {
 	mathrand.Shuffle(len(strikes), func(i, j int) { strikes[i], strikes[j] = strikes[j], strikes[i] })
 	s := &striker{function: d.newFunction("wanda", "hostile", "spin"), strikes: strikes}
-	s.name = "wanda-strikes"
+	s.name, s.broken = "wanda-strikes", true // some attack while they load
 	s.set(&strikes[0])
 	return s
 }

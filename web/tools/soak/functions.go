@@ -31,6 +31,7 @@ type function struct {
 	code     map[string][]byte
 	entry    string
 	talks    bool // to the peer
+	broken   bool // is deployed even if it does not load
 	timeout  time.Duration
 	memoryMB int
 	async    bool
@@ -87,6 +88,9 @@ func (f *function) deploy(ctx context.Context, tags ...string) error {
 		environment["PEER"], body["allowNet"] = f.peer, f.peer
 	}
 	body["environment"] = environment
+	if f.broken {
+		body["allowBroken"] = true
+	}
 	if f.async {
 		body["asyncInvocationConfig"] = map[string]any{"retriesCount": 0}
 	}
