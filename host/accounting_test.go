@@ -8,6 +8,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -53,9 +54,9 @@ func TestTexts_AreBounded(t *testing.T) {
 			return err
 		}
 	}
-	timer := func(change func(*TimerSpec)) func() error {
+	timer := func(change func(*events.TimerSpec)) func() error {
 		return func() error {
-			spec := TimerSpec{Name: "timer", Function: "known", Cron: "@yearly"}
+			spec := events.TimerSpec{Name: "timer", Function: "known", Cron: "@yearly"}
 			change(&spec)
 			_, err := h.events.CreateTimer(t.Context(), access.Operator, spec)
 			return err
@@ -71,12 +72,12 @@ func TestTexts_AreBounded(t *testing.T) {
 		"log level":       version(func(s *catalog.VersionSpec) { s.MinLogLevel = logs.Level(long) }),
 		"success":         version(func(s *catalog.VersionSpec) { s.Async = &catalog.AsyncConfig{Success: long} }),
 		"failure":         version(func(s *catalog.VersionSpec) { s.Async = &catalog.AsyncConfig{Failure: long} }),
-		"timer's name":    timer(func(s *TimerSpec) { s.Name = long }),
-		"function":        timer(func(s *TimerSpec) { s.Function = long }),
-		"expression":      timer(func(s *TimerSpec) { s.Cron = "1" + strings.Repeat(",1", 1<<19) + " * * * *" }),
-		"time zone":       timer(func(s *TimerSpec) { s.TimeZone = long }),
-		"timer's tag":     timer(func(s *TimerSpec) { s.Tag = long }),
-		"payload":         timer(func(s *TimerSpec) { s.Payload = long }),
+		"timer's name":    timer(func(s *events.TimerSpec) { s.Name = long }),
+		"function":        timer(func(s *events.TimerSpec) { s.Function = long }),
+		"expression":      timer(func(s *events.TimerSpec) { s.Cron = "1" + strings.Repeat(",1", 1<<19) + " * * * *" }),
+		"time zone":       timer(func(s *events.TimerSpec) { s.TimeZone = long }),
+		"timer's tag":     timer(func(s *events.TimerSpec) { s.Tag = long }),
+		"payload":         timer(func(s *events.TimerSpec) { s.Payload = long }),
 		"tag": func() error {
 			_, err := h.Catalog().CreateVersion(t.Context(), access.Operator, "known", catalog.VersionSpec{Entrypoint: "main.handler"}, archive, []string{long})
 			return err

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -51,22 +50,6 @@ func (h *testHost) emptied() {
 }
 
 const printing = "def handler(event, context): print('got', event)\n"
-
-func TestAsync_NeedsToBeAskedFor(t *testing.T) {
-	h := storedHost(t)
-	h.create("fun")
-	h.version("fun", printing, catalog.VersionSpec{})
-	_, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "fun"})
-	wantError[*fault.InvalidError](t, err, "async_invocation_config")
-	_, err = h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "nobody"})
-	wantError[*fault.NotFoundError](t, err, "nobody")
-	h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-	_, err = h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "fun", Body: make([]byte, maxAsyncBody+1)})
-	wantError[*fault.InvalidError](t, err, "body: ")
-	h.deploy("of-a-folder", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-	_, err = h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: "of-a-folder"})
-	wantError[*fault.InvalidError](t, err, "data directory")
-}
 
 // Without a data directory calls are queued in memory, for whichever function.
 func TestAsync_WorksInMemory(t *testing.T) {
@@ -172,41 +155,15 @@ func TestAsync_ManyCallsOfOneFunctionAreAllMade(t *testing.T) {
 	}
 }
 
-func TestAsync_QueuedCallsSurviveARestart(t *testing.T) {
-	restart(t, func(h *testHost) {
-		h.create("fun")
-		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-		h.events.hold() // so that nobody makes the call
-		h.async("fun", `"later"`)
-	}, func(h *testHost) {
-		h.emptied()
-		if len(h.log("got later")) != 1 {
-			t.Error("the call was not made")
-		}
-	})
-}
-
 func TestAsync_GoneFunctionsCallsGoWithIt(t *testing.T) {
 	restart(t, func(h *testHost) {
-		h.create("fun")
-		h.version("fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-		h.events.hold()
-		h.async("fun", "1")
-		if err := h.Catalog().DeleteFunction(context.Background(), access.Operator, "fun"); err != nil {
+		f := h.create("fun")
+		h.Events().Close() // so that nobody makes the call
+		if err := h.cfg.Store.Queue.Add(t.Context(), store.Item{FunctionID: f.ID, Body: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, "fun"); err != nil {
 			t.Fatal(err)
 		}
 	}, func(h *testHost) { h.emptied() })
-}
-
-// What nobody has heard of may have been somebody's: its calls are kept.
-func TestAsync_UnknownFunctionsCallsAreKept(t *testing.T) {
-	h := storedHost(t)
-	if err := h.events.enqueue(t.Context(), store.Item{FunctionID: "d4eunknown", Body: []byte("1"), Notes: map[string]string{}}); err != nil {
-		t.Fatal(err)
-	}
-	h.emptied()
-	letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "", 0, "")
-	if err != nil || len(letters) != 1 || string(letters[0].Body) != "1" {
-		t.Errorf("got %+v, %v", letters, err)
-	}
 }

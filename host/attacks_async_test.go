@@ -8,10 +8,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
-	"vivarium/host/fault"
-	"vivarium/host/quota"
-	"vivarium/host/run"
-	"vivarium/host/store"
+	"vivarium/host/events"
 )
 
 // TestAsyncAttacks lets one tenant queue what it may, so that another one's
@@ -69,14 +66,14 @@ func TestAsyncAttacks(t *testing.T) {
 				}
 			}
 			for _, function := range []string{"good/good", "bad/bad-0"} {
-				if _, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{
+				if _, err := h.events.CreateTimer(t.Context(), access.Operator, events.TimerSpec{
 					Name: "tick", Function: function, Cron: "* * * * * *", Payload: "tick",
 				}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			until(t, "ticks", func() bool { return len(h.log("'payload': 'tick'")) >= 3 })
-			h.cancelCalls()
+			h.Events().Close() // which cancels calls in progress; the host would wait for them
 		})
 	}
 }
@@ -85,112 +82,4 @@ func TestAsyncAttacks(t *testing.T) {
 func (h *testHost) until(what, logged string) {
 	h.t.Helper()
 	until(h.t, what, func() bool { return len(h.log(logged)) > 0 })
-}
-
-// cancelCalls ends calls in progress, which Close would wait for.
-func (h *testHost) cancelCalls() { h.events.stop() }
-
-// A queue that others have filled has room for who has nothing in it.
-func TestAsyncAttacks_ManyTenantsFillTheQueue(t *testing.T) {
-	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir(), QueueBytes: 16 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	h := newTestHost(t, Config{Store: s})
-	h.events.hold() // so that nothing leaves the queue
-	body := make([]byte, 100<<10)
-	for n := range 8 {
-		tenant := fmt.Sprint("bad-", n)
-		h.createFor(tenant, "fun")
-		h.version(tenant+"/fun", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-		queued := 0
-		for ; ; queued++ {
-			if _, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: tenant + "/fun", Body: body}); err != nil {
-				wantError[*quota.Error](t, err, "asyncBytes")
-				break
-			}
-		}
-		if queued == 0 {
-			t.Errorf("tenant %d: nothing was queued", n)
-		}
-	}
-	h.createFor("good", "good")
-	h.version("good/good", printing, catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
-	h.async("good/good", "1")
-}
-
-// Dead letters of one tenant push out its own alone.
-func TestAsyncAttacks_DeadLettersPushOutTheirOwn(t *testing.T) {
-	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir(), QueueBytes: 16 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	h := newTestHost(t, Config{Store: s})
-	bury := func(tenant string, size int) {
-		t.Helper()
-		f, err := h.Catalog().Function(access.Operator, tenant+"/fun")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := h.events.letters.bury(t.Context(), store.Item{FunctionID: f.ID, Body: make([]byte, size)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, tenant := range []string{"good", "bad", "worse"} {
-		h.createFor(tenant, "fun")
-	}
-	for range 10 {
-		bury("good", 100)
-	}
-	for range 15 {
-		bury("bad", 3<<20)
-		bury("worse", 1<<20)
-	}
-	letters, _, err := h.events.DeadLetters(t.Context(), member("good"), "", 0, "")
-	if err != nil || len(letters) != 10 {
-		t.Errorf("%d dead letters of the other tenant are left, %v, want 10", len(letters), err)
-	}
-	for tenant, least := range map[string]int{"bad": 1, "worse": 4} {
-		letters, _, err := h.events.DeadLetters(t.Context(), member(tenant), "", 0, "")
-		if err != nil || len(letters) < least {
-			t.Errorf("%s has %d left, %v, want %d or more", tenant, len(letters), err, least)
-		}
-	}
-}
-
-// A page ends before it has more than can be held for a reader.
-func TestDeadLetters_ComeInPages(t *testing.T) {
-	h := storedHost(t)
-	h.create("fun")
-	f, err := h.Catalog().Function(access.Operator, "fun")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 1010 {
-		size := 1
-		if n >= 1000 {
-			size = 3 << 20
-		}
-		if _, err := h.cfg.Store.Letters.Add(t.Context(), store.Item{FunctionID: f.ID, Body: make([]byte, size)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	token, sizes := "", []int{}
-	for {
-		letters, next, err := h.events.DeadLetters(t.Context(), access.Operator, "fun", MaxPageSize, token)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sizes = append(sizes, len(letters))
-		if token = next; token == "" {
-			break
-		}
-	}
-	if got := fmt.Sprint(sizes); got != "[1000 6 4]" {
-		t.Errorf("pages: %s", got)
-	}
-	_, _, err = h.events.DeadLetters(t.Context(), access.Operator, "fun", 0, "x")
-	wantError[*fault.InvalidError](t, err, "pageToken")
 }

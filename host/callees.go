@@ -17,18 +17,24 @@ type callees struct {
 	host *Host
 }
 
-// Invoke implements Functions.
+// TenantOf implements events.Functions.
+func (c callees) TenantOf(functionID string) string {
+	f, _ := c.Function(access.Operator, functionID) // of what is not there, it is empty
+	return f.Tenant
+}
+
+// Invoke implements events.Functions.
 func (c callees) Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (*run.Result, error) {
 	return c.host.Invoke(ctx, p, inv)
 }
 
-// HasRoom implements Functions.
+// HasRoom implements events.Functions.
 func (c callees) HasRoom(functionID string) bool {
 	v, err := c.Resolve(access.Operator, functionID, "") // nearly always the version in question
 	return err == nil && c.host.runner.Room(v.ID) > 0
 }
 
-// Remark implements Functions.
+// Remark implements events.Functions.
 func (c callees) Remark(functionID string, level logs.Level, message string, payload any) {
 	f, err := c.Function(access.Operator, functionID)
 	if err != nil {

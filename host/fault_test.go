@@ -11,6 +11,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/run"
@@ -40,7 +41,7 @@ func TestStore_GoneInMidFlightStopsChangesAndNoCalls(t *testing.T) {
 			return err
 		},
 		"a timer": func() error {
-			_, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "abc", Function: "fun", Cron: "@daily"})
+			_, err := h.events.CreateTimer(t.Context(), access.Operator, events.TimerSpec{Name: "abc", Function: "fun", Cron: "@daily"})
 			return err
 		},
 		"deleting": func() error { return h.Catalog().DeleteFunction(t.Context(), access.Operator, "fun") },
@@ -103,7 +104,7 @@ func TestHost_CloseLeavesNoGoroutines(t *testing.T) {
 		h.version("fun", answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 		h.want("fun", "", `"here"`)
 		h.async("fun", "1")
-		if _, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "abc", Function: "fun", Cron: "* * * * * *"}); err != nil {
+		if _, err := h.events.CreateTimer(t.Context(), access.Operator, events.TimerSpec{Name: "abc", Function: "fun", Cron: "* * * * * *"}); err != nil {
 			t.Fatal(err)
 		}
 		h.Close()

@@ -6,7 +6,8 @@
 //
 // Each package below knows only those that come after it here:
 //
-//	host      timers and queued calls; puts the rest together
+//	host      puts the rest together
+//	events    asynchronous calls and timers: the calls that no caller waits for
 //	run       images, instances, turns: what lets a version process a call
 //	keys      by which callers show who they are
 //	catalog   what there is: functions, versions, tags, policies, and who may change them
@@ -59,6 +60,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
+	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/keys"
 	"vivarium/host/logs"
@@ -134,7 +136,7 @@ type Host struct {
 	runner  *run.Runner
 	ledger  *quota.Ledger
 	catalog *catalog.Catalog
-	events  *Events
+	events  *events.Events
 	tokens  *access.Tokens
 	book    *logs.Book
 	keys    *keys.Ring
@@ -202,7 +204,8 @@ func (h *Host) open(ctx context.Context) (err error) {
 		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,
 		Drop: h.drop, Forget: func(f catalog.FunctionInfo) { h.book.Forget(f.Tenant, f.ID) },
 	})
-	h.events = newEvents(EventsConfig{Store: cfg.Store, Ledger: h.ledger, Functions: callees{h.catalog, h}, Log: cfg.Log})
+	functions := callees{h.catalog, h}
+	h.events = events.New(events.Config{Store: cfg.Store, Ledger: h.ledger, Functions: functions, Log: cfg.Log})
 	h.tenants = &Tenants{
 		store: cfg.Store.Quotas, ledger: h.ledger, catalog: h.catalog, events: h.events, book: h.book, log: cfg.Log, unwatch: func() {},
 	}
@@ -212,7 +215,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if err := h.catalog.Load(ctx); err != nil {
 		return err
 	}
-	if err := h.book.Load(ctx, h.events.tenantOf); err != nil {
+	if err := h.book.Load(ctx, functions.TenantOf); err != nil {
 		return err
 	}
 	for what, b := range map[string]store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
@@ -256,8 +259,8 @@ func (h *Host) Catalog() *catalog.Catalog { return h.catalog }
 // Runner returns what runs the catalog's versions.
 func (h *Host) Runner() *run.Runner { return h.runner }
 
-// Events returns what makes the calls that nobody waits for.
-func (h *Host) Events() *Events { return h.events }
+// Events returns what makes the calls that no caller waits for.
+func (h *Host) Events() *events.Events { return h.events }
 
 // Keys returns the keys of those who may use the host. The host closes them.
 func (h *Host) Keys() *keys.Ring { return h.keys }

@@ -16,6 +16,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -56,7 +57,8 @@ func TestQuotas_BoundWhatIsKept(t *testing.T) {
 		t.Errorf("%d versions were made, %d are there, want 5", made.ok, h.Stats().Versions)
 	}
 	made = hammer(6, func(n int) error {
-		_, err := h.events.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: fmt.Sprint("kept-", n), Function: functions[n%3].ID, Cron: "@yearly"})
+		spec := events.TimerSpec{Name: fmt.Sprint("kept-", n), Function: functions[n%3].ID, Cron: "@yearly"}
+		_, err := h.events.CreateTimer(t.Context(), access.Operator, spec)
 		return err
 	})
 	wantQuota(t, made.err, "kept", quota.Timers, 2)

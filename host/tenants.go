@@ -11,6 +11,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -31,7 +32,7 @@ type Tenants struct {
 	store   store.Bucket
 	ledger  *quota.Ledger
 	catalog *catalog.Catalog
-	events  *Events
+	events  *events.Events
 	book    *logs.Book
 	log     *slog.Logger
 	unwatch func() // ends the news from the store

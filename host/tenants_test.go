@@ -5,6 +5,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/events"
 	"vivarium/host/fault"
 )
 
@@ -83,11 +84,11 @@ func TestTenants_TimersAreTheirOwn(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()
 		ours, theirs := h.create("fun"), h.createFor("acme", "fun")
-		a, err := h.events.CreateTimer(ctx, access.Operator, TimerSpec{Name: "beat", Function: ours.ID, Cron: "@yearly"})
+		a, err := h.events.CreateTimer(ctx, access.Operator, events.TimerSpec{Name: "beat", Function: ours.ID, Cron: "@yearly"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := h.events.CreateTimer(ctx, access.Operator, TimerSpec{Name: "beat", Function: theirs.ID, Cron: "@yearly"})
+		b, err := h.events.CreateTimer(ctx, access.Operator, events.TimerSpec{Name: "beat", Function: theirs.ID, Cron: "@yearly"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,20 +46,22 @@ var needs = map[Operation]Role{
 	"ListKeys":  RoleAdmin,
 	"DeleteKey": RoleAdmin,
 
-	// Package host: timers, dead letters, logs, figures and quotas.
+	// Package events.
 	"CreateTimer":      RoleDeployer,
 	"Timer":            RoleDeployer,
 	"Timers":           RoleDeployer,
 	"DeleteTimer":      RoleDeployer,
 	"DeadLetters":      RoleDeployer,
 	"ReplayDeadLetter": RoleDeployer,
-	"ReadLogs":         RoleDeployer,
-	"FollowLogs":       RoleDeployer,
-	"Figures":          RoleDeployer,
-	"FunctionFigures":  RoleDeployer,
-	"Quotas":           RoleDeployer,
-	"SetQuotas":        RoleOperator,
-	"Tenants":          RoleOperator,
+
+	// Package host: logs, figures and quotas.
+	"ReadLogs":        RoleDeployer,
+	"FollowLogs":      RoleDeployer,
+	"Figures":         RoleDeployer,
+	"FunctionFigures": RoleDeployer,
+	"Quotas":          RoleDeployer,
+	"SetQuotas":       RoleOperator,
+	"Tenants":         RoleOperator,
 
 	// What package web answers by itself.
 	"Runtimes":  RoleDeployer,

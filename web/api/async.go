@@ -3,8 +3,8 @@ package api
 import (
 	"time"
 
-	"vivarium/host"
 	"vivarium/host/catalog"
+	"vivarium/host/events"
 )
 
 // DeadLetter is an asynchronous call that failed for good.
@@ -60,7 +60,7 @@ type ListTimersResponse struct {
 	Timers []Timer `json:"timers"`
 }
 
-func newTimer(t host.Timer) Timer {
+func newTimer(t events.Timer) Timer {
 	timer := Timer{
 		ID: t.ID, Name: t.Name, FunctionID: t.FunctionID, Tag: t.Tag, Cron: t.Cron, TimeZone: t.TimeZone,
 		Payload: t.Payload, CreatedAt: Time(t.CreatedAt), LastTick: Time(t.LastTick), NextTick: Time(t.NextTick),
@@ -115,7 +115,7 @@ func (h *Handler) listTimers(q *request) (any, error) {
 
 func (h *Handler) createTimer(q *request) (any, error) {
 	started, body := now(), q.body.(*CreateTimerRequest)
-	t, err := h.host.Events().CreateTimer(q.Context(), q.principal, host.TimerSpec{
+	t, err := h.host.Events().CreateTimer(q.Context(), q.principal, events.TimerSpec{
 		Name: body.Name, Function: body.FunctionID, Tag: body.Tag, Cron: body.Cron, TimeZone: body.TimeZone, Payload: body.Payload,
 	})
 	if err != nil {

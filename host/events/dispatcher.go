@@ -1,4 +1,4 @@
-package host
+package events
 
 import (
 	"context"
@@ -84,7 +84,7 @@ func (d *dispatcher) rouse() {
 func (d *dispatcher) line(key store.Line) *line {
 	l := d.lines[key]
 	if l == nil {
-		l = &line{lane: lane{d.e.tenantOf(key.FunctionID), key.Timer}}
+		l = &line{lane: lane{d.e.functions.TenantOf(key.FunctionID), key.Timer}}
 		d.lines[key] = l
 	}
 	return l

@@ -1,4 +1,4 @@
-package host
+package events
 
 import (
 	"context"
@@ -167,7 +167,7 @@ func (e *Events) Timers(p access.Principal, function string) ([]Timer, error) {
 	}
 	timers := []Timer{}
 	for _, t := range e.clock.all() {
-		if p.ActsFor(e.tenantOf(t.FunctionID)) && (id == "" || t.FunctionID == id) {
+		if p.ActsFor(e.functions.TenantOf(t.FunctionID)) && (id == "" || t.FunctionID == id) {
 			timers = append(timers, t.Timer)
 		}
 	}
@@ -190,7 +190,7 @@ func (e *Events) Timer(p access.Principal, idOrName string) (Timer, error) {
 		name = catalog.Reference(p.Tenant, idOrName)
 	}
 	for _, t := range e.clock.all() {
-		if (t.ID == idOrName || t.reference() == name) && p.ActsFor(e.tenantOf(t.FunctionID)) {
+		if (t.ID == idOrName || t.reference() == name) && p.ActsFor(e.functions.TenantOf(t.FunctionID)) {
 			return t.Timer, nil
 		}
 	}

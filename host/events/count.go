@@ -1,4 +1,4 @@
-package host
+package events
 
 import (
 	"context"
@@ -122,7 +122,7 @@ func (c *queueCount) refresh(ctx context.Context, age time.Duration) error {
 	}
 	c.at, c.queued = time.Now(), map[string]store.Queued{}
 	for id, n := range queued {
-		if tenant := c.e.tenantOf(id); tenant != "" {
+		if tenant := c.e.functions.TenantOf(id); tenant != "" {
 			c.queued[tenant] = plus(c.queued[tenant], n)
 		}
 	}

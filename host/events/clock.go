@@ -1,4 +1,4 @@
-package host
+package events
 
 import (
 	"cmp"
@@ -213,7 +213,7 @@ func (c *clock) reload(t *timer) bool {
 
 // announce reports ticks that were missed and makes the call of the last one.
 func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool) {
-	tenant := c.e.tenantOf(t.FunctionID)
+	tenant := c.e.functions.TenantOf(t.FunctionID)
 	if tenant == "" {
 		return // it has just been deleted
 	}

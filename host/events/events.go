@@ -1,4 +1,35 @@
-package host
+// Package events makes the calls that no caller waits for: asynchronous calls, and
+// those of timers.
+//
+// # Vocabulary
+//
+//   - Item: a queued call in the store (store.Item): the function, the body, and notes
+//     such as the tag, the request id and the number of attempts so far.
+//   - Line: the items of one function; the ticks of its timers have a line of their own.
+//   - Attempt: one call of the function for an item. An attempt that found no instance
+//     free does not count as one.
+//   - Outcome: what follows from an item: nothing, another attempt, a call of the
+//     function that the version names for success or failure, or a dead letter.
+//   - Dead letter: a call that failed for good. It is kept until it is replayed, expires,
+//     or gives way to a newer one of the same tenant.
+//   - Tick: a time at which a timer is due. Ticks that were missed are reported, not made
+//     up for.
+//
+// # The way of an asynchronous call
+//
+//	Events.Invoke    principal, name and tag to version; counted against the tenant, queued
+//	dispatcher       which line is served next: tenants take turns, then their functions
+//	worker.call      one attempt, by Functions.Invoke
+//	worker.finish    the outcome is stored; then the item leaves the queue
+//
+// An item leaves the queue only after its outcome is stored, so a call is made at least
+// once, and an outcome is stored once: it has an id made from the item's place in the queue.
+//
+// # The way of a tick
+//
+// The clock first notes the tick in the timer's record. Of several hosts with the same
+// store one succeeds, and queues the call.
+package events
 
 import (
 	"context"
@@ -19,6 +50,8 @@ type Functions interface {
 	Function(p access.Principal, idOrName string) (catalog.FunctionInfo, error)
 	// Functions describes all functions within a principal's reach.
 	Functions(p access.Principal) ([]catalog.FunctionInfo, error)
+	// TenantOf returns the tenant of a function; empty when there is no such function.
+	TenantOf(functionID string) string
 	// Resolve returns the version of a function that carries a tag.
 	Resolve(p access.Principal, function, tag string) (*catalog.Version, error)
 	// Invoke calls a function and waits for its result.
@@ -30,16 +63,15 @@ type Functions interface {
 	Remark(functionID string, level logs.Level, message string, payload any)
 }
 
-// EventsConfig tells newEvents what events are about.
-type EventsConfig struct {
+// Config tells New what it needs.
+type Config struct {
 	Store     *store.Store // the caller closes it, after the events
 	Ledger    *quota.Ledger
 	Functions Functions
 	Log       *slog.Logger // receives what only the operator can mend
 }
 
-// Events makes the calls that nobody waits for: those that are queued, and those of
-// timers. Safe for concurrent use.
+// Events makes asynchronous calls and those of timers. Safe for concurrent use.
 type Events struct {
 	store     *store.Store
 	ledger    *quota.Ledger
@@ -56,11 +88,11 @@ type Events struct {
 	making  context.Context // queued calls; ends with hold
 	hold    context.CancelFunc
 	working sync.WaitGroup
-	unwatch func() // ends the news of timers
+	unwatch func() // ends the news of timers; may be called more than once
 }
 
-// newEvents returns events that make no call before Start.
-func newEvents(cfg EventsConfig) *Events {
+// New returns events that make no call before Start.
+func New(cfg Config) *Events {
 	e := &Events{store: cfg.Store, ledger: cfg.Ledger, functions: cfg.Functions, log: cfg.Log, unwatch: func() {}}
 	e.running, e.stop = context.WithCancel(context.Background())
 	e.making, e.hold = context.WithCancel(e.running)
@@ -87,8 +119,8 @@ func (e *Events) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the making of calls, and waits for those in progress. Functions should
-// refuse calls by then.
+// Close cancels the calls in progress, waits until they have ended, and makes no more. A
+// cancelled call stays in the queue. Close is idempotent.
 func (e *Events) Close() {
 	e.stop()
 	e.unwatch()
@@ -110,9 +142,3 @@ func (e *Events) TimerCounts() map[string]int64 { return e.clock.counts() }
 // system is who makes the calls that were queued, and looks up what belongs to them:
 // whoever queued them was allowed to.
 var system = access.Operator
-
-// tenantOf returns whose a function is; empty when it is nobody's.
-func (e *Events) tenantOf(functionID string) string {
-	f, _ := e.functions.Function(system, functionID) // none is nobody's
-	return f.Tenant
-}

@@ -1,4 +1,4 @@
-package host
+package events
 
 import (
 	"context"
@@ -9,9 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
-	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/run"
@@ -19,8 +16,7 @@ import (
 )
 
 const (
-	maxChain     = 16 // calls that lead to each other by outcome
-	maxAsyncBody = run.MaxResponse
+	maxChain = 16 // calls that lead to each other by outcome
 	// maxFailureBody is the largest body that is told to the target of failures
 	// (contract §2.6): as JSON it can be six times as long.
 	maxFailureBody = 256 << 10
@@ -30,74 +26,9 @@ const (
 	lastRetry  = 5 * time.Minute
 	// busyRetry is when a call comes again that found no instance free.
 	busyRetry = 500 * time.Millisecond
+	// newsPatience is how long a function may take to be known to all servers.
+	newsPatience = time.Minute
 )
-
-// Notes that queued calls carry.
-const (
-	noteTag     = "Tag"
-	noteRequest = "Request-Id"
-	noteAttempt = "Attempt"    // how often it was tried
-	noteAfter   = "Not-Before" // in Unix milliseconds
-	noteChain   = "Chain"      // how many calls led to it
-	noteError   = "Error"      // of a dead letter
-	noteVersion = "Version"    // of a dead letter
-	noteTimer   = "Timer"      // the id of the timer that called
-	noteNews    = "Revision"   // of the function's record, as who queued it knew it
-)
-
-// Invoke queues a call of a function that p may call, in raw mode, and returns its request id. The
-// call is made at least once, also when the program ends before, if the store is
-// durable; what becomes of its outcome the version's AsyncConfig says.
-//
-// # Errors
-//
-// Those of catalog.Catalog.Resolve; *fault.InvalidError when the version has no AsyncConfig, the
-// function is in no store, or the body is too large; *quota.Error;
-// fault.ErrUnavailable; fault.ErrClosed.
-func (e *Events) Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (requestID string, err error) {
-	v, err := e.functions.Resolve(p, inv.Function, inv.Tag)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case v.Async == nil:
-		return "", fault.Invalidf("integration", "the version has no async_invocation_config; deploy it with one")
-	case v.Transient && e.store.Durable:
-		return "", fault.Invalidf("integration", "asynchronous calls need a function that is deployed to a data directory")
-	case len(inv.Body) > maxAsyncBody:
-		return "", fault.Invalidf("body", "has %d bytes, at most %d are allowed", len(inv.Body), maxAsyncBody)
-	case e.running.Err() != nil:
-		return "", fault.ErrClosed
-	}
-	if inv.RequestID == "" {
-		inv.RequestID = uuid.NewString()
-	}
-	queued, err := e.queued.take(ctx, v.Tenant, len(inv.Body))
-	if err != nil {
-		return "", err
-	}
-	// A retry of the caller's own may carry the same request id: no item id.
-	err = e.enqueue(ctx, store.Item{
-		FunctionID: v.FunctionID, Body: inv.Body,
-		Notes: map[string]string{noteTag: inv.Tag, noteRequest: inv.RequestID},
-	})
-	queued(err == nil)
-	return inv.RequestID, err
-}
-
-// enqueue queues an item.
-func (e *Events) enqueue(ctx context.Context, i store.Item) error {
-	if !e.store.Exclusive {
-		if f, err := e.functions.Function(system, i.FunctionID); err == nil {
-			i.Notes[noteNews] = strconv.FormatUint(f.Revision, 10)
-		}
-	}
-	if err := e.store.Queue.Add(ctx, i); err != nil {
-		return err
-	}
-	e.dispatcher.arrived(i.Line())
-	return nil
-}
 
 // asyncWorker makes the calls that are queued.
 type asyncWorker struct{ e *Events }
@@ -151,9 +82,9 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 		result = nil
 	}
 	ctx := context.Background()
-	if settled := w.settle(ctx, i, result, err); settled != nil {
+	if failed := w.finish(ctx, i, result, err); failed != nil {
 		w.e.log.Error("outcome of an asynchronous call not stored; the call is made again",
-			"function", i.FunctionID, "request_id", i.Notes[noteRequest], "err", settled)
+			"function", i.FunctionID, "request_id", i.Notes[noteRequest], "error", failed)
 		return 0 // it comes again
 	}
 	if err := i.Done(ctx); err != nil {
@@ -179,19 +110,16 @@ func (w *asyncWorker) behind(i store.Item) bool {
 	return !errors.Is(err, store.ErrNotFound) || time.Since(i.Stored) < newsPatience
 }
 
-// newsPatience is how long a function may take to be known to all servers.
-const newsPatience = time.Minute
-
 // gone says if a call failed because its function is being deleted. One that
 // nobody has heard of is something else: what it was called with must not be lost.
 func (w *asyncWorker) gone(err error, functionID string) bool {
 	var nf *fault.NotFoundError
-	return errors.As(err, &nf) && nf.Tag == "" && w.e.tenantOf(functionID) != ""
+	return errors.As(err, &nf) && nf.Tag == "" && w.e.functions.TenantOf(functionID) != ""
 }
 
-// settle stores what follows from an attempt: another one, a call of a target,
+// finish stores what follows from an attempt: another one, a call of a target,
 // a dead letter, or nothing.
-func (w *asyncWorker) settle(ctx context.Context, i store.Item, result *run.Result, failure error) error {
+func (w *asyncWorker) finish(ctx context.Context, i store.Item, result *run.Result, failure error) error {
 	attempts, _ := strconv.Atoi(i.Notes[noteAttempt]) // none means 0
 	attempts++
 	var cfg catalog.AsyncConfig
@@ -235,7 +163,7 @@ func itemID(what string, cause store.Item) string {
 // letter.
 func (w *asyncWorker) notify(ctx context.Context, i store.Item, target string, body []byte) error {
 	chain, _ := strconv.Atoi(i.Notes[noteChain]) // none means 0
-	f, err := w.e.functions.Function(system.In(w.e.tenantOf(i.FunctionID)), target)
+	f, err := w.e.functions.Function(system.In(w.e.functions.TenantOf(i.FunctionID)), target)
 	next := store.Item{
 		ID: itemID("outcome", i), Body: body,
 		Notes: map[string]string{noteRequest: i.Notes[noteRequest], noteChain: strconv.Itoa(chain + 1)},
