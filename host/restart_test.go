@@ -1,6 +1,7 @@
 package host
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -66,6 +68,43 @@ func TestRestart_FunctionsLiveOn(t *testing.T) {
 			t.Errorf("archive: %d bytes, %v", len(archive), err)
 		}
 	})
+}
+
+// A deletion that was cut off is resumed while the host starts, and takes what the
+// host has not loaded yet.
+func TestRestart_ADeletionThatWasCutOffTakesTheTimers(t *testing.T) {
+	s := keptStore(t)
+	h := newTestHost(t, Config{Store: s})
+	for _, name := range []string{"going", "staying"} {
+		f := h.create(name)
+		if _, err := h.events.CreateTimer(t.Context(), access.Operator, events.TimerSpec{Name: name, Function: f.ID, Cron: "@yearly"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	going, err := h.Catalog().Function(access.Operator, "going")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	e, err := s.Functions.Get(t.Context(), going.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var record map[string]any
+	if err := json.Unmarshal(e.Value, &record); err != nil {
+		t.Fatal(err)
+	}
+	record["status"] = catalog.StatusDeleting
+	if err := s.Functions.Put(t.Context(), going.ID, store.Record(record)); err != nil {
+		t.Fatal(err)
+	}
+
+	h = newTestHost(t, Config{Store: s})
+	eventually(t, func() bool { _, err := h.Catalog().Function(access.Operator, going.ID); return err != nil })
+	timers, err := s.Timers.All(t.Context())
+	if err != nil || len(timers) != 1 || timers[0].Key != "staying" {
+		t.Errorf("timers: %+v, %v, want that of the other function", timers, err)
+	}
 }
 
 func TestStore_TwoHostsSeeEachOthersChanges(t *testing.T) {

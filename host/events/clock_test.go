@@ -1,6 +1,8 @@
 package events
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +28,31 @@ func TestTimers_BrokenRulesAreNamed(t *testing.T) {
 	}
 	_, err := e.CreateTimer(t.Context(), access.Operator, TimerSpec{Name: "abc", Cron: "* * * * *", Function: "nobody"})
 	wantError[*fault.NotFoundError](t, err, "nobody")
+}
+
+// A timer that is made while its function goes does not stay behind.
+func TestTimers_GoWithTheirFunction(t *testing.T) {
+	e := inMemory(t)
+	var wg sync.WaitGroup
+	for n := range 100 {
+		f := e.function(fmt.Sprint("fun-", n), catalog.AsyncConfig{}, nil)
+		for m := range 4 {
+			wg.Go(func() {
+				_, _ = e.CreateTimer(t.Context(), access.Operator,
+					TimerSpec{Name: fmt.Sprint("timer-", n, "-", m), Function: f.ID, Cron: "@yearly"})
+			})
+		}
+		wg.Go(func() {
+			if err := e.DeleteFunction(t.Context(), access.Operator, f.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	timers, err := e.store.Timers.All(t.Context())
+	if err != nil || len(timers) > 0 || len(e.clock.all()) > 0 {
+		t.Errorf("%d timers are stored, %v, and %d tick", len(timers), err, len(e.clock.all()))
+	}
 }
 
 func TestClock_ThatJumpsAheadIsReported(t *testing.T) {

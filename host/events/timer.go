@@ -1,7 +1,9 @@
 package events
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -144,6 +146,14 @@ func (e *Events) CreateTimer(ctx context.Context, p access.Principal, spec Timer
 		return Timer{}, err
 	}
 	e.clock.put(t)
+	// If the function has begun to go since, DropTimers may not have seen the timer.
+	f, err = e.functions.Function(system, f.ID)
+	if err == nil && f.Status == catalog.StatusDeleting {
+		err = fault.Conflictf("function", f.ID, "is being deleted")
+	}
+	if err != nil {
+		return Timer{}, cmp.Or(e.removeTimer(context.WithoutCancel(ctx), t.reference()), err)
+	}
 	return t.Timer, nil
 }
 
@@ -211,11 +221,15 @@ func (e *Events) DeleteTimer(ctx context.Context, p access.Principal, idOrName s
 	if err != nil {
 		return Timer{}, err
 	}
-	if err := e.store.Timers.Delete(ctx, t.reference()); err != nil {
-		return Timer{}, err
+	return t, e.removeTimer(ctx, t.reference())
+}
+
+func (e *Events) removeTimer(ctx context.Context, reference string) error {
+	err := e.store.Timers.Delete(ctx, reference)
+	if err == nil {
+		e.clock.drop(reference)
 	}
-	e.clock.drop(t.reference())
-	return t, nil
+	return err
 }
 
 // DropTimers removes the timers of a function that goes.
@@ -224,14 +238,20 @@ func (e *Events) DeleteTimer(ctx context.Context, p access.Principal, idOrName s
 //
 // fault.ErrUnavailable.
 func (e *Events) DropTimers(ctx context.Context, functionID string) error {
-	for _, t := range e.clock.all() {
-		if t.FunctionID != functionID {
+	// The store knows them while this host is starting, and those that another one has just
+	// made.
+	entries, err := e.store.Timers.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		var t Timer
+		if json.Unmarshal(entry.Value, &t) != nil || t.FunctionID != functionID {
 			continue
 		}
-		if err := e.store.Timers.Delete(ctx, t.reference()); err != nil {
+		if err := e.removeTimer(ctx, entry.Key); err != nil {
 			return err
 		}
-		e.clock.drop(t.reference())
 	}
 	return nil
 }
