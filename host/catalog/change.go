@@ -164,6 +164,17 @@ func (r *records) discard(made []*Version) {
 	}
 }
 
+// withdraw takes back a version that was made for nothing, as far as is known: if the
+// store lists it after all, news of that make it anew.
+func (r *records) withdraw(v *Version) {
+	r.applying.Lock() // else somebody could be about to install it
+	defer r.applying.Unlock()
+	r.mu.RLock()
+	unlisted := r.unlisted([]*Version{v})
+	r.mu.RUnlock()
+	r.discard(unlisted)
+}
+
 // persist stores a record in place of the one of the given revision, and
 // returns the new one. When somebody else has changed it meanwhile, the table takes
 // that over, and again says so.

@@ -297,6 +297,44 @@ func TestDeleteFunction_WaitsForCallsAndRefusesTheRest(t *testing.T) {
 	until(t, "it is gone", func() bool { _, err := c.Function(access.Operator, f.ID); return err != nil })
 }
 
+// lostAnswers is a bucket of a store whose answers to updates are lost.
+type lostAnswers struct {
+	store.Bucket
+	takes bool // it makes them
+}
+
+func (b *lostAnswers) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if b.takes {
+		if _, err := b.Bucket.Update(ctx, key, value, revision); err != nil {
+			return 0, err
+		}
+	}
+	return 0, store.ErrUnavailable
+}
+
+// A version whose making ends with nobody knowing if the store has it runs only if it has.
+func TestCreateVersion_RunsWhatTheStoreTook(t *testing.T) {
+	for _, takes := range []bool{false, true} {
+		t.Run(fmt.Sprint(takes), func(t *testing.T) {
+			s := memory(t)
+			s.Functions = &lostAnswers{s.Functions, takes}
+			c := open(t, s)
+			c.create("", "fun")
+			_, err := c.CreateVersion(t.Context(), access.Operator, "fun", VersionSpec{Entrypoint: "main.handler"}, []byte("code"), nil)
+			if !errors.Is(err, fault.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+			if takes {
+				until(t, "the version is there", func() bool { _, err := c.Resolve(access.Operator, "fun", ""); return err == nil })
+			}
+			versions, err := c.Versions(access.Operator, "fun")
+			if err != nil || len(versions) != len(c.versions()) || takes != (len(versions) == 1) {
+				t.Errorf("there are %v, %v; %v run", versions, err, c.versions())
+			}
+		})
+	}
+}
+
 // Whatever of a function could not be removed is removed by who deletes it again.
 func TestDeleteFunction_CanBeTriedAgain(t *testing.T) {
 	c := open(t, memory(t))

@@ -94,10 +94,10 @@ func (r *records) createVersion(
 		return VersionInfo{}, err
 	}
 	r.cfg.Runner.Add(v, tree, give)
-	listed := false // by its function's record, or perhaps
+	listed := false // by its function's record
 	defer func() {
 		if !listed {
-			r.cfg.Runner.Remove(v.ID)
+			r.withdraw(v)
 		}
 	}()
 	loadError := r.cfg.Runner.Prepare(ctx, v.ID)
@@ -114,8 +114,7 @@ func (r *records) createVersion(
 		return VersionInfo{}, err
 	}
 	if err := r.addVersion(ctx, f, v, tags); err != nil {
-		listed = errors.Is(err, fault.ErrUnavailable)
-		if !listed {
+		if !errors.Is(err, fault.ErrUnavailable) { // else the record may list it all the same
 			_ = r.store.Versions.Delete(context.WithoutCancel(ctx), v.ID) // or the next start does it
 		}
 		return VersionInfo{}, err
