@@ -110,9 +110,11 @@ type Config struct {
 	// Tenants.SetQuotas. The zero value means the defaults that package quota has; of
 	// memory that is three quarters of MaxMemory.
 	Quotas quota.Amounts
-	// NetCeiling bounds what versions may reach of what they ask for; nil allows
-	// nothing. Dialer connects; nil means egress.Direct.
+	// NetCeiling bounds what versions may reach of what they ask for, and TryCeiling,
+	// within it, what is tried; nil allows nothing. Dialer connects; nil means
+	// egress.Direct.
 	NetCeiling *egress.Policy
+	TryCeiling *egress.Policy
 	Dialer     egress.Dialer
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
@@ -191,6 +193,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	}
 	h.ledger = h.newLedger()
 	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
+	ceilings := &egress.Ceilings{}
 	h.runner = run.New(run.Config{
 		Engines: cfg.Engines, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Log: cfg.Log,
 		Archive: func(ctx context.Context, v *catalog.Version) ([]byte, error) {
@@ -198,7 +201,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 		},
 		ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
-		NetCeiling: cfg.NetCeiling, Dialer: cfg.Dialer,
+		NetCeiling: cfg.NetCeiling, Ceilings: ceilings, TryCeiling: cfg.TryCeiling, Dialer: cfg.Dialer,
 	})
 	h.catalog = catalog.New(catalog.Config{
 		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,
@@ -207,7 +210,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	functions := callees{h.catalog, h}
 	h.events = events.New(events.Config{Store: cfg.Store, Ledger: h.ledger, Functions: functions, Log: cfg.Log})
 	h.tenants = &Tenants{
-		store: cfg.Store.Quotas, ledger: h.ledger, catalog: h.catalog, events: h.events, book: h.book, log: cfg.Log, unwatch: func() {},
+		store: cfg.Store.Quotas, ledger: h.ledger, ceilings: ceilings, catalog: h.catalog, events: h.events, book: h.book, log: cfg.Log, unwatch: func() {},
 	}
 	if err := h.tenants.watch(ctx); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
 
@@ -147,7 +148,7 @@ func TestNetwork_RefusalsNameTheSetting(t *testing.T) {
 		{"bounded", `fails(socket.create_connection, ("127.0.0.1", 80))`,
 			`"PermissionError: [Errno 2] 127.0.0.1:80: a loopback address, which must be named; --allow-net=127.0.0.1:80 would allow it"`},
 		{"bounded", `fails(socket.create_connection, ("10.0.0.1", 80))`,
-			`"PermissionError: [Errno 2] 10.0.0.1:80: a private address, which must be named; --allow-net=10.0.0.1:80 would allow it"`},
+			`"PermissionError: [Errno 2] 10.0.0.1:80: this server does not allow it; --allow-net=10.0.0.1:80 would allow it"`},
 		{"bounded", `fails(socket.create_connection, ("127.0.0.1", 9))`, `"ConnectionRefusedError: [Errno 14] Connection refused"`},
 		{"bounded", `fails(socket.create_server, ("", 8080))`,
 			`"PermissionError: [Errno 2] functions can listen on 127.0.0.1 and ::1 only, for connections of their own (while attempting to bind on address ('', 8080))"`},
@@ -370,4 +371,50 @@ async def talk(host, **named):
 			t.Errorf("%s: got %s, want %s", c.value, got, c.want)
 		}
 	}
+}
+
+// An operator bounds what a tenant may reach, whatever its versions ask for. It counts
+// at once, also for connections that there are.
+func TestNetwork_CeilingOfATenant(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }))
+	t.Cleanup(server.Close)
+	there := server.Listener.Addr().String()
+	h := netHost(t)
+	h.deploy("talker", talker+fmt.Sprintf(`
+kept = []
+def ask():
+    try:
+        if not kept:
+            kept.append(http.client.HTTPConnection(%q))
+        kept[0].request("GET", "/")
+        return kept[0].getresponse().read().decode()
+    except OSError as error:
+        kept.clear()
+        return str(error)
+`, there), catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute})
+	refused := fmt.Sprintf(`"[Errno 2] %[1]s: tenant default may not reach it; --allow-net=%[1]s would allow it"`, there)
+	for _, c := range []struct{ ceiling, want string }{
+		{"*", `"hello"`}, {"example.org,10.0.0.0/8", refused}, {there, `"hello"`}, {"", refused}, {"localhost", `"hello"`}, {"public", refused},
+	} {
+		if err := h.Tenants().SetCeiling(t.Context(), access.Operator, "default", c.ceiling); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if got := h.eval("talker", "", "ask()"); got != c.want {
+				t.Errorf("%q: got %s, want %s", c.ceiling, got, c.want)
+			}
+		}
+	}
+	if n := h.allTenants()[0].Use[quota.Connections]; n != 0 {
+		t.Errorf("%d connections are left", n)
+	}
+	for _, p := range []access.Principal{{}, member("default"), {KeyID: "aje", Tenant: "default", Role: access.RoleAdmin}} {
+		if err := h.Tenants().SetCeiling(t.Context(), p, "default", "*"); err == nil {
+			t.Errorf("%+v may change it", p)
+		}
+	}
+	for _, wrong := range []string{"a b", "*,localhost", "http://example.org", strings.Repeat("a.org,", 1000)} {
+		wantError[*fault.InvalidError](t, h.Tenants().SetCeiling(t.Context(), access.Operator, "default", wrong), "allow_net")
+	}
+	wantError[*fault.InvalidError](t, h.Tenants().SetCeiling(t.Context(), access.Operator, "No Name", "*"), "tenant")
 }

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/egress"
 	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
@@ -21,7 +23,8 @@ import (
 // TenantQuotas is what a tenant may have and has.
 type TenantQuotas struct {
 	Tenant   string
-	Limits   quota.Amounts // negative: no limit
+	Ceiling  *egress.Policy // what its functions may reach at most, besides the server's own bound
+	Limits   quota.Amounts  // negative: no limit
 	Use      quota.Amounts
 	Exceeded quota.Amounts // how often something was refused in this process
 }
@@ -29,13 +32,14 @@ type TenantQuotas struct {
 // Tenants puts together what tenants may have, and what they have in the ledger, the
 // catalog and the store. Safe for concurrent use.
 type Tenants struct {
-	store   store.Bucket
-	ledger  *quota.Ledger
-	catalog *catalog.Catalog
-	events  *events.Events
-	book    *logs.Book
-	log     *slog.Logger
-	unwatch func() // ends the news from the store
+	store    store.Bucket
+	ledger   *quota.Ledger
+	ceilings *egress.Ceilings
+	catalog  *catalog.Catalog
+	events   *events.Events
+	book     *logs.Book
+	log      *slog.Logger
+	unwatch  func() // ends the news from the store
 
 	changing sync.Mutex // held while limits change: two changes at once would lose one
 }
@@ -65,7 +69,7 @@ func (t *Tenants) All(p access.Principal) ([]TenantQuotas, error) {
 
 // sum puts together what the ledger knows and what is counted elsewhere.
 func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, timers int64) TenantQuotas {
-	of := TenantQuotas{Tenant: tenant, Limits: s.Limits, Use: s.Use, Exceeded: s.Exceeded}
+	of := TenantQuotas{Tenant: tenant, Ceiling: t.ceilings.Of(tenant), Limits: s.Limits, Use: s.Use, Exceeded: s.Exceeded}
 	for q, n := range kept {
 		of.Use[q] += n
 	}
@@ -130,24 +134,83 @@ func (t *Tenants) SetQuotas(ctx context.Context, p access.Principal, tenant stri
 	return nil
 }
 
-// watch takes over the limits in the store, and their changes.
+// ceilingKey is before the name of a tenant in the key of its ceiling.
+const ceilingKey = "net/"
+
+// SetCeiling bounds what a tenant's functions may reach, whatever their versions ask
+// for, from now on: also those that are running. The text is one for
+// egress.ParseCeiling. It is for those who act for all tenants.
+//
+// # Errors
+//
+// *fault.InvalidError, fault.ErrUnavailable.
+func (t *Tenants) SetCeiling(ctx context.Context, p access.Principal, tenant, text string) error {
+	if err := p.Allow("SetCeiling"); err != nil {
+		return err
+	}
+	if err := catalog.ValidateTenant("tenant", tenant); err != nil {
+		return err
+	}
+	ceiling, err := catalog.ParseCeiling(text)
+	if err != nil {
+		return err
+	}
+	t.changing.Lock()
+	defer t.changing.Unlock()
+	if text == egress.Unbounded {
+		err = t.store.Delete(ctx, ceilingKey+tenant)
+	} else {
+		err = t.store.Put(ctx, ceilingKey+tenant, store.Record(text))
+	}
+	if err == nil {
+		t.ceilings.Set(tenant, ceiling)
+	}
+	return err
+}
+
+// watch takes over the limits and ceilings in the store, and their changes.
 func (t *Tenants) watch(ctx context.Context) error {
 	stop, err := t.store.Watch(ctx, func(e store.Entry) {
-		var limits quota.Amounts
-		if !e.Deleted {
-			if err := json.Unmarshal(e.Value, &limits); err != nil {
-				// They may have been lower than the defaults.
-				t.log.Error("quotas of a tenant can't be read; it may have nothing", "tenant", e.Key, "err", err,
-					"cure", "set them anew with: vivarium tenant quota "+e.Key)
-				for q := range limits {
-					limits[q] = 1 // 0 would be the default
-				}
-			}
+		if tenant, ok := strings.CutPrefix(e.Key, ceilingKey); ok {
+			t.takeCeiling(tenant, e)
+		} else {
+			t.takeLimits(e)
 		}
-		t.ledger.SetOwn(e.Key, limits)
 	}, func() {})
 	if err == nil {
 		t.unwatch = stop
 	}
 	return err
+}
+
+func (t *Tenants) takeLimits(e store.Entry) {
+	var limits quota.Amounts
+	if !e.Deleted {
+		if err := json.Unmarshal(e.Value, &limits); err != nil {
+			// They may have been lower than the defaults.
+			t.log.Error("quotas of a tenant can't be read; it may have nothing", "tenant", e.Key, "err", err,
+				"cure", "set them anew with: vivarium tenant quota "+e.Key)
+			for q := range limits {
+				limits[q] = 1 // 0 would be the default
+			}
+		}
+	}
+	t.ledger.SetOwn(e.Key, limits)
+}
+
+func (t *Tenants) takeCeiling(tenant string, e store.Entry) {
+	text := egress.Unbounded
+	var ceiling *egress.Policy
+	var err error
+	if !e.Deleted {
+		err = json.Unmarshal(e.Value, &text)
+	}
+	if err == nil {
+		ceiling, err = egress.ParseCeiling(text)
+	}
+	if err != nil {
+		t.log.Error("what a tenant may reach can't be read; it may reach nothing", "tenant", tenant, "err", err,
+			"cure", "set it anew with: vivarium tenant quota "+tenant+" --allow-net=RULES")
+	}
+	t.ceilings.Set(tenant, ceiling)
 }

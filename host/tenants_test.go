@@ -7,6 +7,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/events"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 )
 
 // createFor makes a function of a tenant.
@@ -156,5 +157,46 @@ func TestTenants_OutcomesAndDeadLettersStayWithin(t *testing.T) {
 	}
 	if _, err := h.events.ReplayDeadLetter(t.Context(), member("acme"), letters[0].ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// Ceilings survive the host, another host learns of changes, and one that can't be read
+// allows nothing.
+func TestTenants_CeilingsAreKeptInTheStore(t *testing.T) {
+	s := keptStore(t)
+	h := newTestHost(t, Config{Store: s})
+	set := func(ceiling string) {
+		if err := h.Tenants().SetCeiling(t.Context(), access.Operator, "acme", ceiling); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("example.org")
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "acme", map[quota.Quota]int64{quota.Functions: 1}); err != nil {
+		t.Fatal(err) // is another record
+	}
+	other := newTestHost(t, Config{Store: s})
+	of := func() string {
+		q, err := other.Tenants().Quotas(t.Context(), member("acme"), "")
+		if err != nil || q.Limits[quota.Functions] != 1 {
+			t.Fatalf("got %+v, %v", q, err)
+		}
+		return q.Ceiling.String()
+	}
+	if of() != "example.org" {
+		t.Errorf("the ceiling is %q", of())
+	}
+	set("")
+	eventually(t, func() bool { return of() == "" })
+	set("*")
+	eventually(t, func() bool { return of() == "*" })
+	set("example.org")
+	eventually(t, func() bool { return of() == "example.org" })
+	for _, damaged := range []string{`"a b"`, `{"some": "thing"}`} {
+		if err := s.Quotas.Put(t.Context(), ceilingKey+"acme", []byte(damaged)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return of() == "" })
+		set("*")
+		eventually(t, func() bool { return of() == "*" })
 	}
 }

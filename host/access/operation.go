@@ -61,6 +61,7 @@ var needs = map[Operation]Role{
 	"FunctionFigures": RoleDeployer,
 	"Quotas":          RoleDeployer,
 	"SetQuotas":       RoleOperator,
+	"SetCeiling":      RoleOperator,
 	"Tenants":         RoleOperator,
 
 	// What package web answers by itself.

@@ -160,8 +160,8 @@ func (s VersionSpec) Validate() error {
 	if _, ok := pythonwasi.ByRuntime(s.Runtime); !ok {
 		return fault.Invalidf("runtime", "%.80q must be one of %v", s.Runtime, pythonwasi.Runtimes())
 	}
-	if _, err := egress.ParsePolicy(s.AllowNet); err != nil || len(s.AllowNet) > maxAllowNet {
-		return fault.Invalidf("allow_net", "must be at most %d bytes of hosts, addresses and prefixes with commas between them: %v", maxAllowNet, err)
+	if _, err := networkRules(s.AllowNet, egress.ParsePolicy); err != nil {
+		return err
 	}
 	texts := map[string]string{"service_account_id": s.ServiceAccountID}
 	if a := s.Async; a != nil {
@@ -200,4 +200,25 @@ func validateEnvironment(env map[string]string) error {
 		return fault.Invalidf("environment", "names and values have %d bytes together, at most %d are allowed", total, MaxEnvironment)
 	}
 	return nil
+}
+
+// ParseCeiling parses what is to bound the network of a tenant, see egress.ParseCeiling.
+//
+// # Errors
+//
+// *fault.InvalidError.
+func ParseCeiling(text string) (*egress.Policy, error) {
+	return networkRules(text, egress.ParseCeiling)
+}
+
+// networkRules parses rules about the network from outside.
+func networkRules(text string, parse func(string) (*egress.Policy, error)) (*egress.Policy, error) {
+	if len(text) > maxAllowNet {
+		return nil, fault.Invalidf("allow_net", "%d bytes are more than %d", len(text), maxAllowNet)
+	}
+	p, err := parse(text)
+	if err != nil {
+		return nil, fault.Invalidf("allow_net", "must be hosts, addresses and prefixes with commas between them: %v", err)
+	}
+	return p, nil
 }

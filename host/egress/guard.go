@@ -33,10 +33,10 @@ type Guard struct {
 	order []netip.Addr // resolved longest ago first
 }
 
-// bounded is a Policy with the reason to give when it refuses.
+// bounded is a Policy, which may change, with the reason to give when it refuses.
 type bounded struct {
-	*Policy
-	whose string
+	policy func() *Policy
+	whose  string
 }
 
 // Reasons for refusals.
@@ -68,13 +68,31 @@ func NewGuard(policies ...*Policy) *Guard {
 // Bound adds a Policy that must allow too, with the reason to give when it does
 // not.
 func (g *Guard) Bound(p *Policy, reason string) *Guard {
-	g.policies = append(g.policies, bounded{p, reason})
+	return g.BoundBy(func() *Policy { return p }, reason)
+}
+
+// BoundBy is Bound for a Policy that may change: policy is asked each time.
+func (g *Guard) BoundBy(policy func() *Policy, reason string) *Guard {
+	g.policies = append(g.policies, bounded{policy, reason})
 	return g
 }
 
-// Empty reports whether nothing is allowed.
-func (g *Guard) Empty() bool {
-	return len(g.policies) == 0 || slices.ContainsFunc(g.policies, func(b bounded) bool { return b.Empty() })
+// refusedBy returns the reason of the first Policy that does not allow something, and
+// nothing when all do.
+func (g *Guard) refusedBy(allows func(*Policy) bool) (reason string) {
+	if len(g.policies) == 0 {
+		return noNetwork
+	}
+	for _, b := range g.policies {
+		p := b.policy()
+		switch {
+		case p.Empty() && b.whose == notAllowed:
+			return noNetwork
+		case !allows(p):
+			return b.whose
+		}
+	}
+	return ""
 }
 
 // Resolve returns those addresses of a name that may be connected to.
@@ -86,13 +104,8 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 	if !validName(name) {
 		return nil, sockets.ErrNoName
 	}
-	if g.Empty() {
-		return nil, sockets.Refuse(sockets.Stream, name, 0, noNetwork)
-	}
-	for _, b := range g.policies {
-		if !b.allowsName(name) {
-			return nil, sockets.Refuse(sockets.Stream, name, 0, b.whose)
-		}
+	if reason := g.refusedBy(func(p *Policy) bool { return p.allowsName(name) }); reason != "" {
+		return nil, sockets.Refuse(sockets.Stream, name, 0, reason)
 	}
 	found, err := by.Resolve(ctx, name)
 	if err != nil {
@@ -124,13 +137,10 @@ func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 // mayReach reports whether some port of an address found under a name is
 // allowed.
 func (g *Guard) mayReach(a netip.Addr, name string) bool {
-	for _, b := range g.policies {
-		if !b.allows(sockets.Stream, netip.AddrPortFrom(a, 0), []string{name}) &&
-			!b.allows(sockets.Datagram, netip.AddrPortFrom(a, 0), []string{name}) {
-			return false
-		}
-	}
-	return true
+	return g.refusedBy(func(p *Policy) bool {
+		return p.allows(sockets.Stream, netip.AddrPortFrom(a, 0), []string{name}) ||
+			p.allows(sockets.Datagram, netip.AddrPortFrom(a, 0), []string{name})
+	}) == ""
 }
 
 // Check returns a *sockets.Refusal for what may not be connected to, and a
@@ -140,16 +150,20 @@ func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
 		return syscall.EADDRNOTAVAIL
 	}
 	to = netip.AddrPortFrom(plain(to.Addr()), to.Port())
+	return g.permit(kind, to, g.namesOf(to.Addr()))
+}
+
+// namesOf returns the names under which an address was found.
+func (g *Guard) namesOf(a netip.Addr) []string {
 	g.mu.Lock()
-	names := g.names[to.Addr()]
-	g.mu.Unlock()
-	if g.Empty() {
-		return g.refuse(kind, to, names, noNetwork)
-	}
-	for _, b := range g.policies {
-		if !b.allows(kind, to, names) {
-			return g.refuse(kind, to, names, b.whose)
-		}
+	defer g.mu.Unlock()
+	return g.names[a]
+}
+
+// permit is Check for an address that was found under some names.
+func (g *Guard) permit(kind sockets.Kind, to netip.AddrPort, names []string) error {
+	if reason := g.refusedBy(func(p *Policy) bool { return p.allows(kind, to, names) }); reason != "" {
+		return g.refuse(kind, to, names, reason)
 	}
 	return nil
 }
@@ -158,11 +172,13 @@ func (g *Guard) Check(kind sockets.Kind, to netip.AddrPort) error {
 // requested name, unless its address is special.
 func (g *Guard) refuse(kind sockets.Kind, to netip.AddrPort, names []string, reason string) error {
 	host := to.Addr().String()
-	if s, ok := specialRange(to.Addr()); ok && reason != noNetwork {
+	s, special := specialRange(to.Addr())
+	switch {
+	case special && reason == notAllowed:
 		if reason = s.what + ", which must be named"; len(names) > 0 {
 			reason = fmt.Sprintf("the address of %s, %s", names[len(names)-1], reason)
 		}
-	} else if len(names) > 0 {
+	case !special && len(names) > 0:
 		host = names[len(names)-1]
 	}
 	return sockets.Refuse(kind, host, to.Port(), reason)

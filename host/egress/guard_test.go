@@ -63,19 +63,54 @@ func TestGuard_Empty(t *testing.T) {
 	world := names{"a.org": {"1.1.1.1"}}
 	for what, g := range map[string]*Guard{
 		"no policy": NewGuard(), "a policy without rules": NewGuard(policy(t, "")), "nil": NewGuard(nil),
-		"one of two": NewGuard(policy(t, "public"), policy(t, "")), "bound by none": NewGuard(policy(t, "public,10.0.0.1")).Bound(nil, "never told"),
+		"one of two":    NewGuard(policy(t, "public,10.0.0.1"), policy(t, "")),
+		"bound by none": NewGuard(policy(t, "public,10.0.0.1")).Bound(nil, "there is no network"),
 	} {
-		if !g.Empty() {
-			t.Errorf("%s: is something", what)
+		says := "the function has no network"
+		if what == "bound by none" {
+			says = "there is no network"
 		}
 		_, err := g.Resolve(t.Context(), "a.org", world)
-		wantRefusal(t, err, "a.org: the function has no network")
-		wantRefusal(t, g.Check(sockets.Stream, netip.MustParseAddrPort("1.1.1.1:1")), "1.1.1.1:1: the function has no network")
-		wantRefusal(t, g.Check(sockets.Stream, netip.MustParseAddrPort("10.0.0.1:1")), "10.0.0.1:1: the function has no network")
+		wantRefusal(t, err, "a.org: "+says)
+		wantRefusal(t, g.Check(sockets.Stream, netip.MustParseAddrPort("1.1.1.1:1")), "1.1.1.1:1: "+says)
+		wantRefusal(t, g.Check(sockets.Stream, netip.MustParseAddrPort("10.0.0.1:1")), "10.0.0.1:1: "+says)
 	}
-	if g := NewGuard(policy(t, "public"), policy(t, "a.org")); g.Empty() {
-		t.Error("two policies allow nothing")
+}
+
+// A ceiling counts from the moment at which it is set, also for what there is already.
+func TestGuard_ACeilingChanges(t *testing.T) {
+	ceilings := &Ceilings{}
+	g := NewGuard(policy(t, "a.org,b.org,10.0.0.1")).BoundBy(func() *Policy { return ceilings.Of("acme") }, "the folder may not")
+	resolves(t, g, "a.org", "1.2.3.4")
+	for _, c := range []struct {
+		ceiling    string
+		a, private bool // may reach a.org and 10.0.0.1
+	}{
+		{Unbounded, true, true}, {"a.org", true, false}, {"", false, false}, {"public", true, false}, {"b.org,10.0.0.0/8", false, true},
+		{Unbounded, true, true},
+	} {
+		p, err := ParseCeiling(c.ceiling)
+		if err != nil || p.String() != c.ceiling {
+			t.Fatalf("%q: %v, %v", c.ceiling, p, err)
+		}
+		ceilings.Set("acme", p)
+		_, err = g.Resolve(t.Context(), "a.org", names{"a.org": {"1.2.3.4"}})
+		if a := reaches(g, netip.MustParseAddr("1.2.3.4")); a != c.a || (err == nil) != c.a {
+			t.Errorf("%q: reaches a.org: %v; resolves it: %v", c.ceiling, a, err)
+		}
+		if private := reaches(g, netip.MustParseAddr("10.0.0.1")); private != c.private {
+			t.Errorf("%q: reaches 10.0.0.1: %v", c.ceiling, private)
+		}
+		if ceilings.Of("umbrella").String() != Unbounded {
+			t.Errorf("another tenant is bound by %q", ceilings.Of("umbrella"))
+		}
 	}
+	if _, err := ParsePolicy(Unbounded); err == nil {
+		t.Error("rules can't be unbounded")
+	}
+	ceilings.Set("acme", nil)
+	wantRefusal(t, g.Check(sockets.Stream, netip.MustParseAddrPort("10.0.0.1:1")), "10.0.0.1:1: the folder may not; --allow-net=10.0.0.1:1 would")
+	wantRefusal(t, g.Check(sockets.Stream, netip.MustParseAddrPort("1.2.3.4:1")), "a.org:1: the folder may not; --allow-net=a.org:1 would")
 }
 
 func TestGuard_NobodyConnectsToPort0(t *testing.T) {

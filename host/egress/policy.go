@@ -5,6 +5,7 @@
 //
 //   - Policy: the names, addresses and ports that are allowed. Without rules it allows
 //     nothing.
+//   - Ceilings: the Policies that bound what the functions of some tenants may reach.
 //   - Guard: a Policy that remembers which names had which addresses. Names are resolved
 //     here, and only an address that was checked is dialled: a name whose address
 //     changes a moment later leads nowhere else.
@@ -27,11 +28,18 @@ import (
 // Public is the rule that allows the public internet, for TCP.
 const Public = "public"
 
+// Unbounded is the text of a ceiling that bounds nothing. No Policy can be written so.
+const Unbounded = "*"
+
 // Policy is what may be reached. It is immutable; nil allows nothing.
 type Policy struct {
-	text  string
-	rules []rule
+	text      string
+	rules     []rule
+	unbounded bool // it allows everything
 }
+
+// unbounded is the ceiling of those that have none.
+var unbounded = &Policy{text: Unbounded, unbounded: true}
 
 // rule is one of three: a name, a prefix of addresses, or the public internet.
 type rule struct {
@@ -175,19 +183,19 @@ func (p *Policy) String() string {
 }
 
 // Empty reports whether nothing is allowed.
-func (p *Policy) Empty() bool { return p == nil || len(p.rules) == 0 }
+func (p *Policy) Empty() bool { return p == nil || len(p.rules) == 0 && !p.unbounded }
 
 // allowsName reports whether some port of a name is allowed, so that it may be
 // resolved.
 func (p *Policy) allowsName(name string) bool {
-	return p != nil && slices.ContainsFunc(p.rules, func(r rule) bool { return r.names(name) })
+	return p != nil && (p.unbounded || slices.ContainsFunc(p.rules, func(r rule) bool { return r.names(name) }))
 }
 
 // allows reports whether a port of an address found under some names is
 // allowed. Port 0 asks whether any is.
 func (p *Policy) allows(kind sockets.Kind, to netip.AddrPort, names []string) bool {
-	if p == nil {
-		return false
+	if p == nil || p.unbounded {
+		return p != nil
 	}
 	range_, special := specialRange(to.Addr())
 	return slices.ContainsFunc(p.rules, func(r rule) bool {

@@ -66,6 +66,7 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 	if err := s.cfg.Guard.Check(kind, to); err != nil {
 		return nil, s.note(target, err)
 	}
+	names := s.cfg.Guard.namesOf(plain(to.Addr()))
 	if s.connections.Load() >= maxConnections {
 		return nil, s.note("connections", &sockets.Refusal{
 			Reason: fmt.Sprintf("%s: an instance has at most %d connections at once", to, maxConnections),
@@ -84,10 +85,20 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 		return nil, s.note(target, err)
 	}
 	s.connections.Add(1)
-	return &sockets.Conn{FD: fd, Moved: s.moved, Closed: func() {
-		s.connections.Add(-1)
-		release()
-	}}, nil
+	return &sockets.Conn{
+		FD: fd,
+		Moved: func(n int) error {
+			// What was allowed then may not be any more.
+			if err := s.cfg.Guard.permit(kind, to, names); err != nil {
+				return s.note(target, err)
+			}
+			return s.moved(n)
+		},
+		Closed: func() {
+			s.connections.Add(-1)
+			release()
+		},
+	}, nil
 }
 
 func (s *Session) moved(n int) error {

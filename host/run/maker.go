@@ -105,6 +105,7 @@ type maker struct {
 	archive    func(ctx context.Context, v *catalog.Version) ([]byte, error)
 	imageDir   string
 	netCeiling *egress.Policy
+	ceilings   *egress.Ceilings
 	dialer     egress.Dialer
 
 	unpacking chan struct{}   // has a place for each archive that is being unpacked

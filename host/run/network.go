@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -17,18 +18,27 @@ const keepAlive = time.Minute
 var nowhere = egress.NewGuard()
 
 // network returns what an instance of v may reach: what the version asks for, as
-// far as the operator allows.
+// far as the operator allows it to the server and to the tenant.
 func (m *maker) network(v *live) *egress.Session {
 	cfg := egress.SessionConfig{Guard: nowhere, Dialer: m.dialer, Reserve: func() (func(), error) {
 		return m.room.ledger.Reserve(v.Tenant, quota.Connection, 1)
 	}}
 	if v.asked != nil {
-		cfg.Guard = egress.NewGuard(v.asked).Bound(m.netCeiling, "this server does not allow it")
+		cfg.Guard = egress.NewGuard(v.asked).Bound(m.netCeiling, "this server does not allow it").
+			BoundBy(func() *egress.Policy { return m.ceilings.Of(v.Tenant) }, whose(v.Tenant))
 	}
 	if v.ServiceAccountID != "" {
 		cfg.Metadata = func(path string, google bool) (string, bool) { return m.metadata(v, path, google) }
 	}
 	return egress.NewSession(cfg)
+}
+
+// whose returns the reason for what a tenant's ceiling does not allow.
+func whose(tenant string) string {
+	if tenant == tryTenant {
+		return "the playground does not allow it"
+	}
+	return fmt.Sprintf("tenant %s may not reach it", tenant)
 }
 
 // Where the service account's token is, in the two flavours that the cloud has

@@ -26,6 +26,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -73,8 +74,11 @@ type Config struct {
 	MaxTries    int           // at once
 
 	// NetCeiling bounds what versions may reach of what they ask for; nil allows
-	// nothing. Dialer connects.
+	// nothing. Ceilings, which may be nil, bound those of some tenants further, and
+	// TryCeiling what is tried. Dialer connects.
 	NetCeiling *egress.Policy
+	Ceilings   *egress.Ceilings
+	TryCeiling *egress.Policy
 	Dialer     egress.Dialer
 }
 
@@ -136,11 +140,13 @@ func newRunner(cfg Config, e engines) *Runner {
 		fills:    make(chan *pool, 64), discards: make(chan func(), 64),
 		versions: map[string]*live{}, functions: map[string]*functionRuns{},
 	}
+	r.cfg.Ceilings = cmp.Or(cfg.Ceilings, &egress.Ceilings{})
+	r.cfg.Ceilings.Set(tryTenant, cfg.TryCeiling)
 	r.room.ledger.SetOwn(tryTenant, quota.Amounts{quota.Memory: cfg.MaxMemory / tryMemoryShare})
 	r.running, r.stop = context.WithCancel(context.Background())
 	r.maker = &maker{
 		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
-		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir, netCeiling: cfg.NetCeiling, dialer: cfg.Dialer,
+		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir, netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer,
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}
 	r.tries = newTries(r)

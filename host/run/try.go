@@ -218,7 +218,7 @@ func (t *tries) clone(ctx context.Context, from image, v *live) (guest, error) {
 	}
 	reserve := func(delta int64) bool { return t.r.room.ownMemory(tryTenant, delta) == nil }
 	return python.engine.Clone(ctx, from, wasm.InstanceConfig{
-		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: reserve,
+		MemoryLimit: int64(v.MemoryMB) << 20, Code: v.code.tree, Reserve: reserve, Net: t.r.maker.network(v),
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tryTmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
 }

@@ -178,6 +178,7 @@ func TestAPI_RefusesByFieldAndRule(t *testing.T) {
 		{"GET /quotas?folderId=Team%20A", "", 400, "^tenant: .*lower-case"},
 		{"PATCH /quotas", `{"limits": {"functions": 1}}`, 400, "^folderId: is missing"},
 		{"PATCH /quotas", `{"folderId": "default", "limits": {"cats": 1}}`, 400, "^limits.cats: there is no such quota"},
+		{"PATCH /quotas", `{"folderId": "default", "allowNet": "no url://"}`, 400, "^allowNet: must be hosts, addresses"},
 		{"PATCH /quotas", `{"folderId": "default", "limits": {"functions": -2}}`, 400, "^limits.functions: "},
 		{"GET /operations/none", "", 404, "operation none not found"},
 		{"POST /versions", `{}`, 400, "^functionId: is missing"},
@@ -370,8 +371,15 @@ func TestQuotas_AreShownSetAndEnforced(t *testing.T) {
 			t.Errorf("got %s, want something with %s", text, want)
 		}
 	}
-	if of := s.must("GET", "/quotas", ""); of.text("folderId") != "default" {
+	if of := s.must("GET", "/quotas", ""); of.text("folderId") != "default" || of.text("allowNet") != "*" {
 		t.Errorf("got %v", of)
+	}
+	for _, rules := range []string{"example.org:443,10.0.0.0/8", "", "*"} {
+		of := s.must("PATCH", "/quotas", `{"folderId": "team-a", "allowNet": "`+rules+`"}`)
+		same := s.must("PATCH", "/quotas", `{"folderId": "team-a", "limits": {"functions": 2}}`)
+		if of.text("allowNet") != rules || same.text("allowNet") != rules {
+			t.Errorf("what %q becomes: %v, %v", rules, of, same)
+		}
 	}
 }
 

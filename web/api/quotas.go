@@ -13,6 +13,7 @@ import (
 type TenantQuotas struct {
 	FolderID string       `json:"folderId"`
 	Quotas   []QuotaState `json:"quotas"`
+	AllowNet string       `json:"allowNet" doc:"What the tenant's functions may reach at most, as in a version; *: whatever the server allows."`
 }
 
 // QuotaState is what a tenant may have and has of one thing.
@@ -27,6 +28,7 @@ type QuotaState struct {
 type SetQuotasRequest struct {
 	FolderID string           `json:"folderId" doc:"The tenant."`
 	Limits   map[string]Int64 `json:"limits" doc:"By name; others stay. 0: the default; -1: no limit."`
+	AllowNet *string          `json:"allowNet" doc:"What the tenant's functions may reach at most, as in a version; empty: nothing; *: whatever the server allows. Default: as it was."`
 }
 
 func (h *Handler) getQuotas(q *request) (any, error) {
@@ -38,7 +40,7 @@ func (h *Handler) getQuotas(q *request) (any, error) {
 }
 
 func newTenantQuotas(of host.TenantQuotas) *TenantQuotas {
-	answer := &TenantQuotas{FolderID: of.Tenant}
+	answer := &TenantQuotas{FolderID: of.Tenant, AllowNet: of.Ceiling.String()}
 	for i := range quota.Count {
 		answer.Quotas = append(answer.Quotas, QuotaState{
 			i.String(), Int64(max(of.Limits[i], -1)), Int64(of.Use[i]), Int64(of.Exceeded[i]),
@@ -70,6 +72,11 @@ func (h *Handler) setQuotas(q *request) (any, error) {
 	}
 	// The query's folder narrows who asks, and this takes who acts for all.
 	caller := access.PrincipalOf(q.Context())
+	if body.AllowNet != nil {
+		if err := h.host.Tenants().SetCeiling(q.Context(), caller, body.FolderID, *body.AllowNet); err != nil {
+			return nil, err
+		}
+	}
 	if err := h.host.Tenants().SetQuotas(q.Context(), caller, body.FolderID, changes); err != nil {
 		return nil, err
 	}

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 
+	"vivarium/host/egress"
 	"vivarium/host/quota"
 	"vivarium/web/api"
 )
@@ -34,7 +36,8 @@ type tenantQuota struct {
 	LogBytes   *int64 `placeholder:"N" help:"Bytes of stored logs; the oldest go first."`
 	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
 
-	Connections *int64 `placeholder:"N" help:"Connections from instances to elsewhere."`
+	Connections *int64  `placeholder:"N" help:"Connections from instances to elsewhere."`
+	AllowNet    *string `placeholder:"RULES" help:"What its functions may reach at most, whatever their versions ask for, written as for deploy. An empty text: nothing; *: whatever the server allows."`
 	remote
 }
 
@@ -44,7 +47,8 @@ func (*tenantQuota) Help() string {
 
 Examples:
   vivarium tenant quota default
-  vivarium tenant quota team-a --instances 20 --functions=-1`
+  vivarium tenant quota team-a --instances 20 --functions=-1
+  vivarium tenant quota team-a --allow-net "*.example.com:443,10.0.0.5:5432"`
 }
 
 // changes returns the limits set by flags, by name.
@@ -72,8 +76,8 @@ func (c *tenantQuota) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	var of api.TenantQuotas
-	if changes := c.changes(); len(changes) > 0 {
-		body, err := json.Marshal(api.SetQuotasRequest{FolderID: c.Tenant, Limits: changes})
+	if changes := c.changes(); len(changes) > 0 || c.AllowNet != nil {
+		body, err := json.Marshal(api.SetQuotasRequest{FolderID: c.Tenant, Limits: changes, AllowNet: c.AllowNet})
 		if err != nil {
 			return fmt.Errorf("request: %w", err)
 		}
@@ -95,5 +99,10 @@ func (c *tenantQuota) Run(ctx context.Context, s *session) error {
 		}
 		rows = append(rows, []string{q.Name, fmt.Sprint(int64(q.Use)), limit, fmt.Sprint(int64(q.Exceeded))})
 	}
-	return printTable(s.stdout, "QUOTA USE LIMIT EXCEEDED", rows)
+	if err := printTable(s.stdout, "QUOTA USE LIMIT EXCEEDED", rows); err != nil {
+		return err
+	}
+	reach := map[string]string{egress.Unbounded: "whatever the server allows", "": "nothing"}
+	_, err = fmt.Fprintln(s.stdout, "network:", cmp.Or(reach[of.AllowNet], of.AllowNet))
+	return err
 }

@@ -26,6 +26,11 @@ func TestTenantQuota_IsShownAndSet(t *testing.T) {
 	if !strings.Contains(out, `"limit": "10737418240"`) {
 		t.Errorf("the default: got %s", out)
 	}
+	for rules, want := range map[string]string{"": "nothing", "*": "whatever the server allows", "*.example.com:443": "*.example.com:443"} {
+		if out := must(t, "tenant", "quota", "team-a", "--allow-net="+rules); !strings.Contains(out, "\nnetwork: "+want+"\n") {
+			t.Errorf("%q: got %s", rules, out)
+		}
+	}
 }
 
 func TestServe_SetsWhatEachTenantMayHave(t *testing.T) {
