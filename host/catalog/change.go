@@ -25,8 +25,6 @@ type records struct {
 	// drains are versions and functions that are being taken down.
 	drains sync.WaitGroup
 
-	// doubtful says that the store lacks something; set while it is loaded.
-	doubtful bool
 	// resumed are functions whose deletion was cut off; set while they are loaded.
 	resumed []*function
 	// applying is held while a record of the store is taken over: what one of them makes
@@ -35,9 +33,7 @@ type records struct {
 	applying sync.Mutex
 	// admissions keep places for versions that are being made.
 	admissions admissions
-	// naming is held while a function gets a name: from looking if it is free
-	// to taking it. It may block for as long as the store does.
-	naming sync.Mutex
+	naming     naming
 	// collecting is read-locked from storing code until a function's record
 	// lists it, and locked while code that nothing lists is taken away.
 	collecting sync.RWMutex
@@ -50,7 +46,9 @@ func newRecords(cfg Config) *records {
 			functions: map[string]*function{}, names: map[string]*function{}, versions: map[string]*Version{}, gone: map[string]bool{},
 		},
 		admissions: admissions{versions: map[string]*Version{}},
+		naming:     naming{store: cfg.Store},
 	}
+	r.naming.table = &r.table
 	r.running, r.stop = context.WithCancel(context.Background())
 	return r
 }
@@ -143,20 +141,6 @@ func (r *records) install(record functionRecord, revision uint64, made []*Versio
 	return f
 }
 
-// unlisted returns those of made that belong to nothing after all: somebody else's
-// later change is known already, and does not list them. The caller holds the mutex.
-func (t *table) unlisted(made []*Version) (unlisted []*Version) {
-	if t.closed { // nothing is taken down any more
-		return nil
-	}
-	for _, v := range made {
-		if t.versions[v.ID] == nil {
-			unlisted = append(unlisted, v)
-		}
-	}
-	return unlisted
-}
-
 // discard takes back versions that belong to nothing.
 func (r *records) discard(made []*Version) {
 	for _, v := range made {
@@ -194,19 +178,6 @@ func (r *records) persist(ctx context.Context, f *function, record *functionReco
 		return 0, false, err
 	}
 	return 0, true, r.apply(ctx, e, nil, f)
-}
-
-// obsolete returns the versions of f that lost their last tag before a time.
-func (r *records) obsolete(f *function, before time.Time) []*Version {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var old []*Version
-	for _, e := range f.record.Versions {
-		if v := f.versions[e.ID]; v != nil && !e.ObsoleteSince.IsZero() && e.ObsoleteSince.Before(before) {
-			old = append(old, v)
-		}
-	}
-	return old
 }
 
 // expire deletes versions that have been obsolete for long enough, until Close.

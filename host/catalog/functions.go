@@ -34,17 +34,17 @@ func (c *Catalog) CreateFunction(ctx context.Context, p access.Principal, spec F
 		return FunctionInfo{}, err
 	}
 	r, record := c.records, newRecord(spec)
-	r.naming.Lock()
-	defer r.naming.Unlock()
+	r.naming.mu.Lock()
+	defer r.naming.mu.Unlock()
 	if err := r.cfg.Ledger.Check(spec.Tenant, quota.Functions, r.use(spec.Tenant)[quota.Functions], 1); err != nil {
 		return FunctionInfo{}, err
 	}
-	if err := r.claimName(ctx, spec.Tenant, spec.Name, record.ID); err != nil {
+	if err := r.naming.claim(ctx, spec.Tenant, spec.Name, record.ID); err != nil {
 		return FunctionInfo{}, err
 	}
 	revision, err := r.store.Functions.Create(ctx, record.ID, store.Record(&record))
 	if err != nil {
-		r.releaseName(spec.Tenant, spec.Name, record.ID)
+		r.naming.release(spec.Tenant, spec.Name, record.ID)
 		return FunctionInfo{}, err
 	}
 	r.mu.Lock()
@@ -70,8 +70,8 @@ func (c *Catalog) UpdateFunction(ctx context.Context, p access.Principal, functi
 		return FunctionInfo{}, err
 	}
 	if u.Name != nil {
-		r.naming.Lock()
-		defer r.naming.Unlock()
+		r.naming.mu.Lock()
+		defer r.naming.mu.Unlock()
 		_, before, err = r.function(p, "UpdateFunction", f.id)
 		if err != nil {
 			return FunctionInfo{}, err
@@ -79,7 +79,7 @@ func (c *Catalog) UpdateFunction(ctx context.Context, p access.Principal, functi
 	}
 	renamed := u.Name != nil && *u.Name != before.Name
 	if renamed {
-		if err := r.claimName(ctx, before.Tenant, *u.Name, f.id); err != nil {
+		if err := r.naming.claim(ctx, before.Tenant, *u.Name, f.id); err != nil {
 			return FunctionInfo{}, err
 		}
 	}
@@ -98,9 +98,9 @@ func (c *Catalog) UpdateFunction(ctx context.Context, p access.Principal, functi
 	})
 	if renamed {
 		if err == nil {
-			r.releaseName(before.Tenant, old, f.id)
+			r.naming.release(before.Tenant, old, f.id)
 		} else if !errors.Is(err, fault.ErrUnavailable) { // else nobody knows which name it has
-			r.releaseName(before.Tenant, *u.Name, f.id)
+			r.naming.release(before.Tenant, *u.Name, f.id)
 		}
 	}
 	return info, err

@@ -40,7 +40,7 @@ func (r *records) load(ctx context.Context) error {
 			if loading {
 				r.doubt("function "+e.Key+" is not there", err)
 			} else if r.running.Err() == nil {
-				r.log.Error("change of a function not taken over", "function", e.Key, "err", err)
+				r.log.Error("change of a function not taken over", "function", e.Key, "error", err)
 			}
 		}
 	}, func() { loading = false })
@@ -57,7 +57,7 @@ func (r *records) load(ctx context.Context) error {
 		r.log.Error("nothing is cleaned up: what seems to be left over may belong to what can't be read")
 	} else if err := r.collect(ctx, versions, created); err != nil {
 		// What is left over does no harm.
-		r.log.Warn("leftovers not removed", "err", err)
+		r.log.Warn("leftovers not removed", "error", err)
 	}
 	for _, f := range r.resumed { // not before: collect would take what goes for lost
 		r.remove(f)
@@ -69,7 +69,7 @@ func (r *records) load(ctx context.Context) error {
 // taken away then for the reason that nobody refers to it.
 func (r *records) doubt(what string, err error) {
 	r.doubtful = true
-	r.log.Error("store: "+what, "err", err)
+	r.log.Error("store: "+what, "error", err)
 }
 
 // apply takes over a function's record from the store. Versions that are not known yet
@@ -189,41 +189,11 @@ func (r *records) collect(ctx context.Context, versions map[string]versionRecord
 			return err
 		}
 	}
-	if err := r.collectNames(ctx, age); err != nil {
+	if err := r.naming.collect(ctx, age); err != nil {
 		return err
 	}
 	if _, err := r.store.Code.Collect(ctx, age, codes); err != nil {
 		return err
 	}
 	return r.cfg.Runner.CollectImages(listed)
-}
-
-// collectNames frees names of that age that no function has, and claims those that
-// functions have.
-func (r *records) collectNames(ctx context.Context, age time.Duration) error {
-	claims, err := r.store.Names.All(ctx)
-	if err != nil {
-		return err
-	}
-	r.mu.RLock()
-	unclaimed := map[string]string{} // ids by name: they used to be claimed without the tenant
-	for name, f := range r.names {
-		unclaimed[name] = f.id
-	}
-	r.mu.RUnlock()
-	for _, e := range claims {
-		used := unclaimed[e.Key] == string(e.Value)
-		delete(unclaimed, e.Key)
-		if !used && time.Since(e.Created) >= age {
-			if err := r.store.Names.Delete(ctx, e.Key); err != nil {
-				return err
-			}
-		}
-	}
-	for name, id := range unclaimed {
-		if _, err := r.store.Names.Create(ctx, name, []byte(id)); err != nil && !errors.Is(err, store.ErrRevision) {
-			return err
-		}
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"vivarium/host/fault"
@@ -13,26 +14,35 @@ import (
 // again, where other processes could be about to make that function.
 const claimAge = time.Minute
 
-// claimName makes sure that no other function of the tenant has or gets that
-// name. The caller holds naming.
-func (r *records) claimName(ctx context.Context, tenant, name, id string) error {
+// naming keeps the claims to functions' names in the store, by reference. Their key is
+// unique there, which makes the names unique among several processes.
+type naming struct {
+	store *store.Store
+	table *table
+	// mu is held while a function gets a name: from looking if it is free to taking it. It
+	// may block for as long as the store does.
+	mu sync.Mutex
+}
+
+// claim makes sure that no other function of the tenant has or gets that name. The
+// caller holds the mutex.
+func (n *naming) claim(ctx context.Context, tenant, name, id string) error {
 	if name == "" {
 		return nil
 	}
 	taken := fault.Conflictf("function", name, "exists already; choose another name")
 	name = Reference(tenant, name)
-	r.mu.RLock()
-	f := r.names[name]
-	r.mu.RUnlock()
+	n.table.mu.RLock()
+	f := n.table.names[name]
+	n.table.mu.RUnlock()
 	if f != nil && f.id != id {
 		return taken
 	}
-	names := r.store.Names
-	_, err := names.Create(ctx, name, []byte(id))
+	_, err := n.store.Names.Create(ctx, name, []byte(id))
 	if !errors.Is(err, store.ErrRevision) {
 		return err
 	}
-	e, err := names.Get(ctx, name)
+	e, err := n.store.Names.Get(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return taken // and free again, at this very moment
@@ -40,13 +50,13 @@ func (r *records) claimName(ctx context.Context, tenant, name, id string) error 
 		return err
 	case string(e.Value) == id:
 		return nil
-	case !r.store.Exclusive && time.Since(e.Created) < claimAge:
+	case !n.store.Exclusive && time.Since(e.Created) < claimAge:
 		return taken
-	case r.doubtful: // whose it is may be there and can't be read
+	case n.table.doubtful: // whose it is may be there and can't be read
 		return taken
 	}
 	// No function has the name: an attempt to make one was cut off.
-	if _, err := names.Update(ctx, name, []byte(id), e.Revision); errors.Is(err, store.ErrRevision) {
+	if _, err := n.store.Names.Update(ctx, name, []byte(id), e.Revision); errors.Is(err, store.ErrRevision) {
 		return taken
 	} else if err != nil {
 		return err
@@ -54,14 +64,44 @@ func (r *records) claimName(ctx context.Context, tenant, name, id string) error 
 	return nil
 }
 
-// releaseName frees a name that a function had, or was to have. What fails here
-// costs nothing but a record, see claimName.
-func (r *records) releaseName(tenant, name, id string) {
+// release frees a name that a function had, or was to have. What fails here costs
+// nothing but a record, see claim.
+func (n *naming) release(tenant, name, id string) {
 	if name == "" {
 		return
 	}
 	ctx, name := context.Background(), Reference(tenant, name)
-	if e, err := r.store.Names.Get(ctx, name); err == nil && string(e.Value) == id {
-		_ = r.store.Names.Delete(ctx, name)
+	if e, err := n.store.Names.Get(ctx, name); err == nil && string(e.Value) == id {
+		_ = n.store.Names.Delete(ctx, name)
 	}
+}
+
+// collect frees names of that age that no function has, and claims those that
+// functions have.
+func (n *naming) collect(ctx context.Context, age time.Duration) error {
+	claims, err := n.store.Names.All(ctx)
+	if err != nil {
+		return err
+	}
+	n.table.mu.RLock()
+	unclaimed := map[string]string{} // ids by name: they used to be claimed without the tenant
+	for name, f := range n.table.names {
+		unclaimed[name] = f.id
+	}
+	n.table.mu.RUnlock()
+	for _, e := range claims {
+		used := unclaimed[e.Key] == string(e.Value)
+		delete(unclaimed, e.Key)
+		if !used && time.Since(e.Created) >= age {
+			if err := n.store.Names.Delete(ctx, e.Key); err != nil {
+				return err
+			}
+		}
+	}
+	for name, id := range unclaimed {
+		if _, err := n.store.Names.Create(ctx, name, []byte(id)); err != nil && !errors.Is(err, store.ErrRevision) {
+			return err
+		}
+	}
+	return nil
 }

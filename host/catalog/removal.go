@@ -64,7 +64,7 @@ func (r *records) erase(f FunctionInfo, versions []*Version) error {
 	if err := r.store.Functions.Delete(ctx, f.ID); err != nil {
 		return err
 	}
-	r.releaseName(f.Tenant, f.Name, f.ID)
+	r.naming.release(f.Tenant, f.Name, f.ID)
 	return nil
 }
 
@@ -96,7 +96,7 @@ func (r *records) eraseVersion(f *function, v *Version) {
 		return
 	}
 	if err := r.store.Versions.Delete(context.Background(), v.ID); err != nil {
-		r.log.Warn("version's record not removed", "function", f.id, "version", v.ID, "err", err)
+		r.log.Warn("version's record not removed", "function", f.id, "version", v.ID, "error", err)
 		return
 	}
 	r.removeCodes(f, []*Version{v})
@@ -115,19 +115,7 @@ func (r *records) removeCodes(f *function, versions []*Version) {
 			continue
 		}
 		if err := r.store.Code.Delete(context.Background(), v.SHA256); err != nil {
-			r.log.Warn("version's code not removed", "function", f.id, "version", v.ID, "err", err)
+			r.log.Warn("version's code not removed", "function", f.id, "version", v.ID, "error", err)
 		}
 	}
-}
-
-// hasCode reports whether there is a version with that archive.
-func (r *records) hasCode(name string) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, v := range r.versions {
-		if v.SHA256 == name {
-			return true
-		}
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"strings"
 	"sync"
+	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
@@ -18,6 +19,9 @@ type table struct {
 	// too: what it tells of them before is old.
 	gone   map[string]bool
 	closed bool
+	// doubtful says that the store has something that the table lacks; set while it is
+	// loaded.
+	doubtful bool
 }
 
 // function is a function's place in the table.
@@ -153,4 +157,59 @@ func (t *table) forget(f *function) {
 	for id := range f.versions {
 		delete(t.versions, id)
 	}
+}
+
+// unlisted returns those of made that belong to nothing after all: somebody else's
+// later change is known already, and does not list them. The caller holds the mutex.
+func (t *table) unlisted(made []*Version) (unlisted []*Version) {
+	if t.closed { // nothing is taken down any more
+		return nil
+	}
+	for _, v := range made {
+		if t.versions[v.ID] == nil {
+			unlisted = append(unlisted, v)
+		}
+	}
+	return unlisted
+}
+
+// obsolete returns the versions of f that lost their last tag before a time.
+func (t *table) obsolete(f *function, before time.Time) []*Version {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var old []*Version
+	for _, e := range f.record.Versions {
+		if v := f.versions[e.ID]; v != nil && !e.ObsoleteSince.IsZero() && e.ObsoleteSince.Before(before) {
+			old = append(old, v)
+		}
+	}
+	return old
+}
+
+// hasCode reports whether there is a version with that archive.
+func (t *table) hasCode(name string) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, v := range t.versions {
+		if v.SHA256 == name {
+			return true
+		}
+	}
+	return false
+}
+
+// checkTargets reports which function is not there that outcomes are to go to.
+// They stay in the tenant; a target may come and go under its name.
+func (t *table) checkTargets(tenant string, a *AsyncConfig) error {
+	if a == nil {
+		return nil
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, target := range []string{a.Success, a.Failure} {
+		if target != "" && t.visible(access.Principal{Tenant: tenant}, target) == nil {
+			return &fault.NotFoundError{Function: target}
+		}
+	}
+	return nil
 }

@@ -49,8 +49,8 @@ func (c *Catalog) Deploy(p access.Principal, name string, spec VersionSpec, code
 // makeTransient returns the function of that name, which is in no store; a new one
 // when there is none.
 func (r *records) makeTransient(tenant, name string) (*function, functionRecord, error) {
-	r.naming.Lock()
-	defer r.naming.Unlock()
+	r.naming.mu.Lock()
+	defer r.naming.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

@@ -125,22 +125,6 @@ func (r *records) createVersion(
 	return info, nil
 }
 
-// checkTargets reports which function is not there that outcomes are to go to.
-// They stay in the tenant; a target may come and go under its name.
-func (r *records) checkTargets(tenant string, a *AsyncConfig) error {
-	if a == nil {
-		return nil
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, target := range []string{a.Success, a.Failure} {
-		if target != "" && r.visible(access.Principal{Tenant: tenant}, target) == nil {
-			return &fault.NotFoundError{Function: target}
-		}
-	}
-	return nil
-}
-
 // persistVersion stores a version's code and then its record. Nothing refers
 // to them yet.
 func (r *records) persistVersion(ctx context.Context, v *Version, archive []byte) error {
