@@ -46,6 +46,8 @@ const (
 // while nobody uses it: it can be made anew.
 type imageCell struct {
 	path string // where it is kept between runs of the program; empty when it is not
+	// build makes the image, see maker.buildImage.
+	build func(trying context.Context) (*versionImage, error)
 
 	mu       sync.Mutex // guards the members; not held while building
 	image    *versionImage
@@ -68,9 +70,7 @@ type imageCell struct {
 // # Errors
 //
 // ctx's, or what build returned to those who waited for it; ErrRetired.
-func (c *imageCell) get(
-	ctx context.Context, build func(trying context.Context) (*versionImage, error), instead <-chan *instance,
-) (*versionImage, *instance, error) {
+func (c *imageCell) get(ctx context.Context, instead <-chan *instance) (*versionImage, *instance, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for waited := false; ; waited = true {
@@ -85,7 +85,7 @@ func (c *imageCell) get(
 			return c.image, nil, nil
 		}
 		if c.building == nil {
-			c.begin(build)
+			c.begin()
 		}
 		in, err := c.wait(ctx, instead)
 		if in != nil || err != nil {
@@ -95,7 +95,7 @@ func (c *imageCell) get(
 }
 
 // begin begins an attempt to build the image. The caller holds mu.
-func (c *imageCell) begin(build func(trying context.Context) (*versionImage, error)) {
+func (c *imageCell) begin() {
 	done := make(chan struct{})
 	trying, abandon := context.WithCancel(context.Background())
 	c.building, c.abandon, c.began = done, abandon, time.Now()
@@ -107,7 +107,7 @@ func (c *imageCell) begin(build func(trying context.Context) (*versionImage, err
 		}
 	})
 	go func() {
-		image, err := build(trying)
+		image, err := c.build(trying)
 		unwatch.Stop()
 		abandon()
 		c.mu.Lock()
@@ -227,7 +227,7 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 			return image, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			m.reporter.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "err", err)
+			m.reporter.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "error", err)
 		}
 	}
 	base, err := python.bases.take(ctx)
@@ -272,12 +272,12 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionE
 	defer cancel()
 	err := fault.ErrPreparing
 	for fault.Of(err) == fault.Preparing && ctx.Err() == nil { // again if its runtime was never needed before
-		_, _, err = v.pool.image.get(ctx, v.pool.buildImage, nil)
+		_, _, err = v.pool.image.get(ctx, nil)
 	}
 	if err == nil {
 		v.pool.image.put()
 		if v.NoFreeze { // the module is not loaded for the image
-			err = v.pool.ready(ctx)
+			err = v.ready(ctx)
 		}
 	}
 	if loadErr, ok := errors.AsType[*loadError](err); ok && !loadErr.starved {
@@ -371,7 +371,7 @@ func (m *maker) freeze(i guest, path string, v *live, note imageNote) (*versionI
 	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return m.storeImage(v, bytes, path == "") })
 	if err != nil && path != "" && !fault.Of(err).NoRoom() {
 		// Functions don't need the disk: the next start makes the image anew.
-		m.reporter.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "err", err)
+		m.reporter.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "error", err)
 		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return m.storeImage(v, bytes, true) })
 	}
 	if err != nil {
@@ -392,7 +392,7 @@ func (m *maker) clone(ctx context.Context, from image, v *live) (guest, error) {
 		return nil, err
 	}
 	var refused error
-	reserve := v.pool.counted(func(delta int64) bool {
+	reserve := v.counted(func(delta int64) bool {
 		refused = m.room.ownMemory(v.Tenant, delta)
 		return refused == nil
 	})
@@ -404,6 +404,19 @@ func (m *maker) clone(ctx context.Context, from image, v *live) (guest, error) {
 		err = refused
 	}
 	return i, err
+}
+
+// counted makes what reserves memory for an instance of v count it.
+func (v *live) counted(reserve func(delta int64) bool) func(delta int64) bool {
+	return func(delta int64) bool {
+		ok := reserve(delta)
+		if ok {
+			v.pool.memory.Add(delta)
+		} else {
+			v.loading.refused.Add(1)
+		}
+		return ok
+	}
 }
 
 // Limits of an instance's /tmp (contract §6.8).

@@ -239,7 +239,7 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		if drawn := one != "1"; drawn == (one == two) {
 			t.Errorf("%s: two instances computed %s and %s", name, one, two)
 		}
-		image, _, err := h.version(v.ID).pool.image.get(t.Context(), nil, nil)
+		image, _, err := h.version(v.ID).pool.image.get(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

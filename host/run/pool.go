@@ -1,9 +1,7 @@
 package run
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,20 +41,17 @@ type pool struct {
 	live    int            // instances, those being made included
 	making  int            // of these, those that wait for the image
 	trial   chan *instance // of capacity 1: what one of them gets in place of another instance
-	waiting []*waiter      // in order
+	waiting line
 	closed  bool
 	drained chan struct{} // closed when closed and live is 0
 }
 
-// waiter is a call that waits for an instance.
-type waiter struct {
-	// given receives a warm instance, or nil for the right to make one.
-	given chan *instance // of capacity 1
-}
-
 func newPool(r *Runner, v *live) *pool {
 	return &pool{
-		r: r, v: v, image: imageCell{path: r.maker.imagePath(v.ID)}, trial: make(chan *instance, 1), drained: make(chan struct{}),
+		r: r, v: v, trial: make(chan *instance, 1), drained: make(chan struct{}),
+		image: imageCell{path: r.maker.imagePath(v.ID), build: func(trying context.Context) (*versionImage, error) {
+			return r.maker.buildImage(trying, v)
+		}},
 		limits: catalog.Limits{Ready: v.MinInstances, Instances: v.MaxInstances},
 	}
 }
@@ -69,7 +64,7 @@ func (p *pool) setLimits(l catalog.Limits) (fill bool) {
 	p.limits = l
 	for len(p.waiting) > 0 && p.live < l.Instances && !p.closed {
 		p.grow()
-		p.next().given <- nil
+		p.waiting.next().given <- nil
 	}
 	return p.live < l.Ready
 }
@@ -120,17 +115,14 @@ func (p *pool) wait(ctx context.Context, w *waiter, deadline time.Time) (*instan
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
-	for i, other := range p.waiting {
-		if other == w {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			p.mu.Unlock()
-			return nil, err
-		}
-	}
+	left := p.waiting.leave(w)
 	p.mu.Unlock()
+	if left {
+		return nil, err
+	}
 	// Too late to leave the queue: something was given. Hand it on.
 	if in := <-w.given; in != nil {
-		p.release(in)
+		p.park(in)
 	} else {
 		p.vacate()
 	}
@@ -176,7 +168,7 @@ func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
 	p.mu.Lock()
 	p.making++
 	p.mu.Unlock()
-	image, trial, err := p.image.get(ctx, p.buildImage, p.trial)
+	image, trial, err := p.image.get(ctx, p.trial)
 	waited := time.Since(start)
 	p.mu.Lock()
 	p.making--
@@ -228,10 +220,6 @@ func (p *pool) made() {
 	p.r.metrics.coldStarts.Add(1)
 }
 
-func (p *pool) buildImage(trying context.Context) (*versionImage, error) {
-	return p.r.maker.buildImage(trying, p.v)
-}
-
 // keep takes an instance that was made to try the module: for the first of those
 // who wait for the image, or else for the next call. Where there is no room it is
 // closed.
@@ -257,58 +245,6 @@ func (p *pool) keep(in *instance) {
 	}
 }
 
-// fill makes the instances that the version keeps ready, and loads its module
-// in them. What goes wrong is left for calls to meet and to report.
-func (p *pool) fill(ctx context.Context) {
-	for {
-		p.mu.Lock()
-		if p.closed || p.live >= p.limits.Ready {
-			p.mu.Unlock()
-			return
-		}
-		p.grow()
-		p.mu.Unlock()
-		if p.load(ctx) != nil {
-			return
-		}
-	}
-}
-
-// ready makes one instance that has loaded the module, unless there are as many as
-// the version may have.
-func (p *pool) ready(ctx context.Context) error {
-	p.mu.Lock()
-	if p.closed || p.live >= p.limits.Instances {
-		p.mu.Unlock()
-		return nil
-	}
-	p.grow()
-	p.mu.Unlock()
-	return p.load(ctx)
-}
-
-// load makes an instance and loads the module in it; the place for it is already
-// taken. A *loadError says that it does not load.
-func (p *pool) load(ctx context.Context) error {
-	in, err := p.make(ctx)
-	if err != nil {
-		return err
-	}
-	if !in.loaded {
-		_, out, err := p.r.maker.loadAlone(ctx, in.guest, p.v, p.v.loadRequest(), p.v.Timeout)
-		if err != nil || !in.Usable() {
-			p.discard(in)
-			return cmp.Or(err, errUnusable)
-		}
-		in.loaded, in.printed = true, out
-	}
-	p.park(in)
-	return nil
-}
-
-// errUnusable says that an instance is of no use though its module has loaded.
-var errUnusable = errors.New("the instance is of no use")
-
 // release gives an instance back for further calls.
 func (p *pool) release(in *instance) {
 	in.calls++
@@ -328,7 +264,7 @@ func (p *pool) park(in *instance) {
 		p.mu.Unlock()
 		p.discardLater(in)
 	case len(p.waiting) > 0:
-		p.next().given <- in
+		p.waiting.next().given <- in
 		p.mu.Unlock()
 	default:
 		p.idle = append(p.idle, in)
@@ -366,7 +302,7 @@ func (p *pool) vacate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.waiting) > 0 {
-		p.next().given <- nil
+		p.waiting.next().given <- nil
 		return
 	}
 	p.live--
@@ -396,6 +332,18 @@ func (p *pool) grow() {
 	}
 }
 
+// place takes a place for one more instance, unless there are as many as most says, and
+// reports whether it has.
+func (p *pool) place(most func(catalog.Limits) int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.live >= most(p.limits) {
+		return false
+	}
+	p.grow()
+	return true
+}
+
 // take takes an instance out of those that are idle. The caller holds mu.
 func (p *pool) take(i int) *instance {
 	in := p.idle[i]
@@ -417,14 +365,6 @@ func (p *pool) remove(in *instance) bool {
 	return true
 }
 
-// next takes the first waiter out of the queue. The caller holds mu.
-func (p *pool) next() *waiter {
-	w := p.waiting[0]
-	p.waiting[0] = nil
-	p.waiting = p.waiting[1:]
-	return w
-}
-
 // evict closes idle instances that were last used before the given time, except
 // the number that the version keeps, and returns how many.
 func (p *pool) evict(before time.Time) int {
@@ -438,19 +378,6 @@ func (p *pool) evict(before time.Time) int {
 		p.discard(in)
 	}
 	return len(old)
-}
-
-// counted makes what reserves memory for an instance count it.
-func (p *pool) counted(reserve func(delta int64) bool) func(delta int64) bool {
-	return func(delta int64) bool {
-		ok := reserve(delta)
-		if ok {
-			p.memory.Add(delta)
-		} else {
-			p.v.loading.refused.Add(1)
-		}
-		return ok
-	}
 }
 
 // stats returns how many instances are idle and how many there are, and how

@@ -104,10 +104,14 @@ func TestPool_ACallThatLeavesHandsOn(t *testing.T) {
 		synctest.Wait()
 		last := h.begin("f", "")
 		wantAnswers(t, "2.1", first)
-		if got := <-last; !strings.HasPrefix(got, "2.") {
+		got := <-last
+		if !strings.HasPrefix(got, "2.") {
 			t.Errorf("the last got %s", got)
 		}
 		synctest.Wait()
+		if calls := h.version(v.ID).pool.idle[0].calls; got != fmt.Sprint("2.", calls) { // who hands on has made no call
+			t.Errorf("%d calls are counted after the answer %s", calls, got)
+		}
 		if idle, live, waiting := h.instances(v); idle != 1 || live != 1 || waiting != 0 {
 			t.Errorf("%d idle of %d, %d wait", idle, live, waiting)
 		}

@@ -98,8 +98,8 @@ type Runner struct {
 	stop    context.CancelFunc
 	end     sync.Once
 	janitor sync.WaitGroup
-	// fills are pools that are to keep instances ready.
-	fills chan *pool
+	// fills are versions that are to keep instances ready.
+	fills chan *live
 	// discards are instances to close; the janitors take them.
 	discards chan func()
 
@@ -137,7 +137,7 @@ func newRunner(cfg Config, e engines) *Runner {
 	r := &Runner{
 		cfg: cfg, room: &room{ledger: cfg.Ledger}, scheduler: newScheduler(cfg.Processors),
 		reporter: &reporter{cfg.Log, throttle.New(warningRate, maxWarnings)},
-		fills:    make(chan *pool, 64), discards: make(chan func(), 64),
+		fills:    make(chan *live, 64), discards: make(chan func(), 64),
 		versions: map[string]*live{}, functions: map[string]*functionRuns{},
 	}
 	r.cfg.Ceilings = cmp.Or(cfg.Ceilings, &egress.Ceilings{})
@@ -204,7 +204,7 @@ func (r *Runner) SetLimits(versionID string, limits catalog.Limits) {
 		return
 	}
 	select {
-	case r.fills <- v.pool:
+	case r.fills <- v:
 	default: // the next round of tidying will see to it
 	}
 }
@@ -302,13 +302,13 @@ func (r *Runner) tidy() {
 			for _, v := range r.all() {
 				v.pool.evict(now.Add(-r.cfg.IdleTimeout))
 				v.pool.hangUp(now.Add(-keepAlive))
-				v.pool.fill(r.running)
+				v.fill(r.running)
 				if _, live, _ := v.pool.stats(); live == 0 {
 					v.code.drop()
 				}
 			}
-		case p := <-r.fills:
-			p.fill(r.running)
+		case v := <-r.fills:
+			v.fill(r.running)
 		case <-r.running.Done():
 			return
 		}

@@ -294,7 +294,7 @@ func (t *tries) renew(s *tryStock) {
 	case err == nil && old != nil:
 		t.release(old)
 	case err != nil && !fault.Of(err).Passing():
-		t.r.reporter.log.Error("image for tries not made", "err", err)
+		t.r.reporter.log.Error("image for tries not made", "error", err)
 	}
 }
 
