@@ -188,7 +188,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := h.keys.Damage(); err != nil {
-		cfg.Log.Error("keys are lost: nobody gets in without one of those that are left", "err", err,
+		cfg.Log.Error("keys are lost: nobody gets in without one of those that are left", "error", err,
 			"cure", "stop the server and make another one with: vivarium key create --data DIR")
 	}
 	h.ledger = h.newLedger()
@@ -221,11 +221,6 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if err := h.book.Load(ctx, functions.TenantOf); err != nil {
 		return err
 	}
-	for what, b := range map[string]store.Bucket{"quotas": cfg.Store.Quotas, "timers": cfg.Store.Timers} {
-		if err := b.Damage(); err != nil {
-			h.log.Error("store: "+what+" are lost; set anew those that are missing", "err", err)
-		}
-	}
 	return h.events.Start(ctx)
 }
 
@@ -243,17 +238,10 @@ func (h *Host) newLedger() *quota.Ledger {
 
 // drop removes what there is of a function outside of the catalog.
 func (h *Host) drop(ctx context.Context, f catalog.FunctionInfo) error {
-	if err := h.events.DropTimers(ctx, f.ID); err != nil || f.Transient {
+	if err := h.events.Drop(ctx, f); err != nil {
 		return err
 	}
-	if err := h.cfg.Store.Queue.Drop(ctx, f.ID); err != nil {
-		return err
-	}
-	if err := h.cfg.Store.Logs.Delete(ctx, f.ID); err != nil {
-		return err
-	}
-	h.book.Forget(f.Tenant, f.ID)
-	return nil
+	return h.book.Drop(ctx, f.LogOwner())
 }
 
 // Catalog returns what there is to run.

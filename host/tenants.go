@@ -177,10 +177,14 @@ func (t *Tenants) watch(ctx context.Context) error {
 			t.takeLimits(e)
 		}
 	}, func() {})
-	if err == nil {
-		t.unwatch = stop
+	if err != nil {
+		return err
 	}
-	return err
+	t.unwatch = stop
+	if err := t.store.Damage(); err != nil {
+		t.log.Error("store: quotas are lost; set those that are missing again", "error", err)
+	}
+	return nil
 }
 
 func (t *Tenants) takeLimits(e store.Entry) {

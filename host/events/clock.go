@@ -101,7 +101,7 @@ func (c *clock) watch(ctx context.Context) (stop func(), err error) {
 				return
 			}
 		}
-		c.e.log.Error("timer does not run", "timer", e.Key, "err", err)
+		c.e.log.Error("timer does not run", "timer", e.Key, "error", err)
 	}, func() {})
 	return stop, err
 }

@@ -114,6 +114,9 @@ func (e *Events) Start(ctx context.Context) error {
 		return err
 	}
 	e.unwatch = unwatch
+	if err := e.store.Timers.Damage(); err != nil {
+		e.log.Error("store: timers are lost; create those that are missing again", "error", err)
+	}
 	e.working.Go(func() { e.dispatcher.run(e.making) })
 	e.working.Go(e.clock.run)
 	return nil
@@ -125,6 +128,21 @@ func (e *Events) Close() {
 	e.stop()
 	e.unwatch()
 	e.working.Wait()
+}
+
+// Drop removes the timers and the queued calls of a function that is being deleted.
+//
+// # Errors
+//
+// fault.ErrUnavailable.
+func (e *Events) Drop(ctx context.Context, f catalog.FunctionInfo) error {
+	if f.Transient && e.store.Durable {
+		return nil // it can have neither
+	}
+	if err := e.removeTimers(ctx, f.ID); err != nil {
+		return err
+	}
+	return e.store.Queue.Drop(ctx, f.ID)
 }
 
 // Queued returns what a tenant has in the queue.

@@ -106,9 +106,7 @@ func open(t testing.TB, s *store.Store) *testEvents {
 	ledger := quota.New(quota.Config{Defaults: quota.Defaults()})
 	e.callees.Catalog = catalog.New(catalog.Config{
 		Store: s, Ledger: ledger, Runner: codeless{}, Log: log, KeepObsolete: -1, Forget: func(catalog.FunctionInfo) {},
-		Drop: func(ctx context.Context, f catalog.FunctionInfo) error {
-			return errors.Join(e.DropTimers(ctx, f.ID), s.Queue.Drop(ctx, f.ID))
-		},
+		Drop: func(ctx context.Context, f catalog.FunctionInfo) error { return e.Drop(ctx, f) },
 	})
 	t.Cleanup(e.Catalog.Close)
 	e.Events = New(Config{Store: s, Ledger: ledger, Functions: e.callees, Log: log})

@@ -232,12 +232,8 @@ func (e *Events) removeTimer(ctx context.Context, reference string) error {
 	return err
 }
 
-// DropTimers removes the timers of a function that goes.
-//
-// # Errors
-//
-// fault.ErrUnavailable.
-func (e *Events) DropTimers(ctx context.Context, functionID string) error {
+// removeTimers removes the timers of a function.
+func (e *Events) removeTimers(ctx context.Context, functionID string) error {
 	// The store knows them while this host is starting, and those that another one has just
 	// made.
 	entries, err := e.store.Timers.All(ctx)

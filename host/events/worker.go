@@ -89,7 +89,7 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 	}
 	if err := i.Done(ctx); err != nil {
 		w.e.log.Warn("asynchronous call may be made again", "function", i.FunctionID,
-			"request_id", i.Notes[noteRequest], "err", err)
+			"request_id", i.Notes[noteRequest], "error", err)
 	}
 	return 0
 }

@@ -89,7 +89,8 @@ type Ring struct {
 func Open(ctx context.Context, s *store.Store) (*Ring, error) {
 	k := &Ring{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
 	_, _ = rand.Read(k.unknown) // never fails
-	k.store, k.bucket = s, s.Keys
+	k.store = s
+	k.bucket = k.store.Keys
 	stop, err := k.bucket.Watch(ctx, func(e store.Entry) {
 		if e.Deleted {
 			k.forget(e.Key)

@@ -239,11 +239,11 @@ func (b *Book) storeBatch(functionID string, batch []byte) bool {
 			return true
 		}
 		if b.ended.Err() != nil {
-			b.log.Error("log entries lost", "function", functionID, "err", err)
+			b.log.Error("log entries lost", "function", functionID, "error", err)
 			return false
 		}
 		if attempt == 0 {
-			b.log.Error("log not stored; retrying", "function", functionID, "err", err)
+			b.log.Error("log not stored; retrying", "function", functionID, "error", err)
 		}
 		select {
 		case <-time.After(retry):

@@ -135,7 +135,24 @@ func (b *Book) Kept(tenant string) int64 {
 	return b.tally.size(tenant)
 }
 
-// Forget forgets the log of a deleted function.
+// Drop removes the log of a function that is being deleted. Of a transient function's
+// nothing is stored, and newer entries displace the others.
+//
+// # Errors
+//
+// fault.ErrUnavailable.
+func (b *Book) Drop(ctx context.Context, o Owner) error {
+	if o.Transient {
+		return nil
+	}
+	if err := b.store.Logs.Delete(ctx, o.Function); err != nil {
+		return err
+	}
+	b.Forget(o.Tenant, o.Function)
+	return nil
+}
+
+// Forget forgets the log of a function that another process has deleted.
 func (b *Book) Forget(tenant, functionID string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
