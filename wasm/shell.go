@@ -112,7 +112,7 @@ func (e *Engine) keepShells() {
 			s, err := e.newShell(e.stopped)
 			if err != nil {
 				if !errors.Is(err, context.Canceled) {
-					e.log.Error("create instance ahead of need", "err", err)
+					e.log.Error("create instance ahead of need", "error", err)
 				}
 				return // takeShell then creates its own
 			}

@@ -98,14 +98,14 @@ func (m *mender) mend() bool {
 		// streams have reserved.
 		m.limits = *cfg
 		if err := m.server.ShutdownJetStream(); err != nil {
-			m.log.Error("store: close JetStream", "err", err)
+			m.log.Error("store: close JetStream", "error", err)
 			return false
 		}
 	}
 	limits := m.limits
 	limits.StoreDir = m.dir
 	if err := m.server.EnableJetStream(&limits); err != nil {
-		m.log.Error("store: reopen JetStream", "err", err)
+		m.log.Error("store: reopen JetStream", "error", err)
 		return false
 	}
 	return true

@@ -121,7 +121,7 @@ func (m *marks) flush() {
 	m.timer.Stop()
 	m.timer = nil
 	if err := m.write(); err != nil {
-		m.log.Warn("store: write marks", "err", err)
+		m.log.Warn("store: write marks", "error", err)
 	}
 }
 

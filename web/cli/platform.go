@@ -68,7 +68,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	dir, err := machineCodeDir(s.cacheDir)
 	if err != nil {
-		log.Warn("machine code is not cached", "err", err)
+		log.Warn("machine code is not cached", "error", err)
 	}
 	done := announce(s.stderr, "preparing Python; the first time takes several seconds ...")
 	p.engines, err = run.NewEngines(ctx, cfg.runtime, wasm.Config{CacheDir: dir, TempDir: cfg.temp, Shells: cfg.shells, Log: log})
