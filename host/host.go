@@ -210,7 +210,8 @@ func (h *Host) open(ctx context.Context) (err error) {
 	functions := callees{h.catalog, h}
 	h.events = events.New(events.Config{Store: cfg.Store, Ledger: h.ledger, Functions: functions, Log: cfg.Log})
 	h.tenants = &Tenants{
-		store: cfg.Store.Quotas, ledger: h.ledger, ceilings: ceilings, catalog: h.catalog, events: h.events, book: h.book, log: cfg.Log, unwatch: func() {},
+		store: cfg.Store.Quotas, ledger: h.ledger, ceilings: ceilings, catalog: h.catalog, events: h.events, book: h.book,
+		log: cfg.Log, unwatch: func() {},
 	}
 	if err := h.tenants.watch(ctx); err != nil {
 		return err

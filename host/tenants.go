@@ -192,7 +192,7 @@ func (t *Tenants) takeLimits(e store.Entry) {
 	if !e.Deleted {
 		if err := json.Unmarshal(e.Value, &limits); err != nil {
 			// They may have been lower than the defaults.
-			t.log.Error("quotas of a tenant can't be read; it may have nothing", "tenant", e.Key, "err", err,
+			t.log.Error("quotas of a tenant can't be read; it may have nothing", "tenant", e.Key, "error", err,
 				"cure", "set them anew with: vivarium tenant quota "+e.Key)
 			for q := range limits {
 				limits[q] = 1 // 0 would be the default
@@ -213,7 +213,7 @@ func (t *Tenants) takeCeiling(tenant string, e store.Entry) {
 		ceiling, err = egress.ParseCeiling(text)
 	}
 	if err != nil {
-		t.log.Error("what a tenant may reach can't be read; it may reach nothing", "tenant", tenant, "err", err,
+		t.log.Error("what a tenant may reach can't be read; it may reach nothing", "tenant", tenant, "error", err,
 			"cure", "set it anew with: vivarium tenant quota "+tenant+" --allow-net=RULES")
 	}
 	t.ceilings.Set(tenant, ceiling)

@@ -146,7 +146,8 @@ func newRunner(cfg Config, e engines) *Runner {
 	r.running, r.stop = context.WithCancel(context.Background())
 	r.maker = &maker{
 		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
-		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir, netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer,
+		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir,
+		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer,
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}
 	r.tries = newTries(r)
