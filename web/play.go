@@ -67,6 +67,9 @@ type PlayConfig struct {
 	// AtOnce is how many snippets of a client may run or wait at the same time.
 	// Default: DefaultPlayAtOnce.
 	AtOnce int
+	// AllowNet tells pages what snippets may reach at most; the host's TryCeiling is
+	// what bounds them. Default: nothing.
+	AllowNet string
 	// Logger receives our own faults. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -268,6 +271,7 @@ type playLimits struct {
 	PerSecond        float64 `json:"perSecond"`
 	Burst            int     `json:"burst"`
 	AtOnce           int     `json:"atOnce"`
+	AllowNet         string  `json:"allowNet"`
 }
 
 func (p *Play) limits() playLimits {
@@ -275,5 +279,6 @@ func (p *Play) limits() playLimits {
 		MemoryMB: p.config.MaxMemoryMB, MemoryStepMB: catalog.DefaultMemoryMB, TimeoutMS: p.config.MaxTimeout.Milliseconds(),
 		Files: maxPlayFiles, Bytes: maxPlayCode, RequestBytes: maxPlayRequest, EnvironmentBytes: catalog.MaxEnvironment,
 		BodyBytes: maxPlayBody, LogBytes: maxPlayLog, PerSecond: p.config.Rate, Burst: p.config.Burst, AtOnce: p.config.AtOnce,
+		AllowNet: p.config.AllowNet,
 	}
 }

@@ -340,14 +340,16 @@ func TestPlay_NamesTheFieldsOfTheHost(t *testing.T) {
 }
 
 func TestPlay_TellsItsLimits(t *testing.T) {
-	s := startPlay(t, PlayConfig{MaxTimeout: 5 * time.Second}, triesFunc(nil))
+	s := startPlay(t, PlayConfig{MaxTimeout: 5 * time.Second, AllowNet: "example.org"}, triesFunc(nil))
 	a := do(t, "GET", s.url+PlayPath+"/limits", "")
 	a.wantStatus(t, http.StatusOK)
-	var limits map[string]float64
+	var limits map[string]any
 	if err := json.Unmarshal([]byte(a.text), &limits); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]float64{"memoryMB": 256, "timeoutMS": 5000, "files": 20, "bytes": 262144, "burst": 20, "perSecond": 5} {
+	for name, want := range map[string]any{
+		"memoryMB": 256.0, "timeoutMS": 5000.0, "files": 20.0, "bytes": 262144.0, "burst": 20.0, "perSecond": 5.0, "allowNet": "example.org",
+	} {
 		if limits[name] != want {
 			t.Errorf("%s: got %v, want %v", name, limits[name], want)
 		}

@@ -27,6 +27,7 @@ type playRequest struct {
 	Environment map[string]string `json:"environment"`
 	MemoryMB    int               `json:"memoryMB"`
 	TimeoutMS   int64             `json:"timeoutMS"`
+	AllowNet    string            `json:"allowNet"` // as in a version, within PlayConfig.AllowNet
 }
 
 // Values of playRequest.Mode.
@@ -70,7 +71,7 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 		call: call, code: code, files: q.Files, log: newPlayLog(),
 		spec: catalog.VersionSpec{
 			Entrypoint: cmp.Or(q.Entrypoint, handlerIn(q.Files)), Environment: q.Environment, MemoryMB: q.MemoryMB,
-			Timeout: time.Duration(q.TimeoutMS) * time.Millisecond,
+			Timeout: time.Duration(q.TimeoutMS) * time.Millisecond, AllowNet: q.AllowNet,
 		},
 		inv: run.Invocation{RequestID: call.requestID, Raw: q.Mode == playRaw},
 	}

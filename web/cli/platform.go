@@ -37,6 +37,7 @@ type platformConfig struct {
 	temp    string         // folder for temporary files; empty means the system's
 	quotas  quota.Amounts  // for each tenant that has none of its own
 	egress  *egress.Policy // the operator's bound on what functions may reach
+	trying  *egress.Policy // the bound on what is tried, within egress
 	runtime string         // compiled ahead; empty means the lean one
 	dialer  egress.Dialer  // nil means that the process connects
 	nats    string         // URL of servers that have the store; with neither, everything is in memory
@@ -88,7 +89,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	p.host, err = host.New(host.Config{
 		Engines: p.engines, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
-		MaxImageDisk: cfg.images, Quotas: cfg.quotas, NetCeiling: cfg.egress, Dialer: cfg.dialer,
+		MaxImageDisk: cfg.images, Quotas: cfg.quotas, NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer,
 	})
 	if err != nil {
 		return nil, err

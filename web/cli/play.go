@@ -14,6 +14,8 @@ import (
 type playFlags struct {
 	Playground  *bool    `negatable:"" help:"Let whoever reaches the server run snippets of their own, below /play/v1. Default: only if the server listens on this machine alone."`
 	PlayOrigins []string `name:"play-origin" placeholder:"ORIGIN" help:"Let pages of this origin, such as https://docs.example.com, run snippets; may be given more than once. * means all."`
+
+	PlayAllowNet netRules `placeholder:"RULES" help:"What snippets may reach, within --allow-net, if they ask for it. Default: nothing."`
 }
 
 // playground returns the handler that runs snippets for those who reach the
@@ -26,7 +28,7 @@ func (f *playFlags) playground(address net.Addr, h *host.Host) (http.Handler, er
 	case !on:
 		return nil, nil
 	}
-	play, err := web.NewPlay(web.PlayConfig{Origins: f.PlayOrigins}, h.Runner())
+	play, err := web.NewPlay(web.PlayConfig{Origins: f.PlayOrigins, AllowNet: string(f.PlayAllowNet)}, h.Runner())
 	if err != nil {
 		return nil, fmt.Errorf("--play-origin: %w", err)
 	}

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -10,8 +12,13 @@ import (
 // runSnippet runs a snippet on a program.
 func runSnippet(t *testing.T, p *program, origin string) *reply {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, p.url+"/play/v1/run",
-		strings.NewReader(`{"files": {"main.py": "def handler(event, context): return {'body': 'played'}"}}`))
+	return play(t, p, origin, `{"files": {"main.py": "def handler(event, context): return {'body': 'played'}"}}`)
+}
+
+// play sends a request to run a snippet.
+func play(t *testing.T, p *program, origin, body string) *reply {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPost, p.url+"/play/v1/run", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +54,35 @@ func TestServe_Playground(t *testing.T) {
 		if code != ExitFailure || !strings.Contains(stderr, want) {
 			t.Errorf("%q: exit code %d and %s, want %d and %q", args, code, stderr, ExitFailure, want)
 		}
+	}
+}
+
+// A snippet reaches what it asks for, within what the playground may, within what the
+// server may.
+func TestServe_PlaygroundsNetwork(t *testing.T) {
+	var addresses [2]string
+	for n := range addresses {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "reached") }))
+		t.Cleanup(server.Close)
+		addresses[n] = server.Listener.Addr().String()
+	}
+	p := startFor(t, "serve", "--listen", "127.0.0.1:0", "--playground", "--allow-net="+addresses[0], "--allow-net=192.0.2.1", "--play-allow-net=localhost")
+	const ask = `{"files": {"main.py": "import http.client\n\ndef handler(event, context):\n` +
+		`    try:\n        c = http.client.HTTPConnection('%s', timeout=5)\n        c.request('GET', '/')\n` +
+		`        return {'body': c.getresponse().read().decode()}\n    except OSError as error:\n        return {'body': str(error)}\n"}, "allowNet": %q}`
+	for _, c := range []struct{ to, allow, want string }{
+		{addresses[0], "", "the function has no network"},
+		{addresses[0], "localhost", `"body":"reached"`},
+		{addresses[0], addresses[1], "must be named"},
+		{addresses[1], "localhost", "this server does not allow it"},
+		{"192.0.2.1:80", "192.0.2.1", "the playground does not allow it"},
+	} {
+		if r := play(t, p, "", fmt.Sprintf(ask, c.to, c.allow)); r.status != http.StatusOK || !strings.Contains(r.body, c.want) {
+			t.Errorf("%s, allowed %q: got %d %s, want %q", c.to, c.allow, r.status, r.body, c.want)
+		}
+	}
+	if r := play(t, p, "", fmt.Sprintf(ask, addresses[0], "a b")); r.status != http.StatusBadRequest || !strings.Contains(r.body, "allow_net") {
+		t.Errorf("rules that are none: got %d %s", r.status, r.body)
 	}
 }
 

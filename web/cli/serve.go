@@ -105,7 +105,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
 		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
 		quotas: quotas, temp: confined.temp,
-		egress: c.AllowNet.policy(), dialer: confined.dialer,
+		egress: c.AllowNet.policy(), trying: c.PlayAllowNet.policy(), dialer: confined.dialer,
 	})
 	if err != nil {
 		return err
