@@ -56,6 +56,26 @@ class AsyncHandler(unittest.TestCase):
         """
         self.assertEqual(call(code), ["timeout", "wait_for", "cancelled"])
 
+    def test_loops_with_a_selector_of_the_function_s_wake_up(self):
+        code = """
+        import asyncio, selectors, threading
+        def talk(loop):
+            event = asyncio.Event()
+            threading.Timer(0.05, loop.call_soon_threadsafe, (event.set,)).start()
+            loop.run_until_complete(asyncio.wait_for(event.wait(), 5))
+            got = loop.run_until_complete(loop.run_in_executor(None, int, "7"))
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+            return got
+        def handler(event, context):
+            return [
+                talk(asyncio.SelectorEventLoop(selectors.SelectSelector())),
+                talk(asyncio.SelectorEventLoop(selectors.PollSelector())),
+                talk(asyncio.SelectorEventLoop()),
+            ]
+        """
+        self.assertEqual(call(code), [7, 7, 7])
+
     def test_thread_helpers_run_beside_the_loop(self):
         code = """
         import asyncio, contextvars, threading

@@ -1,4 +1,4 @@
-"""An asyncio event loop for a platform without socket pairs.
+"""An asyncio event loop that needs no sockets of its own, which an image could not hold.
 
 The loop of an instance is kept between calls: tasks that a call leaves behind are
 suspended when it returns and continue during the next one.
@@ -84,26 +84,34 @@ class EventLoop(asyncio.SelectorEventLoop):
         return self.run_until_complete(task)
 
 
-# asyncio's own loops, with their need for a socket pair taken out.
+# asyncio's own loops, with their need for a socket pair taken out: other threads wake
+# the selector up. Those that are made with a selector of the function's have the pair.
 # The functions below take the place of methods of theirs.
 
 _call_exception_handler = asyncio.BaseEventLoop.call_exception_handler
+_make_pair = BaseSelectorEventLoop._make_self_pipe  # type: ignore[attr-defined]
+_close_pair = BaseSelectorEventLoop._close_self_pipe  # type: ignore[attr-defined]
+_write_to_pair = BaseSelectorEventLoop._write_to_self  # type: ignore[attr-defined]
 
 
 def _make_self_pipe(self: asyncio.BaseEventLoop) -> None:
-    # Each loop calls this when it is made. There is no pair of sockets: another
-    # thread wakes the selector up.
+    # Each loop calls this when it is made.
     _loops.add(self)
+    if not isinstance(self._selector, _Selector):  # type: ignore[attr-defined]
+        _make_pair(self)
+
+
+def _close_self_pipe(self: asyncio.BaseEventLoop) -> None:
+    if getattr(self, "_ssock", None) is not None:
+        _close_pair(self)
 
 
 def _write_to_self(self: asyncio.BaseEventLoop) -> None:
     selector = self._selector  # type: ignore[attr-defined]
     if isinstance(selector, _Selector):
         selector.wake()
-
-
-def _do_nothing(self: asyncio.BaseEventLoop) -> None:
-    pass
+    elif selector is not None:  # else the loop is closed
+        _write_to_pair(self)
 
 
 def _no_signals(self: asyncio.BaseEventLoop, sig: int, *args: Any) -> NoReturn:
@@ -153,7 +161,7 @@ def install() -> None:
         },
         BaseSelectorEventLoop: {
             "_make_self_pipe": _make_self_pipe,
-            "_close_self_pipe": _do_nothing,
+            "_close_self_pipe": _close_self_pipe,
             "_write_to_self": _write_to_self,
         },
         asyncio.SelectorEventLoop: {
