@@ -47,6 +47,7 @@ type Instance struct {
 	work     int   // done by the host since it last checked the clock; see did
 	used     time.Duration
 	stopped  error // why the host ended the call
+	last     lastWords
 	calling  api.Function
 	stack    int64 // bytes of machine stack that the owner is charged for
 	// Of the first thread, while there are others.
@@ -266,7 +267,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 		return ErrClosed
 	}
 	i.ctx, i.turn, i.stopped, i.response, i.used, i.work = ctx, c.Turn, nil, nil, 0, 0
-	i.until, i.deadline, i.calling, i.firstCalling = c.Deadline, 0, f, f
+	i.until, i.deadline, i.calling, i.firstCalling, i.last = c.Deadline, 0, f, f, lastWords{}
 	if !c.Deadline.IsZero() {
 		i.deadline = i.engine.now() + int64(time.Until(c.Deadline))
 	}
@@ -346,7 +347,7 @@ func (i *Instance) explain(err error) error {
 // enter waits for the guest's turn.
 func (i *Instance) enter() error {
 	if i.turn != nil {
-		if err := i.turn.Enter(i.ctx, i.until); err != nil {
+		if err := i.turn.Enter(i.ctx, i.turnUntil()); err != nil {
 			return i.refused(err)
 		}
 	}
@@ -402,6 +403,7 @@ func (i *Instance) overdue() error {
 
 // end leaves the guest from within a host function; run returns why.
 func (i *Instance) end(why error) {
+	i.sayLastWords(why)
 	if t := i.threads; t != nil && t.running != t.first {
 		t.fail(why)
 		panic(errThreads)
@@ -415,7 +417,7 @@ func (i *Instance) yield() int32 {
 	if why := i.giveWay(); why != nil {
 		i.end(why)
 	}
-	if i.threads != nil {
+	if i.threads != nil && i.last.until == 0 {
 		i.giveOthers()
 	}
 	return int32(i.engine.cfg.LoopBudget)
@@ -424,7 +426,7 @@ func (i *Instance) yield() int32 {
 // giveWay lets waiting guests compute first, and returns why the call must end,
 // or nil.
 func (i *Instance) giveWay() error {
-	if why := i.overdue(); why != nil {
+	if why := i.timeUp(); why != nil {
 		return why
 	}
 	if !i.chargeStack() {
@@ -436,7 +438,7 @@ func (i *Instance) giveWay() error {
 	}
 	used := i.lap()
 	if i.turn != nil {
-		if err := i.turn.Yield(i.ctx, i.until, used); err != nil {
+		if err := i.turn.Yield(i.ctx, i.turnUntil(), used); err != nil {
 			i.entered = false
 			return i.refused(err)
 		}
@@ -444,7 +446,7 @@ func (i *Instance) giveWay() error {
 	runtime.Gosched()
 	i.since = i.engine.now()
 	i.beginFaults()
-	return i.overdue()
+	return i.timeUp()
 }
 
 // sleep is the guests' nanosleep.
@@ -470,6 +472,7 @@ func (i *Instance) sleep(ns int64) {
 // wait leaves the turn while do blocks, until ctx ends or the deadline (zero
 // means none) passes. A waiting guest computes nothing, and ends with its call.
 func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
+	i.mustNotWait()
 	if i.threads != nil {
 		i.waitBeside(do)
 		return

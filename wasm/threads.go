@@ -69,14 +69,17 @@ type threads struct {
 	count   int
 	named   map[uint32]*thread // by what the guest calls them; 0 is the first
 	failure error              // why the threads have ended, when one of them is to blame
+	stuck   bool               // when they ended all waited for each other
 }
 
 // thread is one thread.
 type thread struct {
-	f     api.Function  // nil for the first, which has the instance's of the call
-	turn  chan struct{} // of capacity 1: it is the one that runs
-	at    uint32        // where it waits
-	woken bool          // guarded by mu: it does not wait any more
+	f    api.Function  // nil for the first, which has the instance's of the call
+	turn chan struct{} // of capacity 1: it is the one that runs
+	// Guarded by mu:
+	at      uint32 // where it waits
+	forever bool   // it does until it is woken
+	woken   bool   // it does not wait any more
 	// interrupt ends its wait in another host call. Guarded by mu; nil when there is none.
 	interrupt context.CancelFunc
 	locals    [maxLocals]uint32
@@ -175,10 +178,34 @@ func (i *Instance) runThread(th *thread, argument uint32) {
 func (t *threads) fail(why error) {
 	t.mu.Lock()
 	if t.failure == nil {
-		t.failure = why
+		t.failure, t.stuck = why, t.waitForEachOther()
 	}
 	t.mu.Unlock()
 	t.end()
+}
+
+// waitForEachOther reports whether no thread can go on unless another one does. The
+// caller holds mu.
+func (t *threads) waitForEachOther() bool {
+	n := 0
+	for _, waiting := range t.waiting {
+		for _, th := range waiting {
+			if th.forever {
+				n++
+			}
+		}
+	}
+	return n == t.count+1
+}
+
+// areStuck reports whether the threads ended while all waited for each other.
+func (t *threads) areStuck() bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stuck
 }
 
 // await waits for a thread's turn, and is false when the threads end instead.
@@ -315,6 +342,9 @@ func (i *Instance) checkFirst() {
 	t.mu.Lock()
 	t.running = t.first
 	t.mu.Unlock()
+	if !i.module.IsClosed() { // one that exits takes the memory with it
+		i.resume(t.first)
+	}
 	i.end(t.failure)
 }
 
@@ -369,11 +399,12 @@ func threadWait(ctx context.Context, m api.Module, stack []uint64) {
 // waitFor lets the thread that runs wait for a wake at an address, for so long unless
 // that is negative.
 func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
+	i.mustNotWait()
 	i.seen.Slept++
 	t := i.withThreads()
 	th := t.running
 	t.mu.Lock()
-	th.at, th.woken = address, false
+	th.at, th.forever, th.woken = address, ns < 0, false
 	t.waiting[address] = append(t.waiting[address], th)
 	t.mu.Unlock()
 	over := i.overOf(th)
@@ -389,8 +420,7 @@ func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
 	case <-th.turn:
 	case <-late:
 		woken = !t.forget(th)
-	case <-over.Done():
-		woken = !t.forget(th)
+	case <-over.Done(): // it leaves the guest
 	}
 	i.checkThread(th)
 	switch {
@@ -465,6 +495,7 @@ func threadYield(ctx context.Context, _ api.Module, stack []uint64) {
 	i := instanceOf(ctx)
 	i.did(1 << 10)
 	if t := i.threads; t != nil {
+		i.mustNotWait()
 		t.mu.Lock()
 		th, others := t.running, len(t.ready) > 0
 		t.mu.Unlock()
