@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -229,6 +230,7 @@ type attackRange struct {
 	before  holdings
 	secret  string
 	logs    *attackLog
+	world   attackWorld
 	answers atomic.Int64 // of the neighbour
 }
 
@@ -252,11 +254,16 @@ func (l *attackLog) add(e logs.Entry) {
 }
 
 const neighbourSource = `
-import os
+import os, socket
 SECRET = os.environ["SECRET"]
 with open("/tmp/secret", "w") as f:
     f.write(SECRET)
+kept = []
 def handler(event, context):
+    if not kept: # what others might find
+        host, port = os.environ["WEB"].split(":")
+        kept.extend([*socket.socketpair(), socket.create_connection((host, int(port)))])
+    kept[2].getpeername()
     print(SECRET)
     with open("/tmp/secret") as f:
         assert f.read() == SECRET and os.listdir("/tmp") == ["secret"]
@@ -265,7 +272,8 @@ def handler(event, context):
 
 // newAttackRange starts a host with a neighbour that has a secret.
 func newAttackRange(t *testing.T) *attackRange {
-	r := &attackRange{secret: "neighbour-" + catalog.NewID(catalog.FunctionPrefix), before: held(t)}
+	r := &attackRange{secret: "neighbour-" + catalog.NewID(catalog.FunctionPrefix), world: newAttackWorld(t)}
+	r.before = held(t)
 	r.logs = &attackLog{counts: map[string]int{}, texts: map[string]string{}}
 	ceiling, err := egress.ParsePolicy("public,localhost")
 	if err != nil {
@@ -277,7 +285,7 @@ func newAttackRange(t *testing.T) *attackRange {
 	}
 	r.testHost = &testHost{Host: h, t: t}
 	v := r.deploy("neighbour", neighbourSource, catalog.VersionSpec{
-		Timeout: time.Minute, Environment: map[string]string{"SECRET": r.secret}, MaxInstances: 2,
+		Timeout: time.Minute, Environment: map[string]string{"SECRET": r.secret, "WEB": r.world["WEB"]}, MaxInstances: 2, AllowNet: r.world["WEB"],
 	})
 	v.Tenant = "neighbour"
 	r.askNeighbour(t)
@@ -301,6 +309,11 @@ func (r *attackRange) askNeighbour(t *testing.T) {
 // run makes an attack and looks at what it did.
 func (r *attackRange) run(t *testing.T, a *attack) {
 	r.t = t
+	a.spec.AllowNet, a.spec.Environment = r.world.in(a.spec.AllowNet), maps.Clone(a.spec.Environment)
+	if a.spec.Environment == nil {
+		a.spec.Environment = map[string]string{}
+	}
+	maps.Copy(a.spec.Environment, r.world)
 	v := r.deployFiles("attacker", a.code, a.spec)
 	v.Tenant = "attacker"
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"vivarium/host/egress/egresstest"
 	"vivarium/wasm/sockets"
 )
 
@@ -20,10 +21,10 @@ func eachDialer(t *testing.T, rules string, test func(t *testing.T, by Dialer)) 
 
 func TestResolve_AsksTheNameServer(t *testing.T) {
 	dns := newNameServer(t)
-	dns.set("two.example.org", "93.184.216.34", "2606:4700::1111")
-	dns.set("v4.example.org", "93.184.216.34")
-	dns.set("none.example.org")
-	dns.put("broken.example.org", record{fails: true})
+	dns.Set("two.example.org", "93.184.216.34", "2606:4700::1111")
+	dns.Set("v4.example.org", "93.184.216.34")
+	dns.Set("none.example.org")
+	dns.Put("broken.example.org", egresstest.Record{Fails: true})
 	eachDialer(t, "public", func(t *testing.T, by Dialer) {
 		for name, want := range map[string]string{
 			"two.example.org": "[2606:4700::1111 93.184.216.34]", "v4.example.org": "[93.184.216.34]",
@@ -44,17 +45,17 @@ func TestResolve_AsksTheNameServer(t *testing.T) {
 
 func TestResolve_EndsWithItsContext(t *testing.T) {
 	dns := newNameServer(t)
-	dns.put("silent.example.org", record{silent: true})
+	dns.Put("silent.example.org", egresstest.Record{Silent: true})
 	eachDialer(t, "public", func(t *testing.T, by Dialer) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		before := dns.count("silent.example.org")
+		before := dns.Count("silent.example.org")
 		ended := make(chan error)
 		go func() {
 			_, err := by.Resolve(ctx, "silent.example.org")
 			ended <- err
 		}()
-		for dns.count("silent.example.org") == before {
+		for dns.Count("silent.example.org") == before {
 			if _, err := by.Resolve(t.Context(), "unknown.example.org"); !errors.Is(err, sockets.ErrNoName) {
 				t.Error(err)
 			}
@@ -69,12 +70,12 @@ func TestResolve_EndsWithItsContext(t *testing.T) {
 func TestResolve_LooksNothingUpThatIsNotAllowed(t *testing.T) {
 	dns := newNameServer(t)
 	for _, name := range []string{"a.example.org", "example.org", "example.com"} {
-		dns.set(name, "93.184.216.34")
+		dns.Set(name, "93.184.216.34")
 	}
 	g := NewGuard(policy(t, "*.example.org"))
 	for name, want := range map[string]int{"example.org": 0, "example.com": 0, "a.example.org": 2, "localhost": 0, "b.localhost": 0, "127.0.0.1": 0, "a b.org": 0} {
 		_, _ = g.Resolve(t.Context(), name, Direct{})
-		if n := dns.count(name); n != want { // once for each kind of address
+		if n := dns.Count(name); n != want { // once for each kind of address
 			t.Errorf("%s was asked for %d times, want %d", name, n, want)
 		}
 	}
@@ -93,12 +94,12 @@ func TestResolve_Rebinding(t *testing.T) {
 		{"here, where all that is public is allowed", "public", Direct{}},
 		{"in the broker, if it is not noticed here", "*.example.org,127.0.0.0/8", names},
 	} {
-		dns.set("a.example.org", "93.184.216.34")
+		dns.Set("a.example.org", "93.184.216.34")
 		session := NewSession(SessionConfig{Guard: NewGuard(policy(t, c.rules)), Dialer: c.by})
 		if found, err := session.Resolve(t.Context(), "a.example.org"); err != nil || len(found) != 1 {
 			t.Fatal(c.what, found, err)
 		}
-		dns.set("a.example.org", there.Addr().String())
+		dns.Set("a.example.org", there.Addr().String())
 		_, err := session.Connect(t.Context(), sockets.Stream, there)
 		wantRefusal(t, err, "a loopback address")
 		_, err = session.Resolve(t.Context(), "a.example.org")
@@ -119,8 +120,8 @@ func TestResolve_ManyAddresses(t *testing.T) {
 	for n := range 2000 {
 		many = append(many, fmt.Sprintf("2606:4700::%x", n+1))
 	}
-	dns.set("many.example.org", many...)
-	dns.set("one.example.org", "93.184.216.34")
+	dns.Set("many.example.org", many...)
+	dns.Set("one.example.org", "93.184.216.34")
 	eachDialer(t, "*.example.org", func(t *testing.T, by Dialer) {
 		g := NewGuard(policy(t, "*.example.org"))
 		for range 3 {

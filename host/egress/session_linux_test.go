@@ -282,8 +282,8 @@ func TestSession_TellsEachRefusalOnce(t *testing.T) {
 // be, and nothing is left.
 func TestSession_Hammer(t *testing.T) {
 	dns, there, udp := newNameServer(t), echo(t), echoUDP(t)
-	dns.set("a.example.org", "10.0.0.1")
-	dns.set("b.example.org", "93.184.216.34")
+	dns.Set("a.example.org", "10.0.0.1")
+	dns.Set("b.example.org", "93.184.216.34")
 	b := broker(t, "localhost,127.0.0.1/udp,*.example.org")
 	closed := nowhere(t)
 	before := openFiles(t)
