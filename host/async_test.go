@@ -112,36 +112,6 @@ func TestAsync_FailuresWithoutTargetAreKeptAndReplayed(t *testing.T) {
 	wantError[*fault.NotFoundError](t, err, "dead letter")
 }
 
-func TestAsync_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
-	h := storedHost(t)
-	h.create("fun")
-	h.version("fun", "def handler(event, context): 1 / 0\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{Retries: 1}})
-	h.async("fun", "1")
-	for range 2 {
-		h.emptied()
-		letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "", 0, "")
-		if err != nil || len(letters) != 1 || letters[0].Attempts != 2 {
-			t.Fatalf("dead letters: %+v, %v", letters, err)
-		}
-		if _, err := h.events.ReplayDeadLetter(t.Context(), access.Operator, letters[0].ID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h.emptied()
-}
-
-func TestAsync_CirclesEnd(t *testing.T) {
-	h := storedHost(t)
-	h.create("fun")
-	h.version("fun", "def handler(event, context): return event\n", catalog.VersionSpec{Async: &catalog.AsyncConfig{Success: "fun"}})
-	h.async("fun", "1")
-	h.emptied()
-	letters, _, err := h.events.DeadLetters(t.Context(), access.Operator, "fun", 0, "")
-	if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Error, "circle") {
-		t.Errorf("dead letters: %+v, %v", letters, err)
-	}
-}
-
 func TestAsync_ManyCallsOfOneFunctionAreAllMade(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")

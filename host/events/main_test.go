@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vivarium/host/access"
@@ -129,6 +130,12 @@ func (e *testEvents) start() {
 	if err := e.Start(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}
+}
+
+// bubble runs a test of events on a store in memory, in pretended time.
+func bubble(t *testing.T, test func(t *testing.T, e *testEvents)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, inMemory(t)) })
 }
 
 // inMemory returns events on a store in memory.
@@ -266,4 +273,9 @@ func until(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("not in time: %s", what)
 		}
 	}
+}
+
+// item returns an item for a function, which nobody has queued yet.
+func (e *testEvents) item(functionID, body string) store.Item {
+	return store.Item{FunctionID: functionID, Body: []byte(body), Notes: map[string]string{noteRequest: "r-" + body}}
 }
