@@ -418,3 +418,62 @@ def ask():
 	}
 	wantError[*fault.InvalidError](t, h.Tenants().SetCeiling(t.Context(), access.Operator, "No Name", "*"), "tenant")
 }
+
+// What a tenant may have of connections and bytes, its functions get no more of, each
+// half at most, and are told so.
+func TestNetwork_QuotasOfATenant(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() { // takes all that it is sent
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(io.Discard, c); _ = c.Close() }()
+		}
+	}()
+	h := netHost(t)
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "default", map[quota.Quota]int64{quota.Connections: 6, quota.TrafficBytes: 8 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"first", "second"} {
+		h.deploy(name, talker+fmt.Sprintf(`
+kept = []
+def connect(count):
+    try:
+        for n in range(count):
+            kept.append(socket.create_connection(("127.0.0.1", %d)))
+    except OSError as error:
+        return [n, str(error).partition(": ")[2]]
+    return count
+
+def pour(count):
+    sent = 0
+    try:
+        while sent < count << 20:
+            kept[0].sendall(bytes(1 << 20))
+            sent += 1 << 20
+    except OSError as error:
+        return [sent >> 20, str(error).partition("] ")[2]]
+    return sent >> 20
+`, l.Addr().(*net.TCPAddr).Port), catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, MaxInstances: 1})
+	}
+	for _, c := range []struct{ function, value, want string }{
+		{"first", "connect(9)", `[3, "a function may have half of its tenant's quota of connections, 6; raise it with: vivarium tenant quota default --connections N"]`},
+		{"second", "connect(3)", `3`},
+		{"first", "pour(3)", `3`},
+		{"first", "pour(9)", `[1, "a function may have half of its tenant's quota of trafficBytes, 8388608; raise it with: vivarium tenant quota default --traffic-bytes N"]`},
+		{"second", "pour(3)", `3`},
+	} {
+		if got := h.eval(c.function, "", c.value); got != c.want {
+			t.Errorf("%s of %s: got %s, want %s", c.value, c.function, got, c.want)
+		}
+	}
+	if use := h.allTenants()[0].Use; use[quota.Connections] != 5 || use[quota.TrafficBytes] != 7<<20 {
+		t.Errorf("in use are %d connections, %d bytes", use[quota.Connections], use[quota.TrafficBytes])
+	}
+}

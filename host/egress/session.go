@@ -23,6 +23,7 @@ const (
 	maxConnections = 128     // at once
 	maxCallBytes   = 1 << 30 // sent and received in one call
 	maxRefusals    = 32      // remembered per call
+	spendStep      = 1 << 20 // bytes for which Spend is asked at a time
 )
 
 // SessionConfig tells NewSession what is particular to an instance.
@@ -34,6 +35,9 @@ type SessionConfig struct {
 	// Reserve, if set, is asked before each connection is made, and returns the
 	// function that gives it back.
 	Reserve func() (release func(), err error)
+	// Spend, if set, is asked before bytes are sent or received beyond those that it has
+	// granted. They are as many as it was asked for, which are more than are needed now.
+	Spend func(bytes int64) error
 }
 
 // Session is the network of one instance. It implements sockets.Net. Like its
@@ -42,6 +46,7 @@ type Session struct {
 	cfg         SessionConfig
 	connections atomic.Int64
 	bytes       int64 // in the current call
+	granted     int64 // bytes that Spend has granted and nobody has used
 
 	mu       sync.Mutex // guards refusals
 	refusals []string   // of the current call, one per target
@@ -104,6 +109,14 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 func (s *Session) moved(n int) error {
 	if s.bytes += int64(n); s.bytes > maxCallBytes {
 		return s.note("bytes", &sockets.Refusal{Reason: fmt.Sprintf("a call may send and receive %d MiB in all", maxCallBytes>>20)})
+	}
+	if s.granted -= int64(n); s.granted < 0 && s.cfg.Spend != nil {
+		ask := (-s.granted + spendStep - 1) / spendStep * spendStep
+		if err := s.cfg.Spend(ask); err != nil {
+			s.granted = 0
+			return s.note("bytes", &sockets.Refusal{Reason: err.Error()})
+		}
+		s.granted += ask
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 	LogBytes
 	LogStreams
 	Connections
+	TrafficBytes
 	Count // the number of quotas
 )
 
@@ -50,6 +51,8 @@ var table = [Count]struct {
 	LogBytes:    {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},
 	LogStreams:  {"logStreams", "readers", 100, "readers that follow a log", "end other readers"},
 	Connections: {"connections", "connections", 1000, "connections from instances to elsewhere", "close connections"},
+	TrafficBytes: {"trafficBytes", "bytes", 64 << 30,
+		"bytes sent to elsewhere and received within an hour", "wait until the hour is over"},
 }
 
 // String returns the quota's name, such as codeBytes.
@@ -112,6 +115,9 @@ const (
 	ImageFile
 	// Connection is a connection from an instance to elsewhere.
 	Connection
+	// Traffic is what instances have sent to elsewhere and received, which counts for a
+	// while.
+	Traffic
 	kinds // the number of kinds
 )
 
@@ -120,6 +126,7 @@ var kindQuotas = [kinds]Quota{
 	Call: Calls, LogStream: LogStreams, Instance: Instances,
 	InstanceMemory: Memory, OwnMemory: Memory, CodeTree: Memory,
 	Body: Memory, LogBuffer: Memory, ImageFile: ImageBytes, Connection: Connections,
+	Traffic: TrafficBytes,
 }
 
 // Quota returns the quota that the kind counts against.

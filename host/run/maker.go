@@ -107,6 +107,7 @@ type maker struct {
 	netCeiling *egress.Policy
 	ceilings   *egress.Ceilings
 	dialer     egress.Dialer
+	traffic    *traffic
 
 	unpacking chan struct{}   // has a place for each archive that is being unpacked
 	running   context.Context // ends when the runner begins to tear down

@@ -8,7 +8,6 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/egress"
-	"vivarium/host/quota"
 )
 
 // keepAlive is how long an instance that idles keeps its connections.
@@ -20,9 +19,11 @@ var nowhere = egress.NewGuard()
 // network returns what an instance of v may reach: what the version asks for, as
 // far as the operator allows it to the server and to the tenant.
 func (m *maker) network(v *live) *egress.Session {
-	cfg := egress.SessionConfig{Guard: nowhere, Dialer: m.dialer, Reserve: func() (func(), error) {
-		return m.room.ledger.Reserve(v.Tenant, quota.Connection, 1)
-	}}
+	cfg := egress.SessionConfig{
+		Guard: nowhere, Dialer: m.dialer,
+		Reserve: func() (func(), error) { return m.traffic.connect(v.Tenant, v.FunctionID) },
+		Spend:   func(n int64) error { return m.traffic.spend(v.Tenant, v.FunctionID, n, time.Now()) },
+	}
 	if v.asked != nil {
 		cfg.Guard = egress.NewGuard(v.asked).Bound(m.netCeiling, "this server does not allow it").
 			BoundBy(func() *egress.Policy { return m.ceilings.Of(v.Tenant) }, whose(v.Tenant))

@@ -147,7 +147,7 @@ func newRunner(cfg Config, e engines) *Runner {
 	r.maker = &maker{
 		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
 		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir,
-		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer,
+		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, traffic: newTraffic(cfg.Ledger),
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}
 	r.tries = newTries(r)
@@ -300,6 +300,7 @@ func (r *Runner) tidy() {
 	for {
 		select {
 		case now := <-ticker.C:
+			r.maker.traffic.endWindow(now)
 			for _, v := range r.all() {
 				v.pool.evict(now.Add(-r.cfg.IdleTimeout))
 				v.pool.hangUp(now.Add(-keepAlive))

@@ -36,8 +36,9 @@ type tenantQuota struct {
 	LogBytes   *int64 `placeholder:"N" help:"Bytes of stored logs; the oldest go first."`
 	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
 
-	Connections *int64  `placeholder:"N" help:"Connections from instances to elsewhere."`
-	AllowNet    *string `placeholder:"RULES" help:"What its functions may reach at most, whatever their versions ask for, written as for deploy. An empty text: nothing; *: whatever the server allows."`
+	Connections  *int64  `placeholder:"N" help:"Connections from instances to elsewhere."`
+	TrafficBytes *int64  `placeholder:"N" help:"Bytes sent to elsewhere and received within an hour."`
+	AllowNet     *string `placeholder:"RULES" help:"What its functions may reach at most, whatever their versions ask for, written as for deploy. An empty text: nothing; *: whatever the server allows."`
 	remote
 }
 
@@ -60,7 +61,7 @@ func (c *tenantQuota) changes() map[string]api.Int64 {
 		quota.Instances: c.Instances, quota.Memory: c.Memory, quota.Calls: c.Calls, quota.Timers: c.Timers,
 		quota.AsyncCalls: c.AsyncCalls, quota.AsyncBytes: c.AsyncBytes,
 		quota.LogBytes: c.LogBytes, quota.LogStreams: c.LogStreams,
-		quota.Connections: c.Connections,
+		quota.Connections: c.Connections, quota.TrafficBytes: c.TrafficBytes,
 	} {
 		if n != nil {
 			changes[quota.String()] = api.Int64(*n)
