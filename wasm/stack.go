@@ -3,6 +3,7 @@ package wasm
 import (
 	"errors"
 	"reflect"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -19,14 +20,32 @@ var errStack = errors.New("no memory for the machine stack")
 // this looks into its engine; if that changes shape, the result is 0.
 func stackSize(f api.Function) int64 {
 	v := reflect.Indirect(reflect.ValueOf(f))
-	if v.Kind() != reflect.Struct {
+	if !v.IsValid() {
 		return 0
 	}
-	stack := v.FieldByName("stack")
-	if stack.Kind() != reflect.Slice {
+	known := stackField.Load()
+	if known == nil || known.of != v.Type() {
+		known = &field{of: v.Type()}
+		if v.Kind() == reflect.Struct {
+			if stack, ok := v.Type().FieldByName("stack"); ok && stack.Type.Kind() == reflect.Slice {
+				known.index = stack.Index
+			}
+		}
+		stackField.Store(known)
+	}
+	if known.index == nil {
 		return 0
 	}
-	return int64(stack.Len())
+	return int64(v.FieldByIndex(known.index).Len())
+}
+
+// stackField is where the functions seen last have their machine stack: a search by
+// name takes longer than a switch of threads may.
+var stackField atomic.Pointer[field]
+
+type field struct {
+	of    reflect.Type
+	index []int // nil if there is none
 }
 
 // chargeStack charges the owner for growth of the machine stack, and reports

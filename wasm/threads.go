@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -64,12 +63,12 @@ type threads struct {
 
 	mu      sync.Mutex // guards all below; nothing blocks under it
 	running *thread    // nil when all wait
-	ready   []*thread  // in order
-	waiting map[uint32][]*thread
-	count   int
-	named   map[uint32]*thread // by what the guest calls them; 0 is the first
-	failure error              // why the threads have ended, when one of them is to blame
-	stuck   bool               // when they ended all waited for each other
+	ready   queue
+	waiting [waitingQueues]queue // by a hash of the address; see waitingAt
+	all     map[*thread]struct{} // all but the first
+	named   map[uint32]*thread   // by what the guest calls them; 0 is the first
+	failure error                // why the threads have ended, when one of them is to blame
+	stuck   bool                 // when they ended all waited for each other
 }
 
 // thread is one thread.
@@ -77,6 +76,9 @@ type thread struct {
 	f    api.Function  // nil for the first, which has the instance's of the call
 	turn chan struct{} // of capacity 1: it is the one that runs
 	// Guarded by mu:
+	in      *queue // ready or waiting
+	before  *thread
+	after   *thread
 	at      uint32 // where it waits
 	forever bool   // it does until it is woken
 	woken   bool   // it does not wait any more
@@ -92,7 +94,7 @@ func (i *Instance) withThreads() *threads {
 	if i.threads == nil {
 		t := &threads{
 			first: &thread{turn: make(chan struct{}, 1)}, since: i.engine.now(),
-			waiting: map[uint32][]*thread{}, named: map[uint32]*thread{},
+			all: map[*thread]struct{}{}, named: map[uint32]*thread{},
 		}
 		t.stack, _ = i.module.ExportedGlobal(stackPointer).(api.MutableGlobal)
 		t.running, t.named[0] = t.first, t.first
@@ -109,7 +111,7 @@ func (i *Instance) otherThreads() int {
 	}
 	i.threads.mu.Lock()
 	defer i.threads.mu.Unlock()
-	return i.threads.count
+	return len(i.threads.all)
 }
 
 // threadStart is vivarium.thread_start(thread, top) -> errno.
@@ -124,26 +126,20 @@ func (i *Instance) startThread(argument, top uint32) vfs.Errno {
 	if f == nil || t.stack == nil {
 		return vfs.EINVAL
 	}
-	t.mu.Lock()
-	full := t.count >= maxThreads
-	if !full {
-		t.count++
-	}
-	t.mu.Unlock()
-	if full {
-		return sockets.EAGAIN
-	}
-	if !i.linear.charge.take(threadMemory) {
-		t.mu.Lock()
-		t.count--
-		t.mu.Unlock()
+	// Only the thread that runs begins and ends any.
+	if i.otherThreads() >= maxThreads || !i.linear.charge.take(threadMemory) {
 		return sockets.EAGAIN
 	}
 	th := &thread{f: f, turn: make(chan struct{}, 1), stack: uint64(top)}
 	t.mu.Lock()
-	t.ready = append(t.ready, th)
+	defer t.mu.Unlock()
+	if t.living.Err() != nil { // endAll has told the others
+		i.linear.charge.give(threadMemory)
+		return sockets.EAGAIN
+	}
+	t.all[th] = struct{}{}
+	t.ready.push(th)
 	t.named[argument] = th
-	t.mu.Unlock()
 	t.gone.Go(func() { i.runThread(th, argument) })
 	return 0
 }
@@ -166,7 +162,7 @@ func (i *Instance) runThread(th *thread, argument uint32) {
 	}
 	i.linear.charge.give(threadMemory)
 	t.mu.Lock()
-	t.count--
+	delete(t.all, th)
 	if t.named[argument] == th { // else another has got its name already
 		delete(t.named, argument)
 	}
@@ -181,21 +177,32 @@ func (t *threads) fail(why error) {
 		t.failure, t.stuck = why, t.waitForEachOther()
 	}
 	t.mu.Unlock()
+	t.endAll()
+}
+
+// endAll makes all threads but the first leave the guest.
+func (t *threads) endAll() {
 	t.end()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for th := range t.all {
+		select {
+		case th.turn <- struct{}{}: // it sees why when it has received that
+		default:
+		}
+	}
 }
 
 // waitForEachOther reports whether no thread can go on unless another one does. The
 // caller holds mu.
 func (t *threads) waitForEachOther() bool {
-	n := 0
-	for _, waiting := range t.waiting {
-		for _, th := range waiting {
-			if th.forever {
-				n++
-			}
+	waits := func(th *thread) bool { return th.in != nil && th.in != &t.ready && th.forever }
+	for th := range t.all {
+		if !waits(th) {
+			return false
 		}
 	}
-	return n == t.count+1
+	return waits(t.first)
 }
 
 // areStuck reports whether the threads ended while all waited for each other.
@@ -210,12 +217,8 @@ func (t *threads) areStuck() bool {
 
 // await waits for a thread's turn, and is false when the threads end instead.
 func (t *threads) await(th *thread) bool {
-	select {
-	case <-th.turn:
-		return t.living.Err() == nil
-	case <-t.living.Done():
-		return false
-	}
+	<-th.turn
+	return t.living.Err() == nil
 }
 
 // pause puts away what the thread that runs has for itself.
@@ -260,7 +263,7 @@ func (i *Instance) handOver(th *thread) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.running = nil
-	if len(t.ready) > 0 {
+	if t.ready.first != nil {
 		t.runNext()
 		return
 	}
@@ -269,10 +272,13 @@ func (i *Instance) handOver(th *thread) {
 
 // runNext lets the first of those that are ready run. The caller holds mu.
 func (t *threads) runNext() {
-	next := t.ready[0]
-	t.ready = slices.Delete(t.ready, 0, 1)
+	next := t.ready.first
+	next.leaveQueue()
 	t.running = next
-	next.turn <- struct{}{}
+	select {
+	case next.turn <- struct{}{}:
+	default: // all threads end, which it has been told
+	}
 }
 
 // comeBack makes a thread that has waited run again. It blocks until it is its turn,
@@ -284,7 +290,7 @@ func (i *Instance) comeBack(th *thread) {
 	if free {
 		t.running = th
 	} else {
-		t.ready = append(t.ready, th)
+		t.ready.push(th)
 	}
 	t.mu.Unlock()
 	if !free {
@@ -295,19 +301,15 @@ func (i *Instance) comeBack(th *thread) {
 
 // awaitTurn waits for a thread's turn. For the first one the call may end meanwhile.
 func (i *Instance) awaitTurn(th *thread) {
-	select {
-	case <-th.turn:
-	case <-i.overOf(th).Done():
+	if th != i.threads.first {
+		<-th.turn
+	} else {
+		select {
+		case <-th.turn:
+		case <-i.callOver().Done():
+		}
 	}
 	i.checkThread(th)
-}
-
-// overOf is a context that ends when a thread must leave the guest.
-func (i *Instance) overOf(th *thread) context.Context {
-	if th == i.threads.first {
-		return i.callOver()
-	}
-	return i.threads.living
 }
 
 // callOver is a context that ends with the call and with the threads.
@@ -405,30 +407,32 @@ func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
 	th := t.running
 	t.mu.Lock()
 	th.at, th.forever, th.woken = address, ns < 0, false
-	t.waiting[address] = append(t.waiting[address], th)
+	t.waitingAt(address).push(th)
 	t.mu.Unlock()
-	over := i.overOf(th)
 	i.handOver(th)
-	var late <-chan time.Time
-	if ns >= 0 {
-		timer := time.NewTimer(time.Duration(ns))
-		defer timer.Stop()
-		late = timer.C
+	if ns < 0 {
+		i.awaitTurn(th)
+		i.proceed(th)
+		return 0
 	}
-	woken := true
+	timer := time.NewTimer(time.Duration(ns))
+	defer timer.Stop()
+	var over <-chan struct{}
+	if th == t.first {
+		over = i.callOver().Done()
+	}
 	select {
 	case <-th.turn:
-	case <-late:
-		woken = !t.forget(th)
-	case <-over.Done(): // it leaves the guest
-	}
-	i.checkThread(th)
-	switch {
-	case !woken:
-		i.comeBack(th)
-		return sockets.ETIMEDOUT
-	case t.running != th: // not yet
+		i.checkThread(th)
+	case <-timer.C:
+		i.checkThread(th)
+		if t.forget(th) {
+			i.comeBack(th)
+			return sockets.ETIMEDOUT
+		}
 		i.awaitTurn(th)
+	case <-over:
+		i.checkThread(th)
 	}
 	i.proceed(th)
 	return 0
@@ -450,19 +454,8 @@ func (t *threads) forget(th *thread) bool {
 	if th.woken {
 		return false
 	}
-	t.remove(th)
+	th.leaveQueue()
 	return true
-}
-
-// remove takes a thread out of those that wait. The caller holds mu.
-func (t *threads) remove(th *thread) {
-	others := t.waiting[th.at]
-	if n := slices.Index(others, th); n >= 0 {
-		others = slices.Delete(others, n, n+1)
-	}
-	if t.waiting[th.at] = others; len(others) == 0 {
-		delete(t.waiting, th.at)
-	}
 }
 
 // threadWake is vivarium.thread_wake(address, count) -> how many.
@@ -471,23 +464,68 @@ func threadWake(ctx context.Context, _ api.Module, stack []uint64) {
 	address, count := api.DecodeU32(stack[0]), int(api.DecodeI32(stack[1]))
 	stack[0] = 0
 	if t := i.threads; t != nil {
-		n := t.wake(address, count)
-		i.did((n + 1) << 10)
+		n, passed := t.wake(address, count)
+		i.did((n+1)<<10 + passed<<5)
 		stack[0] = uint64(n)
 	}
 }
 
-// wake makes up to count threads ready that wait at an address, and returns how many.
-func (t *threads) wake(address uint32, count int) int {
+// wake makes up to count threads ready that wait at an address, and returns how many,
+// and how many others it has passed.
+func (t *threads) wake(address uint32, count int) (n, passed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := min(max(count, 0), len(t.waiting[address]))
-	for _, th := range slices.Clone(t.waiting[address][:n]) {
-		t.remove(th)
+	var next *thread
+	for th := t.waitingAt(address).first; th != nil && n < count; th = next {
+		next = th.after
+		if th.at != address {
+			passed++
+			continue
+		}
+		th.leaveQueue()
 		th.woken = true
-		t.ready = append(t.ready, th)
+		t.ready.push(th)
+		n++
 	}
-	return n
+	return n, passed
+}
+
+// waitingQueues is how many queues those who wait are in: with as many threads as
+// there may be, a few in each.
+const waitingQueues = 256
+
+// waitingAt returns the queue of those who wait at an address, and at some others.
+func (t *threads) waitingAt(address uint32) *queue {
+	return &t.waiting[address>>2%waitingQueues]
+}
+
+// queue is a list of threads, in the order in which they came. threads.mu guards it.
+type queue struct{ first, last *thread }
+
+// push adds a thread that is in no queue.
+func (q *queue) push(th *thread) {
+	th.in, th.before = q, q.last
+	if q.last != nil {
+		q.last.after = th
+	} else {
+		q.first = th
+	}
+	q.last = th
+}
+
+// leaveQueue takes a thread out of its queue.
+func (th *thread) leaveQueue() {
+	if th.before != nil {
+		th.before.after = th.after
+	} else {
+		th.in.first = th.after
+	}
+	if th.after != nil {
+		th.after.before = th.before
+	} else {
+		th.in.last = th.before
+	}
+	th.in, th.before, th.after = nil, nil, nil
 }
 
 // threadYield is vivarium.thread_yield() -> errno: those that are ready go first.
@@ -497,12 +535,12 @@ func threadYield(ctx context.Context, _ api.Module, stack []uint64) {
 	if t := i.threads; t != nil {
 		i.mustNotWait()
 		t.mu.Lock()
-		th, others := t.running, len(t.ready) > 0
+		th, others := t.running, t.ready.first != nil
 		t.mu.Unlock()
 		if others {
 			i.pause(th)
 			t.mu.Lock()
-			t.ready = append(t.ready, th)
+			t.ready.push(th)
 			t.runNext()
 			t.mu.Unlock()
 			i.awaitTurn(th)
@@ -517,7 +555,7 @@ func threadYield(ctx context.Context, _ api.Module, stack []uint64) {
 func (i *Instance) giveOthers() {
 	t := i.threads
 	t.mu.Lock()
-	others := len(t.ready) > 0
+	others := t.ready.first != nil
 	t.mu.Unlock()
 	ran := time.Duration(i.engine.now() - t.since)
 	if !others || ran < preemptAfter || t.asking {
@@ -543,7 +581,7 @@ func (i *Instance) giveOthers() {
 // endThreads ends all threads but the first. It blocks until they have left the guest.
 func (i *Instance) endThreads() {
 	if t := i.threads; t != nil {
-		t.end()
+		t.endAll()
 		t.gone.Wait()
 	}
 }

@@ -147,7 +147,8 @@ func TestThreads_EndWithTheCallThatFails(t *testing.T) {
 	}
 }
 
-// BenchmarkThreads_Switch is one switch from a thread to another.
+// BenchmarkThreads_Switch is one switch from a thread to another, of a thousand. Each
+// addition takes two: to a thread that finds the lock taken, and back.
 func BenchmarkThreads_Switch(b *testing.B) {
 	e := newTestEngine(b, "threads.wasm", nil)
 	image, err := e.Boot(b.Context())
@@ -160,8 +161,8 @@ func BenchmarkThreads_Switch(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer i.Close()
-	const threads = 10
-	if _, err := i.Invoke(b.Context(), Call{Stdin: threadsRequest(threads, uint32(b.N/threads+1), threadsYield)}); err != nil {
+	const threads = 1000
+	if _, err := i.Invoke(b.Context(), Call{Stdin: threadsRequest(threads, uint32(b.N/2/threads+1), threadsYield)}); err != nil {
 		b.Fatal(err)
 	}
 }
