@@ -344,14 +344,12 @@ func TestClients_S3(t *testing.T) {
 	h.client("files", "s3.txt", "", `
 import io, json, os
 import boto3, urllib3
-from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 client = boto3.client(
     "s3", endpoint_url=os.environ["ENDPOINT"], region_name="us-east-1", aws_access_key_id="access", aws_secret_access_key="secret",
     config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
 )
-PARTS = TransferConfig(use_threads=False, multipart_threshold=6 << 20, multipart_chunksize=5 << 20)
 
 def objects():
     client.create_bucket(Bucket="bucket")
@@ -367,12 +365,12 @@ def objects():
     return [got["Body"].read().decode(), got["Metadata"], [o["Key"] for o in listed["Contents"]], missing]
 
 def parts():
-    data = os.urandom(1 << 20) * 7
+    data = os.urandom(1 << 20) * 9 # parts of 8 MiB, each sent and fetched by a thread of boto3's
     with open("/tmp/large", "wb") as f:
         f.write(data)
-    client.upload_file("/tmp/large", "bucket", "large", Config=PARTS)
+    client.upload_file("/tmp/large", "bucket", "large")
     into = io.BytesIO()
-    client.download_fileobj("bucket", "large", into, Config=PARTS)
+    client.download_fileobj("bucket", "large", into)
     return [into.getvalue() == data, client.head_object(Bucket="bucket", Key="large")["ETag"].strip('"').partition("-")[2]]
 
 def presigned():
