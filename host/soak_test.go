@@ -50,7 +50,7 @@ func TestSoak(t *testing.T) {
 	}
 	th := &testHost{Host: h, t: t}
 	const source = `
-import sys, json
+import sys, json, threading
 kept = []
 def handler(event, context):
     kept.append(bytes(1000))
@@ -58,6 +58,7 @@ def handler(event, context):
     if event % 200 == 2: sys.exit(1)
     if event % 100 == 3: print("x" * 10000)
     if event % 100 == 4: open("/tmp/%d" % event, "w").write("x" * 100000)
+    if event % 100 == 5: threading.Thread(target=threading.Event().wait).start() # it dies waiting, with the instance
     return event
 `
 	const functions = 5

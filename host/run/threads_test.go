@@ -157,6 +157,42 @@ def handler(event, context):
     for t in threads: t.join()
     return "ok" if len(threads) == 1024 and "can't start new thread" in error else [len(threads), error]
 `,
+	"the switch interval": `
+import sys, threading, time
+def handler(event, context):
+    def run(patience):
+        started, seen = [], []
+        def spin(n):
+            started.append(n)
+            end = time.monotonic() + patience
+            while len(started) < 2 and time.monotonic() < end: pass
+            seen.append(len(started))
+        threads = [threading.Thread(target=spin, args=(n,)) for n in range(2)]
+        for t in threads: t.start()
+        for t in threads: t.join()
+        return seen
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    got = run(0.05)
+    sys.setswitchinterval(usual)
+    got += run(30)
+    return "ok" if got == [1, 2, 2, 2] else got
+`,
+	"where all threads stand": `
+import faulthandler, threading
+def waits(event): event.wait()
+def handler(event, context):
+    done = threading.Event()
+    threads = [threading.Thread(target=waits, args=(done,)) for _ in range(3)]
+    for t in threads: t.start()
+    with open("/tmp/stacks", "w+") as f:
+        faulthandler.dump_traceback(f, all_threads=True)
+        f.seek(0)
+        said = f.read()
+    done.set()
+    for t in threads: t.join()
+    return "ok" if said.count("line 3 in waits") == 3 and said.count("hread 0x") == 4 and "line 9 in handler" in said else said
+`,
 	"TLS in threads": `
 import threading, ssl, hashlib
 def handler(event, context):
