@@ -22,7 +22,7 @@ func TestUnpack_AsksBeforeItTakes(t *testing.T) {
 	if _, err := h.Catalog().CreateFunction(t.Context(), access.Operator, catalog.FunctionSpec{Name: "bomb"}); err != nil {
 		t.Fatal(err)
 	}
-	archive, err := (&attack{archive: "zeros large 200\n"}).build()
+	archive, err := (&attack{archive: "zeros large 64\n"}).build()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func (a *attack) build() ([]byte, error) {
 			err = addEntry(w, h, strings.NewReader(text))
 		case "zeros":
 			mib, _ := strconv.ParseInt(text, 10, 64)
-			err = addEntry(w, &zip.FileHeader{Name: name, Method: zip.Deflate}, io.LimitReader(zeros{}, mib<<20))
+			err = addZeros(w, name, mib)
 		case "liar":
 			size, _ := strconv.ParseUint(text, 10, 64)
 			err = addLiar(w, name, size)
@@ -205,11 +205,42 @@ func manyRecords(count int) []byte {
 	return append(directory, end...)
 }
 
-// zeros is an endless file.
-type zeros struct{}
-
-// Read implements io.Reader.
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+// addZeros adds a compressed file of so many MiB of zeros. A MiB is compressed
+// once: what the others become is the same.
+func addZeros(w *zip.Writer, name string, mib int64) error {
+	var stream bytes.Buffer
+	c, err := flate.NewWriter(&stream, flate.BestCompression)
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 1<<20)
+	if _, err := c.Write(chunk); err != nil {
+		return err
+	}
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	part := bytes.Clone(stream.Bytes())
+	stream.Reset()
+	if err := c.Close(); err != nil {
+		return err
+	}
+	end, sum := stream.Bytes(), crc32.NewIEEE()
+	for range mib {
+		sum.Write(chunk)
+	}
+	f, err := w.CreateRaw(&zip.FileHeader{
+		Name: name, Method: zip.Deflate, CRC32: sum.Sum32(),
+		CompressedSize64: uint64(mib)*uint64(len(part)) + uint64(len(end)), UncompressedSize64: uint64(mib) << 20,
+	})
+	if err != nil {
+		return err
+	}
+	for range mib {
+		if _, err := f.Write(part); err != nil {
+			return err
+		}
+	}
+	_, err = f.Write(end)
+	return err
 }

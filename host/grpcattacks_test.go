@@ -98,7 +98,7 @@ var grpcAttacks = map[string]struct {
 		e.settle()
 		<-e.called
 		e.flood(func() error { return e.WriteRSTStream(1, http2.ErrCodeInternal) })
-	}, "INTERNAL"},
+	}, "INTERNAL UNAVAILABLE"}, // of the stream, or of the connection, which a flood ends
 	"pings without end": {func(e *enemy) {
 		e.settle()
 		e.flood(func() error { return e.WritePing(false, [8]byte{}) })
@@ -250,4 +250,13 @@ func TestGRPC_HostileServers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// zeros is an endless file.
+type zeros struct{}
+
+// Read implements io.Reader.
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
