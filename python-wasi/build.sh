@@ -49,8 +49,9 @@ make_guest_key() {
   [[ -f $here/runtime/runtime.py ]] || die "$here/runtime: the runner (runtime.py) is missing"
   mapfile -d '' -t sources < <(cd "$here" && find embed library runtime \( -name '*.[ch]' -o -name '*.py' \) \
     -not -name 'test_*' -not -path '*/tests/*' -print0 | sort -z)
-  printf '%s\n' "$stdlib_key" "$(hash_files "$here" recipe/guest.sh "${sources[@]}")" "$(sha256sum <"$zones")" |
-    sha256sum | cut -c1-16
+  # shellcheck disable=SC2046 # names are words
+  printf '%s\n' "$stdlib_key" "$(hash_files "$here" recipe/guest.sh "${sources[@]}")" "$(sha256sum <"$zones")" \
+    "$(package_keys $(lean_packages))" | sha256sum | cut -c1-16
 }
 # The time zones that come with Go: Debian's differ between releases.
 zones=$(cd "$here" && go env GOROOT)/lib/time/zoneinfo.zip
@@ -59,9 +60,8 @@ guest_key=$(make_guest_key)
 find_packages
 # The guest with packages is made of the other one and of the packages.
 make_full_key() {
-  local name
-  { make_guest_key && for name in $(package_names); do printf '%s\n' "$name-$(package_key "$name")"; done; } |
-    sha256sum | cut -c1-16
+  # shellcheck disable=SC2046 # names are words
+  { make_guest_key && package_keys $(package_names); } | sha256sum | cut -c1-16
 }
 full_key=$(make_full_key)
 kit=$cache/kit-$kit_key
@@ -127,8 +127,8 @@ make_guest() {
   work=$cache/work-guest
   rm -rf "$work"
   [[ -e $stdlib ]] || step stdlib "compile and pack the standard library" pack_stdlib
-  [[ -d $guest ]] || step guest "link the module and pack the library" build_guest
   make_packages
+  [[ -d $guest ]] || step guest "link the module and pack the library" build_guest
   step full "link the module with packages" build_full_guest
   trap - EXIT INT TERM
   rm -rf "$cache"/work-*

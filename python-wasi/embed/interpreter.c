@@ -13,9 +13,7 @@
 static const wchar_t *const search_paths[] = {
     L"/function/runtime",
     STDLIB,
-#ifdef VIVARIUM_PACKAGES
     STDLIB L"/site-packages",
-#endif
 };
 
 // broken reports a failed start on stderr. The interpreter may not exist, so no

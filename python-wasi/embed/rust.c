@@ -4,6 +4,7 @@
 // come this way; keys and all else come from WASI's random_get, which the host
 // observes. recipe/rust.sh checks which crates do which.
 #include "abi.h"
+#include "python.h"
 
 // std's import of random_get, which only std::hash::RandomState calls. The name is
 // that in the standard library of recipe/rust.sh. A function here is found before
@@ -19,3 +20,12 @@ int32_t std_hash_seed(void *out, size_t size) { return host_seed(out, size); }
 int32_t __getrandom_v03_custom(void *out, size_t size) {
   return host_seed(out, size);
 }
+
+// PyEval_SaveThread and PyEval_RestoreThread of packages in Rust (recipe/rust.sh).
+// PyO3 counts how deep a thread is in Python in a word that all threads have in
+// common here, so none may get its turn between the two. Nothing is lost: of the
+// threads of an instance one runs at a time, and what these packages do meanwhile is
+// to compute.
+PyThreadState *RsEval_SaveThread(void) { return PyThreadState_Get(); }
+
+void RsEval_RestoreThread(PyThreadState *state) { (void)state; }

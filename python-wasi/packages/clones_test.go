@@ -53,8 +53,14 @@ const keys = `
 import secrets
 import uuid
 
+import bcrypt
 import pydantic
 import rpds
+from cryptography import x509
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
 class Model(pydantic.BaseModel):
@@ -66,7 +72,29 @@ Model.model_validate_json('{"names": {"a": 1, "b": 2}}')
 tree = rpds.HashTrieMap({str(n): n for n in range(100)})
 
 
+def public(key):
+    return key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).hex()
+
+
 def handler(event, context):
     Model.model_validate({"names": dict(tree)})
-    return {"token": secrets.token_hex(), "uuid4": str(uuid.uuid4())}
+    return {
+        "token": secrets.token_hex(),
+        "uuid4": str(uuid.uuid4()),
+        "fernet": Fernet.generate_key().decode(),
+        # The nonce of a message, under a key that all share.
+        "nonce": Fernet(b"A" * 43 + b"=").encrypt_at_time(b"text", 0).decode(),
+        "aes": AESGCM.generate_key(128).hex(),
+        "rsa": public(rsa.generate_private_key(65537, 1024)),
+        "ec": public(ec.generate_private_key(ec.SECP256R1())),
+        "ed25519": public(ed25519.Ed25519PrivateKey.generate()),
+        "ecdsa": ec.derive_private_key(1, ec.SECP256R1()).sign(
+            b"text", ec.ECDSA(hashes.SHA256())
+        ).hex(),
+        "serial": str(x509.random_serial_number()),
+        "salt": bcrypt.gensalt(4).decode(),
+        "hash": bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode(),
+    }
 `

@@ -21,15 +21,19 @@ func TestPage_IsThatOfTheGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lean, err := pythonwasi.Lean.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
 	page := fmt.Sprintf(`# Packages of %s
 
 `+"`%s`"+` is CPython %s with these packages built in; `+"`requirements.txt`"+` may name them like any others. Each is used by a
-function in the tests, `+"`packages/NAME_test.py`"+`. Made by:
+function in the tests, `+"`packages/NAME_test.py`"+`. `+"`%s`"+` has %s, as the cloud's runtimes do. Made by:
 `+"`go test ./python-wasi/packages -run TestPage -args -update`"+`.
 
 | package | version | what it is | compiled modules | licence |
 |---|---|---|---|---|
-`, info.Name, info.Name, info.CPython)
+`, info.Name, info.Name, info.CPython, lean.Name, strings.Join(slices.Sorted(maps.Keys(lean.Packages)), ", "))
 	for _, name := range slices.Sorted(maps.Keys(info.Packages)) {
 		p := info.Packages[name]
 		modules := ""

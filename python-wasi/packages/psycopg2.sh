@@ -69,7 +69,7 @@ build() {
   # The other typecast_*.c are parts of typecast.c.
   files=$(printf '%s\n' psycopg/*.c | grep -v typecast_)
   # shellcheck disable=SC2086 # names are words
-  extension psycopg2._psycopg '-DPSYCOPG_VERSION="2.9.13 (dt dec pq3 ext)"' -DPG_VERSION_NUM=170011 -DHAVE_PQFREEMEM=1 -I. \
+  extension psycopg2._psycopg '-DPSYCOPG_VERSION=2.9.13 (dt dec pq3 ext)' -DPG_VERSION_NUM=170011 -DHAVE_PQFREEMEM=1 -I. \
     "-I$libpq/src/interfaces/libpq" "-I$libpq/src/include" -- $files
   cp -r lib psycopg2
   python_files psycopg2

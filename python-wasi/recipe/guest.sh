@@ -6,8 +6,10 @@
 # that, and an overflow beyond them traps instead of overwriting data.
 # Debian's libc.a carries debug information; with it the module takes four times
 # as long to load from wazero's cache.
+# --fatal-warnings: a call of a function by another signature, of which the linker
+# warns, would be a trap.
 # --wrap: see embed/timezone.c.
-link_flags=(-mexec-model=reactor -Wl,--wrap=__tm_to_tzname -z stack-size=8388608 -Wl,--stack-first
+link_flags=(-mexec-model=reactor -Wl,--fatal-warnings -Wl,--wrap=__tm_to_tzname -z stack-size=8388608 -Wl,--stack-first
   -Wl,--initial-memory=20971520 -Wl,--strip-all)
 # Functions that embed/files.c replaces.
 for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
@@ -15,7 +17,7 @@ for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasili
   link_flags+=("-Wl,--wrap=$wrapped")
 done
 # What embed/sockets.c, embed/openssl.c and embed/threads.c do.
-for wrapped in strerror fcntl SSL_CTX_new _PyThreadState_Bind; do
+for wrapped in strerror fcntl SSL_CTX_new RAND_get0_private _PyThreadState_Bind; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
 link_libraries=(-lpython3.13 -ltz -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3
@@ -77,13 +79,15 @@ pack_stdlib() {
 # build_guest creates the three files in a temporary folder and names the folder
 # last, so that a guest in the cache is always complete.
 build_guest() {
-  local out=$work/guest
+  local out=$work/guest packages
   rm -rf "$out"
   mkdir -p "$out"
+  mapfile -t packages < <(lean_packages)
   link_module "$out" ''
   "$kit/bin/python3" -I "$here/recipe/library.py" runtime \
-    --base "$stdlib" --source "$here/runtime" --added "$here/library" --zones "$zones" --zip "$out/library.zip"
-  write_versions "$out" python313 "$guest_key" ''
+    --base "$stdlib" --source "$here/runtime" --added "$here/library" --zones "$zones" --zip "$work/bare.zip"
+  add_packages "$out/library.zip" "$work/bare.zip" "${packages[@]}"
+  write_versions "$out" python313 "$guest_key" "$(describe_packages "${packages[@]}")"
   # A file may have been saved meanwhile; then this does not match its key.
   [[ $(make_guest_key) == "$guest_key" ]] || die "the sources changed during the build; run it again"
   rm -rf "$guest"
@@ -92,10 +96,11 @@ build_guest() {
 
 # build_full_guest creates the same of the guest that has packages too.
 build_full_guest() {
-  local out=$work/full results=() name table=$work/packages.c flags
+  local out=$work/full names results=() name table=$work/packages.c flags
   rm -rf "$out"
   mkdir -p "$out"
-  for name in $(package_names); do
+  mapfile -t names < <(package_names)
+  for name in "${names[@]}"; do
     results+=("${package_results[$name]}")
   done
   write_package_table "${results[@]}" >"$table"
@@ -103,14 +108,13 @@ build_full_guest() {
   # shellcheck disable=SC2086 # the flags are words
   "clang-$LLVM_MAJOR" $flags -std=c11 -O2 -I "$here/embed" -isystem "$kit/include" -DVIVARIUM_PACKAGES \
     -c "$table" -o "$work/packages.o"
-  local objects archives
+  local objects archives added
   mapfile -t objects < <(find "${results[@]/%//objects}" -name '*.o' | sort)
   mapfile -t archives < <(find "${results[@]/%//archives}" -name '*.a' | sort)
   link_module "$out" -DVIVARIUM_PACKAGES "$work/packages.o" "${objects[@]}" "${archives[@]}"
-  "$kit/bin/python3" -I "$here/recipe/library.py" packages \
-    --base "$guest/library.zip" --sources "${results[@]/%//site}" --zip "$out/library.zip"
-  write_versions "$out" python313-full "$full_key" \
-    "$(cat "${results[@]/%//package.json}" | sed 's/^/\n    /; $!s/$/,/')"$'\n  '
+  mapfile -t added < <(comm -23 <(package_names) <(lean_packages))
+  add_packages "$out/library.zip" "$guest/library.zip" "${added[@]}"
+  write_versions "$out" python313-full "$full_key" "$(describe_packages "${names[@]}")"
   [[ $(make_full_key) == "$full_key" ]] || die "the sources changed during the build; run it again"
   rm -rf "$full"
   mv "$out" "$full"

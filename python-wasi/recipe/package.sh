@@ -160,7 +160,7 @@ JSON
 }
 
 build_package() {
-  local name=$1 version='' licence='' sources='' uses='' file
+  local name=$1 version='' licence='' sources='' uses='' lean='' file
   local result=${package_results[$name]} root=$work
   local work=$root/packages/$name
   local out=$work/result

@@ -11,7 +11,38 @@
 #   site/               the package's files and its metadata
 #   package.json        what versions.json says about it
 
-package_names() { (cd "$here/packages" && printf '%s\n' *.sh | sed 's/\.sh$//'); }
+package_names() { (cd "$here/packages" && printf '%s\n' *.sh | sed 's/\.sh$//' | sort); }
+
+# lean_packages prints the names of those that the lean guest has, too.
+lean_packages() { (cd "$here/packages" && grep -lx 'lean=yes' -- *.sh | sed 's/\.sh$//' | sort); }
+
+# package_keys NAME...
+package_keys() {
+  local name
+  for name; do
+    printf '%s\n' "$name-$(package_key "$name")"
+  done
+}
+
+# add_packages ARCHIVE BASE NAME...: a copy of a library's archive, with packages.
+add_packages() {
+  local zip=$1 base=$2 name sites=()
+  shift 2
+  for name; do
+    sites+=("${package_results[$name]}/site")
+  done
+  "$kit/bin/python3" -I "$here/recipe/library.py" packages --base "$base" --sources "${sites[@]}" --zip "$zip"
+}
+
+# describe_packages NAME...: members of a JSON object.
+describe_packages() {
+  local name files=()
+  for name; do
+    files+=("${package_results[$name]}/package.json")
+  done
+  cat "${files[@]}" | sed 's/^/\n    /; $!s/$/,/'
+  printf '\n  '
+}
 
 # package_key NAME: files of the recipe that the package names in `uses` count too,
 # and a package's own sources.

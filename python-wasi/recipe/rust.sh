@@ -174,7 +174,9 @@ rename_symbols() {
   local symbol mark
   mark=$(sha256sum <<<"$name" | cut -c1-8)
   for symbol in $("llvm-nm-$LLVM_MAJOR" --defined-only --extern-only "$1" 2>/dev/null |
-    awk '/:$/ { ours = !/^compiler_builtins/ } ours && NF == 3 && $2 ~ /[TD]/ && $3 !~ /^PyInit_/ { print $3 }'); do
+    awk '/:$/ { ours = /rcgu\.o:$/ && !/^compiler_builtins/ } ours && NF == 3 && $2 ~ /[TD]/ && $3 ~ /^(_ZN|rust_)/ { print $3 }'); do
     perl -pi -e "s/\\Q$symbol\\E/${symbol%????????}$mark/g" "$1"
   done
+  # See embed/rust.c.
+  perl -pi -e 's/PyEval_(Save|Restore)Thread/RsEval_$1Thread/g' "$1"
 }
