@@ -134,8 +134,8 @@ func TestDispatcher_FindsWhatOthersQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * lineInterval)
-		if len(c.at) != 1 || c.at[0] > lineInterval {
-			t.Errorf("calls after %v, want one within %v", c.at, lineInterval)
+		if len(c.all()) != 1 || c.all()[0] > lineInterval {
+			t.Errorf("calls after %v, want one within %v", c.all(), lineInterval)
 		}
 	})
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,13 +21,24 @@ import (
 // times notes when a handler was called.
 type times struct {
 	started time.Time
-	at      []time.Duration
+
+	mu sync.Mutex // guards at
+	at []time.Duration
+}
+
+// all returns the times of the calls so far, from when the handler was made.
+func (c *times) all() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.at)
 }
 
 func (c *times) handler(answer func(inv run.Invocation) ([]byte, error)) handler {
 	c.started = time.Now()
 	return func(_ context.Context, inv run.Invocation) ([]byte, error) {
+		c.mu.Lock()
 		c.at = append(c.at, time.Since(c.started))
+		c.mu.Unlock()
 		return answer(inv)
 	}
 }
@@ -33,8 +46,9 @@ func (c *times) handler(answer func(inv run.Invocation) ([]byte, error)) handler
 // pauses returns the times between one call and the next, in seconds. What takes less
 // than half of one does not show.
 func (c *times) pauses() (seconds []int) {
-	for i := 1; i < len(c.at); i++ {
-		seconds = append(seconds, int((c.at[i]-c.at[i-1]).Round(time.Second)/time.Second))
+	at := c.all()
+	for i := 1; i < len(at); i++ {
+		seconds = append(seconds, int((at[i]-at[i-1]).Round(time.Second)/time.Second))
 	}
 	return seconds
 }
@@ -130,7 +144,7 @@ func TestWorker_WaitsForWhatPasses(t *testing.T) {
 		bubble(t, func(t *testing.T, e *testEvents) {
 			var c times
 			e.function("fun", catalog.AsyncConfig{}, c.handler(func(inv run.Invocation) ([]byte, error) {
-				if len(c.at) < 40 {
+				if len(c.all()) < 40 {
 					return nil, passing
 				}
 				return failing(inv)
@@ -138,7 +152,7 @@ func TestWorker_WaitsForWhatPasses(t *testing.T) {
 			e.start()
 			e.queue("fun", "")
 			e.emptied()
-			if took := c.at[39] - c.at[0]; took < 39*busyRetry || took > 50*busyRetry {
+			if took := c.all()[39] - c.all()[0]; took < 39*busyRetry || took > 50*busyRetry {
 				t.Errorf("%v: 40 calls took %v", passing, took)
 			}
 			if letters := e.deadLetters(access.Operator); len(letters) != 1 || letters[0].Attempts != 1 {
@@ -234,8 +248,8 @@ func TestWorker_ReplayedCallsThatFailAgainAreKeptAgain(t *testing.T) {
 			wantError[*fault.NotFoundError](t, err, "dead letter")
 		}
 		e.emptied()
-		if len(c.at) != 6 {
-			t.Errorf("%d calls, want 3 times 2", len(c.at))
+		if len(c.all()) != 6 {
+			t.Errorf("%d calls, want 3 times 2", len(c.all()))
 		}
 	})
 }
@@ -320,8 +334,8 @@ func TestWorker_WaitsForNewsOfTheFunction(t *testing.T) {
 		}
 		e.start()
 		time.Sleep(time.Hour)
-		if n, err := e.store.Queue.Len(t.Context()); len(c.at) != 1 || n != 1 || err != nil {
-			t.Errorf("%d calls and %d items are left, %v; want 1 and 1", len(c.at), n, err)
+		if n, err := e.store.Queue.Len(t.Context()); len(c.all()) != 1 || n != 1 || err != nil {
+			t.Errorf("%d calls and %d items are left, %v; want 1 and 1", len(c.all()), n, err)
 		}
 	})
 }
