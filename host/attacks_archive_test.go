@@ -53,7 +53,7 @@ func TestArchiveAttacks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := r.Catalog().Deploy(access.Operator, "attacker", a.spec, code)
+			v, err := r.Catalog().DeployTransient(access.Operator, "attacker", a.spec, code)
 			if err != nil {
 				t.Fatal(err)
 			}

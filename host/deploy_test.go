@@ -41,7 +41,7 @@ func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
 		"more ready than allowed": {"fun", catalog.VersionSpec{Entrypoint: "a.b", MinInstances: 11}, "min_instances"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Catalog().Deploy(access.Operator, c.function, c.spec, nil)
+			_, err := h.Catalog().DeployTransient(access.Operator, c.function, c.spec, nil)
 			var ie *fault.InvalidError
 			if !errors.As(err, &ie) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an InvalidError with %q", err, c.want)

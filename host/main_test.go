@@ -97,7 +97,7 @@ func (h *testHost) deployFiles(name string, files fstest.MapFS, spec catalog.Ver
 	if spec.Entrypoint == "" {
 		spec.Entrypoint = "main.handler"
 	}
-	v, err := h.Catalog().Deploy(access.Operator, name, spec, code)
+	v, err := h.Catalog().DeployTransient(access.Operator, name, spec, code)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -437,7 +437,8 @@ func TestNetwork_QuotasOfATenant(t *testing.T) {
 		}
 	}()
 	h := netHost(t)
-	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "default", map[quota.Quota]int64{quota.Connections: 6, quota.TrafficBytes: 8 << 20}); err != nil {
+	bounds := map[quota.Quota]int64{quota.Connections: 6, quota.TrafficBytes: 8 << 20}
+	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "default", bounds); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"first", "second"} {

@@ -172,9 +172,9 @@ func (t *Tenants) SetCeiling(ctx context.Context, p access.Principal, tenant, te
 func (t *Tenants) watch(ctx context.Context) error {
 	stop, err := t.store.Watch(ctx, func(e store.Entry) {
 		if tenant, ok := strings.CutPrefix(e.Key, ceilingKey); ok {
-			t.takeCeiling(tenant, e)
+			t.applyCeiling(tenant, e)
 		} else {
-			t.takeLimits(e)
+			t.applyLimits(e)
 		}
 	}, func() {})
 	if err != nil {
@@ -187,7 +187,7 @@ func (t *Tenants) watch(ctx context.Context) error {
 	return nil
 }
 
-func (t *Tenants) takeLimits(e store.Entry) {
+func (t *Tenants) applyLimits(e store.Entry) {
 	var limits quota.Amounts
 	if !e.Deleted {
 		if err := json.Unmarshal(e.Value, &limits); err != nil {
@@ -202,7 +202,7 @@ func (t *Tenants) takeLimits(e store.Entry) {
 	t.ledger.SetOwn(e.Key, limits)
 }
 
-func (t *Tenants) takeCeiling(tenant string, e store.Entry) {
+func (t *Tenants) applyCeiling(tenant string, e store.Entry) {
 	text := egress.Unbounded
 	var ceiling *egress.Policy
 	var err error

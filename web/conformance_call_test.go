@@ -64,7 +64,7 @@ func (f *caseFunction) deploy(c *testCase) {
 		f.err = err
 		return
 	}
-	f.version, f.err = f.host.Catalog().Deploy(access.Operator, f.name, c.spec, code)
+	f.version, f.err = f.host.Catalog().DeployTransient(access.Operator, f.name, c.spec, code)
 }
 
 // known returns the function's placeholders.

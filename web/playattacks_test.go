@@ -42,7 +42,7 @@ func TestPlay_Attacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Catalog().Deploy(access.Operator, "neighbour", catalog.VersionSpec{Entrypoint: "main.handler", Timeout: time.Minute}, code); err != nil {
+	if _, err := h.Catalog().DeployTransient(access.Operator, "neighbour", catalog.VersionSpec{Entrypoint: "main.handler", Timeout: time.Minute}, code); err != nil {
 		t.Fatal(err)
 	}
 	play, err := NewPlay(config, h.Runner())

@@ -64,7 +64,7 @@ func deploy(t testing.TB, name string, spec catalog.VersionSpec, files []txtar.F
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Catalog().Deploy(access.Operator, name, spec, code); err != nil {
+	if _, err := h.Catalog().DeployTransient(access.Operator, name, spec, code); err != nil {
 		t.Fatal(err)
 	}
 	return h

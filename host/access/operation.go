@@ -37,7 +37,7 @@ var needs = map[Operation]Role{
 	"RemoveScalingPolicy": RoleDeployer,
 	"ScalingPolicies":     RoleDeployer,
 	"Resolve":             "", // anybody, since a function may be public
-	"Deploy":              RoleDeployer,
+	"DeployTransient":     RoleDeployer,
 	"Retire":              RoleDeployer,
 	"Use":                 RoleDeployer,
 

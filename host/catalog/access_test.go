@@ -116,8 +116,8 @@ var operations = map[string]operation{
 		_, err := c.ScalingPolicies(p, about.function)
 		return err
 	}},
-	"Deploy": {role: access.RoleDeployer, call: func(c *testCatalog, p access.Principal, about target) error {
-		v, err := c.Deploy(p, "transient", VersionSpec{Entrypoint: "a.b"}, nil)
+	"DeployTransient": {role: access.RoleDeployer, call: func(c *testCatalog, p access.Principal, about target) error {
+		v, err := c.DeployTransient(p, "transient", VersionSpec{Entrypoint: "a.b"}, nil)
 		if err == nil && v.Tenant != about.tenant { // it names none but the caller's
 			return unlisted
 		}
@@ -173,7 +173,7 @@ func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 						t.Errorf("%s is told %q of what is another's, and %q of what is nobody's", name(role), a, b)
 					}
 				}
-				if method.Name != "Deploy" { // which makes something of the caller's own
+				if method.Name != "DeployTransient" { // which makes something of the caller's own
 					if after := c.everything(); after != before {
 						t.Errorf("%s has changed something:\n%s\n%s", name(role), before, after)
 					}
@@ -196,7 +196,7 @@ func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 				t.Errorf("who acts for nobody: got %v", err)
 			}
 			all := access.Operator
-			if method.Name == "Deploy" {
+			if method.Name == "DeployTransient" {
 				all = all.In("acme")
 			}
 			if err := o.call(c, all, ours); err != nil {

@@ -80,7 +80,7 @@ func (r *records) change(ctx context.Context, f *function, mutate func(*function
 		if err := mutate(&record); err != nil {
 			return FunctionInfo{}, err
 		}
-		record.settle(time.Now().UTC())
+		record.noteObsolete(time.Now().UTC())
 		revision, again, err := r.persist(ctx, f, &record, revision)
 		if err != nil {
 			return FunctionInfo{}, err

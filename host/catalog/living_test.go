@@ -242,11 +242,11 @@ func TestCopyVersion_TakesTheCode(t *testing.T) {
 func TestDeploy_MakesWhatNoStoreHas(t *testing.T) {
 	s := memory(t)
 	c := open(t, s)
-	one, err := c.Deploy(access.Operator, "fun", VersionSpec{Entrypoint: "a.b"}, nil)
+	one, err := c.DeployTransient(access.Operator, "fun", VersionSpec{Entrypoint: "a.b"}, nil)
 	if err != nil || !one.Transient {
 		t.Fatalf("got %+v, %v", one, err)
 	}
-	two, err := c.Deploy(access.Operator, "fun", VersionSpec{Entrypoint: "a.b"}, nil)
+	two, err := c.DeployTransient(access.Operator, "fun", VersionSpec{Entrypoint: "a.b"}, nil)
 	if err != nil || two.FunctionID != one.FunctionID {
 		t.Fatalf("got %+v, %v", two, err)
 	}
@@ -262,7 +262,7 @@ func TestDeploy_MakesWhatNoStoreHas(t *testing.T) {
 	}
 	s.Durable = true
 	c.create("", "stored")
-	_, err = c.Deploy(access.Operator, "stored", VersionSpec{Entrypoint: "a.b"}, nil)
+	_, err = c.DeployTransient(access.Operator, "stored", VersionSpec{Entrypoint: "a.b"}, nil)
 	wantError[*fault.ConflictError](t, err, "is a stored one")
 	if err := c.DeleteFunction(t.Context(), access.Operator, "fun"); err != nil || len(c.versions()) != 0 {
 		t.Errorf("left are %v, %v", c.versions(), err)

@@ -77,8 +77,8 @@ func (r *functionRecord) tagsOf(versionID string) []string {
 	return tags
 }
 
-// settle notes which versions have lost their last tag.
-func (r *functionRecord) settle(now time.Time) {
+// noteObsolete notes which versions have lost their last tag.
+func (r *functionRecord) noteObsolete(now time.Time) {
 	tagged := map[string]bool{}
 	for _, id := range r.Tags {
 		tagged[id] = true
@@ -98,6 +98,6 @@ func newVersion(f functionRecord, r versionRecord) *Version {
 	return &Version{
 		ID: r.ID, FunctionID: f.ID, FunctionName: f.Name, Tenant: f.Tenant, LogGroupID: f.LogGroupID,
 		CreatedAt: r.CreatedAt, VersionSpec: r.Spec.WithDefaults(),
-		ImageSize: r.Size, SHA256: r.SHA256,
+		ArchiveSize: r.Size, SHA256: r.SHA256,
 	}
 }

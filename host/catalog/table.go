@@ -27,7 +27,7 @@ type table struct {
 // function is a function's place in the table.
 type function struct {
 	id string
-	// transient functions are Deploy's: they are in no store.
+	// transient functions are DeployTransient's: they are in no store.
 	transient bool
 	// write is held while a change is made, so that two of this process's do not
 	// compete. It may block for as long as the store does.

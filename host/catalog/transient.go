@@ -9,7 +9,7 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Deploy makes a version of the function of that name, and the function when
+// DeployTransient makes a version of the function of that name, and the function when
 // there is none, in memory alone: no restart survives it. The version gets
 // LatestTag at once.
 //
@@ -17,8 +17,8 @@ import (
 //
 // *fault.NotFoundError for who acts for no tenant, *fault.InvalidError,
 // *fault.ConflictError when the function is a stored one, fault.ErrClosed.
-func (c *Catalog) Deploy(p access.Principal, name string, spec VersionSpec, code *vfs.Tree) (*Version, error) {
-	if err := p.Allow("Deploy"); err != nil {
+func (c *Catalog) DeployTransient(p access.Principal, name string, spec VersionSpec, code *vfs.Tree) (*Version, error) {
+	if err := p.Allow("DeployTransient"); err != nil {
 		return nil, err
 	}
 	if !p.ActsFor(p.Home()) {

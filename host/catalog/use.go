@@ -42,7 +42,7 @@ func (f *function) addTo(use quota.Amounts) quota.Amounts {
 	use[quota.Functions]++
 	for _, v := range f.versions {
 		use[quota.Versions]++
-		use[quota.CodeBytes] += v.ImageSize
+		use[quota.CodeBytes] += v.ArchiveSize
 	}
 	return use
 }
@@ -69,14 +69,14 @@ func (r *records) admit(v *Version) (done func(), err error) {
 	for id, other := range a.versions {
 		if other.Tenant == v.Tenant && r.versions[id] == nil {
 			use[quota.Versions]++
-			use[quota.CodeBytes] += other.ImageSize
+			use[quota.CodeBytes] += other.ArchiveSize
 		}
 	}
 	r.mu.RUnlock()
 	if err := r.cfg.Ledger.Check(v.Tenant, quota.Versions, use[quota.Versions], 1); err != nil {
 		return nil, err
 	}
-	if err := r.cfg.Ledger.Check(v.Tenant, quota.CodeBytes, use[quota.CodeBytes], v.ImageSize); err != nil {
+	if err := r.cfg.Ledger.Check(v.Tenant, quota.CodeBytes, use[quota.CodeBytes], v.ArchiveSize); err != nil {
 		return nil, err
 	}
 	a.versions[v.ID] = v

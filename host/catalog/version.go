@@ -21,7 +21,7 @@ type Version struct {
 	Tenant       string // whose share of the processors it uses
 	LogGroupID   string
 	CreatedAt    time.Time
-	ImageSize    int64  // of the archive it was made from, in bytes
+	ArchiveSize  int64  // of the archive it was made from, in bytes
 	SHA256       string // of that archive; empty when it is in no store
 	VersionSpec
 

@@ -132,7 +132,7 @@ func (r *records) persistVersion(ctx context.Context, v *Version, archive []byte
 		return err
 	}
 	_, err := r.store.Versions.Create(ctx, v.ID, store.Record(versionRecord{
-		ID: v.ID, FunctionID: v.FunctionID, CreatedAt: v.CreatedAt, Spec: v.VersionSpec, SHA256: v.SHA256, Size: v.ImageSize,
+		ID: v.ID, FunctionID: v.FunctionID, CreatedAt: v.CreatedAt, Spec: v.VersionSpec, SHA256: v.SHA256, Size: v.ArchiveSize,
 	}))
 	return err
 }

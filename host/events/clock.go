@@ -137,7 +137,7 @@ func (c *clock) run() {
 		due, next := c.due(now)
 		failed := false
 		for _, t := range due {
-			failed = !c.settle(t, now) || failed
+			failed = !c.advance(t, now) || failed
 		}
 		switch {
 		case failed:
@@ -155,10 +155,10 @@ func (c *clock) run() {
 	}
 }
 
-// settle notes the ticks of t that have passed, calls its function for the
+// advance notes the ticks of t that have passed, calls its function for the
 // last of them if it is not too late, and reports the others. It says if it
 // could.
-func (c *clock) settle(t *timer, now time.Time) bool {
+func (c *clock) advance(t *timer, now time.Time) bool {
 	last, missed, first := t.NextTick, 0, t.NextTick
 	late := false
 	for next := t.schedule.Next(last); !next.IsZero() && !next.After(now); next = t.schedule.Next(last) {

@@ -62,14 +62,14 @@ func (c *queueCount) free(one store.Queued) int64 {
 	return capacity - all.Bytes - all.Items*itemBytes
 }
 
-// take makes sure that a tenant may queue one more call with a body of so many
-// bytes. The caller says, by the function that take returns, that it is queued,
+// reserve makes sure that a tenant may queue one more call with a body of so many
+// bytes. The caller says, by the function that reserve returns, that it is queued,
 // or never will be.
 //
 // # Errors
 //
 // *quota.Error, ErrUnavailable.
-func (c *queueCount) take(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
+func (c *queueCount) reserve(ctx context.Context, tenant string, bytes int) (done func(queued bool), err error) {
 	one := store.Queued{Items: 1, Bytes: int64(bytes)}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -52,7 +52,7 @@ func (e *Events) Invoke(ctx context.Context, p access.Principal, inv run.Invocat
 	if inv.RequestID == "" {
 		inv.RequestID = uuid.NewString()
 	}
-	queued, err := e.queued.take(ctx, v.Tenant, len(inv.Body))
+	queued, err := e.queued.reserve(ctx, v.Tenant, len(inv.Body))
 	if err != nil {
 		return "", err
 	}

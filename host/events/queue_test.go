@@ -25,7 +25,7 @@ func TestInvoke_NeedsAVersionThatAllowsIt(t *testing.T) {
 	e.version(f.ID, &catalog.AsyncConfig{})
 	wantError[*fault.InvalidError](t, invoke("fun", make([]byte, run.MaxResponse+1)), "body: ")
 	spec := catalog.VersionSpec{Entrypoint: "main.handler", Async: &catalog.AsyncConfig{}}
-	if _, err := e.Deploy(access.Operator, "of-a-folder", spec, nil); err != nil {
+	if _, err := e.DeployTransient(access.Operator, "of-a-folder", spec, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantError[*fault.InvalidError](t, invoke("of-a-folder", nil), "data directory")

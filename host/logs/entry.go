@@ -205,7 +205,7 @@ func (e *Entry) structured(b []byte) bool {
 	if !found {
 		return false
 	}
-	e.takeLevel(members)
+	e.readLevel(members)
 	var stream string
 	if json.Unmarshal(members["stream_name"], &stream) == nil && streamName.MatchString(stream) {
 		e.StreamName = stream
@@ -217,7 +217,7 @@ func (e *Entry) structured(b []byte) bool {
 	return true
 }
 
-func (e *Entry) takeLevel(members map[string]json.RawMessage) {
+func (e *Entry) readLevel(members map[string]json.RawMessage) {
 	var level string
 	if json.Unmarshal(members["level"], &level) != nil {
 		return

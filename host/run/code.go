@@ -276,7 +276,7 @@ func CodeFromFS(fsys fs.FS) (*vfs.Tree, error) {
 // code returns a version's files; nil when it has none.
 func (m *maker) code(ctx context.Context, v *live) (*vfs.Tree, error) {
 	return v.code.get(func() (*vfs.Tree, func(), error) {
-		release, err := m.room.ledger.Reserve(v.Tenant, quota.Body, v.ImageSize)
+		release, err := m.room.ledger.Reserve(v.Tenant, quota.Body, v.ArchiveSize)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -215,7 +215,7 @@ func (c *imageCell) drop() (freed int64) {
 func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, error) {
 	ctx, cancel := context.WithCancel(m.running)
 	defer cancel()
-	defer v.pool.settle()
+	defer v.pool.noteUnused()
 	python, err := m.interpreters.get(trying, v.Runtime)
 	if err != nil {
 		return nil, err
@@ -265,7 +265,7 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionE
 	if v == nil {
 		return nil
 	}
-	defer v.pool.settle()
+	defer v.pool.noteUnused()
 	v.loading.unhurried.Store(true)
 	defer v.loading.unhurried.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, preparePatience)

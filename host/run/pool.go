@@ -315,9 +315,9 @@ func (p *pool) vacate() {
 	}
 }
 
-// settle says that something was made of the version, whatever for: while there is no
+// noteUnused notes that something was made of the version, whatever for: while there is no
 // instance it may be let go of.
-func (p *pool) settle() {
+func (p *pool) noteUnused() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.live == 0 && !p.closed {

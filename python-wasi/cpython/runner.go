@@ -67,7 +67,7 @@ func newRunner(ctx context.Context, s *suite, timeout time.Duration) (*runner, e
 	}
 	if err == nil {
 		spec := catalog.VersionSpec{Entrypoint: "suite.handler", MemoryMB: memoryMB, Timeout: timeout, AllowNet: network}
-		_, err = r.host.Catalog().Deploy(access.Operator, "suite", spec, s.code)
+		_, err = r.host.Catalog().DeployTransient(access.Operator, "suite", spec, s.code)
 	}
 	if err != nil {
 		r.close()

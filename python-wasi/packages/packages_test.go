@@ -63,7 +63,7 @@ func deploy(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
 	spec := catalog.VersionSpec{
 		Runtime: pythonwasi.Full.Name(), Entrypoint: "main.handler", MemoryMB: 256, Timeout: 5 * time.Minute,
 	}
-	if _, err := h.Catalog().Deploy(access.Operator, name, spec, code); err != nil {
+	if _, err := h.Catalog().DeployTransient(access.Operator, name, spec, code); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -20,7 +20,7 @@ func (h *Handler) download(q *request) (any, error) {
 		return nil, err
 	}
 	// For as long as the reader takes.
-	release, err := h.host.Ledger().Reserve(v.Tenant, quota.Body, v.ImageSize)
+	release, err := h.host.Ledger().Reserve(v.Tenant, quota.Body, v.ArchiveSize)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func TestAPI_DownloadsTheArchive(t *testing.T) {
 	}
 	files, err := run.CodeFromFiles(map[string]string{"main.py": ""})
 	if err == nil {
-		_, err = s.host.Catalog().Deploy(access.Operator, "bare", catalog.VersionSpec{Entrypoint: "main.handler"}, files)
+		_, err = s.host.Catalog().DeployTransient(access.Operator, "bare", catalog.VersionSpec{Entrypoint: "main.handler"}, files)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -132,7 +132,7 @@ func newVersion(v catalog.VersionInfo) *Version {
 	version := &Version{
 		ID: v.ID, FunctionID: v.FunctionID, Description: v.Description, CreatedAt: Time(v.CreatedAt), Runtime: v.Runtime,
 		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
-		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ImageSize), Status: string(v.Status), Tags: v.Tags,
+		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ArchiveSize), Status: string(v.Status), Tags: v.Tags,
 		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze, AllowNet: v.AllowNet,
 		AllowBroken: v.AllowBroken,
 	}

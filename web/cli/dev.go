@@ -180,7 +180,7 @@ type deployment struct {
 func (d *deployment) deploy(b *bundle) error {
 	spec := d.spec
 	spec.Entrypoint = b.entrypoint
-	if _, err := d.host.Catalog().Deploy(access.Operator, d.name, spec, b.code); err != nil {
+	if _, err := d.host.Catalog().DeployTransient(access.Operator, d.name, spec, b.code); err != nil {
 		return err
 	}
 	d.archive = b.archive

@@ -84,7 +84,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer platform.close()
-	if _, err := platform.host.Catalog().Deploy(access.Operator, functionName, spec, bundle.code); err != nil {
+	if _, err := platform.host.Catalog().DeployTransient(access.Operator, functionName, spec, bundle.code); err != nil {
 		return err
 	}
 	return c.call(s, &watchedFunctions{Host: platform.host, terminal: terminal}, request)

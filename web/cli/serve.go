@@ -122,7 +122,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return v.Reference() + ": "
 	}
 	functions, err = servable(functions, terminal, func(f *served) error {
-		if _, err := platform.host.Catalog().Deploy(access.Operator, f.name, f.spec, f.code); err != nil {
+		if _, err := platform.host.Catalog().DeployTransient(access.Operator, f.name, f.spec, f.code); err != nil {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
 		return nil
