@@ -82,7 +82,7 @@ type Config struct {
 	Engines *run.Engines // the caller closes them, after the host
 
 	// ImageDir keeps images between runs of the program; empty means that they
-	// are built anew. It must be private: images hold functions' environments.
+	// are built again. It must be private: images hold functions' environments.
 	ImageDir string
 	// Store keeps functions, their code, logs and queued calls. The caller closes
 	// it, after the host. Nil means one in memory, which ends with the host.
@@ -266,7 +266,7 @@ func (h *Host) Ledger() *quota.Ledger { return h.ledger }
 // Tenants returns what knows what tenants may have.
 func (h *Host) Tenants() *Tenants { return h.tenants }
 
-// Ready says if the host could take a call and a change now.
+// Ready reports whether the host could take a call and a change now.
 //
 // # Errors
 //

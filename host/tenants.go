@@ -193,7 +193,7 @@ func (t *Tenants) applyLimits(e store.Entry) {
 		if err := json.Unmarshal(e.Value, &limits); err != nil {
 			// They may have been lower than the defaults.
 			t.log.Error("quotas of a tenant can't be read; it may have nothing", "tenant", e.Key, "error", err,
-				"cure", "set them anew with: vivarium tenant quota "+e.Key)
+				"cure", "set them again with: vivarium tenant quota "+e.Key)
 			for q := range limits {
 				limits[q] = 1 // 0 would be the default
 			}
@@ -214,7 +214,7 @@ func (t *Tenants) applyCeiling(tenant string, e store.Entry) {
 	}
 	if err != nil {
 		t.log.Error("what a tenant may reach can't be read; it may reach nothing", "tenant", tenant, "error", err,
-			"cure", "set it anew with: vivarium tenant quota "+tenant+" --allow-net=RULES")
+			"cure", "set it again with: vivarium tenant quota "+tenant+" --allow-net=RULES")
 	}
 	t.ceilings.Set(tenant, ceiling)
 }

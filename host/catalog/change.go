@@ -149,7 +149,7 @@ func (r *records) discard(made []*Version) {
 }
 
 // withdraw takes back a version that was made for nothing, as far as is known: if the
-// store lists it after all, news of that make it anew.
+// store lists it after all, news of that make it again.
 func (r *records) withdraw(v *Version) {
 	r.applying.Lock() // else somebody could be about to install it
 	defer r.applying.Unlock()

@@ -52,7 +52,7 @@ func validateTags(tags []string) error {
 	return nil
 }
 
-// checkTags says if some version has too many tags.
+// checkTags refuses a record in which a version has too many tags.
 func (r *functionRecord) checkTags() error {
 	count := map[string]int{}
 	for tag, id := range r.Tags {

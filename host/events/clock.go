@@ -156,7 +156,7 @@ func (c *clock) run() {
 }
 
 // advance notes the ticks of t that have passed, calls its function for the
-// last of them if it is not too late, and reports the others. It says if it
+// last of them if it is not too late, and reports the others. It reports whether it
 // could.
 func (c *clock) advance(t *timer, now time.Time) bool {
 	last, missed, first := t.NextTick, 0, t.NextTick

@@ -125,7 +125,7 @@ func (e *Events) deadLetter(ctx context.Context, id string) (store.Item, error) 
 
 func missingLetter(id string) error { return &fault.NotFoundError{Thing: "dead letter", Name: id} }
 
-// ReplayDeadLetter queues the call of a dead letter within p's reach anew, with all its
+// ReplayDeadLetter queues the call of a dead letter within p's reach again, with all its
 // attempts, and removes the dead letter. It returns the request id, which stays the same.
 //
 // # Errors

@@ -166,13 +166,13 @@ func (d *dispatcher) next(now time.Time) (key store.Line, next *line, arrived in
 	return key, next, next.arrived
 }
 
-// place says if there is a place for one more call.
+// place reports whether there is a place for one more call.
 func (d *dispatcher) place(l lane) bool {
 	n := d.tenants[l]
 	return n < asyncShare || n < maxAsyncTenant && d.total < maxAsyncCalls
 }
 
-// before says if a line is served before another one. Ticks are late already
+// before reports whether a line is served before another one. Ticks are late already
 // when they come.
 func (d *dispatcher) before(a, b *line) bool {
 	if a.lane.timer != b.lane.timer {

@@ -94,7 +94,7 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 	return 0
 }
 
-// behind says if this host has yet to learn what whoever queued the item knew of
+// behind reports whether this host has yet to learn what whoever queued the item knew of
 // its function. The call would meet what was there before, or nothing.
 func (w *asyncWorker) behind(i store.Item) bool {
 	if w.e.store.Exclusive {
@@ -110,7 +110,7 @@ func (w *asyncWorker) behind(i store.Item) bool {
 	return !errors.Is(err, store.ErrNotFound) || time.Since(i.Stored) < newsPatience
 }
 
-// gone says if a call failed because its function is being deleted. One that
+// gone reports whether a call failed because its function is being deleted. One that
 // nobody has heard of is something else: what it was called with must not be lost.
 func (w *asyncWorker) gone(err error, functionID string) bool {
 	var nf *fault.NotFoundError

@@ -130,7 +130,7 @@ func (k *Ring) forget(id string) {
 	}
 }
 
-// Exist says if there are keys, or may have been: a store that has lost some makes
+// Exist reports whether there are keys, or may have been: a store that has lost some makes
 // no server that anybody may use.
 func (k *Ring) Exist() bool {
 	if k.Damage() != nil {
@@ -316,12 +316,12 @@ func (k *Ring) Delete(ctx context.Context, by access.Principal, id string) error
 	return nil
 }
 
-// operates says if a key can manage all others.
+// operates reports whether a key can manage all others.
 func (r *keyRecord) operates() bool {
 	return r.Tenant == access.AllTenants && r.Role == access.RoleAdmin
 }
 
-// operated says if there is a key, but for the given one, that can manage all
+// operated reports whether there is a key, but for the given one, that can manage all
 // others. The caller holds the mutex.
 func (k *Ring) operated(without string) bool {
 	for id, r := range k.byID {

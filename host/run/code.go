@@ -213,7 +213,7 @@ func (c *codeCell) get(load func() (tree *vfs.Tree, give func(), err error)) (*v
 	return c.tree, nil
 }
 
-// drop forgets code that can be loaded anew, and says if there was any. Code
+// drop forgets code that can be loaded again, and reports whether there was any. Code
 // that is just being loaded stays.
 func (c *codeCell) drop() bool {
 	if !c.mu.TryLock() {

@@ -43,7 +43,7 @@ const (
 )
 
 // imageCell builds a version's image when it is needed, and may let go of it
-// while nobody uses it: it can be made anew.
+// while nobody uses it: it can be made again.
 type imageCell struct {
 	path string // where it is kept between runs of the program; empty when it is not
 	// build makes the image, see maker.buildImage.
@@ -370,7 +370,7 @@ func (m *maker) freeze(i guest, path string, v *live, note imageNote) (*versionI
 	}
 	image, err := i.Freeze(path, v.ID, text, func(bytes int64) error { return m.storeImage(v, bytes, path == "") })
 	if err != nil && path != "" && !fault.Of(err).NoRoom() {
-		// Functions don't need the disk: the next start makes the image anew.
+		// Functions don't need the disk: the next start makes the image again.
 		m.reporter.log.Warn("image not kept", "function", v.FunctionID, "version", v.ID, "error", err)
 		image, err = i.Freeze("", v.ID, text, func(bytes int64) error { return m.storeImage(v, bytes, true) })
 	}

@@ -29,7 +29,7 @@ type Invocation struct {
 	// Only in HTTP mode.
 	Event func(work paced.Work) []byte
 	// Body is the request's body. In HTTP mode it is only there when it has more
-	// than LargeBody bytes; Event then leaves the event's body empty, but says if it
+	// than LargeBody bytes; Event then leaves the event's body empty, but reports whether it
 	// is base64.
 	Body []byte
 

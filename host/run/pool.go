@@ -56,7 +56,7 @@ func newPool(r *Runner, v *live) *pool {
 	}
 }
 
-// setLimits gives the pool other limits, and says if instances have to be made
+// setLimits gives the pool other limits, and reports whether instances have to be made
 // ready. Calls that wait get a place if there is one now.
 func (p *pool) setLimits(l catalog.Limits) (fill bool) {
 	p.mu.Lock()

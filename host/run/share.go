@@ -122,7 +122,7 @@ func (s *share) first() *share {
 	return s
 }
 
-// before says if the call s comes before another one.
+// before reports whether the call s comes before another one.
 func (s *share) before(other *share) bool {
 	for s.parent != other.parent {
 		s, other = s.parent, other.parent

@@ -31,7 +31,7 @@ const maxPrinted = 256 << 10
 // printed is what a module printed while it was loaded.
 type printed struct{ stdout, stderr []byte }
 
-// tryLoad loads the user's module and says if its state may be shared.
+// tryLoad loads the user's module and reports whether its state may be shared.
 func (m *maker) tryLoad(ctx context.Context, w guest, v *live) trial {
 	request := v.loadRequest()
 	request.Freeze = true

@@ -355,7 +355,7 @@ func (f *follower) follow(watching context.Context) {
 // compareInterval is how long after a comparison that failed the next one is made.
 const compareInterval = time.Second
 
-// compare reads the bucket anew and passes on the differences. It reports whether it
+// compare reads the bucket again and passes on the differences. It reports whether it
 // has read all of it: what could not be read is not taken for deleted.
 func (f *follower) compare(watching context.Context) bool {
 	ctx, cancel := context.WithTimeout(watching, time.Minute)

@@ -13,7 +13,7 @@
 // be encoded; it calls the host, and what the host refuses becomes an answer in
 // one place (errors.go).
 //
-// Who asks is in the request's context, see access.WithPrincipal, and is passed on to
+// The caller's principal is in the request's context, see access.WithPrincipal, and is passed on to
 // the host, which decides what they may do and what they mean by a name. A route names
 // the host's operation that it is, so that whoever may not use that is refused before
 // anything of the request is looked at.

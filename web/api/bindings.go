@@ -46,7 +46,7 @@ func PublicBinding() AccessBinding {
 	return AccessBinding{RoleID: "functions.functionInvoker", Subject: Subject{ID: "allUsers", Type: "system"}}
 }
 
-// check says if a binding is the one that there can be.
+// check reports whether a binding is the one that there can be.
 func (b AccessBinding) check(field string) error {
 	if b.RoleID == "serverless.functions.invoker" { // what the role used to be called
 		b.RoleID = PublicBinding().RoleID

@@ -167,7 +167,7 @@ var codes = map[fault.Kind]struct {
 	fault.Preparing:   {http.StatusServiceUnavailable, CodeUnavailable, ""},
 }
 
-// ours says if an error is to be logged.
+// ours reports whether an error is to be logged.
 func (e *statusError) ours() bool { return e.code == CodeInternal }
 
 // body returns the answer's body.

@@ -227,7 +227,7 @@ func (r *CreateVersionRequest) async(spec *catalog.VersionSpec) error {
 	return nil
 }
 
-// empty says if a field was left out or says nothing.
+// empty reports whether a field was left out or says nothing.
 func empty(value json.RawMessage) bool {
 	switch strings.TrimSpace(string(value)) {
 	case "", "null", "{}", "[]":
