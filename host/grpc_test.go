@@ -70,7 +70,9 @@ func (h *testHost) grpcClient(source, requirements string, more fstest.MapFS, en
 		h.t.Fatal(err)
 	}
 	files["main.py"] = &fstest.MapFile{Data: data}
-	h.deployFiles(source, files, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, MemoryMB: 512, Environment: environment})
+	h.deployFiles(source, files, catalog.VersionSpec{
+		AllowNet: "localhost", Timeout: time.Minute, MemoryMB: 512, Environment: environment, ServiceAccountID: "aje1",
+	})
 }
 
 func registerInterop(r grpc.ServiceRegistrar) {
@@ -156,6 +158,7 @@ func TestGRPC_Cloud(t *testing.T) {
 		[2]string{`by_token()`, `["[Bearer t1.secret]", "7 []"]`},
 		[2]string{`by_exchanged_token()`, `["[Bearer token of oauth]", "7 []"]`},
 		[2]string{`not_found()`, `["NOT_FOUND", "Cloud  not found"]`},
+		[2]string{`by_metadata()`, `["default/aje1", "7 []"]`},
 		[2]string{`retried_by_policy()`, `["[Bearer t1.secret]", "7 [2]"]`},
 		[2]string{`retried_by_interceptor()`, `["[Bearer t1.secret]", "7 []"]`},
 		[2]string{`stranger()`, `["UNAVAILABLE", true]`},

@@ -478,3 +478,41 @@ def pour(count):
 		t.Errorf("in use are %d connections, %d bytes", use[quota.Connections], use[quota.TrafficBytes])
 	}
 }
+
+// A hundred calls that wait for a slow server leave the processors to others.
+func TestNetwork_WaitingCostsNothing(t *testing.T) {
+	const calls = 100
+	var waiting sync.WaitGroup
+	waiting.Add(calls)
+	answer := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		waiting.Done()
+		<-answer
+		fmt.Fprint(w, "at last")
+	}))
+	t.Cleanup(server.Close)
+	h := netHost(t)
+	h.deploy("talker", fmt.Sprintf(`
+import http.client
+def handler(event, context):
+    connection = http.client.HTTPConnection("%s")
+    connection.request("GET", "/")
+    return connection.getresponse().read().decode()
+`, server.Listener.Addr()), catalog.VersionSpec{AllowNet: "localhost", Timeout: 5 * time.Minute, MaxInstances: calls})
+	var all sync.WaitGroup
+	for range calls {
+		all.Go(func() {
+			if got, err := h.raw("talker", "0"); got != `"at last"` {
+				t.Error(got, err)
+			}
+		})
+	}
+	waiting.Wait()
+	before := processorTime(t)
+	time.Sleep(time.Second)
+	if used := processorTime(t) - before; used > 250*time.Millisecond {
+		t.Errorf("waiting for a second has taken %v of the processors", used)
+	}
+	close(answer)
+	all.Wait()
+}

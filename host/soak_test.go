@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"vivarium/host/catalog"
+	"vivarium/host/egress"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
@@ -41,19 +44,32 @@ func held(t *testing.T) holdings {
 // TestSoak makes many calls, good and bad, on many instances, and then looks
 // for what is left of them. `go tool task soak:leaks` runs the long form.
 func TestSoak(t *testing.T) {
+	_, hangUp := echoServer(t) // Go itself opens files when a process first talks
+	hangUp()
 	before := held(t)
 	start := time.Now()
 	perInstance := max(*soakCalls / *soakInstances / 2, 1)
-	h, err := New(Config{Engines: testEngines, MaxCalls: perInstance, MaxMemory: 512 << 20})
+	reach, err := egress.ParsePolicy("localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, hangUp := echoServer(t)
+	h, err := New(Config{Engines: testEngines, MaxCalls: perInstance, MaxMemory: 512 << 20, NetCeiling: reach})
 	if err != nil {
 		t.Fatal(err)
 	}
 	th := &testHost{Host: h, t: t}
 	const source = `
-import sys, json, threading
-kept = []
+import os, socket, sys, json, threading
+kept, connections = [], []
 def handler(event, context):
     kept.append(bytes(1000))
+    host, port = os.environ["PEER"].split(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(b"x")
+    assert connection.recv(1) == b"x"
+    if event % 100 == 5: connections.append(connection) # the instance's end closes it
+    else: connection.close()
     if event % 50 == 1: raise ValueError("soak")
     if event % 200 == 2: sys.exit(1)
     if event % 100 == 3: print("x" * 10000)
@@ -63,7 +79,9 @@ def handler(event, context):
 `
 	const functions = 5
 	for n := range functions {
-		th.deploy(fmt.Sprintf("soak-%d", n), source, catalog.VersionSpec{MaxInstances: 4, Timeout: time.Minute})
+		th.deploy(fmt.Sprintf("soak-%d", n), source, catalog.VersionSpec{
+			MaxInstances: 4, Timeout: time.Minute, AllowNet: peer, Environment: map[string]string{"PEER": peer},
+		})
 		_, _ = th.raw(fmt.Sprintf("soak-%d", n), "0")
 	}
 	base := held(t)
@@ -101,6 +119,10 @@ def handler(event, context):
 	if used := h.ledger.Total(quota.Memory); used != 0 {
 		t.Errorf("budget: %d bytes used by nobody", used)
 	}
+	hangUp()
+	if n := h.ledger.Held(quota.Connection); n != 0 {
+		t.Errorf("%d connections are used by nobody", n)
+	}
 	after := held(t)
 	t.Logf("%d calls on %d instances in %v, %d wrong; resident memory %+d MiB; goroutines, mappings, files: "+
 		"%v before, %v warm, %v after the load, %v after Close",
@@ -113,6 +135,34 @@ def handler(event, context):
 	}
 	if grown > 200<<20 {
 		t.Errorf("resident memory has grown by %d MiB", grown>>20)
+	}
+}
+
+// echoServer returns the address of a server that sends back what it gets, and a
+// function that waits for all its connections to end, and ends it.
+func echoServer(t *testing.T) (address string, hangUp func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				// Go splices from one connection to another by pipes, which it keeps.
+				_, _ = io.Copy(struct{ io.Writer }{c}, c)
+				_ = c.Close()
+			})
+		}
+	})
+	return l.Addr().String(), func() {
+		_ = l.Close()
+		serving.Wait()
 	}
 }
 

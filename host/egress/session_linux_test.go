@@ -243,6 +243,21 @@ func TestSession_NobodyThere(t *testing.T) {
 	})
 }
 
+// Who does not answer is given up after half a minute, not after the system's two.
+func TestSession_ConnectingHasALimit(t *testing.T) {
+	there := echo(t)
+	eachDialer(t, "localhost", func(t *testing.T, by Dialer) {
+		conn, err := NewSession(SessionConfig{Guard: NewGuard(policy(t, "localhost")), Dialer: by}).Connect(t.Context(), sockets.Stream, there)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(conn.FD)
+		if n, err := unix.GetsockoptInt(conn.FD, unix.IPPROTO_TCP, unix.TCP_SYNCNT); err != nil || n != synRetries {
+			t.Errorf("asks %d times more, %v", n, err)
+		}
+	})
+}
+
 func TestSession_TellsEachRefusalOnce(t *testing.T) {
 	s := NewSession(SessionConfig{Guard: NewGuard(policy(t, "*.a.org:80")), Dialer: names{"x.a.org": {"1.1.1.1"}}})
 	ask := func() {

@@ -33,6 +33,13 @@ def by_exchanged_token():
     return listed(yandexcloud.SDK(token="oauth", **config))
 
 
+def by_metadata():
+    """Without credentials the SDK asks the metadata service for a token of the version's account."""
+    name, page = listed(yandexcloud.SDK(**config))
+    token = name.removeprefix("[Bearer ").removesuffix("]")
+    return [jwt.decode(token, options={"verify_signature": False})["sub"], page]
+
+
 def not_found(name=""):
     try:
         sdk.client(CloudServiceStub).Get(GetCloudRequest(cloud_id=name))
