@@ -57,7 +57,7 @@ def handler(event, context):
 	must(t, "deploy", "alone", folder, "--server", s.url, "--timeout", "60s")
 	for _, c := range []struct{ function, url, want string }{
 		{"talker", elsewhere.URL, "from elsewhere"},
-		{"talker", "http://127.0.0.1:1/", "which must be named"}, // the server's own rules
+		{"talker", "http://127.0.0.1:1/", "this server does not allow it"}, // the server's own rules
 		{"alone", elsewhere.URL, "the function has no network; --allow-net=" + address},
 	} {
 		request, err := http.NewRequest(http.MethodGet, s.url+"/"+c.function, nil)
