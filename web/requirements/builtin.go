@@ -15,6 +15,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -65,9 +66,13 @@ func writeStubs(dir string, all []BuiltIn) (map[string]stub, error) {
 	return stubs, nil
 }
 
+// requiresPython matches what a METADATA file says about Python. What is part of the
+// guest fits its Python, but some releases of pip compare with their own.
+var requiresPython = regexp.MustCompile(`(?mi)^Requires-Python:.*\n`)
+
 func stubWheel(info string, metadata []byte) ([]byte, error) {
 	files := map[string]string{
-		"METADATA": string(metadata),
+		"METADATA": requiresPython.ReplaceAllString(string(metadata), ""),
 		"WHEEL":    "Wheel-Version: 1.0\nGenerator: vivarium\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 	}
 	record := ""

@@ -47,7 +47,8 @@ func TestInstall_ChoosesWhatIsBuiltIn(t *testing.T) {
 		wheel(t, wheels, w.name, w.version, metadata(w.name, w.version, w.requires...), strings.NewReader("there = True\n"))
 	}
 	builtIn, err := BuiltIns(fstest.MapFS{
-		"compiled_core-1.5.dist-info/METADATA": {Data: []byte(metadata("Compiled_Core", "1.5", "plain>=1"))},
+		// pip compares with the Python that it runs under itself, here an older one.
+		"compiled_core-1.5.dist-info/METADATA": {Data: []byte("Requires-Python: >=3.13\n" + metadata("Compiled_Core", "1.5", "plain>=1"))},
 		"optional-1.5.dist-info/METADATA":      {Data: []byte(metadata("optional", "1.5"))},
 		"compiled_core/__init__.py":            {},
 	})
