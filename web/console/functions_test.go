@@ -151,10 +151,20 @@ func TestDeploy_ADroppedFolderBecomesAFunction(t *testing.T) {
 	b.fill("[name=environment]", "SIGN=!\n")
 	b.fill("[name=tags]", "prod v1")
 	b.fill("[name=timeout]", "60")
+	b.wait(`document.querySelector('[name=runtime]').options.length > 2`) // the server has named them
+	b.fill("[name=runtime]", "python311")
+	b.fill("[name=network]", "*.example.org:443, 10.0.0.0/8")
 	b.button(".deploy-foot", "Deploy")
 	b.wait(`location.hash.startsWith('#/functions/d4e')`)
 	if got := call(t, "/dropped?tag=prod"); got != "green!" {
 		t.Errorf("answer: %s", got)
+	}
+	b.wait(`document.querySelector('.facts')`)
+	facts := eval[string](b, `document.querySelector('.facts').textContent`)
+	for _, want := range []string{"Runtimepython311", "Network*.example.org:443, 10.0.0.0/8"} {
+		if !strings.Contains(facts, want) {
+			t.Errorf("the facts are %s, want %s", facts, want)
+		}
 	}
 }
 
@@ -206,6 +216,10 @@ func TestDeploy_WhatIsWrongIsSaidBesideItsField(t *testing.T) {
 	b.fill("[name=entrypoint]", "app.handler")
 	b.button(".deploy-foot", "Deploy")
 	b.wait(`document.querySelector('[name=environment]').closest('.field').innerText.includes('reserved')`)
+	b.fill("[name=environment]", "")
+	b.fill("[name=network]", "http://example.org")
+	b.button(".deploy-foot", "Deploy")
+	b.wait(`document.querySelector('[name=network]').closest('.field').innerText.includes('must be hosts')`)
 	manage(t, http.MethodDelete, "/functions/wrong-env", nil)
 }
 

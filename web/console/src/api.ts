@@ -218,7 +218,7 @@ export function messageOf(err: unknown): string {
   return err instanceof Error ? err.message : String(err);
 }
 
-/** isAbort says if an error only tells that we gave up ourselves. */
+/** isAbort reports whether an error only tells that we gave up ourselves. */
 export function isAbort(err: unknown): boolean {
   return err instanceof DOMException && err.name === 'AbortError';
 }

@@ -7,7 +7,7 @@ const hiddenClass =
 const hidden = new RegExp(hiddenClass, 'g');
 const anyHidden = new RegExp(hiddenClass);
 
-/** hasHidden says if a text has characters that don't show as themselves. */
+/** hasHidden reports whether a text has characters that don't show as themselves. */
 export function hasHidden(text: string): boolean {
   return anyHidden.test(text);
 }

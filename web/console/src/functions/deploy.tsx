@@ -1,5 +1,5 @@
 // Deploying: drop a folder or an archive, see what is wrong, be done.
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ask, authorization, Failure, messageOf, readFailure, seg, type Fn, type Operation } from '../api';
 import { bytes, count } from '../text';
 import { Icon } from '../ui/icons';
@@ -18,12 +18,20 @@ export function Deploy({ name: given }: { name: string }) {
   const [timeout, setTime] = useState('3');
   const [environment, setEnvironment] = useState('');
   const [tags, setTags] = useState('');
+  const [runtimes, setRuntimes] = useState<string[]>([]);
+  const [runtime, setRuntime] = useState('');
+  const [network, setNetwork] = useState('');
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [broken, setBroken] = useState<Failure['broken']>(null);
   const [over, setOver] = useState(false);
   const [progress, setProgress] = useState<{ what: string; part: number } | null>(null);
   const folder = useRef<HTMLInputElement>(null);
   const archive = useRef<HTMLInputElement>(null);
+
+  // Without the list the default can be chosen, which is what most functions need.
+  useEffect(() => {
+    ask<{ runtimes: string[] }>('GET', '/runtimes').then((found) => setRuntimes(found.runtimes), () => undefined);
+  }, []);
 
   // What was wrong with a field says nothing about what is in it now.
   const settle = (...fields: string[]) => {
@@ -58,7 +66,7 @@ export function Deploy({ name: given }: { name: string }) {
       const content = await base64(blob);
       const op = await upload(
         {
-          functionId: id, runtime: 'python312', entrypoint, content, environment: found.environment, tag: found.tags,
+          functionId: id, runtime, allowNet: network.trim(), entrypoint, content, environment: found.environment, tag: found.tags,
           resources: { memory: String(Number(memory) * 1048576) }, executionTimeout: `${timeout}s`, allowBroken,
         },
         (part) => setProgress({ what: part < 1 ? 'Sending' : 'Checking the code', part }),
@@ -72,7 +80,7 @@ export function Deploy({ name: given }: { name: string }) {
         return;
       }
       const fields = err instanceof Failure ? err.fields : {};
-      const known = ['content', 'functionId', 'name', 'entrypoint', 'resources.memory', 'executionTimeout', 'environment', 'tag'];
+      const known = ['content', 'functionId', 'name', 'entrypoint', 'resources.memory', 'executionTimeout', 'environment', 'tag', 'runtime', 'allowNet'];
       const placed = Object.fromEntries(Object.entries(fields).map(([f, text]) => [known.includes(f) ? f : f.startsWith('environment') ? 'environment' : '', text]));
       setWrong(Object.keys(placed).length ? placed : { '': messageOf(err) });
     } finally {
@@ -124,6 +132,15 @@ export function Deploy({ name: given }: { name: string }) {
           </Field>
           <Field label="Timeout, in seconds" error={wrong['executionTimeout']}>
             <input name="timeout" type="number" min="1" max="3600" value={timeout} onInput={(e) => { setTime(e.currentTarget.value); settle('executionTimeout'); }} />
+          </Field>
+          <Field label="Runtime" error={wrong['runtime']}>
+            <select name="runtime" value={runtime} onChange={(e) => { setRuntime(e.currentTarget.value); settle('runtime'); }}>
+              <option value="">default</option>
+              {runtimes.map((name) => <option value={name}>{name}</option>)}
+            </select>
+          </Field>
+          <Field label="Network" hint="What it may connect to: hosts, addresses, ports." error={wrong['allowNet']}>
+            <input name="network" value={network} onInput={(e) => { setNetwork(e.currentTarget.value); settle('allowNet'); }} autocomplete="off" spellcheck={false} placeholder="api.example.org:443" />
           </Field>
           <Field label="Tags" hint="Separated by spaces. $latest comes by itself." error={wrong['tag']}>
             <input name="tags" value={tags} onInput={(e) => { setTags(e.currentTarget.value); settle('tag'); }} autocomplete="off" spellcheck={false} placeholder="prod" />

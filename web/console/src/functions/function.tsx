@@ -139,6 +139,7 @@ export function Settings({ version: v }: { version: Version }) {
       <div><dt>Memory</dt><dd>{bytes(Number(v.resources.memory))}</dd></div>
       <div><dt>Timeout</dt><dd>{v.executionTimeout}</dd></div>
       <div><dt>Archive</dt><dd>{bytes(Number(v.imageSize))}</dd></div>
+      {v.allowNet && <div><dt>Network</dt><dd><Foreign text={v.allowNet} /></dd></div>}
       {v.serviceAccountId && <div><dt>Service account</dt><dd><Foreign text={v.serviceAccountId} /></dd></div>}
       {v.logOptions?.minLevel && <div><dt>Log from</dt><dd>{v.logOptions.minLevel}</dd></div>}
       <div><dt>Asynchronous</dt><dd>{v.asyncInvocationConfig ? 'yes' : 'no'}</dd></div>

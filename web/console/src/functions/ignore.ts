@@ -10,13 +10,13 @@ const maxKeyFile = 64 << 10;
 
 const base = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
-/** isHidden says if a file or folder is none of the function's by its name. */
+/** isHidden reports whether a file or folder is none of the function's by its name. */
 export function isHidden(path: string, dir: boolean): boolean {
   const name = base(path);
   return name.startsWith('.') || (dir && (name === '__pycache__' || name === 'node_modules'));
 }
 
-/** isSecret says if a file is one that code should not be sent with: code can be downloaded. */
+/** isSecret reports whether a file is one that code should not be sent with: code can be downloaded. */
 export async function isSecret(path: string, file: Blob): Promise<boolean> {
   const name = base(path).toLowerCase();
   if (secretFiles.includes(name) || /\.(p12|pfx)$/.test(name)) return true;
@@ -35,7 +35,7 @@ interface Rule {
   dirsOnly: boolean;
 }
 
-/** Verdict says if a path is left out, or brought in; undefined where no rule is about it. */
+/** Verdict reports whether a path is left out, or brought in; undefined where no rule is about it. */
 export type Verdict = (path: string, dir: boolean) => boolean | undefined;
 
 /** parseIgnore reads rules in the format of a .gitignore. */
