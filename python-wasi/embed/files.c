@@ -115,6 +115,27 @@ __wasi_errno_t __wrap___wasi_path_create_directory(__wasi_fd_t fd,
   return host_path_mkdir(fd, path, strlen(path), asked & ~mask & 07777);
 }
 
+// To the library an empty path is the current directory. Elsewhere there is nothing of
+// that name.
+int __real___wasilibc_find_relpath_alloc(const char *path, const char **prefix,
+                                         char **relative, size_t *size,
+                                         int can_realloc);
+int __real_chdir(const char *path);
+
+int __wrap___wasilibc_find_relpath_alloc(const char *path, const char **prefix,
+                                         char **relative, size_t *size,
+                                         int can_realloc) {
+  if (*path == '\0') {
+    return result(ENOENT);
+  }
+  return __real___wasilibc_find_relpath_alloc(path, prefix, relative, size,
+                                              can_realloc);
+}
+
+int __wrap_chdir(const char *path) {
+  return *path == '\0' ? result(ENOENT) : __real_chdir(path);
+}
+
 // The padding after the file type, which WASI leaves undefined, holds the other
 // attributes.
 #define READ_ONLY_AT 17

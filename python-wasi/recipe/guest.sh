@@ -12,8 +12,8 @@
 link_flags=(-mexec-model=reactor -Wl,--fatal-warnings -Wl,--wrap=__tm_to_tzname -z stack-size=8388608 -Wl,--stack-first
   -Wl,--initial-memory=20971520 -Wl,--strip-all)
 # Functions that embed/files.c replaces.
-for wrapped in open openat mkdir mkdirat fstat __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
-  __wasi_path_open __wasi_path_create_directory; do
+for wrapped in open openat mkdir mkdirat chdir fstat __wasilibc_nocwd_fstatat __wasilibc_nocwd_faccessat \
+  __wasilibc_find_relpath_alloc __wasi_path_open __wasi_path_create_directory; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
 # What embed/sockets.c, embed/openssl.c and embed/threads.c do.
