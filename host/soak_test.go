@@ -5,8 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -16,6 +14,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
+	"vivarium/host/egress/egresstest"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
@@ -44,7 +43,7 @@ func held(t *testing.T) holdings {
 // TestSoak makes many calls, good and bad, on many instances, and then looks
 // for what is left of them. `go tool task soak:leaks` runs the long form.
 func TestSoak(t *testing.T) {
-	_, hangUp := echoServer(t) // Go itself opens files when a process first talks
+	_, hangUp := egresstest.Echo(t) // Go itself opens files when a process first talks
 	hangUp()
 	before := held(t)
 	start := time.Now()
@@ -53,7 +52,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer, hangUp := echoServer(t)
+	peer, hangUp := egresstest.Echo(t)
 	h, err := New(Config{Engines: testEngines, MaxCalls: perInstance, MaxMemory: 512 << 20, NetCeiling: reach})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +79,7 @@ def handler(event, context):
 	const functions = 5
 	for n := range functions {
 		th.deploy(fmt.Sprintf("soak-%d", n), source, catalog.VersionSpec{
-			MaxInstances: 4, Timeout: time.Minute, AllowNet: peer, Environment: map[string]string{"PEER": peer},
+			MaxInstances: 4, Timeout: time.Minute, AllowNet: peer.String(), Environment: map[string]string{"PEER": peer.String()},
 		})
 		_, _ = th.raw(fmt.Sprintf("soak-%d", n), "0")
 	}
@@ -135,34 +134,6 @@ def handler(event, context):
 	}
 	if grown > 200<<20 {
 		t.Errorf("resident memory has grown by %d MiB", grown>>20)
-	}
-}
-
-// echoServer returns the address of a server that sends back what it gets, and a
-// function that waits for all its connections to end, and ends it.
-func echoServer(t *testing.T) (address string, hangUp func()) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				// Go splices from one connection to another by pipes, which it keeps.
-				_, _ = io.Copy(struct{ io.Writer }{c}, c)
-				_ = c.Close()
-			})
-		}
-	})
-	return l.Addr().String(), func() {
-		_ = l.Close()
-		serving.Wait()
 	}
 }
 

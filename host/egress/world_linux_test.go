@@ -16,28 +16,9 @@ import (
 // echo is a server on a loopback address that sends back what it gets.
 func echo(t testing.TB) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		serving.Wait()
-	})
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	address, hangUp := egresstest.Echo(t)
+	t.Cleanup(hangUp)
+	return address
 }
 
 // echoUDP is echo for datagrams.

@@ -91,11 +91,9 @@ func (c *clock) watch(ctx context.Context) (stop func(), err error) {
 			c.drop(e.Key)
 			return
 		}
-		var r Timer
-		err := json.Unmarshal(e.Value, &r)
+		r, err := readTimer(e)
 		if err == nil {
 			var t *timer
-			r.Function = r.FunctionID
 			if t, err = newTimer(r, e.Revision); err == nil {
 				c.put(t)
 				return
@@ -104,6 +102,13 @@ func (c *clock) watch(ctx context.Context) (stop func(), err error) {
 		c.e.log.Error("timer does not run", "timer", e.Key, "error", err)
 	}, func() {})
 	return stop, err
+}
+
+// readTimer reads the record of a timer.
+func readTimer(e store.Entry) (t Timer, err error) {
+	err = json.Unmarshal(e.Value, &t)
+	t.Function = t.FunctionID
+	return t, err
 }
 
 // dueAtOnce is how many timers of one tenant are settled before others are
@@ -200,11 +205,13 @@ func (c *clock) reload(t *timer) bool {
 		c.drop(t.reference())
 		return true
 	}
-	var r Timer
-	if err != nil || json.Unmarshal(e.Value, &r) != nil {
+	if err != nil {
 		return false
 	}
-	r.Function = r.FunctionID
+	r, err := readTimer(e)
+	if err != nil {
+		return false
+	}
 	if fresh, err := newTimer(r, e.Revision); err == nil {
 		c.put(fresh)
 	}

@@ -3,7 +3,6 @@ package events
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -241,8 +240,8 @@ func (e *Events) removeTimers(ctx context.Context, functionID string) error {
 		return err
 	}
 	for _, entry := range entries {
-		var t Timer
-		if json.Unmarshal(entry.Value, &t) != nil || t.FunctionID != functionID {
+		t, err := readTimer(entry)
+		if err != nil || t.FunctionID != functionID {
 			continue
 		}
 		if err := e.removeTimer(ctx, entry.Key); err != nil {

@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -199,12 +200,7 @@ func quote(text string) string {
 // equal reports whether two JSON texts mean the same.
 func equal(a, b []byte) bool {
 	var x, y any
-	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
-		return false
-	}
-	p, errA := json.Marshal(x)
-	q, errB := json.Marshal(y)
-	return errA == nil && errB == nil && bytes.Equal(p, q)
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // command runs a program in a folder; result gets the JSON that it prints.

@@ -1,4 +1,4 @@
-// Package egresstest has a name server for tests.
+// Package egresstest has servers for tests: of names, and one that echoes.
 package egresstest
 
 import (
