@@ -292,18 +292,23 @@ func (r *Runner) discard() {
 	}
 }
 
-// tidy closes instances that nobody has called for a while, and replaces those
-// that versions keep ready, until Close.
+// tidy closes instances that nobody has called for a while, ends the connections
+// of those that rest, and replaces those that versions keep ready, until Close.
 func (r *Runner) tidy() {
 	ticker := time.NewTicker(max(r.cfg.IdleTimeout/10, 10*time.Millisecond))
 	defer ticker.Stop()
+	connections := time.NewTicker(keepAlive / 10)
+	defer connections.Stop()
 	for {
 		select {
+		case now := <-connections.C:
+			for _, v := range r.all() {
+				v.pool.hangUp(now.Add(-keepAlive))
+			}
 		case now := <-ticker.C:
 			r.maker.traffic.endWindow(now)
 			for _, v := range r.all() {
 				v.pool.evict(now.Add(-r.cfg.IdleTimeout))
-				v.pool.hangUp(now.Add(-keepAlive))
 				v.fill(r.running)
 				if _, live, _ := v.pool.stats(); live == 0 {
 					v.code.drop()
