@@ -41,6 +41,9 @@ type Config struct {
 	// Marks is a file, outside of what the servers keep, that records how far
 	// the store has come: see DamageError. Empty means one in Dir, or none.
 	Marks string
+	// CodeCache is a directory for copies of archives, which are then at hand while the
+	// servers are out of reach; empty keeps none. Only with URL.
+	CodeCache string
 
 	Replicas   int           // copies of everything; 0 means 1. Only with URL
 	LogAge     time.Duration // 0 means DefaultLogAge
@@ -204,6 +207,11 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		return unavailable("queue", err)
 	}
 	s.Code, s.Logs, s.Queue, s.Letters = &jetCode{j, objects}, logs, queue, letters
+	if cfg.CodeCache != "" {
+		if s.Code, err = newCodeCache(s.Code, cfg.CodeCache, cfg.Log); err != nil {
+			return fmt.Errorf("store: directory of archives: %w", err)
+		}
+	}
 	if cfg.URL != "" {
 		j.link.watch(func(ctx context.Context) error {
 			_, err := queue.stream.Info(ctx) // which its leader answers

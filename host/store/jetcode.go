@@ -60,9 +60,9 @@ func (c *jetCode) room(size int64) error {
 }
 
 func (c *jetCode) Get(ctx context.Context, name string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, codeTimeout(maxArchive))
+	asking, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	info, err := c.objects.GetInfo(ctx, name)
+	info, err := c.objects.GetInfo(asking, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, fmt.Errorf("code %s: %w", name, ErrNotFound)
 	} else if err != nil {

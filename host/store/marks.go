@@ -133,14 +133,20 @@ func (m *marks) write() error {
 	if err := os.MkdirAll(filepath.Dir(m.path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(m.path), filepath.Base(m.path)+"-*.tmp")
+	return replaceFile(m.path, text, (*os.File).Sync)
+}
+
+// replaceFile gives a file a new content at once: whoever reads it sees the old one or
+// the new one. sync, if set, makes the content last before the file has it.
+func replaceFile(path string, content []byte, sync func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*.tmp")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // already renamed if all went well
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
+	_, err = f.Write(content)
+	if err == nil && sync != nil {
+		err = sync(f)
 	}
 	if e := f.Close(); err == nil {
 		err = e
@@ -148,5 +154,5 @@ func (m *marks) write() error {
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), m.path)
+	return os.Rename(f.Name(), path)
 }

@@ -61,7 +61,8 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		storeConfig := storeIn(cfg.data)
 		storeConfig.Log = log
 		if cfg.nats != "" {
-			storeConfig.URL, storeConfig.Marks = cfg.nats, filepath.Join(s.imageDir("", cfg.nats), "marks")
+			here := s.imageDir("", cfg.nats)
+			storeConfig.URL, storeConfig.Marks, storeConfig.CodeCache = cfg.nats, filepath.Join(here, "marks"), filepath.Join(here, "code")
 		}
 		if p.store, err = store.Open(ctx, storeConfig); err != nil {
 			return nil, err
