@@ -29,8 +29,7 @@ func FuzzCodeFromZip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, archive []byte) {
 		code, err := run.CodeFromZip(archive)
 		if err != nil {
-			var refusal *fault.InvalidError
-			if !errors.As(err, &refusal) {
+			if _, ok := errors.AsType[*fault.InvalidError](err); !ok {
 				t.Errorf("got %v, which does not say that the caller is wrong", err)
 			}
 			return

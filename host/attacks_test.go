@@ -343,8 +343,8 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 		}
 		got, err = r.raw("attacker", a.event)
 		outcomes = append(outcomes, fmt.Sprint(got, err))
-		var fe *fault.FunctionError
-		if err != nil && !errors.As(err, &fe) {
+		_, ok := errors.AsType[*fault.FunctionError](err)
+		if err != nil && !ok {
 			t.Errorf("the attack made the platform fail: %v", err)
 		}
 	}
@@ -379,8 +379,7 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 
 // judge compares what became of the attack with what must.
 func (a *attack) judge(t *testing.T, got string, err error) {
-	var fe *fault.FunctionError
-	switch errors.As(err, &fe); {
+	switch fe, _ := errors.AsType[*fault.FunctionError](err); {
 	case a.answer != "" && (err != nil || got != a.answer):
 		t.Errorf("the attack: got %.2000s, %.2000v, want %s", got, err, a.answer)
 	case a.answer != "" || a.errors == nil && err == nil: // and the latter differ
@@ -421,11 +420,10 @@ func (r *attackRange) checkLog(t *testing.T, a *attack, got string, err error) {
 // checkNextCall wants the attacked function to be there for its next caller.
 func (r *attackRange) checkNextCall(t *testing.T, a *attack) {
 	got, err := r.raw("attacker", `"well"`)
-	var fe *fault.FunctionError
-	switch {
+	switch fe, ok := errors.AsType[*fault.FunctionError](err); {
 	case len(a.next) == 0 && (err != nil || got != `"well"`):
 		t.Errorf("the call after the attack: got %.2000s, %.2000v, want %q", got, err, "well")
-	case len(a.next) > 0 && (!errors.As(err, &fe) || !slices.Contains(a.next, fe.Type)):
+	case len(a.next) > 0 && (!ok || !slices.Contains(a.next, fe.Type)):
 		t.Errorf("the call after the attack: got %.2000s, %.2000v, want an error %v", got, err, a.next)
 	}
 }

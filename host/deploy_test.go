@@ -42,8 +42,7 @@ func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := h.Catalog().DeployTransient(access.Operator, c.function, c.spec, nil)
-			var ie *fault.InvalidError
-			if !errors.As(err, &ie) || !strings.Contains(err.Error(), c.want) {
+			if _, ok := errors.AsType[*fault.InvalidError](err); !ok || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an InvalidError with %q", err, c.want)
 			}
 		})
@@ -110,8 +109,7 @@ func TestCodeFromZip_AcceptsOnlyPlainArchives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := run.CodeFromZip(archive)
-			var ie *fault.InvalidError
-			if !errors.As(err, &ie) {
+			if _, ok := errors.AsType[*fault.InvalidError](err); !ok {
 				t.Errorf("got %v, want an InvalidError", err)
 			}
 		})
@@ -138,8 +136,8 @@ func TestCodeFromZip_RefusesABomb(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var ie *fault.InvalidError
-	if _, err := run.CodeFromZip(b.Bytes()); !errors.As(err, &ie) {
+	_, err := run.CodeFromZip(b.Bytes())
+	if _, ok := errors.AsType[*fault.InvalidError](err); !ok {
 		t.Errorf("got %v, want an InvalidError", err)
 	}
 }

@@ -50,8 +50,8 @@ def handler(event, context):
 	if all, err := h.Figures(access.Operator, 30); err != nil || len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
 		t.Errorf("of all functions: got %+v", all)
 	}
-	var missing *fault.NotFoundError
-	if _, err := h.FunctionFigures(access.Operator, "nobody", 1); !errors.As(err, &missing) {
+	_, err = h.FunctionFigures(access.Operator, "nobody", 1)
+	if _, ok := errors.AsType[*fault.NotFoundError](err); !ok {
 		t.Errorf("got %v, want *NotFoundError", err)
 	}
 }

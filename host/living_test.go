@@ -289,7 +289,7 @@ func TestScalingPolicy_BoundsItsTagsVersion(t *testing.T) {
 				_, err := h.raw("fun", "")
 				mu.Lock()
 				defer mu.Unlock()
-				if err == fault.ErrBusy {
+				if errors.Is(err, fault.ErrBusy) {
 					busy++
 				} else if err == nil {
 					fine++

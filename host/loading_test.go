@@ -36,8 +36,7 @@ func TestCreateVersion_RefusesCodeThatDoesNotLoad(t *testing.T) {
 			}
 			versions := h.Stats().Versions
 			_, err := make()
-			var fe *fault.FunctionError
-			if !errors.As(err, &fe) || fe.Type != c.errorType {
+			if fe, ok := errors.AsType[*fault.FunctionError](err); !ok || fe.Type != c.errorType {
 				t.Fatalf("got %v, want a function error %s", err, c.errorType)
 			}
 			info, err := h.Catalog().Function(access.Operator, f.ID)

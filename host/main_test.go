@@ -176,8 +176,8 @@ func (h *testHost) want(name, body, want string) {
 func (h *testHost) wantFault(name, body, errorType string) *fault.FunctionError {
 	h.t.Helper()
 	got, err := h.raw(name, body)
-	var fe *fault.FunctionError
-	if !errors.As(err, &fe) || fe.Type != errorType {
+	fe, ok := errors.AsType[*fault.FunctionError](err)
+	if !ok || fe.Type != errorType {
 		h.t.Fatalf("%s(%.80s): got %s, %v, want a function error %s", name, body, got, err, errorType)
 	}
 	return fe

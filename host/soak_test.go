@@ -95,8 +95,8 @@ def handler(event, context):
 					return
 				}
 				got, err := th.raw(fmt.Sprintf("soak-%d", (int(n)+g)%functions), fmt.Sprint(n))
-				var fe *fault.FunctionError
-				failed := errors.As(err, &fe) && (fe.Type == "ValueError" && n%50 == 1 || fe.Type == "SystemExit" && n%200 == 2)
+				fe, ok := errors.AsType[*fault.FunctionError](err)
+				failed := ok && (fe.Type == "ValueError" && n%50 == 1 || fe.Type == "SystemExit" && n%200 == 2)
 				if got != fmt.Sprint(n) && !failed {
 					wrong.Add(1)
 					t.Errorf("call %d: %s, %v", n, got, err)

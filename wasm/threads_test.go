@@ -126,8 +126,8 @@ func TestThreads_EndWithTheCallThatFails(t *testing.T) {
 					deadline = time.Now().Add(time.Minute)
 				}
 				_, err := i.Invoke(ctx, Call{Stdin: threadsRequest(20, 50, what), Turn: &turns{t: t}, Deadline: deadline})
-				var trap *TrapError
-				if want != nil && !errors.Is(err, want) || want == nil && !errors.As(err, &trap) {
+				_, ok := errors.AsType[*TrapError](err)
+				if want != nil && !errors.Is(err, want) || want == nil && !ok {
 					t.Errorf("got %v, want %v", err, want)
 				}
 				if i.Usable() {

@@ -93,14 +93,16 @@ func makeConnection(ctx context.Context, guard *Guard, r request) reply {
 
 func failure(id uint64, err error) reply {
 	answer := reply{ID: id}
-	var refusal *sockets.Refusal
+	refusal, refused := errors.AsType[*sockets.Refusal](err)
+	errno, failed := errors.AsType[syscall.Errno](err)
 	switch {
 	case err == nil:
-	case errors.As(err, &refusal):
+	case refused:
 		answer.Refusal = refusal.Reason
 	case errors.Is(err, sockets.ErrNoName):
 		answer.NoName = true
-	case errors.As(err, &answer.Errno):
+	case failed:
+		answer.Errno = errno
 	default:
 		answer.TryAgain = true
 	}

@@ -22,9 +22,8 @@ func (Direct) Resolve(ctx context.Context, name string) ([]netip.Addr, error) {
 		// Names in a hosts file have no trailing dot.
 		found, err = net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 	}
-	var lookup *net.DNSError
-	switch {
-	case errors.As(err, &lookup) && lookup.IsNotFound:
+	switch lookup, ok := errors.AsType[*net.DNSError](err); {
+	case ok && lookup.IsNotFound:
 		return nil, sockets.ErrNoName
 	case err != nil:
 		return nil, sockets.ErrTryAgain

@@ -113,8 +113,8 @@ func (w *asyncWorker) behind(i store.Item) bool {
 // gone reports whether a call failed because its function is being deleted. One that
 // nobody has heard of is something else: what it was called with must not be lost.
 func (w *asyncWorker) gone(err error, functionID string) bool {
-	var nf *fault.NotFoundError
-	return errors.As(err, &nf) && nf.Tag == "" && w.e.functions.TenantOf(functionID) != ""
+	nf, ok := errors.AsType[*fault.NotFoundError](err)
+	return ok && nf.Tag == "" && w.e.functions.TenantOf(functionID) != ""
 }
 
 // finish stores what follows from an attempt: another one, a call of a target,

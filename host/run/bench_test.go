@@ -229,8 +229,7 @@ func BenchmarkDeadlineOvershoot(b *testing.B) {
 				start := time.Now()
 				_, err := h.raw("hog-"+name, "")
 				took := time.Since(start)
-				var fe *fault.FunctionError
-				if !errors.As(err, &fe) || !fe.TimedOut {
+				if fe, ok := errors.AsType[*fault.FunctionError](err); !ok || !fe.TimedOut {
 					b.Errorf("%s: %v", name, err)
 				}
 				mu.Lock()

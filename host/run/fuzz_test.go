@@ -24,11 +24,10 @@ func FuzzGuestAnswer(f *testing.F) {
 		kind %= 3 // the guest refuses others itself
 		c := &call{v: &live{Version: &catalog.Version{}}, result: &Result{}}
 		err := c.interpret(&wasm.Response{Kind: wasm.ResponseKind(kind), Body: body, Size: int64(len(body))}, noWork)
-		var fe *fault.FunctionError
-		switch {
+		switch fe, ok := errors.AsType[*fault.FunctionError](err); {
 		case kind != uint32(responseError) && err != nil:
 			t.Errorf("kind %d: got %v", kind, err)
-		case kind == uint32(responseError) && !errors.As(err, &fe):
+		case kind == uint32(responseError) && !ok:
 			t.Errorf("got %v, want an error of the function", err)
 		case fe != nil && (fe.Type == "" || !json.Valid(fe.Body())):
 			t.Errorf("got type %q and %q, want JSON", fe.Type, fe.Body())

@@ -321,32 +321,30 @@ type reporter struct {
 // blame says whose fault it is that a guest of v failed. No call has made it do
 // what it did when there is no request id.
 func (r *reporter) blame(v *live, requestID string, err error) error {
-	var (
-		memory *wasm.MemoryError
-		exit   *wasm.ExitError
-		trap   *wasm.TrapError
-		status *wasm.StatusError
-	)
+	memory, short := errors.AsType[*wasm.MemoryError](err)
+	exit, exited := errors.AsType[*wasm.ExitError](err)
+	trap, trapped := errors.AsType[*wasm.TrapError](err)
+	_, brokeOff := errors.AsType[*wasm.StatusError](err)
 	switch {
 	case errors.Is(err, wasm.ErrDeadline):
 		return &fault.FunctionError{Type: "ExecutionTimeout", TimedOut: true,
 			Message: fmt.Sprintf("Execution timeout exceeded: %d ms", v.Timeout.Milliseconds())}
 	case errors.Is(err, wasm.ErrCancelled):
 		return fault.ErrCancelled
-	case errors.As(err, &memory) && memory.Owner:
+	case short && memory.Owner:
 		return &fault.FunctionError{Type: "OutOfMemory", Message: "the interpreter ran out of memory: its limit is not reached, " +
 			"but its tenant's quota of memory is used up, or the server's memory"}
-	case errors.As(err, &memory):
+	case short:
 		return &fault.FunctionError{Type: "OutOfMemory",
 			Message: fmt.Sprintf("the interpreter ran out of memory: the limit is %d MB", v.MemoryMB)}
-	case errors.As(err, &exit):
+	case exited:
 		return &fault.FunctionError{Type: "RuntimeExit",
 			Message: fmt.Sprintf("the process ended itself with exit code %d", exit.Code)}
-	case errors.As(err, &trap):
+	case trapped:
 		r.warn("guest trapped", v, "request_id", requestID, "reason", trap.Reason, "trace", trap.Trace)
 		return &fault.FunctionError{Type: "RuntimeExit", Message: "the interpreter ended: " + trap.Reason}
 	}
-	if errors.As(err, &status) || errors.Is(err, wasm.ErrNoResponse) {
+	if brokeOff || errors.Is(err, wasm.ErrNoResponse) {
 		// Our own runtime does not do this by itself. A function can make it,
 		// by closing the file that the request comes from, for example.
 		r.warn("guest broke off", v, "request_id", requestID, "reason", err)

@@ -403,16 +403,15 @@ def handler(event, context):
 			for n := range 40 {
 				name, event := fmt.Sprintf("fun-%d", (g+n)%3), g*1000+n
 				got, err := h.raw(name, fmt.Sprint(event))
-				var fe *fault.FunctionError
-				switch {
+				switch fe, ok := errors.AsType[*fault.FunctionError](err); {
 				case errors.Is(err, fault.ErrBusy):
 					busy.Add(1)
 				case event%10 == 3:
-					if !errors.As(err, &fe) || fe.Type != "ValueError" || fe.Message != fmt.Sprint(event) {
+					if !ok || fe.Type != "ValueError" || fe.Message != fmt.Sprint(event) {
 						t.Errorf("event %d: got %s, %v", event, got, err)
 					}
 				case event%10 == 7:
-					if !errors.As(err, &fe) || fe.Type != "SystemExit" {
+					if !ok || fe.Type != "SystemExit" {
 						t.Errorf("event %d: got %s, %v", event, got, err)
 					}
 				case err != nil || got != fmt.Sprint(event):

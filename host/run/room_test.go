@@ -22,8 +22,8 @@ func TestReserveInstance_TakesNothingWhenItRefuses(t *testing.T) {
 	if err := h.room.reserveInstance("a"); err != nil {
 		t.Fatal(err)
 	}
-	var full *quota.Error
-	if err := h.room.reserveInstance("a"); !errors.As(err, &full) || full.Quota != quota.Instances {
+	err = h.room.reserveInstance("a")
+	if full, ok := errors.AsType[*quota.Error](err); !ok || full.Quota != quota.Instances {
 		t.Errorf("an instance more than the tenant may have: got %v", err)
 	}
 	h.room.releaseInstance("a")

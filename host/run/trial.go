@@ -44,8 +44,8 @@ func (m *maker) tryLoad(ctx context.Context, w guest, v *live) trial {
 	response, out, err := m.loadAlone(ctx, w, v, request, limit)
 	t := trial{sources: []string{}, took: time.Since(start)}
 	var answer loadResponse
-	switch loadErr := (*loadError)(nil); {
-	case errors.As(err, &loadErr):
+	switch loadErr, ok := errors.AsType[*loadError](err); {
+	case ok:
 		t.loadErr = loadErr
 		t.note.Why = []string{"the module can't be loaded"}
 		return t

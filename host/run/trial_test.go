@@ -123,7 +123,8 @@ func TestLoad_ThatWasRefusedMemoryIsTriedAgain(t *testing.T) {
 	}
 	v := h.deploy("large", "X = bytearray(64 << 20)\ndef handler(e, c): return len(X)\n", catalog.VersionSpec{})
 	limit(32 << 20)
-	if _, err := h.raw("large", ""); !errors.As(err, new(*fault.FunctionError)) {
+	_, err := h.raw("large", "")
+	if _, ok := errors.AsType[*fault.FunctionError](err); !ok {
 		t.Errorf("without memory: got %v, want a function error", err)
 	}
 	if h.version(v.ID).loading.known() != nil {

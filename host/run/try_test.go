@@ -80,13 +80,12 @@ func TestTry_NamesEachOutcome(t *testing.T) {
 		{"def handler(event, context): return bytearray(1 << 29)", "MemoryError"},
 	} {
 		_, _, err := h.try(t.Context(), test.source, "1", catalog.VersionSpec{Timeout: 300 * time.Millisecond})
-		var fe *fault.FunctionError
-		if !errors.As(err, &fe) || fe.Type != test.kind {
+		if fe, ok := errors.AsType[*fault.FunctionError](err); !ok || fe.Type != test.kind {
 			t.Errorf("%s: got %v, want %s", test.source, err, test.kind)
 		}
 	}
-	var invalid *fault.InvalidError
-	if _, _, err := h.try(t.Context(), "", "1", catalog.VersionSpec{MemoryMB: 100}); !errors.As(err, &invalid) {
+	_, _, err := h.try(t.Context(), "", "1", catalog.VersionSpec{MemoryMB: 100})
+	if _, ok := errors.AsType[*fault.InvalidError](err); !ok {
 		t.Errorf("100 MB: got %v, want *InvalidError", err)
 	}
 	if used := h.room.ledger.Total(quota.Memory); used != 0 {
@@ -217,8 +216,8 @@ func TestCodeFromFiles_RefusesNamesByTheName(t *testing.T) {
 		{"../main.py": ""}, {"/main.py": ""}, {"": ""}, {".": ""}, {"a//b": ""}, {"a": "", "a/b": ""}, {"a\x00b": ""}, {strings.Repeat("n", 300): ""},
 		{"a\xff": ""},
 	} {
-		var invalid *fault.InvalidError
-		if _, err := CodeFromFiles(files); !errors.As(err, &invalid) {
+		_, err := CodeFromFiles(files)
+		if _, ok := errors.AsType[*fault.InvalidError](err); !ok {
 			t.Errorf("%.40q: got %v, want *InvalidError", files, err)
 		}
 	}

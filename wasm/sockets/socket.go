@@ -128,8 +128,7 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 
 // refused returns the error number for an error of the Net.
 func (s *Socket) refused(err error) vfs.Errno {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		s.env.Refused(refusal)
 		return EACCES
 	}

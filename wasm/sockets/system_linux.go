@@ -210,8 +210,7 @@ func errno(err error) vfs.Errno {
 	if err == nil {
 		return 0
 	}
-	var number unix.Errno
-	if errors.As(err, &number) {
+	if number, ok := errors.AsType[unix.Errno](err); ok {
 		if known, ok := errnos[number]; ok {
 			return known
 		}

@@ -350,8 +350,7 @@ func (f *Files) sockResolve(m api.Memory, p []uint64) vfs.Errno {
 		}
 		found, err = f.network.env.Net.Resolve(ctx, name)
 	})
-	var refusal *sockets.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*sockets.Refusal](err); ok {
 		f.network.refusal = refusal.Reason
 		return sockets.EACCES
 	}
