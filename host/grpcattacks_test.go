@@ -63,9 +63,9 @@ var grpcAttacks = map[string]struct {
 }{
 	"says nothing":     {func(*enemy) {}, "DEADLINE_EXCEEDED"},
 	"speaks HTTP/1":    {func(e *enemy) { fmt.Fprint(e.Conn, "HTTP/1.1 400 Bad Request\r\n\r\n") }, "UNAVAILABLE"},
-	"sends huge frame": {func(e *enemy) { e.settle(); _, _ = e.Conn.Write([]byte("\xff\xff\xff\x00\x00\x00\x00\x00\x01")) }, "UNAVAILABLE"},
+	"sends huge frame": {func(e *enemy) { e.sendSettings(); _, _ = e.Conn.Write([]byte("\xff\xff\xff\x00\x00\x00\x00\x00\x01")) }, "UNAVAILABLE"},
 	"goes away from each connection": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		_ = e.WriteGoAway(0, http2.ErrCodeNo, nil)
 	}, "UNAVAILABLE"},
 	"has no room": {func(e *enemy) { _ = e.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams}) }, "DEADLINE_EXCEEDED"},
@@ -73,11 +73,11 @@ var grpcAttacks = map[string]struct {
 		_ = e.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize})
 	}, "DEADLINE_EXCEEDED"},
 	"opens too large a window": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		_ = e.WriteWindowUpdate(0, 1<<31-1)
 	}, "UNAVAILABLE"},
 	"sends the same header again and again": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		var block bytes.Buffer
 		encoder := hpack.NewEncoder(&block)
@@ -89,50 +89,50 @@ var grpcAttacks = map[string]struct {
 		_ = e.WriteContinuation(1, true, block.Bytes()[block.Len()/2:])
 	}, "UNAVAILABLE"},
 	"never ends its headers": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		_ = e.WriteHeaders(http2.HeadersFrameParam{StreamID: 1})
 		e.flood(func() error { return e.WriteContinuation(1, false, make([]byte, 1000)) })
 	}, "UNAVAILABLE"},
 	"resets without end": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.flood(func() error { return e.WriteRSTStream(1, http2.ErrCodeInternal) })
 	}, "INTERNAL UNAVAILABLE"}, // of the stream, or of the connection, which a flood ends
 	"pings without end": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		e.flood(func() error { return e.WritePing(false, [8]byte{}) })
 	}, "DEADLINE_EXCEEDED UNAVAILABLE"},
 	"changes settings without end": {func(e *enemy) {
 		e.flood(func() error { return e.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 16}) })
 	}, "DEADLINE_EXCEEDED UNAVAILABLE"},
 	"sends empty data without end": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.begin()
 		e.flood(func() error { return e.WriteData(1, false, nil) })
 	}, "UNAVAILABLE"},
 	"sends more answers than one": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.begin()
 		e.flood(func() error { return e.WriteData(1, false, message(0, 0)) })
 	}, "INTERNAL"},
 	"sends more than the window": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.begin()
 		_ = e.WriteData(1, false, message(0, 1))
 		e.flood(func() error { return e.WriteData(1, false, make([]byte, 1<<14)) })
 	}, "UNAVAILABLE INTERNAL"},
 	"promises a long message": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.begin()
 		_ = e.WriteData(1, false, message(0, 1<<32-1))
 	}, "RESOURCE_EXHAUSTED"},
 	"compresses a long message": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.headers(false, ":status", "200", "content-type", "application/grpc", "grpc-encoding", "gzip")
 		var packed bytes.Buffer
@@ -145,38 +145,38 @@ var grpcAttacks = map[string]struct {
 		}
 	}, "RESOURCE_EXHAUSTED"},
 	"compresses nonsense": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.headers(false, ":status", "200", "content-type", "application/grpc", "grpc-encoding", "deflate")
 		_ = e.WriteData(1, false, message(1, 3, []byte("abc")...))
 	}, "INTERNAL"},
 	"ends within a message": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.begin()
 		_ = e.WriteData(1, false, message(0, 10, 'a'))
 		e.headers(true, "grpc-status", "0")
 	}, "INTERNAL"},
 	"ends without a status": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.headers(true, ":status", "200", "content-type", "application/grpc")
 	}, "UNKNOWN"},
 	"answers with a page": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		e.headers(false, ":status", "503", "content-type", "text/html")
 		_ = e.WriteData(1, true, []byte("<html>"))
 	}, "UNAVAILABLE"},
 	"pushes": {func(e *enemy) {
-		e.settle()
+		e.sendSettings()
 		<-e.called
 		_ = e.WritePushPromise(http2.PushPromiseParam{StreamID: 1, PromiseID: 2, EndHeaders: true})
 	}, "UNAVAILABLE"},
-	"hangs up": {func(e *enemy) { e.settle(); <-e.called; _ = e.Conn.Close() }, "UNAVAILABLE"},
+	"hangs up": {func(e *enemy) { e.sendSettings(); <-e.called; _ = e.Conn.Close() }, "UNAVAILABLE"},
 }
 
-func (e *enemy) settle() { _ = e.WriteSettings() }
+func (e *enemy) sendSettings() { _ = e.WriteSettings() }
 
 // startEnemy starts a server that does the same to each connection.
 func startEnemy(t *testing.T, attack func(*enemy)) (address string) {

@@ -199,7 +199,7 @@ func (h *testHost) log(containing string) []string {
 // eventually fails the test when something does not hold before long.
 func eventually(t testing.TB, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it has not come to hold")
 		}

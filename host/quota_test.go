@@ -95,16 +95,6 @@ func TestQuotas_BoundWhatIsKept(t *testing.T) {
 	}
 }
 
-// settles waits until something holds that takes the disk a while.
-func settles(t *testing.T, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("has not come to hold within two minutes")
-		}
-	}
-}
-
 // outcome is what became of a hammer's calls.
 type outcome struct {
 	mu  sync.Mutex // guards all below
@@ -176,7 +166,7 @@ func TestQuotas_BoundQueuedCalls(t *testing.T) {
 	if made.ok == 0 || made.ok > 4 {
 		t.Errorf("%d calls were queued, want at most 4", made.ok)
 	}
-	settles(t, func() bool {
+	eventually(t, func() bool {
 		of, err := h.Tenants().Quotas(t.Context(), access.Operator, "default")
 		return err == nil && of.Use[quota.AsyncCalls] == 0
 	})
@@ -194,7 +184,7 @@ func TestQuotas_BoundQueuedCalls(t *testing.T) {
 	if made.ok == 0 || made.ok > 2 {
 		t.Errorf("%d calls were queued, want at most 2", made.ok)
 	}
-	settles(t, func() bool {
+	eventually(t, func() bool {
 		of, err := h.Tenants().Quotas(t.Context(), access.Operator, "default")
 		return err == nil && of.Use[quota.AsyncBytes] == 0
 	})
@@ -489,7 +479,7 @@ def handler(event, context):
 				h.book.Flush(t.Context()) // else there is too much for a slow disk
 			}
 			if s != nil {
-				settles(t, func() bool {
+				eventually(t, func() bool {
 					h.book.Flush(t.Context())
 					of, err := h.Tenants().Quotas(t.Context(), access.Operator, "loud")
 					return err == nil && of.Use[quota.LogBytes] > 0 && of.Use[quota.LogBytes] <= limit

@@ -32,7 +32,7 @@
 //
 // Work that the host does on behalf of a guest counts against the guest's turn
 // too. It is metered by amount, both inside host calls (work.go) and around the
-// guest's call (Call's Prepare and Settle).
+// guest's call (Call's Prepare and Finish).
 package wasm
 
 import (

@@ -93,7 +93,7 @@ type Turn interface {
 
 // Call is one call of a guest, with the host's work around it.
 //
-// Prepare and Settle are for host work whose length the guest or the caller
+// Prepare and Finish are for host work whose length the guest or the caller
 // controls: it runs in the guest's turn and counts as the guest's. They receive
 // a Work, to be called as the work proceeds.
 type Call struct {
@@ -105,9 +105,9 @@ type Call struct {
 	Stdout, Stderr io.Writer
 	Deadline       time.Time // zero means none
 	Turn           Turn      // nil means compute at once
-	// Settle, if set, is called when the guest has returned, successfully or
+	// Finish, if set, is called when the guest has returned, successfully or
 	// not, with what the call is about to return.
-	Settle func(r *Response, err error, work Work)
+	Finish func(r *Response, err error, work Work)
 }
 
 // Work reports n bytes of work, copied or inspected once. It yields to others
@@ -221,8 +221,8 @@ func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c
 		if err == nil {
 			r, err = i.responded(name, status)
 		}
-		if c.Settle != nil {
-			c.Settle(r, err, i.pace)
+		if c.Finish != nil {
+			c.Finish(r, err, i.pace)
 		}
 		return err
 	})

@@ -155,7 +155,7 @@ func TestInstance_WorkAroundTheGuestGivesWay(t *testing.T) {
 		_, err = i.Invoke(t.Context(), Call{
 			Turn: turn, Deadline: deadline,
 			Prepare: func(work Work) []byte { busy(work); return nil },
-			Settle:  func(r *Response, err error, work Work) { busy(work); settled = err },
+			Finish:  func(r *Response, err error, work Work) { busy(work); settled = err },
 		})
 		return turn, settled, err
 	}

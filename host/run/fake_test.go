@@ -178,8 +178,8 @@ func (g *fakeGuest) call(ctx context.Context, c wasm.Call, do program) (*wasm.Re
 	if err != nil || r.Spent {
 		g.usable.Store(false)
 	}
-	if c.Settle != nil {
-		c.Settle(r, err, func(int) {})
+	if c.Finish != nil {
+		c.Finish(r, err, func(int) {})
 	}
 	return r, err
 }

@@ -53,7 +53,7 @@ type imageCell struct {
 	image    *versionImage
 	building chan struct{} // closed when the attempt is over; nil when there is none
 	err      error         // of the last attempt; besides an image, why the module didn't load
-	abandon  func()        // ends the attempt's trial of the module
+	abandon  func()        // ends the attempt's probe of the module
 	began    time.Time     // when the attempt did
 	waiting  int           // for the attempt
 	users    int           // instances, those being made from it included
@@ -311,7 +311,7 @@ func (m *maker) openImage(e engine, path string, v *live) (*versionImage, error)
 func (m *maker) freezeLoaded(
 	ctx, trying context.Context, base image, path string, v *live,
 ) (image *versionImage, loadErr *loadError, err error) {
-	t := trial{note: imageNote{Why: []string{"turned off for this version"}}, sources: []string{}}
+	t := probe{note: imageNote{Why: []string{"turned off for this version"}}, sources: []string{}}
 	if !v.NoFreeze {
 		w, err := m.clone(ctx, base, v)
 		if err != nil {

@@ -241,7 +241,7 @@ func (c *call) enter(
 			start = time.Now()
 			return b
 		},
-		Settle: func(r *wasm.Response, err error, work paced.Work) {
+		Finish: func(r *wasm.Response, err error, work paced.Work) {
 			c.result.Figures.Handler = time.Since(start)
 			c.log.Flush()
 			if err == nil {

@@ -40,7 +40,7 @@ type pool struct {
 	idle    []*instance    // most recently used last
 	live    int            // instances, those being made included
 	making  int            // of these, those that wait for the image
-	trial   chan *instance // of capacity 1: what one of them gets in place of another instance
+	probe   chan *instance // of capacity 1: what one of them gets in place of another instance
 	waiting line
 	closed  bool
 	drained chan struct{} // closed when closed and live is 0
@@ -48,7 +48,7 @@ type pool struct {
 
 func newPool(r *Runner, v *live) *pool {
 	return &pool{
-		r: r, v: v, trial: make(chan *instance, 1), drained: make(chan struct{}),
+		r: r, v: v, probe: make(chan *instance, 1), drained: make(chan struct{}),
 		image: imageCell{path: r.maker.imagePath(v.ID), build: func(trying context.Context) (*versionImage, error) {
 			return r.maker.buildImage(trying, v)
 		}},
@@ -168,23 +168,23 @@ func (p *pool) clone(ctx context.Context) (_ *instance, err error) {
 	p.mu.Lock()
 	p.making++
 	p.mu.Unlock()
-	image, trial, err := p.image.get(ctx, p.trial)
+	image, probe, err := p.image.get(ctx, p.probe)
 	waited := time.Since(start)
 	p.mu.Lock()
 	p.making--
-	if trial == nil { // the last to go must not leave it behind
+	if probe == nil { // the last to go must not leave it behind
 		select {
-		case trial = <-p.trial:
+		case probe = <-p.probe:
 		default:
 		}
 	}
 	p.mu.Unlock()
-	if trial != nil {
+	if probe != nil {
 		if image != nil {
 			p.image.put()
 		}
-		trial.loading = min(trial.loading, waited)
-		return trial, nil
+		probe.loading = min(probe.loading, waited)
+		return probe, nil
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -232,8 +232,8 @@ func (p *pool) keep(in *instance) {
 	p.made()
 	p.mu.Lock()
 	switch {
-	case p.making > 0 && len(p.trial) == 0:
-		p.trial <- in
+	case p.making > 0 && len(p.probe) == 0:
+		p.probe <- in
 		p.mu.Unlock()
 	case !p.closed && p.live < p.limits.Instances:
 		p.grow()

@@ -83,7 +83,7 @@ func (s *Socket) Option(level, name int) (int, vfs.Errno) {
 			}
 			return syscall.IPPROTO_UDP, 0
 		case optionError:
-			if s.settle(); s.failed == 0 && s.conn != nil && !s.connecting {
+			if s.finishConnect(); s.failed == 0 && s.conn != nil && !s.connecting {
 				return int(socketError(s.conn.FD)), 0
 			}
 			return int(s.takeFailure()), 0

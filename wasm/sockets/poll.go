@@ -82,7 +82,7 @@ func look(set []Polled) (count int) {
 
 // state returns what a socket is ready for.
 func (s *Socket) state(events int16) int16 {
-	s.settle()
+	s.finishConnect()
 	switch {
 	case s.in != nil:
 		return s.stateInside(events)

@@ -80,7 +80,7 @@ func New(env *Env, family int, kind Kind, protocol int) (*Socket, vfs.Errno) {
 func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 	switch {
 	case s.connecting:
-		if s.settle(); s.connecting {
+		if s.finishConnect(); s.connecting {
 			return EALREADY
 		}
 		return s.takeFailure()
@@ -114,14 +114,14 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 		return 0
 	}
 	s.connecting = true
-	if s.settle(); s.connecting {
+	if s.finishConnect(); s.connecting {
 		if s.flag&vfs.NonBlock != 0 {
 			return EINPROGRESS
 		}
 		if errno := s.wait(writable); errno != 0 {
 			return errno
 		}
-		s.settle()
+		s.finishConnect()
 	}
 	return s.takeFailure()
 }
@@ -136,8 +136,8 @@ func (s *Socket) refused(err error) vfs.Errno {
 	return errno(err)
 }
 
-// settle finds out whether connecting has finished.
-func (s *Socket) settle() {
+// finishConnect finds out whether connecting has finished.
+func (s *Socket) finishConnect() {
 	if !s.connecting || poll(s.conn.FD, writable) == 0 {
 		return
 	}
@@ -155,7 +155,7 @@ func (s *Socket) takeFailure() vfs.Errno {
 
 // ready returns why nothing can be sent or received, or 0.
 func (s *Socket) ready() vfs.Errno {
-	if s.settle(); s.connecting {
+	if s.finishConnect(); s.connecting {
 		return EAGAIN
 	}
 	if s.failed != 0 {
@@ -299,7 +299,7 @@ func (s *Socket) Shutdown(how int) vfs.Errno {
 
 // Peer returns the address that the socket is connected to.
 func (s *Socket) Peer() (netip.AddrPort, vfs.Errno) {
-	if s.settle(); s.in == nil && (s.conn == nil || s.connecting) {
+	if s.finishConnect(); s.in == nil && (s.conn == nil || s.connecting) {
 		return netip.AddrPort{}, ENOTCONN
 	}
 	return s.peer, 0

@@ -116,14 +116,14 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 	config := web.Config{Version: programVersion(), Confinement: confined.lines}
 	c.configure(&config, listener, platform.host.Keys())
 	server := web.New(config, &freshFunctions{&watchedFunctions{Host: platform.host, terminal: terminal}, follower})
-	d.trial = c.trial(ctx, s, d, server)
+	d.sample = c.sample(ctx, s, d, server)
 	follower.each(d.reload)
 	defer follower.close()
 
 	fmt.Fprintf(s.stdout, "vivarium: serving %s on %s/%s\n", c.Path, listener.url(), d.name)
 	printCurl(s.stdout, listener.url(), d.name)
 	c.warn(terminal, listener, platform.host.Keys(), "call this function")
-	d.retiring.Go(d.trial)
+	d.retiring.Go(d.sample)
 	return server.Serve(ctx, listener)
 }
 
@@ -145,9 +145,9 @@ func (f *freshFunctions) Resolve(p access.Principal, function, tag string) (*cat
 	return f.watchedFunctions.Resolve(p, function, tag)
 }
 
-// trial returns a function that sends the sample event and shows the response;
+// sample returns a function that sends the sample event and shows the response;
 // it does nothing if no event was requested.
-func (c *devCommand) trial(ctx context.Context, s *session, d *deployment, server http.Handler) func() {
+func (c *devCommand) sample(ctx context.Context, s *session, d *deployment, server http.Handler) func() {
 	if c.Sample == "" {
 		return func() {}
 	}
@@ -170,10 +170,10 @@ type deployment struct {
 	spec     catalog.VersionSpec
 	host     *host.Host
 	terminal *terminal
-	trial    func()         // sends the sample event
+	sample    func()         // sends the sample event
 	archive  []byte         // of the current version
 	notes    []string       // that the user has been told
-	retiring sync.WaitGroup // old versions with calls in progress, and trials
+	retiring sync.WaitGroup // old versions with calls in progress, and sample calls
 }
 
 // deploy deploys code.
@@ -209,5 +209,5 @@ func (d *deployment) reload(e *edition) {
 	d.terminal.say("reloaded in %d ms", time.Since(start).Milliseconds())
 	// Calls in progress finish on the version they began on.
 	d.retiring.Go(func() { _ = d.host.Catalog().Retire(context.Background(), access.Operator, d.name) }) // it is there
-	d.retiring.Go(d.trial)
+	d.retiring.Go(d.sample)
 }

@@ -14,9 +14,9 @@ import (
 // lookEvery is how often to check whether a source's folder is still the same.
 const lookEvery = 500 * time.Millisecond
 
-// settle is how long files must stay unchanged before a change counts: editors
+// debounce is how long files must stay unchanged before a change counts: editors
 // and version control write several in a row.
-const settle = 50 * time.Millisecond
+const debounce = 50 * time.Millisecond
 
 // watcher calls back when a source changes. It watches only folders, because
 // most editors replace files rather than write them.
@@ -90,7 +90,7 @@ func (w *watcher) add(path string) error {
 }
 
 func (w *watcher) run() {
-	timer := time.NewTimer(settle)
+	timer := time.NewTimer(debounce)
 	timer.Stop()
 	again := time.NewTicker(lookEvery)
 	defer again.Stop()
@@ -98,7 +98,7 @@ func (w *watcher) run() {
 		select {
 		case <-again.C:
 			if w.look() {
-				timer.Reset(settle)
+				timer.Reset(debounce)
 			}
 		case e, ok := <-w.notify.Events:
 			if !ok {
@@ -113,12 +113,12 @@ func (w *watcher) run() {
 			if info, err := os.Lstat(e.Name); e.Has(fsnotify.Create) && err == nil && info.IsDir() {
 				_ = w.add(e.Name) // a folder that can't be watched is still packed
 			}
-			timer.Reset(settle)
+			timer.Reset(debounce)
 		case _, ok := <-w.notify.Errors:
 			if !ok {
 				return
 			}
-			timer.Reset(settle) // events were lost: check what is there
+			timer.Reset(debounce) // events were lost: check what is there
 		case <-timer.C:
 			w.changed()
 		}

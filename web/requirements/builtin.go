@@ -120,9 +120,9 @@ func (l *List) preferring(stubs map[string]stub, strict bool) *List {
 	return &preferring
 }
 
-// settle returns what was installed in target, without the files of those packages
+// dropBuiltIn returns what was installed in target, without the files of those packages
 // that are built in, which it removes.
-func settle(target string, stubs map[string]stub) ([]Chosen, error) {
+func dropBuiltIn(target string, stubs map[string]stub) ([]Chosen, error) {
 	infos, err := filepath.Glob(filepath.Join(target, "*.dist-info"))
 	if err != nil {
 		return nil, err

@@ -131,7 +131,7 @@ func TestUninstall_StaysInItsFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	chosen, err := settle(target, map[string]stub{"mine": {version: "1.0"}})
+	chosen, err := dropBuiltIn(target, map[string]stub{"mine": {version: "1.0"}})
 	if err != nil || len(chosen) != 2 {
 		t.Fatalf("got %v, %v", chosen, err)
 	}

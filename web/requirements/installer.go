@@ -117,7 +117,7 @@ func (i *Installer) Install(ctx context.Context, list *List, dir string) (packag
 	if err != nil {
 		return "", nil, err
 	}
-	if chosen, err = settle(packages, i.stubs); err != nil {
+	if chosen, err = dropBuiltIn(packages, i.stubs); err != nil {
 		return "", nil, fmt.Errorf("%s: %w", File, err)
 	}
 	if native := native(os.DirFS(packages)); len(native) > 0 {

@@ -152,7 +152,7 @@ func (d *driver) works(ctx context.Context) error {
 	if err := d.queue.prints.retag(ctx, "works"); err != nil {
 		return err
 	}
-	return d.queue.settle(ctx)
+	return d.queue.reconcile(ctx)
 }
 
 // burst is how many asynchronous calls are acknowledged right before the

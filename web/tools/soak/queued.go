@@ -61,8 +61,8 @@ func (q *queue) enqueue(ctx context.Context, f *function) {
 	}
 }
 
-// settle looks for calls owed that have been made.
-func (q *queue) settle(ctx context.Context) error {
+// reconcile looks for calls owed that have been made.
+func (q *queue) reconcile(ctx context.Context) error {
 	since := time.Now()
 	q.mu.Lock()
 	owed := len(q.owed)
@@ -110,7 +110,7 @@ func (q *queue) figures() (acknowledged, owed int) {
 func (q *queue) drain(ctx context.Context, limit time.Duration) {
 	var err error
 	for end := time.Now().Add(limit); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 200*time.Millisecond) {
-		if err = q.settle(ctx); err == nil {
+		if err = q.reconcile(ctx); err == nil {
 			if _, owed := q.figures(); owed == 0 {
 				return
 			}
@@ -133,7 +133,7 @@ func (d *driver) keepQueuing(ctx context.Context) {
 		d.queue.enqueue(ctx, f)
 		if n%50 == 0 {
 			started := time.Now()
-			err := d.queue.settle(ctx)
+			err := d.queue.reconcile(ctx)
 			d.noteChange(ctx, "reading logs", started, err)
 		}
 		d.gate.RUnlock()

@@ -13,8 +13,8 @@ import (
 	"vivarium/wasm"
 )
 
-// trial is what came of loading a module once to see if its state may be shared.
-type trial struct {
+// probe is what came of loading a module once to see if its state may be shared.
+type probe struct {
 	note    imageNote
 	sources []string // the function's files that were imported
 	took    time.Duration
@@ -32,7 +32,7 @@ const maxPrinted = 256 << 10
 type printed struct{ stdout, stderr []byte }
 
 // tryLoad loads the user's module and reports whether its state may be shared.
-func (m *maker) tryLoad(ctx context.Context, w guest, v *live) trial {
+func (m *maker) tryLoad(ctx context.Context, w guest, v *live) probe {
 	request := v.loadRequest()
 	request.Freeze = true
 	w.ResetObserved()
@@ -42,7 +42,7 @@ func (m *maker) tryLoad(ctx context.Context, w guest, v *live) trial {
 		limit = max(limit, maxFreezeTime)
 	}
 	response, out, err := m.loadAlone(ctx, w, v, request, limit)
-	t := trial{sources: []string{}, took: time.Since(start)}
+	t := probe{sources: []string{}, took: time.Since(start)}
 	var answer loadResponse
 	switch loadErr, ok := errors.AsType[*loadError](err); {
 	case ok:
@@ -97,7 +97,7 @@ func (m *maker) loadAlone(
 	answer, err = w.Load(ctx, wasm.Call{
 		Stdin: request.encode(), Stdout: &stdout, Stderr: &stderr,
 		Deadline: time.Now().Add(limit), Turn: m.scheduler.turn(v.Tenant, v.FunctionID),
-		Settle: func(r *wasm.Response, err error, work paced.Work) {
+		Finish: func(r *wasm.Response, err error, work paced.Work) {
 			if err == nil && r.Kind != responseJSON {
 				loadErr = functionError(r.Body, work)
 			}
