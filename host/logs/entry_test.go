@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"vivarium/host/paced"
 )
 
 // collect returns the entries that a call's output becomes.
@@ -90,6 +92,28 @@ func TestCallLog_StructuredLines(t *testing.T) {
 		"turned off": {`{"message":"hi"}`, true, Entry{Message: `{"message":"hi"}`, Level: LevelUnspecified}},
 		"an array":   {`["message"]`, false, Entry{Message: `["message"]`, Level: LevelUnspecified}},
 		"broken":     {`{"message":"hi"`, false, Entry{Message: `{"message":"hi"`, Level: LevelUnspecified}},
+		"two objects": {`{"message":"a"} {"message":"b"}`, false,
+			Entry{Message: `{"message":"a"} {"message":"b"}`, Level: LevelUnspecified}},
+		"spaces around":   {" \t{\"message\":\"hi\"} \r", false, Entry{Message: "hi", Level: LevelUnspecified}},
+		"an empty one":    {`{"message":""}`, false, Entry{Level: LevelUnspecified}},
+		"line breaks":     {`{"message":"a\r\nb\rc"}`, false, Entry{Message: "a\nb\nc", Level: LevelUnspecified}},
+		"braces alone":    {`{}`, false, Entry{Message: `{}`, Level: LevelUnspecified}},
+		"a brace":         {`{`, false, Entry{Message: `{`, Level: LevelUnspecified}},
+		"null for a text": {`{"message":null}`, false, Entry{Level: LevelUnspecified}},
+		"message before msg": {`{"msg":"b","message":"a"}`, false,
+			Entry{Message: "a", Level: LevelUnspecified, Payload: []byte(`{"msg":"b"}`)}},
+		"msg if message is no text": {`{"msg":"b","message":[]}`, false,
+			Entry{Message: "b", Level: LevelUnspecified, Payload: []byte(`{"message":[]}`)}},
+		"a level that is no text": {`{"message":"hi","level":3}`, false,
+			Entry{Message: "hi", Level: LevelUnspecified, Payload: []byte(`{"level":3}`)}},
+		"a stream's name is bounded": {`{"message":"hi","stream_name":"` + strings.Repeat("s", 64) + `"}`, false,
+			Entry{Message: "hi", Level: LevelUnspecified, Payload: []byte(`{"stream_name":"` + strings.Repeat("s", 64) + `"}`)}},
+		"the longest name of a stream": {`{"message":"hi","stream_name":"` + strings.Repeat("s", 63) + `"}`, false,
+			Entry{Message: "hi", Level: LevelUnspecified, StreamName: strings.Repeat("s", 63)}},
+		"a stream's name begins with a letter": {`{"message":"hi","stream_name":"-s"}`, false,
+			Entry{Message: "hi", Level: LevelUnspecified, Payload: []byte(`{"stream_name":"-s"}`)}},
+		"nested members stay as they are": {`{"message":"hi","a":{"message":"x"},"f":1.50}`, false,
+			Entry{Message: "hi", Level: LevelUnspecified, Payload: []byte(`{"a":{"message":"x"},"f":1.50}`)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := collect(t, c.plain, func(l *Call) { _, _ = l.stderr.Write([]byte(c.line + "\n")) })
@@ -226,5 +250,66 @@ func TestLogWindow_KeepsTheNewestWithinItsBounds(t *testing.T) {
 		if w.bytes > w.taken || w.taken > w.bytes+MaxBytes {
 			t.Errorf("%s: %d bytes are held, %d counted", name, w.bytes, w.taken)
 		}
+	}
+}
+
+// Both streams go into one log, each with its own unfinished line; what the platform says
+// of a call is neither part of a line nor cut off with the rest.
+func TestCallLog_StreamsAreApart(t *testing.T) {
+	got := messages(collect(t, false, func(l *Call) {
+		for _, w := range []struct {
+			to   io.Writer
+			text string
+		}{
+			{l.Stdout(), "out"}, {l.Stderr(), "err"}, {l.Stdout(), "put\nmore"}, {l.Stderr(), "or\n"},
+		} {
+			if n, err := io.WriteString(w.to, w.text); n != len(w.text) || err != nil {
+				t.Errorf("%q: %d, %v", w.text, n, err)
+			}
+		}
+		l.System(LevelInfo, "said")
+	}))
+	if want := []string{"output", "error", "said", "more"}; cmp.Diff(want, got) != "" {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Output that is known as a whole is written in pieces that each are paid for.
+func TestCallLog_WriteAll(t *testing.T) {
+	worked := 0
+	stdout := bytes.Repeat([]byte("a line\n"), 10_000)
+	got := messages(collect(t, false, func(l *Call) {
+		l.WriteAll(append(stdout, "the end"...), []byte("an error"), func(n int) { worked += n })
+		l.System(LevelInfo, "after it")
+	}))
+	if n := len(got); n != 10_003 || got[n-3] != "the end" || got[n-2] != "an error" || got[n-1] != "after it" {
+		t.Errorf("%d entries, the last are %q", n, got[max(0, n-3):])
+	}
+	if least := len(stdout) * paced.PerJSONByte; worked < least {
+		t.Errorf("counted as %d of work, want at least %d", worked, least)
+	}
+}
+
+// The platform's entries carry what a query looks for, and come also after the function's
+// were cut off.
+func TestCallLog_SystemEntriesTellTheCall(t *testing.T) {
+	var got []Entry
+	l := NewCall(Source{FunctionID: "f", VersionID: "v", RequestID: `r"`}, func(e Entry) { got = append(got, e) })
+	l.WriteAll(bytes.Repeat([]byte("\n"), maxCall/entryBytes+5), nil, free)
+	cut := len(got)
+	l.System(LevelError, "REPORT")
+	_, _ = io.WriteString(l.Stderr(), "no more\n")
+	l.Flush()
+	if len(got) != cut+1 || !strings.Contains(got[cut-1].Message, "cut off here") {
+		t.Fatalf("%d entries, %d when cut off", len(got), cut)
+	}
+	for _, e := range got {
+		if e.FunctionID != "f" || e.VersionID != "v" || e.RequestID != `r"` || e.Time.IsZero() {
+			t.Fatalf("got %+v", e)
+		}
+	}
+	e := got[cut]
+	if e.Level != LevelError || !e.System || string(e.Payload) != `{"request_id":"r\"","version_id":"v"}` {
+		t.Errorf("got %+v, %s", e, e.Payload)
 	}
 }

@@ -21,29 +21,55 @@ import (
 type moodyLogs struct {
 	store.Logs
 	failing  atomic.Bool
+	uncut    atomic.Bool // only Trim fails
 	attempts atomic.Int64
+}
+
+// mood returns an error if the store is to fail.
+func (m *moodyLogs) mood() error {
+	if m.failing.Load() {
+		return fmt.Errorf("%w: out of order", store.ErrUnavailable)
+	}
+	return nil
 }
 
 func (m *moodyLogs) Append(ctx context.Context, functionID string, batch []byte) error {
 	m.attempts.Add(1)
-	if m.failing.Load() {
-		return fmt.Errorf("%w: out of order", store.ErrUnavailable)
+	if err := m.mood(); err != nil {
+		return err
 	}
 	return m.Logs.Append(ctx, functionID, batch)
 }
 
 func (m *moodyLogs) Read(ctx context.Context, functionID string, since time.Time, follow bool, each func([]byte) error) error {
-	if m.failing.Load() {
-		return fmt.Errorf("%w: out of order", store.ErrUnavailable)
+	if err := m.mood(); err != nil {
+		return err
 	}
 	return m.Logs.Read(ctx, functionID, since, follow, each)
 }
 
 func (m *moodyLogs) Trim(ctx context.Context, functionID string, keep int) error {
-	if m.failing.Load() {
-		return fmt.Errorf("%w: out of order", store.ErrUnavailable)
+	if m.uncut.Load() {
+		return store.ErrUnavailable
+	}
+	if err := m.mood(); err != nil {
+		return err
 	}
 	return m.Logs.Trim(ctx, functionID, keep)
+}
+
+func (m *moodyLogs) Delete(ctx context.Context, functionID string) error {
+	if err := m.mood(); err != nil {
+		return err
+	}
+	return m.Logs.Delete(ctx, functionID)
+}
+
+func (m *moodyLogs) Sizes(ctx context.Context) (map[string]uint64, int64, error) {
+	if err := m.mood(); err != nil {
+		return nil, 0, err
+	}
+	return m.Logs.Sizes(ctx)
 }
 
 // lines is where the operator's log goes.
