@@ -243,7 +243,7 @@ func (e *Engine) OpenImage(path, key string) (*Image, error) {
 // Clone makes an instance from an image. The caller owns the instance and must
 // close it.
 func (e *Engine) Clone(ctx context.Context, image *Image, cfg InstanceConfig) (*Instance, error) {
-	i, err := e.takeShell(ctx)
+	i, err := e.acquireShell(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -38,11 +38,11 @@ func (c *charge) grow(from, to uint64) bool {
 	if to <= from {
 		return true
 	}
-	return c.take(int64(to - from))
+	return c.add(int64(to - from))
 }
 
-// take reports whether the owner grants the instance delta more bytes.
-func (c *charge) take(delta int64) bool {
+// add reports whether the owner grants the instance delta more bytes.
+func (c *charge) add(delta int64) bool {
 	if c.reserve == nil {
 		return true
 	}
@@ -53,7 +53,7 @@ func (c *charge) take(delta int64) bool {
 	return true
 }
 
-// give returns bytes that take got.
+// give returns bytes that add got.
 func (c *charge) give(delta int64) {
 	delta = min(delta, c.total) // zero if the instance is closed already
 	if c.reserve != nil && delta > 0 {
@@ -68,7 +68,7 @@ func (c *charge) change(delta int64) bool {
 		c.give(-delta)
 		return true
 	}
-	return c.take(delta)
+	return c.add(delta)
 }
 
 // clear returns everything.

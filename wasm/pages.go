@@ -48,7 +48,7 @@ func (i *Instance) allot() bool {
 	p.paid, p.size = keptPages, i.linear.size
 	if !countsPages() {
 		if n := i.image.size - keptPages; n > 0 {
-			if !i.linear.charge.take(n) {
+			if !i.linear.charge.add(n) {
 				return false
 			}
 			p.paid += n
@@ -97,7 +97,7 @@ func (i *Instance) chargePages() bool {
 		if own+ahead/2 <= p.paid {
 			return true
 		}
-		if want := min(own+ahead, i.image.size) - p.paid; i.linear.charge.take(want) {
+		if want := min(own+ahead, i.image.size) - p.paid; i.linear.charge.add(want) {
 			p.paid += want
 			return true
 		}

@@ -114,7 +114,7 @@ func (e *Engine) keepShells() {
 				if !errors.Is(err, context.Canceled) {
 					e.log.Error("create instance ahead of need", "error", err)
 				}
-				return // takeShell then creates its own
+				return // acquireShell then creates its own
 			}
 			select {
 			case e.shells <- s:
@@ -126,8 +126,8 @@ func (e *Engine) keepShells() {
 	}()
 }
 
-// takeShell returns a shell created ahead of need, or creates one.
-func (e *Engine) takeShell(ctx context.Context) (*Instance, error) {
+// acquireShell returns a shell created ahead of need, or creates one.
+func (e *Engine) acquireShell(ctx context.Context) (*Instance, error) {
 	if e.stopped.Err() != nil {
 		return nil, ErrClosed
 	}

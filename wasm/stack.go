@@ -58,7 +58,7 @@ func (i *Instance) chargeStack() bool {
 	if size <= max(i.stack, keptStack) {
 		return true
 	}
-	if !i.linear.charge.take(size - i.stack) {
+	if !i.linear.charge.add(size - i.stack) {
 		return false
 	}
 	i.stack = size

@@ -127,7 +127,7 @@ func (i *Instance) startThread(argument, top uint32) vfs.Errno {
 		return vfs.EINVAL
 	}
 	// Only the thread that runs begins and ends any.
-	if i.otherThreads() >= maxThreads || !i.linear.charge.take(threadMemory) {
+	if i.otherThreads() >= maxThreads || !i.linear.charge.add(threadMemory) {
 		return sockets.EAGAIN
 	}
 	th := &thread{f: f, turn: make(chan struct{}, 1), stack: uint64(top)}

@@ -137,7 +137,7 @@ func TestServer_BoundsRequestsByClientAndInAll(t *testing.T) {
 	p := newPlaces(2, 1)
 	s := New(Config{}, returns(`{}`))
 	s.requests = p
-	if !p.take("127.0.0.1") {
+	if !p.reserve("127.0.0.1") {
 		t.Fatal("there is no place")
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -71,7 +71,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 
 	large := len(body) > run.LargeBody
 	if large { // the host encodes it as base64 in addition
-		if err := held.take(r.Context(), base64.StdEncoding.EncodedLen(len(body))); err != nil {
+		if err := held.reserve(r.Context(), base64.StdEncoding.EncodedLen(len(body))); err != nil {
 			return err
 		}
 	}
@@ -196,12 +196,12 @@ func functionName(u *url.URL) (string, error) {
 // and of the memory for bodies.
 func (s *Server) readBody(c echo.Context, held *held) ([]byte, error) {
 	r := c.Request()
-	if err := held.take(r.Context(), 0); err != nil { // responses may have used it up
+	if err := held.reserve(r.Context(), 0); err != nil { // responses may have used it up
 		return nil, err
 	}
 	return readBody(c.Response().Writer, r, transfer.Limits{
 		Bytes: s.config.MaxRequestBytes, Time: s.config.TransferTimeout,
-		Hold: func(n int) error { return held.take(r.Context(), n) },
+		Hold: func(n int) error { return held.reserve(r.Context(), n) },
 	})
 }
 

@@ -62,19 +62,19 @@ func (s *jsonScanner) array(each func(value []byte) bool) bool {
 }
 
 func (s *jsonScanner) inside(open, end byte, each func() bool) bool {
-	if s.space(); !s.take(open) {
+	if s.space(); !s.accept(open) {
 		return false
 	}
-	if s.space(); !s.take(end) {
+	if s.space(); !s.accept(end) {
 		for more := true; more; {
 			if !each() {
 				return false
 			}
-			if s.space(); !s.take(',') {
+			if s.space(); !s.accept(',') {
 				more = false
 			}
 		}
-		if !s.take(end) {
+		if !s.accept(end) {
 			return false
 		}
 	}
@@ -91,7 +91,7 @@ func (s *jsonScanner) name() (name []byte, ok bool) {
 	}
 	name = s.text[start:s.at]
 	s.space()
-	return name, s.take(':')
+	return name, s.accept(':')
 }
 
 // value scans a value and returns its text.
@@ -106,18 +106,18 @@ func (s *jsonScanner) value() (value []byte, ok bool) {
 		}
 		s.space()
 		switch {
-		case s.take('{'):
+		case s.accept('{'):
 			open = append(open, '}')
-			if s.space(); s.take('}') {
+			if s.space(); s.accept('}') {
 				open = open[:len(open)-1]
 			} else if _, ok := s.name(); !ok {
 				return nil, false
 			} else {
 				continue
 			}
-		case s.take('['):
+		case s.accept('['):
 			open = append(open, ']')
-			if s.space(); !s.take(']') {
+			if s.space(); !s.accept(']') {
 				continue
 			}
 			open = open[:len(open)-1]
@@ -127,10 +127,10 @@ func (s *jsonScanner) value() (value []byte, ok bool) {
 		// A value has ended, and with it those whose last part it was.
 		for len(open) > 0 {
 			s.report()
-			if s.space(); s.take(',') {
+			if s.space(); s.accept(',') {
 				break
 			}
-			if !s.take(open[len(open)-1]) {
+			if !s.accept(open[len(open)-1]) {
 				return nil, false
 			}
 			open = open[:len(open)-1]
@@ -154,8 +154,8 @@ func (s *jsonScanner) peek() byte {
 	return s.text[s.at]
 }
 
-// take skips a byte if it is the next one.
-func (s *jsonScanner) take(c byte) bool {
+// accept skips a byte if it is the next one.
+func (s *jsonScanner) accept(c byte) bool {
 	if s.peek() != c {
 		return false
 	}
@@ -194,16 +194,16 @@ func (s *jsonScanner) word(w string) bool {
 }
 
 func (s *jsonScanner) number() bool {
-	s.take('-')
-	if !s.take('0') && !s.digits() {
+	s.accept('-')
+	if !s.accept('0') && !s.digits() {
 		return false
 	}
-	if s.take('.') && !s.digits() {
+	if s.accept('.') && !s.digits() {
 		return false
 	}
-	if s.take('e') || s.take('E') {
-		if !s.take('+') {
-			s.take('-')
+	if s.accept('e') || s.accept('E') {
+		if !s.accept('+') {
+			s.accept('-')
 		}
 		return s.digits()
 	}
@@ -221,7 +221,7 @@ func (s *jsonScanner) digits() bool {
 }
 
 func (s *jsonScanner) string() bool {
-	if !s.take('"') {
+	if !s.accept('"') {
 		return false
 	}
 	for s.at < len(s.text) {

@@ -64,8 +64,8 @@ func newPlaces(most, mostOfClient int) *places {
 	return &places{most: most, mostOfClient: mostOfClient, clients: map[string]int{}}
 }
 
-// take takes a place for a client and reports whether there was one.
-func (p *places) take(client string) bool {
+// reserve takes a place for a client and reports whether there was one.
+func (p *places) reserve(client string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.most >= 0 && p.taken >= p.most || p.mostOfClient >= 0 && p.clients[client] >= p.mostOfClient {
@@ -108,7 +108,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		client := clientOf(conn.RemoteAddr().String())
-		if l.connections.take(client) {
+		if l.connections.reserve(client) {
 			return &limitedConn{Conn: conn, give: sync.OnceFunc(func() { l.connections.give(client) })}, nil
 		}
 		_ = conn.Close() // without a response
@@ -163,7 +163,7 @@ func (s *Server) place(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		client := clientOf(c.Request().RemoteAddr)
-		if !s.requests.take(client) {
+		if !s.requests.reserve(client) {
 			return &rateError{"too many requests are in progress; wait for some to end", time.Second}
 		}
 		defer s.requests.give(client)
@@ -205,12 +205,12 @@ func (b *bodies) fits(tenant string, n int64) bool {
 	return b.most < 0 || b.held+n <= b.most && b.tenants[tenant]+n <= b.most/2
 }
 
-// take holds n more bytes, or fails. It waits a moment for room.
+// reserve holds n more bytes, or fails. It waits a moment for room.
 //
 // # Errors
 //
 // errBodies; ctx's.
-func (h *held) take(ctx context.Context, n int) error {
+func (h *held) reserve(ctx context.Context, n int) error {
 	var late <-chan time.Time
 	for {
 		h.of.mu.Lock()

@@ -86,7 +86,7 @@ func TestConnections_HoldTheLimitUnderAHammer(t *testing.T) {
 		all.Go(func() {
 			for range 2000 {
 				client := fmt.Sprint(g % 5)
-				if !c.take(client) {
+				if !c.reserve(client) {
 					continue
 				}
 				c.mu.Lock()
@@ -130,7 +130,7 @@ func TestBodies_HoldTheLimitUnderAHammer(t *testing.T) {
 				h := &held{of: b, tenant: fmt.Sprint(g % 4)}
 				for range 3 {
 					ctx, cancel := context.WithTimeout(t.Context(), 100*time.Microsecond)
-					if h.take(ctx, 150) != nil {
+					if h.reserve(ctx, 150) != nil {
 						refused.Add(1)
 					}
 					cancel()
@@ -155,23 +155,23 @@ func TestBodies_WaitAMomentForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBodies(100)
 		first, second := &held{of: b, tenant: "a"}, &held{of: b, tenant: "a"}
-		if err := first.take(t.Context(), 50); err != nil {
+		if err := first.reserve(t.Context(), 50); err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		if err := second.take(t.Context(), 1); err != errBodies || time.Since(start) != bodyWait {
+		if err := second.reserve(t.Context(), 1); err != errBodies || time.Since(start) != bodyWait {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
 		time.AfterFunc(bodyWait/2, first.release)
-		if err := second.take(t.Context(), 50); err != nil {
+		if err := second.reserve(t.Context(), 50); err != nil {
 			t.Errorf("when there is room again: %v", err)
 		}
 		second.force(1000)
-		if err := first.take(t.Context(), 0); err != errBodies {
+		if err := first.reserve(t.Context(), 0); err != errBodies {
 			t.Errorf("got %v", err)
 		}
 		other := &held{of: b, tenant: "b"} // not affected
-		if err := other.take(t.Context(), 50); err != nil {
+		if err := other.reserve(t.Context(), 50); err != nil {
 			t.Errorf("another tenant: %v", err)
 		}
 		other.release()

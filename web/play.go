@@ -221,7 +221,7 @@ func (p *Play) run(w http.ResponseWriter, r *http.Request, call *call) error {
 	if err != nil {
 		return err
 	}
-	answer.Log, answer.LogTruncated = t.log.take()
+	answer.Log, answer.LogTruncated = t.log.drain()
 	p.send(w, http.StatusOK, encodeJSON(answer))
 	return nil
 }

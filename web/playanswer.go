@@ -94,7 +94,7 @@ func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 			answer.Outcome = playTimeout
 		}
 	}
-	answer.take(t.answer, t.method)
+	answer.fill(t.answer, t.method)
 	g := result.Figures
 	answer.Figures = playFigures{
 		Duration: milliseconds(g.Duration), Queue: milliseconds(g.Queuing), Start: milliseconds(g.Making),
@@ -104,8 +104,8 @@ func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 	return answer, nil
 }
 
-// take adopts the response that the server would send.
-func (a *playAnswer) take(r *response, method string) {
+// fill adopts the response that the server would send.
+func (a *playAnswer) fill(r *response, method string) {
 	a.Status = r.status
 	header := http.Header{}
 	r.addTo(header)
@@ -237,8 +237,8 @@ func (l *playLog) add(e logs.Entry) {
 	}
 }
 
-// take returns the entries since the last call, and whether some did not fit.
-func (l *playLog) take() (entries []playEntry, truncated bool) {
+// drain returns the entries since the last call, and whether some did not fit.
+func (l *playLog) drain() (entries []playEntry, truncated bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	entries, l.entries = l.entries, nil

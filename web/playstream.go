@@ -56,7 +56,7 @@ func (p *Play) stream(w http.ResponseWriter, r *http.Request, t *playTry) error 
 		if done && err != nil && !s.begun {
 			return err
 		}
-		entries, truncated := t.log.take()
+		entries, truncated := t.log.drain()
 		for _, e := range entries {
 			s.event("log", encodeJSON(e))
 		}

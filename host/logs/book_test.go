@@ -143,7 +143,8 @@ func TestRead_KeepsTheNewest(t *testing.T) {
 				"by default": {Query{}, DefaultLimit, "200", "1199", false},
 			} {
 				err := b.Read(t.Context(), o, c.q, func(got []Entry, cut bool) error {
-					if len(got) != c.entries || cut != c.cut || len(got) > 0 && (got[0].RequestID != c.first || got[len(got)-1].RequestID != c.last) {
+					if len(got) != c.entries || cut != c.cut ||
+						len(got) > 0 && (got[0].RequestID != c.first || got[len(got)-1].RequestID != c.last) {
 						t.Errorf("transient: %v, %s: got %d entries, cut: %v", transient, what, len(got), cut)
 					}
 					return nil

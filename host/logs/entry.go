@@ -244,7 +244,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		if work >= paced.Piece {
 			return len(p) - len(rest), io.ErrShortWrite
 		}
-		n := w.take(rest)
+		n := w.consume(rest)
 		rest = rest[n:]
 		work += n*paced.PerJSONByte + paced.PerEntry
 	}
@@ -260,9 +260,9 @@ func (w *lineWriter) writeAll(p []byte, work paced.Work) {
 	}
 }
 
-// take consumes the bytes up to the end of a line, or of an entry if that comes
+// consume uses the bytes up to the end of a line, or of an entry if that comes
 // first, and returns how many.
-func (w *lineWriter) take(p []byte) (n int) {
+func (w *lineWriter) consume(p []byte) (n int) {
 	i := bytes.IndexByte(p[:min(len(p), maxLine+1)], '\n')
 	if w.cut && i == 0 && len(w.partial) == 0 { // ends the line that was split
 		w.cut = false

@@ -224,7 +224,7 @@ func TestLogWindow_KeepsTheNewestWithinItsBounds(t *testing.T) {
 		"one of many bytes": {1000, 3, MaxBytes - 2*entryBytes, 1 << 30, 1, true, nil},
 		"no room":           {1000, 500, 64 << 10, 1 << 20, 0, false, full},
 	} {
-		w := window{limit: test.limit, take: func(n int) error {
+		w := window{limit: test.limit, reserve: func(n int) error {
 			if test.room -= n; test.room < 0 {
 				return full
 			}

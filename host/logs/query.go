@@ -85,7 +85,7 @@ func (b *Book) Read(ctx context.Context, o Owner, q Query, use func(entries []En
 	if q.Limit == 0 {
 		q.Limit = DefaultLimit
 	}
-	w := window{limit: q.Limit, entries: []Entry{}, take: func(n int) error {
+	w := window{limit: q.Limit, entries: []Entry{}, reserve: func(n int) error {
 		return b.ledger.Take(o.Tenant, quota.LogBuffer, int64(n))
 	}}
 	defer func() { b.ledger.Give(o.Tenant, quota.LogBuffer, int64(w.taken)) }()
@@ -130,15 +130,15 @@ func (b *Book) read(ctx context.Context, o Owner, q Query, follow bool, each fun
 // window keeps the newest of the entries added to it.
 type window struct {
 	limit   int // maximum number of entries
-	take    func(bytes int) error
+	reserve func(bytes int) error
 	entries []Entry
 	first   int // entries before it were dropped
 	bytes   int
-	taken   int  // total requested from take
+	taken   int  // total requested from reserve
 	cut     bool // some were dropped for their size
 }
 
-// add adds an entry. The error is take's.
+// add adds an entry. The error is reserve's.
 func (w *window) add(e Entry) error {
 	const step = 64 << 10
 	w.entries = append(w.entries, e)
@@ -153,7 +153,7 @@ func (w *window) add(e Entry) error {
 		w.entries, w.first = slices.Delete(w.entries, 0, w.first), 0
 	}
 	for w.bytes > w.taken {
-		if err := w.take(step); err != nil {
+		if err := w.reserve(step); err != nil {
 			return err
 		}
 		w.taken += step

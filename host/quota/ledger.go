@@ -138,7 +138,7 @@ func (l *Ledger) Reserve(tenant string, k Kind, n int64) (release func(), err er
 // Those of Reserve.
 func (l *Ledger) Take(tenant string, k Kind, n int64) error {
 	q := k.Quota()
-	for !l.takeOwn(tenant, q, n) {
+	for !l.reserveOwn(tenant, q, n) {
 		if limit := l.Limit(tenant, q); limit >= 0 && n > limit || !l.reclaim(tenant, q, true) {
 			return l.Refuse(tenant, q)
 		}
@@ -167,7 +167,7 @@ func (l *Ledger) Give(tenant string, k Kind, n int64) {
 	l.giveOwn(tenant, q, n)
 }
 
-func (l *Ledger) takeOwn(tenant string, q Quota, n int64) (ok bool) {
+func (l *Ledger) reserveOwn(tenant string, q Quota, n int64) (ok bool) {
 	l.with(tenant, func(a *account) { ok = within(&a.used[q], n, max(a.limits[q], 0)) })
 	return ok
 }

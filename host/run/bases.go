@@ -50,9 +50,9 @@ func (s *baseStock) refill(ctx context.Context) {
 	}
 }
 
-// take returns a fresh base image, which the caller closes. It blocks until
+// acquire returns a fresh base image, which the caller closes. It blocks until
 // one is booted.
-func (s *baseStock) take(ctx context.Context) (image, error) {
+func (s *baseStock) acquire(ctx context.Context) (image, error) {
 	select {
 	case r := <-s.ready:
 		s.next <- struct{}{}

@@ -86,7 +86,7 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 		p.mu.Unlock()
 		return nil, fault.ErrBusy
 	case n > 0:
-		in := p.take(n - 1)
+		in := p.removeIdle(n - 1)
 		p.mu.Unlock()
 		return in, nil
 	case p.live < p.limits.Instances:
@@ -344,11 +344,11 @@ func (p *pool) place(most func(catalog.Limits) int) bool {
 	return true
 }
 
-// take takes an instance out of those that are idle. The caller holds mu.
-func (p *pool) take(i int) *instance {
+// removeIdle takes an instance out of those that are idle. The caller holds mu.
+func (p *pool) removeIdle(i int) *instance {
 	in := p.idle[i]
 	p.idle = slices.Delete(p.idle, i, i+1)
-	p.r.room.idle.take(in)
+	p.r.room.idle.remove(in)
 	return in
 }
 
@@ -361,7 +361,7 @@ func (p *pool) remove(in *instance) bool {
 	if i < 0 {
 		return false
 	}
-	p.take(i)
+	p.removeIdle(i)
 	return true
 }
 
@@ -371,7 +371,7 @@ func (p *pool) evict(before time.Time) int {
 	var old []*instance
 	p.mu.Lock()
 	for len(p.idle) > 0 && p.live-len(old) > p.limits.Ready && p.idle[0].lastUsed.Before(before) {
-		old = append(old, p.take(0))
+		old = append(old, p.removeIdle(0))
 	}
 	p.mu.Unlock()
 	for _, in := range old {
@@ -410,7 +410,7 @@ func (p *pool) close() {
 	}
 	var idle []*instance
 	for len(p.idle) > 0 {
-		idle = append(idle, p.take(len(p.idle)-1))
+		idle = append(idle, p.removeIdle(len(p.idle)-1))
 	}
 	p.mu.Unlock()
 	for _, in := range idle {

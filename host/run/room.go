@@ -42,8 +42,8 @@ func (s *shelf[T]) put(tenant string, thing T) {
 	s.places[thing] = shelved{tenant, s.tenants[tenant].PushBack(thing)}
 }
 
-// take takes a thing away, if it is there.
-func (s *shelf[T]) take(thing T) {
+// remove takes a thing away, if it is there.
+func (s *shelf[T]) remove(thing T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, ok := s.places[thing]
@@ -133,7 +133,7 @@ func (r *room) evictCode(weight func(tenant string) (int64, bool)) bool {
 		if !ok {
 			return false
 		}
-		r.spares.take(v) // it is there again when it has lost its last instance
+		r.spares.remove(v) // it is there again when it has lost its last instance
 		if v.code.drop() {
 			return true
 		}
@@ -147,7 +147,7 @@ func (r *room) evictImage(weight func(tenant string) (int64, bool)) bool {
 		if !ok {
 			return false
 		}
-		r.images.take(v)
+		r.images.remove(v)
 		if freed := v.pool.image.drop(); freed > 0 {
 			r.ledger.Give(v.Tenant, quota.ImageFile, freed)
 			return true
@@ -158,8 +158,8 @@ func (r *room) evictImage(weight func(tenant string) (int64, bool)) bool {
 // used says that a version has got its first instance: its code and its image are
 // not to be let go of.
 func (r *room) used(v *live) {
-	r.spares.take(v)
-	r.images.take(v)
+	r.spares.remove(v)
+	r.images.remove(v)
 }
 
 // unused says that a version has no instance any more.

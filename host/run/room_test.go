@@ -56,7 +56,7 @@ func TestShelf_GivesTheLongestUnusedOfWhoHasMost(t *testing.T) {
 		}
 	}
 	for _, thing := range []string{"b1", "a2", "a2", "a1"} {
-		s.take(thing)
+		s.remove(thing)
 	}
 	if len(s.tenants)+len(s.places) != 0 {
 		t.Errorf("left: %v, %v", s.tenants, s.places)

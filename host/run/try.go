@@ -192,7 +192,7 @@ func (t *tries) leave() {
 // instance makes an instance for a version that is in no table. The caller
 // closes it and then gives instanceMemory back.
 func (t *tries) instance(ctx context.Context, v *live) (guest, error) {
-	image, err := t.take(ctx, v.Runtime)
+	image, err := t.acquire(ctx, v.Runtime)
 	if err != nil {
 		return nil, err
 	}
@@ -239,9 +239,9 @@ func (t *tries) prepare(runtime string) *tryStock {
 	return s
 }
 
-// take returns a runtime's current image; the caller releases it. It blocks while there
+// acquire returns a runtime's current image; the caller releases it. It blocks while there
 // is none yet. One that has been used often enough is renewed meanwhile.
-func (t *tries) take(ctx context.Context, runtime string) (*tryImage, error) {
+func (t *tries) acquire(ctx context.Context, runtime string) (*tryImage, error) {
 	t.mu.Lock()
 	s := t.prepare(runtime)
 	if s.image == nil {
@@ -304,7 +304,7 @@ func (t *tries) base(runtime string) (image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return python.bases.take(t.r.running)
+	return python.bases.acquire(t.r.running)
 }
 
 // rehearse makes a first call of an image's, with code of ours: the pages that

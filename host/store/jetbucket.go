@@ -269,7 +269,7 @@ func (f *follower) begin(ctx context.Context) (err error) {
 				return nil
 			}
 			timeout.Reset(watchPatience)
-			f.take(entry(e))
+			f.apply(entry(e))
 		case <-ctx.Done():
 			return b.fault(ctx.Err())
 		case <-timeout.C:
@@ -279,7 +279,7 @@ func (f *follower) begin(ctx context.Context) (err error) {
 				return err
 			}
 			f.read, f.seen, f.whole = 0, map[string]bool{}, false
-			return b.readEach(ctx, f.take)
+			return b.readEach(ctx, f.apply)
 		}
 	}
 }
@@ -309,8 +309,8 @@ func (f *follower) end() {
 	}
 }
 
-// take passes on a record unless it is known.
-func (f *follower) take(e Entry) {
+// apply passes on a record unless it is known.
+func (f *follower) apply(e Entry) {
 	f.read++
 	if e.Deleted {
 		delete(f.keys, e.Key)
@@ -338,7 +338,7 @@ func (f *follower) follow(watching context.Context) {
 			if !ok { // the client has given up
 				f.changes, again = nil, time.After(compareInterval)
 			} else if e != nil {
-				f.take(entry(e))
+				f.apply(entry(e))
 			}
 		case <-reconnected:
 			reconnected, again = f.bucket.link.reconnected(), time.After(0)
@@ -369,7 +369,7 @@ func (f *follower) compare(watching context.Context) bool {
 	}
 	for key := range f.keys {
 		if !f.seen[key] {
-			f.take(Entry{Key: key, Revision: last, Deleted: true})
+			f.apply(Entry{Key: key, Revision: last, Deleted: true})
 		}
 	}
 	return true

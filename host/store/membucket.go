@@ -73,7 +73,7 @@ func (b *memBucket) set(key string, value []byte, wanted func(old Entry, there b
 	if there {
 		need -= entrySize(old)
 	}
-	if err := b.room.take(need); err != nil {
+	if err := b.room.reserve(need); err != nil {
 		return 0, err
 	}
 	b.last++
@@ -92,7 +92,7 @@ func (b *memBucket) Delete(_ context.Context, key string) error {
 	if !there {
 		return nil
 	}
-	_ = b.room.take(-entrySize(old)) // giving back never fails
+	_ = b.room.reserve(-entrySize(old)) // giving back never fails
 	delete(b.entries, key)
 	b.last++
 	b.tell(Entry{Key: key, Revision: b.last, Created: time.Now(), Deleted: true})
@@ -157,7 +157,7 @@ func (b *memBucket) Watch(_ context.Context, each func(Entry), present func()) (
 			case <-b.ended:
 				return
 			}
-			for _, e := range b.take(w) {
+			for _, e := range b.drain(w) {
 				each(e)
 			}
 		}
@@ -168,8 +168,8 @@ func (b *memBucket) Watch(_ context.Context, each func(Entry), present func()) (
 	}), nil
 }
 
-// take returns a watcher's news, in order.
-func (b *memBucket) take(w *memWatcher) []Entry {
+// drain returns a watcher's news, in order.
+func (b *memBucket) drain(w *memWatcher) []Entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	news := inOrder(w.news)

@@ -32,7 +32,7 @@ func (c *memCode) Put(_ context.Context, archive []byte) (name string, err error
 	if _, there := c.archives[name]; there {
 		return name, nil
 	}
-	if err := c.room.take(int64(len(archive)) + entryBytes); err != nil {
+	if err := c.room.reserve(int64(len(archive)) + entryBytes); err != nil {
 		return "", err
 	}
 	c.archives[name] = memArchive{archive, time.Now()}
@@ -65,7 +65,7 @@ func (c *memCode) Delete(_ context.Context, name string) error {
 // remove removes an archive. The caller holds the mutex.
 func (c *memCode) remove(name string) {
 	if a, there := c.archives[name]; there {
-		_ = c.room.take(-int64(len(a.bytes)) - entryBytes) // giving back never fails
+		_ = c.room.reserve(-int64(len(a.bytes)) - entryBytes) // giving back never fails
 		delete(c.archives, name)
 	}
 }

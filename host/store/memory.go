@@ -72,12 +72,12 @@ type room struct {
 	used int64
 }
 
-// take takes n bytes, or gives them back if n is negative.
+// reserve takes n bytes, or gives them back if n is negative.
 //
 // # Errors
 //
 // ErrUnavailable.
-func (r *room) take(n int64) error {
+func (r *room) reserve(n int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if free := r.most - r.used; n > max(free, 0) {

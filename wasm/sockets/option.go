@@ -86,7 +86,7 @@ func (s *Socket) Option(level, name int) (int, vfs.Errno) {
 			if s.finishConnect(); s.failed == 0 && s.conn != nil && !s.connecting {
 				return int(socketError(s.conn.FD)), 0
 			}
-			return int(s.takeFailure()), 0
+			return int(s.pendingError()), 0
 		case optionAccepting:
 			if s.listener != nil {
 				return 1, 0

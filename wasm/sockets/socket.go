@@ -83,7 +83,7 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 		if s.finishConnect(); s.connecting {
 			return EALREADY
 		}
-		return s.takeFailure()
+		return s.pendingError()
 	case s.conn != nil && s.kind == Stream || s.in != nil:
 		return EISCONN
 	case s.listener != nil:
@@ -123,7 +123,7 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 		}
 		s.finishConnect()
 	}
-	return s.takeFailure()
+	return s.pendingError()
 }
 
 // refused returns the error number for an error of the Net.
@@ -147,7 +147,7 @@ func (s *Socket) finishConnect() {
 	}
 }
 
-func (s *Socket) takeFailure() vfs.Errno {
+func (s *Socket) pendingError() vfs.Errno {
 	failed := s.failed
 	s.failed = 0
 	return failed
@@ -159,7 +159,7 @@ func (s *Socket) ready() vfs.Errno {
 		return EAGAIN
 	}
 	if s.failed != 0 {
-		return s.takeFailure()
+		return s.pendingError()
 	}
 	if s.conn == nil && s.in == nil {
 		return ENOTCONN

@@ -140,8 +140,8 @@ func (m *Mem) dropEntry() {
 // free is the number of pages that the quota has left.
 func (m *Mem) free() int64 { return m.config.MaxBytes/PageSize - m.pages }
 
-// take counts pages that a file is about to get.
-func (m *Mem) take(pages int64) bool {
+// reserve counts pages that a file is about to get.
+func (m *Mem) reserve(pages int64) bool {
 	if pages == 0 {
 		return true
 	}
@@ -162,7 +162,7 @@ func (m *Mem) write(n *inode, buf []byte, off int64) (int, Errno) {
 	}
 	end := min(off+int64(len(buf)), MaxFileSize)
 	pages, fits := n.content.missing(off, end, m.free())
-	if fits == off || !m.take(pages) {
+	if fits == off || !m.reserve(pages) {
 		return 0, ENOSPC
 	}
 	n.content.writeAt(buf[:fits-off], off)
@@ -180,7 +180,7 @@ func (m *Mem) allocate(n *inode, off, size int64) Errno {
 	}
 	end := off + size
 	pages, fits := n.content.missing(off, end, m.free())
-	if fits < end || !m.take(pages) {
+	if fits < end || !m.reserve(pages) {
 		return ENOSPC
 	}
 	n.content.reserve(off, end)

@@ -108,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := encode(answer)
 	held := h.hold(access.PrincipalOf(r.Context()))
 	defer held.release() // for as long as the reader takes
-	if err := held.take(len(body)); err != nil {
+	if err := held.reserve(len(body)); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -154,14 +154,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		limit, received := int64(maxBody), func() {}
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
-			if received, err = h.uploads.take(r.Context(), uploader(r, caller)); err != nil {
+			if received, err = h.uploads.reserve(r.Context(), uploader(r, caller)); err != nil {
 				return nil, err
 			}
 		}
 		held := h.hold(caller)
 		defer held.release()
 		q.body = route.body()
-		err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.take}, q.body)
+		err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.reserve}, q.body)
 		received() // others need not wait until the code has been tried
 		if err != nil {
 			return nil, err

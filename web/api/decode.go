@@ -82,12 +82,12 @@ func (h *Handler) hold(p access.Principal) *held {
 	return &held{h: h, tenant: tenant}
 }
 
-// take counts n more bytes.
+// reserve counts n more bytes.
 //
 // # Errors
 //
 // *quota.Error, fault.ErrExhausted.
-func (m *held) take(n int) error {
+func (m *held) reserve(n int) error {
 	if m.few+n <= smallAnswer {
 		m.few += n
 		return nil

@@ -37,13 +37,13 @@ func newUploads() *uploads {
 	return &uploads{all: make(chan struct{}, maxUploads), each: map[string]*uploaderPlace{}}
 }
 
-// take waits for a place. The caller calls the function it returns when the
+// reserve waits for a place. The caller calls the function it returns when the
 // upload is over.
 //
 // # Errors
 //
 // A *statusError when it takes too long; ctx's.
-func (u *uploads) take(ctx context.Context, who string) (give func(), err error) {
+func (u *uploads) reserve(ctx context.Context, who string) (give func(), err error) {
 	u.mu.Lock()
 	place := u.each[who]
 	if place == nil {

@@ -18,7 +18,7 @@ func TestUploads_OneOfEachAndFewInAll(t *testing.T) {
 	for g := range 64 {
 		all.Go(func() {
 			who := g % len(each)
-			give, err := u.take(t.Context(), fmt.Sprint(who))
+			give, err := u.reserve(t.Context(), fmt.Sprint(who))
 			if err != nil {
 				t.Error(err)
 				return
@@ -40,22 +40,22 @@ func TestUploads_OneOfEachAndFewInAll(t *testing.T) {
 func TestUploads_ASlowOneHoldsUpItsOwnAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUploads()
-		slow, err := u.take(t.Context(), "slow")
+		slow, err := u.reserve(t.Context(), "slow")
 		if err != nil {
 			t.Fatal(err)
 		}
-		give, err := u.take(t.Context(), "another")
+		give, err := u.reserve(t.Context(), "another")
 		if err != nil {
 			t.Errorf("another: %v", err)
 		}
 		give()
-		_, err = u.take(t.Context(), "slow")
+		_, err = u.reserve(t.Context(), "slow")
 		if e, ok := errors.AsType[*statusError](err); !ok || e.http != 429 || e.code != CodeExhausted {
 			t.Errorf("its second: got %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := u.take(ctx, "slow"); !errors.Is(err, context.Canceled) {
+		if _, err := u.reserve(ctx, "slow"); !errors.Is(err, context.Canceled) {
 			t.Errorf("who left: got %v", err)
 		}
 		slow()

@@ -170,7 +170,7 @@ type deployment struct {
 	spec     catalog.VersionSpec
 	host     *host.Host
 	terminal *terminal
-	sample    func()         // sends the sample event
+	sample   func()         // sends the sample event
 	archive  []byte         // of the current version
 	notes    []string       // that the user has been told
 	retiring sync.WaitGroup // old versions with calls in progress, and sample calls

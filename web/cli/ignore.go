@@ -231,7 +231,7 @@ func (g glob) match(name []rune, steps *int) bool {
 		case p < len(g) && g[p].kind == '*':
 			back, from = p, n
 			p++
-		case p < len(g) && g[p].takes(name[n], steps):
+		case p < len(g) && g[p].matches(name[n], steps):
 			p++
 			n++
 		case back >= 0:
@@ -247,7 +247,7 @@ func (g glob) match(name []rune, steps *int) bool {
 	return p == len(g)
 }
 
-func (p *globPart) takes(sign rune, steps *int) bool {
+func (p *globPart) matches(sign rune, steps *int) bool {
 	switch p.kind {
 	case '?':
 		return true

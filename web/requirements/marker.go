@@ -49,7 +49,7 @@ func parseMarker(text string) (*marker, error) {
 // return nil, or "", for what is not there.
 type markerParser struct{ rest string }
 
-func (p *markerParser) take(pattern *regexp.Regexp) string {
+func (p *markerParser) accept(pattern *regexp.Regexp) string {
 	p.rest = strings.TrimLeft(p.rest, " \t")
 	found := pattern.FindString(p.rest)
 	p.rest = p.rest[len(found):]
@@ -66,7 +66,7 @@ func (p *markerParser) chain(operator string, depth int, next func(int) *marker)
 	m := next(depth)
 	for n := 0; m != nil; n++ {
 		before := p.rest
-		if p.take(word) != operator {
+		if p.accept(word) != operator {
 			p.rest = before
 			return m
 		}
@@ -95,7 +95,7 @@ func (p *markerParser) single(depth int) *marker {
 		p.rest = p.rest[1:]
 		return m
 	}
-	m := &marker{a: p.value(), operator: strings.Join(strings.Fields(p.take(comparison)), " ")}
+	m := &marker{a: p.value(), operator: strings.Join(strings.Fields(p.accept(comparison)), " ")}
 	m.b = p.value()
 	// One side must be a variable: comparing two texts makes no sense.
 	if m.a == "" || m.operator == "" || m.b == "" || m.a[0] == '"' && m.b[0] == '"' {
@@ -106,10 +106,10 @@ func (p *markerParser) single(depth int) *marker {
 
 // value reads a variable or a text, which it puts in double quotes.
 func (p *markerParser) value() string {
-	if v := p.take(variable); v != "" {
+	if v := p.accept(variable); v != "" {
 		return v
 	}
-	v := p.take(quoted)
+	v := p.accept(quoted)
 	if v == "" {
 		return ""
 	}
