@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,24 +91,12 @@ type Play struct {
 //
 // An invalid origin.
 func NewPlay(config PlayConfig, tries Tries) (*Play, error) {
-	if config.MaxMemoryMB <= 0 {
-		config.MaxMemoryMB = DefaultPlayMemoryMB
-	}
-	if config.MaxTimeout <= 0 {
-		config.MaxTimeout = DefaultPlayTimeout
-	}
-	if config.Rate <= 0 {
-		config.Rate = DefaultPlayRate
-	}
-	if config.Burst <= 0 {
-		config.Burst = DefaultPlayBurst
-	}
-	if config.AtOnce <= 0 {
-		config.AtOnce = DefaultPlayAtOnce
-	}
-	if config.Logger == nil {
-		config.Logger = slog.Default()
-	}
+	config.MaxMemoryMB = cmp.Or(max(config.MaxMemoryMB, 0), DefaultPlayMemoryMB)
+	config.MaxTimeout = cmp.Or(max(config.MaxTimeout, 0), DefaultPlayTimeout)
+	config.Rate = cmp.Or(max(config.Rate, 0), DefaultPlayRate)
+	config.Burst = cmp.Or(max(config.Burst, 0), DefaultPlayBurst)
+	config.AtOnce = cmp.Or(max(config.AtOnce, 0), DefaultPlayAtOnce)
+	config.Logger = cmp.Or(config.Logger, slog.Default())
 	p := &Play{config: config, tries: tries, clients: newPlayClients(config.Rate, config.Burst, config.AtOnce)}
 	if slices.Contains(config.Origins, "*") {
 		return p, nil

@@ -161,21 +161,11 @@ type Config struct {
 
 // withDefaults returns the configuration with defaults filled in.
 func (c Config) withDefaults() Config {
-	if c.Version == "" {
-		c.Version = "dev"
-	}
-	if c.MaxRequestBytes <= 0 {
-		c.MaxRequestBytes = DefaultMaxBytes
-	}
-	if c.MaxResponseBytes <= 0 {
-		c.MaxResponseBytes = DefaultMaxBytes
-	}
-	if c.TransferTimeout <= 0 {
-		c.TransferTimeout = DefaultTransferTimeout
-	}
-	if c.DrainTimeout <= 0 {
-		c.DrainTimeout = DefaultDrainTimeout
-	}
+	c.Version = cmp.Or(c.Version, "dev")
+	c.MaxRequestBytes = cmp.Or(max(c.MaxRequestBytes, 0), DefaultMaxBytes)
+	c.MaxResponseBytes = cmp.Or(max(c.MaxResponseBytes, 0), DefaultMaxBytes)
+	c.TransferTimeout = cmp.Or(max(c.TransferTimeout, 0), DefaultTransferTimeout)
+	c.DrainTimeout = cmp.Or(max(c.DrainTimeout, 0), DefaultDrainTimeout)
 	c.MaxConnections = cmp.Or(c.MaxConnections, DefaultMaxConnections)
 	c.MaxConnectionsPerClient = cmp.Or(c.MaxConnectionsPerClient, DefaultMaxConnectionsPerClient)
 	c.MaxRequests = cmp.Or(c.MaxRequests, DefaultMaxRequests)
@@ -187,9 +177,7 @@ func (c Config) withDefaults() Config {
 	if c.OnDrain == nil {
 		c.OnDrain = func() {}
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
 }
 
