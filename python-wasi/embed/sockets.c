@@ -28,10 +28,11 @@ IMPORT("sock_bind") host_bind(int32_t fd, const void *address, size_t size);
 IMPORT("sock_listen") host_listen(int32_t fd, int32_t backlog);
 IMPORT("sock_accept") host_accept(int32_t fd, int32_t flags, int32_t *accepted);
 IMPORT("sock_recv")
-host_recv(int32_t fd, void *buf, size_t size, int32_t flags, size_t *received);
+host_recv(int32_t fd, void *buf, size_t size, int32_t flags, void *from,
+          size_t *received);
 IMPORT("sock_send")
 host_send(int32_t fd, const void *buf, size_t size, int32_t flags,
-          size_t *sent);
+          const void *address, size_t length, size_t *sent);
 IMPORT("sock_shutdown") host_shutdown(int32_t fd, int32_t how);
 IMPORT("sock_name") host_name(int32_t fd, int32_t peer, void *address);
 IMPORT("sock_get_option")
@@ -132,16 +133,25 @@ int accept(int fd, struct sockaddr *address, socklen_t *size) {
   return accept4(fd, address, size, 0);
 }
 
-ssize_t send(int fd, const void *buf, size_t size, int flags) {
-  size_t sent;
-  int error = host_send(fd, buf, size, flags, &sent);
-  return network_result(error) == 0 ? (ssize_t)sent : -1;
-}
-
-ssize_t recv(int fd, void *buf, size_t size, int flags) {
-  size_t received;
-  int error = host_recv(fd, buf, size, flags, &received);
-  return network_result(error) == 0 ? (ssize_t)received : -1;
+// copy_name copies an address that the host wrote, as much of it as there is room for.
+static void copy_name(const char *name, struct sockaddr *address,
+                      socklen_t *size) {
+  socklen_t full;
+  switch (((const struct sockaddr *)name)->sa_family) {
+  case AF_INET:
+    full = sizeof(struct sockaddr_in);
+    break;
+  case AF_INET6:
+    full = sizeof(struct sockaddr_in6);
+    break;
+  case AF_UNSPEC:
+    full = 0;
+    break;
+  default:
+    full = sizeof(sa_family_t);
+  }
+  memcpy(address, name, *size < full ? *size : full);
+  *size = full;
 }
 
 static int name_of(int fd, int peer, struct sockaddr *address,
@@ -150,19 +160,7 @@ static int name_of(int fd, int peer, struct sockaddr *address,
   if (network_result(host_name(fd, peer, name)) != 0) {
     return -1;
   }
-  socklen_t full;
-  switch (((struct sockaddr *)name)->sa_family) {
-  case AF_INET:
-    full = sizeof(struct sockaddr_in);
-    break;
-  case AF_INET6:
-    full = sizeof(struct sockaddr_in6);
-    break;
-  default:
-    full = sizeof(sa_family_t);
-  }
-  memcpy(address, name, *size < full ? *size : full);
-  *size = full;
+  copy_name(name, address, size);
   return 0;
 }
 
@@ -176,39 +174,42 @@ int getpeername(int fd, struct sockaddr *restrict address,
   return name_of(fd, 1, address, size);
 }
 
-static int is_datagram(int fd) {
-  int32_t type;
-  return host_get_option(fd, SOL_SOCKET, SO_TYPE, &type) == 0 &&
-         type == SOCK_DGRAM;
-}
-
-// The host supports datagrams only on connected sockets: sending elsewhere reconnects
-// the socket.
 ssize_t sendto(int fd, const void *buf, size_t size, int flags,
                const struct sockaddr *address, socklen_t length) {
-  char peer[ADDRESS_SIZE];
-  if (address != NULL && is_datagram(fd)) {
-    socklen_t full = length < sizeof peer ? length : sizeof peer;
-    if ((host_name(fd, 1, peer) != 0 || memcmp(peer, address, full) != 0) &&
-        connect(fd, address, length) != 0) {
-      return -1;
-    }
-  }
-  return send(fd, buf, size, flags);
+  size_t sent;
+  int error = host_send(fd, buf, size, flags, address,
+                        address == NULL ? 0 : length, &sent);
+  return network_result(error) == 0 ? (ssize_t)sent : -1;
+}
+
+ssize_t send(int fd, const void *buf, size_t size, int flags) {
+  return sendto(fd, buf, size, flags, NULL, 0);
 }
 
 ssize_t recvfrom(int fd, void *restrict buf, size_t size, int flags,
                  struct sockaddr *restrict address,
                  socklen_t *restrict length) {
-  ssize_t received = recv(fd, buf, size, flags);
-  if (received >= 0 && address != NULL) {
-    if (!is_datagram(fd)) {
-      *length = 0;
-    } else if (getpeername(fd, address, length) != 0) {
-      return -1;
-    }
+  char from[ADDRESS_SIZE];
+  size_t received;
+  int error = host_recv(fd, buf, size, flags, address == NULL ? NULL : from,
+                        &received);
+  if (network_result(error) != 0) {
+    return -1;
   }
-  return received;
+  if (address != NULL) {
+    copy_name(from, address, length);
+  }
+  return (ssize_t)received;
+}
+
+ssize_t recv(int fd, void *buf, size_t size, int flags) {
+  return recvfrom(fd, buf, size, flags, NULL, NULL);
+}
+
+static int is_datagram(int fd) {
+  int32_t type;
+  return host_get_option(fd, SOL_SOCKET, SO_TYPE, &type) == 0 &&
+         type == SOCK_DGRAM;
 }
 
 // The most that one call gathers from, or scatters into, buffers.
@@ -257,12 +258,18 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   if (whole == NULL) {
     return network_result(ENOMEM);
   }
-  ssize_t received = recvfrom(fd, whole, size, flags, message->msg_name,
-                              &message->msg_namelen);
+  // Of a stream, MSG_TRUNC would throw away what is received.
+  int truncating = is_datagram(fd) ? MSG_TRUNC : 0;
+  ssize_t received = recvfrom(fd, whole, size, flags | truncating,
+                              message->msg_name, &message->msg_namelen);
   if (received >= 0) {
-    move(message, whole, received, 0);
+    int truncated = truncating != 0 && (size_t)received > size;
+    if (truncated && !(flags & MSG_TRUNC)) {
+      received = (ssize_t)size;
+    }
+    move(message, whole, truncated ? size : (size_t)received, 0);
     message->msg_controllen = 0;
-    message->msg_flags = 0;
+    message->msg_flags = truncated ? MSG_TRUNC : 0;
   }
   free(whole);
   return received;

@@ -9,8 +9,9 @@ import (
 )
 
 // Connections within an instance: sockets that listen on loopback addresses, to which
-// only sockets of the same instance connect, and socket pairs. No host socket is
-// behind them, only buffers, which count as the instance's memory.
+// only sockets of the same instance connect, and socket pairs; datagram.go has those
+// without connections. No host socket is behind them, only buffers, which count as the
+// instance's memory.
 
 // familyUnix is the family of socket pairs.
 const familyUnix = 1
@@ -25,12 +26,18 @@ const (
 
 // inside is what the sockets of an instance share.
 type inside struct {
-	bound map[netip.AddrPort]*Socket
+	bound map[place]*Socket
 	port  uint16 // the last ephemeral port
 
 	// changed ends with the next change of anything within; nil when nobody waits.
 	changed context.Context
 	stirred context.CancelFunc
+}
+
+// place is what one socket can be bound to: TCP and UDP have ports of their own.
+type place struct {
+	kind Kind
+	at   netip.AddrPort
 }
 
 // wakeup returns a context that ends with the next change of anything within.
@@ -61,7 +68,10 @@ type pipe struct {
 	buf    []byte // sent but not received; a part of room
 	room   []byte
 	ended  bool  // the sender has shut down
-	gone   bool  // the receiver has shut down
+	deaf   bool  // the receiver has shut down
+	gone   bool  // the receiver has closed
+	broken bool  // the sender knows that
+	reset  bool  // the sender has closed without reading all that it was sent
 	charge int64 // bytes taken from Env.Reserve
 }
 
@@ -127,25 +137,16 @@ func join(a, b *Socket) {
 	b.in, b.out = to, from
 }
 
-// Bind binds the socket to a loopback address; port 0 chooses an ephemeral port.
-// Binding to the unspecified address and port 0 does nothing: the host chooses the
-// address of a socket that connects.
+// Bind binds the socket to a loopback or the unspecified address; port 0 chooses an
+// ephemeral port. The source address of what leaves the instance is the host's choice.
 func (s *Socket) Bind(to netip.AddrPort) vfs.Errno {
 	switch {
 	case to.Addr().Is4() != (s.family == familyIPv4):
 		return EAFNOSUPPORT
 	case s.local.IsValid() || s.conn != nil || s.in != nil:
 		return vfs.EINVAL
-	case to.Addr().IsUnspecified() && to.Port() == 0:
-		return 0
-	case to.Addr().IsUnspecified():
-		return EACCES
-	case !to.Addr().IsLoopback():
+	case !to.Addr().IsLoopback() && !to.Addr().IsUnspecified():
 		return EADDRNOTAVAIL
-	case s.kind != Stream && to.Port() != 0:
-		return EACCES
-	case s.kind != Stream:
-		return 0
 	}
 	return s.bind(to)
 }
@@ -153,29 +154,78 @@ func (s *Socket) Bind(to netip.AddrPort) vfs.Errno {
 func (s *Socket) bind(to netip.AddrPort) vfs.Errno {
 	in := &s.env.inside
 	if to.Port() == 0 {
-		to = in.own(to.Addr())
+		to = in.own(s.kind, to.Addr())
 	}
-	if in.bound[to] != nil {
+	if !in.free(s.kind, to) {
 		return EADDRINUSE
 	}
 	if in.bound == nil {
-		in.bound = map[netip.AddrPort]*Socket{}
+		in.bound = map[place]*Socket{}
 	}
-	in.bound[to], s.local = s, to
+	in.bound[place{s.kind, to}], s.local = s, to
+	if s.kind == Datagram {
+		s.inbox = &inbox{}
+	}
 	return 0
 }
 
 // own returns an address with an unused ephemeral port. There are more ports than
 // sockets.
-func (in *inside) own(a netip.Addr) netip.AddrPort {
+func (in *inside) own(kind Kind, a netip.Addr) netip.AddrPort {
 	for {
 		if in.port++; in.port < firstOwnPort {
 			in.port = firstOwnPort
 		}
-		if to := netip.AddrPortFrom(a, in.port); in.bound[to] == nil {
+		if to := netip.AddrPortFrom(a, in.port); in.free(kind, to) {
 			return to
 		}
 	}
+}
+
+// free reports whether no socket is bound to an address or to one that includes it.
+func (in *inside) free(kind Kind, to netip.AddrPort) bool {
+	for p := range in.bound {
+		a, b := p.at.Addr(), to.Addr()
+		if p.kind == kind && p.at.Port() == to.Port() && a.Is4() == b.Is4() && (a == b || a.IsUnspecified() || b.IsUnspecified()) {
+			return false
+		}
+	}
+	return true
+}
+
+// find returns the socket that is reached at an address, or nil if none is.
+func (in *inside) find(kind Kind, to netip.AddrPort) *Socket {
+	to = reachable(to)
+	if !to.Addr().IsLoopback() {
+		return nil
+	}
+	found := in.bound[place{kind, to}]
+	if found == nil {
+		found = in.bound[place{kind, netip.AddrPortFrom(unspecified(to.Addr().Is4()), to.Port())}]
+	}
+	if found == nil || kind == Stream && found.listener == nil {
+		return nil
+	}
+	return found
+}
+
+// reachable returns where others of the instance find what has an address: unspecified,
+// it is this machine.
+func reachable(a netip.AddrPort) netip.AddrPort {
+	switch {
+	case !a.Addr().IsUnspecified():
+		return a
+	case a.Addr().Is4():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
+	}
+	return netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
+}
+
+func unspecified(is4 bool) netip.Addr {
+	if is4 {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 // Listen accepts connections from the instance's own sockets. The socket must be
@@ -186,7 +236,7 @@ func (s *Socket) Listen(backlog int) vfs.Errno {
 		return vfs.ENOTSUP
 	case s.conn != nil || s.in != nil:
 		return vfs.EINVAL
-	case !s.local.IsValid():
+	case !s.local.IsValid() || s.local.Addr().IsUnspecified():
 		return EACCES
 	}
 	if s.listener == nil {
@@ -235,16 +285,25 @@ func either(a, b context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// connectInside connects to a listening socket of the same instance.
+// connectedInside reports whether the peer is a socket of the same instance.
+func (s *Socket) connectedInside() bool {
+	return s.in != nil || s.inbox != nil && s.conn == nil && s.peer.IsValid()
+}
+
+// connectInside connects to a socket of the same instance.
 func (s *Socket) connectInside(to *Socket) vfs.Errno {
+	if s.kind == Datagram {
+		return s.connectDatagrams(to)
+	}
 	if len(to.listener.pending) >= to.listener.backlog {
 		return ECONNREFUSED
 	}
 	if !s.local.IsValid() {
-		s.local = s.env.inside.own(to.local.Addr())
+		s.local = s.env.inside.own(s.kind, to.local.Addr())
 	}
 	accepted := &Socket{
-		env: s.env, kind: s.kind, family: s.family, flag: vfs.ReadWrite, local: to.local, peer: s.local, options: to.options,
+		env: s.env, kind: s.kind, family: s.family, flag: vfs.ReadWrite,
+		local: to.local, peer: reachable(s.local), options: to.options,
 	}
 	join(s, accepted)
 	s.peer, s.hungUp, s.failed = to.local, false, 0
@@ -255,19 +314,33 @@ func (s *Socket) connectInside(to *Socket) vfs.Errno {
 
 // dropInside closes the socket's side of what is within the instance.
 func (s *Socket) dropInside() {
-	if bound := s.env.inside.bound; bound[s.local] == s {
-		delete(bound, s.local)
+	if p := (place{s.kind, s.local}); s.env.inside.bound[p] == s {
+		delete(s.env.inside.bound, p)
 	}
 	if s.listener != nil {
 		for _, p := range s.listener.pending {
+			p.out.reset = true
 			p.dropInside()
 		}
 		s.listener = nil
 	}
 	if s.in != nil {
+		// As TCP does: who is not read to the end learns it.
+		s.out.reset = s.out.reset || len(s.in.buf) > 0 && s.family != familyUnix
+		s.out.ended, s.in.broken = true, s.out.reset || s.family == familyUnix
 		s.in.drop()
-		s.out.ended = true
 		s.in, s.out = nil, nil
+	}
+	s.dropDatagrams()
+	s.env.inside.stir()
+}
+
+// shutdownInside ends receiving, sending, or both.
+func (s *Socket) shutdownInside(receiving, sending bool) {
+	s.out.ended = s.out.ended || sending
+	s.in.deaf = s.in.deaf || receiving
+	if s.family == familyUnix && receiving { // TCP does not tell the peer
+		s.in.gone, s.in.broken = true, true
 	}
 	s.env.inside.stir()
 }
@@ -278,7 +351,10 @@ func (s *Socket) receiveInside(buf []byte, flags int) (int, vfs.Errno) {
 		n := in.read(buf[done:], flags&flagPeek != 0)
 		done += n
 		switch {
-		case done == len(buf) || in.ended || in.gone || n > 0 && flags&(flagWaitAll|flagPeek) != flagWaitAll:
+		case done == 0 && len(buf) > 0 && in.reset:
+			in.reset = false
+			return 0, ECONNRESET
+		case done == len(buf) || in.ended || in.deaf || n > 0 && flags&(flagWaitAll|flagPeek) != flagWaitAll:
 			return done, 0
 		case s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
 			if done > 0 {
@@ -293,8 +369,13 @@ func (s *Socket) receiveInside(buf []byte, flags int) (int, vfs.Errno) {
 func (s *Socket) sendInside(buf []byte, flags int) (int, vfs.Errno) {
 	out := s.out
 	for done := 0; ; {
-		if out.ended || out.gone {
+		switch {
+		case out.ended || out.broken:
 			return 0, EPIPE
+		case out.gone:
+			// Only what comes back for what is sent first tells that nobody is there.
+			out.broken = true
+			return len(buf), 0
 		}
 		n, errno := out.write(buf[done:])
 		if errno != 0 {
@@ -315,14 +396,17 @@ func (s *Socket) sendInside(buf []byte, flags int) (int, vfs.Errno) {
 
 // stateInside is state for a socket connected within the instance.
 func (s *Socket) stateInside(events int16) (ready int16) {
-	if len(s.in.buf) > 0 || s.in.ended || s.in.gone {
+	if len(s.in.buf) > 0 || s.in.ended || s.in.deaf {
 		ready |= events & readable
 	}
 	if len(s.out.buf) < maxPipe || s.out.gone {
 		ready |= events & writable
 	}
-	if s.in.ended && (s.out.ended || s.out.gone) {
+	if s.in.ended && (s.out.ended || s.out.broken) {
 		ready |= hungUp
+	}
+	if s.in.reset {
+		ready |= failed
 	}
 	return ready
 }

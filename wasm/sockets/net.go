@@ -1,7 +1,8 @@
 // Package sockets gives instances a network: sockets that connect, and names
 // that are looked up. A Net decides about and opens the descriptors behind
 // them. A socket can listen on a loopback address only, and only sockets of the
-// same instance connect to it, without a descriptor of the host.
+// same instance connect to it or send it datagrams, without a descriptor of the
+// host.
 //
 // A Socket is a file in the instance's table like any other. Reading and
 // sending are system calls on one of the host's non-blocking sockets; a guest

@@ -37,7 +37,7 @@ func Poll(env *Env, set []Polled, timeout time.Duration) int {
 		woken := false
 		interests = interestsOf(set, interests[:0]) // another thread may have closed one since
 		changed := context.Background()
-		if slices.ContainsFunc(set, func(p Polled) bool { return p.Socket.in != nil || p.Socket.listener != nil }) {
+		if slices.ContainsFunc(set, func(p Polled) bool { return p.Socket.inside() }) {
 			changed = env.inside.wakeup()
 		}
 		env.Wait(func(ctx context.Context, until time.Time) {
@@ -69,6 +69,9 @@ func interestsOf(set []Polled, interests []Interest) []Interest {
 	return interests
 }
 
+// inside reports whether what other sockets of the instance do can make this one ready.
+func (s *Socket) inside() bool { return s.in != nil || s.listener != nil || s.inbox != nil }
+
 // look updates what is ready now.
 func look(set []Polled) (count int) {
 	for n := range set {
@@ -91,6 +94,8 @@ func (s *Socket) state(events int16) int16 {
 			return events & readable
 		}
 		return 0
+	case s.inbox != nil:
+		return s.stateDatagrams(events)
 	case s.conn != nil:
 		return poll(s.conn.FD, events)
 	case s.failed != 0:
@@ -99,5 +104,8 @@ func (s *Socket) state(events int16) int16 {
 		return events&readable | hungUp
 	}
 	// Linux reports this for an unconnected socket.
+	if s.kind == Datagram {
+		return events & writable
+	}
 	return events&writable | hungUp
 }

@@ -34,8 +34,9 @@ type Socket struct {
 	kind       Kind
 	family     int
 	flag       vfs.Flag
-	conn       *Conn // nil: not connected, or hung up
-	in, out    *pipe // set when connected within the instance
+	conn       *Conn  // nil: not connected, or hung up
+	in, out    *pipe  // set when connected within the instance
+	inbox      *inbox // set when datagrams from within the instance can arrive
 	listener   *listener
 	local      netip.AddrPort // bound within the instance
 	peer       netip.AddrPort
@@ -84,15 +85,15 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 			return EALREADY
 		}
 		return s.pendingError()
-	case s.conn != nil && s.kind == Stream || s.in != nil:
+	case s.kind == Stream && (s.conn != nil || s.in != nil):
 		return EISCONN
 	case s.listener != nil:
 		return vfs.EINVAL
 	case to.Addr().Is4() != (s.family == familyIPv4):
 		return EAFNOSUPPORT
 	}
-	if l := s.env.inside.bound[to]; l != nil && l.listener != nil && s.kind == Stream {
-		return s.connectInside(l)
+	if found := s.env.inside.find(s.kind, to); found != nil {
+		return s.connectInside(found)
 	}
 	s.drop()
 	var conn *Conn
@@ -161,7 +162,7 @@ func (s *Socket) ready() vfs.Errno {
 	if s.failed != 0 {
 		return s.pendingError()
 	}
-	if s.conn == nil && s.in == nil {
+	if s.conn == nil && s.in == nil && s.inbox == nil {
 		return ENOTCONN
 	}
 	return 0
@@ -187,22 +188,41 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// Receive reads what has arrived, waiting for it unless the socket or flags say
-// not to. It returns 0 bytes at the end.
+// Receive is ReceiveFrom without the address.
 func (s *Socket) Receive(buf []byte, flags int) (int, vfs.Errno) {
-	if s.hungUp {
-		return 0, 0
+	n, _, errno := s.ReceiveFrom(buf, flags)
+	return n, errno
+}
+
+// ReceiveFrom reads what has arrived, waiting for it unless the socket or flags say
+// not to, and returns which address sent it if it is a datagram. It returns 0 bytes at
+// the end.
+func (s *Socket) ReceiveFrom(buf []byte, flags int) (n int, from netip.AddrPort, errno vfs.Errno) {
+	if s.hungUp && s.inbox == nil {
+		return 0, netip.AddrPort{}, 0
 	}
 	if errno := s.ready(); errno != 0 {
-		return 0, errno
+		return 0, netip.AddrPort{}, errno
+	}
+	if flags&^(flagPeek|flagTrunc|flagDontWait|flagWaitAll|flagNoSignal) != 0 {
+		return 0, netip.AddrPort{}, vfs.ENOTSUP
 	}
 	buf = buf[:min(len(buf), maxTransfer)]
-	if flags&^(flagPeek|flagTrunc|flagDontWait|flagWaitAll|flagNoSignal) != 0 {
-		return 0, vfs.ENOTSUP
+	switch {
+	case s.inbox != nil:
+		return s.receiveDatagram(buf, flags)
+	case s.in != nil:
+		n, errno = s.receiveInside(buf, flags)
+	default:
+		n, errno = s.receiveOutside(buf, flags)
 	}
-	if s.in != nil {
-		return s.receiveInside(buf, flags)
+	if s.kind == Datagram {
+		from = s.peer
 	}
+	return n, from, errno
+}
+
+func (s *Socket) receiveOutside(buf []byte, flags int) (int, vfs.Errno) {
 	for done := 0; ; {
 		n, err := receive(s.conn.FD, buf[done:], flags&(flagPeek|flagTrunc))
 		switch {
@@ -235,6 +255,9 @@ func (s *Socket) Send(buf []byte, flags int) (int, vfs.Errno) {
 	if s.hungUp {
 		return 0, EPIPE
 	}
+	if s.kind == Datagram && s.conn == nil && !s.peer.IsValid() {
+		return 0, EDESTADDRREQ
+	}
 	if errno := s.ready(); errno != 0 {
 		return 0, errno
 	}
@@ -242,8 +265,11 @@ func (s *Socket) Send(buf []byte, flags int) (int, vfs.Errno) {
 		return 0, vfs.ENOTSUP
 	}
 	buf = buf[:min(len(buf), maxTransfer)]
-	if s.out != nil {
+	switch {
+	case s.out != nil:
 		return s.sendInside(buf, flags)
+	case s.conn == nil:
+		return s.sendDatagram(buf)
 	}
 	for done := 0; ; {
 		n, err := send(s.conn.FD, buf[done:])
@@ -286,9 +312,7 @@ func (s *Socket) Shutdown(how int) vfs.Errno {
 		return vfs.EINVAL
 	}
 	if s.in != nil {
-		s.in.gone = s.in.gone || how != syscall.SHUT_WR
-		s.out.ended = s.out.ended || how != syscall.SHUT_RD
-		s.env.inside.stir()
+		s.shutdownInside(how != syscall.SHUT_WR, how != syscall.SHUT_RD)
 		return 0
 	}
 	if s.conn == nil || s.connecting {
@@ -299,7 +323,7 @@ func (s *Socket) Shutdown(how int) vfs.Errno {
 
 // Peer returns the address that the socket is connected to.
 func (s *Socket) Peer() (netip.AddrPort, vfs.Errno) {
-	if s.finishConnect(); s.in == nil && (s.conn == nil || s.connecting) {
+	if s.finishConnect(); !s.connectedInside() && (s.conn == nil || s.connecting) {
 		return netip.AddrPort{}, ENOTCONN
 	}
 	return s.peer, 0
@@ -308,12 +332,14 @@ func (s *Socket) Peer() (netip.AddrPort, vfs.Errno) {
 // Local returns the socket's own address, which is unspecified unless it is bound
 // or connected.
 func (s *Socket) Local() netip.AddrPort {
-	if s.conn != nil {
+	if s.conn != nil && s.inbox == nil {
 		if a, ok := localAddress(s.conn.FD); ok {
 			return a
 		}
 	}
 	switch {
+	case s.connectedInside():
+		return reachable(s.local)
 	case s.local.IsValid() || s.family == familyUnix:
 		return s.local
 	case s.family == familyIPv4:
@@ -339,7 +365,9 @@ func (s *Socket) drop() {
 		return
 	}
 	release(s.conn)
-	s.conn, s.connecting = nil, false
+	if s.conn, s.connecting = nil, false; s.kind == Datagram {
+		s.peer = netip.AddrPort{}
+	}
 }
 
 func release(conn *Conn) {

@@ -25,8 +25,8 @@ var socketCalls = []call{
 	{"sock_bind", "iii", (*Files).sockBind},
 	{"sock_listen", "ii", (*Files).sockListen},
 	{"sock_accept", "iii", (*Files).sockAccept},
-	{"sock_recv", "iiiii", (*Files).sockRecv},
-	{"sock_send", "iiiii", (*Files).sockSend},
+	{"sock_recv", "iiiiii", (*Files).sockRecv},
+	{"sock_send", "iiiiiii", (*Files).sockSend},
 	{"sock_shutdown", "ii", (*Files).sockShutdown},
 	{"sock_name", "iii", (*Files).sockName},
 	{"sock_get_option", "iiii", (*Files).sockGetOption},
@@ -181,7 +181,7 @@ func (f *Files) sockDup(m api.Memory, p []uint64) vfs.Errno {
 	return 0
 }
 
-// notListening is the reason of a refusal to bind or listen.
+// notListening is the reason of a refusal to listen.
 const notListening = "functions can listen on 127.0.0.1 and ::1 only, for connections of their own"
 
 // sockBind is sock_bind(fd, address, size).
@@ -194,7 +194,6 @@ func (f *Files) sockBind(m api.Memory, p []uint64) vfs.Errno {
 	if errno != 0 {
 		return errno
 	}
-	f.network.refusal = notListening
 	return s.Bind(to)
 }
 
@@ -248,29 +247,56 @@ func readAddress(m api.Memory, ptr, size uint64) (netip.AddrPort, vfs.Errno) {
 	return sockets.ParseAddress(b)
 }
 
-// sockRecv is sock_recv(fd, buf, size, flags, result).
+// sockRecv is sock_recv(fd, buf, size, flags, from, result): unless from is 0, it
+// writes there in AddressSize bytes which address sent a datagram, or zeros.
 func (f *Files) sockRecv(m api.Memory, p []uint64) vfs.Errno {
-	return f.move(m, p, func(s *socketFile, buf []byte) (int, vfs.Errno) { return s.Receive(buf, int(uint32(p[3]))) })
+	from := []byte(nil)
+	if uint32(p[4]) != 0 {
+		var ok bool
+		if from, ok = m.Read(uint32(p[4]), sockets.AddressSize); !ok {
+			return efault
+		}
+	}
+	return f.move(m, p, p[5], func(s *socketFile, buf []byte) (int, vfs.Errno) {
+		n, sender, errno := s.ReceiveFrom(buf, int(uint32(p[3])))
+		if clear(from); sender.IsValid() {
+			copy(from, sockets.AppendAddress(nil, sender))
+		}
+		return n, errno
+	})
 }
 
-// sockSend is sock_send(fd, buf, size, flags, result).
+// sockSend is sock_send(fd, buf, size, flags, address, size, result). Without an
+// address, its size is 0.
 func (f *Files) sockSend(m api.Memory, p []uint64) vfs.Errno {
-	return f.move(m, p, func(s *socketFile, buf []byte) (int, vfs.Errno) { return s.Send(buf, int(uint32(p[3]))) })
+	var to netip.AddrPort
+	if uint32(p[5]) != 0 {
+		var errno vfs.Errno
+		if to, errno = readAddress(m, p[4], p[5]); errno != 0 {
+			return errno
+		}
+	}
+	return f.move(m, p, p[6], func(s *socketFile, buf []byte) (int, vfs.Errno) {
+		if to.IsValid() {
+			return s.SendTo(buf, int(uint32(p[3])), to)
+		}
+		return s.Send(buf, int(uint32(p[3])))
+	})
 }
 
-func (f *Files) move(m api.Memory, p []uint64, do func(*socketFile, []byte) (int, vfs.Errno)) vfs.Errno {
+func (f *Files) move(m api.Memory, p []uint64, result uint64, do func(*socketFile, []byte) (int, vfs.Errno)) vfs.Errno {
 	s, errno := f.socket(p[0])
 	if errno != 0 {
 		return errno
 	}
 	buf, ok := m.Read(uint32(p[1]), uint32(p[2]))
-	if _, ok2 := m.ReadUint32Le(uint32(p[4])); !ok || !ok2 {
+	if _, ok2 := m.ReadUint32Le(uint32(result)); !ok || !ok2 {
 		return efault
 	}
 	n, errno := do(s, buf)
 	f.Work(n + 1)
 	if errno == 0 {
-		m.WriteUint32Le(uint32(p[4]), uint32(n))
+		m.WriteUint32Le(uint32(result), uint32(n))
 	}
 	return errno
 }
