@@ -36,7 +36,10 @@ func (c *Catalog) CreateFunction(ctx context.Context, p access.Principal, spec F
 	r, record := c.records, newRecord(spec)
 	r.naming.mu.Lock()
 	defer r.naming.mu.Unlock()
-	if err := r.cfg.Ledger.Check(spec.Tenant, quota.Functions, r.use(spec.Tenant)[quota.Functions], 1); err != nil {
+	r.mu.RLock()
+	use := r.use(spec.Tenant)
+	r.mu.RUnlock()
+	if err := r.cfg.Ledger.Check(spec.Tenant, quota.Functions, use[quota.Functions], 1); err != nil {
 		return FunctionInfo{}, err
 	}
 	if err := r.naming.claim(ctx, spec.Tenant, spec.Name, record.ID); err != nil {

@@ -25,10 +25,8 @@ func (c *Catalog) Use(p access.Principal) (map[string]quota.Amounts, error) {
 	return use, nil
 }
 
-// use returns what one tenant has.
+// use returns what one tenant has. The caller holds the mutex.
 func (t *table) use(tenant string) (use quota.Amounts) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
 	for _, f := range t.functions {
 		if f.record.Tenant == tenant {
 			use = f.addTo(use)
@@ -64,8 +62,8 @@ func (r *records) admit(v *Version) (done func(), err error) {
 	a := &r.admissions
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	use := r.use(v.Tenant)
 	r.mu.RLock()
+	use := r.use(v.Tenant)
 	for id, other := range a.versions {
 		if other.Tenant == v.Tenant && r.versions[id] == nil {
 			use[quota.Versions]++
