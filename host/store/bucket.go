@@ -43,6 +43,14 @@ type Bucket interface {
 	// ErrUnavailable.
 	Delete(ctx context.Context, key string) error
 
+	// DeleteRevision removes a key if the revision of its value is still the given
+	// one.
+	//
+	// # Errors
+	//
+	// ErrRevision, ErrUnavailable.
+	DeleteRevision(ctx context.Context, key string, revision uint64) error
+
 	// All returns all keys with their values.
 	//
 	// # Errors

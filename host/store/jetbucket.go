@@ -197,9 +197,18 @@ func (b *jetBucket) Put(ctx context.Context, key string, value []byte) error {
 	return err
 }
 
-func (b *jetBucket) Delete(ctx context.Context, key string) error {
+func (b *jetBucket) Delete(ctx context.Context, key string) error { return b.purge(ctx, key) }
+
+func (b *jetBucket) DeleteRevision(ctx context.Context, key string, revision uint64) error {
+	if revision == 0 { // no value's, but that of a key which never had one
+		return ErrRevision
+	}
+	return b.purge(ctx, key, jetstream.LastRevision(revision))
+}
+
+func (b *jetBucket) purge(ctx context.Context, key string, options ...jetstream.KVDeleteOpt) error {
 	_, err := b.change(ctx, key, false, func(ctx context.Context) (uint64, error) {
-		if err := b.kv.Purge(ctx, key, jetstream.PurgeTTL(b.markerTTL)); err != nil || !b.alone {
+		if err := b.kv.Purge(ctx, key, append(options, jetstream.PurgeTTL(b.markerTTL))...); err != nil || !b.alone {
 			return 0, err
 		}
 		last, _, err := b.state(ctx)

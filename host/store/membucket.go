@@ -88,15 +88,32 @@ func (b *memBucket) Delete(_ context.Context, key string) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old, there := b.entries[key]
-	if !there {
-		return nil
+	if old, there := b.entries[key]; there {
+		b.remove(old)
 	}
-	_ = b.room.reserve(-entrySize(old)) // giving back never fails
-	delete(b.entries, key)
-	b.last++
-	b.tell(Entry{Key: key, Revision: b.last, Created: time.Now(), Deleted: true})
 	return nil
+}
+
+func (b *memBucket) DeleteRevision(_ context.Context, key string, revision uint64) error {
+	if err := b.open(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old, there := b.entries[key]
+	if !there || old.Revision != revision {
+		return ErrRevision
+	}
+	b.remove(old)
+	return nil
+}
+
+// remove removes an entry. The caller holds the mutex.
+func (b *memBucket) remove(old Entry) {
+	_ = b.room.reserve(-entrySize(old)) // giving back never fails
+	delete(b.entries, old.Key)
+	b.last++
+	b.tell(Entry{Key: old.Key, Revision: b.last, Created: time.Now(), Deleted: true})
 }
 
 func (b *memBucket) All(context.Context) ([]Entry, error) {

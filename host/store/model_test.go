@@ -99,7 +99,7 @@ func TestBucket_IsAMap(t *testing.T) {
 					}
 					last, model[key] = revision, Entry{Key: key, Value: kept, Revision: revision}
 				}
-				switch what := pick("create", "update", "stale", "put", "delete", "get"); what {
+				switch what := pick("create", "update", "stale", "put", "delete", "delete it", "get"); what {
 				case "create":
 					revision, err := b.Create(ctx, key, value)
 					if there != errors.Is(err, ErrRevision) || !there && err != nil {
@@ -124,6 +124,9 @@ func TestBucket_IsAMap(t *testing.T) {
 					if _, err := b.Update(ctx, key, value, wrong); !errors.Is(err, ErrRevision) {
 						t.Fatalf("update %s of revision %d (there: %v) as %d: %v", key, old.Revision, there, wrong, err)
 					}
+					if err := b.DeleteRevision(ctx, key, wrong); !errors.Is(err, ErrRevision) {
+						t.Fatalf("delete %s of revision %d (there: %v) as %d: %v", key, old.Revision, there, wrong, err)
+					}
 				case "put":
 					check(t, b.Put(ctx, key, value))
 					e, err := b.Get(ctx, key)
@@ -131,6 +134,12 @@ func TestBucket_IsAMap(t *testing.T) {
 					change(e.Revision)
 				case "delete":
 					check(t, b.Delete(ctx, key))
+					delete(model, key)
+				case "delete it":
+					err := b.DeleteRevision(ctx, key, old.Revision)
+					if there != (err == nil) || !there && !errors.Is(err, ErrRevision) {
+						t.Fatalf("delete %s of revision %d (there: %v): %v", key, old.Revision, there, err)
+					}
 					delete(model, key)
 				}
 				value[0] = '?' // which is the caller's

@@ -90,7 +90,8 @@ func TestStore_AnswersUntilItIsClosed(t *testing.T) {
 		for what, err := range map[string]error{
 			"ready": s.Ready(ctx), "create": created, "update": updated, "get": got, "all": all, "watch": watch,
 			"put": s.Functions.Put(ctx, "key", nil), "delete": s.Functions.Delete(ctx, "key"),
-			"code put": code, "code get": gotCode, "code names": names, "code collect": collected,
+			"delete a revision": s.Functions.DeleteRevision(ctx, "key", 1),
+			"code put":          code, "code get": gotCode, "code names": names, "code collect": collected,
 			"code delete": s.Code.Delete(ctx, "code"),
 			"logs append": s.Logs.Append(ctx, "f", nil), "logs read": s.Logs.Read(ctx, "f", time.Time{}, false, each),
 			"logs trim": s.Logs.Trim(ctx, "f", 1), "logs delete": s.Logs.Delete(ctx, "f"), "logs sizes": logs,
