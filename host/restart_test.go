@@ -107,40 +107,6 @@ func TestRestart_ADeletionThatWasCutOffTakesTheTimers(t *testing.T) {
 	}
 }
 
-func TestStore_TwoHostsSeeEachOthersChanges(t *testing.T) {
-	s := openStore(t, t.TempDir())
-	t.Cleanup(s.Close)
-	a, b := newTestHost(t, Config{Store: s}), newTestHost(t, Config{Store: s})
-	eventually := func(what string, ok func() bool) {
-		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal(what)
-			}
-		}
-	}
-	f := a.create("fun")
-	v := a.version("fun", answering("one"), catalog.VersionSpec{})
-	eventually("b has no version", func() bool { _, err := b.Resolve(access.Operator, "fun", ""); return err == nil })
-	b.want("fun", "", `"one"`)
-	// Both change the same function at once: nothing is lost.
-	for i := range 5 {
-		if _, err := a.Catalog().SetTag(t.Context(), access.Operator, v.ID, fmt.Sprintf("a%d", i)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := b.Catalog().SetTag(t.Context(), access.Operator, v.ID, fmt.Sprintf("b%d", i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually("a has not all tags", func() bool { info, _ := a.Catalog().Function(access.Operator, "fun"); return len(info.Tags) == 11 })
-	eventually("b has not all tags", func() bool { info, _ := b.Catalog().Function(access.Operator, "fun"); return len(info.Tags) == 11 })
-	if err := b.Catalog().DeleteFunction(t.Context(), access.Operator, f.ID); err != nil {
-		t.Fatal(err)
-	}
-	eventually("a still has it", func() bool { _, err := a.Catalog().Function(access.Operator, f.ID); return err != nil })
-	a.create("fun")
-}
-
 // startFunctions is how many stored functions the start is measured with.
 const startFunctions = 1000
 

@@ -24,63 +24,6 @@ func member(tenant string) access.Principal {
 	return access.Principal{KeyID: "aje-" + tenant, Tenant: tenant, Role: access.RoleDeployer}
 }
 
-func TestTenants_NamesAreTheirOwn(t *testing.T) {
-	eachStore(t, func(t *testing.T, h *testHost) {
-		ctx := t.Context()
-		ours, theirs, free := h.create("same"), h.createFor("acme", "same"), h.createFor("umbrella", "other")
-		_, err := h.Catalog().CreateFunction(ctx, access.Operator, catalog.FunctionSpec{Tenant: "acme", Name: "same"})
-		wantError[*fault.ConflictError](t, err, "function same exists already")
-		h.version(ours.ID, answering("ours"), catalog.VersionSpec{})
-		h.version(theirs.ID, answering("theirs"), catalog.VersionSpec{})
-		h.want("same", "", `"ours"`)
-		h.want("default/same", "", `"ours"`)
-		h.want("acme/same", "", `"theirs"`)
-
-		for _, c := range []struct {
-			p    access.Principal
-			name string
-			want string // an id; empty for none
-		}{
-			{access.Operator, "same", ours.ID}, {access.Operator, "acme/same", theirs.ID}, {access.Operator, theirs.ID, theirs.ID},
-			{member("default"), "same", ours.ID}, {member("acme"), "same", theirs.ID}, {member("acme"), theirs.ID, theirs.ID},
-			{member("acme"), ours.ID, ""}, {member("default"), theirs.ID, ""}, {member("default"), "acme/same", ""},
-			{member("acme"), "acme/same", ""}, {member("acme"), "other", ""}, {member("umbrella"), "same", ""},
-			{member("nobody"), "same", ""}, {access.Principal{}, "same", ""}, {access.Principal{}, ours.ID, ""}, {access.Principal{}, "", ""},
-		} {
-			f, err := h.Catalog().Function(c.p, c.name)
-			if f.ID != c.want || (err == nil) != (c.want != "") {
-				t.Errorf("%s for %q: got %s, %v, want %s", c.name, c.p.Tenant, f.ID, err, c.want)
-			}
-		}
-
-		// A name is free again for its tenant once it is given up.
-		name := "renamed"
-		if _, err := h.Catalog().UpdateFunction(ctx, access.Operator, theirs.ID, catalog.FunctionUpdate{Name: &name}); err != nil {
-			t.Fatal(err)
-		}
-		h.want("acme/renamed", "", `"theirs"`)
-		h.want("same", "", `"ours"`)
-		h.createFor("acme", "same")
-		if err := h.Catalog().DeleteFunction(ctx, access.Operator, theirs.ID); err != nil {
-			t.Fatal(err)
-		}
-		h.createFor("acme", "renamed")
-
-		// Lists are a tenant's own.
-		listed, err := h.Catalog().Functions(member("umbrella"))
-		if err != nil || len(listed) != 1 || listed[0].ID != free.ID {
-			t.Errorf("the list is %+v, %v", listed, err)
-		}
-		if versions, err := h.Catalog().Versions(member("acme"), ""); err != nil || len(versions) != 0 {
-			t.Errorf("versions: %+v, %v", versions, err)
-		}
-		_, err = h.Catalog().Versions(member("acme"), ours.ID)
-		wantError[*fault.NotFoundError](t, err, ours.ID)
-		_, err = h.Catalog().CreateFunction(ctx, access.Operator, catalog.FunctionSpec{Tenant: "a/b", Name: "fun"})
-		wantError[*fault.InvalidError](t, err, "folder_id")
-	})
-}
-
 func TestTenants_TimersAreTheirOwn(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()

@@ -65,48 +65,69 @@ func (c *Catalog) CreateFunction(ctx context.Context, p access.Principal, spec F
 // *fault.NotFoundError, *fault.InvalidError, *fault.ConflictError, fault.ErrUnavailable.
 func (c *Catalog) UpdateFunction(ctx context.Context, p access.Principal, function string, u FunctionUpdate) (FunctionInfo, error) {
 	r := c.records
-	f, before, err := r.function(p, "UpdateFunction", function)
+	f, record, err := r.function(p, "UpdateFunction", function)
 	if err != nil {
 		return FunctionInfo{}, err
 	}
 	if err := u.Validate(); err != nil {
 		return FunctionInfo{}, err
 	}
-	if u.Name != nil {
-		r.naming.mu.Lock()
-		defer r.naming.mu.Unlock()
-		_, before, err = r.function(p, "UpdateFunction", f.id)
-		if err != nil {
-			return FunctionInfo{}, err
-		}
+	if u.Name == nil {
+		return r.change(ctx, f, u.apply)
 	}
-	renamed := u.Name != nil && *u.Name != before.Name
-	if renamed {
-		if err := r.naming.claim(ctx, before.Tenant, *u.Name, f.id); err != nil {
-			return FunctionInfo{}, err
-		}
+	r.naming.mu.Lock()
+	defer r.naming.mu.Unlock()
+	return r.rename(ctx, f, record.Tenant, u)
+}
+
+// rename makes a change that names a function. The caller holds naming's mutex.
+func (r *records) rename(ctx context.Context, f *function, tenant string, u FunctionUpdate) (FunctionInfo, error) {
+	// Also the name that it seems to have: another process may have given it another one.
+	if err := r.naming.claim(ctx, tenant, *u.Name, f.id); err != nil {
+		return FunctionInfo{}, err
 	}
-	old := before.Name
+	old := ""
 	info, err := r.change(ctx, f, func(record *functionRecord) error {
-		if u.Name != nil {
-			old, record.Name = record.Name, *u.Name
-		}
-		if u.Description != nil {
-			record.Description = *u.Description
-		}
-		if u.Labels != nil {
-			record.Labels = maps.Clone(u.Labels)
-		}
-		return nil
+		old = record.Name
+		return u.apply(record)
 	})
-	if renamed {
-		if err == nil {
-			r.naming.release(before.Tenant, old, f.id)
-		} else if !errors.Is(err, fault.ErrUnavailable) { // else nobody knows which name it has
-			r.naming.release(before.Tenant, *u.Name, f.id)
+	if err != nil {
+		if !errors.Is(err, fault.ErrUnavailable) { // else nobody knows which name it has
+			r.naming.release(tenant, *u.Name, f.id)
 		}
+		return FunctionInfo{}, err
 	}
-	return info, err
+	// Again, since until now nobody could see that it is used: another process that gave the
+	// function another name may have released it.
+	err = r.naming.claim(ctx, tenant, *u.Name, f.id)
+	switch {
+	case err == nil:
+		r.naming.release(tenant, old, f.id)
+		return info, nil
+	case fault.Of(err) == fault.Conflict: // another function has it since
+		_, undone := r.change(ctx, f, func(record *functionRecord) error {
+			if record.Name == *u.Name {
+				record.Name = old
+			}
+			return nil
+		})
+		err = cmp.Or(undone, err)
+	}
+	return FunctionInfo{}, err
+}
+
+// apply makes the change in a record.
+func (u FunctionUpdate) apply(r *functionRecord) error {
+	if u.Name != nil {
+		r.Name = *u.Name
+	}
+	if u.Description != nil {
+		r.Description = *u.Description
+	}
+	if u.Labels != nil {
+		r.Labels = maps.Clone(u.Labels)
+	}
+	return nil
 }
 
 // SetPublic says whether anybody may call a function, without a key.

@@ -145,33 +145,34 @@ func TestCreateFunction_TakesANameThatNobodyGot(t *testing.T) {
 
 // Processes that share a store see each other's changes, and lose none.
 func TestCatalog_TwoSeeEachOthersChanges(t *testing.T) {
-	s := memory(t)
-	s.Exclusive = false
-	a, b := open(t, s), open(t, s)
-	f := a.create("", "fun")
-	v := a.version("fun", "one")
-	until(t, "b has the version", func() bool { _, err := b.Resolve(access.Operator, "fun", ""); return err == nil })
-	for i := range 5 { // of the same function at once
-		if _, err := a.SetTag(t.Context(), access.Operator, v.ID, fmt.Sprintf("a%d", i)); err != nil {
+	eachStore(t, func(t *testing.T, s *store.Store) {
+		s.Exclusive = false
+		a, b := open(t, s), open(t, s)
+		f := a.create("", "fun")
+		v := a.version("fun", "one")
+		until(t, "b has the version", func() bool { _, err := b.Resolve(access.Operator, "fun", ""); return err == nil })
+		for i := range 5 { // of the same function at once
+			if _, err := a.SetTag(t.Context(), access.Operator, v.ID, fmt.Sprintf("a%d", i)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.SetTag(t.Context(), access.Operator, v.ID, fmt.Sprintf("b%d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, c := range map[string]*testCatalog{"a": a, "b": b} {
+			until(t, name+" has all tags", func() bool { f, _ := c.Function(access.Operator, "fun"); return len(f.Tags) == 11 })
+		}
+		if err := b.DeleteFunction(t.Context(), access.Operator, f.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.SetTag(t.Context(), access.Operator, v.ID, fmt.Sprintf("b%d", i)); err != nil {
-			t.Fatal(err)
+		until(t, "a has forgotten it", func() bool { _, err := a.Function(access.Operator, f.ID); return err != nil && len(a.versions()) == 0 })
+		a.mu.Lock()
+		if !slices.Contains(append(a.forgot, a.dropped...), f.ID) { // it may have heard in time to help
+			t.Errorf("a forgot %v and dropped %v", a.forgot, a.dropped)
 		}
-	}
-	for name, c := range map[string]*testCatalog{"a": a, "b": b} {
-		until(t, name+" has all tags", func() bool { f, _ := c.Function(access.Operator, "fun"); return len(f.Tags) == 11 })
-	}
-	if err := b.DeleteFunction(t.Context(), access.Operator, f.ID); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "a has forgotten it", func() bool { _, err := a.Function(access.Operator, f.ID); return err != nil && len(a.versions()) == 0 })
-	a.mu.Lock()
-	if !slices.Contains(append(a.forgot, a.dropped...), f.ID) { // it may have heard in time to help
-		t.Errorf("a forgot %v and dropped %v", a.forgot, a.dropped)
-	}
-	a.mu.Unlock()
-	a.create("", "fun")
+		a.mu.Unlock()
+		a.create("", "fun")
+	})
 }
 
 // What the store tells of a function late, after it was deleted, does not bring it

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"time"
@@ -24,56 +25,67 @@ type naming struct {
 	mu sync.Mutex
 }
 
-// claim makes sure that no other function of the tenant has or gets that name. The
-// caller holds the mutex.
+// claim makes sure that no other function of the tenant has or gets that name. A claim
+// that the function has already is made anew, so that nobody else can release it who has
+// seen the old one. The caller holds the mutex.
 func (n *naming) claim(ctx context.Context, tenant, name, id string) error {
 	if name == "" {
 		return nil
 	}
 	taken := fault.Conflictf("function", name, "exists already; choose another name")
 	name = Reference(tenant, name)
-	n.table.mu.RLock()
-	f := n.table.names[name]
-	n.table.mu.RUnlock()
-	if f != nil && f.id != id {
-		return taken
+	for {
+		n.table.mu.RLock()
+		f := n.table.names[name]
+		n.table.mu.RUnlock()
+		if f != nil && f.id != id {
+			return taken
+		}
+		_, err := n.store.Names.Create(ctx, name, []byte(id))
+		if !errors.Is(err, store.ErrRevision) {
+			return err
+		}
+		e, err := n.store.Names.Get(ctx, name)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return taken // and free again, at this very moment
+		case err != nil:
+			return err
+		case string(e.Value) == id:
+		case !n.store.Exclusive && time.Since(e.Created) < claimAge:
+			return taken
+		case n.table.doubtful: // whose it is may be there and can't be read
+			return taken
+		}
+		// It is this function's, or nobody's: an attempt to make one was cut off.
+		if _, err = n.store.Names.Update(ctx, name, []byte(id), e.Revision); !errors.Is(err, store.ErrRevision) {
+			return err
+		}
 	}
-	_, err := n.store.Names.Create(ctx, name, []byte(id))
-	if !errors.Is(err, store.ErrRevision) {
-		return err
-	}
-	e, err := n.store.Names.Get(ctx, name)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return taken // and free again, at this very moment
-	case err != nil:
-		return err
-	case string(e.Value) == id:
-		return nil
-	case !n.store.Exclusive && time.Since(e.Created) < claimAge:
-		return taken
-	case n.table.doubtful: // whose it is may be there and can't be read
-		return taken
-	}
-	// No function has the name: an attempt to make one was cut off.
-	if _, err := n.store.Names.Update(ctx, name, []byte(id), e.Revision); errors.Is(err, store.ErrRevision) {
-		return taken
-	} else if err != nil {
-		return err
-	}
-	return nil
 }
 
-// release frees a name that a function had, or was to have. What fails here costs
-// nothing but a record, see claim.
+// release frees a name that a function had, or was to have, unless the function has it:
+// another process may have given it back. What fails here costs nothing but a record,
+// see claim.
 func (n *naming) release(tenant, name, id string) {
 	if name == "" {
 		return
 	}
-	ctx, name := context.Background(), Reference(tenant, name)
-	if e, err := n.store.Names.Get(ctx, name); err == nil && string(e.Value) == id {
-		_ = n.store.Names.Delete(ctx, name)
+	ctx, key := context.Background(), Reference(tenant, name)
+	claim, err := n.store.Names.Get(ctx, key)
+	if err != nil || string(claim.Value) != id {
+		return
 	}
+	e, err := n.store.Functions.Get(ctx, id) // after the claim, which is made anew by who gives it the name
+	if err == nil {
+		var record functionRecord
+		if json.Unmarshal(e.Value, &record) != nil || record.Name == name {
+			return
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return
+	}
+	_ = n.store.Names.DeleteRevision(ctx, key, claim.Revision)
 }
 
 // collect frees names of that age that no function has, and claims those that
