@@ -130,43 +130,6 @@ func TestFunction_LivesFromCreatingToDeleting(t *testing.T) {
 	})
 }
 
-func TestFunction_BrokenRulesAreNamed(t *testing.T) {
-	h := newTestHost(t, Config{})
-	ctx := t.Context()
-	for field, spec := range map[string]catalog.FunctionSpec{
-		"name":        {Name: "Upper"},
-		"description": {Name: "fun", Description: strings.Repeat("x", 601)},
-		"labels":      {Name: "fun", Labels: map[string]string{"Upper": ""}},
-	} {
-		_, err := h.Catalog().CreateFunction(ctx, access.Operator, spec)
-		wantError[*fault.InvalidError](t, err, field+": ")
-	}
-	f := h.create("fun")
-	code := archiveOf(t, answering(""))
-	for field, spec := range map[string]catalog.VersionSpec{
-		"runtime":                               {Entrypoint: "a.b", Runtime: "cobol85"},
-		"memory":                                {Entrypoint: "a.b", MemoryMB: 8192},
-		"async_invocation_config.retries_count": {Entrypoint: "a.b", Async: &catalog.AsyncConfig{Retries: 101}},
-	} {
-		_, err := h.Catalog().CreateVersion(ctx, access.Operator, f.ID, spec, code, nil)
-		wantError[*fault.InvalidError](t, err, field+": ")
-	}
-	good := catalog.VersionSpec{Entrypoint: "main.handler"}
-	_, err := h.Catalog().CreateVersion(ctx, access.Operator, f.ID, good, []byte("no zip"), nil)
-	wantError[*fault.InvalidError](t, err, "content: is no zip")
-	_, err = h.Catalog().CreateVersion(ctx, access.Operator, f.ID, good, code, []string{"Upper"})
-	wantError[*fault.InvalidError](t, err, "tag: ")
-	_, err = h.Catalog().CreateVersion(ctx, access.Operator, f.ID, good, code, strings.Split("a b c d e f g h i j k", " "))
-	wantError[*fault.InvalidError](t, err, "at most 10 are allowed")
-	_, err = h.Catalog().CreateVersion(ctx, access.Operator, f.ID, good, code, []string{catalog.LatestTag})
-	wantError[*fault.ConflictError](t, err, "set by the service")
-	_, err = h.Catalog().CreateVersion(ctx, access.Operator, "nobody", good, code, nil)
-	wantError[*fault.NotFoundError](t, err, "nobody")
-	if versions, err := h.Catalog().Versions(access.Operator, f.ID); err != nil || len(versions) != 0 {
-		t.Errorf("versions are left behind: %v, %v", versions, err)
-	}
-}
-
 func TestTags_MoveAndTellTheirHistory(t *testing.T) {
 	eachStore(t, func(t *testing.T, h *testHost) {
 		ctx := t.Context()

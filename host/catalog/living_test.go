@@ -205,6 +205,76 @@ func TestCreateVersion_LeavesNothingWhenItFails(t *testing.T) {
 	wantError[*fault.NotFoundError](t, err, "function missing")
 }
 
+// A version whose archive can't be unpacked, or whose code does not load, is not made; one
+// that may be broken is, and says so.
+func TestCreateVersion_RefusesCodeThatIsOfNoUse(t *testing.T) {
+	c := open(t, memory(t))
+	c.create("", "fun")
+	create := func(ctx context.Context, spec VersionSpec) (VersionInfo, error) {
+		spec.Entrypoint = "main.handler"
+		return c.CreateVersion(ctx, access.Operator, "fun", spec, []byte("code"), []string{"prod"})
+	}
+	nothing := func(what string) {
+		t.Helper()
+		f, err := c.Function(access.Operator, "fun")
+		versions, _ := c.store.Versions.All(t.Context())
+		codes, _ := c.store.Code.Names(t.Context())
+		if err != nil || len(f.Tags) != 0 || len(versions)+len(codes) != 0 || len(c.versions()) != 0 || len(c.records.admissions.versions) != 0 {
+			t.Errorf("%s: %+v, %v; the store has %v, %v; run %v", what, f, err, versions, codes, c.versions())
+		}
+	}
+	c.note(func() { c.unpacked = fault.Invalidf("content", "is no zip file") })
+	_, err := create(t.Context(), VersionSpec{})
+	wantError[*fault.InvalidError](t, err, "content: ")
+	nothing("no archive")
+	c.note(func() {
+		c.unpacked, c.prepared = nil, &fault.FunctionError{Type: "SyntaxError", Message: "invalid syntax"}
+	})
+	_, err = create(t.Context(), VersionSpec{})
+	wantError[*fault.FunctionError](t, err, "invalid syntax")
+	nothing("it does not load")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := create(gone, VersionSpec{AllowBroken: true}); err != fault.ErrCancelled {
+		t.Errorf("who asked is gone: %v", err)
+	}
+	nothing("who asked is gone")
+	v, err := create(t.Context(), VersionSpec{AllowBroken: true})
+	if err != nil || v.LoadError == nil || v.LoadError.Type != "SyntaxError" || !slices.Equal(v.Tags, []string{LatestTag, "prod"}) {
+		t.Errorf("it may be broken: %+v, %v", v, err)
+	}
+	if v, err := c.Version(access.Operator, v.ID); err != nil || v.LoadError != nil {
+		t.Errorf("afterwards: %+v, %v", v, err)
+	}
+}
+
+// A transient function is refused what a stored one is.
+func TestDeployTransient_RefusesWhatBreaksARule(t *testing.T) {
+	c := open(t, memory(t))
+	good := VersionSpec{Entrypoint: "a.b"}
+	for field, d := range map[string]struct {
+		name string
+		spec VersionSpec
+	}{"name": {"Bad", good}, "memory": {"fun", VersionSpec{Entrypoint: "a.b", MemoryMB: 1}}, "entrypoint": {"fun", VersionSpec{}}} {
+		_, err := c.DeployTransient(access.Operator, d.name, d.spec, nil)
+		wantError[*fault.InvalidError](t, err, field+": ")
+	}
+	_, err := c.DeployTransient(access.Operator.In("acme").In("umbrella"), "fun", good, nil)
+	wantError[*fault.NotFoundError](t, err, "folder")
+	v, err := c.DeployTransient(member("acme"), "fun", good, nil)
+	if err != nil || v.Tenant != "acme" {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	f, err := c.Function(member("acme"), "fun")
+	if owner := f.LogOwner(); err != nil || !owner.Transient || owner != v.LogOwner() {
+		t.Errorf("its log is %+v's, %v", owner, err)
+	}
+	c.Close()
+	if _, err := c.DeployTransient(member("acme"), "fun", good, nil); err != fault.ErrClosed {
+		t.Errorf("closed: %v", err)
+	}
+}
+
 // failingBucket refuses changes with an error, if there is one.
 type failingBucket struct {
 	store.Bucket

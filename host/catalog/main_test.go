@@ -29,6 +29,8 @@ type recorder struct {
 	forgot   []string
 	listed   map[string]bool // what CollectImages was told
 	dropping error           // what Drop answers
+	unpacked error           // what Unpack answers
+	prepared *fault.FunctionError
 
 	holding chan struct{} // while not nil, Remove waits until it is closed
 }
@@ -38,6 +40,11 @@ func newRecorder() *recorder {
 }
 
 func (r *recorder) Unpack(context.Context, string, []byte) (*vfs.Tree, func(), error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unpacked != nil {
+		return nil, nil, r.unpacked
+	}
 	return nil, func() { r.note(func() { r.given++ }) }, nil
 }
 
@@ -53,7 +60,11 @@ func (r *recorder) Add(v *Version, _ *vfs.Tree, give func()) {
 	}
 }
 
-func (r *recorder) Prepare(context.Context, string) *fault.FunctionError { return nil }
+func (r *recorder) Prepare(context.Context, string) *fault.FunctionError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.prepared
+}
 
 func (r *recorder) SetLimits(versionID string, l Limits) {
 	r.note(func() {
