@@ -81,7 +81,7 @@ func TestBook_SkipsWhatIsNotItsOwn(t *testing.T) {
 
 // Readers pay for what they hold until they are done with it.
 func TestRead_CountsAgainstItsTenant(t *testing.T) {
-	const most = 1 << 20
+	const most = 3 << 20
 	moodyBook(t, quota.Amounts{quota.Memory: most}, func(t *testing.T, b *Book, _ *moodyLogs, _ *lines) {
 		o, other := Owner{Tenant: "t", Function: "f"}, Owner{Tenant: "u", Function: "g"}
 		for _, o := range []Owner{o, other} {

@@ -8,6 +8,7 @@ import (
 
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/store"
 )
 
 // DefaultLimit is how many entries Read passes on unless the query sets a
@@ -123,6 +124,10 @@ func (b *Book) read(ctx context.Context, o Owner, q Query, follow bool, each fun
 	if o.Transient {
 		return b.readMemory(ctx, o.Tenant, o.Function, follow, wanted)
 	}
+	if err := b.ledger.Take(o.Tenant, quota.LogBuffer, store.MaxReadAhead); err != nil {
+		return err
+	}
+	defer b.ledger.Give(o.Tenant, quota.LogBuffer, store.MaxReadAhead)
 	b.Flush(ctx)
 	return b.readStore(ctx, o.Function, q.Since, follow, wanted)
 }

@@ -185,7 +185,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	}{
 		{&logs.stream, jetstream.StreamConfig{
 			Name: prefix + "logs", Subjects: []string{logSubject + "*"},
-			MaxAge: cfg.LogAge, MaxBytes: cfg.LogBytes, Discard: jetstream.DiscardOld,
+			MaxAge: cfg.LogAge, MaxBytes: cfg.LogBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
 		}},
 		{&queue.stream, jetstream.StreamConfig{
 			Name: prefix + "queue", Subjects: []string{queueSubject + ">"}, Retention: jetstream.WorkQueuePolicy,

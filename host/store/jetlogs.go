@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
 // jetLogs implements Logs.
@@ -25,40 +28,96 @@ func (l *jetLogs) Append(ctx context.Context, functionID string, batch []byte) e
 func (l *jetLogs) Read(
 	ctx context.Context, functionID string, since time.Time, follow bool, each func(batch []byte) error,
 ) error {
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{logSubject + functionID}}
+	subject, appended := logSubject+functionID, make(chan struct{}, 1)
+	if follow {
+		news, err := l.conn.Subscribe(subject, func(*nats.Msg) {
+			select {
+			case appended <- struct{}{}:
+			default: // the reader is about to look anyway
+			}
+		})
+		if err != nil {
+			return unavailable("logs", err)
+		}
+		defer func() { _ = news.Unsubscribe() }() // it fails when the connection is closed
+	}
+	from := jetstreamext.GetBatchSeq(1)
 	if !since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
+		from = jetstreamext.GetBatchStartTime(since)
 	}
-	c, pending, err := l.reader(ctx, l.stream, cfg)
-	if err != nil {
-		return unavailable("logs", err)
-	}
-	defer l.endReading(l.stream, c)
-	if pending == 0 && !follow {
-		return nil
-	}
-	messages, err := c.Messages()
-	if err != nil {
-		return unavailable("logs", err)
-	}
-	defer messages.Stop()
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+	for rest, wait := unknown, lookSoon; ; {
+		part, left, err := l.part(ctx, subject, from)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, jetstream.ErrNoHeartbeat) && follow:
-			continue
-		case err != nil:
+		case err != nil && !follow:
 			return unavailable("logs", err)
 		}
-		if err := each(m.Data()); err != nil {
-			return err
+		for _, m := range part {
+			if err := each(m.Data); err != nil {
+				return err
+			}
+			from = jetstreamext.GetBatchSeq(m.Sequence + 1)
 		}
-		if pending--; pending == 0 && !follow {
+		if rest == unknown {
+			rest = len(part) + left
+		}
+		if rest -= len(part); !follow && (rest <= 0 || left == 0) {
 			return nil
 		}
+		if left > 0 {
+			continue
+		}
+		if len(part) > 0 {
+			wait = lookSoon
+		}
+		select {
+		case <-appended: // but perhaps not yet stored
+			wait = lookSoon
+		case <-time.After(wait):
+			wait = min(2*wait, lookLate)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+}
+
+const (
+	// partBatches and partBytes bound what is read of a log at once. A batch has
+	// MaxReadAhead/2 bytes at most, and the last one of a part may exceed partBytes.
+	partBatches = 1024
+	partBytes   = MaxReadAhead / 2
+	unknown     = -1
+	// A follower looks again this long after something was announced, then after twice
+	// as long and so on, and after lookLate for what was announced while it was cut off.
+	lookSoon = 5 * time.Millisecond
+	lookLate = 2 * time.Second
+)
+
+// part returns batches of a log, and how many there are after them.
+func (l *jetLogs) part(
+	ctx context.Context, subject string, from jetstreamext.GetBatchOpt,
+) (part []*jetstream.RawStreamMsg, left int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	batches, err := jetstreamext.GetBatch(ctx, l.js, prefix+"logs", partBatches,
+		jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(partBytes), from)
+	if err != nil {
+		return nil, 0, err
+	}
+	for m, err := range batches {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return nil, 0, nil
+		}
+		if err == nil {
+			left, err = strconv.Atoi(m.Header.Get("Nats-Num-Pending"))
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		part = append(part, m)
+	}
+	return part, left, ctx.Err() // a server that falls silent ends the loop, too
 }
 
 func (l *jetLogs) Sizes(ctx context.Context) (batches map[string]uint64, average int64, err error) {

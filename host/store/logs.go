@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// MaxReadAhead is how many bytes of batches a reader of a log holds, at most. It is
+// twice what a batch may have.
+const MaxReadAhead = 2 << 20
+
 // Logs holds a log for each function: batches of bytes, bounded in age and, all
 // logs together, in size. Safe for concurrent use.
 type Logs interface {

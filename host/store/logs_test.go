@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -107,4 +109,43 @@ func TestLogs_MakeRoom(t *testing.T) {
 			t.Errorf("%d batches of %d bytes, %v", all, average, err)
 		}
 	})
+}
+
+// Whoever reads slowly holds a part of the log, however long it is.
+func TestLogs_ReadersHoldAPart(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	const batches, size = 128, 256 << 10
+	for range batches {
+		check(t, s.Logs.Append(t.Context(), "f", make([]byte, size)))
+	}
+	const readers, inCommon = 8, 24 << 20 // blocks of the file that are in memory
+	before, read := heapSize(), atomic.Int64{}
+	var reading, waiting sync.WaitGroup
+	waiting.Add(readers)
+	measured := make(chan struct{})
+	for range readers {
+		reading.Go(func() {
+			n, here := 0, sync.OnceFunc(waiting.Done)
+			defer here()
+			err := s.Logs.Read(t.Context(), "f", time.Time{}, false, func(b []byte) error {
+				if n += len(b); n == 4*size {
+					here()
+					<-measured
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			read.Add(int64(n))
+		})
+	}
+	waiting.Wait()
+	time.Sleep(300 * time.Millisecond) // for what comes although nobody reads
+	held := int64(heapSize()) - int64(before)
+	close(measured)
+	reading.Wait()
+	if n := read.Load(); n != readers*batches*size || held > readers*MaxReadAhead+inCommon {
+		t.Errorf("%d bytes were read, of %d; meanwhile %d were held, want at most %d", n, readers*batches*size, held, readers*MaxReadAhead+inCommon)
+	}
 }
