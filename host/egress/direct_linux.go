@@ -35,6 +35,12 @@ func (Direct) Resolve(ctx context.Context, name string) ([]netip.Addr, error) {
 // connection fails: after some 30 seconds, rather than the two minutes of its default.
 const synRetries = 4
 
+// kernelBuffer bounds what the system keeps of a connection, in bytes each way; it
+// counts twice as many, for what surrounds the data. By default it would keep up to some
+// 10 MiB for a function that does not read, which is in nobody's memory limit. The
+// number of connections, which is limited, then bounds it all.
+const kernelBuffer = 256 << 10
+
 // Connect implements Dialer. It does not block.
 func (Direct) Connect(_ context.Context, kind sockets.Kind, to netip.AddrPort) (int, error) {
 	family, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
@@ -48,6 +54,12 @@ func (Direct) Connect(_ context.Context, kind sockets.Kind, to netip.AddrPort) (
 	fd, err := unix.Socket(family, how|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
+	}
+	for _, option := range []int{unix.SO_RCVBUF, unix.SO_SNDBUF} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, kernelBuffer); err != nil {
+			_ = unix.Close(fd)
+			return -1, err
+		}
 	}
 	if kind == sockets.Stream {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_SYNCNT, synRetries) // else it takes longer
