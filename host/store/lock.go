@@ -37,7 +37,10 @@ func lockDir(dir string) (*os.File, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		text, _ := io.ReadAll(io.LimitReader(f, 20)) // unreadable means unknown
 		_ = f.Close()
-		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			pid = 0
+		}
 		return nil, &LockedError{Dir: dir, PID: pid}
 	}
 	if err == nil {
