@@ -77,6 +77,21 @@ func (g *Guard) BoundBy(policy func() *Policy, reason string) *Guard {
 	return g
 }
 
+// inForce returns the policies that bound now.
+func (g *Guard) inForce() []*Policy {
+	now := make([]*Policy, 0, len(g.policies))
+	for _, b := range g.policies {
+		now = append(now, b.policy())
+	}
+	return now
+}
+
+// isInForce reports whether the same policies bound still. What they allowed then, they
+// allow now.
+func (g *Guard) isInForce(then []*Policy) bool {
+	return slices.EqualFunc(g.policies, then, func(b bounded, p *Policy) bool { return b.policy() == p })
+}
+
 // refusedBy returns the reason of the first Policy that does not allow something, and
 // nothing when all do.
 func (g *Guard) refusedBy(allows func(*Policy) bool) (reason string) {

@@ -68,6 +68,7 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 		return s.connectMetadata()
 	}
 	target := kind.String() + " " + to.String()
+	by := s.cfg.Guard.inForce()
 	if err := s.cfg.Guard.Check(kind, to); err != nil {
 		return nil, s.note(target, err)
 	}
@@ -94,8 +95,12 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 		FD: fd,
 		Moved: func(n int) error {
 			// What was allowed then may not be any more.
-			if err := s.cfg.Guard.permit(kind, to, names); err != nil {
-				return s.note(target, err)
+			if !s.cfg.Guard.isInForce(by) {
+				now := s.cfg.Guard.inForce()
+				if err := s.cfg.Guard.permit(kind, to, names); err != nil {
+					return s.note(target, err)
+				}
+				by = now
 			}
 			return s.moved(n)
 		},

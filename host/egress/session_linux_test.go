@@ -204,6 +204,33 @@ func TestSession_HasSoManyConnectionsAndNoMore(t *testing.T) {
 	}
 }
 
+// What a policy that has changed does not allow ends at once, and what it allows goes on.
+func TestSession_APolicyThatChanges(t *testing.T) {
+	there := echo(t)
+	var ceilings Ceilings
+	guard := NewGuard(policy(t, "localhost")).BoundBy(func() *Policy { return ceilings.Of("t") }, "the tenant may not")
+	c := newClient(t, NewSession(SessionConfig{Guard: guard, Dialer: Direct{}}))
+	conn := c.dial(sockets.Stream, there)
+	defer conn.Close()
+	for _, allowed := range []string{"localhost", "127.0.0.1,10.0.0.1"} {
+		ceilings.Set("t", policy(t, allowed))
+		ceilings.Set("another", policy(t, ""))
+		for range 2 {
+			if errno := c.exchange(conn, 100); errno != 0 {
+				t.Fatalf("%s: error %d, %q", allowed, errno, c.told)
+			}
+		}
+	}
+	ceilings.Set("t", policy(t, "10.0.0.1"))
+	if n, errno := conn.Send([]byte("x"), 0); errno != sockets.EACCES {
+		t.Errorf("sent %d, error %d", n, errno)
+	}
+	ceilings.Set("t", policy(t, "localhost"))
+	if n, errno := conn.Send([]byte("x"), 0); errno != sockets.EPIPE {
+		t.Errorf("what was refused is there again: sent %d, error %d", n, errno)
+	}
+}
+
 // nowhere is an address where nobody listens.
 func nowhere(t testing.TB) netip.AddrPort {
 	t.Helper()
