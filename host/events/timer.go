@@ -23,7 +23,7 @@ type TimerSpec struct {
 	Name     string `json:"name"`                // unique in the function's tenant; the rules are those of functions' names
 	Function string `json:"-"`                   // id or name
 	Tag      string `json:"tag,omitempty"`       // empty means LatestTag
-	Cron     string `json:"cron"`                // [second] minute hour day month weekday, or @hourly and such
+	Cron     string `json:"cron"`                // see cronForms
 	TimeZone string `json:"time_zone,omitempty"` // IANA name; empty means UTC
 	Payload  string `json:"payload,omitempty"`   // part of the timer event
 }
@@ -55,24 +55,22 @@ const (
 	maxTimerPayload = 128 << 10 // bytes
 )
 
-var cronParser = cron.NewParser(
-	cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
-
 // newTimer makes a record tick.
 func newTimer(t Timer, revision uint64) (*timer, error) {
 	zone := t.TimeZone
 	if zone == "" {
 		zone = "UTC"
 	}
-	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
+	location, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" {
 		return nil, fault.Invalidf("time_zone", "%.80q must be the name of a time zone, such as Europe/Berlin", t.TimeZone)
 	}
 	if strings.Contains(t.Cron, "TZ=") {
 		return nil, fault.Invalidf("cron_expression", "must have no time zone; there is a field for it")
 	}
-	schedule, err := cronParser.Parse("CRON_TZ=" + zone + " " + t.Cron)
+	schedule, err := parseCron(t.Cron, location)
 	if err != nil {
-		return nil, fault.Invalidf("cron_expression", "%.80q must be [second] minute hour day month weekday: %v", t.Cron, err)
+		return nil, fault.Invalidf("cron_expression", "%.80q must be %s: %v", t.Cron, cronForms, err)
 	}
 	last := t.LastTick
 	if last.IsZero() {

@@ -50,7 +50,7 @@ type CreateTimerRequest struct {
 	Name       string `json:"name"`
 	FunctionID string `json:"functionId" doc:"Id or name."`
 	Tag        string `json:"tag" doc:"Default: $latest."`
-	Cron       string `json:"cronExpression" doc:"[second] minute hour day month weekday, or @hourly and such."`
+	Cron       string `json:"cronExpression" doc:"minute hour day month weekday [year] with ? as day or weekday, as in the cloud; [second] minute hour day month weekday as in Unix; or @hourly and such."`
 	TimeZone   string `json:"timeZone" doc:"As in Europe/Berlin. Default: UTC."`
 	Payload    string `json:"payload" doc:"Part of the event."`
 }

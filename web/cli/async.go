@@ -140,7 +140,7 @@ type timerCommands struct {
 type timerCreate struct {
 	Name     string `arg:"" help:"Name of the timer."`
 	Function string `arg:"" help:"Name or id of the function."`
-	Cron     string `required:"" placeholder:"EXPRESSION" help:"[second] minute hour day month weekday, or @hourly and the like."`
+	Cron     string `required:"" placeholder:"EXPRESSION" help:"As in the cloud, minute hour day month weekday [year] with ? as day or weekday; as in Unix, [second] minute hour day month weekday; or @hourly and the like."`
 	TimeZone string `placeholder:"ZONE" help:"As in Europe/Berlin. Default: UTC."`
 	Tag      string `placeholder:"TAG" help:"Call the version with this tag. Default: the newest."`
 	Payload  string `placeholder:"TEXT" help:"Part of the event."`
