@@ -1,36 +1,25 @@
 package rewrite
 
-import "slices"
-
 // function appends a function body. The input between edits is copied in one
 // go.
 func (p *plan) function(out []byte, f *function) []byte {
 	in := p.m.in
 	edits := p.m.code.edits[f.edits:f.editsEnd]
 	from := int(f.body)
-	if p.needsLocal(edits) {
-		r := reader{b: in, pos: from, end: int(f.code)}
-		r.u32() // number of groups of locals
-		out = appendU32(out, f.groups+1)
-		out = append(out, in[r.pos:f.code]...)
-		out = append(out, 1, typeI32)
-	} else {
-		out = append(out, in[from:f.code]...)
-	}
+	out = append(out, in[from:f.code]...)
 	from = int(f.code)
 	if f.entry {
 		out = append(out, p.count...)
 	}
 	for _, e := range edits {
 		out = append(out, in[from:e.pos]...)
-		out, from = p.apply(out, e, f.locals)
+		out, from = p.apply(out, e)
 	}
 	return append(out, in[from:f.end]...)
 }
 
 // apply appends the result of an edit and returns the input position after it.
-// The scratch local exists only if needsLocal asks for it.
-func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
+func (p *plan) apply(out []byte, e edit) ([]byte, int) {
 	in, from := p.m.in, int(e.pos)
 	switch e.kind {
 	case editFunc:
@@ -80,12 +69,7 @@ func (p *plan) apply(out []byte, e edit, scratch uint32) ([]byte, int) {
 		if e.kind == editFill {
 			helper = helperFill
 		}
-		end := from + int(e.arg)
-		return asm(out).
-			tee(scratch).get(scratch).i32(bulkSmall).op(opI32LtU).
-			ifTyped(p.firstNew + typeBulk).
-			op(in[from:end]...).
-			op(opElse).call(p.helper(helper)).op(opEnd), end
+		return asm(out).call(p.helper(helper)), from + int(e.arg)
 	default:
 		panic("unknown edit")
 	}
@@ -97,11 +81,4 @@ func (p *plan) left(e edit) uint32 {
 		return e.leaves
 	}
 	return 0
-}
-
-// needsLocal reports whether a function needs a scratch local.
-func (p *plan) needsLocal(edits []edit) bool {
-	return p.o.Omit&OmitBulk == 0 && slices.ContainsFunc(edits, func(e edit) bool {
-		return e.kind == editCopy || e.kind == editFill
-	})
 }

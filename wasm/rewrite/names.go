@@ -3,6 +3,7 @@ package rewrite
 // helperNames are the names that a profiler shows for the added functions.
 var helperNames = [helpers]string{
 	helperTick: "vivarium.tick", helperPay: "vivarium.pay", helperCopy: "vivarium.copy", helperFill: "vivarium.fill",
+	helperBulkCopy: "vivarium.bulk_copy", helperBulkFill: "vivarium.bulk_fill",
 }
 
 const (

@@ -204,6 +204,44 @@ func TestRewrite_CopiesAndFillsAsBefore(t *testing.T) {
 	}
 }
 
+func TestRewrite_CopiesAndFillsFewBytesAsBefore(t *testing.T) {
+	h := newHost(t)
+	module := testdata(t, "bulk")
+	plain := h.start(t, module, nil)
+	h.yield = func() int32 { return 100 }
+	m, _ := h.startRewritten(t, module, Options{})
+	size := m.Memory().Size()
+	edges := []uint32{0, size - 256}
+	for _, edge := range edges {
+		for i := edge; i < edge+256; i++ {
+			plain.Memory().WriteByte(i, byte(i*167))
+			m.Memory().WriteByte(i, byte(i*167))
+		}
+	}
+	places := []uint32{
+		0, 3, 90, size - 100, size - 67, size - 33, size - 16, size - 9, size - 5, size - 1, size, size + 1, 0xffffffff, 0xfffffff0,
+	}
+	for n := range uint64(bulkSmall + 3) {
+		for _, to := range places {
+			for _, from := range append(places, to+1, to-1, to+uint32(n/2), to-uint32(n/2)) {
+				for _, name := range []string{"copy", "fill"} {
+					_, want := call(plain, name, uint64(to), uint64(from), n)
+					_, got := call(m, name, uint64(to), uint64(from), n)
+					if got != want {
+						t.Errorf("%s(%d, %d, %d): %q, want %q", name, to, from, n, got, want)
+					}
+					for _, edge := range edges {
+						a, _ := plain.Memory().Read(edge, 256)
+						if b, _ := m.Memory().Read(edge, 256); !bytes.Equal(a, b) {
+							t.Fatalf("%s(%d, %d, %d): memory differs", name, to, from, n)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 func header() []byte { return []byte("\x00asm\x01\x00\x00\x00") }
 
 func BenchmarkRewrite(b *testing.B) {
