@@ -49,6 +49,13 @@ func (p *python) close() {
 
 // startNative starts a Python of this machine in the folder with the programs.
 func startNative(ctx context.Context, path, folder string) (*python, error) {
+	path, err := exec.LookPath(path)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(ctx, path, "-P", "main.py")
 	cmd.Dir, cmd.Env = folder, append(os.Environ(), "PYTHONPATH=.", "PYTHONDONTWRITEBYTECODE=1")
 	return startLines("native", cmd)
