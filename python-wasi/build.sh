@@ -4,6 +4,7 @@
 #   bash python-wasi/build.sh          build what is missing, copy it into dist/
 #   bash python-wasi/build.sh --key    print the content keys of this checkout: of the guest, of the one with packages
 #   bash python-wasi/build.sh --tests  pack CPython's test suite, print the archive's path
+#   bash python-wasi/build.sh --profile  take CPython's profile anew, for another version of CPython or Clang
 #
 # The first run takes some minutes, later ones a second: finished parts are kept
 # in ${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-~/.cache}/vivarium}/guest, named by what
@@ -28,6 +29,8 @@ source "$here/recipe/package.sh"
 source "$here/recipe/packages.sh"
 # shellcheck source=recipe/tests.sh
 source "$here/recipe/tests.sh"
+# shellcheck source=recipe/profile.sh
+source "$here/recipe/profile.sh"
 
 # What a build must not depend on.
 unset CC CXX CPP CFLAGS CXXFLAGS CPPFLAGS LDFLAGS LIBS MAKEFLAGS CONFIG_SITE
@@ -42,7 +45,10 @@ cache=${VIVARIUM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vivarium}/guest
   "CPython's build can't cope with that; name another: VIVARIUM_CACHE=/some/folder"
 
 # Three keys, from expensive to cheap; each includes the previous one.
-kit_key=$(hash_script "$here/versions.env" "$here/recipe/network.sh" "$here/recipe/cpython.sh")
+kit_key=$({
+  hash_script "$here/versions.env" "$here/recipe/network.sh" "$here/recipe/cpython.sh"
+  hash_files "$here" recipe/profile/cpython.proftext.xz
+} | sha256sum | cut -c1-16)
 stdlib_key=$(printf '%s\n' "$kit_key" "$(hash_files "$here" recipe/library.py)" | sha256sum | cut -c1-16)
 make_guest_key() {
   local sources
@@ -134,6 +140,23 @@ make_guest() {
   rm -rf "$cache"/work-*
 }
 
+# make_profile takes the profile anew.
+make_profile() {
+  [[ -f $here/dist/library.zip ]] || die "build the guest first: bash python-wasi/build.sh"
+  lock_cache
+  ensure_tools
+  set -m
+  trap stop_steps EXIT
+  trap 'exit 130' INT TERM
+  step_total=$((kit_steps + 1))
+  work=$cache/work-profile kit=$cache/work-profile/instrumented
+  profile_flags() { printf -- -fprofile-generate; }
+  [[ -d $kit ]] || build_kit
+  step profile "train the instrumented CPython" take_profile
+  trap - EXIT INT TERM
+  rm -rf "$work"
+}
+
 # make_tests packs CPython's test suite if it is missing.
 make_tests() {
   [[ ! -e $tests ]] || return 0
@@ -170,6 +193,10 @@ case ${1-} in
 '') ;;
 --key)
   printf '%s\n' "$guest_key" "$full_key"
+  exit
+  ;;
+--profile)
+  make_profile
   exit
   ;;
 --tests)

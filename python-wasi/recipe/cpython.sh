@@ -201,11 +201,16 @@ configure_cross() {
     LIBSQLITE3_CFLAGS="-I$prefix/include" LIBSQLITE3_LIBS="-L$prefix/lib -lsqlite3"
 }
 
+# What CPython is compiled with: with instrumentation when a profile is taken.
+profile_flags() { printf -- '-fprofile-use=%s' "$work/cpython.profdata"; }
+
 # build_cross builds what a guest is linked from. CPython's own program is not built:
 # it would need the embedding's functions.
 build_cross() {
+  xz -dc "$here/recipe/profile/cpython.proftext.xz" >"$work/cpython.proftext"
+  "llvm-profdata-$LLVM_MAJOR" merge "$work/cpython.proftext" -o "$work/cpython.profdata"
   cd "$work/cross"
-  make -j"$jobs" "libpython${CPYTHON_VERSION%.*}.a" pybuilddir.txt Modules/_decimal/libmpdec/libmpdec.a \
+  make -j"$jobs" OPT="$CPYTHON_OPT $(profile_flags)" "libpython${CPYTHON_VERSION%.*}.a" pybuilddir.txt Modules/_decimal/libmpdec/libmpdec.a \
     Modules/expat/libexpat.a Modules/_hacl/libHacl_Hash_SHA2.a
   # configure silently leaves out a module whose library does not suit it.
   local module
