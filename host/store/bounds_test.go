@@ -306,17 +306,18 @@ func TestWatch_ComparesWithoutRepeatingItself(t *testing.T) {
 	w := &watched{entries: map[string]Entry{}}
 	told := 0
 	stop := must(s.Keys.Watch(ctx, func(e Entry) { told++; w.see(e) }, func() {}))(t)
-	for range 3 {
+	for n := range 3 {
 		s.backend.(*jet).link.reconnect()
+		time.Sleep(100 * time.Millisecond) // in which it compares, mostly
+		check(t, s.Keys.Put(ctx, fmt.Sprint("key", 3*n), []byte("2")))
+		model := map[string]Entry{}
+		for _, e := range must(s.Keys.All(ctx))(t) {
+			model[e.Key] = e
+		}
+		until(t, "what is new is told", func() bool { return w.differs(model) == "" })
 	}
-	check(t, s.Keys.Put(ctx, "key2", []byte("2")), s.Keys.Delete(ctx, "key3"), s.Keys.Put(ctx, "last", nil))
-	model := map[string]Entry{}
-	for _, e := range must(s.Keys.All(ctx))(t) {
-		model[e.Key] = e
-	}
-	until(t, "all that is new is told", func() bool { return w.differs(model) == "" })
 	stop()
-	if told < 8 || told > 9 { // the deletion may be told twice
+	if told != 8 {
 		t.Errorf("%d entries are told, want 8", told)
 	}
 }
