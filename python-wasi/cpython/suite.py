@@ -18,8 +18,8 @@ import unittest
 # Limits: of a reason, a name, and all tracebacks together.
 REASON, NAME, DETAILS = 300, 300, 200_000
 
-# How long a test waits, in seconds, for what does not come.
-PATIENCE = 30
+# How long a test waits, in seconds, for what does not come; and for what does not come from this machine.
+PATIENCE, LOCAL_PATIENCE = 30, 3
 
 # Tests that would never end where their skip is lifted: by module, the class, the name and why.
 ENDLESS = {"test_thread": ("TestForkInThread", "test_forkinthread", "waits for what a forked process writes")}
@@ -55,7 +55,7 @@ def handler(event, context):
     support.record_original_stdout(sys.stdout)
     support.verbose = False
     support.use_resources = ()
-    support.LONG_TIMEOUT = PATIENCE
+    support.LONG_TIMEOUT, support.LOOPBACK_TIMEOUT = PATIENCE, LOCAL_PATIENCE
 
     # Here it is creating one that fails, which their probe does not expect.
     socket_helper._bind_nix_socket_error = OSError("no Unix sockets")
