@@ -83,7 +83,7 @@ type thread struct {
 	forever bool   // it does until it is woken
 	woken   bool   // it does not wait any more
 	// interrupt ends its wait in another host call. Guarded by mu; nil when there is none.
-	interrupt context.CancelFunc
+	interrupt func()
 	locals    [maxLocals]uint32
 	stack     uint64 // the stack pointer while it does not run
 	parked    int64  // bytes of its machine stack, counted in the threads' parked
@@ -594,18 +594,18 @@ func (i *Instance) waitBeside(do func(ctx context.Context, deadline time.Time)) 
 		ctx, until = i.callOver(), i.until
 	}
 	t := i.threads
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	t.mu.Lock()
-	th.interrupt = cancel
+	th.interrupt = func() { cancel(sockets.ErrInterrupted) }
 	t.mu.Unlock()
 	i.handOver(th)
 	do(ctx, until)
-	t.mu.Lock()
-	th.interrupt = nil
-	t.mu.Unlock()
 	i.checkThread(th)
 	i.comeBack(th)
+	t.mu.Lock() // only now: while it waits for its turn, it can be interrupted too
+	th.interrupt = nil
+	t.mu.Unlock()
 }
 
 // threadInterrupt is vivarium.thread_interrupt(thread) -> errno.

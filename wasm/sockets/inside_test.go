@@ -299,3 +299,21 @@ func TestInside_ThePeerIsGone(t *testing.T) {
 	b.Close()
 	send("of a pair", a, EPIPE)
 }
+
+// A poll that something within has woken ends all the same when another thread
+// interrupts it before it goes on.
+func TestInside_InterruptedWhileWokenUp(t *testing.T) {
+	env, _ := alone(1 << 20)
+	a, _, _ := Pair(env, familyUnix, Stream, 0)
+	waits := 0
+	env.Wait = func(do func(context.Context, time.Time)) {
+		if waits++; waits > 1 {
+			t.Fatal("it waits again")
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		env.inside.stir()
+		do(ctx, time.Now().Add(time.Minute))
+		cancel(ErrInterrupted)
+	}
+	want(t, "ready", Poll(env, []Polled{{Socket: a, Events: readable}}, -1), 0)
+}

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -21,6 +22,10 @@ type Polled struct {
 	Ready  int16 // and also POLLERR, POLLHUP
 }
 
+// ErrInterrupted is the cause with which the context of Env.Wait ends when another
+// thread ends a Poll, while that waits or before it goes on.
+var ErrInterrupted = errors.New("sockets: interrupted")
+
 // Poll waits until a socket is ready, for at most timeout unless that is
 // negative, and returns how many are. With no sockets, it only waits.
 func Poll(env *Env, set []Polled, timeout time.Duration) int {
@@ -34,6 +39,7 @@ func Poll(env *Env, set []Polled, timeout time.Duration) int {
 	}
 	interests := make([]Interest, 0, len(set))
 	for count == 0 {
+		var waiting context.Context
 		woken := false
 		interests = interestsOf(set, interests[:0]) // another thread may have closed one since
 		changed := context.Background()
@@ -41,11 +47,12 @@ func Poll(env *Env, set []Polled, timeout time.Duration) int {
 			changed = env.inside.wakeup()
 		}
 		env.Wait(func(ctx context.Context, until time.Time) {
+			waiting = ctx
 			ctx, cancel := either(ctx, changed)
 			defer cancel()
 			woken = env.Waiter.Wait(ctx, sooner(deadline, until), interests) || changed.Err() != nil
 		})
-		if count = look(set); !woken {
+		if count = look(set); !woken || context.Cause(waiting) == ErrInterrupted {
 			break
 		}
 	}
