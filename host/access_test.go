@@ -153,7 +153,8 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 				if len(said) > 1 {
 					t.Errorf("%s by %q tells what is another's from what is nobody's: %v", name, role, said)
 				}
-				if err := o.call(h, p, ours); refused == fault.NotFound && err != nil || refused != fault.NotFound && fault.Of(err) != refused {
+				if err := o.call(h, p, ours); refused == fault.NotFound && err != nil ||
+					refused != fault.NotFound && fault.Of(err) != refused {
 					t.Errorf("%s by %q about what is acme's: got %v", name, role, err)
 				}
 			}

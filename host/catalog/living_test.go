@@ -219,7 +219,8 @@ func TestCreateVersion_RefusesCodeThatIsOfNoUse(t *testing.T) {
 		f, err := c.Function(access.Operator, "fun")
 		versions, _ := c.store.Versions.All(t.Context())
 		codes, _ := c.store.Code.Names(t.Context())
-		if err != nil || len(f.Tags) != 0 || len(versions)+len(codes) != 0 || len(c.versions()) != 0 || len(c.records.admissions.versions) != 0 {
+		if err != nil || len(f.Tags) != 0 || len(versions)+len(codes) != 0 || len(c.versions()) != 0 ||
+			len(c.records.admissions.versions) != 0 {
 			t.Errorf("%s: %+v, %v; the store has %v, %v; run %v", what, f, err, versions, codes, c.versions())
 		}
 	}

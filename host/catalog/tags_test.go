@@ -239,7 +239,8 @@ func TestScalingPolicies_AreListedByTagAndReplaced(t *testing.T) {
 	c := open(t, s)
 	c.create("", "fun")
 	for _, p := range []ScalingPolicy{
-		{Tag: "b", ZoneInstancesLimit: 1}, {Tag: LatestTag, ZoneInstancesLimit: 2}, {Tag: "a", ZoneInstancesLimit: 3}, {Tag: "b", ZoneRequestsLimit: 4},
+		{Tag: "b", ZoneInstancesLimit: 1}, {Tag: LatestTag, ZoneInstancesLimit: 2}, {Tag: "a", ZoneInstancesLimit: 3},
+		{Tag: "b", ZoneRequestsLimit: 4},
 	} {
 		if err := c.SetScalingPolicy(t.Context(), access.Operator, "fun", p); err != nil {
 			t.Fatal(err)
@@ -339,7 +340,8 @@ func TestRetire_KeepsWhatGetsATagMeanwhile(t *testing.T) {
 	if err := <-retired; err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Version(access.Operator, two.ID); err != nil || !slices.Equal(c.versions(), slices.Sorted(slices.Values([]string{two.ID, three.ID}))) {
+	want := slices.Sorted(slices.Values([]string{two.ID, three.ID}))
+	if _, err := c.Version(access.Operator, two.ID); err != nil || !slices.Equal(c.versions(), want) {
 		t.Errorf("%v; run %v", err, c.versions())
 	}
 }

@@ -32,7 +32,8 @@ func TestQuotas_OfManyAtOnce(t *testing.T) {
 		}
 		for n := range 3 * versions {
 			makers.Go(func() {
-				_, err := c.CreateVersion(t.Context(), access.Operator, all[n%functions].ID, VersionSpec{Entrypoint: "a.b"}, fmt.Append(nil, n), nil)
+				spec := VersionSpec{Entrypoint: "a.b"}
+				_, err := c.CreateVersion(t.Context(), access.Operator, all[n%functions].ID, spec, fmt.Append(nil, n), nil)
 				if err != nil && fault.Of(err) != fault.OverQuota {
 					t.Error(err)
 				}

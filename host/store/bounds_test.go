@@ -41,7 +41,8 @@ func TestMemory_ForgetsOnTime(t *testing.T) {
 			t.Errorf("of the future there is %q", got)
 		}
 		time.Sleep(30 * time.Minute)
-		if batches, average, err := s.Logs.Sizes(ctx); err != nil || !maps.Equal(batches, map[string]uint64{"f": 1}) || average != batchBytes+1 {
+		batches, average, err := s.Logs.Sizes(ctx)
+		if err != nil || !maps.Equal(batches, map[string]uint64{"f": 1}) || average != batchBytes+1 {
 			t.Errorf("there are %v of %d bytes, %v", batches, average, err)
 		}
 		time.Sleep(30*time.Minute + time.Second) // the first two letters are too old

@@ -133,7 +133,9 @@ func TestReplaceFile_IsAllOrNothing(t *testing.T) {
 				if err := replaceFile(path, text, nil); err != nil {
 					t.Error(err)
 				}
-				if got, err := os.ReadFile(path); err != nil || len(got) != len(text) && string(got) != "old" || len(bytes.Trim(got, string(got[:1]))) != 0 && string(got) != "old" {
+				got, err := os.ReadFile(path)
+				if err != nil || len(got) != len(text) && string(got) != "old" ||
+					len(bytes.Trim(got, string(got[:1]))) != 0 && string(got) != "old" {
 					t.Errorf("read %d bytes, %v", len(got), err)
 				}
 			}

@@ -185,7 +185,8 @@ func TestStore_LettersAndLogsOfSeveral(t *testing.T) {
 		for n, s := range []*Store{a, b} {
 			writing.Go(func() {
 				for i := range each {
-					if _, err := s.Letters.Add(ctx, Item{ID: fmt.Sprint(n, ".", i), FunctionID: fmt.Sprint("f", n), Body: fmt.Append(nil, i)}); err != nil {
+					letter := Item{ID: fmt.Sprint(n, ".", i), FunctionID: fmt.Sprint("f", n), Body: fmt.Append(nil, i)}
+					if _, err := s.Letters.Add(ctx, letter); err != nil {
 						t.Error(err)
 					}
 					if err := s.Logs.Append(ctx, "f", fmt.Appendf(nil, "%d %d\n", n, i)); err != nil {
@@ -330,7 +331,8 @@ func TestStore_EndsWithItsCaller(t *testing.T) {
 func TestFailure_IsWhatCallersOfOtherRoomsKnow(t *testing.T) {
 	cause := errors.New("the cause")
 	err := unavailable("queue", cause)
-	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, fault.ErrUnavailable) || !errors.Is(err, cause) || fault.Of(err) != fault.Unavailable ||
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, fault.ErrUnavailable) || !errors.Is(err, cause) ||
+		fault.Of(err) != fault.Unavailable ||
 		errors.Is(err, ErrNotFound) || unavailable("queue", nil) != nil || err.Error() != "store: unavailable: queue: the cause" {
 		t.Errorf("got %v", err)
 	}
@@ -426,14 +428,18 @@ func TestGivers_AreKeptWhileTheyAreOfUse(t *testing.T) {
 
 func TestConfig_Defaults(t *testing.T) {
 	c := Config{Dir: "data"}.withDefaults()
-	if c.LogAge != 72*time.Hour || c.LogBytes != 1<<30 || c.QueueBytes != 1<<30 || c.DeadAge != 14*24*time.Hour || c.MaxStale != 30*time.Second ||
+	if c.LogAge != 72*time.Hour || c.LogBytes != 1<<30 || c.QueueBytes != 1<<30 || c.DeadAge != 14*24*time.Hour ||
+		c.MaxStale != 30*time.Second ||
 		c.Replicas != 1 || c.Log == nil || c.Marks != filepath.Join("data", "marks") || c.ackWait != ackWait || c.markerTTL != markerTTL {
 		t.Errorf("got %+v", c)
 	}
 	if c := (Config{URL: "nats://x"}).withDefaults(); c.Marks != "" {
 		t.Errorf("marks of servers elsewhere are in %q", c.Marks)
 	}
-	own := Config{Dir: "data", Marks: "m", LogAge: 1, LogBytes: 2, QueueBytes: 3, DeadAge: 4, MaxStale: 5, Replicas: 6, Log: discard, ackWait: 7, markerTTL: 8}
+	own := Config{
+		Dir: "data", Marks: "m", LogAge: 1, LogBytes: 2, QueueBytes: 3, DeadAge: 4, MaxStale: 5, Replicas: 6, Log: discard,
+		ackWait: 7, markerTTL: 8,
+	}
 	if got := own.withDefaults(); got != own {
 		t.Errorf("got %+v, want %+v", got, own)
 	}
