@@ -30,15 +30,17 @@ func (l *jetLogs) Read(
 ) error {
 	subject, appended := logSubject+functionID, make(chan struct{}, 1)
 	if follow {
-		news, err := l.conn.Subscribe(subject, func(*nats.Msg) {
+		look := func() {
 			select {
 			case appended <- struct{}{}:
 			default: // the reader is about to look anyway
 			}
-		})
+		}
+		news, err := l.conn.Subscribe(subject, func(*nats.Msg) { look() })
 		if err != nil {
 			return unavailable("logs", err)
 		}
+		news.SetClosedHandler(func(string) { look() })
 		defer func() { _ = news.Unsubscribe() }() // it fails when the connection is closed
 	}
 	from := jetstreamext.GetBatchSeq(1)
@@ -50,7 +52,7 @@ func (l *jetLogs) Read(
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && !follow:
+		case err != nil && (!follow || l.conn.IsClosed()): // else a follower waits for the servers
 			return unavailable("logs", err)
 		}
 		for _, m := range part {
