@@ -82,11 +82,11 @@ func (l *jetLetters) read(
 	ctx context.Context, cfg jetstream.OrderedConsumerConfig, atOnce int, patience time.Duration,
 	each func(m jetstream.Msg, sequence uint64, at time.Time) (more bool),
 ) error {
-	c, pending, err := l.reader(ctx, l.stream, cfg)
+	c, pending, err := l.reader(ctx, cfg)
 	if err != nil {
 		return unavailable("dead letters", err)
 	}
-	defer l.endReading(l.stream, c)
+	defer l.endReading(c)
 	if pending == 0 {
 		return nil
 	}
@@ -113,6 +113,36 @@ func (l *jetLetters) read(
 			return nil
 		}
 	}
+}
+
+// reader returns a reader of dead letters, and how many there are to read. The caller
+// must call endReading.
+func (l *jetLetters) reader(
+	ctx context.Context, cfg jetstream.OrderedConsumerConfig,
+) (c jetstream.Consumer, pending uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if c, err = l.stream.OrderedConsumer(ctx, cfg); err != nil {
+		return nil, 0, err
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		l.endReading(c)
+		return nil, 0, err
+	}
+	return c, info.NumPending, nil
+}
+
+// endReading makes the server forget a reader, which it would otherwise keep
+// for minutes.
+func (l *jetLetters) endReading(c jetstream.Consumer) {
+	info := c.CachedInfo()
+	if info == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own context may have ended
+	defer cancel()
+	_ = l.stream.DeleteConsumer(ctx, info.Name) // otherwise it expires later
 }
 
 func deadItem(m *jetstream.RawStreamMsg) Item {

@@ -47,7 +47,8 @@ func (l *jetLogs) Read(
 	if !since.IsZero() {
 		from = jetstreamext.GetBatchStartTime(since)
 	}
-	for rest, wait := unknown, lookSoon; ; {
+	read, whole := 0, 0 // whole is what there is at first: what comes meanwhile is for followers
+	for wait := lookSoon; ; {
 		part, left, err := l.part(ctx, subject, from)
 		switch {
 		case ctx.Err() != nil:
@@ -61,10 +62,10 @@ func (l *jetLogs) Read(
 			}
 			from = jetstreamext.GetBatchSeq(m.Sequence + 1)
 		}
-		if rest == unknown {
-			rest = len(part) + left
+		if read == 0 {
+			whole = len(part) + left
 		}
-		if rest -= len(part); !follow && (rest <= 0 || left == 0) {
+		if read += len(part); !follow && (left == 0 || read >= whole) {
 			return nil
 		}
 		if left > 0 {
@@ -89,7 +90,6 @@ const (
 	// MaxReadAhead/2 bytes at most, and the last one of a part may exceed partBytes.
 	partBatches = 1024
 	partBytes   = MaxReadAhead / 2
-	unknown     = -1
 	// A follower looks again this long after something was announced, then after twice
 	// as long and so on, and after lookLate for what was announced while it was cut off.
 	lookSoon = 5 * time.Millisecond
@@ -140,36 +140,6 @@ func (l *jetLogs) Trim(ctx context.Context, functionID string, keep int) error {
 	defer cancel()
 	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(logSubject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
 	return unavailable("log of "+functionID, err)
-}
-
-// reader returns a reader of a stream, and how many messages there are to read.
-// The caller must call endReading.
-func (j *jet) reader(
-	ctx context.Context, stream jetstream.Stream, cfg jetstream.OrderedConsumerConfig,
-) (c jetstream.Consumer, pending uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	if c, err = stream.OrderedConsumer(ctx, cfg); err != nil {
-		return nil, 0, err
-	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		j.endReading(stream, c)
-		return nil, 0, err
-	}
-	return c, info.NumPending, nil
-}
-
-// endReading makes the server forget a reader, which it would otherwise keep
-// for minutes.
-func (j *jet) endReading(stream jetstream.Stream, c jetstream.Consumer) {
-	info := c.CachedInfo()
-	if info == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own context may have ended
-	defer cancel()
-	_ = stream.DeleteConsumer(ctx, info.Name) // otherwise it expires later
 }
 
 func (l *jetLogs) Delete(ctx context.Context, functionID string) error {
