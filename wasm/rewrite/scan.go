@@ -17,8 +17,6 @@ type code struct {
 // function is the body of a defined function.
 type function struct {
 	body, code, end uint32 // positions: local declarations, instructions, end
-	groups          uint32 // of local declarations
-	locals          uint32 // with the parameters
 	entry           bool   // count at the entry
 	// Its ranges of the slices in code.
 	edits, editsEnd       uint32
@@ -76,9 +74,8 @@ func (m *module) readCode(r *reader) {
 
 func (s *scanner) scan(r *reader, f *function, params uint32) {
 	pos := r.pos
-	groups := r.count()
 	locals := uint64(params)
-	for range groups {
+	for range r.count() {
 		locals += uint64(r.u32())
 		s.m.valType(r)
 		if r.err != nil {
@@ -89,7 +86,7 @@ func (s *scanner) scan(r *reader, f *function, params uint32) {
 		r.failAt(pos, "too many locals: %d", locals)
 		return
 	}
-	f.groups, f.locals, f.code = uint32(groups), uint32(locals), uint32(r.pos)
+	f.code = uint32(r.pos)
 	s.blocks, s.loops = s.blocks[:0], s.loops[:0]
 	for r.err == nil {
 		pos := r.pos
