@@ -35,22 +35,17 @@ func parseCloudCron(fields []string, zone *time.Location) (cron.Schedule, error)
 		return nil, fmt.Errorf("only one of day and weekday can be ?")
 	}
 	for i, field := range fields {
-		for entry := range strings.SplitSeq(field, ",") {
-			if err := checkRange(entry); err != nil {
+		entries := strings.Split(field, ",")
+		for e, entry := range entries {
+			err := checkRange(entry)
+			if err == nil && i == 4 {
+				entries[e], err = unixWeekday(entry)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
-		if i != 4 {
-			continue
-		}
-		days := strings.Split(field, ",")
-		for d := range days {
-			var err error
-			if days[d], err = unixWeekday(days[d]); err != nil {
-				return nil, err
-			}
-		}
-		fields[4] = strings.Join(days, ",")
+		fields[i] = strings.Join(entries, ",")
 	}
 	expression, err := cronexpr.Parse(strings.Join(fields, " "))
 	if err != nil {
