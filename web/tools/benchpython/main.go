@@ -160,32 +160,31 @@ func write(w io.Writer, pythons []*python, version string, names []string, table
 		}
 	}
 	fmt.Fprintf(t, "%s\n%s\n", head, rule)
-	row := func(name, native string, ratio func(a, b int) float64) {
+	ratio := func(name string, a, b int) float64 { return float64(table[name][a]) / float64(table[name][b]) }
+	row := func(name, native string, figure func(a, b int) float64) {
 		fmt.Fprintf(t, "| %s\t| %s\t|", name, native)
 		for i := 1; i < len(pythons); i++ {
-			fmt.Fprintf(t, " %.2f\t|", ratio(i, 0))
+			fmt.Fprintf(t, " %.2f\t|", figure(i, 0))
 			if i > 1 {
-				fmt.Fprintf(t, " %.2f\t|", ratio(1, i))
+				fmt.Fprintf(t, " %.2f\t|", figure(1, i))
 			}
 		}
 		fmt.Fprintln(t)
 	}
 	for _, name := range names {
-		row(name, fmt.Sprintf("%.2f", table[name][0].Seconds()*1000), func(a, b int) float64 {
-			return float64(table[name][a]) / float64(table[name][b])
-		})
+		row(name, fmt.Sprintf("%.2f", table[name][0].Seconds()*1000), func(a, b int) float64 { return ratio(name, a, b) })
 	}
 	row("**geometric mean**", "", func(a, b int) float64 {
 		var sum float64
 		for _, name := range names {
-			sum += math.Log(float64(table[name][a]) / float64(table[name][b]))
+			sum += math.Log(ratio(name, a, b))
 		}
 		return math.Exp(sum / float64(len(names)))
 	})
 	row("**worst**", "", func(a, b int) float64 {
 		var ratios []float64
 		for _, name := range names {
-			ratios = append(ratios, float64(table[name][a])/float64(table[name][b]))
+			ratios = append(ratios, ratio(name, a, b))
 		}
 		if b > 0 { // how much faster something is
 			return slices.Min(ratios)
