@@ -44,8 +44,9 @@ type Tenants struct {
 	changing sync.Mutex // held while limits change: two changes at once would lose one
 }
 
-// All tells of all tenants that have something or whose quotas are special,
-// by name. Queued calls are not counted: that takes the store.
+// All tells of all tenants that have something or whose quotas or ceiling are
+// special, by name; of the playground, too, if it has something. Queued calls are
+// not counted: that takes the store.
 func (t *Tenants) All(p access.Principal) ([]TenantQuotas, error) {
 	if err := p.Allow("Tenants"); err != nil {
 		return nil, err
@@ -55,7 +56,10 @@ func (t *Tenants) All(p access.Principal) ([]TenantQuotas, error) {
 		return nil, err
 	}
 	states, timers := t.ledger.States(), t.events.TimerCounts()
-	for _, tenant := range slices.AppendSeq(slices.Collect(maps.Keys(use)), maps.Keys(timers)) {
+	bounded := slices.DeleteFunc(t.ceilings.Tenants(), func(tenant string) bool { // the playground always is
+		return catalog.ValidateTenant("tenant", tenant) != nil
+	})
+	for _, tenant := range slices.Concat(slices.Collect(maps.Keys(use)), slices.Collect(maps.Keys(timers)), bounded) {
 		if _, ok := states[tenant]; !ok {
 			states[tenant] = t.ledger.State(tenant)
 		}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"testing"
 
 	"vivarium/host/access"
@@ -141,5 +142,25 @@ func TestTenants_CeilingsAreKeptInTheStore(t *testing.T) {
 		eventually(t, func() bool { return of() == "" })
 		set("*")
 		eventually(t, func() bool { return of() == "*" })
+	}
+}
+
+// A tenant that has nothing but a ceiling is among all; the playground, whose ceiling is
+// a setting of the server, is not.
+func TestTenants_AllHasThoseWithACeiling(t *testing.T) {
+	h := newTestHost(t, Config{})
+	named := func() (names []string) {
+		for _, of := range h.allTenants() {
+			names = append(names, of.Tenant+" "+of.Ceiling.String())
+		}
+		return names
+	}
+	for ceiling, want := range map[string][]string{"example.org": {"acme example.org"}, "": {"acme "}, "*": nil} {
+		if err := h.Tenants().SetCeiling(t.Context(), access.Operator, "acme", ceiling); err != nil {
+			t.Fatal(err)
+		}
+		if got := named(); !slices.Equal(got, want) {
+			t.Errorf("with the ceiling %q: %q, want %q", ceiling, got, want)
+		}
 	}
 }

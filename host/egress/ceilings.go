@@ -1,6 +1,10 @@
 package egress
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // ParseCeiling parses what may bound a tenant: rules as ParsePolicy takes them, or
 // Unbounded.
@@ -41,4 +45,11 @@ func (c *Ceilings) Of(tenant string) *Policy {
 		return p
 	}
 	return unbounded
+}
+
+// Tenants returns whom a Policy bounds, in no particular order.
+func (c *Ceilings) Tenants() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Collect(maps.Keys(c.of))
 }

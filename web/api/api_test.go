@@ -383,6 +383,31 @@ func TestQuotas_AreShownSetAndEnforced(t *testing.T) {
 	}
 }
 
+// The list has who has something or settings of their own, and leaves out what only the
+// store could count.
+func TestTenants_AreListedForTheOperator(t *testing.T) {
+	s := startServer(t)
+	s.must("POST", "/functions", `{"name": "first-of-a", "folderId": "team-a"}`)
+	s.must("PATCH", "/quotas", `{"folderId": "team-b", "allowNet": "example.org"}`)
+	s.must("PATCH", "/quotas", `{"folderId": "team-c", "limits": {"timers": 3}}`)
+	_, text := s.raw("GET", api.BasePath+"/tenants?pageSize=2", "")
+	for _, want := range []string{
+		`{"tenants":[{"folderId":"team-a","quotas":[{"name":"functions","limit":"1000","use":"1","exceeded":"0"},`,
+		`"allowNet":"*"},{"folderId":"team-b",`, `"allowNet":"example.org"}],"nextPageToken":"`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got %s, want something with %s", text, want)
+		}
+	}
+	if strings.Contains(text, "async") {
+		t.Errorf("got %s", text)
+	}
+	rest := s.must("GET", "/tenants?pageToken="+s.must("GET", "/tenants?pageSize=2", "").text("nextPageToken"), "")
+	if got := fmt.Sprint(rest); !strings.Contains(got, "folderId:team-c") || strings.Contains(got, "team-b") || !strings.Contains(got, "limit:3 name:timers") {
+		t.Errorf("the rest is %v", got)
+	}
+}
+
 // An upload is counted against its tenant while it is received, and no longer.
 func TestUpload_CountsAsMemoryOfItsTenant(t *testing.T) {
 	s := startServer(t)

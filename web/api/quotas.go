@@ -2,9 +2,11 @@ package api
 
 import (
 	"fmt"
+	"slices"
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
@@ -24,6 +26,13 @@ type QuotaState struct {
 	Exceeded Int64  `json:"exceeded" doc:"How often this server has refused more since its start."`
 }
 
+// ListTenantsResponse is a page of the tenants that have something, or quotas or a
+// ceiling of their own, in order of name.
+type ListTenantsResponse struct {
+	Tenants       []*TenantQuotas `json:"tenants" doc:"Without asyncCalls and asyncBytes, which GET /quotas counts."`
+	NextPageToken string          `json:"nextPageToken"`
+}
+
 // SetQuotasRequest is the body of PATCH /quotas.
 type SetQuotasRequest struct {
 	FolderID string           `json:"folderId" doc:"The tenant."`
@@ -37,6 +46,30 @@ func (h *Handler) getQuotas(q *request) (any, error) {
 		err = &fault.NotFoundError{Thing: "folder", Name: q.query.Get(folderParameter.name)}
 	}
 	return newTenantQuotas(of), err
+}
+
+func (h *Handler) listTenants(q *request) (any, error) {
+	// The query's folder narrows who asks, and this takes who acts for all.
+	all, err := h.host.Tenants().All(access.PrincipalOf(q.Context()))
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(of host.TenantQuotas) bool {
+		return !q.principal.ActsFor(of.Tenant) || catalog.ValidateTenant("tenant", of.Tenant) != nil // such as the playground
+	})
+	all, next, err := page(q, all, func(of host.TenantQuotas) string { return of.Tenant })
+	if err != nil {
+		return nil, err
+	}
+	answer := &ListTenantsResponse{Tenants: []*TenantQuotas{}, NextPageToken: next}
+	for _, of := range all {
+		tenant := newTenantQuotas(of)
+		tenant.Quotas = slices.DeleteFunc(tenant.Quotas, func(s QuotaState) bool {
+			return s.Name == quota.AsyncCalls.String() || s.Name == quota.AsyncBytes.String()
+		})
+		answer.Tenants = append(answer.Tenants, tenant)
+	}
+	return answer, nil
 }
 
 func newTenantQuotas(of host.TenantQuotas) *TenantQuotas {

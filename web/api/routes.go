@@ -109,6 +109,8 @@ var routes = []route{
 		nil, nil, false, TenantQuotas{}, (*Handler).getQuotas},
 	{http.MethodPatch, "/quotas", "SetQuotas", "setQuotas", "Change what a tenant may have; not the cloud's",
 		nil, body[SetQuotasRequest], false, TenantQuotas{}, (*Handler).setQuotas},
+	{http.MethodGet, "/tenants", "Tenants", "listTenants", "List the tenants that have something or quotas of their own, in order of name; not the cloud's",
+		pageParameters, nil, false, ListTenantsResponse{}, (*Handler).listTenants},
 
 	{http.MethodGet, "/runtimes", "Runtimes", "listRuntimes", "List the names that a version's runtime may have",
 		nil, nil, false, ListRuntimesResponse{}, (*Handler).listRuntimes},

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 // tenantCommands implements `vivarium tenant ...`.
 type tenantCommands struct {
+	List  tenantList  `cmd:"" help:"List the tenants that have something, or quotas or a ceiling of their own."`
 	Quota tenantQuota `cmd:"" help:"Show what a tenant may have and has, or change its quotas."`
 }
 
@@ -103,7 +103,53 @@ func (c *tenantQuota) Run(ctx context.Context, s *session) error {
 	if err := printTable(s.stdout, "QUOTA USE LIMIT EXCEEDED", rows); err != nil {
 		return err
 	}
-	reach := map[string]string{egress.Unbounded: "whatever the server allows", "": "nothing"}
-	_, err = fmt.Fprintln(s.stdout, "network:", cmp.Or(reach[of.AllowNet], of.AllowNet))
+	_, err = fmt.Fprintln(s.stdout, "network:", ceilingText(of.AllowNet))
 	return err
+}
+
+// ceilingText describes what a tenant may reach.
+func ceilingText(rules string) string {
+	switch rules {
+	case egress.Unbounded:
+		return "whatever the server allows"
+	case "":
+		return "nothing"
+	}
+	return rules
+}
+
+// tenantList implements `vivarium tenant list`.
+type tenantList struct{ remote }
+
+// Run implements the command.
+func (c *tenantList) Run(ctx context.Context, s *session) error {
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	all := []*api.TenantQuotas{}
+	for token, more := "", true; more; more = token != "" {
+		var page api.ListTenantsResponse
+		if err := client.get(ctx, "/tenants", url.Values{"pageSize": {"1000"}, "pageToken": {token}}, &page); err != nil {
+			return err
+		}
+		all, token = append(all, page.Tenants...), page.NextPageToken
+	}
+	if c.JSON {
+		return printJSON(s.stdout, all)
+	}
+	rows := [][]string{}
+	for _, of := range all {
+		use, exceeded := map[string]int64{}, int64(0)
+		for _, q := range of.Quotas {
+			use[q.Name] = int64(q.Use)
+			exceeded += int64(q.Exceeded)
+		}
+		row := []string{of.FolderID}
+		for _, q := range []quota.Quota{quota.Functions, quota.Instances, quota.Memory, quota.Connections} {
+			row = append(row, fmt.Sprint(use[q.String()]))
+		}
+		rows = append(rows, append(row, fmt.Sprint(exceeded), ceilingText(of.AllowNet)))
+	}
+	return printTable(s.stdout, "TENANT FUNCTIONS INSTANCES MEMORY CONNECTIONS EXCEEDED NETWORK", rows)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -30,6 +31,24 @@ func TestTenantQuota_IsShownAndSet(t *testing.T) {
 		if out := must(t, "tenant", "quota", "team-a", "--allow-net="+rules); !strings.Contains(out, "\nnetwork: "+want+"\n") {
 			t.Errorf("%q: got %s", rules, out)
 		}
+	}
+}
+
+func TestTenantList_HasWhoIsSpecial(t *testing.T) {
+	living(t)
+	must(t, "tenant", "quota", "bounded", "--allow-net=*.example.com:443")
+	must(t, "tenant", "quota", "limited", "--memory", "1000")
+	out := regexp.MustCompile(" +").ReplaceAllString(must(t, "tenant", "list"), " ")
+	for _, want := range []string{
+		"TENANT FUNCTIONS INSTANCES MEMORY CONNECTIONS EXCEEDED NETWORK\n",
+		"bounded 0 0 0 0 0 *.example.com:443\n", "limited 0 0 0 0 0 whatever the server allows\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("got %s, want something with %q", out, want)
+		}
+	}
+	if out := must(t, "tenant", "list", "--json"); !strings.Contains(out, `"folderId": "limited"`) {
+		t.Errorf("got %s", out)
 	}
 }
 
