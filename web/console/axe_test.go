@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,12 +33,16 @@ func TestAccessibility(t *testing.T) {
 			{"dialog", "#/functions/seen/versions", "dialog .field", func(b *tab) { b.button(".versions", "Tag") }},
 			{"test", "#/functions/seen/test", ".answer", func(b *tab) { b.button(".test", "Call") }},
 			{"logs", "#/functions/seen/logs", ".log-line", nil},
+			{"tenants", "#/tenants", "tbody tr", nil},
+			{"tenant", "#/tenants/default", "tbody tr", nil},
+			{"limit", "#/tenants/default", "dialog .field", func(b *tab) { b.button("tbody", "Change the limit of Timers") }},
+			{"ceiling", "#/tenants/default", "dialog textarea", func(b *tab) { b.button(".facts", "Change"); b.button("dialog", "Only") }},
 			{"deploy", "#/deploy", ".drop .error", func(b *tab) { b.button(".deploy-foot", "Deploy") }},
 		} {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if p.name == "overview" || p.name == "play" {
+				if slices.Contains([]string{"overview", "play", "tenants", "tenant", "ceiling"}, p.name) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)

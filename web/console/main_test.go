@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"vivarium/host"
+	"vivarium/host/egress"
 	"vivarium/host/run"
 	"vivarium/host/store"
 	"vivarium/wasm"
@@ -84,14 +85,18 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := host.New(host.Config{Engines: engines, Store: kept, ImageDir: filepath.Join(dir, "images"), Log: quiet})
+	reach, err := egress.ParsePolicy("localhost")
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := host.New(host.Config{Engines: engines, Store: kept, ImageDir: filepath.Join(dir, "images"), NetCeiling: reach, TryCeiling: reach, Log: quiet})
 	if err != nil {
 		return nil, nil, err
 	}
 	docs := httptest.NewServer(http.HandlerFunc(serveDocs))
 	shared.docs = strings.Replace(docs.URL, "127.0.0.1", "docs.localhost", 1) // this machine for any browser
 	// The tests are one client, and in a hurry.
-	play, err := web.NewPlay(web.PlayConfig{Rate: 1000, Burst: 1000, AtOnce: 16, Origins: []string{shared.docs}}, h.Runner())
+	play, err := web.NewPlay(web.PlayConfig{Rate: 1000, Burst: 1000, AtOnce: 16, Origins: []string{shared.docs}, AllowNet: "localhost"}, h.Runner())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,6 +14,9 @@ import (
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+
+	"vivarium/web"
+	"vivarium/web/console"
 )
 
 // answer is the playground's output, as a visitor sees it.
@@ -359,6 +362,56 @@ func TestPlay_TheEditorKnowsWhatAHandlerHas(t *testing.T) {
 		}))
 		quoted, _ := json.Marshal(want)
 		b.wait(`document.querySelector('.code .editor').shadowRoot.querySelector('.cm-tooltip-autocomplete')?.textContent.includes(` + string(quoted) + `)`)
+	}
+}
+
+// A visitor can let code reach what the server's setting allows, and nothing else; a link
+// can't decide it.
+func TestPlay_TheNetworkIsAsked(t *testing.T) {
+	b := newTab(t)
+	port := shared.docs[strings.LastIndex(shared.docs, ":"):]
+	b.open(link(t, `import urllib.request
+def handler(event, context):
+    try:
+        urllib.request.urlopen("http://10.0.0.1/")
+    except OSError as error:
+        print("refused:", error)
+    return {"body": urllib.request.urlopen("http://127.0.0.1`+port+`/").read()[:9].decode()}
+`))
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, "URLError") || !strings.Contains(got, "127.0.0.1"+port) {
+		t.Errorf("with no network: %s", got)
+	}
+	b.wait(`document.querySelector('[name=network]:not(:checked)').closest('label').title.includes('localhost')`)
+	eval[bool](b, `(document.querySelector('[name=network]').click(), true)`)
+	b.run()
+	if got := b.text(answer); !strings.Contains(got, "200 OK") || !strings.Contains(got, "<!doctype") {
+		t.Errorf("with the network: %s", got)
+	}
+	if got := b.log(); !strings.Contains(got, "10.0.0.1:80") {
+		t.Errorf("beyond the setting: %s", got)
+	}
+	b.button(".toolbar", "Share")
+	b.wait(`location.hash.startsWith('#/play?s=')`)
+	b.open(eval[string](b, `location.hash`))
+	b.wait(`document.querySelector('[name=network]:not(:checked)')`)
+}
+
+func TestPlay_WithoutASettingThereIsNoNetworkToAskFor(t *testing.T) {
+	_, h, _ := guarded(t)
+	play, err := web.NewPlay(web.PlayConfig{}, h.Runner())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(web.New(web.Config{Play: play, Console: console.Handler(), Logger: quiet}, h))
+	defer server.Close()
+	b := newTab(t, allowing("status of 400"))
+	b.url = server.URL
+	b.open("#/play")
+	b.wait(`document.querySelector('.welcome').innerText.includes('with no network')`)
+	b.wait(`document.querySelector('.toolbar .run:not(:disabled)')`)
+	if eval[bool](b, `document.querySelector('[name=network]') !== null`) {
+		t.Error("there is a switch for it")
 	}
 }
 

@@ -109,6 +109,22 @@ export interface Key {
   createdAt: string;
 }
 
+/** Tenant is what a tenant may have and has. */
+export interface Tenant {
+  folderId: string;
+  quotas: Quota[];
+  /** What its functions may reach at most; *: whatever the server allows. */
+  allowNet: string;
+}
+
+/** Quota is what a tenant may have and has of one thing. A limit of -1 is none. */
+export interface Quota {
+  name: string;
+  limit: string;
+  use: string;
+  exceeded: string;
+}
+
 const keyName = 'vivarium.key';
 
 /** apiKey returns the secret that requests are made with, empty when there is none. */

@@ -12,6 +12,7 @@ import { FunctionPage } from './functions/function';
 import { FunctionList } from './functions/list';
 import { Keys } from './keys';
 import { Play } from './play/play';
+import { TenantList, TenantPage } from './tenants';
 import { Dialog, Field, Notice, Toasts } from './ui/parts';
 import { Icon } from './ui/icons';
 import { chooseTheme, currentTheme } from './ui/theme';
@@ -70,10 +71,11 @@ function App() {
   }, [age]);
 
   const section = at.path[0] ?? 'play';
+  const operator = who?.role === 'admin' && who.tenant === '*';
   const place = at.path.join('/');
   const started = useRef(false);
   useEffect(() => {
-    document.title = `${{ play: 'Playground', functions: at.path[1] ?? 'Functions', deploy: 'Deploy', keys: 'Keys' }[section] ?? 'Not found'} · Vivarium`;
+    document.title = `${{ play: 'Playground', functions: at.path[1] ?? 'Functions', deploy: 'Deploy', tenants: at.path[1] ?? 'Tenants', keys: 'Keys' }[section] ?? 'Not found'} · Vivarium`;
     // Whoever followed a link is where it leads, and hears so.
     if (started.current) main.current?.querySelector<HTMLElement>('h1')?.focus();
     started.current = true;
@@ -87,6 +89,11 @@ function App() {
         <nav aria-label="Main">
           <a href="#/play" aria-current={section === 'play' ? 'page' : undefined}>Playground</a>
           <a href="#/functions" aria-current={section === 'functions' || section === 'deploy' ? 'page' : undefined}>Functions</a>
+          {who?.role === 'admin' && (
+            <a href={operator ? '#/tenants' : `#/tenants/${encodeURIComponent(who.tenant)}`} aria-current={section === 'tenants' ? 'page' : undefined}>
+              {operator ? 'Tenants' : 'Tenant'}
+            </a>
+          )}
           {who?.role === 'admin' && <a href="#/keys" aria-current={section === 'keys' ? 'page' : undefined}>Keys</a>}
         </nav>
         <span class="grow" />
@@ -105,6 +112,8 @@ function App() {
           : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} />
           : section === 'functions' ? <FunctionList key={age} />
           : section === 'deploy' ? <Deploy key={`${at.path[1] ?? ''} ${age}`} name={at.path[1] ?? ''} />
+          : section === 'tenants' && at.path[1] ? <TenantPage key={`${at.path[1]} ${age}`} name={at.path[1]} editable={operator} />
+          : section === 'tenants' ? <TenantList key={age} />
           : section === 'keys' ? <Keys age={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
           : <div class="page"><h1 tabIndex={-1}>There is no such page</h1><p><a href="#/play">To the playground</a></p><p class="muted">{place}</p></div>}
       </main>

@@ -46,6 +46,7 @@ export function Play({ shared }: { shared: string }) {
   const begin = useMemo(() => firstDraft(shared), [shared]);
   const [draft, setDraft] = useState(begin.draft);
   const [limits, setLimits] = useState<Limits | null>(null);
+  const [network, setNetwork] = useState(false); // not of the draft: a link must not decide it
   const [off, setOff] = useState('');
   const [state, setState] = useState<State>({ kind: 'idle' });
   const [mark, setMark] = useState<Mark | null>(null);
@@ -56,6 +57,9 @@ export function Play({ shared }: { shared: string }) {
   const results = useRef<HTMLDivElement>(null);
   const latest = useRef(draft);
   latest.current = draft;
+  const reachable = network ? (limits?.allowNet ?? '') : '';
+  const allowNet = useRef('');
+  allowNet.current = reachable;
   const invalid = useRef('');
 
   useEffect(() => setDraft(begin.draft), [begin]);
@@ -86,7 +90,7 @@ export function Play({ shared }: { shared: string }) {
     setState({ kind: 'running' });
     setSpoken('Running');
     try {
-      const result = await run(latest.current, invalid.current, (e) => lines.add(e), stop.signal);
+      const result = await run(latest.current, allowNet.current, invalid.current, (e) => lines.add(e), stop.signal);
       // The answer and the marked line say it already.
       if (result.error?.stackTrace?.length) lines.hide((line) => line.message.startsWith('Traceback (most recent call last):') && line.message.includes(result.error!.errorType));
       lines.flush();
@@ -166,6 +170,11 @@ export function Play({ shared }: { shared: string }) {
             {timeouts(limits?.timeoutMS ?? 10_000, draft.timeoutMS).map((ms) => <option value={String(ms)}>{ms / 1000} s</option>)}
           </select>
         </label>
+        {limits?.allowNet && (
+          <label class="inline" title={`The code may connect to: ${limits.allowNet}`}>
+            <input type="checkbox" name="network" checked={network} onChange={(e) => setNetwork(e.currentTarget.checked)} /><span>Network</span>
+          </label>
+        )}
         <span class="grow" />
         <button type="button" onClick={() => void share()}><Icon name="share" /> Share</button>
         {busy
@@ -190,7 +199,7 @@ export function Play({ shared }: { shared: string }) {
             {state.kind === 'done' && (state.result.figures.cold ? <Pill>cold start</Pill> : <Pill kind="good">warm</Pill>)}
           </header>
           <div class="panel-body">
-            {state.kind === 'idle' && <Welcome />}
+            {state.kind === 'idle' && <Welcome reachable={reachable} />}
             {busy && <div class="progress" aria-hidden="true"><i /></div>}
             {state.kind === 'stopped' && <p class="empty">Stopped. Nothing of it goes on.</p>}
             {state.kind === 'fault' && (
@@ -217,12 +226,12 @@ export function Play({ shared }: { shared: string }) {
 
 const keyName = /Mac|iP(hone|ad)/.test(navigator.platform) ? '⌘ ↵' : 'Ctrl ↵';
 
-function Welcome() {
+function Welcome({ reachable }: { reachable: string }) {
   return (
     <div class="welcome">
       <img src="logo.svg" alt="" width="56" height="56" />
       <p><b>Press Run.</b> The answer appears here.</p>
-      <p class="muted">Each run gets a Python of its own in a sandbox, with no network, no files of this machine, and nothing left behind.</p>
+      <p class="muted">Each run gets a Python of its own in a sandbox, with {reachable ? <>connections to {reachable} alone</> : 'no network'}, no files of this machine, and nothing left behind.</p>
     </div>
   );
 }

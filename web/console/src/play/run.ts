@@ -8,6 +8,8 @@ export interface Limits {
   memoryMB: number;
   timeoutMS: number;
   bytes: number;
+  /** What code may connect to if it asks for it; empty: nothing. */
+  allowNet?: string;
 }
 
 /** Request is what a handler in HTTP mode is called with. */
@@ -83,9 +85,9 @@ export async function readLimits(): Promise<Limits> {
 /** InvalidDraft says which part of a draft can't be sent. */
 export class InvalidDraft extends Error {}
 
-/** bodyOf returns the request that runs a draft. */
-export function bodyOf(draft: Draft): unknown {
-  const common = { ...filesOf(draft.code), memoryMB: draft.memoryMB, timeoutMS: draft.timeoutMS };
+/** bodyOf returns the request that runs a draft, which may connect to what allowNet says. */
+export function bodyOf(draft: Draft, allowNet: string): unknown {
+  const common = { ...filesOf(draft.code), memoryMB: draft.memoryMB, timeoutMS: draft.timeoutMS, ...(allowNet ? { allowNet } : {}) };
   if (draft.mode === 'http') {
     const { method, query, body } = draft.request;
     const headers = Object.fromEntries(Object.entries(draft.request.headers).filter(([name]) => name !== ''));
@@ -107,13 +109,13 @@ export function check(draft: Pick<Draft, 'mode' | 'event'>, invalid: string): vo
   }
 }
 
-/** run runs a draft and returns how it ended; onEntry gets the log as it is written. */
-export async function run(draft: Draft, invalid: string, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
+/** run runs a draft, which may connect to what allowNet says, and returns how it ended; onEntry gets the log as it is written. */
+export async function run(draft: Draft, allowNet: string, invalid: string, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
   check(draft, invalid);
   const answer = await reach('/play/v1/run', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
-    body: JSON.stringify(bodyOf(draft)),
+    body: JSON.stringify(bodyOf(draft, allowNet)),
     signal,
   });
   if (!answer.ok || !answer.body) throw await failureOf(answer);

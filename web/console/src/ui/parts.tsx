@@ -94,8 +94,9 @@ export function Dialog(props: { title: string; onClose?: () => void; children: C
       ref={dialog} class={props.wide ? 'wide' : ''} aria-labelledby="dialog-title"
       onCancel={(e) => { e.preventDefault(); props.onClose?.(); }}
       onClose={() => { // browsers let no page refuse a second Escape
+        if (!dialog.current) return; // it is no more on the page, and another one may be
         if (props.onClose) props.onClose();
-        else dialog.current?.showModal();
+        else dialog.current.showModal();
       }}
       onClick={(e) => { if (e.target === dialog.current) props.onClose?.(); }}
     >
