@@ -89,7 +89,9 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := host.New(host.Config{Engines: engines, Store: kept, ImageDir: filepath.Join(dir, "images"), NetCeiling: reach, TryCeiling: reach, Log: quiet})
+	h, err := host.New(host.Config{
+		Engines: engines, Store: kept, ImageDir: filepath.Join(dir, "images"), NetCeiling: reach, TryCeiling: reach, Log: quiet,
+	})
 	if err != nil {
 		return nil, nil, err
 	}
