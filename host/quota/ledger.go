@@ -93,8 +93,8 @@ const maxAccounts = 1000
 // can block.
 type Ledger struct {
 	cfg   Config
-	total [Count]atomic.Int64 // of all tenants together
-	held  [kinds]atomic.Int64
+	total [Count]atomic.Int64    // of all tenants together
+	held  map[Kind]*atomic.Int64 // of each kind; never changed
 
 	mu       sync.RWMutex        // guards the maps; the numbers in accounts change under RLock
 	accounts map[string]*account // of all that have something, and some others
@@ -115,7 +115,11 @@ func New(cfg Config) *Ledger {
 			cfg.Defaults[q] = -1
 		}
 	}
-	return &Ledger{cfg: cfg, accounts: map[string]*account{}, special: map[string]Amounts{}}
+	held := map[Kind]*atomic.Int64{}
+	for k := range kindQuotas {
+		held[k] = new(atomic.Int64)
+	}
+	return &Ledger{cfg: cfg, held: held, accounts: map[string]*account{}, special: map[string]Amounts{}}
 }
 
 // Reserve takes n of a kind for a tenant. Release gives it back; calls after

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +21,7 @@ type books struct {
 	defaults, machine Amounts
 	own               map[string]Amounts
 	used, exceeded    map[string]*Amounts
-	held              [kinds]int64
+	held              map[Kind]int64
 }
 
 func (b *books) of(in map[string]*Amounts, tenant string) *Amounts {
@@ -74,7 +75,7 @@ func (b *books) give(tenant string, k Kind, n int64) {
 func TestLedger_IsTheSumOfWhatIsTaken(t *testing.T) {
 	b := &books{
 		defaults: Amounts{Memory: 30, Calls: 5, Instances: -1}, machine: Amounts{Memory: 70, Instances: 12},
-		own: map[string]Amounts{}, used: map[string]*Amounts{}, exceeded: map[string]*Amounts{},
+		own: map[string]Amounts{}, used: map[string]*Amounts{}, exceeded: map[string]*Amounts{}, held: map[Kind]int64{},
 	}
 	l := New(Config{Defaults: b.defaults, Machine: b.machine})
 	type thing struct {
@@ -84,8 +85,9 @@ func TestLedger_IsTheSumOfWhatIsTaken(t *testing.T) {
 		give   func()
 	}
 	var things []thing
+	kinds := slices.Collect(maps.Keys(kindQuotas))
 	for step := range 8_000 {
-		tenant, k := fmt.Sprint("tenant", rand.IntN(4)), Kind(rand.IntN(int(kinds)))
+		tenant, k := fmt.Sprint("tenant", rand.IntN(4)), kinds[rand.IntN(len(kinds))]
 		switch n := rand.Int64N(12); rand.IntN(12) {
 		case 0, 1, 2, 3: // a little, or all too much
 			if q := k.Quota(); rand.IntN(50) == 0 && (q == Memory || q == Instances) { // which are bounded
@@ -99,7 +101,7 @@ func TestLedger_IsTheSumOfWhatIsTaken(t *testing.T) {
 				release, err = l.Reserve(tenant, k, n)
 			}
 			if want := b.take(tenant, k, n); fault.Of(err) != want || (err == nil) != (want == fault.Internal) {
-				t.Fatalf("step %d: %s takes %d of kind %d: got %v, want kind %d", step, tenant, n, k, err, want)
+				t.Fatalf("step %d: %s takes %d of %s: got %v, want kind %d", step, tenant, n, k, err, want)
 			}
 			if e, ok := errors.AsType[*Error](err); ok && *e != (Error{tenant, k.Quota(), b.limit(tenant, k.Quota())}) {
 				t.Fatalf("step %d: got %+v", step, e)
@@ -303,9 +305,9 @@ func TestLedger_ReclaimHammer(t *testing.T) {
 			t.Errorf("%s has %v left", tenant, s.Use)
 		}
 	}
-	for k := range kinds {
+	for k := range kindQuotas {
 		if n := l.Held(k); n != 0 {
-			t.Errorf("%d of kind %d are left", n, k)
+			t.Errorf("%d of %s are left", n, k)
 		}
 	}
 }
@@ -325,9 +327,9 @@ func TestError_SaysWhatHelps(t *testing.T) {
 			t.Errorf("%s: %q", q, reason)
 		}
 	}
-	for k := range kinds {
+	for k := range kindQuotas {
 		if q := k.Quota(); q < 0 || q >= Count {
-			t.Errorf("kind %d counts against %d", k, q)
+			t.Errorf("%s counts against %d", k, q)
 		}
 	}
 }

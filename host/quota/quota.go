@@ -87,42 +87,42 @@ func Of(name string) (q Quota, ok bool) {
 }
 
 // Kind is a kind of thing that is held. Each counts against one quota; several
-// may count against the same.
-type Kind int
+// may count against the same. It is text so that a Kind can't be the index of
+// Amounts, where a Quota belongs.
+type Kind string
 
 // Kinds. Memory and files are counted in bytes, everything else in units.
 const (
 	// Call is a call in progress or waiting.
-	Call Kind = iota
+	Call Kind = "call"
 	// LogStream is a reader that follows a log.
-	LogStream
+	LogStream Kind = "log stream"
 	// Instance is a live instance, or one being started.
-	Instance
+	Instance Kind = "instance"
 	// InstanceMemory is what every instance costs: the host's own data for it,
 	// and the first pages that it writes to.
-	InstanceMemory
+	InstanceMemory Kind = "instance memory"
 	// OwnMemory is what an instance takes beyond that: linear memory beyond its
 	// image, pages of the image that it has written to, machine stack, files in
 	// /tmp; and, once for all instances of an image, the pages that they share.
-	OwnMemory
+	OwnMemory Kind = "own memory"
 	// CodeTree is a version's unpacked code.
-	CodeTree
+	CodeTree Kind = "code tree"
 	// Body is the body of a request or response.
-	Body
+	Body Kind = "body"
 	// LogBuffer is log text that is not yet stored or sent.
-	LogBuffer
+	LogBuffer Kind = "log buffer"
 	// ImageFile is a version's image on disk.
-	ImageFile
+	ImageFile Kind = "image file"
 	// Connection is a connection from an instance to elsewhere.
-	Connection
+	Connection Kind = "connection"
 	// Traffic is what instances have sent to elsewhere and received, which counts for a
 	// while.
-	Traffic
-	kinds // the number of kinds
+	Traffic Kind = "traffic"
 )
 
 // kindQuotas maps each kind to its quota.
-var kindQuotas = [kinds]Quota{
+var kindQuotas = map[Kind]Quota{
 	Call: Calls, LogStream: LogStreams, Instance: Instances,
 	InstanceMemory: Memory, OwnMemory: Memory, CodeTree: Memory,
 	Body: Memory, LogBuffer: Memory, ImageFile: ImageBytes, Connection: Connections,

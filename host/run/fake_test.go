@@ -293,7 +293,7 @@ func (e *fakeEngine) nothingLeft(h *testHost) {
 		quota.Call, quota.Instance, quota.InstanceMemory, quota.OwnMemory, quota.CodeTree, quota.Body, quota.ImageFile, quota.Connection,
 	} {
 		if n := h.room.ledger.Held(k); n != 0 {
-			h.t.Errorf("the ledger has %d of kind %d", n, k)
+			h.t.Errorf("the ledger has %d of %s", n, k)
 		}
 	}
 }
