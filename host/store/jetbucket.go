@@ -30,9 +30,10 @@ type jetBucket struct {
 	markerTTL time.Duration
 	write     sync.Mutex // held during a change if alone; may block on the store
 
-	mu     sync.Mutex        // guards the members below; nothing blocks under it
-	keys   map[string]uint64 // existing keys with their revisions; nil if unknown
-	damage error
+	mu         sync.Mutex        // guards the members below; nothing blocks under it
+	keys       map[string]uint64 // existing keys with their revisions; nil if unknown
+	unreadable map[string]bool   // keys whose records the server can't read, when all was read last
+	damage     error
 }
 
 func (b *jetBucket) Damage() error {
@@ -51,6 +52,24 @@ func (b *jetBucket) damaged(format string, args ...any) {
 		}
 		b.damage = e
 	}
+}
+
+// readable returns an error if the server can't read the record of a key. It would
+// say that there is none; and it would store a new one, but fail to remove the old
+// one, never answer, and at its next start drop the new one.
+func (b *jetBucket) readable(key string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.unreadable[key] {
+		return nil
+	}
+	return unavailable(b.name, &DamageError{Bucket: b.name, Reason: "the record of " + key + " is unreadable"})
+}
+
+func (b *jetBucket) setUnreadable(keys map[string]bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unreadable = keys
 }
 
 // state returns the bucket's last revision and its number of records, including
@@ -111,6 +130,9 @@ func (b *jetBucket) note(revision uint64) {
 
 // change changes a key, after which it exists or not, and records the change.
 func (b *jetBucket) change(ctx context.Context, key string, there bool, make func(context.Context) (uint64, error)) (uint64, error) {
+	if err := b.readable(key); err != nil {
+		return 0, err
+	}
 	if b.alone {
 		b.write.Lock()
 		defer b.write.Unlock()
@@ -172,6 +194,9 @@ func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *ma
 }
 
 func (b *jetBucket) Get(ctx context.Context, key string) (Entry, error) {
+	if err := b.readable(key); err != nil {
+		return Entry{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	e, err := b.kv.Get(ctx, key)
@@ -275,6 +300,7 @@ func (f *follower) begin(ctx context.Context) (err error) {
 			case !ok:
 				return unavailable(b.name, errors.New("the news has ended"))
 			case e == nil:
+				b.setUnreadable(nil)
 				return nil
 			}
 			timeout.Reset(watchPatience)
@@ -398,6 +424,7 @@ func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
 	if err != nil {
 		return b.fault(err)
 	}
+	unreadable := map[string]bool{}
 	for name := range info.State.Subjects {
 		key := strings.TrimPrefix(name, subject+b.name+".")
 		e, err := b.kv.Get(ctx, key)
@@ -410,8 +437,10 @@ func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
 			return b.fault(ctx.Err())
 		default:
 			b.damaged("the record of %s is unreadable", key)
+			unreadable[key] = errors.Is(err, jetstream.ErrKeyNotFound)
 		}
 	}
+	b.setUnreadable(unreadable)
 	return nil
 }
 

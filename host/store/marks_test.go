@@ -252,6 +252,27 @@ func TestBucket_UnreadableRecordsHideNoOthers(t *testing.T) {
 	}
 }
 
+// A record that can't be read is not taken for absent, and nothing is stored in its
+// place: the server would lose that when it starts again.
+func TestBucket_UnreadableRecordsAreNotReplaced(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	s := open(t, Config{Dir: dir, Log: discard})
+	check(t, s.Functions.Put(ctx, "key", []byte("the value of key")), s.Functions.Put(ctx, "other", nil))
+	s.Close()
+	damage(t, dir, []byte("the value of key"))
+	s = open(t, Config{Dir: dir, Log: discard})
+	_, get := s.Functions.Get(ctx, "key")
+	_, create := s.Functions.Create(ctx, "key", nil)
+	for what, err := range map[string]error{
+		"get": get, "create": create, "put": s.Functions.Put(ctx, "key", nil), "delete": s.Functions.Delete(ctx, "key"),
+	} {
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "the record of key is unreadable; restore") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	check(t, s.Functions.Put(ctx, "other", []byte("new")), s.Functions.Put(ctx, "third", nil))
+}
+
 func TestDamageError_SaysWhatToDo(t *testing.T) {
 	e := &DamageError{Bucket: "keys", Reason: "lost"}
 	if got := e.Error(); !strings.Contains(got, "keys are damaged: lost; restore the store from a backup") || strings.Contains(got, "remove") {
