@@ -18,21 +18,20 @@ type ScalingPolicy struct {
 	ZoneRequestsLimit    int    `json:"zone_requests_limit"`   // calls in progress and waiting; 0: no limit
 }
 
-// maxPolicyInstances bounds what a policy may ask for: a mistyped number must
-// not take all memory.
-const maxPolicyInstances = 10_000
+// maxInstances bounds what a policy or a version may ask for: a mistyped number
+// must not take all memory.
+const maxInstances = 10_000
 
 func (p ScalingPolicy) validate() error {
 	switch {
 	case p.Tag != LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
 		return fault.Invalidf("tag", "%.80q must be %s or a tag", p.Tag, LatestTag)
-	case p.ZoneInstancesLimit < 0 || p.ZoneInstancesLimit > maxPolicyInstances:
-		return fault.Invalidf("zone_instances_limit", "%d must be between 0 and %d", p.ZoneInstancesLimit, maxPolicyInstances)
+	case p.ZoneInstancesLimit < 0 || p.ZoneInstancesLimit > maxInstances:
+		return fault.Invalidf("zone_instances_limit", "%d must be between 0 and %d", p.ZoneInstancesLimit, maxInstances)
 	case p.ZoneRequestsLimit < 0:
 		return fault.Invalidf("zone_requests_limit", "%d must be 0, for no limit, or more", p.ZoneRequestsLimit)
-	case p.ProvisionedInstances < 0 || p.ProvisionedInstances > maxPolicyInstances:
-		return fault.Invalidf("provisioned_instances_count", "%d must be between 0 and %d", p.ProvisionedInstances,
-			maxPolicyInstances)
+	case p.ProvisionedInstances < 0 || p.ProvisionedInstances > maxInstances:
+		return fault.Invalidf("provisioned_instances_count", "%d must be between 0 and %d", p.ProvisionedInstances, maxInstances)
 	case p.ZoneInstancesLimit > 0 && p.ProvisionedInstances > p.ZoneInstancesLimit:
 		return fault.Invalidf("provisioned_instances_count", "%d must be at most zone_instances_limit, %d",
 			p.ProvisionedInstances, p.ZoneInstancesLimit)

@@ -149,8 +149,8 @@ func (s VersionSpec) Validate() error {
 		return fault.Invalidf("memory", "%d MB must be a multiple of %d MB, at least %d", s.MemoryMB, memoryStepMB, memoryStepMB)
 	case s.Timeout < 0 || s.Timeout > maxTimeout:
 		return fault.Invalidf("execution_timeout", "%v must be more than 0 and at most %v", s.Timeout, maxTimeout)
-	case s.MaxInstances < 0:
-		return fault.Invalidf("max_instances", "%d must be at least 1", s.MaxInstances)
+	case s.MaxInstances < 1 || s.MaxInstances > maxInstances:
+		return fault.Invalidf("max_instances", "%d must be between 1 and %d", s.MaxInstances, maxInstances)
 	case s.MinLogLevel != "" && !slices.Contains(logs.Levels, s.MinLogLevel):
 		return fault.Invalidf("min_log_level", "%.80q must be one of %v", s.MinLogLevel, logs.Levels)
 	case s.MinInstances < 0 || s.MinInstances > s.MaxInstances:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,9 @@ func TestVersionSpec_Limits(t *testing.T) {
 		{"execution_timeout", func(s *VersionSpec) { s.Timeout = -1 }},
 		{"", func(s *VersionSpec) { s.MaxInstances = 1 }},
 		{"max_instances", func(s *VersionSpec) { s.MaxInstances = -1 }},
+		{"", func(s *VersionSpec) { s.MinInstances, s.MaxInstances = 10_000, 10_000 }},
+		{"max_instances", func(s *VersionSpec) { s.MaxInstances = 10_001 }},
+		{"max_instances", func(s *VersionSpec) { s.MinInstances, s.MaxInstances = math.MaxInt, math.MaxInt }},
 		{"", func(s *VersionSpec) { s.MinInstances, s.MaxInstances = 5, 5 }},
 		{"min_instances", func(s *VersionSpec) { s.MinInstances, s.MaxInstances = 6, 5 }},
 		{"min_instances", func(s *VersionSpec) { s.MinInstances = DefaultMaxInstances + 1 }},
