@@ -34,9 +34,9 @@ func TestKeys_TheFirstIsNotLost(t *testing.T) {
 	b := newTab(t)
 	b.url = server.URL
 	b.open("#/keys")
-	b.wait(`document.body.innerText.includes('Whoever reaches this server may do everything')`)
+	b.wait(`document.body.innerText.includes('Anyone who can reach this server may do everything')`)
 	b.button(".page-head", "New key")
-	b.button("dialog", "Make the key")
+	b.button("dialog", "Create the key")
 	b.wait(`document.querySelector('.secret')?.innerText.includes('viv_')`)
 	b.wait(`document.querySelector('.who')?.innerText.includes('all tenants') && !document.body.innerText.includes('may do everything')`)
 	b.do(pressEscape, pressEscape, pressEscape, chromedp.MouseClickXY(5, 5))
@@ -52,7 +52,7 @@ func TestKeys_TheFirstIsNotLost(t *testing.T) {
 	b.open("#/functions")
 	b.wait(`document.querySelector('main').innerText.includes('function')`)
 	if got := b.text("dialog"); got != "" {
-		t.Errorf("the page asks for a key: %s", got)
+		t.Errorf("the page requires a key: %s", got)
 	}
 }
 
@@ -70,13 +70,13 @@ func TestPlay_AsksForNoKey(t *testing.T) {
 	b := newTab(t, allowing("status of 401"))
 	b.url = server.URL
 	b.open("#/play")
-	b.wait(`document.querySelector('.who')?.innerText.includes('Give a key')`)
+	b.wait(`document.querySelector('.who')?.innerText.includes('Enter a key')`)
 	b.run()
 	if got := b.text("dialog") + b.text(answer); strings.Contains(got, "key") || !strings.Contains(got, "200 OK") {
 		t.Errorf("got %s", got)
 	}
 	b.button("nav", "Functions")
-	b.wait(`document.querySelector('dialog')?.innerText.includes('asks for a key')`)
+	b.wait(`document.querySelector('dialog')?.innerText.includes('requires a key')`)
 }
 
 func TestPlay_WhatCantBeReadIsNotRun(t *testing.T) {
@@ -185,7 +185,7 @@ func TestDeploy_RefusedCodeIsShownWithItsTraceback(t *testing.T) {
 	if got := b.text(".broken"); !strings.Contains(got, `main.py", line 1`) {
 		t.Errorf("got %s", got)
 	}
-	b.button(".broken", "Deploy it all the same")
+	b.button(".broken", "Deploy it anyway")
 	b.wait(`location.hash.startsWith('#/functions/d4e')`)
 	if got := call(t, "/unloadable"); !strings.Contains(got, "ModuleNotFoundError") {
 		t.Errorf("got %s", got)
@@ -212,7 +212,7 @@ func TestDeploy_LeavesOutWhatTheCommandLineDoes(t *testing.T) {
 	for _, path := range []string{dir, zipped} {
 		b.open("#/deploy/alike")
 		b.drop(".drop", path)
-		b.wait(`document.querySelector('.drop').innerText.includes('may hold secrets')`)
+		b.wait(`document.querySelector('.drop').innerText.includes('may contain secrets')`)
 		if got := b.text(".drop"); !strings.Contains(got, ".env, .env.local, lib/store.p12, server.pem.") {
 			t.Errorf("the secrets are not named: %s", got)
 		}

@@ -41,7 +41,7 @@ func TestKeys_AreAskedForMadeAndDeleted(t *testing.T) {
 	b := newTab(t, allowing("status of 401", "status of 404"))
 	b.url = url
 	b.open("#/functions")
-	b.wait(`document.querySelector('dialog')?.innerText.includes('asks for a key')`)
+	b.wait(`document.querySelector('dialog')?.innerText.includes('requires a key')`)
 	b.fill("[name=api-key]", "viv_wrong")
 	b.button("dialog", "Use this key")
 	b.wait(`document.querySelector('dialog .error')?.innerText.includes('does not know this key')`)
@@ -57,7 +57,7 @@ func TestKeys_AreAskedForMadeAndDeleted(t *testing.T) {
 	b.button(".page-head", "New key")
 	b.fill("dialog [name=role]", "invoker")
 	b.fill("dialog [name=tenant]", "shop")
-	b.button("dialog", "Make the key")
+	b.button("dialog", "Create the key")
 	b.wait(`document.querySelector('.secret')?.innerText.includes('viv_')`)
 	made := eval[string](b, `document.querySelector('.secret').innerText.match(/viv_[\w-]+/)[0]`)
 	if p, err := h.Keys().Authenticate(made); err != nil || p.Tenant != "shop" || p.Role != access.RoleInvoker {

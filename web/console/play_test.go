@@ -307,7 +307,7 @@ func TestPlay_FloodsLeaveThePageAlive(t *testing.T) {
 	if n := eval[int](b, `document.querySelectorAll('.log-line').length`); n > 1000 {
 		t.Errorf("%d lines are in the page", n)
 	}
-	if got := b.text(answer); !strings.Contains(got, "more characters") || !strings.Contains(got, "The answer was longer") {
+	if got := b.text(answer); !strings.Contains(got, "more characters") || !strings.Contains(got, "The response was longer") {
 		t.Errorf("answer: %s", got[len(got)-300:])
 	}
 	if got := b.text(".output header"); !strings.Contains(got, "cut off") {

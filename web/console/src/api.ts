@@ -1,15 +1,15 @@
 // The server's APIs: /functions/v1, which manages functions, and /play/v1, which
-// runs code that is not kept.
+// runs code without keeping it.
 
-/** Failure is an answer that is an error. */
+/** Failure is an error response. */
 export class Failure extends Error {
   constructor(
     readonly status: number,
     message: string,
-    /** What is wrong with which field of the request. */
+    /** What is wrong with the request, by field. */
     readonly fields: Record<string, string> = {},
     readonly retryAfter = 0,
-    /** How code that was to be deployed fails to load. */
+    /** Why the deployed code does not load. */
     readonly broken: { message: string; trace: string[] } | null = null,
   ) {
     super(message);
@@ -109,15 +109,15 @@ export interface Key {
   createdAt: string;
 }
 
-/** Tenant is what a tenant may have and has. */
+/** Tenant has a tenant's quotas and use. */
 export interface Tenant {
   folderId: string;
   quotas: Quota[];
-  /** What its functions may reach at most; *: whatever the server allows. */
+  /** The most that its functions may reach; *: whatever the server allows. */
   allowNet: string;
 }
 
-/** Quota is what a tenant may have and has of one thing. A limit of -1 is none. */
+/** Quota is a tenant's limit and use of one thing. A limit of -1 means none. */
 export interface Quota {
   name: string;
   limit: string;
@@ -127,7 +127,7 @@ export interface Quota {
 
 const keyName = 'vivarium.key';
 
-/** apiKey returns the secret that requests are made with, empty when there is none. */
+/** apiKey returns the secret that requests are made with, or an empty string. */
 export function apiKey(): string {
   try {
     return sessionStorage.getItem(keyName) ?? '';
@@ -136,33 +136,33 @@ export function apiKey(): string {
   }
 }
 
-/** setAPIKey keeps a secret for as long as the tab is open. */
+/** setAPIKey keeps a secret until the tab is closed. */
 export function setAPIKey(secret: string): void {
   if (secret) sessionStorage.setItem(keyName, secret);
   else sessionStorage.removeItem(keyName);
 }
 
-/** authorization returns the header that proves who asks. */
+/** authorization returns the header that authenticates requests. */
 export function authorization(): Record<string, string> {
   const key = apiKey();
   return key ? { Authorization: `Api-Key ${key}` } : {};
 }
 
-/** onDenied is called when the server wants a key, or another one. */
+/** onDenied is called when the server requires a key, or another one. */
 let onDenied = () => {};
 
-/** whenDenied says what to do when the server wants a key. */
+/** whenDenied sets what to do when the server requires a key. */
 export function whenDenied(action: () => void): void {
   onDenied = action;
 }
 
-/** failureOf returns the error that an answer of the server tells of. */
+/** failureOf returns the error in a response. */
 export async function failureOf(answer: Response): Promise<Failure> {
   if (answer.status === 401) onDenied();
   return readFailure(answer.status, await answer.text(), Number(answer.headers.get('Retry-After')) || 0);
 }
 
-/** readFailure reads an error document: one of the management API, or one of the platform. */
+/** readFailure reads an error document, of the management API or of the platform. */
 export function readFailure(status: number, text: string, retryAfter = 0): Failure {
   let message = `the server answered with status ${status}`;
   const fields: Record<string, string> = {};
@@ -179,12 +179,12 @@ export function readFailure(status: number, text: string, retryAfter = 0): Failu
       if (detail.detail) broken = { message: detail.detail, trace: detail.stackEntries ?? [] };
     }
   } catch {
-    // whoever answered is no Vivarium
+    // the response is not from Vivarium, but from a proxy before it
   }
   return new Failure(status, message, fields, retryAfter, broken);
 }
 
-/** reach is fetch, with the key, and with an error that says what to do. */
+/** reach is fetch with the key, and with errors that say what to do. */
 export async function reach(path: string, init: RequestInit = {}): Promise<Response> {
   try {
     return await fetch(path, {
@@ -198,7 +198,7 @@ export async function reach(path: string, init: RequestInit = {}): Promise<Respo
   }
 }
 
-/** ask makes a request of the management API and returns its answer. */
+/** ask makes a request to the management API and returns the response's body. */
 export async function ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const answer = await reach(`/functions/v1${path}`, {
     method,
@@ -229,12 +229,12 @@ export async function all<T>(path: string, member: string, signal?: AbortSignal)
 /** seg escapes an id for a path. */
 export const seg = encodeURIComponent;
 
-/** messageOf returns what to tell of an error. */
+/** messageOf returns an error's message. */
 export function messageOf(err: unknown): string {
   return err instanceof Error ? err.message : String(err);
 }
 
-/** isAbort reports whether an error only tells that we gave up ourselves. */
+/** isAbort reports whether an error means that the request was cancelled here. */
 export function isAbort(err: unknown): boolean {
   return err instanceof DOMException && err.name === 'AbortError';
 }

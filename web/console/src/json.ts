@@ -1,7 +1,7 @@
-// JSON as people like to read it. The numbers stay as they were written, since
-// a parser would round what is longer than a double.
+// JSON with indentation. Numbers stay as they were written, since parsing would
+// round those that do not fit a double.
 
-/** Token is a part of a JSON text; kind names its colour. */
+/** Token is a part of a JSON text; kind selects its colour. */
 export interface Token {
   text: string;
   kind: 'key' | 'string' | 'number' | 'word' | 'punctuation' | 'space';
@@ -9,7 +9,7 @@ export interface Token {
 
 const token = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)|([[\]{},])/g;
 
-/** layOut returns the tokens of a JSON text, with line breaks and indentation of its own; null when it is none. */
+/** layOut returns the tokens of a JSON text with line breaks and indentation, or null if it is not JSON. */
 export function layOut(text: string): Token[] | null {
   try {
     JSON.parse(text);

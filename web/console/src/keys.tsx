@@ -5,13 +5,13 @@ import { ago } from './text';
 import { Icon } from './ui/icons';
 import { Confirm, Copy, Dialog, Field, Foreign, Notice, Pill, tell } from './ui/parts';
 
-/** NewKey is a key with its secret, which is told this once. */
+/** NewKey is a key with its secret, which the server returns only once. */
 interface NewKey {
   key: Key;
   secret: string;
 }
 
-/** Keys lists, makes and deletes keys. onChange is called when this tab's own rights may be others, and age grows with that. */
+/** Keys lists, creates and deletes keys. onChange is called when this tab's own rights may have changed, and age grows then. */
 export function Keys({ age, open, onChange }: { age: number; open: boolean; onChange: () => void }) {
   const [keys, setKeys] = useState<Key[] | null>(null);
   const [wrong, setWrong] = useState('');
@@ -35,18 +35,18 @@ export function Keys({ age, open, onChange }: { age: number; open: boolean; onCh
       </header>
       {wrong && <Notice kind="warn"><Foreign text={wrong} /></Notice>}
       {keys === null && !wrong && <p class="empty">Loading…</p>}
-      {open && <Notice kind="warn">Whoever reaches this server may do everything. As soon as there is a key, nobody may do anything without one.</Notice>}
+      {open && <Notice kind="warn">Anyone who can reach this server may do everything. Once there is a key, every request needs one.</Notice>}
       {keys && keys.length > 0 && (
         <div class="table-wrap">
           <table>
-            <thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Tenant</th><th scope="col">Made</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
+            <thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Tenant</th><th scope="col">Created</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
             <tbody>
               {keys.map((k) => (
                 <tr key={k.id}>
                   <th scope="row"><code>{k.id}</code><span class="muted small-text"><Foreign text={k.description} /></span></th>
                   <td data-label="Role"><Pill kind={k.role === 'admin' ? 'warn' : 'plain'}>{k.role}</Pill></td>
                   <td data-label="Tenant">{k.tenant === '*' ? 'all' : k.tenant}</td>
-                  <td data-label="Made">{ago(k.createdAt)}</td>
+                  <td data-label="Created">{ago(k.createdAt)}</td>
                   <td class="actions"><button type="button" class="bare" aria-label={`Delete key ${k.id}`} onClick={() => setRemoving(k)}><Icon name="trash" size={15} /></button></td>
                 </tr>
               ))}
@@ -57,7 +57,7 @@ export function Keys({ age, open, onChange }: { age: number; open: boolean; onCh
       {making && <Make open={open} onClose={() => setMaking(false)} onMade={(k) => {
         setMade(k);
         if (!open) return void load();
-        setAPIKey(k.secret); // from now on this tab, too, may do nothing without one
+        setAPIKey(k.secret); // from now on this tab needs one, too
         onChange();
       }} />}
       {made && <Secret secret={made.secret} onDone={() => setMade(null)} onUse={() => { setAPIKey(made.secret); setMade(null); onChange(); }} />}
@@ -65,14 +65,14 @@ export function Keys({ age, open, onChange }: { age: number; open: boolean; onCh
         <Confirm title="Delete this key?" action="Delete for good" danger onClose={() => setRemoving(null)}
           onDo={async () => { await ask('DELETE', `/keys/${seg(removing.id)}`); tell('The key is deleted.'); await load(); }}>
           <p><code>{removing.id}</code> <Foreign text={removing.description} /></p>
-          <p>Whoever uses it is refused from then on.</p>
+          <p>Requests with it are refused from then on.</p>
         </Confirm>
       )}
     </div>
   );
 }
 
-/** Secret shows a key, which nobody can see again, until the visitor has had the means to keep it. */
+/** Secret shows a key, which can't be shown again, until the visitor has copied it. */
 function Secret({ secret, onDone, onUse }: { secret: string; onDone: () => void; onUse: () => void }) {
   const [kept, setKept] = useState(false);
   const used = apiKey() === secret;
@@ -83,7 +83,7 @@ function Secret({ secret, onDone, onUse }: { secret: string; onDone: () => void;
   }, [kept]);
   return (
     <Dialog title="The new key">
-      <p>Copy it now: it is shown only this once.{used && ' This tab uses it from now on; without it, nobody may do anything here.'}</p>
+      <p>Copy it now: it is shown only this once.{used && ' This tab uses it from now on; nothing works here without a key any more.'}</p>
       <p class="secret"><code onCopy={() => setKept(true)}>{secret}</code><Copy text={secret} label="Copy the key" onTried={() => setKept(true)} /></p>
       <div class="dialog-actions">
         {!used && <button type="button" onClick={onUse}>Use it in this tab</button>}
@@ -94,13 +94,13 @@ function Secret({ secret, onDone, onUse }: { secret: string; onDone: () => void;
 }
 
 function Make({ open, onClose, onMade }: { open: boolean; onClose: () => void; onMade: (k: NewKey) => void }) {
-  // Without an admin's key, nobody could make a second one.
+  // The first key must be an admin's: no other could create a second one.
   const [tenant, setTenant] = useState(open ? '*' : 'default');
   const [role, setRole] = useState(open ? 'admin' : 'deployer');
   const [description, setDescription] = useState('');
   const make = async () => onMade(await ask<NewKey>('POST', '/keys', { tenant, role, description }));
   return (
-    <Confirm title="New key" action="Make the key" onClose={onClose} onDo={make}>
+    <Confirm title="New key" action="Create the key" onClose={onClose} onDo={make}>
       <Field label="Role"><select name="role" value={role} onChange={(e) => setRole(e.currentTarget.value)}>
         <option value="invoker">invoker: calls functions</option><option value="deployer">deployer: manages them, too</option><option value="admin">admin: manages keys, too</option>
       </select></Field>

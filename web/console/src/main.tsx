@@ -1,5 +1,5 @@
-// The page: header, the view that the address names, and the key when the
-// server wants one.
+// The page: the header, the view that the address names, and the dialog for a key
+// when the server requires one.
 import './css/base.css';
 import './css/parts.css';
 import './css/play.css';
@@ -17,7 +17,7 @@ import { Dialog, Field, Notice, Toasts } from './ui/parts';
 import { Icon } from './ui/icons';
 import { chooseTheme, currentTheme } from './ui/theme';
 
-/** Route is what the part of the address after # names. */
+/** Route is the part of the address after #. */
 interface Route {
   path: string[];
   query: URLSearchParams;
@@ -40,7 +40,7 @@ function App() {
   const [at, setAt] = useState(route);
   const [who, setWho] = useState<Who | null>(null);
   const [asking, setAsking] = useState(false);
-  const [age, setAge] = useState(0); // grows with each new key, and makes pages ask again
+  const [age, setAge] = useState(0); // grows with each new key, so that pages load again
   const [theme, setTheme] = useState(currentTheme);
   const main = useRef<HTMLElement>(null);
 
@@ -58,10 +58,10 @@ function App() {
   }, []);
 
   useEffect(() => {
-    // A server that knows no keys knows no such path either.
+    // A server without keys does not know this path.
     ask<Who>('GET', '/whoami').then(
       (w) => {
-        setWho(w); // what needs a key asks for it: the playground needs none
+        setWho(w); // pages that need a key ask for it; the playground needs none
         if (!w.open && !w.role && route().path[0] !== 'play') setAsking(true);
       },
       (err: unknown) => {
@@ -76,7 +76,7 @@ function App() {
   const started = useRef(false);
   useEffect(() => {
     document.title = `${{ play: 'Playground', functions: at.path[1] ?? 'Functions', deploy: 'Deploy', tenants: at.path[1] ?? 'Tenants', keys: 'Keys' }[section] ?? 'Not found'} · Vivarium`;
-    // Whoever followed a link is where it leads, and hears so.
+    // Moves the focus, so that screen readers announce the new page.
     if (started.current) main.current?.querySelector<HTMLElement>('h1')?.focus();
     started.current = true;
   }, [section, at.path[1]]);
@@ -99,7 +99,7 @@ function App() {
         <span class="grow" />
         {who && !who.open && (
           <button type="button" class="who" onClick={() => setAsking(true)} title="Use another key">
-            <Icon name="key" /> {who.role ? <><b>{who.tenant === '*' ? 'all tenants' : who.tenant}</b> <span class="muted">{who.role}</span></> : <b>Give a key</b>}
+            <Icon name="key" /> {who.role ? <><b>{who.tenant === '*' ? 'all tenants' : who.tenant}</b> <span class="muted">{who.role}</span></> : <b>Enter a key</b>}
           </button>
         )}
         <button
@@ -115,7 +115,7 @@ function App() {
           : section === 'tenants' && at.path[1] ? <TenantPage key={`${at.path[1]} ${age}`} name={at.path[1]} editable={operator} />
           : section === 'tenants' ? <TenantList key={age} />
           : section === 'keys' ? <Keys age={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
-          : <div class="page"><h1 tabIndex={-1}>There is no such page</h1><p><a href="#/play">To the playground</a></p><p class="muted">{place}</p></div>}
+          : <div class="page"><h1 tabIndex={-1}>Page not found</h1><p><a href="#/play">Go to the playground</a></p><p class="muted">{place}</p></div>}
       </main>
       {asking && (
         <KeyDialog onClose={() => setAsking(false)} onKey={(w) => { setWho(w); setAge((n) => n + 1); setAsking(false); }} />
@@ -125,7 +125,7 @@ function App() {
   );
 }
 
-/** KeyDialog asks for a key, and tries it before it takes it. */
+/** KeyDialog asks for a key, and accepts it only if it works. */
 function KeyDialog({ onClose, onKey }: { onClose: () => void; onKey: (who: Who) => void }) {
   const [text, setText] = useState('');
   const [wrong, setWrong] = useState('');
@@ -143,13 +143,13 @@ function KeyDialog({ onClose, onKey }: { onClose: () => void; onKey: (who: Who) 
     setWrong(message);
   };
   return (
-    <Dialog title="This server asks for a key" onClose={onClose}>
+    <Dialog title="This server requires a key" onClose={onClose}>
       <form onSubmit={(e) => { e.preventDefault(); void submit(); }}>
-        <p class="muted">It is kept in this tab alone, until you close it. Whoever runs the server can make one: <code>vivarium key create</code></p>
+        <p class="muted">It is kept in this tab only, until you close it. The server’s operator can create one: <code>vivarium key create</code></p>
         <Field label="API key" error={wrong}>
           <input type="password" name="api-key" autocomplete="off" spellcheck={false} placeholder="viv_…" value={text} onInput={(e) => setText(e.currentTarget.value)} required />
         </Field>
-        {had && <Notice>This tab has a key already. <button type="button" class="small" onClick={() => { setAPIKey(''); location.reload(); }}>Forget it</button></Notice>}
+        {had && <Notice>This tab already has a key. <button type="button" class="small" onClick={() => { setAPIKey(''); location.reload(); }}>Forget it</button></Notice>}
         <div class="dialog-actions">
           <button type="button" onClick={onClose}>Not now</button>
           <button type="submit" class="primary">Use this key</button>

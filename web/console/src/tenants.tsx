@@ -1,11 +1,11 @@
-// The tenants of the server: what each may have and has, and what its functions may
+// The tenants of the server: their quotas and use, and what their functions may
 // reach.
 import { useEffect, useState } from 'preact/hooks';
 import { all, ask, messageOf, seg, type Quota, type Tenant } from './api';
 import { bytes, count } from './text';
 import { Choice, Confirm, Field, Foreign, Notice, Pill, tell } from './ui/parts';
 
-/** things are what quotas bound, for people. */
+/** things are the names of what quotas bound. */
 const things: Record<string, { title: string; sized?: boolean }> = {
   functions: { title: 'Functions' },
   versions: { title: 'Versions' },
@@ -27,12 +27,12 @@ function thing(quota: string): { title: string; sized?: boolean } {
   return things[quota] ?? { title: quota };
 }
 
-/** amount returns how much there is of what a quota bounds, for people. */
+/** amount formats an amount of what a quota bounds. */
 function amount(quota: string, n: string): string {
   return thing(quota).sized ? bytes(Number(n)) : count(Number(n));
 }
 
-/** reach returns what functions may reach by the rules of a ceiling, for people. */
+/** reach describes what functions may reach under a ceiling's rules. */
 function reach(rules: string): string {
   return rules === '*' ? 'whatever the server allows' : rules || 'nothing';
 }
@@ -56,7 +56,7 @@ export function TenantList() {
       </header>
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
       {tenants === null && !wrong && <p class="empty">Loading…</p>}
-      {tenants?.length === 0 && <p class="empty">No tenant has anything, or quotas of its own. Open one by its name to set them.</p>}
+      {tenants?.length === 0 && <p class="empty">No tenant has anything yet, or quotas of its own. Open one by its name to set them.</p>}
       {tenants && tenants.length > 0 && (
         <div class="table-wrap">
           <table>
@@ -87,7 +87,7 @@ export function TenantList() {
 /** listed are the quotas that the list shows. */
 const listed = ['functions', 'instances', 'memory', 'connections'];
 
-/** TenantPage shows what a tenant may have and has; those who act for all tenants can change it. */
+/** TenantPage shows a tenant's quotas and use; those who act for all tenants can change the quotas. */
 export function TenantPage({ name, editable }: { name: string; editable: boolean }) {
   const [tenant, setTenant] = useState<Tenant | null>(null);
   const [wrong, setWrong] = useState('');
@@ -97,7 +97,7 @@ export function TenantPage({ name, editable }: { name: string; editable: boolean
   }, []);
   const change = async (what: object) => {
     setTenant(await ask<Tenant>('PATCH', '/quotas', { folderId: name, ...what }));
-    tell('It counts from now on.');
+    tell('The change is in effect.');
   };
   return (
     <div class="page">
@@ -151,7 +151,7 @@ function Network({ tenant, onSave, onClose }: { tenant: Tenant; onSave: (rules: 
   const [rules, setRules] = useState(tenant.allowNet === '*' ? '' : tenant.allowNet);
   const save = async () => {
     const list = rules.split(/[\s,]+/).filter((r) => r).join(',');
-    if (kind === 'some' && !list) throw new Error('Write what they may reach, or choose Nothing.');
+    if (kind === 'some' && !list) throw new Error('Enter what they may reach, or choose Nothing.');
     await onSave(kind === 'all' ? '*' : kind === 'none' ? '' : list);
   };
   return (
@@ -167,32 +167,32 @@ function Network({ tenant, onSave, onClose }: { tenant: Tenant; onSave: (rules: 
   );
 }
 
-/** Limit asks how much of something the tenant may have. */
+/** Limit asks for a tenant's limit of something. */
 function Limit({ quota, onSave, onClose }: { quota: Quota; onSave: (limit: number) => Promise<void>; onClose: () => void }) {
   const { title, sized = false } = thing(quota.name);
   const [kind, setKind] = useState<'most' | 'default' | 'none'>(Number(quota.limit) < 0 ? 'none' : 'most');
   const [text, setText] = useState(Number(quota.limit) < 0 ? '' : sized ? sizeText(Number(quota.limit)) : quota.limit);
   const save = async () => {
     const n = kind === 'default' ? 0 : kind === 'none' ? -1 : parse(text, sized);
-    if (kind === 'most' && !(n > 0)) throw new Error(sized ? 'Write a number of bytes, such as 512 MB.' : 'Write a whole number, 1 or more.');
+    if (kind === 'most' && !(n > 0)) throw new Error(sized ? 'Enter a number of bytes, such as 512 MB.' : 'Enter a whole number, 1 or more.');
     await onSave(n);
   };
   return (
     <Confirm title={`Limit of ${title}`} action="Save" onDo={save} onClose={onClose}>
       <Choice label="Limit" value={kind} options={[['most', 'At most'], ['default', 'Default'], ['none', 'No limit']]} onChange={setKind} />
       {kind === 'most' && (
-        <Field label="At most" hint={sized ? 'In bytes, KB, MB, GB or TB; each is 1024 of those before.' : ''}>
+        <Field label="At most" hint={sized ? 'In bytes, KB, MB, GB or TB; each is 1024 times the one before.' : ''}>
           <input name="limit" value={text} onInput={(e) => setText(e.currentTarget.value)} autocomplete="off" spellcheck={false} />
         </Field>
       )}
-      <p class="muted">What there is beyond a limit stays.</p>
+      <p class="muted">What exceeds a new limit stays.</p>
     </Confirm>
   );
 }
 
 const units = ['', 'KB', 'MB', 'GB', 'TB'];
 
-/** parse returns the number that a text stands for; NaN when it stands for none. */
+/** parse returns the number in a text, or NaN if there is none. */
 function parse(text: string, sized: boolean): number {
   const [, digits, unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)?\s*$/i.exec(text) ?? [];
   if (digits === undefined || (!sized && unit)) return NaN;

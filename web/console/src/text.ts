@@ -1,13 +1,13 @@
-// Functions for text that strangers wrote: what is on show is what is there.
+// Functions for text that strangers wrote: nothing in it may hide.
 
-// Control characters, those that turn the direction of text, and those that
-// nobody sees. Line feed and tab stay as they are.
+// Control characters, those that change the direction of text, and invisible
+// ones. Line feed and tab stay as they are.
 const hiddenClass =
   '[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]';
 const hidden = new RegExp(hiddenClass, 'g');
 const anyHidden = new RegExp(hiddenClass);
 
-/** hasHidden reports whether a text has characters that don't show as themselves. */
+/** hasHidden reports whether a text has characters that are not visible as themselves. */
 export function hasHidden(text: string): boolean {
   return anyHidden.test(text);
 }
@@ -18,7 +18,7 @@ export interface Piece {
   name?: string;
 }
 
-/** pieces splits a text at its hidden characters, and gives those a visible name. */
+/** pieces splits a text at its hidden characters, which get a visible name. */
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
   let from = 0;
@@ -34,12 +34,12 @@ export function pieces(text: string): Piece[] {
   return found;
 }
 
-/** cut returns at most n characters of a text, and how many are left. */
+/** cut returns at most n characters of a text, and how many remain. */
 export function cut(text: string, n: number): [shown: string, left: number] {
   return text.length > n ? [text.slice(0, n), text.length - n] : [text, 0];
 }
 
-/** bytes returns a size for people. */
+/** bytes formats a size. */
 export function bytes(n: number): string {
   if (n < 1000) return `${n} B`;
   if (n < 1e6) return `${(n / 1024).toFixed(n < 10240 ? 1 : 0)} KB`;
@@ -47,7 +47,7 @@ export function bytes(n: number): string {
   return `${(n / 1073741824).toFixed(1)} GB`;
 }
 
-/** millis returns a time span for people. */
+/** millis formats a duration. */
 export function millis(ms: number): string {
   if (ms < 0.095) return ms > 0 ? '< 0.1 ms' : '0 ms';
   if (ms < 10) return `${ms.toFixed(1)} ms`;
@@ -55,7 +55,7 @@ export function millis(ms: number): string {
   return `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`;
 }
 
-/** count returns a number for people. */
+/** count formats a number. */
 export function count(n: number): string {
   return n.toLocaleString('en-US');
 }
@@ -86,7 +86,7 @@ export function ago(time: string): string {
   return new Date(time).toISOString().slice(0, 10);
 }
 
-/** hex returns a dump of bytes, 16 a line. */
+/** hex returns a dump of bytes, 16 per line. */
 export function hex(data: Uint8Array): string {
   const lines: string[] = [];
   for (let at = 0; at < data.length; at += 16) {
@@ -98,7 +98,7 @@ export function hex(data: Uint8Array): string {
   return lines.join('\n');
 }
 
-/** fromBase64 returns the bytes that a text stands for. */
+/** fromBase64 decodes a text. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }

@@ -1,21 +1,21 @@
-// A zip archive out of what was dropped on the page.
+// A zip archive of what was dropped on the page.
 import { strFromU8, unzipSync, Zip, ZipDeflate, ZipPassThrough } from 'fflate';
 import { ignoreFile, isHidden, isSecret, parseIgnore, type Verdict } from './ignore';
 
-/** Source is code that is to be deployed. */
+/** Source is code to deploy. */
 export interface Source {
-  /** What it was called where it came from. */
+  /** Its name on the visitor's machine. */
   name: string;
   files: { path: string; file: File }[];
-  /** A ready archive, in place of files, and what is in it. */
+  /** A ready-made archive instead of files, and the names in it. */
   archive?: File;
   names?: string[];
-  /** How many files and folders were left out, besides those that may hold secrets. */
+  /** How many files and folders were left out, without those that may contain secrets. */
   skipped: number;
   secrets: string[];
 }
 
-/** maxContent is the most that the server takes. */
+/** maxContent is the largest archive that the server accepts, in bytes. */
 export const maxContent = 52_428_800;
 const maxFiles = 20_000;
 
@@ -26,7 +26,7 @@ export function namesIn(source: Source): string[] {
 
 /** fromDrop returns what was dropped: one folder, one archive, or some files. */
 export async function fromDrop(data: DataTransfer): Promise<Source> {
-  // Entries have to be asked for before anything is waited for.
+  // Entries are only available before the first await.
   const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter((e) => e !== null);
   const single = entries.length === 1 ? entries[0]! : null;
   if (single?.isFile && single.name.toLowerCase().endsWith('.zip')) return fromArchive(await fileOf(single as FileSystemFileEntry));
@@ -38,14 +38,14 @@ export async function fromDrop(data: DataTransfer): Promise<Source> {
   return checked(source);
 }
 
-/** fromArchive returns the source that an archive is. If it has secrets, what else is in it becomes another one. */
+/** fromArchive returns the source for an archive. If that has secrets, it is made again without them. */
 export async function fromArchive(archive: File): Promise<Source> {
   const source: Source = { ...empty(archive.name.replace(/\.zip$/i, '')), archive, names: [] };
   const data = new Uint8Array(await archive.arrayBuffer());
   const files: { path: string; file: File }[] = [];
   let rules = '';
   try {
-    // Only what may be one, or says so, is unpacked: the server checks the rest.
+    // Unpacks only what may be a secret or lists exclusions; the server checks the rest.
     const some = unzipSync(data, { filter: ({ name }) => (source.names!.push(name), name === ignoreFile) });
     rules = strFromU8(some[ignoreFile] ?? new Uint8Array());
     const verdict = parseIgnore(rules);
@@ -62,10 +62,10 @@ export async function fromArchive(archive: File): Promise<Source> {
   return checked({ ...rest, files });
 }
 
-/** maySecret matches the names of which isSecret has something to say. */
+/** maySecret matches the names that isSecret may match. */
 const maySecret = /(^|\/)(\.[^/]+|id_[^/]+|[^/]+\.(pem|key|p12|pfx))$/i;
 
-/** fromFiles returns the source that a chosen folder is, or some chosen files are. */
+/** fromFiles returns the source for a chosen folder or some chosen files. */
 export async function fromFiles(chosen: FileList): Promise<Source> {
   const files = [...chosen];
   if (files.length === 1 && files[0]!.name.toLowerCase().endsWith('.zip')) return fromArchive(files[0]!);
@@ -91,13 +91,13 @@ function empty(name: string): Source {
 }
 
 function checked(source: Source): Source {
-  if (source.files.length === 0) throw new Error('There is no file in it.');
+  if (source.files.length === 0) throw new Error('It has no files.');
   source.files.sort((a, b) => (a.path < b.path ? -1 : 1));
   source.secrets.sort();
   return source;
 }
 
-/** judge adds a file to a source, or says there that it is left out. */
+/** judge adds a file to a source, or records there that it is left out. */
 async function judge(path: string, file: File, source: Source, verdict: Verdict): Promise<void> {
   const out = verdict(path, false);
   if (out === undefined && (await isSecret(path, file))) source.secrets.push(path);
@@ -126,7 +126,7 @@ async function list(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]
   const reader = folder.createReader();
   const all: FileSystemEntry[] = [];
   for (;;) {
-    // It gives a hundred at a time.
+    // It returns a hundred at a time.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (some.length === 0) return all;
     all.push(...some);
@@ -137,7 +137,7 @@ function fileOf(entry: FileSystemFileEntry): Promise<File> {
   return new Promise((resolve, reject) => entry.file(resolve, reject));
 }
 
-/** pack returns a source as an archive, and says from time to time how far it is. */
+/** pack returns a source as an archive, and reports its progress. */
 export async function pack(source: Source, progress: (part: number) => void): Promise<Blob> {
   if (source.archive) return source.archive;
   const total = source.files.reduce((sum, f) => sum + f.file.size, 0) || 1;
@@ -149,7 +149,7 @@ export async function pack(source: Source, progress: (part: number) => void): Pr
   });
   let done = 0;
   for (const { path, file } of source.files) {
-    const data = new Uint8Array(await file.arrayBuffer()); // which also lets the page live
+    const data = new Uint8Array(await file.arrayBuffer()); // which also keeps the page responsive
     const entry = data.length < 64 ? new ZipPassThrough(path) : new ZipDeflate(path, { level: 6 });
     entry.mtime = new Date(2000, 0, 1);
     zip.add(entry);
@@ -162,7 +162,7 @@ export async function pack(source: Source, progress: (part: number) => void): Pr
   return new Blob(parts, { type: 'application/zip' });
 }
 
-/** base64 returns a blob's bytes as text. */
+/** base64 encodes a blob. */
 export function base64(blob: Blob): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();

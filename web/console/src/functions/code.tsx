@@ -1,4 +1,4 @@
-// The code of a version, to read.
+// The code of a version, read-only.
 import { strFromU8, unzipSync } from 'fflate';
 import { useEffect, useState } from 'preact/hooks';
 import { failureOf, Failure, isAbort, messageOf, reach, seg, type Version } from '../api';
@@ -7,14 +7,14 @@ import { Editor } from '../ui/editor';
 import { Icon } from '../ui/icons';
 import { Foreign, Notice } from '../ui/parts';
 
-/** maxArchive is what is still opened in the page, maxFile what is still shown. */
+/** maxArchive is the largest archive that the page opens, maxFile the largest file that it shows. */
 const maxArchive = 20 << 20;
 const maxFile = 512 << 10;
 
 interface CodeFile {
   name: string;
   size: number;
-  text: string | null; // null when it is no text, or too long
+  text: string | null; // null if it is not text, or too long
 }
 
 /** Code shows the files of a version. */
@@ -80,7 +80,7 @@ export function Code({ versions }: { versions: Version[] }) {
             </ul>
           </nav>
           {file && (file.text === null
-            ? <p class="empty">{bytes(file.size)} that are not shown as text.</p>
+            ? <p class="empty">{bytes(file.size)}, not shown as text.</p>
             : <Editor key={`${id} ${name}`} class="fill" label={`${name}, read only`} value={file.text} language={name.endsWith('.py') ? 'python' : name.endsWith('.json') ? 'json' : 'text'} />)}
         </div>
       )}

@@ -1,4 +1,4 @@
-// Deploying: drop a folder or an archive, see what is wrong, be done.
+// Deploying: drop a folder or an archive, and see at once what is wrong with it.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ask, authorization, Failure, messageOf, readFailure, seg, type Fn, type Operation } from '../api';
 import { bytes, count } from '../text';
@@ -9,7 +9,7 @@ import { base64, fromArchive, fromDrop, fromFiles, maxContent, namesIn, pack, ty
 
 const nameRule = /^[a-z][-a-z0-9]{1,61}[a-z0-9]$/;
 
-/** Deploy makes a function, or a new version of the one that is named. */
+/** Deploy creates a function, or a new version of the given one. */
 export function Deploy({ name: given }: { name: string }) {
   const [source, setSource] = useState<Source | null>(null);
   const [name, setName] = useState(given);
@@ -28,12 +28,12 @@ export function Deploy({ name: given }: { name: string }) {
   const folder = useRef<HTMLInputElement>(null);
   const archive = useRef<HTMLInputElement>(null);
 
-  // Without the list the default can be chosen, which is what most functions need.
+  // Without the list, the default remains, which is what most functions need.
   useEffect(() => {
     ask<{ runtimes: string[] }>('GET', '/runtimes').then((found) => setRuntimes(found.runtimes), () => undefined);
   }, []);
 
-  // What was wrong with a field says nothing about what is in it now.
+  // The error was about the field's previous value.
   const settle = (...fields: string[]) => {
     setBroken(null);
     setWrong((w) => Object.fromEntries(Object.entries(w).filter(([field]) => field !== '' && !fields.includes(field))));
@@ -103,7 +103,7 @@ export function Deploy({ name: given }: { name: string }) {
           {source ? (
             <p><b><Foreign text={source.archive?.name ?? (source.name || source.files[0]!.path)} /></b>{' '}
               <span class="muted">{source.archive ? bytes(size) : `${count(source.files.length)} file${source.files.length === 1 ? '' : 's'}, ${bytes(size)}`}{source.skipped > 0 && `, ${count(source.skipped)} left out`}</span></p>
-          ) : <p><b>Drop a folder or a zip archive here</b><br /><span class="muted">with <code>main.py</code> at its top</span></p>}
+          ) : <p><b>Drop a folder or a zip archive here</b><br /><span class="muted">with <code>main.py</code> at the top level</span></p>}
           <p>
             <button type="button" onClick={() => folder.current!.click()}>Choose a folder</button>{' '}
             <button type="button" onClick={() => archive.current!.click()}>Choose an archive</button>
@@ -111,15 +111,15 @@ export function Deploy({ name: given }: { name: string }) {
           <input ref={folder} type="file" hidden {...{ webkitdirectory: true }} onChange={(e) => { const list = e.currentTarget.files; if (list?.length) void take(() => fromFiles(list)); }} />
           <input ref={archive} type="file" hidden accept=".zip,application/zip" onChange={(e) => { const file = e.currentTarget.files?.[0]; if (file) void take(() => fromArchive(file)); }} />
           {source && source.secrets.length > 0 && (
-            <p class="small-text">Left out, since they may hold secrets, and code can be downloaded: <Foreign text={source.secrets.join(', ')} />. Put variables into the environment below.</p>
+            <p class="small-text">Left out because they may contain secrets and code can be downloaded: <Foreign text={source.secrets.join(', ')} />. Put variables into the environment below.</p>
           )}
           {source && namesIn(source).includes('requirements.txt') && (
-            <p class="small-text">The page can’t install what <code>requirements.txt</code> names: either the packages are in the folder, or <code>vivarium deploy</code> installs them.</p>
+            <p class="small-text">This page can’t install what <code>requirements.txt</code> lists: put the packages into the folder, or use <code>vivarium deploy</code>, which installs them.</p>
           )}
           {wrong['content'] && <p class="error" role="alert"><Foreign text={wrong['content']} /></p>}
         </div>
         <div class="form-grid">
-          <Field label="Name" hint="It is part of the address." error={wrong['functionId'] ?? wrong['name']}>
+          <Field label="Name" hint="Part of the address." error={wrong['functionId'] ?? wrong['name']}>
             <input name="name" value={name} onInput={(e) => { setName(e.currentTarget.value.trim()); settle('functionId', 'name'); }} disabled={given !== ''} autocomplete="off" spellcheck={false} placeholder="hello" />
           </Field>
           <Field label="Entry point" hint="File and function." error={wrong['entrypoint']}>
@@ -142,10 +142,10 @@ export function Deploy({ name: given }: { name: string }) {
           <Field label="Network" hint="What it may connect to: hosts, addresses, ports." error={wrong['allowNet']}>
             <input name="network" value={network} onInput={(e) => { setNetwork(e.currentTarget.value); settle('allowNet'); }} autocomplete="off" spellcheck={false} placeholder="api.example.org:443" />
           </Field>
-          <Field label="Tags" hint="Separated by spaces. $latest comes by itself." error={wrong['tag']}>
+          <Field label="Tags" hint="Separated by spaces. $latest is set automatically." error={wrong['tag']}>
             <input name="tags" value={tags} onInput={(e) => { setTags(e.currentTarget.value); settle('tag'); }} autocomplete="off" spellcheck={false} placeholder="prod" />
           </Field>
-          <Field label="Environment" hint="NAME=value, one a line." error={wrong['environment']}>
+          <Field label="Environment" hint="NAME=value, one per line." error={wrong['environment']}>
             <textarea name="environment" rows={3} value={environment} onInput={(e) => { setEnvironment(e.currentTarget.value); settle('environment'); }} spellcheck={false} />
           </Field>
         </div>
@@ -153,7 +153,7 @@ export function Deploy({ name: given }: { name: string }) {
           <div class="broken" role="alert">
             <p>The code does not load, so the function stays as it is.</p>
             <Trace error={{ errorType: broken.message.split(':', 1)[0]!, errorMessage: broken.message.replace(/^[^:]*: ?/, ''), stackTrace: broken.trace }} />
-            <p><button type="button" class="small" onClick={() => void submit(true)}>Deploy it all the same</button></p>
+            <p><button type="button" class="small" onClick={() => void submit(true)}>Deploy it anyway</button></p>
           </div>
         )}
         {wrong[''] && <Notice kind="bad"><Foreign text={wrong['']} /></Notice>}
@@ -179,7 +179,7 @@ interface Form {
   tags: string;
 }
 
-/** check finds what the server would refuse. */
+/** check finds what the server would reject. */
 function check(f: Form): { wrong: Record<string, string>; environment: Record<string, string>; tags: string[] } {
   const wrong: Record<string, string> = {};
   const environment: Record<string, string> = {};
@@ -206,7 +206,7 @@ function check(f: Form): { wrong: Record<string, string>; environment: Record<st
   return { wrong, environment, tags };
 }
 
-/** functionID returns the id of a function, which is made when there is none. */
+/** functionID returns the id of a function, which it creates if necessary. */
 async function functionID(name: string): Promise<string> {
   try {
     return (await ask<Fn>('GET', `/functions/${seg(name)}`)).id;
@@ -217,7 +217,7 @@ async function functionID(name: string): Promise<string> {
   return op.metadata.functionId ?? '';
 }
 
-/** upload makes a version. Unlike fetch, it can tell how far it is. */
+/** upload creates a version. Unlike fetch, it reports its progress. */
 function upload(version: unknown, progress: (part: number) => void): Promise<Operation> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

@@ -11,7 +11,7 @@ import { Logs } from './logs';
 import { TestCall } from './test';
 import { Versions } from './versions';
 
-/** FunctionPage shows a function, part by part. */
+/** FunctionPage shows a function in tabs. */
 export function FunctionPage({ id, tab }: { id: string; tab: string }) {
   const [fn, setFn] = useState<Fn | null>(null);
   const [versions, setVersions] = useState<Version[] | null>(null);
@@ -128,7 +128,7 @@ function Overview({ fn, latest }: { fn: Fn; latest: Version | null }) {
   );
 }
 
-/** Settings lists what a version was deployed with. */
+/** Settings lists the settings of a version. */
 export function Settings({ version: v }: { version: Version }) {
   const environment = Object.entries(v.environment ?? {});
   return (
@@ -141,7 +141,7 @@ export function Settings({ version: v }: { version: Version }) {
       <div><dt>Archive</dt><dd>{bytes(Number(v.imageSize))}</dd></div>
       {v.allowNet && <div><dt>Network</dt><dd><Foreign text={v.allowNet} /></dd></div>}
       {v.serviceAccountId && <div><dt>Service account</dt><dd><Foreign text={v.serviceAccountId} /></dd></div>}
-      {v.logOptions?.minLevel && <div><dt>Log from</dt><dd>{v.logOptions.minLevel}</dd></div>}
+      {v.logOptions?.minLevel && <div><dt>Minimum log level</dt><dd>{v.logOptions.minLevel}</dd></div>}
       <div><dt>Asynchronous</dt><dd>{v.asyncInvocationConfig ? 'yes' : 'no'}</dd></div>
       {v.description && <div><dt>Description</dt><dd><Foreign text={v.description} /></dd></div>}
       <div><dt>Environment</dt><dd>{environment.length === 0 ? 'empty' : environment.map(([k, value]) => <div><code>{k}=<Foreign text={value} /></code></div>)}</dd></div>
@@ -153,16 +153,16 @@ function Delete({ fn, onClose }: { fn: Fn; onClose: () => void }) {
   const [typed, setTyped] = useState('');
   const name = fn.name || fn.id;
   const remove = async () => {
-    if (typed !== name) throw new Error(`Type ${name} to go on.`);
+    if (typed !== name) throw new Error(`Type ${name} to confirm.`);
     const op = await ask<Operation>('DELETE', `/functions/${seg(fn.id)}`);
-    tell(op.done ? `${name} is deleted.` : `${name} is deleted as soon as its calls are done.`);
+    tell(op.done ? `${name} is deleted.` : `${name} will be deleted once its calls have finished.`);
     location.hash = '#/functions';
   };
   useEffect(() => setTyped(''), [fn.id]);
   return (
     <Confirm title={`Delete ${name}?`} action="Delete for good" danger onDo={remove} onClose={onClose}>
-      <p>All its versions and tags go, and nobody can call it any more. Calls in progress are finished first.</p>
-      <Field label={`Type ${name} to go on`}>
+      <p>All its versions and tags are deleted, and it can no longer be called. Calls in progress finish first.</p>
+      <Field label={`Type ${name} to confirm`}>
         <input value={typed} onInput={(e) => setTyped(e.currentTarget.value)} autocomplete="off" spellcheck={false} />
       </Field>
     </Confirm>

@@ -1,7 +1,7 @@
-// What of a folder is not deployed: the rules of the command line (web/cli/ignore.go
-// and secrets.go), with the same results.
+// Which files of a folder are not deployed: the rules of the command line
+// (web/cli/ignore.go and secrets.go), with the same results.
 
-/** ignoreFile lists what else in a folder is not part of the function. */
+/** ignoreFile lists further files of a folder that are not part of the function. */
 export const ignoreFile = '.vivariumignore';
 
 const secretFiles = ['.env', '.netrc', '.pypirc', '.pgpass', '.git-credentials', 'id_rsa', 'id_ecdsa', 'id_ed25519'];
@@ -10,13 +10,13 @@ const maxKeyFile = 64 << 10;
 
 const base = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
-/** isHidden reports whether a file or folder is none of the function's by its name. */
+/** isHidden reports whether a file or folder is not the function's, by its name. */
 export function isHidden(path: string, dir: boolean): boolean {
   const name = base(path);
   return name.startsWith('.') || (dir && (name === '__pycache__' || name === 'node_modules'));
 }
 
-/** isSecret reports whether a file is one that code should not be sent with: code can be downloaded. */
+/** isSecret reports whether a file should not be deployed because code can be downloaded. */
 export async function isSecret(path: string, file: Blob): Promise<boolean> {
   const name = base(path).toLowerCase();
   if (secretFiles.includes(name) || /\.(p12|pfx)$/.test(name)) return true;
@@ -28,14 +28,14 @@ export async function isSecret(path: string, file: Blob): Promise<boolean> {
 type Part = { kind: 'any' } | { kind: 'one' } | { kind: 'sign'; sign: string } | { kind: 'set'; not: boolean; ranges: [string, string][] };
 
 interface Rule {
-  /** They match a name and the folders above it; null matches any number of these. */
+  /** They match a name and the folders above it; null matches any number of folders. */
   parts: (Part[] | null)[];
   tied: boolean;
   bringIn: boolean;
   dirsOnly: boolean;
 }
 
-/** Verdict reports whether a path is left out, or brought in; undefined where no rule is about it. */
+/** Verdict reports whether a path is excluded or included; undefined if no rule applies. */
 export type Verdict = (path: string, dir: boolean) => boolean | undefined;
 
 /** parseIgnore reads rules in the format of a .gitignore. */
@@ -86,7 +86,7 @@ function glob(pattern: string): Part[] {
       const ranges: [string, string][] = [];
       for (const first = ++i; ; i++) {
         if (i >= signs.length) throw wrong('a [ without its ]');
-        if (signs[i] === ']' && i > first) break; // a ] that comes first is a member
+        if (signs[i] === ']' && i > first) break; // a ] in the first place is a member
         if (signs[i] === '\\' && i + 1 < signs.length) i++;
         const low = signs[i]!;
         let high = low;
@@ -108,7 +108,7 @@ function glob(pattern: string): Part[] {
   return parts;
 }
 
-/** matches matches parts with items. Of those that match any number, only the last is tried again: earlier ones can stay as short as they are. */
+/** matches matches parts with items. Of the parts that match any number, only the last is tried again: the earlier ones can stay as short as they are. */
 function matches<P, I>(parts: P[], items: I[], isAny: (part: P) => boolean, takes: (part: P, item: I) => boolean): boolean {
   let p = 0;
   let back = -1;

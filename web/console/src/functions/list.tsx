@@ -1,4 +1,4 @@
-// The list of functions, with what they are doing.
+// The list of functions, with their figures.
 import { useState } from 'preact/hooks';
 import { all, ask, Failure, isAbort, messageOf, type Figures, type Fn } from '../api';
 import { bytes, count, millis } from '../text';
@@ -6,7 +6,7 @@ import { Chart } from '../ui/chart';
 import { Icon } from '../ui/icons';
 import { Foreign, Notice, Pill, useTicks } from '../ui/parts';
 
-/** pollSeconds is how often figures are asked for while they are in view. */
+/** pollSeconds is the interval between requests for figures while they are visible. */
 export const pollSeconds = 5;
 
 interface ListFigures {
@@ -75,7 +75,7 @@ export function FunctionList() {
           </table>
         </div>
       )}
-      {functions && functions.length > 0 && shown.length === 0 && <p class="empty">No function’s name has “{filter}”.</p>}
+      {functions && functions.length > 0 && shown.length === 0 && <p class="empty">No function matches “{filter}”.</p>}
     </div>
   );
 }

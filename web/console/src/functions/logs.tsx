@@ -42,7 +42,7 @@ export function Logs({ fn }: { fn: Fn }) {
         if (mode === 'follow' && answer.body) {
           setState('live');
           await eachLine(answer.body, (line) => add(lines, JSON.parse(line) as LogEntry));
-          again = setTimeout(() => void follow(), 2000); // the server ended; it may be back
+          again = setTimeout(() => void follow(), 2000); // the server has stopped; it may come back
         } else {
           for (const e of ((await answer.json()) as { entries: LogEntry[] }).entries) add(lines, e);
         }
@@ -78,10 +78,10 @@ export function Logs({ fn }: { fn: Fn }) {
         </label>
         <span class="grow" />
         {state === 'live' && <Pill kind="good">live</Pill>}
-        <Choice label="New entries" value={mode} options={[['follow', 'Follow'], ['still', 'Stand still']]} onChange={setMode} />
+        <Choice label="New entries" value={mode} options={[['follow', 'Follow'], ['still', 'Pause']]} onChange={setMode} />
       </header>
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
-      <Log lines={lines} label={`Log of ${fn.name || fn.id}`} empty={state === 'connecting' ? 'Loading…' : sought || level ? 'No entry matches.' : `No entries in the last ${span}. Call the function, and they appear here.`} />
+      <Log lines={lines} label={`Log of ${fn.name || fn.id}`} empty={state === 'connecting' ? 'Loading…' : sought || level ? 'No entry matches.' : `No entries in the last ${span}. Call the function and they will appear here.`} />
     </section>
   );
 }
@@ -94,7 +94,7 @@ function add(lines: Lines, e: LogEntry): void {
   });
 }
 
-/** eachLine calls act with each line of a body that isn't empty, until it ends. */
+/** eachLine calls act with each non-empty line of a body, until that ends. */
 async function eachLine(body: ReadableStream<Uint8Array>, act: (line: string) => void): Promise<void> {
   const reader = body.pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>).getReader();
   let rest = '';

@@ -9,7 +9,7 @@ import { AnswerView, type Answer } from '../ui/answer';
 import { Icon } from '../ui/icons';
 import { Foreign, Notice } from '../ui/parts';
 
-/** TestCall calls a function and shows what it answers. */
+/** TestCall calls a function and shows its response. */
 export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
   const [draft, setDraft] = useState<Draft>({ ...blank, mode: 'http' });
   const [tag, setTag] = useState('$latest');
@@ -42,7 +42,7 @@ export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
   return (
     <div class="test">
       <EventEditor draft={draft} onChange={(part) => setDraft((d) => ({ ...d, ...part }))} onInvalid={(why) => { invalid.current = why; }} onRun={() => void call()} />
-      <section class="panel result" aria-label="Answer" aria-busy={busy} aria-live="polite">
+      <section class="panel result" aria-label="Response" aria-busy={busy} aria-live="polite">
         <header class="panel-head">
           <h2>Answer</h2>
           <span class="grow" />
@@ -56,7 +56,7 @@ export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
         </header>
         <div class="panel-body">
           {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
-          {!answer && !wrong && <p class="empty">This calls the function for real, as any caller does.</p>}
+          {!answer && !wrong && <p class="empty">This really calls the function, as any caller does.</p>}
           {answer && <AnswerView answer={answer.answer} />}
           {answer?.requestID && <p class="hint">Request <code>{answer.requestID}</code></p>}
         </div>
@@ -83,7 +83,7 @@ function answerOf(response: Response, body: Uint8Array<ArrayBuffer>): Answer {
   const headers: Record<string, string[]> = {};
   response.headers.forEach((value, name) => { headers[name] = [value]; });
   const answer: Answer = { status: response.status, headers, body };
-  if (response.type === 'opaqueredirect') answer.status = 302; // a browser tells no more of it
+  if (response.type === 'opaqueredirect') answer.status = 302; // browsers tell no more about it
   if (response.headers.has('X-Function-Error') || response.status >= 400) {
     try {
       const e = JSON.parse(new TextDecoder().decode(body)) as { errorType?: unknown; errorMessage?: unknown; stackTrace?: unknown };
@@ -93,7 +93,7 @@ function answerOf(response: Response, body: Uint8Array<ArrayBuffer>): Answer {
           stackTrace: Array.isArray(e.stackTrace) ? e.stackTrace.map(String) : undefined,
         };
     } catch {
-      // the handler's own answer
+      // the handler's own response
     }
   }
   return answer;

@@ -20,7 +20,7 @@ type Action =
   | { kind: 'delete'; version: Version }
   | { kind: 'show'; version: Version };
 
-/** Versions lists the versions and changes their tags. */
+/** Versions lists the versions, and moves tags. */
 export function Versions({ fn, versions, reload }: Props) {
   const [history, setHistory] = useState<TagEvent[]>([]);
   const [action, setAction] = useState<Action | null>(null);
@@ -65,7 +65,7 @@ export function Versions({ fn, versions, reload }: Props) {
       )}
       <div class="table-wrap">
         <table class="versions">
-          <thead><tr><th scope="col">Version</th><th scope="col">Tags</th><th scope="col">Made</th><th scope="col" class="n">Memory</th><th scope="col" class="n">Timeout</th><th scope="col" class="n">Archive</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
+          <thead><tr><th scope="col">Version</th><th scope="col">Tags</th><th scope="col">Created</th><th scope="col" class="n">Memory</th><th scope="col" class="n">Timeout</th><th scope="col" class="n">Archive</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
           <tbody>
             {versions.map((v) => (
               <tr key={v.id}>
@@ -79,7 +79,7 @@ export function Versions({ fn, versions, reload }: Props) {
                   ))}
                   {(v.tags ?? []).length === 0 && <span class="muted">none</span>}
                 </span></td>
-                <td data-label="Made"><time dateTime={v.createdAt} title={v.createdAt}>{ago(v.createdAt)}</time></td>
+                <td data-label="Created"><time dateTime={v.createdAt} title={v.createdAt}>{ago(v.createdAt)}</time></td>
                 <td class="n" data-label="Memory">{bytes(Number(v.resources.memory))}</td>
                 <td class="n" data-label="Timeout">{v.executionTimeout}</td>
                 <td class="n" data-label="Archive">{bytes(Number(v.imageSize))}</td>
@@ -106,13 +106,13 @@ export function Versions({ fn, versions, reload }: Props) {
         <Confirm title={`Roll ${action.tag} back?`} action="Roll back" onClose={close}
           onDo={() => change(`/versions/${seg(action.to.id)}:setTag`, { tag: action.tag }, `${action.tag} is back on ${action.to.id}.`)}>
           <Move from={action.from} to={action.to} way="Back to" />
-          <p class="muted">No call is lost: those in progress finish on the version they began on.</p>
+          <p class="muted">No call is lost: those in progress finish on the version they started on.</p>
         </Confirm>
       )}
       {action?.kind === 'again' && (
         <Confirm title="Make this version the newest?" action="Make it the newest" onClose={close}
           onDo={() => change('/versions', copyOf(fn, action.version), 'A copy of the version is the newest one now.')}>
-          <p>A new version is made with the code and the settings of <code>{action.version.id}</code>. Callers that name no tag get it at once. Its tags stay where they are.</p>
+          <p>A new version is made with the code and the settings of <code>{action.version.id}</code>. Callers who name no tag get it at once. Its tags stay where they are.</p>
         </Confirm>
       )}
       {action?.kind === 'delete' && (
@@ -123,7 +123,7 @@ export function Versions({ fn, versions, reload }: Props) {
             tell('The version is deleted.');
           }}>
           <p><code>{action.version.id}</code>, made {ago(action.version.createdAt)}.</p>
-          {action.version.tags && action.version.tags.length > 0 && <Notice kind="warn">It carries {action.version.tags.join(', ')}. Whoever calls by these tags gets a 404 from then on.</Notice>}
+          {action.version.tags && action.version.tags.length > 0 && <Notice kind="warn">It carries {action.version.tags.join(', ')}. Calls with these tags get a 404 from then on.</Notice>}
         </Confirm>
       )}
     </>
@@ -133,8 +133,8 @@ export function Versions({ fn, versions, reload }: Props) {
 function Move({ from, to, way }: { from: Version; to: Version; way: string }) {
   return (
     <dl class="facts">
-      <div><dt>From</dt><dd><code>{from.id}</code> <span class="muted">made {ago(from.createdAt)}</span></dd></div>
-      <div><dt>{way}</dt><dd><code>{to.id}</code> <span class="muted">made {ago(to.createdAt)}</span></dd></div>
+      <div><dt>From</dt><dd><code>{from.id}</code> <span class="muted">created {ago(from.createdAt)}</span></dd></div>
+      <div><dt>{way}</dt><dd><code>{to.id}</code> <span class="muted">created {ago(to.createdAt)}</span></dd></div>
     </dl>
   );
 }
@@ -143,7 +143,7 @@ function TagDialog({ version, versions, tags, onTag, onClose }: { version: Versi
   const [tag, setTag] = useState('');
   const has = versions.find((v) => v.tags?.includes(tag));
   return (
-    <Confirm title="Put a tag on this version" action={has ? `Move ${tag}` : 'Set the tag'} onClose={onClose} onDo={() => onTag(tag)}>
+    <Confirm title="Tag this version" action={has ? `Move ${tag}` : 'Set the tag'} onClose={onClose} onDo={() => onTag(tag)}>
       <Field label="Tag" hint="Lower-case letters, digits, hyphens and underscores; a letter first.">
         <input value={tag} list="known-tags" onInput={(e) => setTag(e.currentTarget.value.trim())} required autocomplete="off" spellcheck={false} placeholder="prod" />
       </Field>
@@ -153,7 +153,7 @@ function TagDialog({ version, versions, tags, onTag, onClose }: { version: Versi
   );
 }
 
-/** previous returns the versions that had a tag before, the last one first. */
+/** previous returns the versions that had a tag before, most recent first. */
 function previous(history: TagEvent[], tag: string, now: string): string[] {
   return history
     .filter((e) => e.tag === tag && e.functionVersionId !== now)
@@ -161,7 +161,7 @@ function previous(history: TagEvent[], tag: string, now: string): string[] {
     .map((e) => e.functionVersionId);
 }
 
-/** copyOf returns the request for a version that is like another one. */
+/** copyOf returns the request for a copy of a version. */
 function copyOf(fn: Fn, v: Version): unknown {
   const { description, runtime, entrypoint, resources, executionTimeout, serviceAccountId, environment, logOptions, asyncInvocationConfig, noFreeze, allowNet, allowBroken, metadataOptions } = v;
   return {

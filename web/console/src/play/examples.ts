@@ -1,4 +1,4 @@
-// Drafts to begin with.
+// Drafts to start from.
 import budget from '../../../cli/samples/budget.json';
 import cloudLogging from '../../../cli/samples/cloud-logging.json';
 import containerRegistry from '../../../cli/samples/container-registry.json';
@@ -19,7 +19,7 @@ export interface Example {
 
 const json = (value: unknown) => JSON.stringify(value, null, 2);
 
-/** blank is what a draft is where an example says nothing. */
+/** blank has the defaults of examples. */
 export const blank: Draft = {
   code: '',
   mode: 'http',
@@ -48,7 +48,7 @@ export const samples: { id: string; title: string; event: string }[] = [
   { id: 'email', title: 'E-mail', event: json(email) },
 ];
 
-/** examples are what the menu offers; the first one is on show at the start. */
+/** examples are the menu's; the first one is shown at the start. */
 export const examples: Example[] = [
   {
     id: 'hello',
@@ -230,7 +230,7 @@ def handler(event, context):
   },
 ];
 
-/** draftOf returns the whole draft of an example. */
+/** draftOf returns the complete draft of an example. */
 export function draftOf(example: Example): Draft {
   return { ...blank, ...example.draft };
 }

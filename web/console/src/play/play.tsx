@@ -1,4 +1,4 @@
-// The playground: write code, run it, see all that became of it.
+// The playground: write code, run it, and see its result, log and figures.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Failure, isAbort, messageOf } from '../api';
 import { bytes, fromBase64, millis } from '../text';
@@ -16,7 +16,7 @@ import { pack, unpack } from './share';
 const draftKey = 'vivarium.draft';
 const first = draftOf(examples[0]!);
 
-/** firstDraft is that of the link, else what the visitor left, else an example. */
+/** firstDraft returns the link's draft, or the visitor's last one, or an example. */
 function firstDraft(shared: string): { draft: Draft; from: 'link' | 'before' | 'example'; wrong?: string } {
   if (shared) {
     try {
@@ -29,7 +29,7 @@ function firstDraft(shared: string): { draft: Draft; from: 'link' | 'before' | '
     const kept = sessionStorage.getItem(draftKey);
     if (kept) return { draft: unpack(kept), from: 'before' };
   } catch {
-    // what can't be read was not ours
+    // not a draft of this page
   }
   return { draft: first, from: 'example' };
 }
@@ -46,7 +46,7 @@ export function Play({ shared }: { shared: string }) {
   const begin = useMemo(() => firstDraft(shared), [shared]);
   const [draft, setDraft] = useState(begin.draft);
   const [limits, setLimits] = useState<Limits | null>(null);
-  const [network, setNetwork] = useState(false); // not of the draft: a link must not decide it
+  const [network, setNetwork] = useState(false); // not in the draft: a link must not decide this
   const [off, setOff] = useState('');
   const [state, setState] = useState<State>({ kind: 'idle' });
   const [mark, setMark] = useState<Mark | null>(null);
@@ -65,7 +65,7 @@ export function Play({ shared }: { shared: string }) {
   useEffect(() => setDraft(begin.draft), [begin]);
   useEffect(() => {
     readLimits().then(setLimits, (err: unknown) => setOff(err instanceof Failure && err.status === 404
-      ? 'This server runs no code of visitors. Whoever started it can turn the playground on: vivarium serve --playground'
+      ? 'This server does not run visitors’ code. Its operator can turn the playground on: vivarium serve --playground'
       : messageOf(err)));
     return () => running.current?.abort();
   }, []);
@@ -74,7 +74,7 @@ export function Play({ shared }: { shared: string }) {
       try {
         sessionStorage.setItem(draftKey, pack(draft));
       } catch {
-        // it is kept in memory alone
+        // storage may be forbidden: the draft stays in memory
       }
     }, 300);
     return () => clearTimeout(timer);
@@ -91,7 +91,7 @@ export function Play({ shared }: { shared: string }) {
     setSpoken('Running');
     try {
       const result = await run(latest.current, allowNet.current, invalid.current, (e) => lines.add(e), stop.signal);
-      // The answer and the marked line say it already.
+      // The result and the marked line say it already.
       if (result.error?.stackTrace?.length) lines.hide((line) => line.message.startsWith('Traceback (most recent call last):') && line.message.includes(result.error!.errorType));
       lines.flush();
       setState({ kind: 'done', result, answer: answerOf(result) });
@@ -183,7 +183,7 @@ export function Play({ shared }: { shared: string }) {
       </div>
       {off && <Notice kind="warn">{off}</Notice>}
       {begin.wrong && <Notice kind="bad">{begin.wrong}</Notice>}
-      {begin.from === 'link' && state.kind === 'idle' && <Notice>This code came with a link. It runs in a sandbox of its own, once you press Run.</Notice>}
+      {begin.from === 'link' && state.kind === 'idle' && <Notice>This code came with a link. Press Run to run it in a sandbox of its own.</Notice>}
       <div class="visually-hidden" role="status" aria-live="polite">{spoken}</div>
       <div class="bench">
         <section class="panel code" aria-label="Code">
@@ -192,16 +192,16 @@ export function Play({ shared }: { shared: string }) {
             onChange={(code) => { setDraft((d) => (d.code === code ? d : { ...d, code })); }} />
         </section>
         <EventEditor draft={draft} onChange={change} onInvalid={(why) => { invalid.current = why; }} onRun={() => void start()} />
-        <section class="panel result" aria-label="Answer" aria-busy={busy} ref={results}>
+        <section class="panel result" aria-label="Response" aria-busy={busy} ref={results}>
           <header class="panel-head">
-            <h2>Answer</h2><span class="grow" />
+            <h2>Response</h2><span class="grow" />
             {state.kind === 'done' && <span class="muted"><b>{millis(state.result.figures.durationMS)}</b></span>}
             {state.kind === 'done' && (state.result.figures.cold ? <Pill>cold start</Pill> : <Pill kind="good">warm</Pill>)}
           </header>
           <div class="panel-body">
             {state.kind === 'idle' && <Welcome reachable={reachable} />}
             {busy && <div class="progress" aria-hidden="true"><i /></div>}
-            {state.kind === 'stopped' && <p class="empty">Stopped. Nothing of it goes on.</p>}
+            {state.kind === 'stopped' && <p class="empty">Stopped. Nothing of it is still running.</p>}
             {state.kind === 'fault' && (
               <Notice kind="bad"><Foreign text={state.message} />{state.retry > 0 && ` Try again in ${state.retry} s.`}</Notice>
             )}
@@ -217,7 +217,7 @@ export function Play({ shared }: { shared: string }) {
             <Choice label="Lines" value={whose} options={[['code', 'The code’s'], ['all', 'All']]} onChange={setWhose} />
           </header>
           <Log lines={lines} label="Log of the run" quiet={whose === 'code'}
-            empty={state.kind === 'done' ? 'The code printed nothing.' : 'What the code prints appears here as it is written.'} />
+            empty={state.kind === 'done' ? 'The code printed nothing.' : 'The code’s output appears here as it is written.'} />
         </section>
       </div>
     </div>
@@ -230,13 +230,13 @@ function Welcome({ reachable }: { reachable: string }) {
   return (
     <div class="welcome">
       <img src="logo.svg" alt="" width="56" height="56" />
-      <p><b>Press Run.</b> The answer appears here.</p>
-      <p class="muted">Each run gets a Python of its own in a sandbox, with {reachable ? <>connections to {reachable} alone</> : 'no network'}, no files of this machine, and nothing left behind.</p>
+      <p><b>Press Run.</b> The response appears here.</p>
+      <p class="muted">Each run gets its own Python in a sandbox, with {reachable ? <>connections only to {reachable}</> : 'no network'} and no access to this machine’s files, and leaves nothing behind.</p>
     </div>
   );
 }
 
-/** RunView shows where time and memory went. */
+/** RunView shows where the time and the memory of a run went. */
 function RunView({ figures: f }: { figures: RunFigures }) {
   const named = f.queueMS + f.startMS + f.initMS + f.handlerMS;
   const peak = f.memoryLimit ? f.peakMemory / f.memoryLimit : 0;
@@ -267,7 +267,7 @@ function answerOf(result: Result): Answer {
   return { status: result.status, headers: result.headers, body, truncated: result.truncated ?? false, error: result.error };
 }
 
-/** memories returns the sizes to choose from, with the one that is chosen. */
+/** memories returns the sizes to choose from, including the current one. */
 function memories(most: number, chosen: number): number[] {
   const sizes = [];
   for (let mb = 128; mb <= most; mb *= 2) sizes.push(mb);

@@ -1,4 +1,4 @@
-// The event that a draft is run with: a request, or the event of a trigger.
+// The input of a draft: a request, or a trigger's event.
 import { useEffect, useState } from 'preact/hooks';
 import { Choice } from '../ui/parts';
 import { Editor } from '../ui/editor';
@@ -11,12 +11,12 @@ const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 interface Props {
   draft: Pick<Draft, 'mode' | 'request' | 'event'>;
   onChange: (change: Partial<Draft>) => void;
-  /** Says why the request can't be read; with nothing, that it can. */
+  /** Reports why the request is not valid, or an empty text if it is. */
   onInvalid: (why: string) => void;
   onRun: () => void;
 }
 
-/** EventEditor edits what the handler is called with. */
+/** EventEditor edits the handler's input. */
 export function EventEditor({ draft, onChange, onInvalid, onRun }: Props) {
   const [as, setAs] = useState<'form' | 'json'>('form');
   return (
@@ -91,7 +91,7 @@ function RequestForm({ request, onChange, onRun }: RequestProps) {
   );
 }
 
-/** RequestJSON edits a request as a whole. What can't be read is not taken, and can't be run. */
+/** RequestJSON edits a request as JSON. Text that is not valid is not used, and can't be run. */
 function RequestJSON({ request, onChange, onInvalid, onRun }: RequestProps & Pick<Props, 'onInvalid'>) {
   const [text, setText] = useState(() => JSON.stringify(request, null, 2));
   const [wrong, setWrong] = useState('');

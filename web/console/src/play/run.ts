@@ -1,9 +1,9 @@
-// One run of code that is not kept: /play/v1.
+// One run of code on /play/v1, which does not keep it.
 import { failureOf, Failure, reach } from '../api';
 import { filesOf } from './script';
 import { serverEvents } from './stream';
 
-/** Limits are what a run may use. */
+/** Limits bound what a run may use. */
 export interface Limits {
   memoryMB: number;
   timeoutMS: number;
@@ -20,7 +20,7 @@ export interface Request {
   body: string;
 }
 
-/** Draft is everything that a run is made from. */
+/** Draft is all the input of a run. */
 export interface Draft {
   code: string;
   mode: 'http' | 'raw';
@@ -31,7 +31,7 @@ export interface Draft {
   timeoutMS: number;
 }
 
-/** Entry is one entry of the log; system ones are the platform's. */
+/** Entry is one entry of the log; system entries are the platform's. */
 export interface Entry {
   time: string;
   level: string;
@@ -39,7 +39,7 @@ export interface Entry {
   system: boolean;
 }
 
-/** FunctionError is what became of a call that failed. */
+/** FunctionError describes why a call failed. */
 export interface FunctionError {
   errorType: string;
   errorMessage: string;
@@ -48,7 +48,7 @@ export interface FunctionError {
   line?: number;
 }
 
-/** RunFigures tell where the time and the memory went. */
+/** RunFigures say where time and memory went. */
 export interface RunFigures {
   durationMS: number;
   queueMS: number;
@@ -61,7 +61,7 @@ export interface RunFigures {
   cold: boolean;
 }
 
-/** Result is how a run ended. */
+/** Result is the outcome of a run. */
 export interface Result {
   requestId: string;
   outcome: 'ok' | 'error' | 'timeout';
@@ -75,14 +75,14 @@ export interface Result {
   figures: RunFigures;
 }
 
-/** readLimits returns what a run may use. A Failure with status 404 means that this server runs no such code. */
+/** readLimits returns the limits of runs. A Failure with status 404 means that the server's playground is off. */
 export async function readLimits(): Promise<Limits> {
   const answer = await reach('/play/v1/limits');
   if (!answer.ok) throw await failureOf(answer);
   return (await answer.json()) as Limits;
 }
 
-/** InvalidDraft says which part of a draft can't be sent. */
+/** InvalidDraft says what in a draft can't be sent. */
 export class InvalidDraft extends Error {}
 
 /** bodyOf returns the request that runs a draft, which may connect to what allowNet says. */
@@ -96,7 +96,7 @@ export function bodyOf(draft: Draft, allowNet: string): unknown {
   return { ...common, mode: 'raw', event: draft.event.trim() ? JSON.parse(draft.event) : '' };
 }
 
-/** check throws an InvalidDraft when what the handler is to be called with can't be read; invalid says so of the request. */
+/** check throws an InvalidDraft if the handler's input is not valid; invalid says what is wrong with the request. */
 export function check(draft: Pick<Draft, 'mode' | 'event'>, invalid: string): void {
   if (draft.mode === 'http') {
     if (invalid) throw new InvalidDraft(`The request is not JSON: ${invalid}`);
@@ -109,7 +109,7 @@ export function check(draft: Pick<Draft, 'mode' | 'event'>, invalid: string): vo
   }
 }
 
-/** run runs a draft, which may connect to what allowNet says, and returns how it ended; onEntry gets the log as it is written. */
+/** run runs a draft, which may connect to what allowNet says, and returns its outcome; onEntry gets the log as it is written. */
 export async function run(draft: Draft, allowNet: string, invalid: string, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
   check(draft, invalid);
   const answer = await reach('/play/v1/run', {
@@ -127,5 +127,5 @@ export async function run(draft: Draft, allowNet: string, invalid: string, onEnt
       throw new Failure(fault.errorCode, fault.errorMessage);
     }
   }
-  throw new Failure(0, 'The server ended the answer before the run was done. Run it again.');
+  throw new Failure(0, 'The response ended before the run did. Run it again.');
 }

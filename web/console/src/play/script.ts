@@ -1,4 +1,4 @@
-// Code without a handler: three lines of Python are to run, too.
+// Code without a handler: a few plain lines of Python should run, too.
 
 const handler = /^(async\s+def|def|class)\s+handler\b|^handler\s*=|^(from|import)\b.*\bhandler\b/m;
 
@@ -15,13 +15,13 @@ def handler(event, context):
     return {}
 `;
 
-/** Files are what a run's code consists of, and where it begins. */
+/** Files are the files of a run, and its entry point. */
 export interface Files {
   files: Record<string, string>;
   entrypoint: string;
 }
 
-/** filesOf returns the files for code, which may be a mere script. */
+/** filesOf returns the files for code, which may be a plain script. */
 export function filesOf(code: string): Files {
   if (handler.test(code)) return { files: { 'main.py': code }, entrypoint: 'main.handler' };
   return { files: { 'main.py': code, [runnerFile]: runner }, entrypoint: 'run_script.handler' };

@@ -1,9 +1,9 @@
-// Drafts in links: deflated JSON in the fragment, which no server ever sees.
+// Drafts in links: deflated JSON in the fragment, which is never sent to a server.
 import { deflateSync, Inflate, strFromU8, strToU8 } from 'fflate';
 import { blank } from './examples';
 import type { Draft } from './run';
 
-/** maxShared is how many bytes a draft from a link may have. */
+/** maxShared is the maximum size of a draft from a link, in bytes. */
 const maxShared = 1 << 20;
 
 /** pack returns a draft as text for a link. */
@@ -14,13 +14,13 @@ export function pack(draft: Draft): string {
   return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
 
-/** unpack returns the draft of a link. It throws when there is none in it. */
+/** unpack returns the draft in a link. It throws if there is none. */
 export function unpack(text: string): Draft {
   const data = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
   return sanitize(JSON.parse(strFromU8(inflate(data))));
 }
 
-/** inflate unpacks in small steps, so that a bomb is noticed before it bursts. */
+/** inflate unpacks in small steps, so that a zip bomb is noticed in time. */
 function inflate(data: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -40,7 +40,7 @@ function inflate(data: Uint8Array): Uint8Array {
   return whole;
 }
 
-/** sanitize takes what fits into a draft from a value that anybody may have made. */
+/** sanitize returns a draft with whatever is valid in a value from an unknown source. */
 function sanitize(value: unknown): Draft {
   const v = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   const r = (typeof v['request'] === 'object' && v['request'] !== null ? v['request'] : {}) as Record<string, unknown>;

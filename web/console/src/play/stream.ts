@@ -6,7 +6,7 @@ export interface ServerEvent {
   data: string;
 }
 
-/** serverEvents yields the events of a body, as they come. */
+/** serverEvents yields the events of a body as they arrive. */
 export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
   const reader = body.pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>).getReader();
   let rest = '';

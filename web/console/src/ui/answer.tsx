@@ -1,12 +1,12 @@
-// A function's answer: status, headers, body; whatever the body is, nothing in
-// it is ever more than text or a picture.
+// A function's response: status, headers and body. Whatever the body is, it is
+// shown as text or as a picture only.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { layOut } from '../json';
 import { bytes, count, cut, hex } from '../text';
 import { Choice, Foreign, Pill } from './parts';
 import { Icon } from './icons';
 
-/** Answer is what a function answered. */
+/** Answer is a function's response. */
 export interface Answer {
   status: number;
   headers: Record<string, string[]>;
@@ -15,7 +15,7 @@ export interface Answer {
   error?: { errorType: string; errorMessage: string; stackTrace?: string[] | undefined } | undefined;
 }
 
-/** step is how much of a long text is shown at once. */
+/** step is how many characters of a long text are shown at a time. */
 const step = 64 << 10;
 const maxPretty = 256 << 10;
 
@@ -25,7 +25,7 @@ function header(answer: Answer, name: string): string {
   return '';
 }
 
-/** statusText returns what a status means in a word or two. */
+/** statusText returns the meaning of a status in a word or two. */
 export function statusText(status: number): string {
   return (
     {
@@ -37,7 +37,7 @@ export function statusText(status: number): string {
   );
 }
 
-/** AnswerView shows an answer. */
+/** AnswerView shows a response. */
 export function AnswerView({ answer }: { answer: Answer }) {
   const kind = answer.status < 300 ? 'good' : answer.status < 500 ? 'warn' : 'bad';
   const names = Object.entries(answer.headers).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -62,7 +62,7 @@ export function AnswerView({ answer }: { answer: Answer }) {
   );
 }
 
-/** ofRunner matches frames of what calls the handler, which is none of the visitor's code. */
+/** ofRunner matches frames of the runner, which calls the handler and is not the visitor's code. */
 const ofRunner = /File "\/function\/(runtime\/|code\/run_script\.py")/;
 
 /** Trace shows how a function failed. */
@@ -126,11 +126,11 @@ function Text({ answer }: { answer: Answer }) {
           ? tokens.slice(0, 20_000).map((token) => (token.kind === 'space' ? token.text : <span class={`json-${token.kind}`}><Foreign text={token.text} /></span>))
           : <Foreign text={shown} />}
       </pre>
-      {pretty && tokens.length > 20_000 && <p class="left-out">The rest is too long to lay out; see it as sent.</p>}
+      {pretty && tokens.length > 20_000 && <p class="left-out">The rest is too long to format; see it as sent.</p>}
       {!pretty && left > 0 && (
         <p class="left-out">{count(left)} more characters <button type="button" class="small" onClick={() => setSize(size + 4 * step)}>Show more</button></p>
       )}
-      {answer.truncated && <p class="left-out">The answer was longer; only this much of it was sent here.</p>}
+      {answer.truncated && <p class="left-out">The response was longer; only this part was sent to the page.</p>}
     </div>
   );
 }

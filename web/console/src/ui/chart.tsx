@@ -1,6 +1,6 @@
-// Small charts of what happened lately.
+// Small charts of recent figures.
 
-/** Line is one row of figures in a chart. */
+/** Line is one series of figures in a chart. */
 export interface Line {
   name: string;
   values: number[];
@@ -12,13 +12,13 @@ interface Props {
   lines: Line[];
   format: (n: number) => string;
   height?: number;
-  /** What the left end is, as in "5 min ago"; without it the chart is a mere spark. */
+  /** The label of the left end, such as "5 min ago"; without it, the chart is a sparkline. */
   since?: string;
 }
 
 const width = 240;
 
-/** Chart draws lines over time. What it shows is in its label, too. */
+/** Chart draws lines over time. Its label has the same in words. */
 export function Chart({ title, lines, format, height = 36, since }: Props) {
   const most = Math.max(0, ...lines.flatMap((l) => l.values));
   const top = most || 1;
@@ -40,7 +40,7 @@ export function Chart({ title, lines, format, height = 36, since }: Props) {
         {lines.map((l) => {
           const step = width / Math.max(1, l.values.length - 1);
           const points = l.values.map((v, i) => `${(i * step).toFixed(1)},${(height - 2 - (v / top) * (height - 5)).toFixed(1)}`);
-          // A line along the bottom would say in red that nothing went wrong.
+          // A red line along the bottom would look like an error where there is none.
           if (points.length < 2 || (l.kind === 'bad' && !l.values.some((v) => v > 0))) return null;
           return (
             <g class={l.kind}>
@@ -68,7 +68,7 @@ export interface Part {
   kind: string;
 }
 
-/** Bar shows what a whole is made of, with a legend. */
+/** Bar shows the parts of a whole, with a legend. */
 export function Bar({ label, parts, total, format }: { label: string; parts: Part[]; total: number; format: (n: number) => string }) {
   const whole = Math.max(total, parts.reduce((sum, p) => sum + p.value, 0)) || 1;
   let at = 0;

@@ -1,4 +1,4 @@
-// What the editor knows of handlers: their shapes, their event, their context.
+// What the editor knows about handlers: their signatures, event and context.
 import { snippetCompletion, type Completion, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete';
 
 const snippets: Completion[] = [
@@ -55,7 +55,7 @@ const event: Completion[] = [
   ['messages', 'of a trigger'],
 ].map(([label, detail]) => ({ label: label!, detail: detail!, type: 'property' }));
 
-/** completions offers what fits where the cursor is. */
+/** completions returns what fits at the cursor. */
 export function completions(at: CompletionContext): CompletionResult | null {
   const attribute = at.matchBefore(/\bcontext\.\w*/);
   if (attribute) return { from: attribute.from + 'context.'.length, options: context, validFor: /^\w*$/ };

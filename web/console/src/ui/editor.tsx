@@ -1,5 +1,5 @@
 // The editor: CodeMirror in a shadow root. There its styles are constructed
-// style sheets, which a strict Content-Security-Policy lets pass, and the page
+// style sheets, which a strict Content-Security-Policy allows, so the page
 // needs no nonce and can be cached.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
@@ -16,7 +16,7 @@ import { tags as t } from '@lezer/highlight';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { completions } from './completions';
 
-/** Mark is a line that something is to be said about. */
+/** Mark is a line with a message. */
 export interface Mark {
   line: number;
   text: string;
@@ -86,7 +86,7 @@ const theme = EditorView.theme({
   },
 });
 
-/** fromProps marks changes that the editor was told of, and needs to tell nobody. */
+/** fromProps marks changes that came in as properties and are not reported back. */
 const fromProps = Annotation.define<boolean>();
 
 const setMark = StateEffect.define<Mark | null>();
@@ -117,7 +117,7 @@ interface Marked {
 
 const unmarked: Marked = { line: Decoration.none, gutter: RangeSet.empty };
 
-/** marked keeps the marked line until the text changes. */
+/** marked holds the marked line until the text changes. */
 const marked = StateField.define<Marked>({
   create: () => unmarked,
   update(value, tr) {
@@ -151,14 +151,14 @@ function languageOf(name: Props['language']): Extension {
   return name === 'json' ? [json(), indentUnit.of('  ')] : [];
 }
 
-/** Editor is a text editor; without onChange it only shows. */
+/** Editor is a text editor, read-only without onChange. */
 export function Editor(props: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
   const latest = useRef(props);
   latest.current = props;
   const language = useRef(new Compartment());
-  const known = useRef(props.value); // the last text that both sides know
+  const known = useRef(props.value); // the last text that both sides agree on
 
   useLayoutEffect(() => {
     const root = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: 'open' });

@@ -22,7 +22,7 @@ const paths = {
   info: 'M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17M12 11v5.5M12 7.8h.01',
 } as const;
 
-/** Icon is a small drawing beside a text; it says nothing by itself. */
+/** Icon is decoration beside a text; it has no meaning of its own. */
 export function Icon({ name, size = 16 }: { name: keyof typeof paths; size?: number }) {
   const solid = name === 'play' || name === 'stop';
   return (

@@ -1,15 +1,15 @@
-// A log that may grow without end: the last lines are on show, the others are
+// A log that may grow without bound: the last lines are shown, the others are
 // counted.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { memo } from './memo';
 import { clock, count, cut } from '../text';
 import { Foreign } from './parts';
 
-/** maxLines is how many entries are on show, maxWidth how much of each. */
+/** maxLines is how many entries are shown, maxWidth how many characters of each. */
 const maxLines = 1000;
 const maxWidth = 2000;
 
-/** LogLine is an entry as it is shown. */
+/** LogLine is an entry as shown. */
 export interface LogLine {
   id: number;
   time: string;
@@ -19,7 +19,7 @@ export interface LogLine {
   note?: string;
 }
 
-/** Lines holds the last entries of a log, and tells when there are more, at most once for each frame. */
+/** Lines holds the last entries of a log, and notifies of new ones at most once per frame. */
 export class Lines {
   shown: LogLine[] = [];
   dropped = 0;
@@ -33,7 +33,7 @@ export class Lines {
     this.#changed();
   }
 
-  /** hide takes the lines for those of the platform that are not its own words. */
+  /** hide marks lines as the platform's, so that a quiet log leaves them out. */
   hide(which: (line: LogLine) => boolean): void {
     this.shown = this.shown.map((line) => (which(line) ? { ...line, system: true } : line));
     this.#changed();
@@ -57,11 +57,11 @@ export class Lines {
   }
 
   #changed(): void {
-    // A timer, since frames stand still in a tab that nobody sees.
+    // A timer, since hidden tabs get no animation frames.
     this.#asked ??= setTimeout(() => this.flush(), 16);
   }
 
-  /** flush shows at once what was added. */
+  /** flush shows new entries at once. */
   flush(): void {
     clearTimeout(this.#asked);
     this.#asked = undefined;
@@ -90,11 +90,11 @@ interface Props {
   lines: Lines;
   label: string;
   empty: string;
-  /** Leave out what the platform says. */
+  /** Leave out the platform's lines. */
   quiet?: boolean;
 }
 
-/** Log shows lines and stays at the end, unless the reader scrolled up. */
+/** Log shows lines and stays at the end unless the reader has scrolled up. */
 export function Log({ lines, label, empty, quiet }: Props) {
   const [, redraw] = useState(0);
   const box = useRef<HTMLDivElement>(null);

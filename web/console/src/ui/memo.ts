@@ -1,7 +1,7 @@
 // memo, without the rest of preact/compat.
 import { createElement, type FunctionComponent } from 'preact';
 
-/** memo returns a component that is drawn anew only when a property is another one. */
+/** memo returns a component that is rendered again only when one of its properties changes. */
 export function memo<P extends object>(inner: FunctionComponent<P>): FunctionComponent<P> {
   function Memo(this: { shouldComponentUpdate?: (next: P) => boolean; props: P }, props: P) {
     this.shouldComponentUpdate = (next) => {

@@ -1,10 +1,10 @@
-// The small parts that pages are made of.
+// The small components that pages are made of.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { hasHidden, pieces } from '../text';
 import { Icon } from './icons';
 
-/** Foreign shows text that strangers wrote, with all that is in it. */
+/** Foreign shows text that strangers wrote, hidden characters included. */
 export function Foreign({ text }: { text: string }) {
   if (!hasHidden(text)) return <>{text}</>;
   return (
@@ -14,12 +14,12 @@ export function Foreign({ text }: { text: string }) {
   );
 }
 
-/** Pill is a word that tells a state. */
+/** Pill is a word that names a state. */
 export function Pill({ kind = 'plain', children }: { kind?: 'good' | 'bad' | 'warn' | 'plain'; children: ComponentChildren }) {
   return <span class={`pill ${kind}`}>{children}</span>;
 }
 
-/** Choice is one of a few ways, all of them on show. */
+/** Choice selects one of a few options, all of them visible. */
 export function Choice<T extends string>(props: {
   label: string; value: T; options: readonly (readonly [T, string])[]; onChange: (value: T) => void;
 }) {
@@ -32,7 +32,7 @@ export function Choice<T extends string>(props: {
   );
 }
 
-/** Field is an input with its name, and with what is wrong with it. */
+/** Field is an input with its label and its error. */
 export function Field(props: { label: string; hint?: string; error?: string | undefined; children: ComponentChildren }) {
   return (
     <label class={`field ${props.error ? 'wrong' : ''}`}>
@@ -44,7 +44,7 @@ export function Field(props: { label: string; hint?: string; error?: string | un
   );
 }
 
-/** Notice tells something in the flow of a page. */
+/** Notice is a message in the flow of a page. */
 export function Notice({ kind = 'plain', children }: { kind?: 'bad' | 'warn' | 'plain'; children: ComponentChildren }) {
   return (
     <div class={`notice ${kind}`} role={kind === 'bad' ? 'alert' : undefined}>
@@ -54,12 +54,12 @@ export function Notice({ kind = 'plain', children }: { kind?: 'bad' | 'warn' | '
   );
 }
 
-/** copy puts a text into the clipboard. Without TLS, browsers have none for pages of other machines. */
+/** copy puts a text into the clipboard. Browsers allow that to pages of other machines only over TLS. */
 async function copy(text: string): Promise<void> {
   await navigator.clipboard.writeText(text);
 }
 
-/** Copy puts a text into the clipboard. */
+/** Copy is a button that puts a text into the clipboard. */
 export function Copy({ text, label, onTried }: { text: string; label: string; onTried?: () => void }) {
   const [done, setDone] = useState(false);
   useEffect(() => {
@@ -70,14 +70,14 @@ export function Copy({ text, label, onTried }: { text: string; label: string; on
   return (
     <button
       type="button" class="bare" aria-label={done ? 'Copied' : label} title={label}
-      onClick={() => void copy(text).then(() => setDone(true), () => tell('The browser lets no page copy here. Select the text and copy it.', 'bad')).then(onTried)}
+      onClick={() => void copy(text).then(() => setDone(true), () => tell('The browser does not allow copying here. Select the text and copy it yourself.', 'bad')).then(onTried)}
     >
       <Icon name={done ? 'check' : 'copy'} size={15} />
     </button>
   );
 }
 
-/** Dialog asks something; the rest of the page waits. Its first field, or else its first button, gets the focus. Without onClose, only what is in it ends it. */
+/** Dialog is modal. Its first field, or else its first button, gets the focus. Without onClose, only its contents can close it. */
 export function Dialog(props: { title: string; onClose?: () => void; children: ComponentChildren; wide?: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
@@ -93,8 +93,8 @@ export function Dialog(props: { title: string; onClose?: () => void; children: C
     <dialog
       ref={dialog} class={props.wide ? 'wide' : ''} aria-labelledby="dialog-title"
       onCancel={(e) => { e.preventDefault(); props.onClose?.(); }}
-      onClose={() => { // browsers let no page refuse a second Escape
-        if (!dialog.current) return; // it is no more on the page, and another one may be
+      onClose={() => { // browsers close a dialog at the second Escape, whatever the page says
+        if (!dialog.current) return; // it has left the page, where another may be open
         if (props.onClose) props.onClose();
         else dialog.current.showModal();
       }}
@@ -108,7 +108,7 @@ export function Dialog(props: { title: string; onClose?: () => void; children: C
   );
 }
 
-/** Confirm asks whether to go on. */
+/** Confirm asks for confirmation. */
 export function Confirm(props: {
   title: string; action: string; danger?: boolean; children: ComponentChildren;
   onDo: () => Promise<void>; onClose: () => void;
@@ -145,7 +145,7 @@ interface Toast {
 let showToast: (toast: Toast) => void = () => {};
 let lastToast = 0;
 
-/** tell shows a message for a while, above all else. */
+/** tell shows a message for a while, on top of everything. */
 export function tell(text: string, kind: 'good' | 'bad' = 'good'): void {
   showToast({ id: ++lastToast, text, kind });
 }
@@ -180,7 +180,7 @@ export function Tabs({ label, items, current }: { label: string; items: readonly
   );
 }
 
-/** useTicks calls act at once and then each few seconds, while the page is in view. */
+/** useTicks calls act at once and then every few seconds while the page is visible. */
 export function useTicks(act: (signal: AbortSignal) => Promise<void>, seconds: number, deps: unknown[]): void {
   useEffect(() => {
     const stop = new AbortController();

@@ -4,7 +4,7 @@ export type Theme = 'light' | 'dark';
 
 const key = 'vivarium.theme';
 
-/** chosenTheme returns what the visitor chose, null when it is the system's choice. */
+/** chosenTheme returns the visitor's choice, or null to follow the system. */
 export function chosenTheme(): Theme | null {
   try {
     const theme = localStorage.getItem(key);
@@ -20,7 +20,7 @@ export function applyTheme(theme: Theme | null): void {
   else delete document.documentElement.dataset['theme'];
 }
 
-/** currentTheme returns what is on show. */
+/** currentTheme returns the theme that the page is shown in. */
 export function currentTheme(): Theme {
   return chosenTheme() ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
 }
@@ -31,6 +31,6 @@ export function chooseTheme(theme: Theme): void {
   try {
     localStorage.setItem(key, theme);
   } catch {
-    // it holds until the page is closed
+    // storage may be forbidden: the choice lasts until the page is closed
   }
 }

@@ -1,6 +1,6 @@
-// Colours for Python, near enough for a snippet.
+// Colours for Python, good enough for a snippet.
 
-/** Token is a part of a text; kind is '' for what has no colour. */
+/** Token is a part of a text; kind is '' if it has no colour. */
 export interface Token {
   text: string;
   kind: 'keyword' | 'string' | 'number' | 'comment' | 'name' | '';
@@ -23,7 +23,7 @@ const token = new RegExp(
 
 const kinds = ['comment', 'string', 'keyword', 'number', 'name'] as const;
 
-/** highlight splits code into what is to have a colour and what is not. */
+/** highlight splits code into parts with and without a colour. */
 export function highlight(code: string): Token[] {
   const found: Token[] = [];
   let from = 0;

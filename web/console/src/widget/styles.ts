@@ -1,4 +1,4 @@
-/** styles are those of the widget; a page may set the properties that it reads. */
+/** styles are the widget's; a page may set the custom properties that they read. */
 export const styles = `
 :host { display: block; margin: 1em 0; color-scheme: light dark;
   --v-page: light-dark(#fff, #141b17); --v-ink: light-dark(#17211b, #e4ece7); --v-muted: light-dark(#55645a, #9cb0a4);

@@ -1,7 +1,7 @@
 // <vivarium-run server="https://HOST">code</vivarium-run>: a snippet in any page
 // that can be changed and run. It is one file without dependencies; the editor
-// is a textarea over its own text in colours, since CodeMirror would be twenty
-// times the size of all the rest.
+// is a textarea over its own text in colour, since CodeMirror would be twenty
+// times as large as everything else.
 import { cut, hasHidden, millis, pieces } from '../text';
 import { filesOf } from '../play/script';
 import { serverEvents } from '../play/stream';
@@ -22,10 +22,10 @@ interface Result {
   figures: { durationMS: number };
 }
 
-/** Where this script came from; its server runs the snippets that name none. */
+/** Where this script came from; snippets without a server attribute run there. */
 const origin = new URL((document.currentScript as HTMLScriptElement | null)?.src || location.href).origin;
 
-/** The most that is shown of an output, and of a line in it. */
+/** How many characters of an output are shown, and of a line in it. */
 const maxOutput = 64 << 10;
 
 class VivariumRun extends HTMLElement {
@@ -56,7 +56,7 @@ class VivariumRun extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
 
     const box = document.createElement('section');
-    box.setAttribute('aria-label', this.getAttribute('label') ?? 'Python that you can run');
+    box.setAttribute('aria-label', this.getAttribute('label') ?? 'Runnable Python');
     const editor = document.createElement('div');
     editor.className = 'editor';
     this.#colors.setAttribute('aria-hidden', 'true');
@@ -73,7 +73,7 @@ class VivariumRun extends HTMLElement {
         void this.#run();
         return;
       }
-      // The next line begins below this one, and deeper after a colon.
+      // The next line is indented like this one, and further after a colon.
       const { selectionStart: at, value } = this.#input;
       const line = value.slice(value.lastIndexOf('\n', at - 1) + 1, at);
       const indent = /^ */.exec(line)![0] + (line.trimEnd().endsWith(':') ? '    ' : '');
@@ -101,7 +101,7 @@ class VivariumRun extends HTMLElement {
     this.#paint();
   }
 
-  /** paint colours the code, and makes the editor as high as it. */
+  /** paint colours the code, and makes the editor as high as the code. */
   #paint(mark = 0): void {
     const code = this.#input.value;
     const lines = code.split('\n').length;
@@ -169,12 +169,12 @@ class VivariumRun extends HTMLElement {
           throw new Error((JSON.parse(event.data) as { errorMessage: string }).errorMessage);
         }
       }
-      if (!ended && !stop.signal.aborted) throw new Error('the server ended the answer too early');
+      if (!ended && !stop.signal.aborted) throw new Error('the response ended too early');
     } catch (err) {
       if (stop.signal.aborted) this.#state.textContent = 'stopped';
       else {
         this.#state.textContent = 'not run';
-        write(err instanceof TypeError ? 'The server can’t be reached, or does not let this page use it.' : (err as Error).message, 'bad');
+        write(err instanceof TypeError ? 'The server can’t be reached, or does not allow this page to use it.' : (err as Error).message, 'bad');
       }
     }
     if (dropped) this.#output.append(visible(`\n… ${dropped} more characters`, 'note'));
@@ -184,7 +184,7 @@ class VivariumRun extends HTMLElement {
   }
 }
 
-/** visible returns an element that shows a text as it is. */
+/** visible returns an element that shows a text, hidden characters included. */
 function visible(text: string, kind: string): HTMLElement {
   const span = document.createElement('span');
   span.className = kind;
@@ -213,7 +213,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** unindent takes away what all lines of a text in a page begin with. */
+/** unindent removes the indentation that all lines of a text have in common. */
 function unindent(text: string): string {
   const lines = text.replace(/^\s*\n/, '').trimEnd().split('\n');
   const indent = Math.min(...lines.filter((l) => l.trim()).map((l) => /^ */.exec(l)![0].length));
