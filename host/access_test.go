@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"vivarium/host/access"
+	"vivarium/host/access/accesstest"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
@@ -48,27 +49,27 @@ type operation struct {
 	call func(h *testHost, p access.Principal, about property) error
 }
 
-// operations are all of the host's own, by type and method.
+// operations are all of the host's own, by method.
 var operations = map[string]operation{
-	"Host.Resolve": {access.RoleInvoker, func(h *testHost, p access.Principal, about property) error {
+	"Resolve": {access.RoleInvoker, func(h *testHost, p access.Principal, about property) error {
 		_, err := h.Resolve(p, about.function, "")
 		return err
 	}},
-	"Host.Invoke": {access.RoleInvoker, func(h *testHost, p access.Principal, about property) error {
+	"Invoke": {access.RoleInvoker, func(h *testHost, p access.Principal, about property) error {
 		_, err := h.Invoke(h.t.Context(), p, run.Invocation{
 			Function: about.function, RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte("1")})
 		return err
 	}},
-	"Host.InvokeAsync": {access.RoleInvoker, func(h *testHost, p access.Principal, about property) error {
+	"InvokeAsync": {access.RoleInvoker, func(h *testHost, p access.Principal, about property) error {
 		_, err := h.InvokeAsync(h.t.Context(), p, run.Invocation{Function: about.function, Body: []byte("1")})
 		return err
 	}},
-	"Host.ReadLogs": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+	"ReadLogs": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
 		return h.ReadLogs(h.t.Context(), p, about.function, logs.Query{}, func(entries []logs.Entry, _ bool) error {
 			return listed(nil, len(entries) > 0)
 		})
 	}},
-	"Host.FollowLogs": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+	"FollowLogs": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
 		enough := errors.New("enough")
 		err := h.FollowLogs(h.t.Context(), p, about.function, logs.Query{}, func(logs.Entry) error { return enough })
 		if err == enough {
@@ -76,40 +77,36 @@ var operations = map[string]operation{
 		}
 		return err
 	}},
-	"Host.FunctionFigures": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+	"FunctionFigures": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
 		_, err := h.FunctionFigures(p, about.function, 1)
 		return err
 	}},
-	"Host.Figures": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+	"Figures": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
 		all, err := h.Figures(p, 1)
 		return listed(err, slices.ContainsFunc(all, func(f run.FunctionFigures) bool { return f.FunctionID == about.function }))
 	}},
-	"Tenants.Quotas": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+}
+
+// tenantOperations are those of its tenants.
+var tenantOperations = map[string]operation{
+	"Quotas": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
 		q, err := h.Tenants().Quotas(h.t.Context(), p, about.tenant)
 		return listed(err, q.Tenant == about.tenant)
 	}},
-	"Tenants.All": {access.RoleOperator, func(h *testHost, p access.Principal, about property) error {
+	"All": {access.RoleOperator, func(h *testHost, p access.Principal, about property) error {
 		all, err := h.Tenants().All(p)
 		return listed(err, slices.ContainsFunc(all, func(q TenantQuotas) bool { return q.Tenant == about.tenant }))
 	}},
-	"Tenants.SetQuotas": {access.RoleOperator, func(h *testHost, p access.Principal, about property) error {
+	"SetQuotas": {access.RoleOperator, func(h *testHost, p access.Principal, about property) error {
 		return h.Tenants().SetQuotas(h.t.Context(), p, about.tenant, map[quota.Quota]int64{quota.Timers: 7})
 	}},
-	"Tenants.SetCeiling": {access.RoleOperator, func(h *testHost, p access.Principal, about property) error {
+	"SetCeiling": {access.RoleOperator, func(h *testHost, p access.Principal, about property) error {
 		return h.Tenants().SetCeiling(h.t.Context(), p, about.tenant, "example.org")
 	}},
 }
 
-// apart are the methods that nobody asks for from outside: they lead to the rooms, whose
-// operations ask who asks, or are for the operator's own program.
-var apart = map[string]bool{
-	"Host.Catalog": true, "Host.Runner": true, "Host.Events": true, "Host.Keys": true, "Host.Tokens": true, "Host.Ledger": true,
-	"Host.Tenants": true, "Host.Ready": true, "Host.Stats": true, "Host.Close": true,
-}
-
-// Every method of a host and of its tenants is an operation with a case above, or apart.
-// Each operation is refused below its role, works within the tenant, and knows what is
-// another tenant's no better than what does not exist.
+// The methods that are no operations lead to the rooms, or are for the program alone.
+// Of what is another tenant's, a caller is told the same as of what does not exist.
 func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 	h := newTestHost(t, Config{})
 	ours, theirs := h.furnish("acme"), h.furnish("umbrella")
@@ -120,62 +117,42 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 		}
 		return text
 	}
-	before := limits()
-	seen := map[string]bool{}
-	for _, of := range []reflect.Type{reflect.TypeFor[*Host](), reflect.TypeFor[*Tenants]()} {
-		for method := range of.Methods() {
-			name := of.Elem().Name() + "." + method.Name
-			o, ok := operations[name]
-			if seen[name] = true; ok == apart[name] {
-				t.Errorf("%s: say in operations what it takes, or that it is no operation", name)
-			}
-			if !ok {
-				continue
-			}
-			for _, role := range append([]access.Role{""}, access.Roles...) {
-				p := access.Principal{KeyID: "aje", Tenant: "acme", Role: role}
-				refused := fault.NotFound
-				switch {
-				case role == "":
-					refused = fault.Unauthenticated
-				case o.role == access.RoleOperator || !role.Includes(o.role):
-					refused = fault.Forbidden
+	test := func(name string, o operation) {
+		before := limits()
+		for _, role := range accesstest.Roles {
+			p := access.Principal{KeyID: "aje", Tenant: "acme", Role: role}
+			said := map[string]bool{}
+			for _, about := range []property{theirs, none, {"umbrella", "umbrella/fun"}} {
+				err := o.call(h, p, about)
+				if err == nil || fault.Of(err) != accesstest.Refused(o.role, role) {
+					t.Errorf("%s by %q about what is not acme's: got %v", name, role, err)
+					continue
 				}
-				said := map[string]bool{}
-				for _, about := range []property{theirs, none, {"umbrella", "umbrella/fun"}} {
-					err := o.call(h, p, about)
-					if err == nil || fault.Of(err) != refused {
-						t.Errorf("%s by %q about what is not acme's: got %v", name, role, err)
-						continue
-					}
-					said[strings.NewReplacer(about.function, "ID", about.tenant, "TENANT").Replace(err.Error())] = true
-				}
-				if len(said) > 1 {
-					t.Errorf("%s by %q tells what is another's from what is nobody's: %v", name, role, said)
-				}
-				if err := o.call(h, p, ours); refused == fault.NotFound && err != nil ||
-					refused != fault.NotFound && fault.Of(err) != refused {
-					t.Errorf("%s by %q about what is acme's: got %v", name, role, err)
-				}
+				said[strings.NewReplacer(about.function, "ID", about.tenant, "TENANT").Replace(err.Error())] = true
 			}
-			// Who acts for nobody, though in the highest role, and who acts for all.
-			if after := limits(); after != before {
-				t.Errorf("%s has changed\n%s\nto\n%s", name, before, after)
+			if len(said) > 1 {
+				t.Errorf("%s by %q tells what is another's from what is nobody's: %v", name, role, said)
 			}
-			if err := o.call(h, access.Operator.In("acme").In("umbrella"), ours); err == nil {
-				t.Errorf("%s works for who acts for nobody", name)
+			accesstest.CheckOwn(t, name, o.role, role, o.call(h, p, ours))
+		}
+		if after := limits(); after != before {
+			t.Errorf("%s has changed\n%s\nto\n%s", name, before, after)
+		}
+		// Who acts for nobody, though in the highest role, and who acts for all.
+		if err := o.call(h, access.Operator.In("acme").In("umbrella"), ours); err == nil {
+			t.Errorf("%s works for who acts for nobody", name)
+		}
+		for _, about := range []property{ours, theirs} {
+			if err := o.call(h, access.Operator, about); err != nil {
+				t.Errorf("%s by the operator: got %v", name, err)
 			}
-			for _, about := range []property{ours, theirs} {
-				if err := o.call(h, access.Operator, about); err != nil {
-					t.Errorf("%s by the operator: got %v", name, err)
-				}
-			}
-			before = limits()
 		}
 	}
-	for name := range operations {
-		if !seen[name] {
-			t.Errorf("there is no %s", name)
-		}
+	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Host](), operations,
+		"Catalog", "Runner", "Events", "Keys", "Tokens", "Ledger", "Tenants", "Ready", "Stats", "Close") {
+		test(name, o)
+	}
+	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Tenants](), tenantOperations) {
+		test(name, o)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vivarium/host/access"
+	"vivarium/host/access/accesstest"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
@@ -135,31 +136,20 @@ var operations = map[string]operation{
 	}},
 }
 
-// life are the methods that nobody asks for from outside.
-var life = map[string]bool{"Load": true, "Close": true}
-
-// Every method of a catalog is an operation with a case above, or part of its life.
-// Each operation is refused below its role, works within the tenant, and knows what is
-// another tenant's no better than what does not exist.
+// Of what is another tenant's, a caller is told the same as of what does not exist.
 func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
-	for method := range reflect.TypeFor[*Catalog]().Methods() {
-		o, ok := operations[method.Name]
-		if ok == life[method.Name] {
-			t.Errorf("%s: say in operations what it takes, or that it is no operation", method.Name)
-		}
-		if !ok {
-			continue
-		}
-		t.Run(method.Name, func(t *testing.T) {
-			for _, role := range append([]access.Role{""}, access.Roles...) {
+	for method, o := range accesstest.Operations(t, reflect.TypeFor[*Catalog](), operations, "Load", "Close") {
+		t.Run(method, func(t *testing.T) {
+			for _, role := range accesstest.Roles {
+				refused := accesstest.Refused(o.role, role)
 				c := open(t, memory(t))
 				ours, theirs := c.tenant("acme"), c.tenant("umbrella")
 				before := c.everything()
 				p := access.Principal{KeyID: "aje", Tenant: "acme", Role: role}
 				none := target{"nobody", NewID(FunctionPrefix), NewID(VersionPrefix)}
 				for _, about := range []target{theirs, none, {"umbrella", "umbrella/fun", theirs.version}} {
-					if err := o.call(c, p, about); fault.Of(err) != refused(o, role) {
-						t.Errorf("%s asks about what is not acme's: got %v", name(role), err)
+					if err := o.call(c, p, about); fault.Of(err) != refused {
+						t.Errorf("%q asks about what is not acme's: got %v", role, err)
 					}
 				}
 				if o.role != "" && fault.Of(o.call(c, p, theirs)) == fault.NotFound {
@@ -170,23 +160,15 @@ func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 						a, b = replace.Replace(a), replace.Replace(b)
 					}
 					if a != b {
-						t.Errorf("%s is told %q of what is another's, and %q of what is nobody's", name(role), a, b)
+						t.Errorf("%q is told %q of what is another's, and %q of what is nobody's", role, a, b)
 					}
 				}
-				if method.Name != "DeployTransient" { // which makes something of the caller's own
+				if method != "DeployTransient" { // which makes something of the caller's own
 					if after := c.everything(); after != before {
-						t.Errorf("%s has changed something:\n%s\n%s", name(role), before, after)
+						t.Errorf("%q has changed something:\n%s\n%s", role, before, after)
 					}
 				}
-				err := o.call(c, p, ours)
-				switch {
-				case role.Includes(o.role):
-					if err != nil {
-						t.Errorf("%s asks about what is acme's: got %v", name(role), err)
-					}
-				case fault.Of(err) != refused(o, role):
-					t.Errorf("%s asks about what is acme's: got %v", name(role), err)
-				}
+				accesstest.CheckOwn(t, method, o.role, role, o.call(c, p, ours))
 			}
 			// Who acts for nobody, though in the highest role, and who acts for all.
 			c := open(t, memory(t))
@@ -196,7 +178,7 @@ func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 				t.Errorf("who acts for nobody: got %v", err)
 			}
 			all := access.Operator
-			if method.Name == "DeployTransient" {
+			if method == "DeployTransient" {
 				all = all.In("acme")
 			}
 			if err := o.call(c, all, ours); err != nil {
@@ -204,24 +186,6 @@ func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 			}
 		})
 	}
-}
-
-func name(role access.Role) string {
-	if role == "" {
-		return "somebody unknown"
-	}
-	return "the " + string(role)
-}
-
-// refused is the kind of the error about what a caller in a role may not reach.
-func refused(o operation, role access.Role) fault.Kind {
-	switch {
-	case role == "":
-		return fault.Unauthenticated
-	case !role.Includes(o.role):
-		return fault.Forbidden
-	}
-	return fault.NotFound
 }
 
 // tenant makes something of everything for a tenant.

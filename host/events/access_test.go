@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vivarium/host/access"
+	"vivarium/host/access/accesstest"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/run"
@@ -76,40 +77,19 @@ var operations = map[string]struct {
 	}},
 }
 
-// apart are the methods that no caller from outside asks for.
-var apart = map[string]bool{"Start": true, "Close": true, "Drop": true, "Queued": true, "TimerCounts": true}
-
-// Every method is an operation with a case above, or apart. Each operation is refused
-// below its role, works within the tenant, and knows what is another tenant's no better
-// than what does not exist.
+// The methods that are no operations are for the program alone.
 func TestEvents_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
-	for method := range reflect.TypeFor[*Events]().Methods() {
-		o, ok := operations[method.Name]
-		if ok == apart[method.Name] {
-			t.Errorf("%s: say in operations what it takes, or that it is no operation", method.Name)
-		}
-		if !ok {
-			continue
-		}
-		for _, role := range append([]access.Role{""}, access.Roles...) {
+	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Events](), operations, "Start", "Close", "Drop", "Queued", "TimerCounts") {
+		for _, role := range accesstest.Roles {
 			e := inMemory(t)
 			theirs, ours := e.furnish("umbrella"), e.furnish("acme")
 			p := access.Principal{Tenant: "acme", Role: role}
-			foreign, err := o.call(e, p, theirs), o.call(e, p, ours)
-			switch {
-			case role == "":
-				if fault.Of(err) != fault.Unauthenticated || fault.Of(foreign) != fault.Unauthenticated {
-					t.Errorf("%s without a key: got %v and %v", method.Name, err, foreign)
-				}
-			case !role.Includes(o.role):
-				if fault.Of(err) != fault.Forbidden || fault.Of(foreign) != fault.Forbidden {
-					t.Errorf("%s by %s: got %v and %v", method.Name, role, err, foreign)
-				}
-			case err != nil || fault.Of(foreign) != fault.NotFound:
-				t.Errorf("%s by %s: got %v; of another tenant's %v", method.Name, role, err, foreign)
+			if err := o.call(e, p, theirs); fault.Of(err) != accesstest.Refused(o.role, role) {
+				t.Errorf("%s by %q about another tenant's: got %v", name, role, err)
 			}
+			accesstest.CheckOwn(t, name, o.role, role, o.call(e, p, ours))
 			if n := len(e.clock.all()); role == "" && n != 2 {
-				t.Errorf("%s without a key: %d timers are left, want 2", method.Name, n)
+				t.Errorf("%s without a key: %d timers are left, want 2", name, n)
 			}
 			e.Close()
 		}

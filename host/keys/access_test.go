@@ -5,12 +5,12 @@ import (
 	"testing"
 
 	"vivarium/host/access"
+	"vivarium/host/access/accesstest"
 	"vivarium/host/fault"
 	"vivarium/host/store"
 )
 
-// Every method of a ring is either an operation, which takes its role and keeps to the
-// caller's tenant, or listed as one that nobody asks for from outside.
+// The methods that are no operations are for the program alone.
 func TestRing_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 	ring := newKeys(t, store.Memory(store.Config{}))
 	mustCreate(t, ring, access.AllTenants, access.RoleAdmin)
@@ -40,33 +40,17 @@ func TestRing_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 			return ring.Delete(t.Context(), p, id)
 		}},
 	}
-	apart := map[string]bool{"Authenticate": true, "Exist": true, "Damage": true, "Revoked": true, "Close": true}
-	for method := range reflect.TypeFor[*Ring]().Methods() {
-		o, ok := operations[method.Name]
-		if ok == apart[method.Name] {
-			t.Errorf("%s: say what it refuses, or that it is no operation", method.Name)
-		}
-		if !ok {
-			continue
-		}
-		for _, role := range append([]access.Role{""}, access.Roles...) {
+	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Ring](), operations, "Authenticate", "Exist", "Damage", "Revoked", "Close") {
+		for _, role := range accesstest.Roles {
 			ours, _ := mustCreate(t, ring, "acme", access.RoleInvoker)
 			p := access.Principal{Tenant: "acme", Role: role}
-			err := o.call(p, "acme", ours.ID)
-			foreign := o.call(p, "umbrella", theirs.ID)
-			switch {
-			case role == "":
-				if fault.Of(err) != fault.Unauthenticated || fault.Of(foreign) != fault.Unauthenticated {
-					t.Errorf("%s by nobody: got %v and %v", method.Name, err, foreign)
-				}
-			case !role.Includes(o.role):
-				if fault.Of(err) != fault.Forbidden || fault.Of(foreign) != fault.Forbidden {
-					t.Errorf("%s by %s: got %v and %v", method.Name, role, err, foreign)
-				}
-			default:
-				if err != nil || fault.Of(foreign) != o.foreign {
-					t.Errorf("%s by %s: got %v; of another tenant's %v", method.Name, role, err, foreign)
-				}
+			accesstest.CheckOwn(t, name, o.role, role, o.call(p, "acme", ours.ID))
+			refused := accesstest.Refused(o.role, role)
+			if refused == fault.NotFound {
+				refused = o.foreign
+			}
+			if err := o.call(p, "umbrella", theirs.ID); fault.Of(err) != refused {
+				t.Errorf("%s by %q about another tenant's: got %v", name, role, err)
 			}
 		}
 	}
