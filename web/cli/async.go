@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -116,7 +114,7 @@ func (c *deadLetterReplay) Run(ctx context.Context, s *session) error {
 	replayed := []api.ReplayResponse{}
 	for _, id := range c.ID {
 		var answer api.ReplayResponse
-		if err := client.post(ctx, "/deadLetters/"+url.PathEscape(id)+":replay", nil, &answer); err != nil {
+		if err := client.do(ctx, http.MethodPost, "/deadLetters/"+url.PathEscape(id)+":replay", nil, &answer); err != nil {
 			return err
 		}
 		replayed = append(replayed, answer)
@@ -160,14 +158,11 @@ func (c *timerCreate) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(api.CreateTimerRequest{
+	request := api.CreateTimerRequest{
 		Name: c.Name, FunctionID: c.Function, Tag: c.Tag, Cron: c.Cron, TimeZone: c.TimeZone, Payload: c.Payload,
-	})
-	if err != nil {
-		return fmt.Errorf("request: %w", err)
 	}
 	var t api.Timer
-	if _, err := client.change(ctx, http.MethodPost, "/timers", bytes.NewReader(body), &t); err != nil {
+	if _, err := client.change(ctx, http.MethodPost, "/timers", request, &t); err != nil {
 		return err
 	}
 	if c.JSON {

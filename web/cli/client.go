@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -79,18 +80,31 @@ func (c *serverClient) get(ctx context.Context, path string, query url.Values, a
 	return c.do(ctx, http.MethodGet, path, nil, answer)
 }
 
-// post sends a body, which may be nil, to the management API.
-func (c *serverClient) post(ctx context.Context, path string, body, answer any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("request: %w", err)
+// list returns all items of a list of the management API. Part returns the items of
+// a page and the token of the next one.
+func list[P, T any](ctx context.Context, c *serverClient, path string, query url.Values, part func(*P) ([]T, string)) ([]T, error) {
+	query = maps.Clone(query)
+	if query == nil {
+		query = url.Values{}
 	}
-	return c.do(ctx, http.MethodPost, path, bytes.NewReader(text), answer)
+	query.Set("pageSize", "1000")
+	all := []T{}
+	for {
+		var page P
+		if err := c.get(ctx, path, query, &page); err != nil {
+			return nil, err
+		}
+		items, next := part(&page)
+		if all = append(all, items...); next == "" {
+			return all, nil
+		}
+		query.Set("pageToken", next)
+	}
 }
 
-// change is post for requests that return an operation. It decodes the
-// operation's response.
-func (c *serverClient) change(ctx context.Context, method, path string, body io.Reader, response any) (*operation, error) {
+// change is do for requests that return an operation. It decodes the operation's
+// response.
+func (c *serverClient) change(ctx context.Context, method, path string, body, response any) (*operation, error) {
 	var op operation
 	if err := c.do(ctx, method, path, body, &op); err != nil {
 		return nil, err
@@ -126,8 +140,22 @@ func (c *serverClient) managed(path string) string {
 	return c.base + api.BasePath + path
 }
 
-func (c *serverClient) do(ctx context.Context, method, path string, body io.Reader, answer any) error {
-	response, err := c.send(ctx, method, c.managed(path), body)
+// do sends a request to the management API. The body is nil, a *progress, or what to
+// send as JSON.
+func (c *serverClient) do(ctx context.Context, method, path string, body, answer any) error {
+	var reader io.Reader
+	switch body := body.(type) {
+	case nil:
+	case *progress:
+		reader = body
+	default:
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("request: %w", err)
+		}
+		reader = bytes.NewReader(text)
+	}
+	response, err := c.send(ctx, method, c.managed(path), reader)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,22 @@ type source struct {
 	kind       sourceKind
 	entrypoint string // as the user gave it; may be empty
 	packages   string // folder of the packages that come with the code; may be empty
+}
+
+// codePath has the flags that name a source.
+type codePath struct {
+	Path       string `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
+	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
+}
+
+// source opens the source that the flags name and installs what its requirements.txt
+// asks for, which may choose the runtime.
+func (c codePath) source(ctx context.Context, s *session, i installing, l *limits) (*source, error) {
+	source, err := openSource(c.Path, c.Entrypoint)
+	if err != nil {
+		return nil, err
+	}
+	return source, i.install(ctx, s, source, l)
 }
 
 type sourceKind int

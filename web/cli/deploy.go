@@ -2,7 +2,6 @@ package cli
 
 import (
 	"archive/zip"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,9 +16,8 @@ import (
 
 // deployCommand implements `vivarium deploy`.
 type deployCommand struct {
-	Name        string   `arg:"" help:"Name of the function, which is created if it does not exist."`
-	Path        string   `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
-	Entrypoint  string   `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
+	Name string `arg:"" help:"Name of the function, which is created if it does not exist."`
+	codePath
 	Tag         []string `placeholder:"TAG" help:"Tag for the version; may be given more than once."`
 	Description string   `placeholder:"TEXT" help:"Description of the version."`
 	Retries     *int     `name:"async-retries" placeholder:"N" help:"Allow asynchronous calls of the function, each with up to N retries."`
@@ -51,11 +49,8 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	source, err := openSource(c.Path, c.Entrypoint)
+	source, err := c.source(ctx, s, c.installing, &c.limits)
 	if err != nil {
-		return err
-	}
-	if err := c.install(ctx, s, source, &c.limits); err != nil {
 		return err
 	}
 	request, notes, err := c.request(source)
@@ -168,11 +163,7 @@ func (c *serverClient) ensureFunction(ctx context.Context, name string) (created
 	if err == nil || !isNotFound(err) {
 		return false, err
 	}
-	body, err := json.Marshal(api.CreateFunctionRequest{Name: name})
-	if err != nil {
-		return false, fmt.Errorf("request: %w", err)
-	}
-	_, err = c.change(ctx, http.MethodPost, "/functions", bytes.NewReader(body), nil)
+	_, err = c.change(ctx, http.MethodPost, "/functions", api.CreateFunctionRequest{Name: name}, nil)
 	if e := c.get(ctx, functionPath(name), nil, nil); err != nil && e == nil {
 		return false, nil // created concurrently by somebody else
 	}

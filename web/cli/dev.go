@@ -21,10 +21,9 @@ import (
 
 // devCommand implements `vivarium dev`.
 type devCommand struct {
-	Path       string `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
-	Entrypoint string `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
-	Name       string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
-	Sample     string `name:"event-sample" placeholder:"NAME" help:"Call the function with this sample event at the start and after each save: ${samples}."`
+	codePath
+	Name   string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
+	Sample string `name:"event-sample" placeholder:"NAME" help:"Call the function with this sample event at the start and after each save: ${samples}."`
 	listening
 	limits
 	installing
@@ -50,11 +49,8 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	source, err := openSource(c.Path, c.Entrypoint)
+	source, err := c.source(ctx, s, c.installing, &c.limits)
 	if err != nil {
-		return err
-	}
-	if err := c.install(ctx, s, source, &c.limits); err != nil {
 		return err
 	}
 	follower, err := s.follow(ctx, source, s.ownsProcess && !c.NoConfine)

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -164,13 +162,10 @@ func (r *remote) setPublic(ctx context.Context, s *session, function, action, do
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(api.UpdateAccessBindingsRequest{
+	request := api.UpdateAccessBindingsRequest{
 		Deltas: []api.AccessBindingDelta{{Action: action, AccessBinding: api.PublicBinding()}},
-	})
-	if err != nil {
-		return fmt.Errorf("request: %w", err)
 	}
-	op, err := client.change(ctx, http.MethodPost, functionPath(function)+":updateAccessBindings", bytes.NewReader(body), nil)
+	op, err := client.change(ctx, http.MethodPost, functionPath(function)+":updateAccessBindings", request, nil)
 	if err != nil {
 		return err
 	}
@@ -195,34 +190,16 @@ func functionPath(function string) string { return "/functions/" + url.PathEscap
 
 // functions lists all functions.
 func (c *serverClient) functions(ctx context.Context) ([]*api.Function, error) {
-	all := []*api.Function{}
-	for token := ""; ; {
-		var page api.ListFunctionsResponse
-		query := url.Values{"pageSize": {"1000"}, "pageToken": {token}}
-		if err := c.get(ctx, "/functions", query, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Functions...)
-		if token = page.NextPageToken; token == "" {
-			return all, nil
-		}
-	}
+	return list(ctx, c, "/functions", nil, func(p *api.ListFunctionsResponse) ([]*api.Function, string) {
+		return p.Functions, p.NextPageToken
+	})
 }
 
 // versions lists all versions of a function, newest first.
 func (c *serverClient) versions(ctx context.Context, function string) ([]*api.Version, error) {
-	all := []*api.Version{}
-	for token := ""; ; {
-		var page api.ListVersionsResponse
-		query := url.Values{"functionId": {function}, "pageSize": {"1000"}, "pageToken": {token}}
-		if err := c.get(ctx, "/versions", query, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Versions...)
-		if token = page.NextPageToken; token == "" {
-			return all, nil
-		}
-	}
+	return list(ctx, c, "/versions", url.Values{"functionId": {function}}, func(p *api.ListVersionsResponse) ([]*api.Version, string) {
+		return p.Versions, p.NextPageToken
+	})
 }
 
 // version finds a version by id, or as FUNCTION or FUNCTION@TAG.

@@ -90,7 +90,7 @@ func (c *keyCreate) Run(ctx context.Context, s *session) error {
 		return err
 	}, func(client *serverClient) error {
 		request := api.CreateKeyRequest{Tenant: c.Tenant, Role: c.Role, Description: c.Description}
-		return client.post(ctx, "/keys", request, &made)
+		return client.do(ctx, http.MethodPost, "/keys", request, &made)
 	})
 	if err != nil {
 		return err

@@ -18,8 +18,7 @@ import (
 
 // runCommand implements `vivarium run`.
 type runCommand struct {
-	Path        string  `arg:"" optional:"" default:"." help:"Folder, .py file or .zip archive with the code."`
-	Entrypoint  string  `short:"e" placeholder:"FILE.FUNCTION" help:"The handler. Default: main.handler, else index.handler, or the handler in the .py file."`
+	codePath
 	Data        *string `short:"d" placeholder:"DATA" help:"Body of the request: the text itself, @FILE, or @- for standard input. Makes it a POST."`
 	Raw         bool    `xor:"mode" help:"Raw mode: the handler receives the bare data, and its result is printed as JSON."`
 	HTTP        bool    `name:"http" xor:"mode" help:"HTTP mode: the handler receives an HTTP event, and the response's body is printed. The default, except for event samples."`
@@ -50,11 +49,8 @@ Examples:
 
 // Run implements the command.
 func (c *runCommand) Run(ctx context.Context, s *session) error {
-	source, err := openSource(c.Path, c.Entrypoint)
+	source, err := c.source(ctx, s, c.installing, &c.limits)
 	if err != nil {
-		return err
-	}
-	if err := c.install(ctx, s, source, &c.limits); err != nil {
 		return err
 	}
 	bundle, err := source.read()

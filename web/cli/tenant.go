@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -78,12 +76,8 @@ func (c *tenantQuota) Run(ctx context.Context, s *session) error {
 	}
 	var of api.TenantQuotas
 	if changes := c.changes(); len(changes) > 0 || c.AllowNet != nil {
-		body, err := json.Marshal(api.SetQuotasRequest{FolderID: c.Tenant, Limits: changes, AllowNet: c.AllowNet})
-		if err != nil {
-			return fmt.Errorf("request: %w", err)
-		}
-		err = client.do(ctx, http.MethodPatch, "/quotas", bytes.NewReader(body), &of)
-		if err != nil {
+		request := api.SetQuotasRequest{FolderID: c.Tenant, Limits: changes, AllowNet: c.AllowNet}
+		if err := client.do(ctx, http.MethodPatch, "/quotas", request, &of); err != nil {
 			return err
 		}
 	} else if err := client.get(ctx, "/quotas", url.Values{"folderId": {c.Tenant}}, &of); err != nil {
@@ -127,13 +121,11 @@ func (c *tenantList) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	all := []*api.TenantQuotas{}
-	for token, more := "", true; more; more = token != "" {
-		var page api.ListTenantsResponse
-		if err := client.get(ctx, "/tenants", url.Values{"pageSize": {"1000"}, "pageToken": {token}}, &page); err != nil {
-			return err
-		}
-		all, token = append(all, page.Tenants...), page.NextPageToken
+	all, err := list(ctx, client, "/tenants", nil, func(p *api.ListTenantsResponse) ([]*api.TenantQuotas, string) {
+		return p.Tenants, p.NextPageToken
+	})
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return printJSON(s.stdout, all)

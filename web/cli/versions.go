@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -136,11 +134,7 @@ func (r *remote) changeTag(ctx context.Context, s *session, version, verb, tag s
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(api.TagRequest{Tag: tag})
-	if err != nil {
-		return fmt.Errorf("request: %w", err)
-	}
-	if _, err := client.change(ctx, http.MethodPost, "/versions/"+v.ID+":"+verb, bytes.NewReader(body), v); err != nil {
+	if _, err := client.change(ctx, http.MethodPost, "/versions/"+v.ID+":"+verb, api.TagRequest{Tag: tag}, v); err != nil {
 		return err
 	}
 	if r.JSON {
