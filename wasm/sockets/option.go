@@ -38,20 +38,26 @@ var passed = map[[2]int]bool{
 	{syscall.IPPROTO_TCP, 18}: true, // USER_TIMEOUT
 }
 
+// kept are the options that are remembered, and of which the host's socket is told
+// nothing: an address is free as soon as its socket is closed, and a datagram to a
+// broadcast address is refused by the system even where the policy allows the address.
+var kept = map[[2]int]bool{
+	{levelSocket, optionReuseAddress}: true, {levelSocket, optionReusePort}: true, {levelSocket, optionBroadcast}: true,
+}
+
+// passed reports whether the option is one that is passed to the host's socket.
+func (o option) passed() bool { return passed[[2]int{o.level, o.name}] }
+
 // SetOption sets an option to a number.
 func (s *Socket) SetOption(level, name, value int) vfs.Errno {
+	o := option{level, name, value}
 	switch {
-	case level == levelSocket && (name == optionReuseAddress || name == optionReusePort):
-		return 0 // an address is free as soon as its socket is closed
-	case level == levelSocket && name == optionBroadcast:
-		return EACCES
 	case level == levelSocket && name == optionLinger:
 		return 0 // the host must not wait for the peer on close
-	case !passed[[2]int{level, name}]:
+	case !o.passed() && !kept[[2]int{level, name}]:
 		return ENOPROTOOPT
 	}
-	o := option{level, name, value}
-	if s.conn != nil && !s.conn.Local {
+	if o.passed() && s.conn != nil && !s.conn.Local {
 		if errno := o.set(s.conn.FD); errno != 0 {
 			return errno
 		}
@@ -92,14 +98,15 @@ func (s *Socket) Option(level, name int) (int, vfs.Errno) {
 				return 1, 0
 			}
 			return 0, 0
-		case optionBroadcast, optionReuseAddress, optionReusePort, optionLinger:
+		case optionLinger:
 			return 0, 0
 		}
 	}
-	if !passed[[2]int{level, name}] {
+	wanted := option{level: level, name: name}
+	if !wanted.passed() && !kept[[2]int{level, name}] {
 		return 0, ENOPROTOOPT
 	}
-	if s.conn != nil && !s.conn.Local {
+	if wanted.passed() && s.conn != nil && !s.conn.Local {
 		return optionOf(s.conn.FD, level, name)
 	}
 	for _, o := range s.options {

@@ -109,7 +109,9 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 	}
 	s.conn, s.peer, s.hungUp, s.failed = conn, to, false, 0
 	for _, o := range s.options {
-		o.set(conn.FD) // another kind of connection may not have it
+		if o.passed() {
+			o.set(conn.FD) // another kind of connection may not have it
+		}
 	}
 	if s.kind == Datagram {
 		return 0

@@ -270,6 +270,36 @@ func TestSocket_OptionsThatWouldLeadElsewhere(t *testing.T) {
 	}
 }
 
+// The host's socket is told nothing of these, so that it sends to no broadcast address.
+func TestSocket_OptionsThatMeanNothingHereAreRemembered(t *testing.T) {
+	world := &everywhere{}
+	s := stream(t, instance(t, world))
+	names := []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_BROADCAST}
+	check := func(when string, want int) {
+		for _, name := range names {
+			if n, errno := s.Option(levelSocket, name); n != want || errno != 0 {
+				t.Errorf("%s, option %d is %d, %v", when, name, n, errno)
+			}
+		}
+	}
+	check("at first", 0)
+	for _, name := range names {
+		if errno := s.SetOption(levelSocket, name, 1); errno != 0 {
+			t.Errorf("option %d: %v", name, errno)
+		}
+	}
+	check("when set", 1)
+	if errno := s.Connect(server(t, func(net.Conn) {})); errno != 0 {
+		t.Fatal(errno)
+	}
+	check("after connecting", 1)
+	for _, name := range names {
+		if n, err := unix.GetsockoptInt(s.conn.FD, unix.SOL_SOCKET, name); n != 0 || err != nil {
+			t.Errorf("option %d of the host's socket is %d, %v", name, n, err)
+		}
+	}
+}
+
 func TestAddress_RoundTrip(t *testing.T) {
 	for _, text := range []string{"1.2.3.4:80", "[2001:db8::1]:65535", "[::ffff:1.2.3.4]:1"} {
 		want := netip.MustParseAddrPort(text)
