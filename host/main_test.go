@@ -30,6 +30,9 @@ var testEngines *run.Engines
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if os.Getenv(peerVariable) != "" {
+			return servePeer()
+		}
 		ctx := context.Background()
 		cache, err := os.UserCacheDir()
 		if err != nil {

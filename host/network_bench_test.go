@@ -1,10 +1,14 @@
 package host
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -14,11 +18,58 @@ import (
 	"vivarium/host/catalog"
 )
 
-// BenchmarkNetwork measures calls that do one HTTPS request each, the server's part
-// of it included. cpu-ms/op is the processor time of the whole process.
-func BenchmarkNetwork(b *testing.B) {
+// peerVariable makes this test program a server for benchmarks.
+const peerVariable = "VIVARIUM_TEST_PEER"
+
+// peer is an HTTPS server in a process of its own, so that its work is not counted as
+// the host's.
+type peer struct {
+	Port      int
+	Authority string // its certificate, as PEM
+}
+
+// servePeer is the server, until its standard input ends.
+func servePeer() int {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }))
-	b.Cleanup(server.Close)
+	defer server.Close()
+	at := peer{server.Listener.Addr().(*net.TCPAddr).Port, authorityOf(server)}
+	if err := json.NewEncoder(os.Stdout).Encode(at); err != nil {
+		return 1
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+// startPeer starts a server, which ends with the test.
+func startPeer(t testing.TB) (at peer) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), peerVariable+"=1")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	if err := json.NewDecoder(out).Decode(&at); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// BenchmarkNetwork measures calls that do one HTTPS request each. cpu-ms/op is the
+// processor time of the process, in which the host is and the server is not.
+func BenchmarkNetwork(b *testing.B) {
+	server := startPeer(b)
 	h := netHost(b)
 	h.deployFiles("talker", fstest.MapFS{"main.py": {Data: []byte(fmt.Sprintf(`
 import http.client, ssl, urllib.request
@@ -49,7 +100,7 @@ def handler(event, _):
         case "urlopen":
             return urllib.request.urlopen("https://127.0.0.1:%[1]d").read().decode()
     return "hello"
-`, server.Listener.Addr().(*net.TCPAddr).Port))}, "ca.pem": {Data: []byte(authorityOf(server))}},
+`, server.Port))}, "ca.pem": {Data: []byte(server.Authority)}},
 		catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, Environment: map[string]string{"SSL_CERT_FILE": "/function/code/ca.pem"}})
 	for _, how := range []string{"nothing", "connect", "kept", "new", "urlopen"} {
 		b.Run(how, func(b *testing.B) {
