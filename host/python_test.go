@@ -113,9 +113,10 @@ func TestPython_HasWhatScriptsForLinuxTouch(t *testing.T) {
 		`[os.umask(0o077), os.umask(0o022)]`: `[18, 63]`,
 		`os.cpu_count()`:                     `1`,
 		`len(os.sched_getaffinity(0))`:       `1`,
-		`(lambda r, w: (os.write(w, b"through"), os.read(r, 9).decode()))(*os.pipe())`:                            `[7, "through"]`,
-		`fails(lambda: os.system("true"))`:                                                                        `"OSError: [Errno 52] no program can be started on this platform"`,
-		`shutil.disk_usage("/tmp").total`:                                                                         `536870912`,
+		`(lambda r, w: (os.write(w, b"through"), os.read(r, 9).decode()))(*os.pipe())`:                                                `[7, "through"]`,
+		`(lambda r, w, s: [s([w], [], [], 0)[0], os.close(r), s([w], [], [], 0)[0] == [w]])(*os.pipe(), __import__("select").select)`: `[[], null, true]`,
+		`fails(lambda: os.system("true"))`: `"OSError: [Errno 52] no program can be started on this platform"`,
+		`shutil.disk_usage("/tmp").total`:  `536870912`,
 		`[shutil.disk_usage("/tmp").free for _ in [open("/tmp/mb", "wb").write(bytes(1 << 20))]][0] <= 511 << 20`: `true`,
 		// Nothing has an empty name.
 		`sorted({fails(lambda: call("")).split(":")[0] for call in (open, os.stat, os.lstat, os.listdir, os.scandir, os.chdir, os.mkdir, os.rmdir,

@@ -94,9 +94,12 @@ def _without(what: str) -> Callable[..., NoReturn]:
 
 
 def _pipe() -> tuple[int, int]:
-    """Make a pipe of a pair of sockets, each of which is used one way."""
+    """Make a pipe of a pair of sockets, each of which is used one way.
+
+    Neither is shut down the other way: the end that is written to would be ready
+    for reading, which is how event loops learn that nobody reads any more.
+    """
     reader, writer = _socket.socketpair(_socket.AF_UNIX)  # type: ignore[attr-defined]
-    reader.shutdown(_socket.SHUT_WR)
     return reader.detach(), writer.detach()
 
 
