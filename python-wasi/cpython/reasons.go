@@ -14,20 +14,18 @@ type class string
 // The classes.
 const (
 	classPlatform class = "platform" // the platform lacks it for good
-	classLater    class = "later"    // comes with a network or threads
 	classRule     class = "rule"     // the contract forbids it
 	classOurs     class = "ours"     // ours to fix
 )
 
 // classes are the classes in the order of the report.
-var classes = []class{classPlatform, classLater, classRule, classOurs}
+var classes = []class{classPlatform, classRule, classOurs}
 
 func (c class) order() int { return slices.Index(classes, c) }
 
 func (c class) title() string {
 	return map[class]string{
 		classPlatform: "the platform lacks it",
-		classLater:    "comes with network or threads",
 		classRule:     "a rule of the contract",
 		classOurs:     "ours to fix",
 	}[c]

@@ -24,7 +24,7 @@ func TestReport_IsThatOfTheResults(t *testing.T) {
 func TestReport_NamesEachFailureWithItsReason(t *testing.T) {
 	dir := t.TempDir()
 	reasons := "# class, test, exception, reason\n" +
-		"later\t*\tOSError: *\tsockets\n" +
+		"platform\t*\tOSError: *\tsockets\n" +
 		"rule\ttest_logging.*\t*\tthe root logger has a handler\n"
 	if err := os.WriteFile(filepath.Join(dir, "reasons.txt"), []byte(reasons), 0o600); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestReport_NamesEachFailureWithItsReason(t *testing.T) {
 	for _, want := range []string{
 		"| 7 | 16 | 30.4 % | 0 | 2 | 0 |",
 		"| ours to fix | 1 | 0 | 0 |",
-		"**comes with network or threads: sockets** (14)\n\n- test_logging.Net.test_f: `OSError: no`\n- test_many: 13 tests\n",
+		"**the platform lacks it: sockets** (14)\n\n- test_logging.Net.test_f: `OSError: no`\n- test_many: 13 tests\n",
 		"**a rule of the contract: the root logger has a handler** (1)\n\n- test_logging.Root.test_r: `AssertionError: 2 != 1`\n",
 		"**ours to fix: not looked into** (1)\n\n- test_list: `timeout`\n",
 	} {
@@ -58,7 +58,7 @@ func TestReport_NamesEachFailureWithItsReason(t *testing.T) {
 }
 
 func TestLoadReasons_RefusesWhatItCantRead(t *testing.T) {
-	for _, line := range []string{"later\t*\tsockets", "later *\t*\tsockets", "soon\t*\t*\tsockets"} {
+	for _, line := range []string{"platform\t*\tsockets", "platform *\t*\tsockets", "soon\t*\t*\tsockets"} {
 		file := filepath.Join(t.TempDir(), "reasons.txt")
 		if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
 			t.Fatal(err)
