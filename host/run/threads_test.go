@@ -18,6 +18,7 @@ def handler(event, context):
     threads = [threading.Thread(target=done.append, args=(n,)) for n in range(20)]
     for t in threads: t.start()
     for t in threads: t.join()
+    if len({t.native_id for t in threads} | {threading.get_native_id()}) < 2: return "native_id"
     return "ok" if sorted(done) == list(range(20)) and threading.active_count() == 1 else [done, threading.enumerate()]
 `,
 	"queue": `
@@ -155,7 +156,7 @@ def handler(event, context):
     except RuntimeError as e: error = str(e)
     stop.set()
     for t in threads: t.join()
-    return "ok" if len(threads) == 1024 and "can't start new thread" in error else [len(threads), error]
+    return "ok" if len(threads) == 1024 and "can't start new thread: an instance has at most 1,024" in error else [len(threads), error]
 `,
 	"the switch interval": `
 import sys, threading, time

@@ -58,6 +58,11 @@ struct __pthread {
   char *stack;
   size_t stack_size;
   void *values[MAX_KEYS];
+  // What the host calls the stack that the thread is on; it knows the first by none.
+  const void *on;
+  // Of a coroutine, the thread that it is a part of, and CPython's state of that.
+  struct __pthread *home;
+  void *state;
 };
 
 static struct __pthread main_thread = {.stack_size = MAIN_STACK};
@@ -72,32 +77,37 @@ static unsigned char keys[MAX_KEYS];
 
 // ---- threads
 
+// begin gives a thread its stack, and lets it begin when another one waits. It returns
+// NULL if there is no memory for it, or there are too many.
+static struct __pthread *begin(struct __pthread thread) {
+  thread.stack_size = (thread.stack_size + 15) & ~(size_t)15;
+  struct __pthread *t = calloc(1, sizeof *t);
+  thread.stack = aligned_alloc(16, thread.stack_size);
+  if (t != NULL && thread.stack != NULL) {
+    *t = thread;
+    t->on = t;
+    void *const locals[] = {&current, &errno, &_Py_tss_tstate};
+    host_locals(locals, sizeof locals / sizeof locals[0]);
+    if (host_start(t, t->stack + t->stack_size - STACK_MARGIN) == 0) {
+      return t;
+    }
+  }
+  free(t);
+  free(thread.stack);
+  return NULL;
+}
+
 int pthread_create(pthread_t *restrict out, const pthread_attr_t *restrict attr,
                    void *(*start)(void *), void *restrict argument) {
-  size_t size = DEFAULT_STACK;
-  int detached = 0;
+  struct __pthread thread = {.stack_size = DEFAULT_STACK, .start = start,
+                             .argument = argument};
   if (attr != NULL) {
-    size = attr->__u.__s[0] != 0 ? attr->__u.__s[0] : size;
-    detached = attr->__u.__i[1];
+    thread.stack_size = attr->__u.__s[0] != 0 ? attr->__u.__s[0] : DEFAULT_STACK;
+    thread.detached = attr->__u.__i[1];
   }
-  size = (size + 15) & ~(size_t)15;
-  struct __pthread *t = calloc(1, sizeof *t);
-  char *stack = aligned_alloc(16, size);
-  if (t == NULL || stack == NULL) {
-    free(t);
-    free(stack);
+  struct __pthread *t = begin(thread);
+  if (t == NULL) {
     return EAGAIN;
-  }
-  *t = (struct __pthread){.detached = detached, .start = start,
-                          .argument = argument, .stack = stack,
-                          .stack_size = size};
-  void *const locals[] = {&current, &errno, &_Py_tss_tstate};
-  host_locals(locals, sizeof locals / sizeof locals[0]);
-  int error = host_start(t, stack + size - STACK_MARGIN);
-  if (error != 0) {
-    free(t);
-    free(stack);
-    return error;
   }
   *out = t;
   return 0;
@@ -122,9 +132,10 @@ static void destroy_values(struct __pthread *t) {
 
 __attribute__((export_name("vivarium_thread"))) void
 vivarium_thread(struct __pthread *t) {
-  current = t;
+  current = t->home != NULL ? t->home : t;
+  current->on = t;
   errno = 0;
-  _Py_tss_tstate = NULL;
+  _Py_tss_tstate = t->state;
   t->result = t->start(t->argument);
   destroy_values(t);
   free(unused_stack);
@@ -191,6 +202,41 @@ int pthread_attr_setdetachstate(pthread_attr_t *attr, int state) {
   attr->__u.__i[1] = state == PTHREAD_CREATE_DETACHED;
   return 0;
 }
+
+// ---- coroutines: several stacks of one thread, for packages/greenlet
+
+// coroutine_start makes start begin, on a stack of its own, when the present one waits
+// or ends. It returns 0, or EAGAIN as pthread_create does.
+int coroutine_start(void *(*start)(void *), void *argument) {
+  struct __pthread coroutine = {.stack_size = DEFAULT_STACK, .start = start,
+                                .argument = argument, .detached = 1,
+                                .home = current, .state = _Py_tss_tstate};
+  return begin(coroutine) != NULL ? 0 : EAGAIN;
+}
+
+// coroutine_wait waits until coroutine_resume is called for the same word.
+void coroutine_wait(volatile int *waits) {
+  const void *stack = current->on;
+  *waits = 1;
+  while (*waits) {
+    host_wait(waits, 1, -1);
+  }
+  current->on = stack;
+}
+
+// coroutine_resume makes the coroutine that waits go on when the present one waits or
+// ends.
+void coroutine_resume(volatile int *waits) {
+  *waits = 0;
+  host_wake(waits, 1);
+}
+
+// recursion_limit returns how deeply calls of C may be nested on a stack.
+static int recursion_limit(size_t stack_size) {
+  return (int)((int64_t)Py_C_RECURSION_LIMIT * stack_size / MAIN_STACK);
+}
+
+int coroutine_recursion_limit(void) { return recursion_limit(DEFAULT_STACK); }
 
 // ---- values of a thread's own
 
@@ -523,8 +569,7 @@ PyObject *interrupt_thread(PyObject *module, PyObject *ident) {
   if (thread == (unsigned long)-1 && PyErr_Occurred()) {
     return NULL;
   }
-  // The host knows the first thread by no name.
-  host_interrupt(thread == (unsigned long)&main_thread ? NULL : (void *)thread);
+  host_interrupt(((struct __pthread *)thread)->on);
   Py_RETURN_NONE;
 }
 
@@ -534,7 +579,6 @@ void __real__PyThreadState_Bind(PyThreadState *state);
 void __wrap__PyThreadState_Bind(PyThreadState *state) {
   __real__PyThreadState_Bind(state);
   if (current != &main_thread) {
-    state->c_recursion_remaining =
-        (int)((int64_t)Py_C_RECURSION_LIMIT * current->stack_size / MAIN_STACK);
+    state->c_recursion_remaining = recursion_limit(current->stack_size);
   }
 }

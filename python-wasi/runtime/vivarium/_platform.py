@@ -5,18 +5,20 @@ AttributeError from the depths of the standard library. Here are the missing
 names. They return what is known, and otherwise raise what they raise on a
 machine without a network and without other processes.
 
-To be imported before anything that imports socket or shutil: both check which
-names exist.
+To be imported before anything that imports socket, shutil or threading, which
+check which names exist.
 """
 
 from __future__ import annotations
 
 import _socket
+import _thread
 import errno
 import os
 import posix
 import time
 from collections.abc import Callable
+from functools import wraps
 from operator import index
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
@@ -127,7 +129,28 @@ _fill(posix, _of_os)  # where os gets its functions from
 _fill(os, _of_os)
 
 
-# There is only one thread: its clock is the process's.
+# Threads, which have no clocks of their own.
+
+
+def _explaining(start: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that starts a thread, or says why there can be no more."""
+
+    @wraps(start)
+    def start_thread(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return start(*args, **kwargs)
+        except RuntimeError as e:
+            if str(e) == "can't start new thread":
+                e.args = (f"{e}: an instance has at most 1,024, with their stacks in its memory",)
+            raise
+
+    return start_thread
+
+
+for _name in "start_joinable_thread", "start_new_thread", "start_new":
+    if hasattr(_thread, _name):
+        setattr(_thread, _name, _explaining(getattr(_thread, _name)))
+_fill(_thread, {"get_native_id": _thread.get_ident})
 
 _known_clock = time.get_clock_info
 
