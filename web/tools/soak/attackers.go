@@ -71,6 +71,9 @@ func (d *driver) newAttackers() []*attacker {
 	for _, a := range all[first:] {
 		a.talks = true
 	}
+	add("trudy", "bomb_with_threads", false, "RuntimeError")
+	add("mallory", "deadlock", true)
+	add("oscar", "die_beside_threads", false, "RuntimeExit")
 	add("mallory", "snoop", false, "answer", "OSError", "PermissionError", "FileNotFoundError")
 	return all
 }

@@ -60,6 +60,7 @@ func (d *driver) newNeighbours() []*neighbour {
 		{function: d.newFunction("clara", "neighbour", "counter"), path: rawMode, send: sendEvent, wrong: counts.wrong},
 		{function: d.newFunction("dima", "neighbour", "compute"), path: rawMode, send: sendEvent, wrong: gives(theDigest)},
 		{function: d.newFunction("dima", "neighbour", "sleeper"), path: rawMode, send: sendEvent, wrong: gives(theNonce)},
+		{function: d.newFunction("boris", "neighbour", "threaded"), path: rawMode, send: sendEvent, wrong: gives(theNonce)},
 		{function: d.newFunction("anna", "neighbour", "talker"), path: rawMode, send: sendEvent, wrong: gives(theNonce)},
 	}
 	all[len(all)-1].talks = true

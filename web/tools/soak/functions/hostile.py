@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import sys
+import threading
 import time
 import urllib.request
 
@@ -146,3 +147,28 @@ def snoop(event, context):
                 with open(os.path.join(folder, name), errors="replace") as f:
                     found.append(f.read(10_000))
     return found
+
+
+def bomb_with_threads(event, context):
+    while True:
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+
+
+def deadlock(event, context):
+    first, second = threading.Lock(), threading.Lock()
+
+    def hold(mine, other):
+        with mine:
+            time.sleep(0.01)
+            with other:
+                pass
+
+    threading.Thread(target=hold, args=(first, second)).start()
+    hold(second, first)
+
+
+def die_beside_threads(event, context):
+    for _ in range(5):
+        threading.Thread(target=threading.Event().wait).start()
+    threading.Thread(target=os._exit, args=(3,)).start()
+    time.sleep(1000)

@@ -6,11 +6,13 @@ import hashlib
 import http.client
 import json
 import os
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 SECRET = os.environ["SECRET"]
-state = {"instance": None, "calls": 0, "connection": None}
+state = {"instance": None, "calls": 0, "connection": None, "pool": None}
 
 
 def plain(event, context):
@@ -92,3 +94,19 @@ def talker(event, context):
             connection.close()
     state["connection"] = connection
     return {"nonce": nonce, "secret": SECRET}
+
+
+def threaded(event, context):
+    # Threads of a pool that stand still between calls, and one that waits for ever.
+    if state["pool"] is None:
+        state["pool"] = ThreadPoolExecutor(4)
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    lock, parts = threading.Lock(), {}
+
+    def part(at):
+        time.sleep(0.001)
+        with lock:
+            parts[at] = event["nonce"][at]
+
+    list(state["pool"].map(part, range(len(event["nonce"]))))
+    return {"nonce": "".join(parts[at] for at in sorted(parts)), "secret": SECRET}
