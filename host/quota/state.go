@@ -76,7 +76,7 @@ func (l *Ledger) SetOwn(tenant string, limits Amounts) {
 func (l *Ledger) Users(q Quota) map[string]int64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	used := map[string]int64{}
+	used := make(map[string]int64, len(l.accounts))
 	for tenant, a := range l.accounts {
 		if n := a.used[q].Load(); n > 0 {
 			used[tenant] = n

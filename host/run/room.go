@@ -62,6 +62,8 @@ func (s *shelf[T]) remove(thing T) {
 func (s *shelf[T]) oldest(weight func(tenant string) (n int64, ok bool)) (thing T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Tenants are scanned, unlike their things: what they have changes with every call,
+	// so an index of that would cost more than it saves.
 	tenant, most := "", int64(0)
 	for other := range s.tenants {
 		if n, allowed := weight(other); allowed && (!ok || n > most) {
@@ -94,15 +96,7 @@ type room struct {
 }
 
 func (r *room) reclaim(tenant string, q quota.Quota, own bool) bool {
-	weight := func(other string) (int64, bool) { return 0, other == tenant }
-	if !own {
-		used := r.ledger.Users(q) // the tenant's has what it asks for already
-		share := r.ledger.Machine(q) / int64(max(len(used), 1))
-		if q == quota.ImageBytes {
-			share = 0 // images are made again
-		}
-		weight = func(other string) (int64, bool) { return used[other], other == tenant || used[other] > share }
-	}
+	weight := r.weigh(tenant, q, own)
 	switch q {
 	case quota.ImageBytes:
 		return r.evictImage(weight) || own && r.evictInstance(weight) // an image is in use as long as it has instances
@@ -110,6 +104,20 @@ func (r *room) reclaim(tenant string, q quota.Quota, own bool) bool {
 		return q == quota.Memory && r.evictCode(weight) || r.evictInstance(weight)
 	}
 	return false
+}
+
+// weigh returns whose things may be let go of to make room for a tenant, and how much
+// each has of what a quota bounds.
+func (r *room) weigh(tenant string, q quota.Quota, own bool) func(other string) (int64, bool) {
+	if own {
+		return func(other string) (int64, bool) { return 0, other == tenant }
+	}
+	used := r.ledger.Users(q) // the tenant's has what it asks for already
+	share := r.ledger.Machine(q) / int64(max(len(used), 1))
+	if q == quota.ImageBytes {
+		share = 0 // images are made again
+	}
+	return func(other string) (int64, bool) { return used[other], other == tenant || used[other] > share }
 }
 
 // evictInstance closes an idle instance.

@@ -63,18 +63,26 @@ func TestShelf_GivesTheLongestUnusedOfWhoHasMost(t *testing.T) {
 	}
 }
 
-// BenchmarkShelf_Oldest finds what to let go of among 10,000 versions of many
-// tenants, and puts it back.
-func BenchmarkShelf_Oldest(b *testing.B) {
-	for _, tenants := range []int{1, 100} {
-		b.Run(fmt.Sprint(tenants, "-tenants"), func(b *testing.B) {
-			var s shelf[int]
-			for n := range 10_000 {
-				s.put(fmt.Sprint(n%tenants), n)
+// BenchmarkRoom_Evict finds what to let go of among 10,000 versions, of which each has
+// an idle instance, when the machine is full.
+func BenchmarkRoom_Evict(b *testing.B) {
+	const versions = 10_000
+	for _, tenants := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("tenants=%d", tenants), func(b *testing.B) {
+			r := room{ledger: quota.New(quota.Config{Machine: quota.Amounts{quota.Memory: versions * instanceMemory}})}
+			for n := range versions {
+				tenant := fmt.Sprint(n % tenants)
+				r.idle.put(tenant, &instance{})
+				if err := r.ledger.Take(tenant, quota.OwnMemory, instanceMemory); err != nil {
+					b.Fatal(err)
+				}
 			}
 			for b.Loop() {
-				n, _ := s.oldest(func(string) (int64, bool) { return 0, true })
-				s.put("", n)
+				in, ok := r.idle.oldest(r.weigh("0", quota.Memory, false))
+				if !ok {
+					b.Fatal("nothing is found")
+				}
+				r.idle.put("", in)
 			}
 		})
 	}
