@@ -1,10 +1,7 @@
 package host
 
 import (
-	"archive/zip"
-	"bytes"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -13,7 +10,6 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
-	"vivarium/host/run"
 )
 
 func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
@@ -49,96 +45,6 @@ func TestDeploy_RefusesWhatBreaksARule(t *testing.T) {
 	}
 	if fs := h.functions(); len(fs) != 0 {
 		t.Errorf("functions are left behind: %v", fs)
-	}
-}
-
-// zipOf makes an archive of names, whose entries are all files with content x.
-func zipOf(t *testing.T, names ...string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for _, n := range names {
-		f, err := w.Create(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(n, "/") {
-			continue
-		}
-		if _, err := f.Write([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func TestCodeFromZip_AcceptsOnlyPlainArchives(t *testing.T) {
-	if _, err := run.CodeFromZip(zipOf(t, "main.py", "pkg/", "pkg/mod.py", "a/b/c.txt")); err != nil {
-		t.Errorf("a plain archive: %v", err)
-	}
-	link := func() []byte {
-		var b bytes.Buffer
-		w := zip.NewWriter(&b)
-		header := &zip.FileHeader{Name: "passwd"}
-		header.SetMode(os.ModeSymlink | 0o777)
-		f, err := w.CreateHeader(header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = f.Write([]byte("/etc/passwd"))
-		_ = w.Close()
-		return b.Bytes()
-	}()
-	for name, archive := range map[string][]byte{
-		"not a zip":        []byte("hello"),
-		"empty":            nil,
-		"parent":           zipOf(t, "../main.py"),
-		"parent inside":    zipOf(t, "a/../../main.py"),
-		"absolute":         zipOf(t, "/etc/passwd"),
-		"backslash":        zipOf(t, `..\main.py`),
-		"twice":            zipOf(t, "main.py", "main.py"),
-		"file and folder":  zipOf(t, "main", "main/x.py"),
-		"link":             link,
-		"cut off":          zipOf(t, "main.py")[:40],
-		"not UTF-8":        zipOf(t, "m\xff.py"),
-		"NUL in the name":  zipOf(t, "m\x00.py"),
-		"a very long name": zipOf(t, strings.Repeat("x", 5000)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := run.CodeFromZip(archive)
-			if _, ok := errors.AsType[*fault.InvalidError](err); !ok {
-				t.Errorf("got %v, want an InvalidError", err)
-			}
-		})
-	}
-}
-
-// Some programs begin each name with the folder that was packed.
-func TestCodeFromZip_DropsADotBeforeNames(t *testing.T) {
-	code, err := run.CodeFromZip(zipOf(t, "./", "./main.py", "./pkg/", "./pkg/mod.py"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := code.Entries(), 4; got != want { // the root, main.py, pkg, pkg/mod.py
-		t.Errorf("got %d entries, want %d", got, want)
-	}
-}
-
-func TestCodeFromZip_RefusesABomb(t *testing.T) {
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	if err := addZeros(w, "zeros", run.MaxCodeBytes>>20+1); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := run.CodeFromZip(b.Bytes())
-	if _, ok := errors.AsType[*fault.InvalidError](err); !ok {
-		t.Errorf("got %v, want an InvalidError", err)
 	}
 }
 
