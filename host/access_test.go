@@ -12,11 +12,11 @@ import (
 	"github.com/google/uuid"
 
 	"vivarium/host/access"
-	"vivarium/host/access/accesstest"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 	"vivarium/host/run"
 )
 
@@ -119,12 +119,12 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 	}
 	test := func(name string, o operation) {
 		before := limits()
-		for _, role := range accesstest.Roles {
+		for _, role := range roomtest.Roles {
 			p := access.Principal{KeyID: "aje", Tenant: "acme", Role: role}
 			said := map[string]bool{}
 			for _, about := range []property{theirs, none, {"umbrella", "umbrella/fun"}} {
 				err := o.call(h, p, about)
-				if err == nil || fault.Of(err) != accesstest.Refused(o.role, role) {
+				if err == nil || fault.Of(err) != roomtest.Refused(o.role, role) {
 					t.Errorf("%s by %q about what is not acme's: got %v", name, role, err)
 					continue
 				}
@@ -133,7 +133,7 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 			if len(said) > 1 {
 				t.Errorf("%s by %q tells what is another's from what is nobody's: %v", name, role, said)
 			}
-			accesstest.CheckOwn(t, name, o.role, role, o.call(h, p, ours))
+			roomtest.CheckOwn(t, name, o.role, role, o.call(h, p, ours))
 		}
 		if after := limits(); after != before {
 			t.Errorf("%s has changed\n%s\nto\n%s", name, before, after)
@@ -148,11 +148,11 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 			}
 		}
 	}
-	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Host](), operations,
+	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Host](), operations,
 		"Catalog", "Runner", "Events", "Keys", "Tokens", "Ledger", "Tenants", "Ready", "Stats", "Close") {
 		test(name, o)
 	}
-	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Tenants](), tenantOperations) {
+	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Tenants](), tenantOperations) {
 		test(name, o)
 	}
 }

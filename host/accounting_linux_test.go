@@ -15,6 +15,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 )
 
 // resident returns what the process has in memory according to the kernel, pages
@@ -204,5 +205,5 @@ func TestImages_TakeTheirShareOfTheDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() bool { return h.ledger.Total(quota.ImageBytes) == 0 && h.ledger.Held(quota.ImageFile) == 0 })
+	roomtest.Until(t, "no image is counted", func() bool { return h.ledger.Total(quota.ImageBytes) == 0 && h.ledger.Held(quota.ImageFile) == 0 })
 }

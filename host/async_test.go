@@ -3,11 +3,11 @@ package host
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/run"
 	"vivarium/host/store"
 )
@@ -30,20 +30,10 @@ func (h *testHost) async(name, body string) (requestID string) {
 	return id
 }
 
-// until waits until something holds.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
-}
-
 // emptied waits until no queued call is left.
 func (h *testHost) emptied() {
 	h.t.Helper()
-	until(h.t, "an empty queue", func() bool {
+	roomtest.Until(h.t, "an empty queue", func() bool {
 		n, err := h.cfg.Store.Queue.Len(h.t.Context())
 		return err == nil && n == 0
 	})
@@ -61,7 +51,7 @@ func TestAsync_WorksInMemory(t *testing.T) {
 		if _, err := h.InvokeAsync(t.Context(), access.Operator, run.Invocation{Function: name, Body: []byte(name)}); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the call of "+name, func() bool { return len(h.log("got "+name)) == 1 })
+		roomtest.Until(t, "the call of "+name, func() bool { return len(h.log("got "+name)) == 1 })
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/events"
+	"vivarium/host/roomtest"
 )
 
 // TestAsyncAttacks lets one tenant queue what it may, so that another one's
@@ -72,7 +73,7 @@ func TestAsyncAttacks(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			until(t, "ticks", func() bool { return len(h.log("'payload': 'tick'")) >= 3 })
+			roomtest.Until(t, "ticks", func() bool { return len(h.log("'payload': 'tick'")) >= 3 })
 			h.Events().Close() // which cancels calls in progress; the host would wait for them
 		})
 	}
@@ -81,5 +82,5 @@ func TestAsyncAttacks(t *testing.T) {
 // until waits until a call has logged something.
 func (h *testHost) until(what, logged string) {
 	h.t.Helper()
-	until(h.t, what, func() bool { return len(h.log(logged)) > 0 })
+	roomtest.Until(h.t, what, func() bool { return len(h.log(logged)) > 0 })
 }

@@ -27,6 +27,7 @@ import (
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 )
 
 // TestAttacks runs functions that attack. Each file below testdata/attacks is
@@ -430,7 +431,7 @@ func (r *attackRange) checkNextCall(t *testing.T, a *attack) {
 
 // checkDrained closes all instances and wants nothing to be left of them.
 func (r *attackRange) checkDrained(t *testing.T) {
-	eventually(t, func() bool {
+	roomtest.Until(t, "all memory is given back", func() bool {
 		r.reclaim()
 		return r.ledger.Total(quota.Memory) == 0
 	})

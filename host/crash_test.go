@@ -18,6 +18,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -154,7 +155,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	until(t, "what was being deleted is gone", func() bool {
+	roomtest.Until(t, "what was being deleted is gone", func() bool {
 		functions, err := h.Catalog().Functions(access.Operator)
 		return err == nil && !slices.ContainsFunc(functions, func(f catalog.FunctionInfo) bool {
 			return f.Status == catalog.StatusDeleting
@@ -210,7 +211,7 @@ func (c *crashRecord) check(t *testing.T, dir string, round int) {
 			c.latest[name] = f.Latest.ID
 		}
 	}
-	until(t, "a record and an archive of each version, and no others", func() bool {
+	roomtest.Until(t, "a record and an archive of each version, and no others", func() bool {
 		versions, err := h.Catalog().Versions(access.Operator, "")
 		if err != nil {
 			t.Fatal(err)

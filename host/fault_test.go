@@ -14,6 +14,7 @@ import (
 	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/roomtest"
 	"vivarium/host/run"
 	"vivarium/host/store"
 )
@@ -113,7 +114,7 @@ func TestHost_CloseLeavesNoGoroutines(t *testing.T) {
 	round() // what starts once and stays
 	before := runtime.NumGoroutine()
 	round()
-	until(t, "as many goroutines as before", func() bool { return runtime.NumGoroutine() <= before })
+	roomtest.Until(t, "as many goroutines as before", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 func TestDeploy_ToFirstAnswerIsQuick(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/roomtest"
 )
 
 const logging = `
@@ -154,7 +155,7 @@ func TestLogs_WhatIsSaidWhileAVersionIsMadeIsStored(t *testing.T) {
 	h := storedHost(t)
 	h.create("fun")
 	h.version("fun", "import random\nX = random.random()\nimport time\ntime.sleep(2.5)\n"+printing, catalog.VersionSpec{Timeout: time.Minute})
-	until(t, "an entry", func() bool {
+	roomtest.Until(t, "an entry", func() bool {
 		return strings.Contains(h.messages("fun", logs.Query{}), "imports the module itself")
 	})
 }

@@ -198,13 +198,3 @@ func (h *testHost) log(containing string) []string {
 	}
 	return found
 }
-
-// eventually fails the test when something does not hold before long.
-func eventually(t testing.TB, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it has not come to hold")
-		}
-	}
-}

@@ -20,6 +20,7 @@ import (
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 	"vivarium/host/run"
 	"vivarium/host/store"
 )
@@ -140,7 +141,7 @@ func TestQuotas_AreKeptInTheStore(t *testing.T) {
 	if err := h.Tenants().SetQuotas(t.Context(), access.Operator, "ours", map[quota.Quota]int64{quota.Functions: 0}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return other.ledger.Limit("ours", quota.Functions) == 1000 })
+	roomtest.Until(t, "the other host knows the limit", func() bool { return other.ledger.Limit("ours", quota.Functions) == 1000 })
 	if n := other.ledger.Limit("ours", quota.Timers); n != 1 {
 		t.Errorf("the other limit is now %d", n)
 	}
@@ -166,7 +167,7 @@ func TestQuotas_BoundQueuedCalls(t *testing.T) {
 	if made.ok == 0 || made.ok > 4 {
 		t.Errorf("%d calls were queued, want at most 4", made.ok)
 	}
-	eventually(t, func() bool {
+	roomtest.Until(t, "all calls are counted", func() bool {
 		of, err := h.Tenants().Quotas(t.Context(), access.Operator, "default")
 		return err == nil && of.Use[quota.AsyncCalls] == 0
 	})
@@ -184,7 +185,7 @@ func TestQuotas_BoundQueuedCalls(t *testing.T) {
 	if made.ok == 0 || made.ok > 2 {
 		t.Errorf("%d calls were queued, want at most 2", made.ok)
 	}
-	eventually(t, func() bool {
+	roomtest.Until(t, "no call is left", func() bool {
 		of, err := h.Tenants().Quotas(t.Context(), access.Operator, "default")
 		return err == nil && of.Use[quota.AsyncBytes] == 0
 	})
@@ -260,7 +261,7 @@ func TestQuotas_AreGivenBackOnEveryPath(t *testing.T) {
 	if busy.Load() == 0 || answered.Load() == 0 {
 		t.Errorf("%d calls were refused, %d answered; the test wants both", busy.Load(), answered.Load())
 	}
-	eventually(t, func() bool {
+	roomtest.Until(t, "all memory is given back", func() bool {
 		h.reclaim()
 		for _, of := range h.allTenants() {
 			if of.Use[quota.Calls] != 0 || of.Use[quota.Instances] != 0 || of.Use[quota.Memory] != 0 {
@@ -280,7 +281,7 @@ func TestQuotas_ACallBeyondIsRefusedAndLogged(t *testing.T) {
 		_, err := h.rawContext(ctx, "one-call", `{"seconds": 50}`)
 		ended <- err
 	}()
-	eventually(t, func() bool { return h.Stats().Busy == 1 })
+	roomtest.Until(t, "the first call is in progress", func() bool { return h.Stats().Busy == 1 })
 	r, err := h.Invoke(t.Context(), access.Operator, run.Invocation{Function: "one-call",
 		RequestID: uuid.NewString(), Received: time.Now(), Raw: true})
 	wantQuota(t, err, "default", quota.Calls, 1)
@@ -387,7 +388,7 @@ def handler(event, context):
 		t.Fatal(err)
 	}
 	h.wantFault("deep", `250000`, "OutOfMemory")
-	eventually(t, func() bool { return h.ledger.Total(quota.Memory) == 0 })
+	roomtest.Until(t, "no memory is held", func() bool { return h.ledger.Total(quota.Memory) == 0 })
 	h.want("deep", `10`, "1")
 }
 
@@ -421,7 +422,7 @@ func TestQuotas_UnpackedCodeCounts(t *testing.T) {
 		if err := h.Catalog().DeleteFunction(t.Context(), access.Operator, f.ID); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return h.ledger.Total(quota.Memory) == 0 })
+		roomtest.Until(t, "no memory is held", func() bool { return h.ledger.Total(quota.Memory) == 0 })
 	})
 }
 
@@ -479,7 +480,7 @@ def handler(event, context):
 				h.book.Flush(t.Context()) // else there is too much for a slow disk
 			}
 			if s != nil {
-				eventually(t, func() bool {
+				roomtest.Until(t, "the log is within its quota", func() bool {
 					h.book.Flush(t.Context())
 					of, err := h.Tenants().Quotas(t.Context(), access.Operator, "loud")
 					return err == nil && of.Use[quota.LogBytes] > 0 && of.Use[quota.LogBytes] <= limit

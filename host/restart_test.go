@@ -11,6 +11,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/events"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -100,7 +101,7 @@ func TestRestart_ADeletionThatWasCutOffTakesTheTimers(t *testing.T) {
 	}
 
 	h = newTestHost(t, Config{Store: s})
-	eventually(t, func() bool { _, err := h.Catalog().Function(access.Operator, going.ID); return err != nil })
+	roomtest.Until(t, "the function is gone", func() bool { _, err := h.Catalog().Function(access.Operator, going.ID); return err != nil })
 	timers, err := s.Timers.All(t.Context())
 	if err != nil || len(timers) != 1 || timers[0].Key != "staying" {
 		t.Errorf("timers: %+v, %v, want that of the other function", timers, err)

@@ -9,6 +9,7 @@ import (
 	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 )
 
 // createFor makes a function of a tenant.
@@ -130,18 +131,18 @@ func TestTenants_CeilingsAreKeptInTheStore(t *testing.T) {
 		t.Errorf("the ceiling is %q", of())
 	}
 	set("")
-	eventually(t, func() bool { return of() == "" })
+	roomtest.Until(t, "nothing is allowed", func() bool { return of() == "" })
 	set("*")
-	eventually(t, func() bool { return of() == "*" })
+	roomtest.Until(t, "there is no ceiling", func() bool { return of() == "*" })
 	set("example.org")
-	eventually(t, func() bool { return of() == "example.org" })
+	roomtest.Until(t, "the ceiling is another", func() bool { return of() == "example.org" })
 	for _, damaged := range []string{`"a b"`, `{"some": "thing"}`} {
 		if err := s.Quotas.Put(t.Context(), ceilingKey+"acme", []byte(damaged)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool { return of() == "" })
+		roomtest.Until(t, "a damaged ceiling allows nothing", func() bool { return of() == "" })
 		set("*")
-		eventually(t, func() bool { return of() == "*" })
+		roomtest.Until(t, "there is no ceiling again", func() bool { return of() == "*" })
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"vivarium/host/events"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -30,7 +31,7 @@ func TestTimers_Tick(t *testing.T) {
 		}
 		_, err = h.events.CreateTimer(t.Context(), access.Operator, events.TimerSpec{Name: "each-second", Function: "fun", Cron: "* * * * *"})
 		wantError[*fault.ConflictError](t, err, "exists already")
-		until(t, "two ticks", func() bool { return len(h.log("tick TimerMessage hello")) >= 2 })
+		roomtest.Until(t, "two ticks", func() bool { return len(h.log("tick TimerMessage hello")) >= 2 })
 		if timers, err := h.events.Timers(access.Operator, "fun"); err != nil || len(timers) != 1 ||
 			timers[0].ID != timer.ID || timers[0].LastTick.IsZero() {
 			t.Errorf("timers: %+v, %v", timers, err)
@@ -61,7 +62,7 @@ func TestTimers_MissedTicksAreReportedAndNotMadeUpFor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}, func(h *testHost) {
-		until(t, "a report", func() bool { return len(h.log("Timer hourly missed 5 ticks")) == 1 })
+		roomtest.Until(t, "a report", func() bool { return len(h.log("Timer hourly missed 5 ticks")) == 1 })
 		timers, err := h.events.Timers(access.Operator, "")
 		if err != nil || len(timers) != 1 || !timers[0].NextTick.After(time.Now()) {
 			t.Errorf("timers: %+v, %v", timers, err)
@@ -93,7 +94,7 @@ func TestTimers_OfTwoHostsTickOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	ticks := func() int { return len(a.log("tick")) + len(b.log("tick")) }
-	until(t, "four ticks", func() bool { return ticks() >= 4 })
+	roomtest.Until(t, "four ticks", func() bool { return ticks() >= 4 })
 	if passed := int(time.Since(timer.CreatedAt)/time.Second) + 1; ticks() > passed {
 		t.Errorf("%d ticks in %d seconds", ticks(), passed)
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"vivarium/host/access"
-	"vivarium/host/access/accesstest"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -138,10 +138,10 @@ var operations = map[string]operation{
 
 // Of what is another tenant's, a caller is told the same as of what does not exist.
 func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
-	for method, o := range accesstest.Operations(t, reflect.TypeFor[*Catalog](), operations, "Load", "Close") {
+	for method, o := range roomtest.Operations(t, reflect.TypeFor[*Catalog](), operations, "Load", "Close") {
 		t.Run(method, func(t *testing.T) {
-			for _, role := range accesstest.Roles {
-				refused := accesstest.Refused(o.role, role)
+			for _, role := range roomtest.Roles {
+				refused := roomtest.Refused(o.role, role)
 				c := open(t, memory(t))
 				ours, theirs := c.tenant("acme"), c.tenant("umbrella")
 				before := c.everything()
@@ -168,7 +168,7 @@ func TestCatalog_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 						t.Errorf("%q has changed something:\n%s\n%s", role, before, after)
 					}
 				}
-				accesstest.CheckOwn(t, method, o.role, role, o.call(c, p, ours))
+				roomtest.CheckOwn(t, method, o.role, role, o.call(c, p, ours))
 			}
 			// Who acts for nobody, though in the highest role, and who acts for all.
 			c := open(t, memory(t))

@@ -12,6 +12,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -238,7 +239,7 @@ func TestCatalog_EachCallOfTheStoreMayFail(t *testing.T) {
 						t.Error(where)
 					}
 					again := open(t, faults.store)
-					until(t, where+": what was resumed is done", func() bool {
+					roomtest.Until(t, where+": what was resumed is done", func() bool {
 						all, err := again.Functions(access.Operator)
 						return err == nil && !slices.ContainsFunc(all, func(f FunctionInfo) bool { return f.Status == StatusDeleting })
 					})
@@ -261,7 +262,7 @@ func TestCatalog_EachCallOfTheStoreMayFail(t *testing.T) {
 					}
 					again.Close()
 					last := open(t, faults.store)
-					until(t, where, func() bool { return last.state() == again.state() })
+					roomtest.Until(t, where, func() bool { return last.state() == again.state() })
 					last.wantTidy()
 					last.Close()
 				}
@@ -282,7 +283,7 @@ func (c *testCatalog) wantRunning(where string) {
 		listed = append(listed, v.ID)
 	}
 	slices.Sort(listed)
-	until(c.t, where+": what is listed runs, and nothing else", func() bool { return slices.Equal(c.versions(), listed) })
+	roomtest.Until(c.t, where+": what is listed runs, and nothing else", func() bool { return slices.Equal(c.versions(), listed) })
 	for _, v := range versions {
 		c.records.mu.RLock()
 		want := c.records.functions[v.FunctionID].record.limits(v.Version)
@@ -327,7 +328,7 @@ func TestCatalog_KnowsAfterAFailureWhatTheStoreHas(t *testing.T) {
 						}
 					}
 					other := open(t, faults.store)
-					until(t, where, func() bool { return c.state() == other.state() })
+					roomtest.Until(t, where, func() bool { return c.state() == other.state() })
 					c.wantRunning(where)
 				}
 			}
@@ -427,7 +428,7 @@ func TestCatalog_OthersChangesThatCantBeRead(t *testing.T) {
 	if err := s.Functions.Put(t.Context(), f.ID, store.Record(&record)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the change is known", func() bool {
+	roomtest.Until(t, "the change is known", func() bool {
 		f, err := c.Function(access.Operator, "fun")
 		return err == nil && f.Description == "changed elsewhere"
 	})

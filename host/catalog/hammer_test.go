@@ -9,6 +9,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 )
 
 // Many change the same functions at once, in two processes that share a store. When
@@ -33,7 +34,7 @@ func TestCatalog_ManyChangesAtOnceEndInOneState(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	until(t, "both know the same", func() bool { return both[0].state() == both[1].state() })
+	roomtest.Until(t, "both know the same", func() bool { return both[0].state() == both[1].state() })
 	third := open(t, s)
 	if got, want := third.state(), both[0].state(); got != want {
 		t.Errorf("from the store:\n%s\nin memory:\n%s", got, want)
@@ -48,7 +49,7 @@ func TestCatalog_ManyChangesAtOnceEndInOneState(t *testing.T) {
 			listed = append(listed, v.ID)
 		}
 		slices.Sort(listed)
-		until(t, "what is listed runs, and nothing else", func() bool { return slices.Equal(c.versions(), listed) })
+		roomtest.Until(t, "what is listed runs, and nothing else", func() bool { return slices.Equal(c.versions(), listed) })
 		for _, v := range versions {
 			want := c.records.functions[v.FunctionID].record.limits(v.Version)
 			if got := c.limits[v.ID]; got == nil || *got != want {

@@ -13,6 +13,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -365,7 +366,7 @@ func TestDeleteFunction_WaitsForCallsAndRefusesTheRest(t *testing.T) {
 	if err := c.DeleteFunction(ctx, access.Operator, f.ID); err != nil && fault.Of(err) != fault.NotFound {
 		t.Error(err)
 	}
-	until(t, "it is gone", func() bool { _, err := c.Function(access.Operator, f.ID); return err != nil })
+	roomtest.Until(t, "it is gone", func() bool { _, err := c.Function(access.Operator, f.ID); return err != nil })
 }
 
 // lostAnswers is a bucket of a store whose answers to updates are lost.
@@ -396,7 +397,7 @@ func TestCreateVersion_RunsWhatTheStoreTook(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			if takes {
-				until(t, "the version is there", func() bool { _, err := c.Resolve(access.Operator, "fun", ""); return err == nil })
+				roomtest.Until(t, "the version is there", func() bool { _, err := c.Resolve(access.Operator, "fun", ""); return err == nil })
 			}
 			versions, err := c.Versions(access.Operator, "fun")
 			if err != nil || len(versions) != len(c.versions()) || takes != (len(versions) == 1) {
@@ -429,7 +430,7 @@ func TestVersions_ObsoleteOnesGoAfterAWhile(t *testing.T) {
 	c := open(t, memory(t), func(cfg *Config) { cfg.KeepObsolete = 20 * time.Millisecond })
 	c.create("", "fun")
 	old, tagged, latest := c.version("fun", "old"), c.version("fun", "tagged", "prod"), c.version("fun", "new")
-	until(t, "the old one is gone", func() bool { _, err := c.Version(access.Operator, old.ID); return err != nil })
+	roomtest.Until(t, "the old one is gone", func() bool { _, err := c.Version(access.Operator, old.ID); return err != nil })
 	time.Sleep(50 * time.Millisecond)
 	for _, v := range []VersionInfo{tagged, latest} {
 		if _, err := c.Version(access.Operator, v.ID); err != nil {

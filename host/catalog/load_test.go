@@ -10,6 +10,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -80,7 +81,7 @@ func TestLoad_CollectsLeftovers(t *testing.T) {
 	c = open(t, s)
 	_, err = c.Version(access.Operator, "d4vhalf")
 	wantError[*fault.NotFoundError](t, err, "d4vhalf")
-	until(t, "going is gone", func() bool { _, err := c.Function(access.Operator, going.ID); return err != nil })
+	roomtest.Until(t, "going is gone", func() bool { _, err := c.Function(access.Operator, going.ID); return err != nil })
 	c.create("", "half")
 	c.create("", "going")
 	for bucket, want := range map[store.Bucket]int{s.Versions: 1, s.Names: 3, s.Functions: 3} {
@@ -88,7 +89,7 @@ func TestLoad_CollectsLeftovers(t *testing.T) {
 			t.Errorf("%d keys where %d should be: %v, %v", len(all), want, all, err)
 		}
 	}
-	until(t, "one archive", func() bool { names, err := s.Code.Names(ctx); return err == nil && len(names) == 1 })
+	roomtest.Until(t, "one archive", func() bool { names, err := s.Code.Names(ctx); return err == nil && len(names) == 1 })
 	if !slices.Equal(c.dropped, []string{going.ID}) || !slices.Equal(c.versions(), []string{kept.ID}) {
 		t.Errorf("dropped %v; run %v", c.dropped, c.versions())
 	}
@@ -150,7 +151,7 @@ func TestCatalog_TwoSeeEachOthersChanges(t *testing.T) {
 		a, b := open(t, s), open(t, s)
 		f := a.create("", "fun")
 		v := a.version("fun", "one")
-		until(t, "b has the version", func() bool { _, err := b.Resolve(access.Operator, "fun", ""); return err == nil })
+		roomtest.Until(t, "b has the version", func() bool { _, err := b.Resolve(access.Operator, "fun", ""); return err == nil })
 		for i := range 5 { // of the same function at once
 			if _, err := a.SetTag(t.Context(), access.Operator, v.ID, fmt.Sprintf("a%d", i)); err != nil {
 				t.Fatal(err)
@@ -160,12 +161,12 @@ func TestCatalog_TwoSeeEachOthersChanges(t *testing.T) {
 			}
 		}
 		for name, c := range map[string]*testCatalog{"a": a, "b": b} {
-			until(t, name+" has all tags", func() bool { f, _ := c.Function(access.Operator, "fun"); return len(f.Tags) == 11 })
+			roomtest.Until(t, name+" has all tags", func() bool { f, _ := c.Function(access.Operator, "fun"); return len(f.Tags) == 11 })
 		}
 		if err := b.DeleteFunction(t.Context(), access.Operator, f.ID); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "a has forgotten it", func() bool { _, err := a.Function(access.Operator, f.ID); return err != nil && len(a.versions()) == 0 })
+		roomtest.Until(t, "a has forgotten it", func() bool { _, err := a.Function(access.Operator, f.ID); return err != nil && len(a.versions()) == 0 })
 		a.mu.Lock()
 		if !slices.Contains(append(a.forgot, a.dropped...), f.ID) { // it may have heard in time to help
 			t.Errorf("a forgot %v and dropped %v", a.forgot, a.dropped)
@@ -197,7 +198,7 @@ func TestDeleteFunction_OldNewsDoNotBringItBack(t *testing.T) {
 	if err := c.DeleteFunction(t.Context(), access.Operator, "fun"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the news of the deletion", func() bool {
+	roomtest.Until(t, "the news of the deletion", func() bool {
 		c.records.mu.Lock()
 		defer c.records.mu.Unlock()
 		return !c.records.gone[f.ID]
@@ -274,7 +275,7 @@ func TestCreateVersion_MayBeDeletedElsewhereBeforeTheAnswer(t *testing.T) {
 	s.Functions = &selectiveBucket{late, func(e store.Entry) bool { return !bytes.Contains(e.Value, []byte(`"versions"`)) }}
 	here, there := open(t, s), open(t, &elsewhere)
 	f := here.create("", "fun")
-	until(t, "it is known there", func() bool { _, err := there.Function(access.Operator, f.ID); return err == nil })
+	roomtest.Until(t, "it is known there", func() bool { _, err := there.Function(access.Operator, f.ID); return err == nil })
 	late.acted = func(string) bool {
 		versions, _ := there.Versions(access.Operator, "fun")
 		for _, v := range versions {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
@@ -172,15 +171,5 @@ func wantError[E error](t testing.TB, err error, containing string) {
 	t.Helper()
 	if _, ok := errors.AsType[E](err); !ok || !strings.Contains(err.Error(), containing) {
 		t.Errorf("got %v (%T), want %T with %q", err, err, *new(E), containing)
-	}
-}
-
-// until waits for something to hold.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
 	}
 }

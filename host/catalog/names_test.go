@@ -13,6 +13,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -146,7 +147,7 @@ func TestNames_AreOnOneFunctionEach(t *testing.T) {
 		ids = append(ids, both[0].create("acme", names[n]).ID)
 	}
 	for _, id := range ids {
-		until(t, "both know it", func() bool { _, err := both[1].Function(access.Operator, id); return err == nil })
+		roomtest.Until(t, "both know it", func() bool { _, err := both[1].Function(access.Operator, id); return err == nil })
 	}
 	var workers sync.WaitGroup
 	for w := range 6 {
@@ -162,7 +163,7 @@ func TestNames_AreOnOneFunctionEach(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	until(t, "both know the same", func() bool { return both[0].state() == both[1].state() })
+	roomtest.Until(t, "both know the same", func() bool { return both[0].state() == both[1].state() })
 	all, err := both[0].Functions(access.Operator)
 	taken := map[string]string{}
 	for _, f := range all {

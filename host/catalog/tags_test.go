@@ -11,6 +11,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 )
 
 // tagged is a function's tags kept by hand.
@@ -332,7 +333,7 @@ func TestRetire_KeepsWhatGetsATagMeanwhile(t *testing.T) {
 	c.note(func() { c.holding = make(chan struct{}) }) // a call of the first goes on
 	retired := make(chan error)
 	go func() { retired <- c.Retire(t.Context(), access.Operator, "fun") }()
-	until(t, "the first is retired", func() bool { _, err := c.Version(access.Operator, one.ID); return err != nil })
+	roomtest.Until(t, "the first is retired", func() bool { _, err := c.Version(access.Operator, one.ID); return err != nil })
 	if _, err := c.SetTag(t.Context(), access.Operator, two.ID, "prod"); err != nil {
 		t.Fatal(err)
 	}

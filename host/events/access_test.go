@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"vivarium/host/access"
-	"vivarium/host/access/accesstest"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/run"
 	"vivarium/host/store"
 )
@@ -79,15 +79,15 @@ var operations = map[string]struct {
 
 // The methods that are no operations are for the program alone.
 func TestEvents_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
-	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Events](), operations, "Start", "Close", "Drop", "Queued", "TimerCounts") {
-		for _, role := range accesstest.Roles {
+	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Events](), operations, "Start", "Close", "Drop", "Queued", "TimerCounts") {
+		for _, role := range roomtest.Roles {
 			e := inMemory(t)
 			theirs, ours := e.furnish("umbrella"), e.furnish("acme")
 			p := access.Principal{Tenant: "acme", Role: role}
-			if err := o.call(e, p, theirs); fault.Of(err) != accesstest.Refused(o.role, role) {
+			if err := o.call(e, p, theirs); fault.Of(err) != roomtest.Refused(o.role, role) {
 				t.Errorf("%s by %q about another tenant's: got %v", name, role, err)
 			}
-			accesstest.CheckOwn(t, name, o.role, role, o.call(e, p, ours))
+			roomtest.CheckOwn(t, name, o.role, role, o.call(e, p, ours))
 			if n := len(e.clock.all()); role == "" && n != 2 {
 				t.Errorf("%s without a key: %d timers are left, want 2", name, n)
 			}

@@ -10,13 +10,13 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 	"vivarium/host/run"
 	"vivarium/host/store"
 	"vivarium/wasm/vfs"
@@ -202,7 +202,7 @@ func (e *testEvents) queue(function, body string) (requestID string) {
 // emptied waits until no queued call is left.
 func (e *testEvents) emptied() {
 	e.t.Helper()
-	until(e.t, "an empty queue", func() bool {
+	roomtest.Until(e.t, "an empty queue", func() bool {
 		n, err := e.store.Queue.Len(e.t.Context())
 		return err == nil && n == 0
 	})
@@ -262,16 +262,6 @@ func wantList(t testing.TB, what string, got []string, want ...string) {
 	t.Helper()
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Errorf("%s: got %q, want %q", what, got, want)
-	}
-}
-
-// until waits until something holds.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
 	}
 }
 

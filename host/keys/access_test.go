@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"vivarium/host/access"
-	"vivarium/host/access/accesstest"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -40,12 +40,12 @@ func TestRing_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 			return ring.Delete(t.Context(), p, id)
 		}},
 	}
-	for name, o := range accesstest.Operations(t, reflect.TypeFor[*Ring](), operations, "Authenticate", "Exist", "Damage", "Revoked", "Close") {
-		for _, role := range accesstest.Roles {
+	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Ring](), operations, "Authenticate", "Exist", "Damage", "Revoked", "Close") {
+		for _, role := range roomtest.Roles {
 			ours, _ := mustCreate(t, ring, "acme", access.RoleInvoker)
 			p := access.Principal{Tenant: "acme", Role: role}
-			accesstest.CheckOwn(t, name, o.role, role, o.call(p, "acme", ours.ID))
-			refused := accesstest.Refused(o.role, role)
+			roomtest.CheckOwn(t, name, o.role, role, o.call(p, "acme", ours.ID))
+			refused := roomtest.Refused(o.role, role)
 			if refused == fault.NotFound {
 				refused = o.foreign
 			}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
 
@@ -18,16 +18,6 @@ func wantError[E error](t *testing.T, err error, containing string) {
 	t.Helper()
 	if _, ok := errors.AsType[E](err); !ok || !strings.Contains(err.Error(), containing) {
 		t.Errorf("got %v (%T), want %T with %q", err, err, *new(E), containing)
-	}
-}
-
-// until waits for something to hold.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
 	}
 }
 
@@ -207,11 +197,11 @@ func TestKeys_HostsThatShareAStoreKnowTheSame(t *testing.T) {
 	s := openStore(t, dir)
 	one, two := newKeys(t, s), newKeys(t, s)
 	key, secret := mustCreate(t, one, access.AllTenants, access.RoleAdmin)
-	until(t, "the key is known everywhere", func() bool { _, err := two.Authenticate(secret); return err == nil })
+	roomtest.Until(t, "the key is known everywhere", func() bool { _, err := two.Authenticate(secret); return err == nil })
 	if err := two.Delete(t.Context(), access.Operator, key.ID); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the deleted key is known nowhere", func() bool { _, err := one.Authenticate(secret); return err != nil && !one.Exist() })
+	roomtest.Until(t, "the deleted key is known nowhere", func() bool { _, err := one.Authenticate(secret); return err != nil && !one.Exist() })
 
 	// What is on the disk lets nobody in.
 	kept, secret := mustCreate(t, one, access.AllTenants, access.RoleAdmin)
@@ -226,7 +216,7 @@ func TestKeys_HostsThatShareAStoreKnowTheSame(t *testing.T) {
 	if _, err := s.Keys.Update(t.Context(), kept.ID, []byte(`{"id": 1}`), e.Revision); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a damaged key lets nobody in", func() bool { _, err := two.Authenticate(secret); return err != nil })
+	roomtest.Until(t, "a damaged key lets nobody in", func() bool { _, err := two.Authenticate(secret); return err != nil })
 	if !two.Exist() {
 		t.Error("a damaged key does not count")
 	}

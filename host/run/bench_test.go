@@ -18,6 +18,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/roomtest"
 	"vivarium/wasm"
 )
 
@@ -261,7 +262,7 @@ func BenchmarkNeighbour(b *testing.B) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		wg.Go(func() { _, _ = h.rawContext(ctx, "spinner", "") })
 	}
-	eventually(b, func() bool { return h.scheduler.competitors() == 2*runtime.GOMAXPROCS(0) })
+	roomtest.Until(b, "all hogs compete", func() bool { return h.scheduler.competitors() == 2*runtime.GOMAXPROCS(0) })
 	var beside timings
 	for b.Loop() {
 		beside.time(func() { h.must(b, "light") })

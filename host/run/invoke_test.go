@@ -16,6 +16,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 	"vivarium/wasm"
 )
 
@@ -70,7 +71,7 @@ def handler(event, context):
 	for range 3 { // one runs, two wait
 		done.Go(func() { h.want("slow", "0.5", `"done"`) })
 	}
-	eventually(t, func() bool { _, _, waiting := h.instances(v); return waiting == 2 })
+	roomtest.Until(t, "two calls wait", func() bool { _, _, waiting := h.instances(v); return waiting == 2 })
 	if _, err := h.raw("slow", "0"); !errors.Is(err, fault.ErrBusy) {
 		t.Errorf("queue is full: got %v, want %v", err, fault.ErrBusy)
 	}
@@ -87,7 +88,7 @@ func TestInvoke_RefusesAWaitThatPassesTheDeadline(t *testing.T) {
 	h.want("slow", "0", "null")
 	var wg sync.WaitGroup
 	wg.Go(func() { h.want("slow", "0.8", "null") })
-	eventually(t, func() bool { idle, _, _ := h.instances(h.versions["slow"]); return idle == 0 })
+	roomtest.Until(t, "the instance is busy", func() bool { idle, _, _ := h.instances(h.versions["slow"]); return idle == 0 })
 	_, err := h.Invoke(t.Context(), h.versions["slow"], Invocation{RequestID: "r", Raw: true, Body: []byte("0"),
 		Received: time.Now().Add(-900 * time.Millisecond)})
 	if !errors.Is(err, fault.ErrBusy) {
@@ -192,7 +193,7 @@ func TestDeploy_NewVersionServesNewCallsOldOneDrains(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { h.want("fun", "0.5", `"old"`) })
 	v := h.versions["fun"]
-	eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 0 })
+	roomtest.Until(t, "the instance is busy", func() bool { idle, _, _ := h.instances(v); return idle == 0 })
 	h.deploy("fun", "def handler(e, c):\n    return 'new'\n", catalog.VersionSpec{})
 	h.want("fun", "0", `"new"`)
 	h.Retire()
@@ -353,9 +354,9 @@ func TestPool_KeepsInstancesReady(t *testing.T) {
 	h := newTestHost(t, testConfig{IdleTimeout: 50 * time.Millisecond})
 	for name, source := range map[string]string{"pure": counter, "impure": "import os\nX = os.urandom(1)\n" + counter} {
 		v := h.deploy("ready-"+name, source, catalog.VersionSpec{MinInstances: 2})
-		eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 2 })
+		roomtest.Until(t, "two instances are ready", func() bool { idle, _, _ := h.instances(v); return idle == 2 })
 		time.Sleep(100 * time.Millisecond) // longer than idle instances stay
-		eventually(t, func() bool { idle, _, _ := h.instances(v); return idle == 2 })
+		roomtest.Until(t, "two instances are still ready", func() bool { idle, _, _ := h.instances(v); return idle == 2 })
 		h.want("ready-"+name, "", "1")
 	}
 }

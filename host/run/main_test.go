@@ -229,16 +229,6 @@ func (h *testHost) log(containing string) []string {
 	return found
 }
 
-// eventually fails the test when something does not hold before long.
-func eventually(t testing.TB, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not come to hold")
-		}
-	}
-}
-
 // firstInstance is about what the first instance of a version costs, with the pages
 // of its image, in bytes.
 const firstInstance = 27 << 19

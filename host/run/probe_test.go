@@ -12,6 +12,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 )
 
 // unshared is a module whose state no two instances may have in common.
@@ -37,7 +38,7 @@ var ways = map[string]func(h *testHost, name, source string, spec catalog.Versio
 	"kept ready": func(h *testHost, name, source string, spec catalog.VersionSpec) *catalog.Version {
 		spec.MinInstances = 1
 		v := h.deploy(name, source, spec)
-		eventually(h.t, func() bool {
+		roomtest.Until(h.t, "the instance is idle", func() bool {
 			idle, live, _ := h.instances(v)
 			return idle == 1 || live == 0 && h.version(v.ID).loading.known() != nil
 		})

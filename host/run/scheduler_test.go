@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"vivarium/host/roomtest"
 )
 
 // compete lets calls compute, a millisecond of pretended time at each step,
@@ -99,7 +101,7 @@ func TestScheduler_NewcomerComesNext(t *testing.T) {
 		}
 		close(entered)
 	}()
-	eventually(t, func() bool { return s.waiters() == 1 })
+	roomtest.Until(t, "one waits", func() bool { return s.waiters() == 1 })
 	back := make(chan struct{})
 	go func() {
 		defer close(back)
@@ -148,7 +150,7 @@ func TestScheduler_ComingAgainPaysNoLess(t *testing.T) {
 	hogComes := func() chan struct{} {
 		entered := make(chan struct{})
 		go func() { enter(t, hog); close(entered) }()
-		eventually(t, func() bool { return s.waiters() == 1 })
+		roomtest.Until(t, "one waits", func() bool { return s.waiters() == 1 })
 		return entered
 	}
 	steadyYields := func() chan struct{} {
@@ -192,7 +194,7 @@ func TestScheduler_AllAreEvenOnceAllHaveGone(t *testing.T) {
 			enter(t, later)
 			entered := make(chan struct{})
 			go func() { enter(t, before); close(entered); before.Leave(time.Millisecond) }()
-			eventually(t, func() bool { return s.waiters() == 1 })
+			roomtest.Until(t, "one waits", func() bool { return s.waiters() == 1 })
 			yield(t, later)
 			select {
 			case <-entered:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vivarium/host/catalog"
+	"vivarium/host/roomtest"
 )
 
 // Each of these is a function that answers "ok" when threads do what they do on
@@ -295,7 +296,7 @@ def handler(event, context):
 		}
 	}
 	h.reclaim()
-	eventually(t, func() bool { return runtime.NumGoroutine() <= before })
+	roomtest.Until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // A thread that raises is reported in the log of the call in which it did.
@@ -332,5 +333,5 @@ def handler(event, context):
 	for range 3 {
 		h.want("f", "41", "42")
 	}
-	eventually(t, func() bool { return len(h.log("it left a thread running")) == 1 })
+	roomtest.Until(t, "the left thread is logged", func() bool { return len(h.log("it left a thread running")) == 1 })
 }

@@ -16,6 +16,7 @@ import (
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 	pythonwasi "vivarium/python-wasi"
 )
 
@@ -98,7 +99,7 @@ const sleepingTry = "import time\ndef handler(event, context):\n    print('begun
 // waitTries waits until so many tries are under way and wait.
 func (h *testHost) waitTries(running, waiting int) {
 	h.t.Helper()
-	eventually(h.t, func() bool {
+	roomtest.Until(h.t, "as many tries run and wait", func() bool {
 		return len(h.tries.places) == running && h.tries.waiting.Load() == int64(waiting)
 	})
 }
@@ -153,7 +154,7 @@ func TestTry_CloseWaitsForThoseUnderWay(t *testing.T) {
 				t.Errorf("got %v, want %v", err, want)
 			}
 		})
-		eventually(t, func() bool { return len(h.tries.places)+int(h.tries.waiting.Load()) > 0 })
+		roomtest.Until(t, "a try has begun", func() bool { return len(h.tries.places)+int(h.tries.waiting.Load()) > 0 })
 		if want == nil {
 			h.waitTries(1, 0)
 		} else {
@@ -205,7 +206,7 @@ func TestTry_RenewsItsImage(t *testing.T) {
 	old := h.tries.stocks[pythonwasi.Lean].image
 	old.uses = tryImageUses
 	h.tries.mu.Unlock()
-	eventually(t, func() bool { return hash() != first })
+	roomtest.Until(t, "the image is another", func() bool { return hash() != first })
 	if err := old.image.Close(); err == nil && old.users != 0 {
 		t.Error("the image before is still in use")
 	}

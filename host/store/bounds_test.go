@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vivarium/host/roomtest"
 )
 
 // What a store in memory forgets it forgets on time, whoever asks first.
@@ -315,7 +317,7 @@ func TestWatch_ComparesWithoutRepeatingItself(t *testing.T) {
 		for _, e := range must(s.Keys.All(ctx))(t) {
 			model[e.Key] = e
 		}
-		until(t, "what is new is told", func() bool { return w.differs(model) == "" })
+		roomtest.Until(t, "what is new is told", func() bool { return w.differs(model) == "" })
 	}
 	stop()
 	if told != 8 {

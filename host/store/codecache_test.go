@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"vivarium/host/roomtest"
 )
 
 // TestCodeCache_HasCodeWithoutTheServers cuts a process off, with what it has used and
@@ -46,7 +48,7 @@ func TestCodeCache_HasCodeWithoutTheServers(t *testing.T) {
 	}
 
 	cable.set(false)
-	until(t, "the damaged copy is replaced", func() bool {
+	roomtest.Until(t, "the damaged copy is replaced", func() bool {
 		got, err := there.Code.Get(ctx, damaged)
 		return err == nil && string(got) == "damaged here"
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 )
 
 // startShared starts a server of its own, and returns its address.
@@ -142,20 +143,20 @@ func TestWatch_ComparesAfterACut(t *testing.T) {
 
 	cable.set(true)
 	check(t, here.Keys.Put(ctx, "changed", []byte("2")), here.Keys.Delete(ctx, "deleted"), here.Keys.Put(ctx, "made", []byte("1")))
-	until(t, "what is known counts for nothing", func() bool { return there.Fresh() != nil })
+	roomtest.Until(t, "what is known counts for nothing", func() bool { return there.Fresh() != nil })
 	if err := there.Ready(ctx); fault.Of(err) != fault.Unavailable {
 		t.Errorf("ready: got %v", err)
 	}
-	until(t, "nothing is left of what was deleted", func() bool {
+	roomtest.Until(t, "nothing is left of what was deleted", func() bool {
 		_, records, err := here.Keys.(*jetBucket).state(ctx)
 		return err == nil && records == 3
 	})
 
 	cable.set(false)
-	until(t, "all is as in the store", func() bool { return f.text() == "1 2  1" })
-	until(t, "what is known counts", func() bool { return there.Fresh() == nil && there.Ready(ctx) == nil })
+	roomtest.Until(t, "all is as in the store", func() bool { return f.text() == "1 2  1" })
+	roomtest.Until(t, "what is known counts", func() bool { return there.Fresh() == nil && there.Ready(ctx) == nil })
 	check(t, here.Keys.Delete(ctx, "made"))
-	until(t, "changes arrive", func() bool { return f.text() == "1 2  " })
+	roomtest.Until(t, "changes arrive", func() bool { return f.text() == "1 2  " })
 }
 
 // TestLink_IsFreshAsLongAsServersAnswer asks servers that are slow at times.
@@ -171,7 +172,7 @@ func TestLink_IsFreshAsLongAsServersAnswer(t *testing.T) {
 		}
 	})
 	defer l.close()
-	until(t, "nobody answers", func() bool { return l.stale() != nil })
+	roomtest.Until(t, "nobody answers", func() bool { return l.stale() != nil })
 	close(answers)
-	until(t, "they answer again", func() bool { return l.stale() == nil })
+	roomtest.Until(t, "they answer again", func() bool { return l.stale() == nil })
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"vivarium/host/roomtest"
 )
 
 // discard is a log that nobody reads.
@@ -42,7 +44,7 @@ func TestMarks_OutliveTheProcess(t *testing.T) {
 		t.Errorf("written again: %v", err)
 	}
 	again.set("a", b)
-	until(t, "it is written by itself", func() bool { _, err := os.Stat(path); return err == nil })
+	roomtest.Until(t, "it is written by itself", func() bool { _, err := os.Stat(path); return err == nil })
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
 		t.Errorf("left are %v, %v", left, err)
 	}

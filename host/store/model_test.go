@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vivarium/host/roomtest"
 )
 
 // eachModel runs a test that does at random what can be done, with each store that
@@ -151,7 +153,7 @@ func TestBucket_IsAMap(t *testing.T) {
 					t.Fatalf("get %s: %+v, %v, want %+v", key, e, err, want)
 				}
 			}
-			until(t, "who watches knows all", func() bool { return w.differs(model) == "" })
+			roomtest.Until(t, "who watches knows all", func() bool { return w.differs(model) == "" })
 			stop()
 			if d := w.differs(model); d != "" {
 				t.Error("Watch:", d)

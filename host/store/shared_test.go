@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vivarium/host/fault"
+	"vivarium/host/roomtest"
 )
 
 // eachPair runs a test with two who use one store: two processes with servers elsewhere,
@@ -106,7 +107,7 @@ func TestBucket_ChangesOfSeveralComeOneAfterTheOther(t *testing.T) {
 				t.Errorf("%s was made %d times and deleted %d times; there: %d", key, made[key], deleted[key], there)
 			}
 		}
-		until(t, "who watches knows all", func() bool { return w.differs(model) == "" })
+		roomtest.Until(t, "who watches knows all", func() bool { return w.differs(model) == "" })
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"vivarium/host/roomtest"
 )
 
 // eachStore tests what the interfaces promise with each implementation.
@@ -37,16 +39,6 @@ func check(t *testing.T, errs ...error) {
 	for _, err := range errs {
 		if err != nil {
 			t.Fatal(err)
-		}
-	}
-}
-
-// until waits until a condition holds.
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
 		}
 	}
 }
@@ -165,8 +157,8 @@ func TestStore_ForgetsWhatIsOld(t *testing.T) {
 		ctx := t.Context()
 		check(t, s.Logs.Append(ctx, "f", []byte("log")))
 		sequence := must(s.Letters.Add(ctx, Item{FunctionID: "f"}))(t)
-		until(t, "the log is empty", func() bool { return readLog(t, s, "f", time.Time{}) == "" })
-		until(t, "the letter is gone", func() bool {
+		roomtest.Until(t, "the log is empty", func() bool { return readLog(t, s, "f", time.Time{}) == "" })
+		roomtest.Until(t, "the letter is gone", func() bool {
 			_, err := s.Letters.Get(ctx, sequence)
 			return errors.Is(err, ErrNotFound)
 		})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"vivarium/host/roomtest"
 	"vivarium/web/api"
 )
 
@@ -61,7 +62,7 @@ func TestUploads_AreOverBeforeTheCodeIsTried(t *testing.T) {
 		left <- err
 	}()
 	versions := func(n int) func() bool { return func() bool { return s.host.Stats().Versions == n } }
-	eventually(t, versions(1)) // it is being tried
+	roomtest.Until(t, "it is being tried", versions(1))
 	s.deploy("quick", answering(t, "quick"), "")
 	select {
 	case err := <-left:
@@ -72,7 +73,7 @@ func TestUploads_AreOverBeforeTheCodeIsTried(t *testing.T) {
 	if err := <-left; err == nil {
 		t.Error("it has been answered")
 	}
-	eventually(t, versions(1))
+	roomtest.Until(t, "the version is gone", versions(1))
 	if list := s.must("GET", "/versions?functionId=slow", "").at("versions").([]any); len(list) != 0 {
 		t.Errorf("there are versions: %v", list)
 	}

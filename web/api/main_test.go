@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"vivarium/host"
 	"vivarium/host/run"
@@ -174,14 +173,4 @@ func (s *server) deploy(function, content, more string) string {
 	op := s.must("POST", "/versions", `{"functionId": "`+function+`", "runtime": "python312", "entrypoint": "main.handler",
 		"executionTimeout": "60s", "content": "`+content+`"`+more+`}`)
 	return op.text("response.id")
-}
-
-// eventually fails the test when something does not hold before long.
-func eventually(t *testing.T, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it has not come to hold")
-		}
-	}
 }

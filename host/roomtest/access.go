@@ -1,7 +1,4 @@
-// Package accesstest lets each room of the host test its operations by the same rules:
-// every method that takes a principal is known to the test, is refused below its role,
-// works within the caller's tenant, and nowhere else.
-package accesstest
+package roomtest
 
 import (
 	"iter"
