@@ -60,9 +60,11 @@ func ServeBroker(ctx context.Context, conn *os.File, guard *Guard) error {
 			return nil // conn has been closed
 		}
 		var r request
+		// Whoever breaks the format may have been taken over; nothing more is done for it.
 		if err := json.Unmarshal(buf[:n], &r); err != nil {
 			return fmt.Errorf("egress: broker: %w", err)
 		}
+		// A connection is only begun here, which takes no time; a name server may take seconds.
 		if r.Name == "" {
 			send(c, makeConnection(ctx, guard, r))
 			continue
@@ -145,7 +147,7 @@ func closeAll(fds []int) {
 }
 
 func packetConn(f *os.File) (*net.UnixConn, error) {
-	defer f.Close()
+	defer f.Close() // FileConn duplicates the descriptor
 	c, err := net.FileConn(f)
 	if err != nil {
 		return nil, fmt.Errorf("egress: broker: %w", err)

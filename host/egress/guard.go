@@ -122,6 +122,7 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 	if reason := g.refusedBy(func(p *Policy) bool { return p.allowsName(name) }); reason != "" {
 		return nil, sockets.Refuse(sockets.Stream, name, 0, reason)
 	}
+	// Only after the check, since a query tells the name's owner something.
 	found, err := by.Resolve(ctx, name)
 	if err != nil {
 		return nil, err
@@ -212,6 +213,7 @@ func (g *Guard) remember(name string, addresses []netip.Addr) {
 			g.order = slices.Delete(g.order, at, at+1)
 		}
 		g.order = append(g.order, a)
+		// A clone: who checks a connection reads the old names without the mutex.
 		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
 		names = append(names, name)
 		g.names[a] = names[max(0, len(names)-maxNames):]

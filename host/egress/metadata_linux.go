@@ -46,6 +46,8 @@ func serveMetadata(conn net.Conn, answer Metadata) {
 		if conn.SetDeadline(time.Now().Add(metadataPatience)) != nil {
 			return
 		}
+		// A new reader, with the whole bound, for each request. What it has read of a next
+		// one is lost, but clients wait for the response first.
 		lines := textproto.NewReader(bufio.NewReader(&limited{conn, maxHead}))
 		request, err := lines.ReadLine()
 		if err != nil {
@@ -69,6 +71,7 @@ func serveMetadata(conn net.Conn, answer Metadata) {
 			kind = "application/json"
 		}
 		head := fmt.Sprintf("HTTP/1.1 %s\r\nMetadata-Flavor: Google\r\nContent-Type: %s\r\nContent-Length: %d\r\n", status, kind, len(body))
+		// Other methods may have a body, which is not read and would pass for a request.
 		last := method != "GET" || strings.EqualFold(header.Get("Connection"), "close")
 		if last {
 			head += "Connection: close\r\n"

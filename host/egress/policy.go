@@ -140,7 +140,7 @@ func cutPort(text string, port *uint16) (host string, err error) {
 			return host, nil
 		}
 		number = rest[1:]
-	case i >= 0 && strings.Count(text, ":") == 1:
+	case i >= 0 && strings.Count(text, ":") == 1: // with more, it is an IPv6 address without a port
 		host, number = text[:i], text[i+1:]
 	default:
 		return host, nil
@@ -197,6 +197,7 @@ func (p *Policy) allows(kind sockets.Kind, to netip.AddrPort, names []string) bo
 	if p == nil || p.unbounded {
 		return p != nil
 	}
+	// Names don't allow special addresses: whoever owns a name chooses its addresses.
 	range_, special := specialRange(to.Addr())
 	return slices.ContainsFunc(p.rules, func(r rule) bool {
 		switch {

@@ -68,7 +68,7 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 		return s.connectMetadata()
 	}
 	target := kind.String() + " " + to.String()
-	by := s.cfg.Guard.inForce()
+	by := s.cfg.Guard.inForce() // before the check: a change during it is noticed with the first bytes
 	if err := s.cfg.Guard.Check(kind, to); err != nil {
 		return nil, s.note(target, err)
 	}

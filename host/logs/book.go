@@ -86,6 +86,8 @@ func (l *recentLog) keep(entries, size int) (freed int) {
 		freed += l.entries[drop].memorySize()
 		drop++
 	}
+	// A copy: readers use the old entries without the mutex, and what is dropped is to
+	// be freed.
 	l.entries = append([]Entry(nil), l.entries[drop:]...)
 	l.first, l.size = l.first+drop, l.size-freed
 	return freed
@@ -125,6 +127,7 @@ func (b *Book) remember(tenant string, e Entry) {
 	l.entries = append(l.entries, e)
 	l.size += e.memorySize()
 	b.inMemory += e.memorySize()
+	// Trimming copies, so it waits until there is twice as much as is kept.
 	if len(l.entries) >= 2*maxRecent || l.size >= 2*maxRecentBytes {
 		b.inMemory -= l.keep(maxRecent, maxRecentBytes)
 	}
@@ -158,7 +161,7 @@ func (b *Book) Add(o Owner, e Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.size+len(line) > maxUnstored || b.sizes[tenant]+len(line) > maxUnstoredOf {
-		b.lost[tenant]++
+		b.lost[tenant]++ // waiting for room would hold up the call
 		return
 	}
 	b.size += len(line)
@@ -205,6 +208,7 @@ func (b *Book) keepStoring() {
 // except after Close.
 func (b *Book) storeAll() {
 	b.mu.Lock()
+	// size still counts what is taken here: it stays in memory until it is stored.
 	unstored, lost := b.unstored, b.lost
 	b.unstored, b.lost = map[Owner][][]byte{}, map[string]int{}
 	b.mu.Unlock()
@@ -281,7 +285,7 @@ func (b *Book) readMemory(
 		b.mu.Lock()
 		var entries []Entry
 		if l := b.recent[tenant]; l != nil {
-			next = max(next, l.first)
+			next = max(next, l.first) // the others were dropped before this reader came to them
 			entries = l.entries[next-l.first:]
 		}
 		changed := b.changed

@@ -316,6 +316,7 @@ func (w *lineWriter) flush() {
 func (w *lineWriter) flushLine() {
 	w.log.line(w.partial)
 	w.partial = w.partial[:0]
+	// Most lines are short; a long one must not cost its size until the call ends.
 	if cap(w.partial) > 4<<10 {
 		w.partial = nil
 	}

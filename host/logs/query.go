@@ -151,9 +151,10 @@ func (w *window) add(e Entry) error {
 	for len(w.entries)-w.first > w.limit || w.bytes > MaxBytes {
 		w.cut = w.cut || len(w.entries)-w.first <= w.limit
 		w.bytes -= w.entries[w.first].size()
-		w.entries[w.first] = Entry{}
+		w.entries[w.first] = Entry{} // frees its text
 		w.first++
 	}
+	// Moving the rest costs as much as dropping as many did.
 	if w.first > len(w.entries)/2 {
 		w.entries, w.first = slices.Delete(w.entries, 0, w.first), 0
 	}

@@ -66,6 +66,7 @@ func (t *tally) surplus(tenant string, limit, capacity int64) (o Owner, keep int
 		if t.all <= capacity {
 			return Owner{}, 0, false
 		}
+		// It keeps to its own limit, but is the one that leaves the others least.
 		tenant = t.most()
 		total = t.size(tenant)
 		limit = total - 1
@@ -77,6 +78,7 @@ func (t *tally) surplus(tenant string, limit, capacity int64) (o Owner, keep int
 			functionID, longest = id, l
 		}
 	}
+	// Dropping a quarter at a time makes trims rare: each is a change in the store.
 	excess, drop := total-limit/4*3, 0
 	for excess > 0 && drop < len(longest.batches) {
 		excess -= int64(longest.batches[drop])
@@ -103,6 +105,7 @@ func (t *tally) trim(tenant, functionID string, keep int) {
 		l.size -= int64(size)
 		t.all -= int64(size)
 	}
+	// A copy: the old array would grow with all that has ever been stored.
 	l.batches = append([]int32(nil), l.batches[len(l.batches)-keep:]...)
 }
 
@@ -120,6 +123,8 @@ func (b *Book) Load(ctx context.Context, tenantOf func(functionID string) string
 	defer b.mu.Unlock()
 	for id, n := range batches {
 		if tenant := tenantOf(id); tenant != "" {
+			// The store only tells the average size, which errs for single logs but
+			// not for their sum.
 			for range n {
 				b.tally.add(tenant, id, average)
 			}
@@ -163,6 +168,7 @@ func (b *Book) Forget(tenant, functionID string) {
 // the store is almost full, of the tenant with the largest logs: the store
 // itself would remove the oldest of all, or the longest.
 func (b *Book) trim(tenant string) {
+	// The rest is room for what other goroutines and processes store meanwhile.
 	capacity := b.store.Logs.Capacity() / 16 * 15
 	limit := b.ledger.Limit(tenant, quota.LogBytes)
 	if limit < 0 {
@@ -176,7 +182,7 @@ func (b *Book) trim(tenant string) {
 			return // retried with the next batch if the store was unavailable
 		}
 		b.mu.Lock()
-		if b.tally.tenants[o.Tenant][o.Function] != nil {
+		if b.tally.tenants[o.Tenant][o.Function] != nil { // else the function was deleted meanwhile
 			b.tally.trim(o.Tenant, o.Function, keep)
 		}
 		b.mu.Unlock()

@@ -216,11 +216,13 @@ func (c *codeCell) get(load func() (tree *vfs.Tree, give func(), err error)) (*v
 // drop forgets code that can be loaded again, and reports whether there was any. Code
 // that is just being loaded stays.
 func (c *codeCell) drop() bool {
+	// Loading takes memory, for which this very code may be asked to go: waiting for it
+	// would never end.
 	if !c.mu.TryLock() {
 		return false
 	}
 	defer c.mu.Unlock()
-	if c.give == nil {
+	if c.give == nil { // there is none, or it is a try's, which nothing could load again
 		return false
 	}
 	c.give()
@@ -254,6 +256,8 @@ func (m *maker) unpack(ctx context.Context, tenant string, archive []byte) (tree
 	if err != nil {
 		return nil, nil, err
 	}
+	// The directory tells the size, and the reader ends at it, so nothing is unpacked that
+	// is not counted.
 	if give, err = m.room.ledger.Reserve(tenant, quota.CodeTree, size); err != nil {
 		return nil, nil, err
 	}
@@ -276,6 +280,7 @@ func CodeFromFS(fsys fs.FS) (*vfs.Tree, error) {
 // code returns a version's files; nil when it has none.
 func (m *maker) code(ctx context.Context, v *live) (*vfs.Tree, error) {
 	return v.code.get(func() (*vfs.Tree, func(), error) {
+		// The archive is in memory besides what comes out of it.
 		release, err := m.room.ledger.Reserve(v.Tenant, quota.Body, v.ArchiveSize)
 		if err != nil {
 			return nil, nil, err

@@ -77,6 +77,7 @@ func (c *imageCell) get(ctx context.Context, instead <-chan *instance) (*version
 		if c.closed {
 			return nil, nil, ErrRetired
 		}
+		// An old attempt's error is not for who comes later: it may succeed now.
 		if waited && c.err != nil {
 			return nil, nil, c.err
 		}
@@ -97,6 +98,7 @@ func (c *imageCell) get(ctx context.Context, instead <-chan *instance) (*version
 // begin begins an attempt to build the image. The caller holds mu.
 func (c *imageCell) begin() {
 	done := make(chan struct{})
+	// Not the first caller's context: others wait as well, and may have more time.
 	trying, abandon := context.WithCancel(context.Background())
 	c.building, c.abandon, c.began = done, abandon, time.Now()
 	unwatch := time.AfterFunc(maxFreezeTime, func() {
@@ -162,7 +164,7 @@ func (c *imageCell) close() (freed int64) {
 	}
 	c.mu.Unlock()
 	if building != nil {
-		<-building
+		<-building // without mu, which its end needs
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,6 +225,7 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 	path := v.pool.image.path
 	if path != "" {
 		image, err := m.openImage(python.engine, path, v)
+		// Without room for the old one there is none for a new one, which is as large.
 		if err == nil || fault.Of(err).NoRoom() {
 			return image, err
 		}
@@ -400,7 +403,7 @@ func (m *maker) clone(ctx context.Context, from image, v *live) (guest, error) {
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve, Net: m.network(v),
 		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
 	})
-	if errors.Is(err, wasm.ErrMemory) {
+	if errors.Is(err, wasm.ErrMemory) { // the ledger knows whose limit it was
 		err = refused
 	}
 	return i, err

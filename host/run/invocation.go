@@ -145,7 +145,7 @@ func (c *call) run(ctx context.Context) error {
 	}
 
 	err = c.process(ctx, in)
-	c.v.pool.release(in)
+	c.v.pool.release(in) // before the last log entries, which the next call need not wait for
 	c.finish(err)
 	return err
 }
@@ -207,7 +207,7 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 		c.result.Figures.Init += time.Since(start)
 		c.result.Figures.Handler = 0
 		if err != nil {
-			in.Retire()
+			in.Retire() // half a module is loaded, which no other call should find
 			if fe, ok := errors.AsType[*fault.FunctionError](err); ok {
 				<-c.v.loading.failed(fe, in.MemorySize(), refused, printed{}).printed // this call has logged it
 			}
@@ -238,7 +238,7 @@ func (c *call) enter(
 		Turn: c.r.scheduler.turn(c.v.Tenant, c.v.FunctionID),
 		Prepare: func(work paced.Work) []byte {
 			b := request(work)
-			start = time.Now()
+			start = time.Now() // waiting for the turn is not the handler's time
 			return b
 		},
 		Finish: func(r *wasm.Response, err error, work paced.Work) {
@@ -374,6 +374,7 @@ func (r *reporter) warn(message string, v *live, args ...any) {
 // refused logs a call that got no instance.
 func (c *call) refused(err error) {
 	c.result.Figures.Duration = time.Since(c.inv.Received)
+	// That a caller has gone, or the host goes down, says nothing about the function.
 	if k := fault.Of(err); k != fault.Cancelled && k != fault.Closed {
 		c.v.figures.call(time.Now(), -1, true)
 	}

@@ -86,6 +86,7 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 		p.mu.Unlock()
 		return nil, fault.ErrBusy
 	case n > 0:
+		// The last one used: the others then stay idle long enough to be evicted.
 		in := p.removeIdle(n - 1)
 		p.mu.Unlock()
 		return in, nil
@@ -133,6 +134,7 @@ func (p *pool) accept(ctx context.Context, in *instance) (*instance, error) {
 	if in != nil {
 		return in, nil
 	}
+	// Between the grant and now the pool may have been closed: it waits for this place.
 	p.mu.Lock()
 	closed := p.closed
 	p.mu.Unlock()
@@ -281,7 +283,7 @@ func (p *pool) discard(in *instance) {
 
 // end closes an instance that has no place, or leaves it.
 func (p *pool) end(in *instance) {
-	in.Close()
+	in.Close() // first: until then its memory is taken
 	p.r.room.releaseInstance(p.v.Tenant)
 	p.memory.Add(-instanceMemory)
 	p.image.put()
@@ -302,7 +304,7 @@ func (p *pool) vacate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.waiting) > 0 {
-		p.waiting.next().given <- nil
+		p.waiting.next().given <- nil // the right to make another in its place
 		return
 	}
 	p.live--

@@ -217,7 +217,7 @@ func (r *Runner) Remove(versionID string) {
 	if v == nil {
 		return
 	}
-	v.pool.close()
+	v.pool.close() // before the image goes: a call in progress may still need it
 	v.pool.image.remove()
 	r.maker.unstoreImage(v)
 	r.mu.Lock()

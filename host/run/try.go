@@ -103,7 +103,7 @@ func (c *call) try(ctx context.Context) error {
 	figures := &c.result.Figures
 	figures.Cold, figures.Making = true, time.Since(start)
 	figures.Init = figures.Making
-	c.deadline = time.Now().Add(c.v.Timeout)
+	c.deadline = time.Now().Add(c.v.Timeout) // the wait for a place is not the code's fault
 	defer c.r.room.ledger.Give(tryTenant, quota.InstanceMemory, instanceMemory)
 	defer w.Close()
 	err = c.process(ctx, &instance{guest: w})
@@ -269,7 +269,7 @@ func (t *tries) acquire(ctx context.Context, runtime string) (*tryImage, error) 
 func (t *tries) release(image *tryImage) {
 	t.mu.Lock()
 	image.users--
-	last := image.users == 0
+	last := image.users == 0 // the current image has a user more, see renew
 	t.mu.Unlock()
 	if last {
 		_ = image.Close() // a file that was only read

@@ -123,6 +123,7 @@ func (b *jetBucket) note(revision uint64) {
 		k = markOf(revision, b.keys)
 	}
 	b.mu.Unlock()
+	// Two changes may come here in either order; the mark never goes back.
 	if old, ok, _ := b.marks.get(b.name); !ok || revision >= old.Revision {
 		b.marks.set(b.name, k)
 	}
@@ -140,6 +141,8 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	revision, err := make(ctx)
+	// Only this error proves that nothing has changed. After others, what the bucket has
+	// is unknown until all of it is read again.
 	if err = b.fault(err); errors.Is(err, ErrRevision) {
 		return revision, err
 	}
