@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"time"
 
@@ -13,49 +12,36 @@ import (
 
 	"vivarium/wasm/sockets"
 	"vivarium/wasm/vfs"
-	"vivarium/wasm/wasip1"
 )
 
 // Instance is a live guest. It is not safe for concurrent use: one goroutine at
 // a time may call or close it.
+//
+// Its own members are what it is: code, memory, and the call it is in. What it is
+// measured by is in meter, what it may ask for in world.
 type Instance struct {
+	meter
+	world
+
 	engine *Engine
 	module api.Module
 	linear *linearMemory
-	root   *vfs.Root
-	files  *wasip1.Files
-	net    sockets.Net
 	image  *Image
 	base   context.Context // carries the instance to the host functions
 
-	stdin          switchReader
-	stdout, stderr switchWriter
-	seen           Observations
-	askedBefore    int64 // network requests made before the last ResetObserved
-	load, invoke   api.Function
-	broken         bool          // only Close is allowed
-	threads        *threads      // nil as long as it never had but one
-	computed       time.Duration // in all calls, up to since
+	load, invoke api.Function
+	broken       bool     // only Close is allowed
+	threads      *threads // nil as long as it never had but one
 
 	// State of the current call.
-	ctx      context.Context
-	deadline int64     // on the engine's clock; 0 means none
-	until    time.Time // the deadline as given
-	turn     Turn
-	entered  bool  // the guest has its turn
-	since    int64 // when the turn began, on the engine's clock
-	work     int   // done by the host since it last checked the clock; see did
-	used     time.Duration
 	stopped  error // why the host ended the call
 	last     lastWords
 	calling  api.Function
-	stack    int64 // bytes of machine stack that the owner is charged for
+	response *Response
 	// Of the first thread, while there are others.
 	firstCalling api.Function
 	over         context.Context // see callOver
 	endOver      func()
-	pages        pages
-	response     *Response
 }
 
 // InstanceConfig configures one instance.
@@ -74,21 +60,6 @@ type InstanceConfig struct {
 	// instances of one image must have the same owner, who pays only once for
 	// the pages they share.
 	Reserve func(delta int64) bool
-}
-
-// Turn decides when a guest may compute. A call starts with Enter and ends with
-// Leave; a sleeping guest has left. The goroutine that makes the call calls the
-// methods.
-type Turn interface {
-	// Enter blocks until the guest may compute, ctx ends, or the deadline (zero
-	// means none) passes.
-	Enter(ctx context.Context, deadline time.Time) error
-	// Yield reports that the guest has computed for used since the last Enter
-	// or Yield, and blocks while others are ahead. It fails for the same
-	// reasons as Enter, and after an error the guest has left.
-	Yield(ctx context.Context, deadline time.Time, used time.Duration) error
-	// Leave reports that the guest has computed for used and stops.
-	Leave(used time.Duration)
 }
 
 // Call is one call of a guest, with the host's work around it.
@@ -129,20 +100,6 @@ type Response struct {
 	Spent bool
 }
 
-// Observations records what a guest has seen or done that two instances must
-// not have in common.
-type Observations struct {
-	Random    int64 // bytes of randomness drawn
-	WallClock int64 // readings of the wall clock
-	Monotonic int64 // readings of the monotonic clock
-	CPUTime   int64 // readings of the CPU time clock
-	Slept     int64 // sleeps
-	Network   int64 // names looked up and connections made, not counting those refused
-	Written   bool  // something was written to a file
-	OpenFiles int   // files and sockets open now
-	Threads   int   // threads there are now besides the first
-}
-
 // bind gives a shell its content.
 func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 	if cfg.MemoryLimit > MaxMemory {
@@ -172,19 +129,7 @@ func (i *Instance) bind(image *Image, cfg InstanceConfig) error {
 		}
 		g.Set(image.globals[n])
 	}
-	if cfg.Code != nil {
-		if err := i.root.SetTree(codePath, cfg.Code); err != nil {
-			return fmt.Errorf("wasm: file system: %w", err)
-		}
-	}
-	i.net = cfg.Net
-	i.files.SetNet(i.net)
-	if cfg.Tmp != nil {
-		if err := i.root.SetMem(tmpPath, cfg.Tmp); err != nil {
-			return fmt.Errorf("wasm: file system: %w", err)
-		}
-	}
-	return nil
+	return i.furnish(cfg)
 }
 
 // Load has the guest load what it will run. The rules are those of Invoke.
@@ -266,23 +211,17 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 	if i.broken {
 		return ErrClosed
 	}
-	i.ctx, i.turn, i.stopped, i.response, i.used, i.work = ctx, c.Turn, nil, nil, 0, 0
-	i.until, i.deadline, i.calling, i.firstCalling, i.last = c.Deadline, 0, f, f, lastWords{}
-	if !c.Deadline.IsZero() {
-		i.deadline = i.engine.now() + int64(time.Until(c.Deadline))
-	}
-	i.stdout.set(c.Stdout)
-	i.stderr.set(c.Stderr)
+	i.meter.begin(ctx, c.Turn, c.Deadline)
+	i.stopped, i.response, i.calling, i.firstCalling, i.last = nil, nil, f, f, lastWords{}
+	i.connect(c.Stdout, c.Stderr)
 	i.linear.denied = granted
 	defer func() {
-		i.stdin.set(nil)
-		i.stdout.set(nil)
-		i.stderr.set(nil)
+		i.disconnect()
 		if i.over != nil {
 			i.endOver()
 			i.over = nil
 		}
-		i.ctx, i.turn = nil, nil
+		i.meter.end()
 		i.dropStack()
 		i.broken = i.broken || err != nil
 	}()
@@ -346,59 +285,19 @@ func (i *Instance) explain(err error) error {
 
 // enter waits for the guest's turn.
 func (i *Instance) enter() error {
-	if i.turn != nil {
-		if err := i.turn.Enter(i.ctx, i.turnUntil()); err != nil {
-			return i.refused(err)
-		}
+	if err := i.meter.enter(i.turnUntil()); err != nil {
+		return err
 	}
-	i.entered = true
-	i.since = i.engine.now()
 	i.beginFaults()
 	return nil
 }
 
 // leave ends the guest's turn, if it has one.
 func (i *Instance) leave() {
-	if !i.entered {
-		return
+	if i.entered {
+		i.noteFaults()
+		i.meter.leave()
 	}
-	i.entered = false
-	i.noteFaults()
-	used := i.lap()
-	if i.turn != nil {
-		i.turn.Leave(used)
-	}
-}
-
-// lap accounts for the time the guest has computed since the turn began or the
-// last lap, and returns it.
-func (i *Instance) lap() time.Duration {
-	now := i.engine.now()
-	used := time.Duration(now - i.since)
-	i.since = now
-	i.used += used
-	i.computed += used
-	return used
-}
-
-// refused returns why Turn denied the guest a turn.
-func (i *Instance) refused(err error) error {
-	if why := i.overdue(); why != nil {
-		return why
-	}
-	return fmt.Errorf("%w: %w", ErrCancelled, err)
-}
-
-// overdue returns why the call must end, or nil.
-func (i *Instance) overdue() error {
-	switch {
-	// Those who wait until the deadline go by the other clock.
-	case i.deadline != 0 && (i.engine.now() >= i.deadline || !time.Now().Before(i.until)):
-		return ErrDeadline
-	case i.ctx.Err() != nil:
-		return ErrCancelled
-	}
-	return nil
 }
 
 // end leaves the guest from within a host function; run returns why.
@@ -436,15 +335,9 @@ func (i *Instance) giveWay() error {
 	if !i.chargePages() {
 		return i.outOf(errPages)
 	}
-	used := i.lap()
-	if i.turn != nil {
-		if err := i.turn.Yield(i.ctx, i.turnUntil(), used); err != nil {
-			i.entered = false
-			return i.refused(err)
-		}
+	if err := i.meter.giveWay(i.turnUntil()); err != nil {
+		return err
 	}
-	runtime.Gosched()
-	i.since = i.engine.now()
 	i.beginFaults()
 	return i.timeUp()
 }
@@ -507,26 +400,8 @@ func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 	i.response = r
 }
 
-// Observed returns the observations since the last ResetObserved.
-func (i *Instance) Observed() Observations {
-	o := i.seen
-	open, asked := i.files.Sockets()
-	o.Written, o.OpenFiles, o.Network = i.root.Written(), i.root.OpenFiles()+open, asked-i.askedBefore
-	o.Threads = i.otherThreads()
-	return o
-}
-
-// ResetObserved clears the observations.
-func (i *Instance) ResetObserved() {
-	i.seen = Observations{}
-	_, i.askedBefore = i.files.Sockets()
-}
-
 // MemorySize returns the size of the linear memory, in bytes. It never shrinks.
 func (i *Instance) MemorySize() int64 { return int64(i.linear.size) }
-
-// CPUTime returns how long the last call computed.
-func (i *Instance) CPUTime() time.Duration { return i.used }
 
 // Usable reports whether the instance accepts another call.
 func (i *Instance) Usable() bool { return !i.broken }
@@ -575,16 +450,8 @@ func (i *Instance) Close() {
 	if i.image != nil && i.pages.shared > 0 {
 		i.share(0) // giving back never fails
 	}
-	i.files.Close()
-	i.root.Close()
+	i.world.close()
 }
-
-// HangUp closes the instance's connections as if the peers had: a guest that
-// keeps connections for later finds them closed and opens new ones.
-func (i *Instance) HangUp() { i.files.HangUp() }
-
-// Net returns the network that the instance was given.
-func (i *Instance) Net() sockets.Net { return i.net }
 
 // Retire makes the instance refuse further calls. It must still be closed.
 func (i *Instance) Retire() { i.broken = true }

@@ -25,7 +25,7 @@ func compilationWorkers() int { return runtime.GOMAXPROCS(0) }
 
 // newShell instantiates the guest with empty memory.
 func (e *Engine) newShell(ctx context.Context) (_ *Instance, err error) {
-	i := &Instance{engine: e}
+	i := &Instance{engine: e, meter: meter{now: e.now}}
 	i.stdout.i, i.stderr.i = i, i
 	if err := i.openFiles(); err != nil {
 		return nil, fmt.Errorf("wasm: file system: %w", err)
