@@ -115,15 +115,15 @@ func TestThreads_EndWithTheCallThatFails(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(what, cancelled), func(t *testing.T) {
 				i, reserved := newThreads(t, e)
-				ctx, deadline := t.Context(), time.Now().Add(200*time.Millisecond)
+				ctx, deadline := t.Context(), time.Now().Add(time.Minute)
 				want := want
 				if cancelled {
 					var cancel context.CancelFunc
 					ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
 					defer cancel()
 					want = ErrCancelled
-				} else if want == nil {
-					deadline = time.Now().Add(time.Minute)
+				} else if want != nil {
+					deadline = time.Now().Add(200 * time.Millisecond)
 				}
 				_, err := i.Invoke(ctx, Call{Stdin: threadsRequest(20, 50, what), Turn: &turns{t: t}, Deadline: deadline})
 				_, ok := errors.AsType[*TrapError](err)
