@@ -25,7 +25,7 @@ import (
 type platform struct {
 	engines *run.Engines
 	host    *host.Host
-	store   *store.Store // nil if everything is in memory
+	store   *store.Store
 }
 
 // platformConfig configures a platform. The zero value is usable.
@@ -52,22 +52,14 @@ type platformConfig struct {
 func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConfig) (_ *platform, err error) {
 	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := &platform{}
+	if p.store, err = s.openStore(ctx, cfg, log); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			_ = p.close() // the first error matters
 		}
 	}()
-	if cfg.data != "" || cfg.nats != "" {
-		storeConfig := storeIn(cfg.data)
-		storeConfig.Log = log
-		if cfg.nats != "" {
-			here := s.imageDir("", cfg.nats)
-			storeConfig.URL, storeConfig.Marks, storeConfig.CodeCache = cfg.nats, filepath.Join(here, "marks"), filepath.Join(here, "code")
-		}
-		if p.store, err = store.Open(ctx, storeConfig); err != nil {
-			return nil, err
-		}
-	}
 	dir, err := machineCodeDir(s.cacheDir)
 	if err != nil {
 		log.Warn("machine code is not cached", "error", err)
@@ -98,6 +90,20 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	return p, nil
 }
 
+// openStore opens the store that a platform is to use.
+func (s *session) openStore(ctx context.Context, cfg platformConfig, log *slog.Logger) (*store.Store, error) {
+	if cfg.data == "" && cfg.nats == "" {
+		return store.Memory(store.Config{Log: log}), nil
+	}
+	config := storeIn(cfg.data)
+	config.Log = log
+	if cfg.nats != "" {
+		here := s.imageDir("", cfg.nats)
+		config.URL, config.Marks, config.CodeCache = cfg.nats, filepath.Join(here, "marks"), filepath.Join(here, "code")
+	}
+	return store.Open(ctx, config)
+}
+
 // storeIn returns where the store of a data folder is, and its marks, which are
 // outside of it; nothing if there is no folder.
 func storeIn(data string) store.Config {
@@ -120,33 +126,14 @@ func (p *platform) close() error {
 			return err
 		}
 	}
-	if p.store != nil {
-		p.store.Close()
-	}
+	p.store.Close()
 	return nil
-}
-
-// ready returns why calls can't be served. The engine is not among the reasons:
-// without it, there would be no platform.
-func (p *platform) ready(ctx context.Context) error {
-	if p.store == nil {
-		return nil
-	}
-	return p.store.Ready(ctx)
 }
 
 // tenants returns what all tenants have and may have.
 func (p *platform) tenants() []host.TenantQuotas {
 	all, _ := p.host.Tenants().All(access.Operator) // the operator may see them
 	return all
-}
-
-// backlog returns a function that counts queued calls; nil without a store.
-func (p *platform) backlog() func(context.Context) (uint64, error) {
-	if p.store == nil {
-		return nil
-	}
-	return p.store.Queue.Len
 }
 
 // cacheFolder returns where the program keeps what it can recreate.

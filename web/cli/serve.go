@@ -144,8 +144,8 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	config := web.Config{
 		Version: programVersion(), Management: management, Play: play, Console: console.Handler(),
 		OnDrain: management.EndStreams, Confinement: confined.lines,
-		Ready: func(ctx context.Context) error { return errors.Join(confined.ready(), platform.ready(ctx)) },
-		Stats: platform.host.Stats, Tenants: platform.tenants, Backlog: platform.backlog(),
+		Ready: func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },
+		Stats: platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host.Keys())
