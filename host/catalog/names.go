@@ -26,7 +26,7 @@ type naming struct {
 }
 
 // claim makes sure that no other function of the tenant has or gets that name. A claim
-// that the function has already is made anew, so that nobody else can release it who has
+// that the function has already is made again, so that nobody else can release it who has
 // seen the old one. The caller holds the mutex.
 func (n *naming) claim(ctx context.Context, tenant, name, id string) error {
 	if name == "" {
@@ -76,7 +76,7 @@ func (n *naming) release(tenant, name, id string) {
 	if err != nil || string(claim.Value) != id {
 		return
 	}
-	e, err := n.store.Functions.Get(ctx, id) // after the claim, which is made anew by who gives it the name
+	e, err := n.store.Functions.Get(ctx, id) // after the claim, which whoever gives it the name makes again
 	if err == nil {
 		var record functionRecord
 		if json.Unmarshal(e.Value, &record) != nil || record.Name == name {

@@ -121,7 +121,7 @@ var routes = []route{
 		[]parameter{{"functionId", "Only of this function, by id or name."}, {"limit", "Most items, up to 1000, and fewer when they are long. Default: 100."},
 			{"pageToken", "The nextPageToken of the answer before."}},
 		nil, false, ListDeadLettersResponse{}, (*Handler).listDeadLetters},
-	{http.MethodPost, "/deadLetters/{deadLetterId}:replay", "ReplayDeadLetter", "replayDeadLetter", "Queue a dead letter's call anew",
+	{http.MethodPost, "/deadLetters/{deadLetterId}:replay", "ReplayDeadLetter", "replayDeadLetter", "Queue a dead letter's call again",
 		nil, nil, false, ReplayResponse{}, (*Handler).replayDeadLetter},
 	{http.MethodGet, "/timers", "Timers", "listTimers", "List timers, in order of name",
 		[]parameter{{"functionId", "Only of this function, by id or name."}},
