@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -95,7 +96,7 @@ func TestPackages_WorkInTheSandbox(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			call(t, h, "use-"+name, fstest.MapFS{"main.py": {Data: text}})
+			call(t, h, "use-"+strings.ReplaceAll(name, ".", "-"), fstest.MapFS{"main.py": {Data: text}})
 		})
 	}
 	t.Run("metadata tells their versions", func(t *testing.T) {

@@ -288,17 +288,18 @@ static int set_out(struct thread *t, Greenlet *g, struct passed *p) {
     if (run == NULL) {
       return -1;
     }
-    // A class may do anything to find out.
+    // To find out, and to let go of what it was before, may run anything.
+    if (g->state == PENDING) {
+      Py_XSETREF(g->run, Py_NewRef(run));
+    }
+    Py_DECREF(run);
     if (g->state != PENDING) {
-      Py_DECREF(run);
       return 1;
     }
     if (!is_at_home(t, g)) {
-      Py_DECREF(run);
       return -1;
     }
     if (coroutine_start(enter, g) != 0) {
-      Py_DECREF(run);
       PyErr_SetString(PyExc_MemoryError, "can't start a greenlet: an instance has at most 1,024 of them and of "
                                          "threads, each with 1 MiB of its memory");
       return -1;
@@ -309,7 +310,6 @@ static int set_out(struct thread *t, Greenlet *g, struct passed *p) {
         .c_remaining = coroutine_recursion_limit(),
         .context = g->calls.context,
     };
-    Py_XSETREF(g->run, run);
     g->state = STARTED;
   }
   t->passed = *p;
