@@ -2,6 +2,8 @@ package host
 
 import (
 	"compress/gzip"
+	"crypto/sha256"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -66,6 +68,10 @@ func webServer(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 	case "/who":
 		fmt.Fprint(w, r.RemoteAddr)
+	case "/me":
+		for _, c := range r.TLS.PeerCertificates {
+			fmt.Fprint(w, c.Subject.Organization)
+		}
 	default:
 		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path)
 	}
@@ -75,10 +81,12 @@ func webServer(w http.ResponseWriter, r *http.Request) {
 func TestClients_HTTP(t *testing.T) {
 	plain := httptest.NewServer(http.HandlerFunc(webServer))
 	t.Cleanup(plain.Close)
-	secure, authority := tlsServer(t, nil)
+	secure, authority := tlsServer(t, &tls.Config{ClientAuth: tls.RequestClientCert})
+	own, key := certificate(t)
 	secure.Config.Handler = http.HandlerFunc(webServer)
 	files := installed(t, "http.txt")
 	files["ca.pem"] = &fstest.MapFile{Data: []byte(authority)}
+	files["own.pem"], files["key.pem"] = &fstest.MapFile{Data: []byte(own)}, &fstest.MapFile{Data: []byte(key)}
 	files["main.py"] = &fstest.MapFile{Data: []byte(`
 import asyncio, ssl
 import aiohttp, httpx, requests, urllib3
@@ -116,6 +124,15 @@ async def aio_stranger(url):
     except aiohttp.ClientConnectorCertificateError as error:
         return type(error).__name__
 
+def own():
+    context = ssl.create_default_context(cafile=AUTHORITY)
+    context.load_cert_chain("/function/code/own.pem", "/function/code/key.pem")
+    return context
+
+def pinned(url, fingerprint):
+    with urllib3.PoolManager(cert_reqs="CERT_NONE", assert_fingerprint=fingerprint, retries=False) as pool:
+        return pool.request("GET", url).data.decode()
+
 def wait(awaitable):
     return asyncio.get_event_loop().run_until_complete(awaitable)
 
@@ -133,6 +150,7 @@ def handler(event, context):
 	h := netHost(t)
 	h.deployFiles("clients", files, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute, MemoryMB: 256})
 	base := fmt.Sprintf("https://127.0.0.1:%d", secure.Listener.Addr().(*net.TCPAddr).Port)
+	pin := fmt.Sprintf("%x", sha256.Sum256(secure.Certificate().Raw))
 	// A connection is kept from one call to the next.
 	for _, who := range []string{`session.get("` + base + `/who").text`, `pool.request("GET", "` + base + `/who").data.decode()`,
 		`client.get("` + base + `/who").text`, `wait(aio("` + base + `/who"))`} {
@@ -158,6 +176,14 @@ def handler(event, context):
 		{`wait(aio_timeout("` + base + `/stalls"))`, `"TimeoutError"`},
 		{`wait(aio_together("` + base + `", 3))`, `["GET /0", "GET /1", "GET /2"]`},
 		{`wait(aio_stranger("` + base + `"))`, `"ClientConnectorCertificateError"`},
+		// Client certificates and pinned ones.
+		{`[session.get("` + base + `/me").text, client.get("` + base + `/me").text]`, `["", ""]`},
+		{`requests.get("` + base + `/me", verify=AUTHORITY, cert=("/function/code/own.pem", "/function/code/key.pem")).text`, `"[Acme Co]"`},
+		{`httpx.Client(verify=own()).get("` + base + `/me").text`, `"[Acme Co]"`},
+		{`wait(aio("` + base + `/me", ssl=own()))`, `"[Acme Co]"`},
+		{`pinned("` + base + `/a", "` + pin + `")`, `"GET /a"`},
+		{`refused(pinned, "` + base + `/a", "` + strings.Repeat("00", 32) + `")[0]`, `"SSLError"`},
+		{`wait(aio("` + base + `/a", ssl=aiohttp.Fingerprint(bytes.fromhex("` + pin + `"))))`, `"GET /a"`},
 	} {
 		if got := h.eval("clients", "", c.value); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.value, got, c.want)

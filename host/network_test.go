@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -165,6 +166,38 @@ func TestNetwork_RefusalsNameTheSetting(t *testing.T) {
 	}
 	if n := len(h.log("Network: 10.0.0.1:80")); n != 2 {
 		t.Errorf("two calls were refused 10.0.0.1, and %d entries tell so", n)
+	}
+}
+
+// Datagrams go where a rule for UDP says, by IPv4 and IPv6.
+func TestNetwork_Datagrams(t *testing.T) {
+	h := netHost(t)
+	h.deploy("udp", talker, catalog.VersionSpec{AllowNet: "localhost/udp", Timeout: time.Minute})
+	h.deploy("tcp", talker, catalog.VersionSpec{AllowNet: "localhost", Timeout: time.Minute})
+	for family, address := range map[string]string{"AF_INET": "127.0.0.1", "AF_INET6": "::1"} {
+		echo, err := net.ListenPacket("udp", net.JoinHostPort(address, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = echo.Close() })
+		go func() {
+			for b := make([]byte, 64); ; {
+				n, from, err := echo.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				_, _ = echo.WriteTo(append(b[:n:n], '!'), from)
+			}
+		}()
+		port := echo.LocalAddr().(*net.UDPAddr).Port
+		run := fmt.Sprintf("s = socket.socket(socket.%s, socket.SOCK_DGRAM)\ns.settimeout(30)\nto = (%q, %d)", family, address, port)
+		if got := h.eval("udp", run, `[s.sendto(b"hi", to), s.recvfrom(9)[0].decode(), s.recvfrom(9) if s.sendto(b"", to) else s.recv(9).decode()]`); got != `[2, "hi!", "!"]` {
+			t.Errorf("%s: got %s", address, got)
+		}
+		want := netip.AddrPortFrom(netip.MustParseAddr(address), uint16(port)).String() + "/udp would allow it"
+		if got := h.eval("tcp", run, `fails(s.sendto, b"hi", to)`); !strings.Contains(got, "PermissionError") || !strings.Contains(got, want) {
+			t.Errorf("without a rule: got %s, want one with %s", got, want)
+		}
 	}
 }
 
