@@ -19,8 +19,10 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
+	"vivarium/host/egress/egresstest"
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/roomtest"
 )
 
 // netHost returns a host that lets functions reach the loopback addresses.
@@ -166,6 +168,40 @@ func TestNetwork_RefusalsNameTheSetting(t *testing.T) {
 	}
 	if n := len(h.log("Network: 10.0.0.1:80")); n != 2 {
 		t.Errorf("two calls were refused 10.0.0.1, and %d entries tell so", n)
+	}
+}
+
+// What a module is told while it is imported is for one instance only; a refusal, too,
+// unless it is the version's own and thus the same for all.
+func TestNetwork_AnImportThatTalkedIsNotFrozen(t *testing.T) {
+	server, hangUp := egresstest.Echo(t)
+	t.Cleanup(hangUp)
+	for name, source := range map[string]string{
+		"connects":  "socket.create_connection(('127.0.0.1', " + fmt.Sprint(server.Port()) + ")).close()",
+		"looks-up":  "socket.getaddrinfo('localhost', 80)",
+		"elsewhere": "fails(socket.create_connection, ('10.0.0.1', 80))", // the server doesn't allow it now
+		"unknown":   "fails(socket.getaddrinfo, 'example.org', 80)",
+		"forbidden": "fails(socket.create_connection, ('10.0.0.2', 80)), fails(socket.getaddrinfo, 'example.com', 80)",
+	} {
+		h := netHost(t)
+		h.deploy(name, talker+"\n"+source+"\n", catalog.VersionSpec{AllowNet: "localhost,10.0.0.1,example.org", Timeout: time.Minute})
+		var both sync.WaitGroup
+		for range 2 { // the second instance is what an image is for
+			both.Go(func() {
+				if got := h.eval(name, "time.sleep(0.3)", "1"); got != "1" {
+					t.Errorf("%s: got %s", name, got)
+				}
+			})
+		}
+		both.Wait()
+		why := func() int {
+			return len(h.log("Each instance imports the module itself: importing it used the network"))
+		}
+		if name != "forbidden" {
+			roomtest.Until(t, name+" is not frozen", func() bool { return why() == 1 })
+		} else if why() != 0 {
+			t.Errorf("%s: it is not frozen", name)
+		}
 	}
 }
 

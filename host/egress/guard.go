@@ -110,6 +110,10 @@ func (g *Guard) refusedBy(allows func(*Policy) bool) (reason string) {
 	return ""
 }
 
+// lasting reports whether what is refused for a reason is refused always: by the
+// version's own rules, and not by what its server or tenant allows now.
+func lasting(reason string) bool { return reason == notAllowed || reason == noNetwork }
+
 // Resolve returns those addresses of a name that may be connected to.
 func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Addr, error) {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
@@ -120,7 +124,9 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 		return nil, sockets.ErrNoName
 	}
 	if reason := g.refusedBy(func(p *Policy) bool { return p.allowsName(name) }); reason != "" {
-		return nil, sockets.Refuse(sockets.Stream, name, 0, reason)
+		refusal := sockets.Refuse(sockets.Stream, name, 0, reason)
+		refusal.Lasting = lasting(reason)
+		return nil, refusal
 	}
 	// Only after the check, since a query tells the name's owner something.
 	found, err := by.Resolve(ctx, name)
@@ -140,7 +146,9 @@ func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Ad
 		if len(found) == 0 {
 			return nil, sockets.ErrNoName
 		}
-		return nil, g.refuse(sockets.Stream, netip.AddrPortFrom(plain(found[0]), 0), []string{name}, notAllowed)
+		refusal := g.refuse(sockets.Stream, netip.AddrPortFrom(plain(found[0]), 0), []string{name}, notAllowed)
+		refusal.Lasting = false // the name may have other addresses later
+		return nil, refusal
 	}
 	g.remember(name, allowed)
 	return allowed, nil
@@ -186,7 +194,8 @@ func (g *Guard) permit(kind sockets.Kind, to netip.AddrPort, names []string) err
 
 // refuse returns a refusal that tells what would allow the connection: the
 // requested name, unless its address is special.
-func (g *Guard) refuse(kind sockets.Kind, to netip.AddrPort, names []string, reason string) error {
+func (g *Guard) refuse(kind sockets.Kind, to netip.AddrPort, names []string, reason string) *sockets.Refusal {
+	forGood := lasting(reason)
 	host := to.Addr().String()
 	s, special := specialRange(to.Addr())
 	switch {
@@ -197,7 +206,9 @@ func (g *Guard) refuse(kind sockets.Kind, to netip.AddrPort, names []string, rea
 	case !special && len(names) > 0:
 		host = names[len(names)-1]
 	}
-	return sockets.Refuse(kind, host, to.Port(), reason)
+	refusal := sockets.Refuse(kind, host, to.Port(), reason)
+	refusal.Lasting = forGood
+	return refusal
 }
 
 func (g *Guard) remember(name string, addresses []netip.Addr) {

@@ -71,7 +71,11 @@ type Conn struct {
 }
 
 // Refusal tells a guest why it may not have what it asked for.
-type Refusal struct{ Reason string }
+type Refusal struct {
+	Reason string
+	// Lasting means that the guest is refused it always and wherever it runs.
+	Lasting bool
+}
 
 func (r *Refusal) Error() string { return r.Reason }
 
@@ -89,12 +93,18 @@ type None struct{}
 
 // Resolve implements Net.
 func (None) Resolve(_ context.Context, name string) ([]netip.Addr, error) {
-	return nil, Refuse(Stream, name, 0, "the function has no network")
+	return nil, noNetwork(Stream, name, 0)
 }
 
 // Connect implements Net.
 func (None) Connect(_ context.Context, kind Kind, to netip.AddrPort) (*Conn, error) {
-	return nil, Refuse(kind, to.Addr().String(), to.Port(), "the function has no network")
+	return nil, noNetwork(kind, to.Addr().String(), to.Port())
+}
+
+func noNetwork(kind Kind, host string, port uint16) *Refusal {
+	r := Refuse(kind, host, port, "the function has no network")
+	r.Lasting = true
+	return r
 }
 
 // Refuse returns the Refusal for a host, and for a port unless it is 0, with

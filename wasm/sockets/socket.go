@@ -18,7 +18,7 @@ type Env struct {
 	// Wait lets the guest wait while do blocks. do ends with ctx, and at the
 	// deadline unless that is zero.
 	Wait func(do func(ctx context.Context, deadline time.Time))
-	// Refused is told of each Refusal, Talked of each request to the network.
+	// Refused is told of each Refusal, Talked of each other request to the network.
 	Refused func(*Refusal)
 	Talked  func()
 	// Reserve, when set, is asked before buffers take delta bytes of host memory, and

@@ -57,6 +57,13 @@ type network struct {
 	asked   int64  // requests for names and connections
 }
 
+func (n *network) refused(r *sockets.Refusal) {
+	n.refusal = r.Reason
+	if !r.Lasting {
+		n.asked++
+	}
+}
+
 // SetNet sets what the guest may reach on the network; nil is nothing.
 func (f *Files) SetNet(net sockets.Net) {
 	if net == nil {
@@ -64,14 +71,14 @@ func (f *Files) SetNet(net sockets.Net) {
 	}
 	f.network.env = sockets.Env{
 		Net: net, Waiter: &f.network.waiter, Wait: f.Wait,
-		Refused: func(r *sockets.Refusal) { f.network.refusal = r.Reason },
+		Refused: f.network.refused,
 		Talked:  func() { f.network.asked++ },
 		Reserve: f.Reserve,
 	}
 }
 
 // Sockets returns how many sockets are open, and how often a name or connection
-// was requested and not refused.
+// was requested, unless it was refused as it always will be.
 func (f *Files) Sockets() (open int, asked int64) { return f.network.open, f.network.asked }
 
 // HangUp drops all connections as if the peers had closed them.
@@ -377,7 +384,7 @@ func (f *Files) sockResolve(m api.Memory, p []uint64) vfs.Errno {
 		found, err = f.network.env.Net.Resolve(ctx, name)
 	})
 	if refusal, ok := errors.AsType[*sockets.Refusal](err); ok {
-		f.network.refusal = refusal.Reason
+		f.network.refused(refusal)
 		return sockets.EACCES
 	}
 	f.network.asked++
