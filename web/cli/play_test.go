@@ -69,7 +69,7 @@ func TestServe_PlaygroundsNetwork(t *testing.T) {
 	p := startFor(t, "serve", "--listen", "127.0.0.1:0", "--playground", "--allow-net="+addresses[0], "--allow-net=192.0.2.1", "--play-allow-net=localhost")
 	const ask = `{"files": {"main.py": "import http.client\n\ndef handler(event, context):\n` +
 		`    try:\n        c = http.client.HTTPConnection('%s', timeout=5)\n        c.request('GET', '/')\n` +
-		`        return {'body': c.getresponse().read().decode()}\n    except OSError as error:\n        return {'body': str(error)}\n"}, "allowNet": %q}`
+		`        return {'body': c.getresponse().read().decode()}\n    except OSError as error:\n        return {'body': str(error)}\n"}, "allowNet": %q, "timeoutMS": 10000}`
 	for _, c := range []struct{ to, allow, want string }{
 		{addresses[0], "", "the function has no network"},
 		{addresses[0], "localhost", `"body":"reached"`},
