@@ -44,6 +44,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -93,6 +94,9 @@ type Config struct {
 	MaxResponse int
 	// Log receives what only the operator can fix; nil means slog.Default.
 	Log *slog.Logger
+	// Threads counts the threads of all instances, besides the first of each; may be
+	// nil, and shared by engines.
+	Threads *atomic.Int64
 
 	// Uninterruptible leaves the guest's loops alone, so nothing can end a
 	// call. CloseOnDone does too, but has wazero's own checks end a call at its
@@ -131,6 +135,9 @@ func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	}
 	if cfg.MaxResponse == 0 {
 		cfg.MaxResponse = DefaultMaxResponse
+	}
+	if cfg.Threads == nil {
+		cfg.Threads = &atomic.Int64{}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -140,7 +140,11 @@ func (i *Instance) startThread(argument, top uint32) vfs.Errno {
 	t.all[th] = struct{}{}
 	t.ready.push(th)
 	t.named[argument] = th
-	t.gone.Go(func() { i.runThread(th, argument) })
+	i.engine.cfg.Threads.Add(1)
+	t.gone.Go(func() {
+		defer i.engine.cfg.Threads.Add(-1)
+		i.runThread(th, argument)
+	})
 	return 0
 }
 

@@ -27,6 +27,7 @@ var (
 	instancesDesc = description("instances", "Instances by state: idle, or busy with a call or starting.", "state")
 	waitingDesc   = description("calls_waiting", "Calls waiting for an instance.")
 	memoryDesc    = description("instances_memory_bytes", "Private memory of instances.")
+	threadsDesc   = description("threads", "Threads that functions have started, and which have not ended.")
 	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
 	deniedDesc    = description("network_refused_total", "Targets that functions requested and may not reach, once per target and call.")
 	startedDesc   = description("instances_started_total", "Instances started, for calls of every kind.")
@@ -43,7 +44,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, allCallsDesc, startedDesc, deniedDesc, queuedDesc,
+		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, threadsDesc, allCallsDesc, startedDesc, deniedDesc, queuedDesc,
 		useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc,
 	} {
 		out <- desc
@@ -71,6 +72,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		show(instancesDesc, prometheus.GaugeValue, float64(s.Busy), "busy")
 		show(waitingDesc, prometheus.GaugeValue, float64(s.Waiting))
 		show(memoryDesc, prometheus.GaugeValue, float64(s.Memory))
+		show(threadsDesc, prometheus.GaugeValue, float64(s.Threads))
 		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
 		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
 		show(deniedDesc, prometheus.CounterValue, float64(s.Refusals))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vivarium/host/fault"
@@ -21,6 +22,8 @@ type Engines struct {
 	roots   roots
 	running context.Context
 	stop    context.CancelFunc
+
+	threadCount atomic.Int64
 
 	mu   sync.Mutex // guards open; nothing blocks under it
 	open map[pythonwasi.Guest]*compiled
@@ -54,6 +57,7 @@ func NewEngines(ctx context.Context, runtime string, cfg wasm.Config) (*Engines,
 	}
 	cfg.Mounts = []vfs.Mount{{Path: "etc/ssl", Tree: roots.tree}}
 	e := &Engines{cfg: cfg, ready: guestOf(runtime), roots: roots, open: map[pythonwasi.Guest]*compiled{}}
+	e.cfg.Threads = &e.threadCount
 	e.running, e.stop = context.WithCancel(context.Background())
 	defer context.AfterFunc(ctx, e.stop)()
 	c := e.compile(e.ready)
@@ -64,6 +68,9 @@ func NewEngines(ctx context.Context, runtime string, cfg wasm.Config) (*Engines,
 	}
 	return e, nil
 }
+
+// threads implements engines.
+func (e *Engines) threads() int64 { return e.threadCount.Load() }
 
 // first implements engines.
 func (e *Engines) first() string { return e.ready.Name() }

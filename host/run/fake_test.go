@@ -46,6 +46,9 @@ func (e fakeEngines) engine(_ context.Context, runtime string) (engine, error) {
 	return e.fakeEngine, nil
 }
 
+// threads implements engines.
+func (fakeEngines) threads() int64 { return 0 }
+
 // first implements engines.
 func (fakeEngines) first() string { return "" }
 

@@ -23,6 +23,8 @@ type engines interface {
 	engine(ctx context.Context, runtime string) (engine, error)
 	// first returns a runtime whose engine is there.
 	first() string
+	// threads returns how many threads guests have, besides the first of each.
+	threads() int64
 }
 
 // engine makes guests. It is the seam between this package and the WebAssembly

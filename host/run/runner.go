@@ -332,6 +332,7 @@ type Stats struct {
 	Calls      int64 // since the start
 	ColdStarts int64 // instances made since the start
 	Refusals   int64 // targets that calls were refused, each once for a call, since the start
+	Threads    int64 // of instances, besides the first of each
 }
 
 // Stats returns what there is now. The parts are not of the very same moment.
@@ -345,7 +346,7 @@ func (r *Runner) Stats() Stats {
 		s.Waiting += one.Waiting
 	}
 	s.Memory, s.Calls, s.ColdStarts = r.room.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
-	s.Refusals = r.metrics.refusals.Load()
+	s.Refusals, s.Threads = r.metrics.refusals.Load(), r.maker.interpreters.engines.threads()
 	return s
 }
 

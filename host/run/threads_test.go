@@ -251,6 +251,9 @@ def handler(event, context):
     return n
 `, catalog.VersionSpec{MaxInstances: 1, Timeout: time.Minute})
 	h.want("f", `"start"`, "0")
+	if n := h.Stats().Threads; n != 1 {
+		t.Errorf("there are %d threads, want 1", n)
+	}
 	for n := range 3 {
 		_, _ = h.raw("f", `"tick"`)
 		_, _ = h.raw("f", `"look"`)

@@ -50,7 +50,9 @@ func (w *watch) ask(ctx context.Context) (h holdings, err error) {
 		}
 		switch name {
 		case "go_goroutines":
-			h.goroutines = n
+			h.goroutines += n
+		case "vivarium_threads": // goroutines that functions may have
+			h.goroutines -= n
 		case "process_open_fds":
 			h.files = n
 		case `vivarium_instances{state="idle"}`, `vivarium_instances{state="busy"}`:
