@@ -366,6 +366,8 @@ func (m *maker) freezeBare(
 	return m.freeze(plain, path, v, note)
 }
 
+// freeze makes an image of a guest, at a path if that is possible: a full or broken
+// disk must not keep a version from starting.
 func (m *maker) freeze(i guest, path string, v *live, note imageNote) (*versionImage, error) {
 	text, err := json.Marshal(note)
 	if err != nil {

@@ -104,6 +104,8 @@ func (p *pool) acquire(ctx context.Context, deadline time.Time) (*instance, erro
 	return p.wait(ctx, w, deadline)
 }
 
+// wait blocks until the waiter is given an instance or a place for one. Who gives up
+// may be given something at that very moment: it must not be lost with the caller.
 func (p *pool) wait(ctx context.Context, w *waiter, deadline time.Time) (*instance, error) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
@@ -130,6 +132,7 @@ func (p *pool) wait(ctx context.Context, w *waiter, deadline time.Time) (*instan
 	return nil, err
 }
 
+// accept takes what a waiter was given: an instance, or nil for the place to make one.
 func (p *pool) accept(ctx context.Context, in *instance) (*instance, error) {
 	if in != nil {
 		return in, nil

@@ -95,6 +95,9 @@ type room struct {
 	images shelf[*live]     // versions that have an image on disk and no instance
 }
 
+// reclaim lets go of one thing, so that a tenant gets what its quota or the machine
+// lacks, and reports whether there was any. With own, only the tenant's things count:
+// its own quota is used up, and others have no part in that.
 func (r *room) reclaim(tenant string, q quota.Quota, own bool) bool {
 	weight := r.weigh(tenant, q, own)
 	switch q {

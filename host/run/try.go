@@ -160,6 +160,8 @@ func (t *tries) enter(ctx context.Context) error {
 	return err
 }
 
+// wait blocks until there is a place, in order of arrival. The number of those who
+// wait is bounded, because each holds a connection and a snippet in memory.
 func (t *tries) wait(ctx context.Context) error {
 	select {
 	case t.places <- struct{}{}:
@@ -266,6 +268,8 @@ func (t *tries) acquire(ctx context.Context, runtime string) (*tryImage, error) 
 	return s.image, nil
 }
 
+// release ends a use of an image, which is closed after its last: renew may have put
+// another in its place long before.
 func (t *tries) release(image *tryImage) {
 	t.mu.Lock()
 	image.users--
