@@ -32,7 +32,7 @@ type Observations struct {
 	Monotonic int64 // readings of the monotonic clock
 	CPUTime   int64 // readings of the CPU time clock
 	Slept     int64 // sleeps
-	Network   int64 // names looked up and connections made, not counting those refused
+	Network   int64 // names looked up and connections made, not counting what is always refused
 	Written   bool  // something was written to a file
 	OpenFiles int   // files and sockets open now
 	Threads   int   // threads there are now besides the first

@@ -39,11 +39,9 @@ type bounded struct {
 	whose  string
 }
 
-// Reasons for refusals.
-const (
-	notAllowed = "it is not allowed"
-	noNetwork  = "the function has no network"
-)
+// notAllowed is why a guest is refused what its rules don't name; see also
+// sockets.NoNetwork.
+const notAllowed = "it is not allowed"
 
 // maxRemembered is how many addresses a Guard remembers; those resolved longest
 // ago are forgotten first, and must be resolved again.
@@ -96,13 +94,13 @@ func (g *Guard) isInForce(then []*Policy) bool {
 // nothing when all do.
 func (g *Guard) refusedBy(allows func(*Policy) bool) (reason string) {
 	if len(g.policies) == 0 {
-		return noNetwork
+		return sockets.NoNetwork
 	}
 	for _, b := range g.policies {
 		p := b.policy()
 		switch {
 		case p.Empty() && b.whose == notAllowed:
-			return noNetwork
+			return sockets.NoNetwork
 		case !allows(p):
 			return b.whose
 		}
@@ -112,7 +110,7 @@ func (g *Guard) refusedBy(allows func(*Policy) bool) (reason string) {
 
 // lasting reports whether what is refused for a reason is refused always: by the
 // version's own rules, and not by what its server or tenant allows now.
-func lasting(reason string) bool { return reason == notAllowed || reason == noNetwork }
+func lasting(reason string) bool { return reason == notAllowed || reason == sockets.NoNetwork }
 
 // Resolve returns those addresses of a name that may be connected to.
 func (g *Guard) Resolve(ctx context.Context, name string, by Dialer) ([]netip.Addr, error) {

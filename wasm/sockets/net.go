@@ -88,6 +88,9 @@ var (
 // Setting is the option that allows connections; refusals name it.
 const Setting = "--allow-net"
 
+// NoNetwork is why a guest is refused everything that may reach nothing at all.
+const NoNetwork = "the function has no network"
+
 // None is the Net that refuses everything.
 type None struct{}
 
@@ -102,7 +105,7 @@ func (None) Connect(_ context.Context, kind Kind, to netip.AddrPort) (*Conn, err
 }
 
 func noNetwork(kind Kind, host string, port uint16) *Refusal {
-	r := Refuse(kind, host, port, "the function has no network")
+	r := Refuse(kind, host, port, NoNetwork)
 	r.Lasting = true
 	return r
 }
