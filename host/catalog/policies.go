@@ -22,7 +22,12 @@ type ScalingPolicy struct {
 // must not take all memory.
 const maxInstances = 10_000
 
-func (p ScalingPolicy) validate() error {
+// Validate checks a policy.
+//
+// # Errors
+//
+// *fault.InvalidError.
+func (p ScalingPolicy) Validate() error {
 	switch {
 	case p.Tag != LatestTag && (!tagName.MatchString(p.Tag) || len(p.Tag) > maxTagLength):
 		return fault.Invalidf("tag", "%.80q must be %s or a tag", p.Tag, LatestTag)
@@ -50,7 +55,7 @@ func (c *Catalog) SetScalingPolicy(ctx context.Context, p access.Principal, func
 	if err != nil {
 		return err
 	}
-	if err := policy.validate(); err != nil {
+	if err := policy.Validate(); err != nil {
 		return err
 	}
 	_, err = c.records.change(ctx, f, func(r *functionRecord) error {

@@ -225,7 +225,7 @@ func TestScalingPolicy_Limits(t *testing.T) {
 		{ScalingPolicy{Tag: "a", ProvisionedInstances: 3, ZoneInstancesLimit: 2}, "provisioned_instances_count"},
 		{ScalingPolicy{Tag: "a", ProvisionedInstances: 3}, ""},
 	} {
-		wantField(t, c.policy, c.policy.validate(), c.field)
+		wantField(t, c.policy, c.policy.Validate(), c.field)
 	}
 }
 

@@ -82,6 +82,19 @@ func newTimer(t Timer, revision uint64) (*timer, error) {
 	return &timer{Timer: t, schedule: schedule, revision: revision}, nil
 }
 
+// Validate checks what is said of a timer, apart from whether its function exists.
+//
+// # Errors
+//
+// *fault.InvalidError.
+func (s TimerSpec) Validate() error {
+	if err := s.validate(); err != nil {
+		return err
+	}
+	_, err := newTimer(Timer{TimerSpec: s, CreatedAt: time.Now()}, 0)
+	return err
+}
+
 func (s TimerSpec) validate() error {
 	if err := catalog.ValidateName(s.Name); err != nil {
 		return err

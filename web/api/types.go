@@ -32,6 +32,7 @@ type Version struct {
 	ExecutionTimeout Duration          `json:"executionTimeout"`
 	ServiceAccountID string            `json:"serviceAccountId,omitempty"`
 	ImageSize        Int64             `json:"imageSize" doc:"Bytes of the archive."`
+	ContentSHA256    string            `json:"contentSha256,omitempty" doc:"SHA-256 of the archive, in hexadecimal. Not the cloud's."`
 	Status           string            `json:"status" doc:"ACTIVE, OBSOLETE when it carries no tag, or DELETING."`
 	Tags             []string          `json:"tags"`
 	LogGroupID       string            `json:"logGroupId"`
@@ -134,7 +135,7 @@ func newVersion(v catalog.VersionInfo) *Version {
 		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
 		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ArchiveSize), Status: string(v.Status), Tags: v.Tags,
 		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze, AllowNet: v.AllowNet,
-		AllowBroken: v.AllowBroken,
+		AllowBroken: v.AllowBroken, ContentSHA256: v.SHA256,
 	}
 	if e := v.LoadError; e != nil {
 		version.LoadError = &LoadError{e.Message, e.Type, e.StackTrace}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/logs"
+	"vivarium/host/store"
 	pythonwasi "vivarium/python-wasi"
 )
 
@@ -192,6 +194,26 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 		}
 	}
 	return spec, r.async(&spec)
+}
+
+// Makes reports whether the request would make a version that has the code and the
+// settings of v. Tags are no settings.
+func (r *CreateVersionRequest) Makes(v *Version) bool {
+	spec, err := r.spec()
+	if err != nil || v.ContentSHA256 != store.CodeName(r.Content) {
+		return false
+	}
+	made := newVersion(catalog.VersionInfo{Version: &catalog.Version{VersionSpec: spec.WithDefaults()}})
+	// What a version has beside its settings.
+	made.ID, made.FunctionID, made.CreatedAt, made.Status, made.Tags = v.ID, v.FunctionID, v.CreatedAt, v.Status, v.Tags
+	made.ImageSize, made.ContentSHA256, made.LogGroupID, made.LoadError = v.ImageSize, v.ContentSHA256, v.LogGroupID, v.LoadError
+	return sameJSON(made, v)
+}
+
+func sameJSON(a, b any) bool {
+	one, err := json.Marshal(a)
+	two, err2 := json.Marshal(b)
+	return err == nil && err2 == nil && bytes.Equal(one, two)
 }
 
 // async adds what the request says of asynchronous calls.

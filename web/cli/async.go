@@ -138,11 +138,23 @@ type timerCommands struct {
 type timerCreate struct {
 	Name     string `arg:"" help:"Name of the timer."`
 	Function string `arg:"" help:"Name or id of the function."`
+	timerFlags
+	remote
+}
+
+// timerFlags say when a timer calls its function, and with what.
+type timerFlags struct {
 	Cron     string `required:"" placeholder:"EXPRESSION" help:"As in the cloud, minute hour day month weekday [year] with ? as day or weekday; as in Unix, [second] minute hour day month weekday; or @hourly and the like."`
 	TimeZone string `placeholder:"ZONE" help:"As in Europe/Berlin. Default: UTC."`
 	Tag      string `placeholder:"TAG" help:"Call the version with this tag. Default: the newest."`
 	Payload  string `placeholder:"TEXT" help:"Part of the event."`
-	remote
+}
+
+// request returns the request for a timer.
+func (f timerFlags) request(name, function string) api.CreateTimerRequest {
+	return api.CreateTimerRequest{
+		Name: name, FunctionID: function, Tag: f.Tag, Cron: f.Cron, TimeZone: f.TimeZone, Payload: f.Payload,
+	}
 }
 
 // Help is shown by `vivarium timer create --help`.
@@ -158,11 +170,8 @@ func (c *timerCreate) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	request := api.CreateTimerRequest{
-		Name: c.Name, FunctionID: c.Function, Tag: c.Tag, Cron: c.Cron, TimeZone: c.TimeZone, Payload: c.Payload,
-	}
 	var t api.Timer
-	if _, err := client.change(ctx, http.MethodPost, "/timers", request, &t); err != nil {
+	if _, err := client.change(ctx, http.MethodPost, "/timers", c.request(c.Name, c.Function), &t); err != nil {
 		return err
 	}
 	if c.JSON {

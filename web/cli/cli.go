@@ -13,6 +13,7 @@
 //	vivarium dead-letter  list, replay
 //	vivarium key          create, list, delete
 //	vivarium tenant       quota
+//	vivarium schema       what a vivarium.yaml may say
 //	vivarium completion   a script for bash, zsh or fish
 //
 // All commands that run functions work in the same way. Code is packed into an
@@ -69,6 +70,7 @@ type grammar struct {
 	Key        keyCommands        `cmd:"" help:"Create, list and delete the keys that a server requires."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
 	Tenant     tenantCommands     `cmd:"" help:"Show and change the quotas of a server's tenants."`
+	Schema     schemaCommand      `cmd:"" help:"Print a JSON schema of vivarium.yaml, for editors."`
 	Completion completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 }
 

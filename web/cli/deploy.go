@@ -10,20 +10,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/web/api"
 )
 
 // deployCommand implements `vivarium deploy`.
 type deployCommand struct {
-	Name string `arg:"" help:"Name of the function, which is created if it does not exist."`
+	Name string `arg:"" optional:"" help:"Name of the function, which is created if it does not exist. Default: all functions of vivarium.yaml."`
 	codePath
-	Tag         []string `placeholder:"TAG" help:"Tag for the version; may be given more than once."`
-	Description string   `placeholder:"TEXT" help:"Description of the version."`
-	Retries     *int     `name:"async-retries" placeholder:"N" help:"Allow asynchronous calls of the function, each with up to N retries."`
-	Success     string   `name:"async-success" placeholder:"FUNCTION" help:"Function that receives the results of asynchronous calls."`
-	Failure     string   `name:"async-failure" placeholder:"FUNCTION" help:"Function that receives the failures. Default: they become dead letters."`
-	AllowBroken bool     `help:"Deploy the code even if it does not load."`
+	versionFlags
+	AllowBroken bool `help:"Deploy the code even if it does not load."`
 	limits
 	installing
 	remote
@@ -31,7 +30,10 @@ type deployCommand struct {
 
 // Help is shown by `vivarium deploy --help`.
 func (*deployCommand) Help() string {
-	return `What a .vivariumignore names, in the form of a .gitignore, is left out, and so are names that begin with a dot,
+	return `Without NAME, all functions that a vivarium.yaml in the working directory has are deployed, those that have changed;
+with a NAME that it has and no PATH, that one. "vivarium schema" prints what the file may say.
+
+What a .vivariumignore names, in the form of a .gitignore, is left out, and so are names that begin with a dot,
 __pycache__, virtual environments, and private keys; a line !NAME in it brings one back. Packages that a requirements.txt
 names are installed and sent along; they must be in Python alone, or among those that are built into the runtime
 python313-full, which is then chosen. It names them as PEP 508 has it, with -r and -c for other files in the folder; where
@@ -39,24 +41,63 @@ they come from is said by the configuration of pip or uv. Nothing of the folder 
 loads the code in the sandbox, and refuses what does not load.
 
 Examples:
+  vivarium deploy
   vivarium deploy hello ./hello
   vivarium deploy hello ./hello --tag v2 --memory 256 --timeout 10s --env LEVEL=debug`
 }
 
+// versionFlags are what is said of a version, and only of one on a server.
+type versionFlags struct {
+	Tag         []string   `yaml:"tags" placeholder:"TAG" help:"Tag for the version; may be given more than once."`
+	Description string     `placeholder:"TEXT" help:"Description of the version."`
+	Async       asyncFlags `embed:"" prefix:"async-" help:"Allow asynchronous calls of the function."`
+}
+
+// asyncFlags say what becomes of asynchronous calls.
+type asyncFlags struct {
+	Retries *int   `placeholder:"N" help:"Allow asynchronous calls of the function, each with up to N retries."`
+	Success string `placeholder:"FUNCTION" help:"Function that receives the results of asynchronous calls."`
+	Failure string `placeholder:"FUNCTION" help:"Function that receives the failures. Default: they become dead letters."`
+}
+
+// config returns what the flags say as a request has it; nil if they say nothing.
+func (a asyncFlags) config() *api.AsyncConfig {
+	if a == (asyncFlags{}) {
+		return nil
+	}
+	config := &api.AsyncConfig{SuccessTarget: target(a.Success), FailureTarget: target(a.Failure)}
+	if a.Retries != nil {
+		config.RetriesCount = api.Int64(*a.Retries)
+	}
+	return config
+}
+
 // Run implements the command.
-func (c *deployCommand) Run(ctx context.Context, s *session) error {
+func (c *deployCommand) Run(ctx context.Context, s *session, line *kong.Context) error {
 	client, err := c.connect()
 	if err != nil {
 		return err
+	}
+	project, err := c.project(line)
+	switch {
+	case err != nil:
+		return err
+	case project != nil:
+		return c.deployProject(ctx, s, client, project)
 	}
 	source, err := c.source(ctx, s, c.installing, &c.limits)
 	if err != nil {
 		return err
 	}
-	request, notes, err := c.request(source)
+	spec, err := c.spec(c.Entrypoint)
 	if err != nil {
 		return err
 	}
+	request, notes, err := c.versionFlags.request(c.Name, source, spec)
+	if err != nil {
+		return err
+	}
+	request.AllowBroken = c.AllowBroken
 	newTerminal(s.stderr).note(notes...)
 	created, err := client.ensureFunction(ctx, c.Name)
 	if err != nil {
@@ -81,13 +122,11 @@ func (c *deployCommand) Run(ctx context.Context, s *session) error {
 	}...)
 }
 
-// request returns the request to send, and notes on how its entry point was found
-// and on what was left out.
-func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, notes []string, err error) {
-	spec, err := c.spec(c.Entrypoint)
-	if err != nil {
-		return nil, nil, err
-	}
+// request returns the request for a version of a function, and notes on how its entry
+// point was found and on what was left out.
+func (f *versionFlags) request(
+	name string, source *source, spec catalog.VersionSpec,
+) (_ *api.CreateVersionRequest, notes []string, err error) {
 	content, notes, err := source.pack(zip.Deflate)
 	if err != nil {
 		return nil, nil, err
@@ -105,19 +144,13 @@ func (c *deployCommand) request(source *source) (_ *api.CreateVersionRequest, no
 	}
 	timeout := api.Duration(spec.Timeout)
 	request := &api.CreateVersionRequest{
-		FunctionID: c.Name, Runtime: spec.Runtime, Description: c.Description, Entrypoint: spec.Entrypoint,
+		FunctionID: name, Runtime: spec.Runtime, Description: f.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
-		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: c.Tag, NoFreeze: spec.NoFreeze,
-		AllowNet: spec.AllowNet, AllowBroken: c.AllowBroken,
+		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: f.Tag, NoFreeze: spec.NoFreeze,
+		AllowNet: spec.AllowNet, Async: f.Async.config(),
 	}
 	if spec.MinLogLevel != "" {
 		request.LogOptions = &api.LogOptions{MinLevel: string(spec.MinLogLevel)}
-	}
-	if c.Retries != nil || c.Success != "" || c.Failure != "" {
-		request.Async = &api.AsyncConfig{SuccessTarget: target(c.Success), FailureTarget: target(c.Failure)}
-		if c.Retries != nil {
-			request.Async.RetriesCount = api.Int64(*c.Retries)
-		}
 	}
 	return request, notes, nil
 }

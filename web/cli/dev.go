@@ -7,10 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"vivarium/host"
 	"vivarium/host/access"
@@ -34,7 +39,8 @@ type devCommand struct {
 func (*devCommand) Help() string {
 	return `Logs and tracebacks appear in the terminal. A saved file is in effect with the next call; code that
 can't be loaded is answered with its error until it is mended. Packages that a requirements.txt names are installed at
-the start, see "vivarium deploy --help".
+the start, see "vivarium deploy --help". If PATH has a vivarium.yaml, all its functions are served, as it says; what they
+may reach must be allowed here, too.
 
 Examples:
   vivarium dev examples/api
@@ -43,17 +49,17 @@ Examples:
 }
 
 // Run implements the command.
-func (c *devCommand) Run(ctx context.Context, s *session) error {
+func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) error {
 	if c.Sample != "" {
 		if _, err := readSample(c.Sample); err != nil {
 			return err
 		}
 	}
-	source, err := c.source(ctx, s, c.installing, &c.limits)
+	code, err := c.followed(ctx, s, line)
 	if err != nil {
 		return err
 	}
-	follower, err := s.follow(ctx, source, s.ownsProcess && !c.NoConfine)
+	follower, err := s.follow(ctx, code, s.ownsProcess && !c.NoConfine)
 	if err != nil {
 		return err
 	}
@@ -66,18 +72,20 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 		return &exitError{ExitFailure} // the other process has reported why
 	case err != nil:
 		return err
+	case first.Err != "":
+		return errors.New(first.Err)
 	}
-	bundle, err := first.bundle()
-	if err != nil {
-		return err
+	d := &deployments{terminal: newTerminal(s.stderr), sample: func() {}, functions: map[string]*deployment{}}
+	if code.Project == "" {
+		if d.single, err = c.spec(""); err != nil {
+			return err
+		}
+		d.name = cmp.Or(c.Name, nameOf(c.Path))
+		if one := first.Functions[0]; one.Err != "" {
+			return errors.New(one.Err)
+		}
 	}
-	spec, err := c.spec(bundle.entrypoint)
-	if err != nil {
-		return err
-	}
-	terminal := newTerminal(s.stderr)
-	terminal.note(bundle.notes...)
-	listener, err := c.open(terminal.say)
+	listener, err := c.open(d.terminal.say)
 	if err != nil {
 		return err
 	}
@@ -90,37 +98,84 @@ func (c *devCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer confined.close()
-	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		runtime: c.Runtime, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
+	platform, err := openPlatform(ctx, s, d.terminal, platformConfig{
+		runtime: runtimeOf(first, c.Runtime), temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
 	})
 	if err != nil {
 		return err
 	}
 	defer platform.close()
-
-	d := &deployment{
-		name: cmp.Or(c.Name, nameOf(c.Path)), spec: spec, host: platform.host, terminal: terminal, notes: bundle.notes,
+	d.host = platform.host
+	if code.Project != "" {
+		d.terminal.prefix = platform.prefix
 	}
 	defer d.retiring.Wait()
-	err = d.deploy(bundle)
-	if e, ok := errors.AsType[*fault.InvalidError](err); ok && e.Field == "name" {
-		return fmt.Errorf("%w; choose one with --name", err)
-	}
-	if err != nil {
+	if err := d.begin(first, string(c.AllowNet)); err != nil {
 		return err
 	}
 	config := web.Config{Version: programVersion(), Confinement: confined.lines}
 	c.configure(&config, listener, platform.host.Keys())
-	server := web.New(config, &freshFunctions{&watchedFunctions{Host: platform.host, terminal: terminal}, follower})
-	d.sample = c.sample(ctx, s, d, server)
+	server := web.New(config, &freshFunctions{&watchedFunctions{Host: platform.host, terminal: d.terminal}, follower})
+	if c.Sample != "" {
+		d.sample = c.sample(ctx, s, d, server)
+	}
 	follower.each(d.reload)
 	defer follower.close()
-
-	fmt.Fprintf(s.stdout, "vivarium: serving %s on %s/%s\n", c.Path, listener.url(), d.name)
-	printCurl(s.stdout, listener.url(), d.name)
-	c.warn(terminal, listener, platform.host.Keys(), "call this function")
+	c.announce(s, d, listener.url())
+	c.warn(d.terminal, listener, platform.host.Keys(), "call this function")
 	d.retiring.Go(d.sample)
 	return server.Serve(ctx, listener)
+}
+
+// followed returns the code that the flags name, with its packages installed.
+func (c *devCommand) followed(ctx context.Context, s *session, line *kong.Context) (*followed, error) {
+	if !hasProject(c.Path) {
+		source, err := c.source(ctx, s, c.installing, &c.limits)
+		if err != nil {
+			return nil, err
+		}
+		return &followed{Path: source.path, Entrypoint: source.entrypoint, Packages: map[string]string{"": source.packages}}, nil
+	}
+	p, err := readProject(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	// What functions may reach is bounded here: the file may be somebody else's.
+	flags := slices.DeleteFunc(functionFlags("entrypoint", "name", "event-sample"), func(name string) bool { return name == "allow-net" || name == "path" })
+	if err := refuseFlags(line, p.file, flags, "name the folder of the one function"); err != nil {
+		return nil, err
+	}
+	f := &followed{Project: c.Path, Packages: map[string]string{}, Runtimes: map[string]string{}}
+	for _, function := range p.functions {
+		l := function.limits
+		if err := c.install(ctx, s, function.source, &l); err != nil {
+			return nil, fmt.Errorf("%s: %w", function.name, err)
+		}
+		f.Packages[function.name], f.Runtimes[function.name] = function.source.packages, l.Runtime
+	}
+	return f, nil
+}
+
+// runtimeOf returns the runtime to compile ahead: the one that is named, or the first
+// function's.
+func runtimeOf(e *edition, named string) string {
+	if len(e.Functions) > 0 && e.Functions[0].Spec != nil {
+		return e.Functions[0].Spec.Runtime
+	}
+	return named
+}
+
+// announce tells where the functions are.
+func (c *devCommand) announce(s *session, d *deployments, url string) {
+	if d.name != "" {
+		fmt.Fprintf(s.stdout, "vivarium: serving %s on %s/%s\n", c.Path, url, d.name)
+		printCurl(s.stdout, url, d.name)
+		return
+	}
+	fmt.Fprintf(s.stdout, "vivarium: serving the functions of %s on %s\n", filepath.Join(c.Path, projectFile), url)
+	for _, name := range slices.Sorted(maps.Keys(d.functions)) {
+		printCurl(s.stdout, url, name)
+	}
 }
 
 // freshFunctions are those of a host that follows a source.
@@ -141,12 +196,8 @@ func (f *freshFunctions) Resolve(p access.Principal, function, tag string) (*cat
 	return f.watchedFunctions.Resolve(p, function, tag)
 }
 
-// sample returns a function that sends the sample event and shows the response;
-// it does nothing if no event was requested.
-func (c *devCommand) sample(ctx context.Context, s *session, d *deployment, server http.Handler) func() {
-	if c.Sample == "" {
-		return func() {}
-	}
+// sample returns a function that sends the sample event and shows the response.
+func (c *devCommand) sample(ctx context.Context, s *session, d *deployments, server http.Handler) func() {
 	return func() {
 		request, err := (&runCommand{EventSample: c.Sample}).request(ctx, s, d.name)
 		if err != nil {
@@ -159,51 +210,116 @@ func (c *devCommand) sample(ctx context.Context, s *session, d *deployment, serv
 	}
 }
 
-// deployment is a function whose code follows a source. Its methods are called
-// by one goroutine at a time.
-type deployment struct {
-	name     string
-	spec     catalog.VersionSpec
-	host     *host.Host
-	terminal *terminal
-	sample   func()         // sends the sample event
-	archive  []byte         // of the current version
-	notes    []string       // that the user has been told
-	retiring sync.WaitGroup // old versions with calls in progress, and sample calls
+// deployments are the functions whose code is followed. Their methods are called by one
+// goroutine at a time.
+type deployments struct {
+	name      string              // of the one function; empty if a projectFile names them
+	single    catalog.VersionSpec // of the one function
+	host      *host.Host
+	terminal  *terminal
+	sample    func() // sends the sample event
+	functions map[string]*deployment
+	failed    string         // why the last edition could not be read
+	retiring  sync.WaitGroup // old versions with calls in progress, and sample calls
 }
 
-// deploy deploys code.
-func (d *deployment) deploy(b *bundle) error {
-	spec := d.spec
-	spec.Entrypoint = b.entrypoint
-	if _, err := d.host.Catalog().DeployTransient(access.Operator, d.name, spec, b.code); err != nil {
-		return err
+// deployment is a function that is served.
+type deployment struct {
+	archive []byte // of the current version
+	spec    catalog.VersionSpec
+	notes   []string // that the user has been told
+}
+
+// begin deploys the first edition. Ceiling is what functions may reach at most.
+func (d *deployments) begin(e *edition, ceiling string) error {
+	for i := range e.Functions {
+		f := &e.Functions[i]
+		name := cmp.Or(d.name, f.Name)
+		err := d.deploy(name, f)
+		if e, ok := errors.AsType[*fault.InvalidError](err); ok && e.Field == "name" && d.name != "" {
+			return fmt.Errorf("%w; choose one with --name", err)
+		}
+		switch {
+		case err != nil && d.name != "":
+			return err
+		case err != nil:
+			d.terminal.say("%s: not served until it is mended: %v", name, err)
+		case ceiling == "" && f.Spec != nil && f.Spec.AllowNet != "":
+			d.terminal.say("%s: %s lets it reach %s; so does dev with --allow-net=%[3]s", name, projectFile, f.Spec.AllowNet)
+		}
 	}
-	d.archive = b.archive
 	return nil
 }
 
-// reload deploys the current code. If it can't be read, the previous version
-// stays.
-func (d *deployment) reload(e *edition) {
-	start := time.Now()
-	b, err := e.bundle()
-	if err == nil && bytes.Equal(b.archive, d.archive) {
-		return // saved without a change, or not part of the code
-	}
-	if err == nil {
-		err = d.deploy(b)
-	}
+// deploy deploys a function unless it is as it was.
+func (d *deployments) deploy(name string, f *functionEdition) error {
+	b, err := f.bundle()
 	if err != nil {
-		d.terminal.say("not reloaded: %v", err)
-		return
+		return err
 	}
-	if !slices.Equal(b.notes, d.notes) {
+	spec := d.single
+	if f.Spec != nil {
+		spec = *f.Spec
+	}
+	spec.Entrypoint = b.entrypoint
+	old := d.functions[name]
+	if old != nil && bytes.Equal(b.archive, old.archive) && reflect.DeepEqual(spec, old.spec) {
+		return errUnchanged
+	}
+	if _, err := d.host.Catalog().DeployTransient(access.Operator, name, spec, b.code); err != nil {
+		return err
+	}
+	if old == nil || !slices.Equal(b.notes, old.notes) {
 		d.terminal.note(b.notes...)
 	}
-	d.notes = b.notes
-	d.terminal.say("reloaded in %d ms", time.Since(start).Milliseconds())
-	// Calls in progress finish on the version they began on.
-	d.retiring.Go(func() { _ = d.host.Catalog().Retire(context.Background(), access.Operator, d.name) }) // it is there
-	d.retiring.Go(d.sample)
+	d.functions[name] = &deployment{b.archive, spec, b.notes}
+	return nil
+}
+
+// errUnchanged means that what was saved makes no difference, or is no part of the code.
+var errUnchanged = errors.New("unchanged")
+
+// reload deploys what has changed. What can't be read stays as it was.
+func (d *deployments) reload(e *edition) {
+	if e.Err != "" {
+		if e.Err != d.failed {
+			d.terminal.say("not reloaded: %s", e.Err)
+		}
+		d.failed = e.Err
+		return
+	}
+	d.failed = ""
+	there := map[string]bool{}
+	for i := range e.Functions {
+		f := &e.Functions[i]
+		name := cmp.Or(d.name, f.Name)
+		there[name] = true
+		if !f.Known {
+			d.reloadOne(name, f)
+		}
+	}
+	for name := range d.functions {
+		if !there[name] {
+			delete(d.functions, name)
+			d.terminal.say("%s is no longer served", name)
+			d.retiring.Go(func() { _ = d.host.Catalog().DeleteFunction(context.Background(), access.Operator, name) }) // it is there
+		}
+	}
+}
+
+func (d *deployments) reloadOne(name string, f *functionEdition) {
+	start, prefix := time.Now(), ""
+	if d.name == "" {
+		prefix = name + ": "
+	}
+	switch err := d.deploy(name, f); {
+	case err == errUnchanged:
+	case err != nil:
+		d.terminal.say("%snot reloaded: %v", prefix, err)
+	default:
+		d.terminal.say("%sreloaded in %d ms", prefix, time.Since(start).Milliseconds())
+		// Calls in progress finish on the version they began on.
+		d.retiring.Go(func() { _ = d.host.Catalog().Retire(context.Background(), access.Operator, name) }) // it is there
+		d.retiring.Go(d.sample)
+	}
 }

@@ -12,18 +12,11 @@ import (
 const maxEnvFile = 1 << 20
 
 // environment returns the variables that --env-file and --env set; of several
-// values the last one counts, and --env before all.
-func (l limits) environment() (map[string]string, error) {
+// values the last one counts, and --env before all. Read reads a file.
+func (l limits) environment(read func(name string) ([]byte, error)) (map[string]string, error) {
 	all := map[string]string{}
 	for _, name := range l.EnvFile {
-		info, err := os.Stat(name)
-		if err == nil && info.Size() > maxEnvFile {
-			err = fmt.Errorf("%s has more than %s", name, bytesText(maxEnvFile))
-		}
-		var text []byte
-		if err == nil {
-			text, err = os.ReadFile(name)
-		}
+		text, err := read(name)
 		if err != nil {
 			return nil, fmt.Errorf("--env-file: %w", err)
 		}
@@ -33,6 +26,18 @@ func (l limits) environment() (map[string]string, error) {
 	}
 	maps.Copy(all, l.Env)
 	return all, nil
+}
+
+// readEnvFile reads a file that the user has named.
+func readEnvFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxEnvFile {
+		return nil, fmt.Errorf("%s has more than %s", name, bytesText(maxEnvFile))
+	}
+	return os.ReadFile(name)
 }
 
 // parseEnv reads lines NAME=VALUE into variables. As shells and python-dotenv have

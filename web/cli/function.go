@@ -31,19 +31,27 @@ func (l limits) spec(entrypoint string) (catalog.VersionSpec, error) {
 	if l.Timeout <= 0 { // to the host, 0 means the default
 		return catalog.VersionSpec{}, fmt.Errorf("--timeout %v: must be more than 0", l.Timeout)
 	}
-	environment, err := l.environment()
+	environment, err := l.environment(readEnvFile)
 	if err != nil {
 		return catalog.VersionSpec{}, err
 	}
+	return l.specWith(entrypoint, environment), nil
+}
+
+// specWith returns the version that the flags describe, with an environment.
+func (l limits) specWith(entrypoint string, environment map[string]string) catalog.VersionSpec {
 	return catalog.VersionSpec{
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: environment,
 		ServiceAccountID: l.ServiceAccount, MinLogLevel: logs.Level(strings.ToUpper(l.MinLogLevel)),
 		NoFreeze: l.NoFreeze, AllowNet: string(l.AllowNet), Runtime: l.Runtime,
-	}, nil
+	}
 }
 
 // megabytes is an amount of memory as users write it: 128, 128m, 128MB, 1g.
 type megabytes int
+
+// DescribeYAML implements strictyaml.Described.
+func (megabytes) DescribeYAML() string { return "an amount of memory, such as 128, 256m or 1g" }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (m *megabytes) UnmarshalText(text []byte) error {

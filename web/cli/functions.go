@@ -162,10 +162,7 @@ func (r *remote) setPublic(ctx context.Context, s *session, function, action, do
 	if err != nil {
 		return err
 	}
-	request := api.UpdateAccessBindingsRequest{
-		Deltas: []api.AccessBindingDelta{{Action: action, AccessBinding: api.PublicBinding()}},
-	}
-	op, err := client.change(ctx, http.MethodPost, functionPath(function)+":updateAccessBindings", request, nil)
+	op, err := client.bindPublic(ctx, function, action)
 	if err != nil {
 		return err
 	}
@@ -174,6 +171,14 @@ func (r *remote) setPublic(ctx context.Context, s *session, function, action, do
 	}
 	fmt.Fprintf(s.stdout, "%s %s\n", done, function)
 	return nil
+}
+
+// bindPublic adds or removes that access binding.
+func (c *serverClient) bindPublic(ctx context.Context, function, action string) (*operation, error) {
+	request := api.UpdateAccessBindingsRequest{
+		Deltas: []api.AccessBindingDelta{{Action: action, AccessBinding: api.PublicBinding()}},
+	}
+	return c.change(ctx, http.MethodPost, functionPath(function)+":updateAccessBindings", request, nil)
 }
 
 // functionURL returns where a function is called. Names alone are those of the key's

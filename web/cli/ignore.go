@@ -124,7 +124,7 @@ func (r *ignoreRules) judge(fsys fs.FS, name string, dir bool) (ignored, secret 
 	}
 	if !ruled {
 		secret = !dir && isSecret(fsys, name)
-		ignored = secret || strings.HasPrefix(path.Base(name), ".") || dir && skipped(fsys, name)
+		ignored = secret || name == projectFile || strings.HasPrefix(path.Base(name), ".") || dir && skipped(fsys, name)
 	}
 	return ignored, secret, nil
 }

@@ -130,6 +130,15 @@ func (p *platform) close() error {
 	return nil
 }
 
+// prefix returns what begins the lines of a function's log.
+func (p *platform) prefix(functionID string) string {
+	v, err := p.host.Resolve(access.Operator, functionID, "")
+	if err != nil {
+		return functionID + ": "
+	}
+	return v.Reference() + ": "
+}
+
 // tenants returns what all tenants have and may have.
 func (p *platform) tenants() []host.TenantQuotas {
 	all, _ := p.host.Tenants().All(access.Operator) // the operator may see them

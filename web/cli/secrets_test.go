@@ -124,7 +124,7 @@ func TestEnvFile_IsReadAsItsWriterMeantIt(t *testing.T) {
 	}
 	dir := writeFiles(t, map[string]string{"first": "A=1\nB=1\nC=1\n", "second": "B=2\nC=2\n"})
 	l := limits{EnvFile: []string{dir + "/first", dir + "/second"}, Env: map[string]string{"C": "3"}}
-	if got, err := l.environment(); err != nil || !maps.Equal(got, map[string]string{"A": "1", "B": "2", "C": "3"}) {
+	if got, err := l.environment(readEnvFile); err != nil || !maps.Equal(got, map[string]string{"A": "1", "B": "2", "C": "3"}) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	if code, _, stderr := execute("", "run", "../../examples/echo", "--env-file", dir+"/none"); code != ExitFailure || !strings.Contains(stderr, "--env-file") {

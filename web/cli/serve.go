@@ -22,7 +22,7 @@ import (
 
 // serveCommand implements `vivarium serve`.
 type serveCommand struct {
-	Functions               []string         `placeholder:"DIR" help:"Serve each folder in DIR that has a main.py or index.py, under the folder's name; may be given more than once."`
+	Functions               []string         `placeholder:"DIR" help:"Serve the functions of the vivarium.yaml in DIR or, without one, each folder in DIR that has a main.py or index.py, under the folder's name; may be given more than once."`
 	Function                []string         `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
 	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep deployed functions, their logs and queued calls in this folder."`
 	NATS                    string           `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
@@ -48,7 +48,7 @@ const (
 func (*serveCommand) Help() string {
 	return `The management API is below /functions/v1, where openapi.json describes it. Functions named by --functions and
 --function are served from these folders alone: memory, timeout and environment apply to each of them, and
-nothing of them is kept.
+nothing of them is kept. Where a folder of functions has a vivarium.yaml, that says which there are, and their settings.
 
 Examples:
   vivarium serve --data ./data
@@ -61,7 +61,8 @@ Examples:
 type served struct {
 	name   string
 	source *source
-	found  bool // found in a folder of functions, rather than named by the user
+	found  bool                 // found in a folder of functions, rather than named by the user
+	said   *catalog.VersionSpec // in the folder's projectFile; nil if it has none
 	code   *vfs.Tree
 	spec   catalog.VersionSpec
 }
@@ -114,13 +115,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err := c.mayServe(listener, platform.host.Keys().Exist(), c.where()); err != nil {
 		return err
 	}
-	terminal.prefix = func(id string) string {
-		v, err := platform.host.Resolve(access.Operator, id, "")
-		if err != nil {
-			return id + ": "
-		}
-		return v.Reference() + ": "
-	}
+	terminal.prefix = platform.prefix
 	functions, err = servable(functions, terminal, func(f *served) error {
 		if _, err := platform.host.Catalog().DeployTransient(access.Operator, f.name, f.spec, f.code); err != nil {
 			return fmt.Errorf("%s: %w", f.source.path, err)
@@ -210,6 +205,11 @@ func (f *served) read(l limits, t *terminal) error {
 	}
 	t.note(bundle.notes...)
 	f.code = bundle.code
+	if f.said != nil {
+		f.spec = *f.said
+		f.spec.Entrypoint = bundle.entrypoint
+		return nil
+	}
 	f.spec, err = l.spec(bundle.entrypoint)
 	return err
 }
@@ -253,8 +253,20 @@ func (c *serveCommand) find() ([]served, error) {
 	return all, nil
 }
 
-// findIn returns the functions in the subfolders of dir.
+// findIn returns the functions that the projectFile of dir has, or, without one, those in
+// the subfolders of dir.
 func findIn(dir string) ([]served, error) {
+	if hasProject(dir) {
+		p, err := readProject(dir)
+		if err != nil {
+			return nil, fmt.Errorf("--functions: %w", err)
+		}
+		var all []served
+		for _, f := range p.functions {
+			all = append(all, served{name: f.name, source: f.source, found: true, said: &f.spec})
+		}
+		return all, nil
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("--functions: %w", err)

@@ -13,7 +13,7 @@ const base = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 /** isHidden reports whether a file or folder is not the function's, by its name. */
 export function isHidden(path: string, dir: boolean): boolean {
   const name = base(path);
-  return name.startsWith('.') || (dir && (name === '__pycache__' || name === 'node_modules'));
+  return path === 'vivarium.yaml' || name.startsWith('.') || (dir && (name === '__pycache__' || name === 'node_modules'));
 }
 
 /** isSecret reports whether a file should not be deployed because code can be downloaded. */
