@@ -12,7 +12,7 @@ import (
 
 // evaluator answers with what an expression gives, or the name of its exception.
 const evaluator = `
-import asyncio, builtins, email.utils, errno, fcntl, getpass, grp, locale, os, pathlib, pwd, resource, shutil, socket
+import asyncio, builtins, email.utils, errno, fcntl, gc, getpass, grp, locale, os, pathlib, pwd, resource, shutil, socket
 import io, sqlite3, tarfile, tempfile, time, urllib.request
 
 def fails(call):
@@ -63,6 +63,9 @@ def computed():
         pass
     return [slept < 0.25, 0.1 < os.times().user - ticks < 2, time.monotonic() - wall >= 0.5]
 
+class Thing:
+    def method(self): pass
+
 def handler(event, context):
     return eval(event)
 `
@@ -105,6 +108,13 @@ func TestPython_HasWhatScriptsForLinuxTouch(t *testing.T) {
 		`[os.environ.update(TZ="EST+5EDT,M3.2.0,M11.1.0"), time.tzset(), time.localtime(1e9).tm_hour, time.tzname, os.environ.update(TZ="Europe/Moscow"), time.tzset()][2:4]`: `[21, ["EST", "EDT"]]`,
 		`time.get_clock_info("thread_time").monotonic`: `true`,
 		`computed()`: `[true, true, true]`,
+
+		// What an image holds is there for the collector's inquiries.
+		`[one.__name__ for one in gc.get_referrers(Thing.method.__code__) if type(one) is type(handler)]`:                         `["method"]`,
+		`[Thing in gc.get_referrers(Thing.__dict__["method"], 1), gc.get_referrers(), gc.get_referrers(object())]`:                `[false, [], []]`,
+		`(lambda kept: [kept in gc.get_referrers(kept[0]), any(one is kept for one in gc.get_objects(generation=0))])([["new"]])`: `[true, true]`,
+		`[any(one is Thing for one in gc.get_objects(*which)) for which in ((), (0,), (2,))]`:                                     `[true, false, false]`,
+		`fails(lambda: gc.get_objects(3))`: `"ValueError: generation parameter must be less than the number of available generations (3)"`,
 
 		// Users, processes, files.
 		`[os.getuid(), os.geteuid(), os.getgid(), os.getegid(), os.getppid()]`:                      `[0, 0, 0, 0, 0]`,

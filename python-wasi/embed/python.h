@@ -30,6 +30,10 @@ PyObject *os_fchmod(PyObject *module, PyObject *args);
 PyObject *os_umask(PyObject *module, PyObject *mask);
 PyObject *os_space(PyObject *module, PyObject *args);
 
+// In collector.c. objects is the tuple of a METH_VARARGS function.
+PyObject *tracked_objects(PyObject *module, PyObject *unused);
+PyObject *tracked_referrers(PyObject *module, PyObject *objects);
+
 // Of _vivarium too, in threads.c.
 PyObject *interrupt_thread(PyObject *module, PyObject *ident);
 

@@ -12,6 +12,7 @@ startup_modules = frozenset(sys.modules)
 
 # ruff: noqa: E402
 import base64
+import gc
 import json
 import os
 import resource
@@ -52,6 +53,7 @@ def boot() -> types.ModuleType:
     builtin.interrupt = lambda ident, /: None  # type: ignore[attr-defined]
     builtin.reseed = lambda: None  # type: ignore[attr-defined]
     builtin.immortalize_definitions = lambda: None  # type: ignore[attr-defined]
+    builtin.get_objects, builtin.get_referrers = gc.get_objects, gc.get_referrers  # type: ignore[attr-defined]
     chmod = os.chmod
     builtin.chmod = lambda path, mode, dir_fd, follow, /: chmod(path, mode)  # type: ignore[attr-defined]
     builtin.fchmod, builtin.umask = os.fchmod, os.umask  # type: ignore[attr-defined]

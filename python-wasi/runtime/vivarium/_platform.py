@@ -14,6 +14,7 @@ from __future__ import annotations
 import _socket
 import _thread
 import errno
+import gc
 import os
 import posix
 import time
@@ -22,6 +23,8 @@ from functools import wraps
 from operator import index
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
+
+import _vivarium
 
 
 def _fill(module: ModuleType, names: dict[str, Any]) -> None:
@@ -162,3 +165,17 @@ def _get_clock_info(name: str, /) -> SimpleNamespace:
 
 time.get_clock_info = _get_clock_info
 _fill(time, {"thread_time": time.process_time, "thread_time_ns": time.process_time_ns})
+
+
+# The collector, for which what an image holds does not exist.
+
+_of_generation = gc.get_objects
+
+
+@wraps(gc.get_objects)
+def _get_objects(generation: int | None = None) -> list[Any]:
+    return _vivarium.get_objects() if generation is None else _of_generation(generation)
+
+
+gc.get_objects = _get_objects
+gc.get_referrers = _vivarium.get_referrers
