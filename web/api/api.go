@@ -22,6 +22,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -33,6 +34,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/web/manage"
 	"vivarium/web/transfer"
 )
 
@@ -47,6 +49,8 @@ const (
 // Config says how a Handler behaves.
 type Config struct {
 	Host *host.Host
+	// Desk is what the server's other face shares. Default: one of its own.
+	Desk *manage.Desk
 	// Version is that of the program, for the OpenAPI description.
 	Version string
 	// Logger takes our own faults. Default: slog.Default().
@@ -57,10 +61,9 @@ type Config struct {
 type Handler struct {
 	config      Config
 	host        *host.Host
-	operations  operations
 	description func() []byte // the OpenAPI document
 	origins     *http.CrossOriginProtection
-	uploads     *uploads
+	desk        *manage.Desk
 
 	streams chan struct{} // closed when endless answers are to end
 	end     sync.Once
@@ -73,7 +76,7 @@ func New(config Config) *Handler {
 	}
 	h := &Handler{
 		config: config, host: config.Host, origins: http.NewCrossOriginProtection(),
-		uploads: newUploads(), streams: make(chan struct{}),
+		desk: cmp.Or(config.Desk, manage.New(config.Host)), streams: make(chan struct{}),
 	}
 	h.description = sync.OnceValue(h.describe)
 	return h
@@ -106,18 +109,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body := encode(answer)
-	held := h.hold(access.PrincipalOf(r.Context()))
-	defer held.release() // for as long as the reader takes
-	if err := held.reserve(len(body)); err != nil {
+	held := h.desk.Hold(access.PrincipalOf(r.Context()))
+	defer held.Release() // for as long as the reader takes
+	if err := held.Reserve(len(body)); err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	send(w, http.StatusOK, body)
 }
-
-// smallAnswer is the size up to which requests and answers are not counted, in bytes:
-// there are few at once, and who has used up a quota must be able to delete things.
-const smallAnswer = 64 << 10
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	// A browser sends what any page tells it to. No page but one from here may
@@ -154,14 +153,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		limit, received := int64(maxBody), func() {}
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
-			if received, err = h.uploads.reserve(r.Context(), uploader(r, caller)); err != nil {
+			if received, err = h.desk.Uploads.Reserve(r.Context(), manage.Uploader(r.RemoteAddr, caller)); err != nil {
 				return nil, err
 			}
 		}
-		held := h.hold(caller)
-		defer held.release()
+		held := h.desk.Hold(caller)
+		defer held.Release()
 		q.body = route.body()
-		err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.reserve}, q.body)
+		err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.Reserve}, q.body)
 		received() // others need not wait until the code has been tried
 		if err != nil {
 			return nil, err

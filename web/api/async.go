@@ -5,6 +5,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/events"
+	"vivarium/web/manage"
 )
 
 // DeadLetter is an asynchronous call that failed for good.
@@ -75,7 +76,7 @@ func newTimer(t events.Timer) Timer {
 }
 
 func (h *Handler) listDeadLetters(q *request) (any, error) {
-	limit, err := q.number("limit", maxPage)
+	limit, err := q.number("limit", manage.MaxPage)
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +122,8 @@ func (h *Handler) createTimer(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, "Create timer", "CreateTimerMetadata", subject{t.Tenant, t.FunctionID}, started,
-		map[string]any{"timerId": t.ID}, newTimer(t)), nil
+	return h.done(q, "Create timer", "CreateTimerMetadata", subject{t.Tenant, t.ID}, started,
+		ids{"timerId": t.ID}, t), nil
 }
 
 func (h *Handler) deleteTimer(q *request) (any, error) {
@@ -131,5 +132,5 @@ func (h *Handler) deleteTimer(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, "Delete timer", "DeleteTimerMetadata", subject{tenant: t.Tenant}, started, map[string]any{"timerId": t.ID}, struct{}{}), nil
+	return h.done(q, "Delete timer", "DeleteTimerMetadata", subject{tenant: t.Tenant}, started, ids{"timerId": t.ID}, nil), nil
 }

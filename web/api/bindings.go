@@ -107,5 +107,5 @@ func (h *Handler) setPublic(q *request, description, kind string, public *bool) 
 	if err != nil {
 		return nil, err
 	}
-	return h.done(q, description, kind, of(f), started, map[string]any{"resourceId": f.ID}, struct{}{}), nil
+	return h.done(q, description, kind, of(f), started, ids{"resourceId": f.ID}, nil), nil
 }

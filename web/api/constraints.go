@@ -5,6 +5,7 @@ import (
 
 	"vivarium/host/access"
 	pythonwasi "vivarium/python-wasi"
+	"vivarium/web/manage"
 )
 
 // What a request's fields must keep to is checked by the host. Here it is for
@@ -56,7 +57,7 @@ var constraints = map[string]object{
 // parameterSchemas are the schemas of those parameters of queries that are not any
 // string.
 var parameterSchemas = map[string]object{
-	"pageSize": {"type": "integer", "minimum": 0, "maximum": maxPage},
+	"pageSize": {"type": "integer", "minimum": 0, "maximum": manage.MaxPage},
 	"follow":   {"type": "boolean"},
 	"force":    {"type": "boolean"},
 	"minLevel": {"type": "string", "enum": []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
@@ -67,7 +68,7 @@ var parameterSchemas = map[string]object{
 // parameterSchema returns the schema of a parameter of a route's query.
 func (r *route) parameterSchema(name string) object {
 	if name == "limit" {
-		most := maxPage
+		most := manage.MaxPage
 		if r.id == "readFunctionLogs" {
 			most = maxLogLimit
 		}

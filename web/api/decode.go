@@ -7,9 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"vivarium/host/access"
 	"vivarium/host/fault"
-	"vivarium/host/quota"
 	"vivarium/web/strictjson"
 	"vivarium/web/transfer"
 )
@@ -63,45 +61,4 @@ func readAll(w http.ResponseWriter, r *http.Request, limits transfer.Limits) ([]
 		return nil, &statusError{http: http.StatusBadRequest, code: CodeInvalidArgument, message: "the request's body ended early"}
 	}
 	return body, nil
-}
-
-// held is what a request makes the server hold, counted against its caller's tenant.
-type held struct {
-	h      *Handler
-	tenant string
-	few    int // bytes that are not counted
-	gives  []func()
-}
-
-// hold returns what counts for a principal; the caller releases it.
-func (h *Handler) hold(p access.Principal) *held {
-	tenant := p.Tenant
-	if tenant == access.AllTenants {
-		tenant = access.DefaultTenant
-	}
-	return &held{h: h, tenant: tenant}
-}
-
-// reserve counts n more bytes.
-//
-// # Errors
-//
-// *quota.Error, fault.ErrExhausted.
-func (m *held) reserve(n int) error {
-	if m.few+n <= smallAnswer {
-		m.few += n
-		return nil
-	}
-	give, err := m.h.host.Ledger().Reserve(m.tenant, quota.Body, int64(n))
-	if err == nil {
-		m.gives = append(m.gives, give)
-	}
-	return err
-}
-
-// release gives all of it back.
-func (m *held) release() {
-	for _, give := range m.gives {
-		give()
-	}
 }

@@ -2,12 +2,11 @@ package api
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"vivarium/host/catalog"
+	"vivarium/web/manage"
 )
 
 // CreateFunctionRequest is the body of POST /functions.
@@ -49,11 +48,11 @@ func (h *Handler) listFunctions(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	named, err := filter(all, q.query.Get("filter"))
+	named, err := manage.Filter(all, q.query.Get("filter"), func(f catalog.FunctionInfo) string { return f.Name })
 	if err != nil {
 		return nil, err
 	}
-	functions, next, err := page(q, named, func(f catalog.FunctionInfo) string { return f.Name + "\x00" + f.ID })
+	functions, next, err := page(q, named, manage.FunctionKey)
 	if err != nil {
 		return nil, err
 	}
@@ -62,22 +61,6 @@ func (h *Handler) listFunctions(q *request) (any, error) {
 		answer.Functions = append(answer.Functions, q.function(f))
 	}
 	return answer, nil
-}
-
-// nameFilter is the one expression that a list of functions can be filtered by.
-var nameFilter = regexp.MustCompile(`^\s*name\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))\s*$`)
-
-// filter returns the functions that an expression is true of; all when it is empty.
-func filter(all []catalog.FunctionInfo, expression string) ([]catalog.FunctionInfo, error) {
-	if expression == "" {
-		return all, nil
-	}
-	m := nameFilter.FindStringSubmatch(expression)
-	if m == nil {
-		return nil, invalid("filter", fmt.Sprintf("%.80q must be empty or name=\"…\"", expression))
-	}
-	name := m[1] + m[2] + m[3]
-	return slices.DeleteFunc(all, func(f catalog.FunctionInfo) bool { return f.Name != name }), nil
 }
 
 func (h *Handler) createFunction(q *request) (any, error) {
@@ -89,7 +72,7 @@ func (h *Handler) createFunction(q *request) (any, error) {
 		return nil, err
 	}
 	return h.done(q, "Create function", "CreateFunctionMetadata", of(f), started,
-		map[string]any{"functionId": f.ID}, q.function(f)), nil
+		ids{"functionId": f.ID}, f), nil
 }
 
 func (h *Handler) getFunction(q *request) (any, error) {
@@ -112,7 +95,7 @@ func (h *Handler) updateFunction(q *request) (any, error) {
 		return nil, err
 	}
 	return h.done(q, "Update function", "UpdateFunctionMetadata", of(f), started,
-		map[string]any{"functionId": f.ID}, q.function(f)), nil
+		ids{"functionId": f.ID}, f), nil
 }
 
 // mask makes the request have exactly the fields that its mask names.
@@ -153,8 +136,9 @@ func (h *Handler) deleteFunction(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := h.pending(q, "Delete function", "DeleteFunctionMetadata", of(f), started, map[string]any{"functionId": f.ID})
-	return h.drain(q, op, func() error { return h.host.Catalog().DeleteFunction(noEnd(q.Context()), q.principal, f.ID) })
+	return h.drain(q, "Delete function", "DeleteFunctionMetadata", of(f), started, ids{"functionId": f.ID}, func() error {
+		return h.host.Catalog().DeleteFunction(noEnd(q.Context()), q.principal, f.ID)
+	})
 }
 
 func (h *Handler) tagHistory(q *request) (any, error) {
@@ -169,7 +153,7 @@ func (h *Handler) tagHistory(q *request) (any, error) {
 	if tag := q.query.Get("tag"); tag != "" {
 		events = slices.DeleteFunc(events, func(e catalog.TagEvent) bool { return e.Tag != tag })
 	}
-	events, next, err := page(q, events, func(e catalog.TagEvent) string { return newestFirst(e.From) + e.Tag + e.VersionID })
+	events, next, err := page(q, events, manage.TagEventKey)
 	answer := &ListTagHistoryResponse{History: []TagEvent{}, NextPageToken: next}
 	for _, e := range events {
 		answer.History = append(answer.History, newTagEvent(f.ID, e))
@@ -182,8 +166,10 @@ func (h *Handler) listOperations(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := page(q, h.operations.of(f.ID), func(o *Operation) string {
-		return newestFirst(time.Time(o.CreatedAt)) + o.ID
-	})
-	return &ListOperationsResponse{Operations: found, NextPageToken: next}, err
+	found, next, err := page(q, h.desk.Operations.Of(f.ID), manage.OperationKey)
+	answer := &ListOperationsResponse{Operations: []*Operation{}, NextPageToken: next}
+	for _, op := range found {
+		answer.Operations = append(answer.Operations, q.operation(op))
+	}
+	return answer, err
 }

@@ -79,5 +79,5 @@ func (h *Handler) deleteKey(q *request) (any, error) {
 	if err := h.host.Keys().Delete(q.Context(), q.principal, id); err != nil {
 		return nil, err
 	}
-	return h.done(q, "Delete key", "DeleteKeyMetadata", subject{tenant: q.principal.Tenant}, started, map[string]any{"keyId": id}, struct{}{}), nil
+	return h.done(q, "Delete key", "DeleteKeyMetadata", subject{tenant: q.principal.Tenant}, started, ids{"keyId": id}, nil), nil
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"vivarium/host/catalog"
+	"vivarium/web/manage"
 )
 
 // SetScalingPolicyRequest is the body of POST
@@ -69,7 +70,7 @@ func (h *Handler) setPolicy(q *request) (any, error) {
 		return nil, err
 	}
 	return h.done(q, "Set scaling policy", "SetScalingPolicyMetadata", of(f), started,
-		map[string]any{"functionId": f.ID}, newPolicy(f.ID, policy)), nil
+		ids{"functionId": f.ID}, manage.Policy{FunctionID: f.ID, ScalingPolicy: policy}), nil
 }
 
 func (h *Handler) removePolicy(q *request) (any, error) {
@@ -82,5 +83,5 @@ func (h *Handler) removePolicy(q *request) (any, error) {
 		return nil, err
 	}
 	return h.done(q, "Remove scaling policy", "RemoveScalingPolicyMetadata", of(f), started,
-		map[string]any{"functionId": f.ID}, struct{}{}), nil
+		ids{"functionId": f.ID}, nil), nil
 }

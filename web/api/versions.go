@@ -12,6 +12,7 @@ import (
 	"vivarium/host/logs"
 	"vivarium/host/store"
 	pythonwasi "vivarium/python-wasi"
+	"vivarium/web/manage"
 )
 
 // CreateVersionRequest is the body of POST /versions. The fields that are here
@@ -71,7 +72,7 @@ func (h *Handler) listVersions(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	versions, next, err := page(q, all, func(v catalog.VersionInfo) string { return newestFirst(v.CreatedAt) + v.ID })
+	versions, next, err := page(q, all, manage.VersionKey)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (h *Handler) createVersion(q *request) (any, error) {
 		return nil, err
 	}
 	return h.done(q, "Create function version", "CreateFunctionVersionMetadata", ofVersion(v), started,
-		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
+		ids{"functionVersionId": v.ID}, v), nil
 }
 
 // spec returns what the request asks for in the host's words. The host checks
@@ -267,11 +268,10 @@ func (h *Handler) deleteVersion(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := h.pending(q, "Delete function version", "DeleteFunctionVersionMetadata", ofVersion(v), started,
-		map[string]any{"functionVersionId": v.ID})
-	return h.drain(q, op, func() error {
-		return h.host.Catalog().DeleteVersion(noEnd(q.Context()), q.principal, v.ID, force == "true")
-	})
+	return h.drain(q, "Delete function version", "DeleteFunctionVersionMetadata", ofVersion(v), started,
+		ids{"functionVersionId": v.ID}, func() error {
+			return h.host.Catalog().DeleteVersion(noEnd(q.Context()), q.principal, v.ID, force == "true")
+		})
 }
 
 func (h *Handler) setTag(q *request) (any, error) {
@@ -281,7 +281,7 @@ func (h *Handler) setTag(q *request) (any, error) {
 		return nil, err
 	}
 	return h.done(q, "Set function tag", "SetFunctionTagMetadata", ofVersion(v), started,
-		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
+		ids{"functionVersionId": v.ID}, v), nil
 }
 
 func (h *Handler) removeTag(q *request) (any, error) {
@@ -291,5 +291,5 @@ func (h *Handler) removeTag(q *request) (any, error) {
 		return nil, err
 	}
 	return h.done(q, "Remove function tag", "RemoveFunctionTagMetadata", ofVersion(v), started,
-		map[string]any{"functionVersionId": v.ID}, newVersion(v)), nil
+		ids{"functionVersionId": v.ID}, v), nil
 }

@@ -1,13 +1,13 @@
-package api
+package manage
 
 import (
 	"context"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/fault"
 )
 
 const (
@@ -18,9 +18,9 @@ const (
 	uploadWait = 30 * time.Second
 )
 
-// uploads has the places for archives in memory. Nobody has more than one of
+// Uploads has the places for archives in memory. Nobody has more than one of
 // them, so that a slow one holds up nobody else. Safe for concurrent use.
-type uploads struct {
+type Uploads struct {
 	all chan struct{}
 
 	mu   sync.Mutex // guards each
@@ -33,17 +33,17 @@ type uploaderPlace struct {
 	users int           // who have it or wait for it
 }
 
-func newUploads() *uploads {
-	return &uploads{all: make(chan struct{}, maxUploads), each: map[string]*uploaderPlace{}}
+func newUploads() *Uploads {
+	return &Uploads{all: make(chan struct{}, maxUploads), each: map[string]*uploaderPlace{}}
 }
 
-// reserve waits for a place. The caller calls the function it returns when the
+// Reserve waits for a place. The caller calls the function it returns when the
 // upload is over.
 //
 // # Errors
 //
-// A *statusError when it takes too long; ctx's.
-func (u *uploads) reserve(ctx context.Context, who string) (give func(), err error) {
+// One of the kind fault.OverQuota when it takes too long; ctx's.
+func (u *Uploads) Reserve(ctx context.Context, who string) (give func(), err error) {
 	u.mu.Lock()
 	place := u.each[who]
 	if place == nil {
@@ -59,10 +59,7 @@ func (u *uploads) reserve(ctx context.Context, who string) (give func(), err err
 			delete(u.each, who)
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, uploadWait, &statusError{
-		http: http.StatusTooManyRequests, code: CodeExhausted, header: http.Header{"Retry-After": {"1"}},
-		message: "too many uploads are in progress; try again when yours are done",
-	})
+	ctx, cancel := context.WithTimeoutCause(ctx, uploadWait, errUploads)
 	defer cancel()
 	for n, c := range []chan struct{}{place.taken, u.all} {
 		select {
@@ -82,15 +79,28 @@ func (u *uploads) reserve(ctx context.Context, who string) (give func(), err err
 	}, nil
 }
 
-// uploader returns who sends a request, as far as uploads are concerned: a
+// Uploader returns who sends a request, as far as uploads are concerned: a
 // tenant, or who acts for all of them from one address.
-func uploader(r *http.Request, p access.Principal) string {
+func Uploader(remoteAddress string, p access.Principal) string {
 	if p.Tenant != access.AllTenants {
 		return p.Tenant
 	}
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	client, _, err := net.SplitHostPort(remoteAddress)
 	if err != nil {
-		return r.RemoteAddr
+		return remoteAddress
 	}
 	return client
 }
+
+// uploadsError means that an upload found no place in time.
+type uploadsError struct{}
+
+var errUploads uploadsError
+
+// Error implements error.
+func (uploadsError) Error() string {
+	return "too many uploads are in progress; try again when yours are done"
+}
+
+// Kind returns fault.OverQuota.
+func (uploadsError) Kind() fault.Kind { return fault.OverQuota }

@@ -1,4 +1,4 @@
-package api
+package manage
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"vivarium/host/fault"
 )
 
 func TestUploads_OneOfEachAndFewInAll(t *testing.T) {
@@ -18,7 +20,7 @@ func TestUploads_OneOfEachAndFewInAll(t *testing.T) {
 	for g := range 64 {
 		all.Go(func() {
 			who := g % len(each)
-			give, err := u.reserve(t.Context(), fmt.Sprint(who))
+			give, err := u.Reserve(t.Context(), fmt.Sprint(who))
 			if err != nil {
 				t.Error(err)
 				return
@@ -40,22 +42,22 @@ func TestUploads_OneOfEachAndFewInAll(t *testing.T) {
 func TestUploads_ASlowOneHoldsUpItsOwnAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUploads()
-		slow, err := u.reserve(t.Context(), "slow")
+		slow, err := u.Reserve(t.Context(), "slow")
 		if err != nil {
 			t.Fatal(err)
 		}
-		give, err := u.reserve(t.Context(), "another")
+		give, err := u.Reserve(t.Context(), "another")
 		if err != nil {
 			t.Errorf("another: %v", err)
 		}
 		give()
-		_, err = u.reserve(t.Context(), "slow")
-		if e, ok := errors.AsType[*statusError](err); !ok || e.http != 429 || e.code != CodeExhausted {
+		_, err = u.Reserve(t.Context(), "slow")
+		if fault.Of(err) != fault.OverQuota {
 			t.Errorf("its second: got %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := u.reserve(ctx, "slow"); !errors.Is(err, context.Canceled) {
+		if _, err := u.Reserve(ctx, "slow"); !errors.Is(err, context.Canceled) {
 			t.Errorf("who left: got %v", err)
 		}
 		slow()
