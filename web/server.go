@@ -131,6 +131,9 @@ type Config struct {
 	// Management serves everything below api.BasePath and api.OperationsPath.
 	// Default: not served.
 	Management http.Handler
+	// RPC serves requests of gRPC, which have its content type, over HTTP/2. Default: not
+	// served.
+	RPC http.Handler
 	// Play serves everything below PlayPath; see Play. Default: not served.
 	Play http.Handler
 	// Console serves everything below /console, where browsers that request /
@@ -213,7 +216,7 @@ func New(config Config, functions Functions) *Server {
 	s.bodies = newBodies(s.config.MaxBodies)
 	s.metrics = newMetrics(s)
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.Pre(s.identify, s.place, s.guard, s.admit)
+	s.echo.Pre(s.identify, s.place, s.guard, s.admit, s.rpc)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		s.echo.Add(method, "/healthz", s.health)
 		s.echo.Add(method, "/readyz", s.ready)
@@ -258,6 +261,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		HTTP2:             &streams,
+		Protocols:         s.protocols(),
 		ErrorLog:          callersLog(s.config.Logger),
 		// No ReadTimeout and no WriteTimeout: both would include the function's
 		// time. identify and readBody set deadlines for the transfers alone.
@@ -291,6 +295,33 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("web: serve %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+// protocols are those that the server speaks. HTTP/2 without TLS is what clients of gRPC
+// speak where there is none.
+func (s *Server) protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(s.config.RPC != nil)
+	return p
+}
+
+// rpc serves the requests of gRPC, whatever their path.
+func (s *Server) rpc(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if s.config.RPC == nil || !isRPC(c.Request()) {
+			return next(c)
+		}
+		s.config.RPC.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
+}
+
+// isRPC reports whether a request is one of gRPC.
+func isRPC(r *http.Request) bool {
+	return r.ProtoMajor == 2 && r.Method == http.MethodPost &&
+		strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
 // health responds as long as the process can respond at all.

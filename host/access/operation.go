@@ -68,6 +68,9 @@ var needs = map[Operation]Role{
 	"Runtimes":  RoleDeployer,
 	"Operation": RoleDeployer,
 	"Whoami":    "",
+	"Endpoints": "", // where services are: clients ask before they have a token
+	"Health":    "",
+	"Describe":  RoleInvoker, // the definitions of services
 }
 
 // Role returns the role that an operation takes; empty when it takes none. There must

@@ -141,12 +141,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	if q.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return nil, invalid("the query", "must be escaped as URLs are: "+err.Error())
 	}
-	for name := range q.query {
-		if name != folderParameter.name && !slices.ContainsFunc(route.query, func(p parameter) bool { return p.name == name }) {
-			return nil, invalid(name, "there is no such parameter")
-		}
-	}
-	if q.principal, err = q.scope(caller); err != nil {
+	if err := q.within(route, caller); err != nil {
 		return nil, err
 	}
 	if route.body != nil {
@@ -166,7 +161,20 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 			return nil, err
 		}
 	}
-	return route.serve(h, q)
+	answer, err := route.serve(h, q)
+	return q.answer(answer), err
+}
+
+// within checks the query's parameters, and makes the caller the principal within the
+// folder that they name.
+func (q *request) within(route *route, caller access.Principal) (err error) {
+	for name := range q.query {
+		if name != folderParameter.name && !slices.ContainsFunc(route.query, func(p parameter) bool { return p.name == name }) {
+			return invalid(name, "there is no such parameter")
+		}
+	}
+	q.principal, err = q.scope(caller)
+	return err
 }
 
 // fail answers an error.

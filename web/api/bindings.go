@@ -78,7 +78,7 @@ func (h *Handler) setBindings(q *request) (any, error) {
 		}
 	}
 	public := len(body.AccessBindings) > 0
-	return h.setPublic(q, "Set access bindings", "SetAccessBindingsMetadata", &public)
+	return h.setPublic(q, "Set access bindings", "yandex.cloud.access.SetAccessBindingsMetadata", &public)
 }
 
 func (h *Handler) updateBindings(q *request) (any, error) {
@@ -94,7 +94,7 @@ func (h *Handler) updateBindings(q *request) (any, error) {
 		add := d.Action == "ADD"
 		public = &add
 	}
-	return h.setPublic(q, "Update access bindings", "UpdateAccessBindingsMetadata", public)
+	return h.setPublic(q, "Update access bindings", "yandex.cloud.access.UpdateAccessBindingsMetadata", public)
 }
 
 // setPublic says whether anybody may call a function; nil leaves it as it is.

@@ -36,14 +36,19 @@ func decode(w http.ResponseWriter, r *http.Request, limits transfer.Limits, v an
 		return err
 	}
 	if err := strictjson.Decode(body, v); err != nil {
-		e, _ := errors.AsType[*strictjson.Error](err)
-		violations := make([]FieldViolation, len(e.Fields))
-		for i, f := range e.Fields {
-			violations[i] = FieldViolation{f.Field, f.Rule}
-		}
-		return invalidFields(violations)
+		return malformed(err)
 	}
 	return nil
+}
+
+// malformed is the error for what strictjson refuses.
+func malformed(err error) error {
+	e, _ := errors.AsType[*strictjson.Error](err)
+	violations := make([]FieldViolation, len(e.Fields))
+	for i, f := range e.Fields {
+		violations[i] = FieldViolation{f.Field, f.Rule}
+	}
+	return invalidFields(violations)
 }
 
 // readAll reads the body within limits.

@@ -134,6 +134,13 @@ func statusOf(err error) *statusError {
 	return e
 }
 
+// StatusOf returns the answer to an error, and whether it is our own fault, which is to be
+// logged. The request id, which may be empty, is among its details.
+func StatusOf(err error, requestID string) (s *Status, ours bool) {
+	e := statusOf(err)
+	return e.body(requestID), e.ours()
+}
+
 // unloadable is the answer about code that does not load. No other request here runs
 // any.
 func unloadable(fe *fault.FunctionError) *statusError {

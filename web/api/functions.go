@@ -167,9 +167,5 @@ func (h *Handler) listOperations(q *request) (any, error) {
 		return nil, err
 	}
 	found, next, err := page(q, h.desk.Operations.Of(f.ID), manage.OperationKey)
-	answer := &ListOperationsResponse{Operations: []*Operation{}, NextPageToken: next}
-	for _, op := range found {
-		answer.Operations = append(answer.Operations, q.operation(op))
-	}
-	return answer, err
+	return &OperationPage{found, next}, err
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"vivarium/host/catalog"
@@ -36,16 +37,16 @@ func (q *request) operation(op *manage.Operation) *Operation {
 	case op.Err != nil:
 		answer.Error = statusOf(op.Err).body("")
 	case op.Done:
-		answer.Response = q.changed(op.Response)
+		answer.Response = changed(op.Response, q.base())
 	}
 	return answer
 }
 
 // changed describes what an operation has changed.
-func (q *request) changed(v any) any {
+func changed(v any, base string) any {
 	switch v := v.(type) {
 	case catalog.FunctionInfo:
-		return q.function(v)
+		return newFunction(v, base)
 	case catalog.VersionInfo:
 		return newVersion(v)
 	case manage.Policy:
@@ -71,8 +72,11 @@ type ids = map[string]string
 
 // change returns what an operation tells of a request.
 func (q *request) change(description, kind string, about subject, started time.Time, of ids) manage.Change {
+	if !strings.Contains(kind, ".") {
+		kind = "yandex.cloud.serverless.functions.v1." + kind
+	}
 	return manage.Change{
-		Description: description, Kind: "yandex.cloud.serverless.functions.v1." + kind, IDs: of, By: q.principal, Started: started,
+		Description: description, Kind: kind, IDs: of, By: q.principal, Started: started,
 		Tenant: about.tenant, About: about.id,
 	}
 }
@@ -81,8 +85,8 @@ func (q *request) change(description, kind string, about subject, started time.T
 // changed; kind is its message's name.
 func (h *Handler) done(
 	q *request, description, kind string, about subject, started time.Time, metadata ids, response any,
-) *Operation {
-	return q.operation(h.desk.Operations.Done(q.change(description, kind, about, started, metadata), response))
+) *manage.Operation {
+	return h.desk.Operations.Done(q.change(description, kind, about, started, metadata), response)
 }
 
 // noEnd is a request's context without its end: a change that has begun is not
@@ -94,18 +98,18 @@ func noEnd(ctx context.Context) context.Context { return context.WithoutCancel(c
 func (h *Handler) drain(
 	q *request, description, kind string, about subject, started time.Time, metadata ids, remove func() error,
 ) (any, error) {
-	op, err := h.desk.Operations.Drain(q.change(description, kind, about, started, metadata), remove)
-	if err != nil {
-		return nil, err
-	}
-	return q.operation(op), nil
+	return answered(h.desk.Operations.Drain(q.change(description, kind, about, started, metadata), remove))
 }
 
 // getOperation serves GET /operations/{operationId}.
 func (h *Handler) getOperation(q *request) (any, error) {
-	op, err := h.desk.Operations.Find(q.principal, q.path["operationId"])
+	return answered(h.desk.Operations.Find(q.principal, q.path["operationId"]))
+}
+
+// answered returns an operation as a route does.
+func answered(op *manage.Operation, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return q.operation(op), nil
+	return op, nil
 }

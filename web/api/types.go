@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"vivarium/host/catalog"
@@ -113,19 +114,25 @@ type ScalingPolicy struct {
 }
 
 // function describes a function.
-func (q *request) function(f catalog.FunctionInfo) *Function {
+func (q *request) function(f catalog.FunctionInfo) *Function { return newFunction(f, q.base()) }
+
+// newFunction describes a function, which is called below a server's address.
+func newFunction(f catalog.FunctionInfo, base string) *Function {
 	return &Function{
 		ID: f.ID, FolderID: f.Tenant, CreatedAt: Time(f.CreatedAt), Name: f.Name, Description: f.Description,
-		Labels: f.Labels, LogGroupID: f.LogGroupID, HTTPInvokeURL: q.base() + "/" + f.ID, Status: string(f.Status),
+		Labels: f.Labels, LogGroupID: f.LogGroupID, HTTPInvokeURL: base + "/" + f.ID, Status: string(f.Status),
 	}
 }
 
 // base returns the server's address, as the caller wrote it.
-func (q *request) base() string {
-	if q.TLS != nil || q.Header.Get("X-Forwarded-Proto") == "https" {
-		return "https://" + q.Host
+func (q *request) base() string { return BaseURL(q.Request) }
+
+// BaseURL returns the server's address, as the caller of a request wrote it.
+func BaseURL(r *http.Request) string {
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		return "https://" + r.Host
 	}
-	return "http://" + q.Host
+	return "http://" + r.Host
 }
 
 // newVersion describes a version.

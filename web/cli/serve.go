@@ -18,6 +18,8 @@ import (
 	"vivarium/web"
 	"vivarium/web/api"
 	"vivarium/web/console"
+	"vivarium/web/grpcapi"
+	"vivarium/web/manage"
 )
 
 // serveCommand implements `vivarium serve`.
@@ -135,12 +137,15 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		printCurl(s.stdout, listener.url(), f.name)
 	}
 	c.warn(terminal, listener, platform.host.Keys(), "call these functions, and deploy others")
-	management := api.New(api.Config{Host: platform.host, Version: programVersion()})
+	desk := manage.New(platform.host)
+	management := api.New(api.Config{Host: platform.host, Desk: desk, Version: programVersion()})
+	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
-		Version: programVersion(), Management: management, Play: play, Console: console.Handler(),
-		OnDrain: management.EndStreams, Confinement: confined.lines,
-		Ready: func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },
-		Stats: platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
+		Version: programVersion(), Management: management, RPC: rpc, Play: play, Console: console.Handler(),
+		OnDrain:     func() { management.EndStreams(); rpc.EndStreams() },
+		Confinement: confined.lines,
+		Ready:       func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },
+		Stats:       platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host.Keys())

@@ -46,7 +46,9 @@ type Held struct {
 }
 
 // Hold returns what counts for a principal; the caller releases it.
-func (d *Desk) Hold(p access.Principal) *Held { return &Held{ledger: d.host.Ledger(), tenant: p.Home()} }
+func (d *Desk) Hold(p access.Principal) *Held {
+	return &Held{ledger: d.host.Ledger(), tenant: p.Home()}
+}
 
 // Reserve counts n more bytes.
 //

@@ -1,0 +1,149 @@
+// Package grpcapi is the management API over gRPC, in the cloud's published
+// definitions, so that the cloud's own tools drive Vivarium unchanged: its SDKs and its
+// Terraform provider.
+//
+// # How a call goes
+//
+// The server is served through net/http, on the port of everything else: connections,
+// requests, keys, TLS and bodies are bounded there as for REST. ServeHTTP looks the
+// method up (services.go), asks whether the caller may use it, and reads the request,
+// counted against the caller's tenant (body.go). Only then does google.golang.org/grpc see
+// it. What a method does is one of two things:
+//
+//   - The methods of FunctionService are routes of package api: the cloud's definitions
+//     say which path stands for which method, and the JSON of that path is the JSON form
+//     of the message (routes.go).
+//   - The others ask the host themselves (triggers.go, iam.go, resources.go, logs.go,
+//     operations.go, endpoints.go).
+//
+// Errors are those of REST, as google.rpc.Status, with fields named as in the
+// definitions (errors.go). README.md tells what is served, and what clients need.
+package grpcapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"vivarium/host"
+	"vivarium/host/access"
+	"vivarium/web/api"
+	"vivarium/web/manage"
+)
+
+// Config says how a Server behaves.
+type Config struct {
+	Host *host.Host
+	// API has the routes, and Desk the operations and uploads, that both faces share.
+	API  *api.Handler
+	Desk *manage.Desk
+	// Logger takes our own faults. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Server serves the API. It is safe for concurrent use.
+type Server struct {
+	config   Config
+	host     *host.Host
+	desk     *manage.Desk
+	grpc     *grpc.Server
+	health   *health.Server
+	services map[string]map[string]method // by full name, by method
+
+	streams chan struct{} // closed when endless calls are to end
+	end     sync.Once
+}
+
+// New returns the API of a host.
+func New(config Config) *Server {
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	s := &Server{
+		config: config, host: config.Host, desk: config.Desk, health: health.NewServer(),
+		services: map[string]map[string]method{}, streams: make(chan struct{}),
+	}
+	s.grpc = grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxUpload), grpc.ChainUnaryInterceptor(s.answer),
+		// What has no reader must not pile up.
+		grpc.MaxSendMsgSize(maxUpload), grpc.WaitForHandlers(true),
+	)
+	s.register()
+	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	s.services[grpc_health_v1.Health_ServiceDesc.ServiceName] = map[string]method{
+		"Check": {does: "Health"}, "List": {does: "Health"}, "Watch": {does: "Health", stream: true},
+	}
+	for _, version := range []string{"v1", "v1alpha"} {
+		s.services["grpc.reflection."+version+".ServerReflection"] = map[string]method{
+			"ServerReflectionInfo": {does: "Describe", stream: true},
+		}
+	}
+	return s
+}
+
+// EndStreams ends the calls that would otherwise go on for ever, and makes the health
+// service tell that the server is not to be used any more. Everything else goes on.
+func (s *Server) EndStreams() {
+	s.end.Do(func() {
+		s.health.Shutdown()
+		close(s.streams)
+	})
+}
+
+// ServeHTTP serves one call: a request with the content type of gRPC, over HTTP/2. The caller's principal is in
+// the request's context.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m, err := s.find(r.URL.Path)
+	caller := access.PrincipalOf(r.Context())
+	if err == nil {
+		err = caller.Allow(m.does)
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	held := s.desk.Hold(caller)
+	defer held.Release()
+	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), callKey{}, &call{
+		Request: r, held: held, requestID: w.Header().Get("X-Request-Id"),
+	}))
+	defer cancel()
+	r = r.WithContext(ctx)
+	if m.stream {
+		go func() {
+			select {
+			case <-s.streams:
+			case <-s.host.Keys().Revoked(caller):
+			case <-ctx.Done():
+			}
+			cancel()
+		}()
+		r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
+		s.grpc.ServeHTTP(streamWriter{w}, r)
+		return
+	}
+	if err := s.receive(w, r, m, held); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.grpc.ServeHTTP(w, r)
+}
+
+type callKey struct{}
+
+// call is what a method knows of the request that it answers.
+type call struct {
+	*http.Request
+	held      *manage.Held
+	requestID string
+}
+
+// callOf returns the call that a method answers.
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }

@@ -1,0 +1,224 @@
+package grpcapi_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	"vivarium/host"
+	"vivarium/host/access"
+	"vivarium/host/keys"
+	"vivarium/host/run"
+	"vivarium/wasm"
+	"vivarium/web"
+	"vivarium/web/api"
+	"vivarium/web/grpcapi"
+	"vivarium/web/manage"
+)
+
+// engines are those that all tests of this package share.
+var engines = sync.OnceValues(func() (*run.Engines, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
+})
+
+// server is a server with a host of its own, without a store.
+type server struct {
+	t           *testing.T
+	host        *host.Host
+	address     string
+	certificate string // file with what clients are to trust; empty without TLS
+	key         string // secret of a key of all tenants; empty where none is needed
+}
+
+// startServer starts a server that speaks TLS and requires keys.
+func startServer(t *testing.T) *server {
+	s := newServer(t)
+	var config web.Config
+	config.TLS, s.certificate = newCertificate(t)
+	s.serve(config)
+	s.key = s.newKey(access.AllTenants, access.RoleAdmin)
+	return s
+}
+
+// startPlain starts a server that speaks no TLS and requires no keys, as it is on a
+// loopback address.
+func startPlain(t *testing.T) *server {
+	s := newServer(t)
+	s.serve(web.Config{GuardHost: true})
+	return s
+}
+
+func newServer(t *testing.T) *server {
+	t.Helper()
+	e, err := engines()
+	if err != nil {
+		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
+	}
+	h, err := host.New(host.Config{Engines: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return &server{t: t, host: h}
+}
+
+func (s *server) serve(config web.Config) {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	s.address = "localhost:" + port
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	desk := manage.New(s.host)
+	management := api.New(api.Config{Host: s.host, Desk: desk, Logger: quiet})
+	rpc := grpcapi.New(grpcapi.Config{Host: s.host, API: management, Desk: desk, Logger: quiet})
+	config.Management, config.RPC, config.Logger, config.Keys = management, rpc, quiet, s.host.Keys()
+	config.OnDrain = func() { management.EndStreams(); rpc.EndStreams() }
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	server := web.New(config, s.host)
+	go func() { done <- server.Serve(ctx, listener) }()
+	s.t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			s.t.Error(err)
+		}
+	})
+}
+
+// newKey makes a key and returns its secret.
+func (s *server) newKey(tenant string, role access.Role) string {
+	s.t.Helper()
+	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return secret
+}
+
+// newCertificate returns a certificate for localhost, and the file that clients trust.
+func newCertificate(t *testing.T) (*tls.Config, string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "cert.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}, file
+}
+
+// dial returns a connection that the server's key identifies, or another one.
+func (s *server) dial(secret string) *grpc.ClientConn {
+	s.t.Helper()
+	creds := insecure.NewCredentials()
+	if s.certificate != "" {
+		var err error
+		if creds, err = credentials.NewClientTLSFromFile(s.certificate, ""); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(creds), grpc.WithUnaryInterceptor(
+		func(ctx context.Context, method string, in, out any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
+			if secret != "" {
+				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+secret)
+			}
+			return invoke(ctx, method, in, out, conn, o...)
+		}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// call calls a function over HTTP and returns status and body.
+func (s *server) call(url, secret string) (int, string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	if s.certificate != "" {
+		trusted, err := os.ReadFile(s.certificate)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(trusted)
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	}
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+// archive returns a zip file with a main.py.
+func archive(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("main.py")
+	if err == nil {
+		_, err = io.Copy(w, strings.NewReader(text))
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

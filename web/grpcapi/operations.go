@@ -1,0 +1,104 @@
+package grpcapi
+
+import (
+	"context"
+
+	"github.com/yandex-cloud/go-genproto/yandex/cloud/access"
+	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	functions "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/functions/v1"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"vivarium/host/catalog"
+	"vivarium/host/events"
+	"vivarium/web/api"
+	"vivarium/web/manage"
+
+	hostaccess "vivarium/host/access"
+)
+
+func (s *Server) operationMethods() map[string]method {
+	return map[string]method{
+		"Get": unary("Operation", func(ctx context.Context, in *operation.GetOperationRequest) (*operation.Operation, error) {
+			op, err := s.desk.Operations.Find(hostaccess.PrincipalOf(ctx), in.OperationId)
+			if err != nil {
+				return nil, err
+			}
+			return s.operation(ctx, op)
+		}),
+	}
+}
+
+// operation describes an operation.
+func (s *Server) operation(ctx context.Context, op *manage.Operation) (*operation.Operation, error) {
+	o := &operation.Operation{
+		Id: op.ID, Description: op.Description, CreatedAt: timestamppb.New(op.CreatedAt), CreatedBy: op.By.KeyID,
+		ModifiedAt: timestamppb.New(op.ModifiedAt), Done: op.Done,
+	}
+	var err error
+	if o.Metadata, err = anypb.New(metadata(op)); err != nil {
+		return nil, err
+	}
+	switch {
+	case op.Err != nil:
+		o.Result = &operation.Operation_Error{Error: s.status(ctx, op.Kind, op.Err).Proto()}
+	case op.Done:
+		response, err := s.response(ctx, op)
+		if err != nil {
+			return nil, err
+		}
+		packed, err := anypb.New(response)
+		if err != nil {
+			return nil, err
+		}
+		o.Result = &operation.Operation_Response{Response: packed}
+	}
+	return o, nil
+}
+
+// metadata returns the message that tells what an operation is about; an empty one for
+// changes that the cloud does not have.
+func metadata(op *manage.Operation) proto.Message {
+	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(op.Kind))
+	if err != nil {
+		return &emptypb.Empty{}
+	}
+	m := t.New()
+	for name, id := range op.IDs {
+		if field := m.Descriptor().Fields().ByJSONName(name); field != nil {
+			m.Set(field, protoreflect.ValueOfString(id))
+		}
+	}
+	return m.Interface()
+}
+
+// response returns the message that an operation ended with.
+func (s *Server) response(ctx context.Context, op *manage.Operation) (proto.Message, error) {
+	var m proto.Message
+	switch op.Response.(type) {
+	case catalog.FunctionInfo:
+		m = &functions.Function{}
+	case catalog.VersionInfo:
+		m = &functions.Version{}
+	case manage.Policy:
+		m = &functions.ScalingPolicy{}
+	case events.Timer:
+		return &emptypb.Empty{}, nil
+	default:
+		if op.Kind == setBindings || op.Kind == updateBindings {
+			return &access.AccessBindingsOperationResult{}, nil
+		}
+		return &emptypb.Empty{}, nil
+	}
+	return fromJSON(api.Changed(op.Response, api.BaseURL(callOf(ctx).Request)), m)
+}
+
+// The metadata of operations on access bindings, which have a response of their own.
+var (
+	setBindings    = string((&access.SetAccessBindingsMetadata{}).ProtoReflect().Descriptor().FullName())
+	updateBindings = string((&access.UpdateAccessBindingsMetadata{}).ProtoReflect().Descriptor().FullName())
+)
