@@ -13,6 +13,7 @@
 //	vivarium dead-letter  list, replay
 //	vivarium key          create, list, delete
 //	vivarium tenant       quota
+//	vivarium export       terraform
 //	vivarium schema       what a vivarium.yaml may say
 //	vivarium completion   a script for bash, zsh or fish
 //
@@ -70,6 +71,7 @@ type grammar struct {
 	Key        keyCommands        `cmd:"" help:"Create, list and delete the keys that a server requires."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
 	Tenant     tenantCommands     `cmd:"" help:"Show and change the quotas of a server's tenants."`
+	Export     exportCommands     `cmd:"" help:"Describe functions in the languages of other tools."`
 	Schema     schemaCommand      `cmd:"" help:"Print a JSON schema of vivarium.yaml, for editors."`
 	Completion completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 }
