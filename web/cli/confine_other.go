@@ -8,3 +8,6 @@ func confineProcess(reach) (*confinement, error) {
 	c.missing = []string{"not confined: only on Linux does the program give up rights it does not need"}
 	return c, nil
 }
+
+// confineBroker does nothing either.
+func confineBroker() error { return nil }
