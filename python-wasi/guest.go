@@ -91,11 +91,12 @@ type BuildInfo struct {
 	WASILibc string `json:"wasi_libc"`
 	// Musl is the version of the C library that time zone code is taken from.
 	Musl string `json:"musl"`
-	// Zlib, Bzip2, XZ and SQLite are the versions of the linked libraries.
-	Zlib   string `json:"zlib"`
-	Bzip2  string `json:"bzip2"`
-	XZ     string `json:"xz"`
-	SQLite string `json:"sqlite"`
+	// Zlib, Bzip2, XZ, SQLite and OpenSSL are the versions of the linked libraries.
+	Zlib    string `json:"zlib"`
+	Bzip2   string `json:"bzip2"`
+	XZ      string `json:"xz"`
+	SQLite  string `json:"sqlite"`
+	OpenSSL string `json:"openssl"`
 	// Clang is the version of the compiler.
 	Clang string `json:"clang"`
 	// ModuleSHA256 and LibrarySHA256 are the checksums of the two files, in

@@ -22,8 +22,15 @@ func (*versionCommand) Run(s *session) error {
 	return nil
 }
 
-// programVersion returns the version that the Go tool stamped into the binary.
+// release is the version of a release, which the linker fills in; see web/tools/release.
+var release string
+
+// programVersion returns the version of the release, or else the one that the Go tool stamped
+// into the binary.
 func programVersion() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
 		return "dev"
