@@ -37,7 +37,7 @@ func (r *release) image(context.Context) error {
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
 			Add: one, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: t.os, Architecture: t.arch}},
-		}).(v1.ImageIndex)
+		})
 	}
 	folder, err := os.MkdirTemp("", "vivarium-image-")
 	if err != nil {
