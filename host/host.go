@@ -184,7 +184,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	if h.tokens, err = access.NewTokens(cfg.TokenKey); err != nil {
 		return err
 	}
-	if h.keys, err = keys.Open(ctx, cfg.Store); err != nil {
+	if h.keys, err = keys.Open(ctx, cfg.Store, h.tokens); err != nil {
 		return err
 	}
 	if err := h.keys.Damage(); err != nil {

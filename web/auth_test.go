@@ -27,7 +27,11 @@ import (
 // newKeys returns an empty keyring in memory.
 func newKeys(t *testing.T) *keys.Ring {
 	t.Helper()
-	ring, err := keys.Open(t.Context(), store.Memory(store.Config{}))
+	tokens, err := access.NewTokens(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keys.Open(t.Context(), store.Memory(store.Config{}), tokens)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,12 +42,14 @@ var needs = map[Operation]Role{
 	"Use":                 RoleDeployer,
 
 	// Package keys.
-	"CreateKey": RoleAdmin,
-	"ListKeys":  RoleAdmin,
-	"DeleteKey": RoleAdmin,
+	"CreateKey":  RoleAdmin,
+	"ListKeys":   RoleAdmin,
+	"DeleteKey":  RoleAdmin,
+	"IssueToken": RoleAdmin, // for another key than one's own
 
 	// Package events.
 	"CreateTimer":      RoleDeployer,
+	"UpdateTimer":      RoleDeployer,
 	"Timer":            RoleDeployer,
 	"Timers":           RoleDeployer,
 	"DeleteTimer":      RoleDeployer,
@@ -68,8 +70,11 @@ var needs = map[Operation]Role{
 	"Runtimes":  RoleDeployer,
 	"Operation": RoleDeployer,
 	"Whoami":    "",
+	"Tokens":    "", // who asks shows other credentials
+	"OwnToken":  RoleInvoker,
 	"Endpoints": "", // where services are: clients ask before they have a token
 	"Health":    "",
+	"Folders":   RoleInvoker,
 	"Describe":  RoleInvoker, // the definitions of services
 }
 

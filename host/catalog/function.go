@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"regexp"
 	"time"
 
@@ -66,6 +67,9 @@ func Reference(tenant, name string) string {
 	}
 	return tenant + "/" + name
 }
+
+// TenantOr returns a record's tenant: those of the default one may name none.
+func TenantOr(tenant string) string { return cmp.Or(tenant, access.DefaultTenant) }
 
 var tenantName = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,49}$`)
 

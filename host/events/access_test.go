@@ -53,6 +53,10 @@ var operations = map[string]struct {
 		_, err := e.CreateTimer(e.t.Context(), p, TimerSpec{Name: "other", Function: about.function, Cron: "@yearly"})
 		return err
 	}},
+	"UpdateTimer": {access.RoleDeployer, func(e *testEvents, p access.Principal, about belongings) error {
+		_, err := e.UpdateTimer(e.t.Context(), p, about.timer, TimerUpdate{Labels: map[string]string{"a": "b"}})
+		return err
+	}},
 	"Timer": {access.RoleDeployer, func(e *testEvents, p access.Principal, about belongings) error {
 		_, err := e.Timer(p, about.timer)
 		return err

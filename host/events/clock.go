@@ -120,6 +120,9 @@ const dueAtOnce = 8
 func (c *clock) due(now time.Time) (due []*timer, next time.Time) {
 	next = now.Add(maxClockSleep)
 	for _, t := range c.all() {
+		if t.Paused {
+			continue
+		}
 		if !t.NextTick.After(now) {
 			due = append(due, t)
 		} else if t.NextTick.Before(next) {

@@ -26,6 +26,11 @@ type TimerSpec struct {
 	Cron     string `json:"cron"`                // see cronForms
 	TimeZone string `json:"time_zone,omitempty"` // IANA name; empty means UTC
 	Payload  string `json:"payload,omitempty"`   // part of the timer event
+
+	Description string            `json:"description,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	// ServiceAccountID is kept for who reads it back: the calls are the server's own.
+	ServiceAccountID string `json:"service_account_id,omitempty"`
 }
 
 // Timer is a timer as it is now.
@@ -37,6 +42,8 @@ type Timer struct {
 	CreatedAt  time.Time `json:"created_at"`
 	LastTick   time.Time `json:"last_tick,omitzero"` // zero before the first
 	NextTick   time.Time `json:"-"`
+	Paused     bool      `json:"paused,omitempty"`    // it does not tick
+	ChangedAt  time.Time `json:"changed_at,omitzero"` // what would have ticked before does not count as missed
 }
 
 // reference is what the timer is called where there are several tenants: its
@@ -72,9 +79,11 @@ func newTimer(t Timer, revision uint64) (*timer, error) {
 	if err != nil {
 		return nil, fault.Invalidf("cron_expression", "%.80q must be %s: %v", t.Cron, cronForms, err)
 	}
-	last := t.LastTick
-	if last.IsZero() {
-		last = t.CreatedAt
+	last := t.CreatedAt
+	for _, later := range []time.Time{t.LastTick, t.ChangedAt} {
+		if later.After(last) {
+			last = later
+		}
 	}
 	if t.NextTick = schedule.Next(last); t.NextTick.IsZero() {
 		return nil, fault.Invalidf("cron_expression", "%.80q names a time that never comes", t.Cron)
@@ -107,7 +116,12 @@ func (s TimerSpec) validate() error {
 	if len(s.Payload) > maxTimerPayload {
 		return fault.Invalidf("payload", "has %d bytes, at most %d are allowed", len(s.Payload), maxTimerPayload)
 	}
-	return catalog.ValidateTexts(map[string]string{"function": s.Function, "cron_expression": s.Cron, "time_zone": s.TimeZone})
+	if err := (catalog.FunctionUpdate{Description: &s.Description, Labels: s.Labels}).Validate(); err != nil {
+		return err
+	}
+	return catalog.ValidateTexts(map[string]string{
+		"function": s.Function, "cron_expression": s.Cron, "time_zone": s.TimeZone, "service_account_id": s.ServiceAccountID,
+	})
 }
 
 // CreateTimer makes a timer for a function within p's reach. Its first tick is the first that comes.
@@ -205,16 +219,24 @@ func (e *Events) Timer(p access.Principal, idOrName string) (Timer, error) {
 	if err := p.Allow("Timer"); err != nil {
 		return Timer{}, err
 	}
+	t, err := e.timer(p, idOrName)
+	if err != nil {
+		return Timer{}, err
+	}
+	return t.Timer, nil
+}
+
+func (e *Events) timer(p access.Principal, idOrName string) (*timer, error) {
 	name := strings.TrimPrefix(idOrName, access.DefaultTenant+"/")
 	if p.Tenant != access.AllTenants {
 		name = catalog.Reference(p.Tenant, idOrName)
 	}
 	for _, t := range e.clock.all() {
 		if (t.ID == idOrName || t.reference() == name) && p.ActsFor(e.functions.TenantOf(t.FunctionID)) {
-			return t.Timer, nil
+			return t, nil
 		}
 	}
-	return Timer{}, &fault.NotFoundError{Thing: "timer", Name: idOrName}
+	return nil, &fault.NotFoundError{Thing: "timer", Name: idOrName}
 }
 
 // DeleteTimer removes the timer that p means by an id or a name, see Timer, and returns

@@ -36,11 +36,15 @@ func TestRing_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 			}
 			return err
 		}},
+		"Issue": {access.RoleAdmin, fault.NotFound, func(p access.Principal, _, id string) error {
+			_, err := ring.Issue(p, id)
+			return err
+		}},
 		"Delete": {access.RoleAdmin, fault.NotFound, func(p access.Principal, _, id string) error {
 			return ring.Delete(t.Context(), p, id)
 		}},
 	}
-	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Ring](), operations, "Authenticate", "Exist", "Damage", "Revoked", "Close") {
+	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Ring](), operations, "Authenticate", "Assert", "Exist", "Damage", "Revoked", "Close") {
 		for _, role := range roomtest.Roles {
 			ours, _ := mustCreate(t, ring, "acme", access.RoleInvoker)
 			p := access.Principal{Tenant: "acme", Role: role}

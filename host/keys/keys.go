@@ -38,6 +38,9 @@ type Key struct {
 	Role        access.Role `json:"role"`
 	Description string      `json:"description,omitempty"`
 	CreatedAt   time.Time   `json:"created_at"`
+	// PublicKey, as PEM, checks what the holder of a signing key signs, see Ring.Assert.
+	// Such a key has no secret.
+	PublicKey string `json:"public_key,omitempty"`
 }
 
 // Spec says what key to make.
@@ -45,6 +48,7 @@ type Spec struct {
 	Tenant      string      // or AllTenants; empty means the tenant of who makes it
 	Role        access.Role // may be empty for the first key, which is an admin's
 	Description string
+	PublicKey   string // PEM; empty for a key with a secret
 }
 
 // keyRecord is the stored form of a key. The secret has 256 random bits, so its
@@ -69,6 +73,7 @@ const (
 type Ring struct {
 	store   *store.Store
 	bucket  store.Bucket
+	tokens  *access.Tokens
 	unwatch func()
 	// unknown is what the secret of a key that there is not is compared with, so
 	// that this takes as long.
@@ -81,15 +86,16 @@ type Ring struct {
 	revoked map[string]chan struct{}
 }
 
-// Open returns the keys of a store. Close it before the store.
+// Open returns the keys of a store, whose holders get their tokens of tokens. Close it
+// before the store.
 //
 // # Errors
 //
 // ErrUnavailable.
-func Open(ctx context.Context, s *store.Store) (*Ring, error) {
+func Open(ctx context.Context, s *store.Store, tokens *access.Tokens) (*Ring, error) {
 	k := &Ring{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
 	_, _ = rand.Read(k.unknown) // never fails
-	k.store = s
+	k.store, k.tokens = s, tokens
 	k.bucket = k.store.Keys
 	stop, err := k.bucket.Watch(ctx, func(e store.Entry) {
 		if e.Deleted {
@@ -166,7 +172,7 @@ func (k *Ring) Revoked(p access.Principal) <-chan struct{} {
 	return k.revoked[p.KeyID]
 }
 
-// Authenticate returns who has a secret. It takes as long for a key that there
+// Authenticate returns who has a secret, or a token. It takes as long for a key that there
 // is not. It does not ask the store, but relies on it having answered lately: a key may
 // have been deleted elsewhere.
 //
@@ -174,6 +180,9 @@ func (k *Ring) Revoked(p access.Principal) <-chan struct{} {
 //
 // ErrUnauthenticated; ErrUnavailable when the store has not answered for too long.
 func (k *Ring) Authenticate(secret string) (access.Principal, error) {
+	if strings.Count(secret, ".") == 2 {
+		return k.bearer(secret)
+	}
 	id, random, ok := splitSecret(secret)
 	if !ok {
 		return access.Principal{}, fault.ErrUnauthenticated
@@ -206,7 +215,8 @@ func splitSecret(secret string) (id string, random []byte, ok bool) {
 	return secret[len(secretPrefix):idEnd], random, err == nil
 }
 
-// Create makes a key and returns its secret, which nobody can learn again. The
+// Create makes a key and returns its secret, which nobody can learn again; empty for one
+// with a public half. The
 // admin of a tenant makes keys of this tenant only.
 //
 // # Errors
@@ -236,6 +246,7 @@ func (k *Ring) Create(ctx context.Context, by access.Principal, spec Spec) (key 
 	}
 	r := keyRecord{Key: Key{
 		ID: catalog.NewID(keyPrefix), Tenant: spec.Tenant, Role: spec.Role, Description: spec.Description, CreatedAt: time.Now().UTC(),
+		PublicKey: spec.PublicKey,
 	}}
 	k.mu.RLock()
 	first := !r.operates() && !k.operated("")
@@ -255,13 +266,16 @@ func (k *Ring) Create(ctx context.Context, by access.Principal, spec Spec) (key 
 	}
 	random := make([]byte, secretBytes)
 	_, _ = rand.Read(random) // never fails
-	hash := sha256.Sum256(random)
-	r.Hash = hash[:]
+	if r.PublicKey == "" {
+		hash := sha256.Sum256(random)
+		r.Hash = hash[:]
+		secret = secretPrefix + r.ID + "_" + base64.RawURLEncoding.EncodeToString(random)
+	}
 	if _, err := k.bucket.Create(ctx, r.ID, store.Record(r)); err != nil {
 		return Key{}, "", err
 	}
 	k.keep(r)
-	return r.Key, secretPrefix + r.ID + "_" + base64.RawURLEncoding.EncodeToString(random), nil
+	return r.Key, secret, nil
 }
 
 // List lists the keys that an admin may manage, by tenant and age.
@@ -340,6 +354,11 @@ func (s Spec) validate() error {
 	}
 	if !slices.Contains(access.Roles, s.Role) {
 		return fault.Invalidf("role", "%.80q must be one of %v", s.Role, access.Roles)
+	}
+	if s.PublicKey != "" {
+		if _, err := parseSigning(s.PublicKey); err != nil {
+			return err
+		}
 	}
 	return catalog.ValidateDescription(s.Description)
 }

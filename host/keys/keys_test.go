@@ -34,7 +34,11 @@ func openStore(t testing.TB, dir string) *store.Store {
 // newKeys returns the keys of a store.
 func newKeys(t testing.TB, s *store.Store) *Ring {
 	t.Helper()
-	k, err := Open(t.Context(), s)
+	tokens, err := access.NewTokens(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := Open(t.Context(), s, tokens)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ type Timer struct {
 	CreatedAt  Time   `json:"createdAt"`
 	LastTick   Time   `json:"lastTick" doc:"null before the first."`
 	NextTick   Time   `json:"nextTick"`
+	Paused     bool   `json:"paused,omitempty" doc:"It does not tick."`
 }
 
 // CreateTimerRequest is the body of POST /timers.
@@ -64,7 +65,7 @@ type ListTimersResponse struct {
 func newTimer(t events.Timer) Timer {
 	timer := Timer{
 		ID: t.ID, Name: t.Name, FunctionID: t.FunctionID, Tag: t.Tag, Cron: t.Cron, TimeZone: t.TimeZone,
-		Payload: t.Payload, CreatedAt: Time(t.CreatedAt), LastTick: Time(t.LastTick), NextTick: Time(t.NextTick),
+		Payload: t.Payload, CreatedAt: Time(t.CreatedAt), LastTick: Time(t.LastTick), NextTick: Time(t.NextTick), Paused: t.Paused,
 	}
 	if timer.Tag == "" {
 		timer.Tag = catalog.LatestTag

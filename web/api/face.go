@@ -45,7 +45,7 @@ func (r Route) Upload() bool { return r.route.upload }
 
 // Arguments are what a request says.
 type Arguments struct {
-	Path    []string // the values of the elements in braces, in order
+	Path    []string // the values of the elements in braces, in order; none is empty
 	Query   url.Values
 	Body    []byte // a JSON object; unused by routes without a body
 	Content []byte // the archive, which Body lacks
@@ -69,9 +69,6 @@ func (h *Handler) Ask(r *http.Request, to Route, a Arguments) (any, error) {
 		name, _, ok := strings.Cut(strings.TrimPrefix(element, "{"), "}")
 		if !ok {
 			continue
-		}
-		if a.Path[len(q.path)] == "" {
-			return nil, invalid(name, "is missing")
 		}
 		q.path[name] = a.Path[len(q.path)]
 	}

@@ -12,6 +12,7 @@ type Key struct {
 	Role        string `json:"role" doc:"invoker calls functions; deployer also manages them; admin also manages keys and access bindings."`
 	Description string `json:"description"`
 	CreatedAt   Time   `json:"createdAt"`
+	PublicKey   string `json:"publicKey,omitempty" doc:"Of a key whose holder signs, PEM."`
 }
 
 // CreateKeyRequest is the body of POST /keys.
@@ -19,12 +20,13 @@ type CreateKeyRequest struct {
 	Tenant      string `json:"tenant" doc:"A folder, or * for all. Default: that of the key that the request is made with."`
 	Role        string `json:"role" doc:"invoker, deployer or admin."`
 	Description string `json:"description"`
+	PublicKey   string `json:"publicKey,omitempty" doc:"PEM, RSA: the holder signs for tokens, as the cloud's SDKs do with a service account's key. There is no secret then."`
 }
 
 // CreateKeyResponse is a new key with its secret.
 type CreateKeyResponse struct {
 	Key    Key    `json:"key"`
-	Secret string `json:"secret" doc:"To be sent as Authorization: Api-Key SECRET. It is shown this once."`
+	Secret string `json:"secret" doc:"To be sent as Authorization: Api-Key SECRET. It is shown this once; empty for a key with a publicKey."`
 }
 
 // ListKeysResponse is keys, by tenant and age.
@@ -41,7 +43,9 @@ type WhoamiResponse struct {
 
 // NewKey describes a key.
 func NewKey(k keys.Key) Key {
-	return Key{ID: k.ID, Tenant: k.Tenant, Role: string(k.Role), Description: k.Description, CreatedAt: Time(k.CreatedAt)}
+	return Key{
+		ID: k.ID, Tenant: k.Tenant, Role: string(k.Role), Description: k.Description, CreatedAt: Time(k.CreatedAt), PublicKey: k.PublicKey,
+	}
 }
 
 func (h *Handler) whoami(q *request) (any, error) {
@@ -65,7 +69,7 @@ func (h *Handler) listKeys(q *request) (any, error) {
 func (h *Handler) createKey(q *request) (any, error) {
 	body := q.body.(*CreateKeyRequest)
 	k, secret, err := h.host.Keys().Create(q.Context(), q.principal, keys.Spec{
-		Tenant: body.Tenant, Role: access.Role(body.Role), Description: body.Description,
+		Tenant: body.Tenant, Role: access.Role(body.Role), Description: body.Description, PublicKey: body.PublicKey,
 	})
 	if err != nil {
 		return nil, err

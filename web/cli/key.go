@@ -50,7 +50,7 @@ func (k *keyring) use(ctx context.Context, stored func(*keys.Ring) error, remote
 		return err
 	}
 	defer s.Close()
-	ring, err := keys.Open(ctx, s)
+	ring, err := keys.Open(ctx, s, nil) // it issues no tokens
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,7 @@ type keyCreate struct {
 	Tenant      string `placeholder:"TENANT" help:"The key's tenant; * for all tenants. Default: the tenant of the key in use, or *."`
 	Role        string `placeholder:"ROLE" help:"invoker calls functions; deployer also manages them; admin also manages keys. Default for the first key: admin."`
 	Description string `placeholder:"TEXT" help:"What the key is for."`
+	SigningKey  string `name:"service-account-key" placeholder:"FILE" help:"Make a key for the cloud's SDKs and tools, which sign with it instead of sending a secret, and write it to this new file."`
 	keyring
 }
 
@@ -79,24 +80,36 @@ Examples:
 // Run implements the command.
 func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	var made api.CreateKeyResponse
-	err := c.use(ctx, func(ring *keys.Ring) error {
+	pair, err := c.pair()
+	if err != nil {
+		return err
+	}
+	err = c.use(ctx, func(ring *keys.Ring) error {
 		if err := ring.Damage(); err != nil {
 			fmt.Fprintln(s.stderr, "vivarium: some keys can't be read:", err)
 		}
 		k, secret, err := ring.Create(ctx, access.Operator, keys.Spec{
-			Tenant: c.Tenant, Role: access.Role(c.Role), Description: c.Description,
+			Tenant: c.Tenant, Role: access.Role(c.Role), Description: c.Description, PublicKey: pair.public,
 		})
 		made = api.CreateKeyResponse{Key: api.NewKey(k), Secret: secret}
 		return err
 	}, func(client *serverClient) error {
-		request := api.CreateKeyRequest{Tenant: c.Tenant, Role: c.Role, Description: c.Description}
+		request := api.CreateKeyRequest{Tenant: c.Tenant, Role: c.Role, Description: c.Description, PublicKey: pair.public}
 		return client.do(ctx, http.MethodPost, "/keys", request, &made)
 	})
 	if err != nil {
+		pair.drop()
 		return err
 	}
-	if c.JSON {
+	if err := pair.write(made.Key); err != nil {
+		return fmt.Errorf("%w; delete the key with: vivarium key delete %s", err, made.Key.ID)
+	}
+	switch {
+	case c.JSON:
 		return printJSON(s.stdout, made)
+	case c.SigningKey != "":
+		fmt.Fprintf(s.stderr, "vivarium: key %s of tenant %s with the role %s is in %s\n", made.Key.ID, made.Key.Tenant, made.Key.Role, c.SigningKey)
+		return nil
 	}
 	fmt.Fprintf(s.stderr, "vivarium: key %s of tenant %s with the role %s; this is its secret, which can't be shown again:\n",
 		made.Key.ID, made.Key.Tenant, made.Key.Role)

@@ -61,7 +61,7 @@ func statusOf(told *api.Status) *status.Status {
 			details = append(details, debugInfo(d, &room))
 		}
 	}
-	st, err := status.New(codes.Code(told.Code), cut(message, new(maxMessageText))).WithDetails(details...)
+	st, err := status.New(codes.Code(told.Code), cut(message, new(maxDetails))).WithDetails(details...)
 	if err != nil { // all details are ours and can be encoded
 		panic(err)
 	}
@@ -71,14 +71,14 @@ func statusOf(told *api.Status) *status.Status {
 // An error's text is in headers, of which clients accept 8 KiB in all: what is longer is
 // cut. In bytes.
 const (
-	maxMessageText = 1000
-	maxDetails     = 2500
+	maxText    = 1000 // of one text
+	maxDetails = 2500 // of all texts in the details
 )
 
 // cut returns the beginning of a text for which there is room, and takes that.
 func cut(text string, room *int) string {
-	if len(text) > *room {
-		text = strings.ToValidUTF8(text[:*room], "") + "..."
+	if most := min(maxText, *room); len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	*room -= min(*room, len(text))
 	return text
@@ -87,7 +87,7 @@ func cut(text string, room *int) string {
 // debugInfo has the exception of code that does not load, and as many frames of its
 // traceback as there is room for, the innermost ones first.
 func debugInfo(d api.Detail, room *int) *errdetails.DebugInfo {
-	info := &errdetails.DebugInfo{Detail: cut(d.Detail, room)}
+	info := &errdetails.DebugInfo{Detail: cut(d.Detail, new(maxText/2))}
 	first := len(d.StackEntries)
 	for first > 0 && len(d.StackEntries[first-1]) <= *room {
 		first--

@@ -7,10 +7,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -23,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yandex-cloud/go-sdk/v2/pkg/iamkey"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -31,6 +34,7 @@ import (
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/keys"
+	"vivarium/host/quota"
 	"vivarium/host/run"
 	"vivarium/wasm"
 	"vivarium/web"
@@ -55,13 +59,14 @@ type server struct {
 	address     string
 	certificate string // file with what clients are to trust; empty without TLS
 	key         string // secret of a key of all tenants; empty where none is needed
+	rpc         *grpcapi.Server
 }
 
 // startServer starts a server that speaks TLS and requires keys.
 func startServer(t *testing.T) *server {
 	s := newServer(t)
 	var config web.Config
-	config.TLS, s.certificate = newCertificate(t)
+	config.TLS, s.certificate = certificate.config, certificate.file
 	s.serve(config)
 	s.key = s.newKey(access.AllTenants, access.RoleAdmin)
 	return s
@@ -101,6 +106,7 @@ func (s *server) serve(config web.Config) {
 	desk := manage.New(s.host)
 	management := api.New(api.Config{Host: s.host, Desk: desk, Logger: quiet})
 	rpc := grpcapi.New(grpcapi.Config{Host: s.host, API: management, Desk: desk, Logger: quiet})
+	s.rpc = rpc
 	config.Management, config.RPC, config.Logger, config.Keys = management, rpc, quiet, s.host.Keys()
 	config.OnDrain = func() { management.EndStreams(); rpc.EndStreams() }
 	ctx, stop := context.WithCancel(context.Background())
@@ -125,12 +131,76 @@ func (s *server) newKey(tenant string, role access.Role) string {
 	return secret
 }
 
-// newCertificate returns a certificate for localhost, and the file that clients trust.
-func newCertificate(t *testing.T) (*tls.Config, string) {
-	t.Helper()
+// newSigningKey makes a key whose holder signs, as the cloud's SDKs do.
+func (s *server) newSigningKey(tenant string, role access.Role) *iamkey.Key {
+	s.t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	encode := func(kind string, der []byte, err error) string {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	der, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	public := encode("PUBLIC KEY", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(private)
+	k, _, err2 := s.host.Keys().Create(s.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role, PublicKey: public})
+	if err2 != nil {
+		s.t.Fatal(err2)
+	}
+	return &iamkey.Key{
+		Id: k.ID, Subject: &iamkey.Key_ServiceAccountId{ServiceAccountId: k.ID}, PublicKey: public, PrivateKey: encode("PRIVATE KEY", der, err),
+	}
+}
+
+// trust returns what clients are to believe the server by.
+func (s *server) trust() *tls.Config {
+	s.t.Helper()
+	trusted, err := os.ReadFile(s.certificate)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(trusted)
+	return &tls.Config{RootCAs: pool}
+}
+
+// TestMain has a certificate that the whole process trusts: the Go SDK looks for the
+// addresses of services in no other way than with the roots of the system.
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "grpcapi")
+		if err == nil {
+			defer func() { _ = os.RemoveAll(dir) }()
+			certificate.file = filepath.Join(dir, "cert.pem")
+			certificate.config, err = newCertificate(certificate.file)
+		}
+		if err == nil {
+			err = os.Setenv("SSL_CERT_FILE", certificate.file)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// certificate is for localhost.
+var certificate struct {
+	config *tls.Config
+	file   string // what clients trust
+}
+
+// newCertificate returns a certificate for localhost, and writes the file that clients
+// trust.
+func newCertificate(file string) (*tls.Config, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
@@ -139,13 +209,10 @@ func newCertificate(t *testing.T) (*tls.Config, string) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	file := filepath.Join(t.TempDir(), "cert.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}, file
+	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}
+	return config, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
 }
 
 // dial returns a connection that the server's key identifies, or another one.
@@ -185,13 +252,7 @@ func (s *server) call(url, secret string) (int, string) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	if s.certificate != "" {
-		trusted, err := os.ReadFile(s.certificate)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(trusted)
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+		transport.TLSClientConfig = s.trust()
 	}
 	answer, err := transport.RoundTrip(r)
 	if err != nil {
@@ -222,3 +283,10 @@ func archive(t *testing.T, text string) []byte {
 	}
 	return b.Bytes()
 }
+
+func plainCredentials() credentials.TransportCredentials { return insecure.NewCredentials() }
+
+// bodyQuota is that of what requests make the server hold.
+const bodyQuota = quota.Memory
+
+func quotaOfBodies(n int64) map[quota.Quota]int64 { return map[quota.Quota]int64{bodyQuota: n} }

@@ -79,7 +79,7 @@ func metadata(op *manage.Operation) proto.Message {
 // response returns the message that an operation ended with.
 func (s *Server) response(ctx context.Context, op *manage.Operation) (proto.Message, error) {
 	var m proto.Message
-	switch op.Response.(type) {
+	switch changed := op.Response.(type) {
 	case catalog.FunctionInfo:
 		m = &functions.Function{}
 	case catalog.VersionInfo:
@@ -87,7 +87,7 @@ func (s *Server) response(ctx context.Context, op *manage.Operation) (proto.Mess
 	case manage.Policy:
 		m = &functions.ScalingPolicy{}
 	case events.Timer:
-		return &emptypb.Empty{}, nil
+		return newTrigger(changed), nil
 	default:
 		if op.Kind == setBindings || op.Kind == updateBindings {
 			return &access.AccessBindingsOperationResult{}, nil

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"vivarium/host/fault"
 	"vivarium/web/api"
 	"vivarium/web/manage"
 )
@@ -52,6 +53,9 @@ func (s *Server) route(d protoreflect.MethodDescriptor, rule *annotations.HttpRu
 		m := in.ProtoReflect()
 		for _, name := range inPath {
 			field := m.Descriptor().Fields().ByName(protoreflect.Name(name[1]))
+			if !m.Has(field) {
+				return nil, fault.Invalidf(name[1], "is missing")
+			}
 			a.Path = append(a.Path, m.Get(field).String())
 			m.Clear(field)
 		}

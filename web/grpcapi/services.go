@@ -42,7 +42,13 @@ func (s *Server) register() {
 	for name, methods := range map[protoreflect.FullName]map[string]method{
 		"yandex.cloud.serverless.functions.v1.FunctionService": s.functionMethods(),
 		"yandex.cloud.operation.OperationService":              s.operationMethods(),
+		"yandex.cloud.serverless.triggers.v1.TriggerService":   s.triggerMethods(),
+		"yandex.cloud.logging.v1.LogReadingService":            s.logMethods(),
 		"yandex.cloud.endpoint.ApiEndpointService":             s.endpointMethods(),
+		"yandex.cloud.iam.v1.IamTokenService":                  s.tokenMethods(),
+		"yandex.cloud.iam.v1.ServiceAccountService":            s.serviceAccountMethods(),
+		"yandex.cloud.resourcemanager.v1.CloudService":         s.cloudMethods(),
+		"yandex.cloud.resourcemanager.v1.FolderService":        s.folderMethods(),
 	} {
 		service := describe[protoreflect.ServiceDescriptor](name)
 		s.services[string(name)] = methods

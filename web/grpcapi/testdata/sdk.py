@@ -13,6 +13,8 @@ import grpc
 import yandexcloud
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
+from yandex.cloud.logging.v1 import log_reading_service_pb2 as log_service
+from yandex.cloud.logging.v1.log_reading_service_pb2_grpc import LogReadingServiceStub
 from yandex.cloud.serverless.functions.v1 import function_pb2 as model
 from yandex.cloud.serverless.functions.v1 import function_service_pb2 as service
 from yandex.cloud.serverless.functions.v1.function_service_pb2_grpc import FunctionServiceStub
@@ -77,6 +79,20 @@ tagged = sdk.wait_operation_and_get_result(
 ).response
 assert sorted(tagged.tags) == ['$latest', 'prod'], tagged
 assert invoke(function.http_invoke_url + '?tag=prod') == 'Hello, Ann'
+
+# The log comes in pages, oldest first; the token of the last one leads to what comes later.
+logs = sdk.client(LogReadingServiceStub)
+criteria = log_service.Criteria(log_group_id='default', resource_ids=[function.id], page_size=2)
+read = logs.Read(log_service.ReadRequest(criteria=criteria))
+messages = [entry.message for entry in read.entries]
+while read.entries:
+    assert len(read.entries) <= 2, read
+    read = logs.Read(log_service.ReadRequest(page_token=read.next_page_token))
+    messages += [entry.message for entry in read.entries]
+assert messages.count('greeting Ann') == 2 and len(messages) == 8, messages
+assert invoke(function.http_invoke_url) == 'Hello, Ann'
+read = logs.Read(log_service.ReadRequest(page_token=read.next_page_token))
+assert len(read.entries) == 2 and read.entries[1].message == 'greeting Ann', read
 
 try:
     functions.CreateVersion(
