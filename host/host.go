@@ -10,6 +10,7 @@
 //	events    asynchronous calls and timers: the calls that no caller waits for
 //	run       images, instances, turns: what lets a version process a call
 //	keys      by which callers show who they are
+//	secrets   what functions get as environment variables and nobody sees
 //	catalog   what there is: functions, versions, tags, policies, and who may change them
 //	logs      execution logs, from a printed line to a query
 //	egress    what functions may reach, and who connects
@@ -66,6 +67,7 @@ import (
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/run"
+	"vivarium/host/secrets"
 	"vivarium/host/store"
 )
 
@@ -120,6 +122,8 @@ type Config struct {
 	Processors int
 	// MaxTries is how many tries run at once; 0 means DefaultMaxTries.
 	MaxTries int
+	// SecretKeys encrypt secrets; nil means that none can be kept.
+	SecretKeys *secrets.Keyring
 	// TokenKey signs the tokens of service accounts: 32 bytes or more. Hosts that
 	// are to accept each other's have it in common; nil means a random one.
 	TokenKey []byte
@@ -142,6 +146,7 @@ type Host struct {
 	tokens  *access.Tokens
 	book    *logs.Book
 	keys    *keys.Ring
+	secrets *secrets.Vault
 	tenants *Tenants
 
 	ownsStore bool
@@ -193,25 +198,31 @@ func (h *Host) open(ctx context.Context) (err error) {
 	}
 	h.ledger = h.newLedger()
 	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
+	if h.secrets, err = secrets.Open(ctx, secrets.Config{
+		Store: cfg.Store, Ledger: h.ledger, Keys: cfg.SecretKeys, Log: cfg.Log,
+		Used: func(versionID string) bool { return catalog.UsesSecret(h.catalog, versionID) },
+	}); err != nil {
+		return err
+	}
 	ceilings := &egress.Ceilings{}
 	h.runner = run.New(run.Config{
 		Engines: cfg.Engines, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Log: cfg.Log,
 		Archive: func(ctx context.Context, v *catalog.Version) ([]byte, error) {
 			return catalog.ReadArchive(ctx, cfg.Store, v)
 		},
-		ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
+		Secrets: h.secrets.Values, ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
 		NetCeiling: cfg.NetCeiling, Ceilings: ceilings, TryCeiling: cfg.TryCeiling, Dialer: cfg.Dialer,
 	})
 	h.catalog = catalog.New(catalog.Config{
-		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,
+		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Secrets: h.secrets, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,
 		Drop: h.drop, Forget: func(f catalog.FunctionInfo) { h.book.Forget(f.Tenant, f.ID) },
 	})
 	functions := callees{h.catalog, h}
 	h.events = events.New(events.Config{Store: cfg.Store, Ledger: h.ledger, Functions: functions, Log: cfg.Log})
 	h.tenants = &Tenants{
 		store: cfg.Store.Quotas, ledger: h.ledger, ceilings: ceilings, catalog: h.catalog, events: h.events, book: h.book,
-		log: cfg.Log, unwatch: func() {},
+		secrets: h.secrets, log: cfg.Log, unwatch: func() {},
 	}
 	if err := h.tenants.watch(ctx); err != nil {
 		return err
@@ -257,6 +268,9 @@ func (h *Host) Events() *events.Events { return h.events }
 // Keys returns the keys of those who may use the host. The host closes them.
 func (h *Host) Keys() *keys.Ring { return h.keys }
 
+// Secrets returns the secrets of functions. The host closes them.
+func (h *Host) Secrets() *secrets.Vault { return h.secrets }
+
 // Tokens returns what issues the tokens of service accounts.
 func (h *Host) Tokens() *access.Tokens { return h.tokens }
 
@@ -286,6 +300,9 @@ func (h *Host) Close() {
 	}
 	if h.keys != nil {
 		h.keys.Close()
+	}
+	if h.secrets != nil {
+		h.secrets.Close()
 	}
 	if h.tenants != nil {
 		h.tenants.unwatch()

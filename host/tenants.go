@@ -17,6 +17,7 @@ import (
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
+	"vivarium/host/secrets"
 	"vivarium/host/store"
 )
 
@@ -38,6 +39,7 @@ type Tenants struct {
 	catalog  *catalog.Catalog
 	events   *events.Events
 	book     *logs.Book
+	secrets  *secrets.Vault
 	log      *slog.Logger
 	unwatch  func() // ends the news from the store
 
@@ -55,29 +57,30 @@ func (t *Tenants) All(p access.Principal) ([]TenantQuotas, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, timers := t.ledger.States(), t.events.TimerCounts()
+	states, timers, secrets := t.ledger.States(), t.events.TimerCounts(), t.secrets.Counts()
 	bounded := slices.DeleteFunc(t.ceilings.Tenants(), func(tenant string) bool { // the playground always is
 		return catalog.ValidateTenant("tenant", tenant) != nil
 	})
-	for _, tenant := range slices.Concat(slices.Collect(maps.Keys(use)), slices.Collect(maps.Keys(timers)), bounded) {
+	having := slices.Concat(slices.Collect(maps.Keys(use)), slices.Collect(maps.Keys(timers)), slices.Collect(maps.Keys(secrets)))
+	for _, tenant := range append(having, bounded...) {
 		if _, ok := states[tenant]; !ok {
 			states[tenant] = t.ledger.State(tenant)
 		}
 	}
 	all := []TenantQuotas{}
 	for _, tenant := range slices.Sorted(maps.Keys(states)) {
-		all = append(all, t.sum(tenant, states[tenant], use[tenant], timers[tenant]))
+		all = append(all, t.sum(tenant, states[tenant], use[tenant], timers[tenant], secrets[tenant]))
 	}
 	return all, nil
 }
 
 // sum puts together what the ledger knows and what is counted elsewhere.
-func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, timers int64) TenantQuotas {
+func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, timers, secrets int64) TenantQuotas {
 	of := TenantQuotas{Tenant: tenant, Ceiling: t.ceilings.Of(tenant), Limits: s.Limits, Use: s.Use, Exceeded: s.Exceeded}
 	for q, n := range kept {
 		of.Use[q] += n
 	}
-	of.Use[quota.Timers], of.Use[quota.LogBytes] = timers, t.book.Kept(tenant)
+	of.Use[quota.Timers], of.Use[quota.Secrets], of.Use[quota.LogBytes] = timers, secrets, t.book.Kept(tenant)
 	return of
 }
 
@@ -101,7 +104,7 @@ func (t *Tenants) Quotas(ctx context.Context, p access.Principal, tenant string)
 	if err != nil {
 		return TenantQuotas{}, err
 	}
-	of := t.sum(tenant, t.ledger.State(tenant), use[tenant], t.events.TimerCounts()[tenant])
+	of := t.sum(tenant, t.ledger.State(tenant), use[tenant], t.events.TimerCounts()[tenant], t.secrets.Counts()[tenant])
 	queued, err := t.events.Queued(ctx, tenant)
 	of.Use[quota.AsyncCalls], of.Use[quota.AsyncBytes] = queued.Items, queued.Bytes
 	return of, err

@@ -47,6 +47,11 @@ var needs = map[Operation]Role{
 	"DeleteKey":  RoleAdmin,
 	"IssueToken": RoleAdmin, // for another key than one's own
 
+	// Package secrets.
+	"SetSecret":    RoleDeployer,
+	"Secrets":      RoleDeployer,
+	"DeleteSecret": RoleDeployer,
+
 	// Package events.
 	"CreateTimer":      RoleDeployer,
 	"UpdateTimer":      RoleDeployer,

@@ -49,6 +49,8 @@ type Config struct {
 	Store  *store.Store // the caller closes it, after the catalog
 	Ledger *quota.Ledger
 	Runner Runner
+	// Secrets knows the secrets that versions refer to; nil means that there are none.
+	Secrets Secrets
 	// Drop removes what else there is of a function that is being deleted: its timers,
 	// queued calls and logs. Forget lets go of what this process holds of one that
 	// another process has deleted, and does not block.
@@ -79,6 +81,13 @@ type Runner interface {
 	// CollectImages removes images of versions that are not listed, and charges for
 	// the others.
 	CollectImages(listed map[string]bool) error
+}
+
+// Secrets is what a catalog asks of secrets. *secrets.Vault implements it.
+type Secrets interface {
+	// Pin returns references with the ids of what is there now, and the bytes of the
+	// variables with their values.
+	Pin(tenant string, references []SecretReference) (pinned []SecretReference, size int, err error)
 }
 
 // Limits bound the instances of a version. Scaling policies change them.

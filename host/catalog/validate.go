@@ -30,6 +30,7 @@ const (
 	maxLabels           = 64
 	maxRetries          = 100
 	maxAllowNet         = 4096 // bytes
+	maxSecretKey        = 256  // bytes
 )
 
 // textLimits are the bytes that texts may have which no other rule bounds: records
@@ -177,11 +178,34 @@ func (s VersionSpec) Validate() error {
 	if err := ValidateDescription(s.Description); err != nil {
 		return err
 	}
-	return validateEnvironment(s.Environment)
+	if err := validateEnvironment(s.Environment); err != nil {
+		return err
+	}
+	return s.validateSecrets()
+}
+
+func (s VersionSpec) validateSecrets() error {
+	seen := map[string]bool{}
+	for _, r := range s.Secrets {
+		_, taken := s.Environment[r.Variable]
+		switch field := fmt.Sprintf("secret of environment variable %.80q", r.Variable); {
+		case slices.Contains(reservedEnvironment, r.Variable):
+			return fault.Invalidf(field, "the name is reserved for the platform; choose another")
+		case !environmentName.MatchString(r.Variable):
+			return fault.Invalidf(field, "a name is a letter, then letters, digits and underscores")
+		case taken || seen[r.Variable]:
+			return fault.Invalidf(field, "the variable is set in two ways; leave one out")
+		case r.ID == "" || r.Key == "":
+			return fault.Invalidf(field, "name a secret and a key of it")
+		case len(r.ID) > maxReference || len(r.VersionID) > maxReference || len(r.Key) > maxSecretKey:
+			return fault.Invalidf(field, "the name of the secret, or of what it has, is too long")
+		}
+		seen[r.Variable] = true
+	}
+	return nil
 }
 
 func validateEnvironment(env map[string]string) error {
-	total := 0
 	for name, value := range env {
 		field := fmt.Sprintf("environment variable %.80q", name)
 		switch {
@@ -194,12 +218,19 @@ func validateEnvironment(env map[string]string) error {
 		case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
 			return fault.Invalidf(field, "the value must be UTF-8 text without NUL")
 		}
-		total += len(name) + len(value)
 	}
-	if total > MaxEnvironment {
+	if total := environmentSize(env); total > MaxEnvironment {
 		return fault.Invalidf("environment", "names and values have %d bytes together, at most %d are allowed", total, MaxEnvironment)
 	}
 	return nil
+}
+
+// environmentSize returns the bytes of names and values.
+func environmentSize(env map[string]string) (size int) {
+	for name, value := range env {
+		size += len(name) + len(value)
+	}
+	return size
 }
 
 // ParseCeiling parses what is to bound the network of a tenant, see egress.ParseCeiling.

@@ -57,6 +57,8 @@ type VersionSpec struct {
 	MemoryMB    int               `json:"memory_mb"`             // memory limit in MiB; DefaultMemoryMB
 	Timeout     time.Duration     `json:"timeout"`               // execution timeout; DefaultTimeout
 	Environment map[string]string `json:"environment,omitempty"` // contract §6.8
+	// Secrets are environment variables whose values are secrets.
+	Secrets []SecretReference `json:"secrets,omitempty"`
 	// ServiceAccountID names whom the function acts for: its calls get a token.
 	// Empty means nobody, and no token.
 	ServiceAccountID string `json:"service_account_id,omitempty"`
@@ -84,6 +86,15 @@ type VersionSpec struct {
 	AllowNet string `json:"allow_net,omitempty"`
 	// Async lets the version be called asynchronously; nil means that it can't.
 	Async *AsyncConfig `json:"async,omitempty"`
+}
+
+// SecretReference is an environment variable whose value is an entry of a secret, of the
+// same tenant (contract §6.2).
+type SecretReference struct {
+	ID        string `json:"id"`         // in a request, a name will do
+	VersionID string `json:"version_id"` // of the secret; in a request, empty means the current one
+	Key       string `json:"key"`        // of the entry
+	Variable  string `json:"variable"`
 }
 
 // AsyncConfig says what becomes of asynchronous calls (contract §7.4).

@@ -73,12 +73,15 @@ func (c *Catalog) CopyVersion(
 
 func (r *records) createVersion(
 	ctx context.Context, f *function, record functionRecord, spec VersionSpec, archive []byte, tags []string,
-) (VersionInfo, error) {
+) (_ VersionInfo, err error) {
 	if record.Status == StatusDeleting { // as change says, but before the upload
 		return VersionInfo{}, deleting(f.id)
 	}
 	spec = spec.WithDefaults()
 	if err := cmp.Or(spec.Validate(), validateTags(tags), r.checkTargets(record.Tenant, spec.Async)); err != nil {
+		return VersionInfo{}, err
+	}
+	if spec.Secrets, err = pin(r.cfg.Secrets, record.Tenant, spec); err != nil {
 		return VersionInfo{}, err
 	}
 	v := newVersion(record, versionRecord{ID: NewID(VersionPrefix), CreatedAt: time.Now().UTC(), Spec: spec,
@@ -123,6 +126,37 @@ func (r *records) createVersion(
 	info := r.describe(v)
 	info.LoadError = loadError
 	return info, nil
+}
+
+// pin returns the secrets of a specification as they are now.
+func pin(secrets Secrets, tenant string, spec VersionSpec) ([]SecretReference, error) {
+	if len(spec.Secrets) == 0 {
+		return nil, nil
+	}
+	if secrets == nil {
+		return nil, &fault.NotFoundError{Thing: "secret", Name: spec.Secrets[0].ID}
+	}
+	pinned, size, err := secrets.Pin(tenant, spec.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	if size += environmentSize(spec.Environment); size > MaxEnvironment {
+		return nil, fault.Invalidf("secrets", "with the environment, names and values have %d bytes, at most %d are allowed", size, MaxEnvironment)
+	}
+	return pinned, nil
+}
+
+// UsesSecret reports whether a version in a catalog refers to a version of a secret.
+func UsesSecret(c *Catalog, versionID string) bool {
+	t := &c.records.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, v := range t.versions {
+		if slices.ContainsFunc(v.Secrets, func(r SecretReference) bool { return r.VersionID == versionID }) {
+			return true
+		}
+	}
+	return false
 }
 
 // persistVersion stores a version's code and then its record. Nothing refers

@@ -18,6 +18,7 @@ const (
 	Memory
 	Calls
 	Timers
+	Secrets
 	AsyncCalls
 	AsyncBytes
 	LogBytes
@@ -46,6 +47,7 @@ var table = [Count]struct {
 		"memory for instances, images, unpacked code and the bodies of calls", "wait until instances are free"},
 	Calls:       {"calls", "calls", 1000, "calls in progress or waiting for an instance", "call again later"},
 	Timers:      {"timers", "timers", 100, "timers of all functions", "delete timers"},
+	Secrets:     {"secrets", "versions", 1000, "versions of all secrets", "delete secrets"},
 	AsyncCalls:  {"asyncCalls", "calls", 10_000, "queued calls", "wait until queued calls are made"},
 	AsyncBytes:  {"asyncBytes", "bytes", 256 << 20, "bodies of queued calls", "wait until queued calls are made"},
 	LogBytes:    {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},

@@ -35,10 +35,12 @@ type loadRequest struct {
 	Prepare *[]string `json:"prepare,omitempty"`
 }
 
-// loadRequest returns the document that makes the guest load v.
-func (v *live) loadRequest() loadRequest {
+// loadRequest returns the document that makes the guest load v, with the values of its
+// secrets where an instance of its own is to have them.
+func (v *live) loadRequest(secrets map[string]string) loadRequest {
 	env := v.PlatformEnvironment()
 	maps.Copy(env, v.Environment)
+	maps.Copy(env, secrets)
 	return loadRequest{Entrypoint: v.Entrypoint, Environment: env, Structured: !v.PlainLogs}
 }
 

@@ -255,6 +255,10 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 	return image, nil
 }
 
+// freezes reports whether the module may be loaded for the image: not where that would
+// put secrets into a file.
+func (v *live) freezes() bool { return !v.NoFreeze && len(v.Secrets) == 0 }
+
 // preparePatience is how long a deploy waits for the version's code to load.
 const preparePatience = time.Minute
 
@@ -279,7 +283,7 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionE
 	}
 	if err == nil {
 		v.pool.image.put()
-		if v.NoFreeze { // the module is not loaded for the image
+		if !v.freezes() { // the module is not loaded for the image
 			err = v.ready(ctx)
 		}
 	}
@@ -315,7 +319,10 @@ func (m *maker) freezeLoaded(
 	ctx, trying context.Context, base image, path string, v *live,
 ) (image *versionImage, loadErr *loadError, err error) {
 	t := probe{note: imageNote{Why: []string{"turned off for this version"}}, sources: []string{}}
-	if !v.NoFreeze {
+	if len(v.Secrets) > 0 {
+		t.note.Why = []string{"it has secrets, which are kept out of files"}
+	}
+	if v.freezes() {
 		w, err := m.clone(ctx, base, v)
 		if err != nil {
 			return nil, nil, err
@@ -348,7 +355,7 @@ func (m *maker) freezeBare(
 		return nil, err
 	}
 	defer bare.Close()
-	request := v.loadRequest()
+	request := v.loadRequest(nil) // an image is a file
 	request.Prepare = &sources
 	answer, err := bare.Load(ctx, wasm.Call{
 		Stdin: request.encode(), Deadline: time.Now().Add(maxFreezeTime), Turn: m.scheduler.turn(v.Tenant, v.FunctionID),

@@ -202,7 +202,13 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 	if !in.loaded {
 		start := time.Now()
 		refused := c.v.loading.refused.Load()
-		err := c.enter(ctx, in.Load, func(paced.Work) []byte { return c.v.loadRequest().encode() }, c.loaded)
+		secrets, err := c.r.maker.secrets(c.v.Version)
+		if fault.Of(err) == fault.Function {
+			c.log.System(logs.LevelError, err.Error())
+		}
+		if err == nil {
+			err = c.enter(ctx, in.Load, func(paced.Work) []byte { return c.v.loadRequest(secrets).encode() }, c.loaded)
+		}
 		c.result.Figures.CPU += in.CPUTime()
 		c.result.Figures.Init += time.Since(start)
 		c.result.Figures.Handler = 0

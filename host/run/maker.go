@@ -105,6 +105,7 @@ type maker struct {
 	book       *logs.Book
 	tokens     *access.Tokens
 	archive    func(ctx context.Context, v *catalog.Version) ([]byte, error)
+	secrets    func(v *catalog.Version) (map[string]string, error) // never nil
 	imageDir   string
 	netCeiling *egress.Policy
 	ceilings   *egress.Ceilings

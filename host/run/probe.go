@@ -33,7 +33,7 @@ type printed struct{ stdout, stderr []byte }
 
 // tryLoad loads the user's module and reports whether its state may be shared.
 func (m *maker) tryLoad(ctx context.Context, w guest, v *live) probe {
-	request := v.loadRequest()
+	request := v.loadRequest(nil)
 	request.Freeze = true
 	w.ResetObserved()
 	start := time.Now()

@@ -36,7 +36,11 @@ func (v *live) load(ctx context.Context) error {
 		return err
 	}
 	if !in.loaded {
-		_, out, err := p.r.maker.loadAlone(ctx, in.guest, v, v.loadRequest(), v.Timeout)
+		secrets, err := p.r.maker.secrets(v.Version)
+		var out printed
+		if err == nil {
+			_, out, err = p.r.maker.loadAlone(ctx, in.guest, v, v.loadRequest(secrets), v.Timeout)
+		}
 		if err != nil || !in.Usable() {
 			p.discard(in)
 			return cmp.Or(err, errUnusable)

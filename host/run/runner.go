@@ -63,6 +63,9 @@ type Config struct {
 	// Archive returns the zip file that a version was made from; nil when it was
 	// made from none. It may block for as long as the store does.
 	Archive func(ctx context.Context, v *catalog.Version) ([]byte, error)
+	// Secrets returns the environment variables that a version gets of secrets; nil where
+	// there are none. It does not block.
+	Secrets func(v *catalog.Version) (map[string]string, error)
 	Log     *slog.Logger // receives what only the operator can mend
 
 	ImageDir    string        // keeps images between runs of the program; empty keeps none
@@ -144,9 +147,12 @@ func newRunner(cfg Config, e engines) *Runner {
 	r.cfg.Ceilings.Set(tryTenant, cfg.TryCeiling)
 	r.room.ledger.SetOwn(tryTenant, quota.Amounts{quota.Memory: cfg.MaxMemory / tryMemoryShare})
 	r.running, r.stop = context.WithCancel(context.Background())
+	if r.cfg.Secrets == nil {
+		r.cfg.Secrets = func(*catalog.Version) (map[string]string, error) { return nil, nil }
+	}
 	r.maker = &maker{
 		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
-		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, imageDir: cfg.ImageDir,
+		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, secrets: r.cfg.Secrets, imageDir: cfg.ImageDir,
 		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, traffic: newTraffic(cfg.Ledger),
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}

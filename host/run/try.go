@@ -328,7 +328,7 @@ func (t *tries) rehearse(from image, runtime string) {
 	}
 	defer w.Close()
 	deadline := time.Now().Add(maxFreezeTime)
-	g := wasm.Call{Stdin: v.loadRequest().encode(), Deadline: deadline, Turn: t.r.scheduler.turn(tryTenant, "")}
+	g := wasm.Call{Stdin: v.loadRequest(nil).encode(), Deadline: deadline, Turn: t.r.scheduler.turn(tryTenant, "")}
 	if _, err := w.Load(t.r.running, g); err == nil {
 		g.Stdin = v.invokeRequest(Invocation{Raw: true}, nil, deadline, false, func(int) {})
 		_, _ = w.Invoke(t.r.running, g) // ours: it is not expected to fail, and nobody waits for it

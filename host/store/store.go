@@ -70,6 +70,7 @@ type Store struct {
 	Timers    Bucket // by name, likewise
 	Keys      Bucket // by id
 	Quotas    Bucket // by tenant
+	Secrets   Bucket // by name, as timers
 
 	Code    Code
 	Logs    Logs
@@ -102,7 +103,7 @@ type bucket struct {
 func (s *Store) buckets() []bucket {
 	return []bucket{
 		{"functions", &s.Functions}, {"versions", &s.Versions}, {"names", &s.Names},
-		{"timers", &s.Timers}, {"keys", &s.Keys}, {"quotas", &s.Quotas},
+		{"timers", &s.Timers}, {"keys", &s.Keys}, {"quotas", &s.Quotas}, {"secrets", &s.Secrets},
 	}
 }
 

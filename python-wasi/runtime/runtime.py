@@ -90,7 +90,9 @@ def load(request: bytes) -> int:
     _errors.keep_reserve()
     try:
         demand = loads(request)
-        if not _prepared:
+        if _prepared:  # secrets came only now
+            _add_to_environment(demand["environment"])
+        else:
             prepare(demand["environment"])
         if "prepare" in demand:
             module = demand["entrypoint"].rpartition(".")[0]
@@ -269,6 +271,15 @@ def prepare(environment: dict[str, str]) -> None:
         if path.startswith(CODE):
             del sys.path_importer_cache[path]
     _entrypoint.forget_shadowed(CODE, _irreplaceable)
+
+
+def _add_to_environment(environment: dict[str, str]) -> None:
+    """Set what the clone's image lacks: each write costs a page of it."""
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+            if name == "TZ":
+                time.tzset()
 
 
 def _status_after(error: BaseException) -> int:

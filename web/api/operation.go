@@ -7,6 +7,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/events"
+	"vivarium/host/secrets"
 	"vivarium/web/manage"
 )
 
@@ -53,6 +54,8 @@ func changed(v any, base string) any {
 		return newPolicy(v.FunctionID, v.ScalingPolicy)
 	case events.Timer:
 		return newTimer(v)
+	case secrets.Secret:
+		return newSecret(v)
 	}
 	return struct{}{}
 }

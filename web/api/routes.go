@@ -131,6 +131,13 @@ var routes = []route{
 	{http.MethodDelete, "/timers/{timerId}", "DeleteTimer", "deleteTimer", "Delete a timer by id or name",
 		nil, nil, false, Operation{}, (*Handler).deleteTimer},
 
+	{http.MethodGet, "/secrets", "Secrets", "listSecrets", "List secrets, in order of tenant and name, without their values; not the cloud's",
+		nil, nil, false, ListSecretsResponse{}, (*Handler).listSecrets},
+	{http.MethodPost, "/secrets", "SetSecret", "setSecret", "Make a new version of a secret; functions get it when they are deployed again; not the cloud's",
+		nil, body[SetSecretRequest], false, Operation{}, (*Handler).setSecret},
+	{http.MethodDelete, "/secrets/{secretId}", "DeleteSecret", "deleteSecret", "Delete a secret by id or name; not the cloud's",
+		nil, nil, false, Operation{}, (*Handler).deleteSecret},
+
 	{http.MethodGet, "/keys", "ListKeys", "listKeys", "List keys, by tenant and age",
 		nil, nil, false, ListKeysResponse{}, (*Handler).listKeys},
 	{http.MethodPost, "/keys", "CreateKey", "createKey", "Create a key; its secret is in this answer only",

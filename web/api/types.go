@@ -38,6 +38,7 @@ type Version struct {
 	Tags             []string          `json:"tags"`
 	LogGroupID       string            `json:"logGroupId"`
 	Environment      map[string]string `json:"environment"`
+	Secrets          []SecretReference `json:"secrets,omitempty"`
 	LogOptions       *LogOptions       `json:"logOptions,omitempty"`
 	Async            *AsyncConfig      `json:"asyncInvocationConfig,omitempty"`
 	MetadataOptions  *MetadataOptions  `json:"metadataOptions,omitempty"`
@@ -142,7 +143,7 @@ func newVersion(v catalog.VersionInfo) *Version {
 		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
 		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ArchiveSize), Status: string(v.Status), Tags: v.Tags,
 		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze, AllowNet: v.AllowNet,
-		AllowBroken: v.AllowBroken, ContentSHA256: v.SHA256,
+		AllowBroken: v.AllowBroken, Secrets: newReferences(v.Secrets), ContentSHA256: v.SHA256,
 	}
 	if e := v.LoadError; e != nil {
 		version.LoadError = &LoadError{e.Message, e.Type, e.StackTrace}

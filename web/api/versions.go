@@ -28,6 +28,7 @@ type CreateVersionRequest struct {
 	Content          []byte            `json:"content" doc:"A zip archive, base64; at most 52428800 bytes. This or versionId."`
 	VersionID        string            `json:"versionId" doc:"Take the code of this version."`
 	Environment      map[string]string `json:"environment"`
+	Secrets          []SecretReference `json:"secrets"`
 	Tag              []string          `json:"tag"`
 	LogOptions       *LogOptions       `json:"logOptions"`
 	Async            *AsyncConfig      `json:"asyncInvocationConfig"`
@@ -39,7 +40,6 @@ type CreateVersionRequest struct {
 	AllowNet         string            `json:"allowNet" doc:"What the function may reach: hosts, *.DOMAIN, addresses and prefixes with commas between them, each with :PORT if only one is meant; public is the public internet. Default: nothing. Not the cloud's."`
 
 	Package              json.RawMessage `json:"package,omitempty" doc:"Not supported."`
-	Secrets              json.RawMessage `json:"secrets,omitempty" doc:"Not supported."`
 	Mounts               json.RawMessage `json:"mounts,omitempty" doc:"Not supported."`
 	StorageMounts        json.RawMessage `json:"storageMounts,omitempty" doc:"Not supported."`
 	Connectivity         json.RawMessage `json:"connectivity,omitempty" doc:"Not supported."`
@@ -127,6 +127,7 @@ func (h *Handler) createVersion(q *request) (any, error) {
 func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 	spec := catalog.VersionSpec{
 		Description: r.Description, Runtime: r.Runtime, Entrypoint: r.Entrypoint, Environment: r.Environment,
+		Secrets:          references(r.Secrets),
 		ServiceAccountID: r.ServiceAccountID, NoFreeze: r.NoFreeze, AllowNet: r.AllowNet, AllowBroken: r.AllowBroken,
 	}
 	for _, f := range []struct {
@@ -135,7 +136,6 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 		why   string
 	}{
 		{"package", r.Package, "there is no object storage here; send the archive as content"},
-		{"secrets", r.Secrets, "there is no secret store here; use environment"},
 		{"mounts", r.Mounts, "functions have no mounts; /tmp is theirs to write"},
 		{"storageMounts", r.StorageMounts, "functions have no mounts; /tmp is theirs to write"},
 		{"connectivity", r.Connectivity, "functions have no networks of their own"},

@@ -11,6 +11,7 @@
 //	vivarium version      of this program; list, get, set-tag, remove-tag
 //	vivarium timer        create, list, delete
 //	vivarium dead-letter  list, replay
+//	vivarium secret       set, list, delete
 //	vivarium key          create, list, delete
 //	vivarium tenant       quota
 //	vivarium export       terraform
@@ -68,6 +69,7 @@ type grammar struct {
 	Function   functionCommands   `cmd:"" help:"List, show and delete functions on a server, and set who may call them."`
 	Version    versionCommands    `cmd:"" help:"Print this program's version; list, show and tag versions of functions."`
 	Timer      timerCommands      `cmd:"" help:"Call functions on a server at set times."`
+	Secret     secretCommands     `cmd:"" help:"Keep, list and delete secrets of functions."`
 	Key        keyCommands        `cmd:"" help:"Create, list and delete the keys that a server requires."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
 	Tenant     tenantCommands     `cmd:"" help:"Show and change the quotas of a server's tenants."`

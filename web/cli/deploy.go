@@ -48,9 +48,10 @@ Examples:
 
 // versionFlags are what is said of a version, and only of one on a server.
 type versionFlags struct {
-	Tag         []string   `yaml:"tags" placeholder:"TAG" help:"Tag for the version; may be given more than once."`
-	Description string     `placeholder:"TEXT" help:"Description of the version."`
-	Async       asyncFlags `embed:"" prefix:"async-" help:"Allow asynchronous calls of the function."`
+	Tag         []string          `yaml:"tags" placeholder:"TAG" help:"Tag for the version; may be given more than once."`
+	Description string            `placeholder:"TEXT" help:"Description of the version."`
+	Secret      map[string]string `yaml:"secrets" mapsep:"none" placeholder:"VARIABLE=NAME/KEY" help:"Environment variable with the value that a key of a secret has, as in TOKEN=telegram/token; may be given more than once. On a server it counts before an --env of the same name."`
+	Async       asyncFlags        `embed:"" prefix:"async-" help:"Allow asynchronous calls of the function."`
 }
 
 // asyncFlags say what becomes of asynchronous calls.
@@ -142,12 +143,19 @@ func (f *versionFlags) request(
 		}
 		notes = append(notes, note)
 	}
+	secrets, err := references(f.Secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range secrets {
+		delete(spec.Environment, s.Variable)
+	}
 	timeout := api.Duration(spec.Timeout)
 	request := &api.CreateVersionRequest{
 		FunctionID: name, Runtime: spec.Runtime, Description: f.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
-		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Tag: f.Tag, NoFreeze: spec.NoFreeze,
-		AllowNet: spec.AllowNet, Async: f.Async.config(),
+		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Secrets: secrets, Tag: f.Tag,
+		NoFreeze: spec.NoFreeze, AllowNet: spec.AllowNet, Async: f.Async.config(),
 	}
 	if spec.MinLogLevel != "" {
 		request.LogOptions = &api.LogOptions{MinLevel: string(spec.MinLogLevel)}

@@ -71,7 +71,7 @@ func (c *deployCommand) project(line *kong.Context) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseFlags(line, p.file, functionFlags("tag", "entrypoint"), "give the function's NAME and PATH"); err != nil {
+	if err := refuseFlags(line, p.file, functionFlags("tag", "secret", "entrypoint"), "give the function's NAME and PATH"); err != nil {
 		return nil, err
 	}
 	if c.Name == "" {
@@ -177,6 +177,9 @@ func (c *deployCommand) deployOne(ctx context.Context, s *session, client *serve
 		return err
 	}
 	request.AllowBroken = c.AllowBroken
+	if err := client.pin(ctx, request.Secrets); err != nil {
+		return err
+	}
 	newTerminal(s.stderr).note(notes...)
 	var v *api.Version
 	for _, step := range []func() error{

@@ -112,7 +112,13 @@ func (c *exportTerraform) inProject() ([]*exported, error) {
 				return content, err
 			},
 		}
-		for name := range f.spec.Environment {
+		if e.secrets, err = references(f.Secret); err != nil {
+			return nil, err
+		}
+		for _, r := range e.secrets {
+			delete(e.spec.Environment, r.Variable)
+		}
+		for name := range e.spec.Environment {
 			if _, shown := f.Env[name]; !shown {
 				e.hidden = append(e.hidden, name)
 			}
@@ -173,6 +179,18 @@ func (c *serverClient) exported(ctx context.Context, f *api.Function, v *api.Ver
 		},
 		tags:    slices.DeleteFunc(slices.Clone(v.Tags), func(tag string) bool { return tag == catalog.LatestTag }),
 		archive: func() ([]byte, error) { return c.download(ctx, v.ID) },
+	}
+	if len(v.Secrets) > 0 {
+		all, err := c.secrets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range v.Secrets {
+			if i := slices.IndexFunc(all, func(s *api.Secret) bool { return s.ID == r.ID }); i >= 0 {
+				r.ID = all[i].Name
+			}
+			e.secrets = append(e.secrets, r)
+		}
 	}
 	if v.Resources != nil {
 		e.spec.MemoryMB = int(v.Resources.Memory >> 20)

@@ -17,6 +17,7 @@ import (
 	"vivarium/host/egress"
 	"vivarium/host/quota"
 	"vivarium/host/run"
+	"vivarium/host/secrets"
 	"vivarium/host/store"
 	"vivarium/wasm"
 )
@@ -30,17 +31,18 @@ type platform struct {
 
 // platformConfig configures a platform. The zero value is usable.
 type platformConfig struct {
-	shells  int            // created ahead of need; 0 means the engine's default
-	data    string         // folder of the store
-	memory  int64          // bytes for all instances; 0 means three quarters of the machine's
-	images  int64          // bytes for all images on disk; 0 means imageShare
-	temp    string         // folder for temporary files; empty means the system's
-	quotas  quota.Amounts  // for each tenant that has none of its own
-	egress  *egress.Policy // the operator's bound on what functions may reach
-	trying  *egress.Policy // the bound on what is tried, within egress
-	runtime string         // compiled ahead; empty means the lean one
-	dialer  egress.Dialer  // nil means that the process connects
-	nats    string         // URL of servers that have the store; with neither, everything is in memory
+	shells  int              // created ahead of need; 0 means the engine's default
+	data    string           // folder of the store
+	memory  int64            // bytes for all instances; 0 means three quarters of the machine's
+	images  int64            // bytes for all images on disk; 0 means imageShare
+	secrets *secrets.Keyring // nil: none can be kept
+	temp    string           // folder for temporary files; empty means the system's
+	quotas  quota.Amounts    // for each tenant that has none of its own
+	egress  *egress.Policy   // the operator's bound on what functions may reach
+	trying  *egress.Policy   // the bound on what is tried, within egress
+	runtime string           // compiled ahead; empty means the lean one
+	dialer  egress.Dialer    // nil means that the process connects
+	nats    string           // URL of servers that have the store; with neither, everything is in memory
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a
@@ -82,7 +84,8 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	p.host, err = host.New(host.Config{
 		Engines: p.engines, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
-		MaxImageDisk: cfg.images, Quotas: cfg.quotas, NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer,
+		MaxImageDisk: cfg.images, Quotas: cfg.quotas, SecretKeys: cfg.secrets,
+		NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer,
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -209,8 +210,17 @@ func (r *projectReader) open(f *projectFunction, at string) (err error) {
 // anything is changed.
 func (r *projectReader) check(f *projectFunction, at string, timers map[string]string) error {
 	spec := f.spec.WithDefaults()
+	spec.Environment = maps.Clone(spec.Environment)
 	if spec.Entrypoint == "" {
 		spec.Entrypoint = "main.handler"
+	}
+	secrets, err := references(f.Secret)
+	if err != nil {
+		return r.document.Faultf(at+".secrets", "%v", err)
+	}
+	for _, s := range secrets {
+		delete(spec.Environment, s.Variable)
+		spec.Secrets = append(spec.Secrets, catalog.SecretReference(s))
 	}
 	if a := f.Async; a != (asyncFlags{}) {
 		spec.Async = &catalog.AsyncConfig{Success: a.Success, Failure: a.Failure}

@@ -36,6 +36,7 @@ type serveCommand struct {
 	playFlags
 	listening
 	limits
+	secretKeys
 	confining
 }
 
@@ -89,6 +90,10 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		}
 		quotas[quota] = n
 	}
+	keys, err := c.keyring(terminal)
+	if err != nil {
+		return err
+	}
 	listener, err := c.open(terminal.say)
 	if err != nil {
 		return err
@@ -107,7 +112,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	confined.tell(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
 		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
-		quotas: quotas, temp: confined.temp,
+		quotas: quotas, temp: confined.temp, secrets: keys,
 		egress: c.AllowNet.policy(), trying: c.PlayAllowNet.policy(), dialer: confined.dialer,
 	})
 	if err != nil {

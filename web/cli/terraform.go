@@ -11,6 +11,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/events"
+	"vivarium/web/api"
 )
 
 // exported is a function that is to be described for the cloud.
@@ -20,7 +21,8 @@ type exported struct {
 	spec        catalog.VersionSpec // with its defaults and an entry point
 	hidden      []string            // variables whose values are not to be in the file
 	tags        []string
-	async       asyncFlags // nothing if spec.Async is nil
+	async       asyncFlags            // nothing if spec.Async is nil
+	secrets     []api.SecretReference // with names
 	public      bool
 	policies    []catalog.ScalingPolicy
 	timers      map[string]timerFlags
@@ -66,6 +68,17 @@ func (t *terraform) file(functions []*exported) string {
 			t.timer(f, name, f.timers[name])
 		}
 	}
+	names := map[string]bool{}
+	for _, f := range functions {
+		for _, r := range f.secrets {
+			names[r.ID] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		id := "secret_" + strings.ReplaceAll(name, "-", "_")
+		t.variable(id+"_id", "Secret in Lockbox that has what the secret "+name+" had.", false)
+		t.variable(id+"_version_id", "Its version.", false)
+	}
 	if t.invokes {
 		t.variable(variableInvoker, "Service account that calls functions; it needs the role functions.functionInvoker.", false)
 	}
@@ -101,6 +114,15 @@ func (t *terraform) function(f *exported) {
 		}
 		t.set("user_hash", "filesha256("+hclQuote(zip)+")")
 		t.setMap("environment", t.environment(f))
+		for _, r := range f.secrets {
+			t.block("secrets", func() {
+				name := "secret_" + strings.ReplaceAll(r.ID, "-", "_")
+				t.set("id", "var."+name+"_id")
+				t.set("version_id", "var."+name+"_version_id")
+				t.setText("key", r.Key)
+				t.setText("environment_variable", r.Variable)
+			})
+		}
 		t.block("content", func() { t.setText("zip_filename", zip) })
 		if s.MinLogLevel != "" {
 			t.block("log_options", func() { t.setText("min_level", string(s.MinLogLevel)) })

@@ -79,6 +79,9 @@ func printVersion(s *session, v *api.Version) error {
 	if v.Async != nil {
 		fields = append(fields, [2]string{"asynchronous", fmt.Sprintf("%d retries", v.Async.RetriesCount)})
 	}
+	for _, r := range v.Secrets {
+		fields = append(fields, [2]string{"secret " + r.Variable, r.ID + "/" + r.Key + ", version " + r.VersionID})
+	}
 	for _, name := range slices.Sorted(maps.Keys(v.Environment)) {
 		fields = append(fields, [2]string{"env " + name, v.Environment[name]})
 	}

@@ -15,6 +15,7 @@ const things: Record<string, { title: string; sized?: boolean }> = {
   memory: { title: 'Memory', sized: true },
   calls: { title: 'Calls' },
   timers: { title: 'Timers' },
+  secrets: { title: 'Versions of secrets' },
   asyncCalls: { title: 'Queued calls' },
   asyncBytes: { title: 'Bodies of queued calls', sized: true },
   logBytes: { title: 'Logs', sized: true },
