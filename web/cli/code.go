@@ -58,7 +58,7 @@ type bundle struct {
 	code       *vfs.Tree
 	archive    []byte // equal code yields equal archives
 	entrypoint string
-	notes      []string // on how the entry point was found, and on what was left out
+	notes      []string // on how the entry point was found, and on what was left out or is of no use
 }
 
 // Limits on what is read. The platform would refuse anything larger.
@@ -129,7 +129,7 @@ func (s *source) pack(method uint16) (packed []byte, notes []string, err error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("code: %s: %w", s.path, err)
 	}
-	return packed, []string{secretsNote(secrets)}, nil
+	return packed, []string{secretsNote(secrets), nativeNote(packed)}, nil
 }
 
 func (s *source) packed(method uint16) (packed []byte, secrets []string, err error) {

@@ -78,18 +78,11 @@ func withoutSecrets(archive []byte) (rest []byte, secrets []string, err error) {
 	return rewritten.Bytes(), secrets, err
 }
 
-// maxNamed is how many files a note names.
-const maxNamed = 5
-
 // secretsNote tells which files were left out; empty if none were.
 func secretsNote(secrets []string) string {
 	if len(secrets) == 0 {
 		return ""
 	}
-	more := ""
-	if n := len(secrets) - maxNamed; n > 0 {
-		secrets, more = secrets[:maxNamed], fmt.Sprintf(" and %d more", n)
-	}
-	return fmt.Sprintf("left out, since they may hold secrets, and code can be downloaded: %s%s; pass variables with --env-file FILE;"+
-		" to have a file all the same, write !NAME in %s", strings.Join(secrets, ", "), more, ignoreFile)
+	return fmt.Sprintf("left out, since they may hold secrets, and code can be downloaded: %s; pass variables with --env-file FILE;"+
+		" to have a file all the same, write !NAME in %s", someOf(secrets), ignoreFile)
 }
