@@ -92,7 +92,8 @@ func TestVault_AVersionKeepsItsValue(t *testing.T) {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	}
-	if only, err := v.SetSecret(t.Context(), access.Operator.In("acme"), Spec{Name: "telegram", Entries: map[string]string{"token": "x"}, Only: true}); err != nil || len(only.current().Keys) != 1 {
+	alone := Spec{Name: "telegram", Entries: map[string]string{"token": "x"}, Only: true}
+	if only, err := v.SetSecret(t.Context(), access.Operator.In("acme"), alone); err != nil || len(only.current().Keys) != 1 {
 		t.Errorf("only: %+v, %v", only, err)
 	}
 	// Another tenant can't name it, nor use it.

@@ -120,7 +120,9 @@ func (c *secretList) Run(ctx context.Context, s *session) error {
 	rows := [][]string{}
 	for _, secret := range all {
 		v := secret.Current()
-		rows = append(rows, []string{secret.Name, secret.ID, secret.FolderID, strings.Join(v.Keys, " "), v.ID, timeText(v.CreatedAt), secret.Description})
+		rows = append(rows, []string{
+			secret.Name, secret.ID, secret.FolderID, strings.Join(v.Keys, " "), v.ID, timeText(v.CreatedAt), secret.Description,
+		})
 	}
 	return printTable(s.stdout, "NAME ID TENANT KEYS VERSION SET DESCRIPTION", rows)
 }
