@@ -37,7 +37,7 @@ var operations = map[string]operation{
 		return err
 	}},
 	"SetPublic": {role: access.RoleAdmin, call: func(c *testCatalog, p access.Principal, about target) error {
-		_, err := c.SetPublic(c.t.Context(), p, about.function, false)
+		_, err := c.SetPublic(c.t.Context(), p, about.function, false, "")
 		return err
 	}},
 	"DeleteFunction": {role: access.RoleDeployer, call: func(c *testCatalog, p access.Principal, about target) error {
@@ -223,7 +223,7 @@ func TestResolve_WhoMayCall(t *testing.T) {
 		c.version(f.ID, f.ID)
 	}
 	for _, f := range []FunctionInfo{published, theirOpen} {
-		if f, err := c.SetPublic(t.Context(), access.Operator, f.ID, true); err != nil || !f.Public {
+		if f, err := c.SetPublic(t.Context(), access.Operator, f.ID, true, ""); err != nil || !f.Public {
 			t.Fatalf("got %+v, %v", f, err)
 		}
 	}
@@ -251,7 +251,7 @@ func TestResolve_WhoMayCall(t *testing.T) {
 			t.Errorf("%s for %q: got %v, %v, want one of %s", call.name, call.p.Tenant, v, err, call.want)
 		}
 	}
-	if _, err := c.SetPublic(t.Context(), access.Operator, published.ID, false); err != nil {
+	if _, err := c.SetPublic(t.Context(), access.Operator, published.ID, false, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Resolve(nobody, "open", ""); !errors.Is(err, fault.ErrUnauthenticated) {

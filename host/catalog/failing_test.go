@@ -170,7 +170,7 @@ var changes = map[string]func(c *testCatalog, one, two string) error{
 		return err
 	},
 	"publish function": func(c *testCatalog, _, _ string) error {
-		_, err := c.SetPublic(c.t.Context(), access.Operator, "fun", true)
+		_, err := c.SetPublic(c.t.Context(), access.Operator, "fun", true, "")
 		return err
 	},
 	"delete function": func(c *testCatalog, _, _ string) error {

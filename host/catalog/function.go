@@ -45,8 +45,9 @@ type FunctionInfo struct {
 	Tenant      string // the folder, in the words of the management API
 	LogGroupID  string
 	Status      Status
-	Public      bool // anybody may call it, without a key
-	Transient   bool // it is in memory alone: no restart survives it
+	Public      bool   // anybody may call it, without a key
+	PublicRole  string // by which they may, as who made it public calls it; may be empty
+	Transient   bool   // it is in memory alone: no restart survives it
 	CreatedAt   time.Time
 	Latest      *Version          // nil when it has no version
 	Tags        map[string]string // version ids by tag

@@ -130,18 +130,22 @@ func (u FunctionUpdate) apply(r *functionRecord) error {
 	return nil
 }
 
-// SetPublic says whether anybody may call a function, without a key.
+// SetPublic says whether anybody may call a function, without a key. The role, which
+// may be empty, is only kept: the cloud has had several names for the one that this takes.
 //
 // # Errors
 //
 // *fault.NotFoundError, *fault.ConflictError, fault.ErrUnavailable.
-func (c *Catalog) SetPublic(ctx context.Context, p access.Principal, function string, public bool) (FunctionInfo, error) {
+func (c *Catalog) SetPublic(ctx context.Context, p access.Principal, function string, public bool, role string) (FunctionInfo, error) {
 	f, _, err := c.records.function(p, "SetPublic", function)
 	if err != nil {
 		return FunctionInfo{}, err
 	}
 	return c.records.change(ctx, f, func(r *functionRecord) error {
-		r.Public = public
+		r.Public, r.PublicRole = public, ""
+		if public {
+			r.PublicRole = role
+		}
 		return nil
 	})
 }

@@ -17,6 +17,7 @@ type functionRecord struct {
 	Tenant      string            `json:"tenant"`
 	LogGroupID  string            `json:"log_group_id"`
 	Public      bool              `json:"public,omitempty"`
+	PublicRole  string            `json:"public_role,omitempty"`
 	Status      Status            `json:"status"`
 	CreatedAt   time.Time         `json:"created_at"`
 	Versions    []versionEntry    `json:"versions,omitempty"` // in order of creation

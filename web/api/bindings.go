@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 )
 
@@ -41,6 +42,9 @@ type ListAccessBindingsResponse struct {
 	NextPageToken  string          `json:"nextPageToken,omitempty"`
 }
 
+// formerRole is what the role of the public binding used to be called.
+const formerRole = "serverless.functions.invoker"
+
 // PublicBinding returns the access binding that makes a function public.
 func PublicBinding() AccessBinding {
 	return AccessBinding{RoleID: "functions.functionInvoker", Subject: Subject{ID: "allUsers", Type: "system"}}
@@ -48,10 +52,11 @@ func PublicBinding() AccessBinding {
 
 // check reports whether a binding is the one that there can be.
 func (b AccessBinding) check(field string) error {
-	if b.RoleID == "serverless.functions.invoker" { // what the role used to be called
-		b.RoleID = PublicBinding().RoleID
+	public := PublicBinding()
+	if b.RoleID == formerRole {
+		public.RoleID = formerRole
 	}
-	if b != PublicBinding() {
+	if b != public {
 		return invalid(field, "must have the role functions.functionInvoker and the subject allUsers of type system: "+
 			"this makes a function public; for anything else, make a key")
 	}
@@ -65,7 +70,9 @@ func (h *Handler) listBindings(q *request) (any, error) {
 	}
 	answer := &ListAccessBindingsResponse{AccessBindings: []AccessBinding{}}
 	if f.Public {
-		answer.AccessBindings = append(answer.AccessBindings, PublicBinding())
+		public := PublicBinding()
+		public.RoleID = cmp.Or(f.PublicRole, public.RoleID) // as it was made, by which clients look for it
+		answer.AccessBindings = append(answer.AccessBindings, public)
 	}
 	return answer, nil
 }
@@ -77,12 +84,15 @@ func (h *Handler) setBindings(q *request) (any, error) {
 			return nil, err
 		}
 	}
-	public := len(body.AccessBindings) > 0
-	return h.setPublic(q, "Set access bindings", "yandex.cloud.access.SetAccessBindingsMetadata", &public)
+	var role string
+	for _, b := range body.AccessBindings {
+		role = b.RoleID
+	}
+	return h.setPublic(q, "Set access bindings", "yandex.cloud.access.SetAccessBindingsMetadata", &role)
 }
 
 func (h *Handler) updateBindings(q *request) (any, error) {
-	var public *bool
+	var role *string
 	for i, d := range q.body.(*UpdateAccessBindingsRequest).Deltas {
 		field := fmt.Sprintf("accessBindingDeltas[%d]", i)
 		if err := d.AccessBinding.check(field + ".accessBinding"); err != nil {
@@ -91,18 +101,20 @@ func (h *Handler) updateBindings(q *request) (any, error) {
 		if d.Action != "ADD" && d.Action != "REMOVE" {
 			return nil, invalid(field+".action", "must be ADD or REMOVE")
 		}
-		add := d.Action == "ADD"
-		public = &add
+		if role = new(string); d.Action == "ADD" {
+			*role = d.AccessBinding.RoleID
+		}
 	}
-	return h.setPublic(q, "Update access bindings", "yandex.cloud.access.UpdateAccessBindingsMetadata", public)
+	return h.setPublic(q, "Update access bindings", "yandex.cloud.access.UpdateAccessBindingsMetadata", role)
 }
 
-// setPublic says whether anybody may call a function; nil leaves it as it is.
-func (h *Handler) setPublic(q *request, description, kind string, public *bool) (any, error) {
+// setPublic says by which role anybody may call a function: by none when it is empty; nil
+// leaves it as it is.
+func (h *Handler) setPublic(q *request, description, kind string, role *string) (any, error) {
 	started := now()
 	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
-	if err == nil && public != nil {
-		f, err = h.host.Catalog().SetPublic(q.Context(), q.principal, f.ID, *public)
+	if err == nil && role != nil {
+		f, err = h.host.Catalog().SetPublic(q.Context(), q.principal, f.ID, *role != "", *role)
 	}
 	if err != nil {
 		return nil, err

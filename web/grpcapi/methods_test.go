@@ -89,9 +89,9 @@ func (s *server) furnish(conn *grpc.ClientConn, folder, key string) own {
 
 // timer returns the rule of a timer.
 func timer(function, cron string) *triggers.Trigger_Rule {
+	call := &triggers.InvokeFunctionWithRetry{FunctionId: function}
 	return &triggers.Trigger_Rule{Rule: &triggers.Trigger_Rule_Timer{Timer: &triggers.Trigger_Timer{
-		CronExpression: cron, Payload: "p",
-		Action: &triggers.Trigger_Timer_InvokeFunction{InvokeFunction: &triggers.InvokeFunctionOnce{FunctionId: function}},
+		CronExpression: cron, Payload: "p", Action: &triggers.Trigger_Timer_InvokeFunctionWithRetry{InvokeFunctionWithRetry: call},
 	}}}
 }
 

@@ -125,7 +125,7 @@ func TestGoSDK(t *testing.T) {
 		FolderId: "acme", Name: "each-minute", Rule: timer(f.Id, "* * ? * * *"),
 	}).(*triggers.Trigger)
 	paused := sdk.change(triggerService+"Pause", &triggers.PauseTriggerRequest{TriggerId: trigger.Id}).(*triggers.Trigger)
-	if paused.Status != triggers.Trigger_PAUSED || paused.GetRule().GetTimer().GetInvokeFunction().GetFunctionId() != f.Id {
+	if paused.Status != triggers.Trigger_PAUSED || paused.GetRule().GetTimer().GetInvokeFunctionWithRetry().GetFunctionId() != f.Id {
 		t.Errorf("got %v", paused)
 	}
 	read := sdk.call(logService+"Read", &logging.ReadRequest{Selector: &logging.ReadRequest_Criteria{

@@ -216,6 +216,7 @@ func timerRule(rule *triggers.Trigger_Rule) (*events.TimerRule, error) {
 	r := &events.TimerRule{Cron: timer.CronExpression, Payload: timer.Payload}
 	switch action := timer.Action.(type) {
 	case *triggers.Trigger_Timer_InvokeFunction:
+		//lint:ignore SA1019 older clients send it
 		f := action.InvokeFunction
 		r.Function, r.Tag, r.ServiceAccountID = f.GetFunctionId(), f.GetFunctionTag(), f.GetServiceAccountId()
 	case *triggers.Trigger_Timer_InvokeFunctionWithRetry:
@@ -231,20 +232,21 @@ func timerRule(rule *triggers.Trigger_Rule) (*events.TimerRule, error) {
 	default:
 		m := timer.ProtoReflect()
 		if field := m.WhichOneof(m.Descriptor().Oneofs().ByName("action")); field != nil {
-			return nil, fault.Invalidf("rule.timer."+string(field.Name()), "is not supported: timers call functions; use invoke_function")
+			return nil, fault.Invalidf("rule.timer."+string(field.Name()), "is not supported: timers call functions; use invoke_function_with_retry")
 		}
-		return nil, fault.Invalidf("rule.timer.invoke_function", "is missing")
+		return nil, fault.Invalidf("rule.timer.invoke_function_with_retry", "is missing")
 	}
 	if r.Function == "" {
-		return nil, fault.Invalidf("rule.timer.invoke_function.function_id", "is missing; give the id or name of a function")
+		return nil, fault.Invalidf("rule.timer.invoke_function_with_retry.function_id", "is missing; give the id or name of a function")
 	}
 	return r, nil
 }
 
 // ruleFields are the fields of a trigger's rule, by the host's names.
 var ruleFields = map[string]string{
-	"cron_expression": "rule.timer.cron_expression", "payload": "rule.timer.payload", "function": "rule.timer.invoke_function.function_id",
-	"tag": "rule.timer.invoke_function.function_tag", "service_account_id": "rule.timer.invoke_function.service_account_id",
+	"cron_expression": "rule.timer.cron_expression", "payload": "rule.timer.payload", "function": "rule.timer.invoke_function_with_retry.function_id",
+	"tag":                "rule.timer.invoke_function_with_retry.function_tag",
+	"service_account_id": "rule.timer.invoke_function_with_retry.service_account_id",
 }
 
 // inTrigger names things as triggers do in an error about a timer.
@@ -264,7 +266,7 @@ func newTrigger(t events.Timer) *triggers.Trigger {
 		Description: t.Description, Labels: t.Labels, Status: triggers.Trigger_ACTIVE,
 		Rule: &triggers.Trigger_Rule{Rule: &triggers.Trigger_Rule_Timer{Timer: &triggers.Trigger_Timer{
 			CronExpression: t.Cron, Payload: t.Payload,
-			Action: &triggers.Trigger_Timer_InvokeFunction{InvokeFunction: &triggers.InvokeFunctionOnce{
+			Action: &triggers.Trigger_Timer_InvokeFunctionWithRetry{InvokeFunctionWithRetry: &triggers.InvokeFunctionWithRetry{
 				FunctionId: t.FunctionID, FunctionTag: t.Tag, ServiceAccountId: t.ServiceAccountID,
 			}},
 		}}},

@@ -61,16 +61,16 @@ func firstAfter[T any](all []T, after string, key func(T) string) int {
 // NewestFirst returns a text that sorts later the older t is.
 func NewestFirst(t time.Time) string { return fmt.Sprintf("%020d ", 1<<62-t.UnixNano()) }
 
-// Keys of lists, by which pages are in order.
+// FunctionKey returns what pages of functions are in order of: name and id.
 func FunctionKey(f catalog.FunctionInfo) string { return f.Name + "\x00" + f.ID }
 
-// VersionKey is FunctionKey for versions, newest first.
+// VersionKey is what FunctionKey is, for versions, newest first.
 func VersionKey(v catalog.VersionInfo) string { return NewestFirst(v.CreatedAt) + v.ID }
 
-// TagEventKey is FunctionKey for the entries of a tag history, newest first.
+// TagEventKey is what FunctionKey is, for the entries of a tag history, newest first.
 func TagEventKey(e catalog.TagEvent) string { return NewestFirst(e.From) + e.Tag + e.VersionID }
 
-// OperationKey is FunctionKey for operations, newest first.
+// OperationKey is what FunctionKey is, for operations, newest first.
 func OperationKey(o *Operation) string { return NewestFirst(o.CreatedAt) + o.ID }
 
 // nameFilter is the one expression that a list can be filtered by.
