@@ -27,7 +27,7 @@ const (
 // one request and one goroutine.
 type call struct {
 	requestID string
-	traceID   string
+	place     place
 	received  time.Time
 	function  string           // as the caller spelled it; empty outside /{function}
 	version   *catalog.Version // nil until it is resolved
@@ -57,7 +57,7 @@ func newCall(r *http.Request) *call {
 	} else {
 		id = uuid.NewString()
 	}
-	return &call{requestID: id, traceID: uuid.NewString(), received: time.Now()}
+	return &call{requestID: id, place: newPlace(r.Header), received: time.Now()}
 }
 
 // identify attaches a call to every request, and to every response the headers
@@ -72,6 +72,7 @@ func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set("Server", server)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set(headerRequestID, call.requestID)
+		header.Set(headerServerTraceID, call.place.String())
 		if c.Request().ContentLength != 0 && c.Request().ProtoMajor == 1 {
 			// Until the body is read: otherwise net/http would wait for an
 			// unwanted body, or one that never comes, before sending a

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // received decodes the event that a handler would receive.
@@ -59,8 +61,10 @@ func TestEvent_IsTheDocumentedOne(t *testing.T) {
 	}
 	text := newEvent(r, &call{
 		requestID: "6e8356f9-489b-4c7b-8ba6-c8cd74f25455",
-		traceID:   "e9fe9b05-c1aa-4fb8-94d8-a514fd6f3ff7",
-		received:  time.Unix(1657713539, 198e6),
+		place: place{span: trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID(uuid.MustParse("e9fe9b05-c1aa-4fb8-94d8-a514fd6f3ff7")), SpanID: trace.SpanID{1: 0xab}, TraceFlags: trace.FlagsSampled,
+		})},
+		received: time.Unix(1657713539, 198e6),
 	}, query, body).encode(noWork)
 	var got bytes.Buffer
 	if err := json.Indent(&got, text, "", "  "); err != nil {

@@ -47,6 +47,7 @@ var responseRules = map[string]headerRule{
 	headerRequestID:          remove,
 	headerFunctionID:         remove,
 	headerVersionID:          remove,
+	headerServerTraceID:      remove,
 	"X-Content-Type-Options": remove,
 
 	"Proxy-Authenticate": refuse,
@@ -141,7 +142,7 @@ func requestHeaders(r *http.Request, call *call, client netip.AddrPort) values {
 	}
 
 	header.Set(headerRequestID, call.requestID)
-	header.Set(headerTraceID, call.traceID)
+	call.place.tell(header)
 	header.Del("X-Real-Remote-Address")
 	if client.IsValid() {
 		ip := clientIP(client)

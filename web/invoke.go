@@ -37,6 +37,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	r, call := c.Request(), callOf(c)
 	var result *run.Result
 	defer s.metrics.begin()(call, &result, &err)
+	defer s.trace(c, call)(&result, &err)
 	if call.function, err = functionName(r.URL); err != nil {
 		return err
 	}

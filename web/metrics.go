@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
@@ -146,6 +147,12 @@ func (m *metrics) handler(functions Functions) http.Handler {
 		m.forgetGone(functions)
 		show.ServeHTTP(w, r)
 	})
+}
+
+// Gather implements prometheus.Gatherer: it returns what /metrics shows.
+func (s *Server) Gather() ([]*dto.MetricFamily, error) {
+	s.metrics.forgetGone(s.functions)
+	return s.metrics.registry.Gather()
 }
 
 func (m *metrics) forgetGone(functions Functions) {

@@ -41,6 +41,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
 
 	"vivarium/host"
 	"vivarium/host/access"
@@ -134,6 +135,8 @@ type Config struct {
 	// RPC serves requests of gRPC, which have its content type, over HTTP/2. Default: not
 	// served.
 	RPC http.Handler
+	// Tracer records a span for each call of a function. Default: none.
+	Tracer trace.Tracer
 	// Play serves everything below PlayPath; see Play. Default: not served.
 	Play http.Handler
 	// Console serves everything below /console, where browsers that request /

@@ -34,6 +34,9 @@ type reach struct {
 	nats  string   // URLs of servers to connect to, comma-separated
 	// egress is what functions may reach. Another process connects for them.
 	egress *egress.Policy
+	// telemetry is where the server itself sends traces and metrics; yet another process
+	// connects for that.
+	telemetry *egress.Policy
 }
 
 // confinement is what the process has given up. Close it when nothing that
@@ -49,6 +52,9 @@ type confinement struct {
 	// dialer connects for functions; nil means that the process itself does.
 	dialer egress.Dialer
 	broker *egress.Broker // may be nil
+	// collector connects to where telemetry goes; nil means that the process itself does.
+	collector egress.Dialer
+	sender    *egress.Broker // may be nil
 
 	proc *os.File // keeps the rule for /proc/self valid, see openProc
 }
@@ -93,12 +99,24 @@ func (s *session) confine(flags confining, a reach) (*confinement, error) {
 			return nil, err
 		}
 	}
+	var sender *egress.Broker
+	if !a.telemetry.Empty() && runtime.GOOS == "linux" {
+		if sender, err = startBroker(s, a.telemetry); err != nil {
+			return nil, err
+		}
+	}
 	c, err := confineProcess(a)
-	if err != nil || broker == nil {
+	if err != nil {
 		return c, err
 	}
-	c.broker, c.dialer = broker, broker
-	c.lines = append(c.lines, "broker: on: connects functions to "+a.egress.String())
+	if broker != nil {
+		c.broker, c.dialer = broker, broker
+		c.lines = append(c.lines, "broker: on: connects functions to "+a.egress.String())
+	}
+	if sender != nil {
+		c.sender, c.collector = sender, sender
+		c.lines = append(c.lines, "telemetry broker: on: connects the server to "+a.telemetry.String())
+	}
 	return c, nil
 }
 
@@ -118,8 +136,10 @@ func (c *confinement) close() {
 	if c.proc != nil {
 		_ = c.proc.Close()
 	}
-	if c.broker != nil {
-		_ = c.broker.Close()
+	for _, broker := range []*egress.Broker{c.broker, c.sender} {
+		if broker != nil {
+			_ = broker.Close()
+		}
 	}
 }
 

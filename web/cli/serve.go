@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,7 +105,11 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	confined, err := s.confine(c.confining, c.reach(s))
+	telemetry, err := newTelemetry(ctx)
+	if err != nil {
+		return err
+	}
+	confined, err := s.confine(c.confining, c.reach(s, telemetry))
 	if err != nil {
 		return err
 	}
@@ -154,14 +159,21 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host.Keys())
+	if config.Tracer, err = telemetry.trace(ctx, confined.collector, slog.New(slog.NewTextHandler(s.stderr, nil))); err != nil {
+		return err
+	}
+	defer telemetry.close()
 	server := web.New(config, &watchedFunctions{Host: platform.host, terminal: terminal})
+	if err := telemetry.measure(ctx, server); err != nil {
+		return err
+	}
 	return server.Serve(ctx, listener)
 }
 
 // reach returns what serving needs of the system. The code of functions is read
 // before that.
-func (c *serveCommand) reach(s *session) reach {
-	a := reach{nats: c.NATS, read: c.certificates(), egress: c.AllowNet.policy()}
+func (c *serveCommand) reach(s *session, t *telemetry) reach {
+	a := reach{nats: c.NATS, read: c.certificates(), egress: c.AllowNet.policy(), telemetry: t.reach()}
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
 	}

@@ -1,0 +1,266 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	prometheusbridge "go.opentelemetry.io/contrib/bridges/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vivarium/host/egress"
+	"vivarium/host/throttle"
+	"vivarium/wasm/sockets"
+)
+
+// telemetry sends traces and metrics to a collector of the operator's, as the variables
+// OTEL_… of OpenTelemetry say, over OTLP. Nil sends nothing, and costs nothing.
+//
+// The server gives up the right to connect. A broker of its own connects for it, to the
+// collector's addresses alone; the one that connects functions does not know them.
+type telemetry struct {
+	traces, metrics bool
+	policy          *egress.Policy // what the collectors' addresses are
+	tls             *tls.Config
+	timeout         time.Duration
+
+	client  *http.Client
+	about   *resource.Resource
+	tracing *sdktrace.TracerProvider
+	meters  *metric.MeterProvider
+}
+
+// endpointVariable has the collector's URL.
+const endpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+// newTelemetry reads the variables, and what is needed of files and names while they can
+// be read. It returns nil if nothing is to be sent.
+func newTelemetry(ctx context.Context) (*telemetry, error) {
+	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+		return nil, nil
+	}
+	t := &telemetry{timeout: 10 * time.Second}
+	var rules []string
+	for _, signal := range []struct {
+		name string
+		on   *bool
+	}{{"TRACES", &t.traces}, {"METRICS", &t.metrics}} {
+		variable := "OTEL_EXPORTER_OTLP_" + signal.name + "_ENDPOINT"
+		endpoint := os.Getenv(variable)
+		if endpoint == "" {
+			variable, endpoint = endpointVariable, os.Getenv(endpointVariable)
+		}
+		if endpoint == "" || os.Getenv("OTEL_"+signal.name+"_EXPORTER") == "none" {
+			continue
+		}
+		*signal.on = true
+		reach, err := rulesFor(ctx, endpoint)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", variable, err)
+		}
+		rules = append(rules, reach...)
+	}
+	if !t.traces && !t.metrics {
+		return nil, nil
+	}
+	for _, name := range []string{"", "TRACES_", "METRICS_"} {
+		if p := os.Getenv("OTEL_EXPORTER_OTLP_" + name + "PROTOCOL"); p != "" && p != "http/protobuf" {
+			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_%sPROTOCOL: %s is not supported; use http/protobuf, at port 4318 of most collectors", name, p)
+		}
+	}
+	if text := os.Getenv("OTEL_EXPORTER_OTLP_TIMEOUT"); text != "" {
+		ms, err := strconv.Atoi(text)
+		if err != nil || ms <= 0 {
+			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_TIMEOUT: %q is not a number of milliseconds", text)
+		}
+		t.timeout = time.Duration(ms) * time.Millisecond
+	}
+	var err error
+	if t.policy, err = egress.ParsePolicy(strings.Join(rules, ",")); err != nil {
+		return nil, fmt.Errorf("%s: %w", endpointVariable, err)
+	}
+	t.tls, err = collectorTLS()
+	return t, err
+}
+
+// rulesFor returns the rules that allow connecting to an endpoint, and nothing else. A
+// name allows no private addresses, so those that it has now are named.
+func rulesFor(ctx context.Context, endpoint string) ([]string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return nil, errors.New("must be http://HOST:PORT or https://HOST:PORT")
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return []string{net.JoinHostPort(u.Hostname(), port)}, nil
+	}
+	rules := []string{u.Hostname() + ":" + port}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	addresses, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname()) // it may have a name later
+	for _, a := range addresses {
+		rules = append(rules, net.JoinHostPort(a.Unmap().String(), port))
+	}
+	return rules, nil
+}
+
+// collectorTLS returns how the collector is to prove who it is.
+func collectorTLS() (*tls.Config, error) {
+	roots, err := x509.SystemCertPool() // now, while its files can be read
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if file := os.Getenv("OTEL_EXPORTER_OTLP_CERTIFICATE"); file != "" {
+		text, err := os.ReadFile(file)
+		if err == nil && !roots.AppendCertsFromPEM(text) {
+			err = errors.New("has no certificate")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_CERTIFICATE: %w", err)
+		}
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// trace begins to send traces. Dialer connects; nil means that the process does. It returns
+// what records spans; nil if there are none.
+func (t *telemetry) trace(ctx context.Context, dialer egress.Dialer, log *slog.Logger) (_ trace.Tracer, err error) {
+	if t == nil {
+		return nil, nil
+	}
+	transport := &http.Transport{TLSClientConfig: t.tls, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true}
+	if dialer != nil {
+		transport.DialContext = dialing{dialer}.dial
+	}
+	t.client = &http.Client{Transport: transport, Timeout: t.timeout}
+	said := throttle.New(1.0/60, 1)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		if ok, _ := said.Allow("", 1); ok {
+			log.Warn("telemetry is not sent", "error", err, "cure", "check the collector and "+endpointVariable)
+		}
+	}))
+	t.about, err = resource.New(ctx, resource.WithAttributes(
+		attribute.String("service.name", "vivarium"), attribute.String("service.version", programVersion()),
+	), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	if !t.traces {
+		return nil, nil
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHTTPClient(t.client))
+	if err != nil {
+		return nil, err
+	}
+	t.tracing = sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(t.about))
+	return t.tracing.Tracer("vivarium"), nil
+}
+
+// measure begins to send the metrics that a gatherer has. Call it after trace.
+func (t *telemetry) measure(ctx context.Context, from prometheus.Gatherer) error {
+	if t == nil || !t.metrics {
+		return nil
+	}
+	exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithHTTPClient(t.client))
+	if err != nil {
+		return err
+	}
+	t.meters = metric.NewMeterProvider(metric.WithResource(t.about), metric.WithReader(metric.NewPeriodicReader(exporter,
+		metric.WithProducer(prometheusbridge.NewMetricProducer(prometheusbridge.WithGatherer(from))))))
+	return nil
+}
+
+// reach returns what the collectors' addresses are; nil if there are none.
+func (t *telemetry) reach() *egress.Policy {
+	if t == nil {
+		return nil
+	}
+	return t.policy
+}
+
+// close sends what there is, for as long as the collector takes it, at most some seconds.
+func (t *telemetry) close() {
+	if t == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if t.tracing != nil {
+		_ = t.tracing.Shutdown(ctx) // the error handler has told
+	}
+	if t.meters != nil {
+		_ = t.meters.Shutdown(ctx)
+	}
+}
+
+// dialing connects with a Dialer.
+type dialing struct{ egress.Dialer }
+
+// dial is a DialContext of http.Transport.
+func (d dialing) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	addresses := []netip.Addr{}
+	if a, err := netip.ParseAddr(host); err == nil {
+		addresses = append(addresses, a)
+	} else if addresses, err = d.Resolve(ctx, host); err != nil {
+		return nil, err
+	}
+	failed := error(sockets.ErrNoName)
+	for _, a := range addresses {
+		fd, err := d.Connect(ctx, sockets.Stream, netip.AddrPortFrom(a, uint16(port)))
+		if err == nil {
+			return fileConn{os.NewFile(uintptr(fd), address), address}, nil
+		}
+		failed = err
+	}
+	return nil, failed
+}
+
+// fileConn is a connection that another process has made. Reading and writing wait until
+// it is there, and fail if it does not come.
+type fileConn struct {
+	*os.File
+	address string
+}
+
+// LocalAddr implements net.Conn.
+func (c fileConn) LocalAddr() net.Addr { return c }
+
+// RemoteAddr implements net.Conn.
+func (c fileConn) RemoteAddr() net.Addr { return c }
+
+// Network implements net.Addr.
+func (fileConn) Network() string { return "tcp" }
+
+// String implements net.Addr.
+func (c fileConn) String() string { return c.address }
