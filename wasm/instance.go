@@ -49,6 +49,8 @@ type InstanceConfig struct {
 	MemoryLimit int64     // bytes of linear memory; at most MaxMemory
 	Code        *vfs.Tree // at /function/code; nil means empty
 	Tmp         *vfs.Mem  // at /tmp; nil means empty. The instance closes it
+	// Disks are at /function/storage/NAME, by name. The instance closes them.
+	Disks map[string]*vfs.Mem
 	// Net is what the instance may reach; nil means nothing: attempts fail with
 	// a PermissionError that names the setting.
 	Net sockets.Net

@@ -18,7 +18,9 @@ import (
 const (
 	codePath = "function/code"
 	tmpPath  = "tmp"
-	devPath  = "dev"
+	// storagePath is where instances' disks are.
+	storagePath = "function/storage"
+	devPath     = "dev"
 )
 
 func compilationWorkers() int { return runtime.GOMAXPROCS(0) }

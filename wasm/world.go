@@ -3,6 +3,8 @@ package wasm
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"vivarium/wasm/sockets"
 	"vivarium/wasm/vfs"
@@ -38,7 +40,7 @@ type Observations struct {
 	Threads   int   // threads there are now besides the first
 }
 
-// furnish gives the instance its code, its /tmp and its network.
+// furnish gives the instance its code, its /tmp, its disks and its network.
 func (w *world) furnish(cfg InstanceConfig) error {
 	if cfg.Code != nil {
 		if err := w.root.SetTree(codePath, cfg.Code); err != nil {
@@ -49,6 +51,11 @@ func (w *world) furnish(cfg InstanceConfig) error {
 	w.files.SetNet(w.net)
 	if cfg.Tmp != nil {
 		if err := w.root.SetMem(tmpPath, cfg.Tmp); err != nil {
+			return fmt.Errorf("wasm: file system: %w", err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Disks)) {
+		if err := w.root.AddMem(storagePath+"/"+name, cfg.Disks[name]); err != nil {
 			return fmt.Errorf("wasm: file system: %w", err)
 		}
 	}

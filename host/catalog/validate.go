@@ -158,6 +158,9 @@ func (s VersionSpec) Validate() error {
 		return fault.Invalidf("min_instances", "%d must be between 0 and %d, the most instances of the function",
 			s.MinInstances, s.MaxInstances)
 	}
+	if err := s.validateDisks(); err != nil {
+		return err
+	}
 	if _, ok := pythonwasi.ByRuntime(s.Runtime); !ok {
 		return fault.Invalidf("runtime", "%.80q must be one of %v", s.Runtime, pythonwasi.Runtimes())
 	}
@@ -182,6 +185,42 @@ func (s VersionSpec) Validate() error {
 		return err
 	}
 	return s.validateSecrets()
+}
+
+// Limits of what an instance can write to. It is in memory, which is counted when it is
+// written.
+const (
+	tmpNeedsMB   = 1024 // memory from which on /tmp can be larger
+	maxDisks     = 5
+	maxDiskBytes = 64 << 30
+)
+
+var diskName = regexp.MustCompile(`^[-_0-9a-zA-Z]{1,63}$`)
+
+func (s VersionSpec) validateDisks() error {
+	switch most := int64(s.MemoryMB) << 20 / 4 * 3; {
+	case s.TmpBytes == 0 || s.TmpBytes == DefaultTmpBytes:
+	case s.MemoryMB < tmpNeedsMB:
+		return fault.Invalidf("tmpfs_size", "%d must be 0 or %d unless the memory is at least %d MB", s.TmpBytes, DefaultTmpBytes, tmpNeedsMB)
+	case s.TmpBytes < DefaultTmpBytes || s.TmpBytes > most:
+		return fault.Invalidf("tmpfs_size", "%d must be between %d and three quarters of the memory, %d", s.TmpBytes, DefaultTmpBytes, most)
+	}
+	if len(s.Disks) > maxDisks {
+		return fault.Invalidf("mounts", "there are %d, at most %d are allowed", len(s.Disks), maxDisks)
+	}
+	seen := map[string]bool{}
+	for _, d := range s.Disks {
+		switch {
+		case !diskName.MatchString(d.Name):
+			return fault.Invalidf("mounts", "the name %.80q must be 1 to 63 letters, digits, hyphens and underscores", d.Name)
+		case seen[d.Name]:
+			return fault.Invalidf("mounts", "there are two of the name %s", d.Name)
+		case d.Bytes < 1<<20 || d.Bytes > maxDiskBytes:
+			return fault.Invalidf("mounts", "%s has a size of %d bytes; it must be between %d and %d", d.Name, d.Bytes, 1<<20, int64(maxDiskBytes))
+		}
+		seen[d.Name] = true
+	}
+	return nil
 }
 
 func (s VersionSpec) validateSecrets() error {

@@ -81,6 +81,10 @@ type VersionSpec struct {
 	MaxInstances int `json:"max_instances"`
 	// MinInstances are kept ready, loaded, before the first call.
 	MinInstances int `json:"min_instances,omitempty"`
+	// TmpBytes is the size of /tmp, in bytes; 0 means DefaultTmpBytes.
+	TmpBytes int64 `json:"tmp_bytes,omitempty"`
+	// Disks are further folders that an instance can write to.
+	Disks []Disk `json:"disks,omitempty"`
 	// AllowNet says what the function may reach, as egress.ParsePolicy reads it; empty
 	// is nothing.
 	AllowNet string `json:"allow_net,omitempty"`
@@ -97,6 +101,13 @@ type SecretReference struct {
 	Variable  string `json:"variable"`
 }
 
+// Disk is an ephemeral disk: a folder of an instance's own at /function/storage/NAME, in
+// memory, as /tmp is (contract §6.2).
+type Disk struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"` // that it holds at most
+}
+
 // AsyncConfig says what becomes of asynchronous calls (contract §7.4).
 type AsyncConfig struct {
 	Retries int `json:"retries"` // after the first attempt failed
@@ -111,6 +122,7 @@ const (
 	DefaultMemoryMB     = 128
 	DefaultTimeout      = 3 * time.Second
 	DefaultMaxInstances = 10
+	DefaultTmpBytes     = 512 << 20
 )
 
 // PlatformEnvironment returns the variables that the platform itself sets, whose

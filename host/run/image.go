@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
 	"vivarium/wasm"
@@ -410,12 +412,22 @@ func (m *maker) clone(ctx context.Context, from image, v *live) (guest, error) {
 	})
 	i, err := python.engine.Clone(ctx, from, wasm.InstanceConfig{
 		MemoryLimit: int64(v.MemoryMB) << 20, Code: code, Reserve: reserve, Net: m.network(v),
-		Tmp: vfs.NewMem(vfs.MemConfig{MaxBytes: tmpBytes, MaxEntries: tmpEntries, Reserve: reserve}),
+		Tmp:   vfs.NewMem(vfs.MemConfig{MaxBytes: cmp.Or(v.TmpBytes, catalog.DefaultTmpBytes), MaxEntries: tmpEntries, Reserve: reserve}),
+		Disks: disksOf(v, reserve),
 	})
 	if errors.Is(err, wasm.ErrMemory) { // the ledger knows whose limit it was
 		err = refused
 	}
 	return i, err
+}
+
+// disksOf returns the disks of an instance of v.
+func disksOf(v *live, reserve func(delta int64) bool) map[string]*vfs.Mem {
+	disks := map[string]*vfs.Mem{}
+	for _, d := range v.Disks {
+		disks[d.Name] = vfs.NewMem(vfs.MemConfig{MaxBytes: d.Bytes, MaxEntries: tmpEntries, Reserve: reserve})
+	}
+	return disks
 }
 
 // counted makes what reserves memory for an instance of v count it.
@@ -431,8 +443,5 @@ func (v *live) counted(reserve func(delta int64) bool) func(delta int64) bool {
 	}
 }
 
-// Limits of an instance's /tmp (contract §6.8).
-const (
-	tmpBytes   = 512 << 20
-	tmpEntries = 10_000
-)
+// tmpEntries is how many names an instance's /tmp, and each of its disks, may have.
+const tmpEntries = 10_000

@@ -138,6 +138,24 @@ func (r *Root) SetMem(path string, mem *Mem) error {
 	return r.set(path, Mount{Mem: mem})
 }
 
+// AddMem mounts a Mem where nothing is mounted, next to or below a folder that has other
+// mounts in it. Call it before the guest runs.
+func (r *Root) AddMem(path string, mem *Mem) error {
+	path = strings.Trim(path, "/")
+	if !isPlain(path) {
+		return fmt.Errorf("mount[%s]: not a path below the root", path)
+	}
+	for _, other := range r.mounts {
+		_, in := within(path, other.Path)
+		_, out := within(other.Path, path)
+		if in || out {
+			return fmt.Errorf("mount[%s]: overlaps %s", path, other.Path)
+		}
+	}
+	r.mounts = append(r.mounts[:len(r.mounts):len(r.mounts)], Mount{Path: path, Mem: mem})
+	return r.makeAbove()
+}
+
 func (r *Root) set(path string, contents Mount) error {
 	path = strings.Trim(path, "/")
 	for i := range r.mounts {

@@ -319,3 +319,30 @@ func TestRoot_OpenFilesTellTheSameAsTheirPaths(t *testing.T) {
 		t.Errorf("%d open files", root.OpenFiles())
 	}
 }
+
+// A Mem that is added later is like one that was there: its parents are read-only, and
+// nothing overlaps.
+func TestRoot_AddMem(t *testing.T) {
+	root, _ := newRoot(t, Config{}, MemConfig{})
+	disk := NewMem(MemConfig{MaxBytes: 1 << 20})
+	if err := root.AddMem("/function/storage/disk", disk); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, "function/storage/disk/f", "four")
+	if got := read(t, root, "function/storage/disk/f"); string(got) != "four" {
+		t.Errorf("got %q", got)
+	}
+	for _, name := range []string{"function/storage/other", "function/other"} {
+		if _, errno := root.Open(name, Create|ReadWrite, 0o600); errno != EROFS {
+			t.Errorf("%s: %v", name, errno)
+		}
+	}
+	if !root.Written() || root.Used() == 0 {
+		t.Errorf("written %v, %d bytes", root.Written(), root.Used())
+	}
+	for _, path := range []string{"function/storage/disk", "function/storage/disk/in", "function/storage", "function/code/x", "", "../x", "a//b"} {
+		if err := root.AddMem(path, NewMem(MemConfig{})); err == nil {
+			t.Errorf("%q was added", path)
+		}
+	}
+}

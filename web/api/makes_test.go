@@ -46,7 +46,7 @@ func TestMakes_EverySettingCounts(t *testing.T) {
 	other := map[string]any{
 		"Resources": &Resources{512 << 20}, "ExecutionTimeout": new(Duration), "Content": []byte("other"), "Environment": map[string]string{"A": "c"},
 		"LogOptions": &LogOptions{MinLevel: "WARN"}, "Async": &AsyncConfig{}, "MetadataOptions": &MetadataOptions{GCE: metadataOff},
-		"Runtime": "python313-full", "Secrets": []SecretReference{{ID: "s", Key: "k", Variable: "V"}},
+		"Mounts": []Mount{{Name: "m", EphemeralDisk: &EphemeralDisk{Size: 1 << 20}}}, "Runtime": "python313-full", "Secrets": []SecretReference{{ID: "s", Key: "k", Variable: "V"}},
 	}
 	for i := range reflect.TypeFor[CreateVersionRequest]().NumField() {
 		field := reflect.TypeFor[CreateVersionRequest]().Field(i)

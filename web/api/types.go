@@ -42,11 +42,29 @@ type Version struct {
 	LogOptions       *LogOptions       `json:"logOptions,omitempty"`
 	Async            *AsyncConfig      `json:"asyncInvocationConfig,omitempty"`
 	MetadataOptions  *MetadataOptions  `json:"metadataOptions,omitempty"`
+	TmpfsSize        Int64             `json:"tmpfsSize,omitempty" doc:"Bytes of /tmp; left out when it has 536870912."`
+	Mounts           []Mount           `json:"mounts,omitempty"`
 	NoFreeze         bool              `json:"noFreeze,omitempty" doc:"Not the cloud's."`
 	AllowNet         string            `json:"allowNet,omitempty" doc:"Not the cloud's."`
 	AllowBroken      bool              `json:"allowBroken,omitempty" doc:"Not the cloud's."`
 	LoadError        *LoadError        `json:"loadError,omitempty" doc:"Only in the response to POST /versions: why the code, which may be broken, does not load. Not the cloud's."`
 }
+
+// Mount is a folder at /function/storage/NAME that an instance can write to.
+type Mount struct {
+	Name          string          `json:"name"`
+	Mode          string          `json:"mode,omitempty" doc:"READ_WRITE, which is the default."`
+	EphemeralDisk *EphemeralDisk  `json:"ephemeralDiskSpec,omitempty" doc:"Required: there are no other kinds."`
+	ObjectStorage json.RawMessage `json:"objectStorage,omitempty" doc:"Not supported."`
+}
+
+// EphemeralDisk is a mount that is empty in each new instance, and in memory.
+type EphemeralDisk struct {
+	Size      Int64 `json:"size" doc:"Bytes that it holds at most, from 1 MiB; what is written counts as memory."`
+	BlockSize Int64 `json:"blockSize,omitempty" doc:"Accepted, and of no effect."`
+}
+
+const mountWritable = "READ_WRITE"
 
 // LoadError says why a version's code does not load, as calls will.
 type LoadError struct {
@@ -143,13 +161,17 @@ func newVersion(v catalog.VersionInfo) *Version {
 		Entrypoint: v.Entrypoint, Resources: &Resources{Int64(v.MemoryMB) << 20}, ExecutionTimeout: Duration(v.Timeout),
 		ServiceAccountID: v.ServiceAccountID, ImageSize: Int64(v.ArchiveSize), Status: string(v.Status), Tags: v.Tags,
 		LogGroupID: v.LogGroupID, Environment: v.Environment, NoFreeze: v.NoFreeze, AllowNet: v.AllowNet,
-		AllowBroken: v.AllowBroken, Secrets: newReferences(v.Secrets), ContentSHA256: v.SHA256,
+		AllowBroken: v.AllowBroken, Secrets: newReferences(v.Secrets), TmpfsSize: Int64(v.TmpBytes),
+		ContentSHA256: v.SHA256,
 	}
 	if e := v.LoadError; e != nil {
 		version.LoadError = &LoadError{e.Message, e.Type, e.StackTrace}
 	}
 	if version.Environment == nil {
 		version.Environment = map[string]string{}
+	}
+	for _, d := range v.Disks {
+		version.Mounts = append(version.Mounts, Mount{Name: d.Name, Mode: mountWritable, EphemeralDisk: &EphemeralDisk{Size: Int64(d.Bytes)}})
 	}
 	if v.MinLogLevel != "" {
 		version.LogOptions = &LogOptions{MinLevel: string(v.MinLogLevel)}

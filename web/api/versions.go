@@ -34,13 +34,13 @@ type CreateVersionRequest struct {
 	Async            *AsyncConfig      `json:"asyncInvocationConfig"`
 	MetadataOptions  *MetadataOptions  `json:"metadataOptions"`
 	Concurrency      Int64             `json:"concurrency" doc:"0 or 1: an instance serves one call at a time."`
-	TmpfsSize        Int64             `json:"tmpfsSize" doc:"0 or 536870912: /tmp has 512 MiB."`
+	TmpfsSize        Int64             `json:"tmpfsSize" doc:"Bytes of /tmp: 0 for 536870912 or, with 1 GiB of memory or more, up to three quarters of it."`
+	Mounts           []Mount           `json:"mounts" doc:"At most 5."`
 	NoFreeze         bool              `json:"noFreeze" doc:"Each instance imports the module itself, even where one import would do for all. Not the cloud's."`
 	AllowBroken      bool              `json:"allowBroken" doc:"Make the version even if its code does not load. Not the cloud's."`
 	AllowNet         string            `json:"allowNet" doc:"What the function may reach: hosts, *.DOMAIN, addresses and prefixes with commas between them, each with :PORT if only one is meant; public is the public internet. Default: nothing. Not the cloud's."`
 
 	Package              json.RawMessage `json:"package,omitempty" doc:"Not supported."`
-	Mounts               json.RawMessage `json:"mounts,omitempty" doc:"Not supported."`
 	StorageMounts        json.RawMessage `json:"storageMounts,omitempty" doc:"Not supported."`
 	Connectivity         json.RawMessage `json:"connectivity,omitempty" doc:"Not supported."`
 	NamedServiceAccounts json.RawMessage `json:"namedServiceAccounts,omitempty" doc:"Not supported."`
@@ -136,8 +136,7 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 		why   string
 	}{
 		{"package", r.Package, "there is no object storage here; send the archive as content"},
-		{"mounts", r.Mounts, "functions have no mounts; /tmp is theirs to write"},
-		{"storageMounts", r.StorageMounts, "functions have no mounts; /tmp is theirs to write"},
+		{"storageMounts", r.StorageMounts, "there is no object storage here; mounts has ephemeral disks"},
 		{"connectivity", r.Connectivity, "functions have no networks of their own"},
 		{"namedServiceAccounts", r.NamedServiceAccounts, "use serviceAccountId"},
 	} {
@@ -154,8 +153,21 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 		return spec, invalid("content", fmt.Sprintf("has %d bytes, at most %d are allowed", len(r.Content), MaxContent))
 	case r.Concurrency < 0 || r.Concurrency > 1:
 		return spec, invalid("concurrency", "must be 0 or 1: an instance of Python serves one call at a time")
-	case r.TmpfsSize != 0 && r.TmpfsSize != 512<<20:
-		return spec, invalid("tmpfsSize", "must be 0 or 536870912: /tmp has 512 MiB")
+	}
+	if r.TmpfsSize != catalog.DefaultTmpBytes {
+		spec.TmpBytes = int64(r.TmpfsSize)
+	}
+	for i, m := range r.Mounts {
+		field := fmt.Sprintf("mounts[%d].", i)
+		switch {
+		case !empty(m.ObjectStorage):
+			return spec, invalid(field+"objectStorage", "is not supported: there is no object storage here; use ephemeralDiskSpec")
+		case m.EphemeralDisk == nil:
+			return spec, invalid(field+"ephemeralDiskSpec", "is missing")
+		case m.Mode != "" && m.Mode != "MODE_UNSPECIFIED" && m.Mode != mountWritable:
+			return spec, invalid(field+"mode", "must be READ_WRITE: an ephemeral disk is empty at first")
+		}
+		spec.Disks = append(spec.Disks, catalog.Disk{Name: m.Name, Bytes: int64(m.EphemeralDisk.Size)})
 	}
 	if r.Resources != nil {
 		memory := r.Resources.Memory

@@ -155,7 +155,10 @@ func (f *versionFlags) request(
 		FunctionID: name, Runtime: spec.Runtime, Description: f.Description, Entrypoint: spec.Entrypoint,
 		Resources: &api.Resources{Memory: api.Int64(spec.MemoryMB) << 20}, ExecutionTimeout: &timeout,
 		ServiceAccountID: spec.ServiceAccountID, Content: content, Environment: spec.Environment, Secrets: secrets, Tag: f.Tag,
-		NoFreeze: spec.NoFreeze, AllowNet: spec.AllowNet, Async: f.Async.config(),
+		NoFreeze: spec.NoFreeze, AllowNet: spec.AllowNet, Async: f.Async.config(), TmpfsSize: api.Int64(spec.TmpBytes),
+	}
+	for _, d := range spec.Disks {
+		request.Mounts = append(request.Mounts, api.Mount{Name: d.Name, EphemeralDisk: &api.EphemeralDisk{Size: api.Int64(d.Bytes)}})
 	}
 	if spec.MinLogLevel != "" {
 		request.LogOptions = &api.LogOptions{MinLevel: string(spec.MinLogLevel)}

@@ -71,7 +71,7 @@ func (c *deployCommand) project(line *kong.Context) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseFlags(line, p.file, functionFlags("tag", "secret", "entrypoint"), "give the function's NAME and PATH"); err != nil {
+	if err := refuseFlags(line, p.file, functionFlags("tag", "secret", "ephemeral-disk", "entrypoint"), "give the function's NAME and PATH"); err != nil {
 		return nil, err
 	}
 	if c.Name == "" {

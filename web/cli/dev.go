@@ -141,7 +141,7 @@ func (c *devCommand) followed(ctx context.Context, s *session, line *kong.Contex
 		return nil, err
 	}
 	// What functions may reach is bounded here: the file may be somebody else's.
-	flags := slices.DeleteFunc(functionFlags("entrypoint", "name", "event-sample"), func(name string) bool { return name == "allow-net" || name == "path" })
+	flags := slices.DeleteFunc(functionFlags("ephemeral-disk", "entrypoint", "name", "event-sample"), func(name string) bool { return name == "allow-net" || name == "path" })
 	if err := refuseFlags(line, p.file, flags, "name the folder of the one function"); err != nil {
 		return nil, err
 	}

@@ -192,6 +192,12 @@ func (c *serverClient) exported(ctx context.Context, f *api.Function, v *api.Ver
 			e.secrets = append(e.secrets, r)
 		}
 	}
+	e.spec.TmpBytes = int64(v.TmpfsSize)
+	for _, m := range v.Mounts {
+		if m.EphemeralDisk != nil {
+			e.spec.Disks = append(e.spec.Disks, catalog.Disk{Name: m.Name, Bytes: int64(m.EphemeralDisk.Size)})
+		}
+	}
 	if v.Resources != nil {
 		e.spec.MemoryMB = int(v.Resources.Memory >> 20)
 	}

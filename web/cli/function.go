@@ -2,8 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,10 +22,12 @@ type limits struct {
 	EnvFile  []string          `sep:"none" placeholder:"FILE" help:"File with such variables, a line NAME=VALUE each, such as .env; may be given more than once. --env overrides it."`
 	AllowNet netRules          `placeholder:"RULES" help:"What the function may reach: comma-separated hosts, addresses and prefixes, each with :PORT to allow only one, as in api.telegram.org,*.example.com:443,10.0.0.5:5432,10.0.0.0/8. --allow-net alone: the public internet. Default: nothing."`
 
-	Runtime        string `placeholder:"NAME" help:"${runtimes}. Default: python313, or python313-full if requirements.txt leads to packages that are built into it."`
-	ServiceAccount string `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
-	NoFreeze       bool   `help:"Have each instance import the module itself, even where they could share one import."`
-	MinLogLevel    string `placeholder:"LEVEL" help:"Drop log entries below this level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
+	TmpfsSize      megabytes            `placeholder:"MB" help:"Size of /tmp, which is in memory: from 512, up to three quarters of the memory if that is 1g or more. Default: 512."`
+	EphemeralDisk  map[string]megabytes `yaml:"ephemeral-disks" placeholder:"NAME=MB" help:"Folder at /function/storage/NAME that an instance can write that much to; it is in memory, and empty in each new instance. May be given more than once."`
+	Runtime        string               `placeholder:"NAME" help:"${runtimes}. Default: python313, or python313-full if requirements.txt leads to packages that are built into it."`
+	ServiceAccount string               `placeholder:"ID" help:"Service account that the function acts for: its calls find a token in context.token."`
+	NoFreeze       bool                 `help:"Have each instance import the module itself, even where they could share one import."`
+	MinLogLevel    string               `placeholder:"LEVEL" help:"Drop log entries below this level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."`
 }
 
 // spec returns the version that the flags describe.
@@ -40,7 +44,16 @@ func (l limits) spec(entrypoint string) (catalog.VersionSpec, error) {
 
 // specWith returns the version that the flags describe, with an environment.
 func (l limits) specWith(entrypoint string, environment map[string]string) catalog.VersionSpec {
+	tmp := int64(l.TmpfsSize) << 20
+	if tmp == catalog.DefaultTmpBytes {
+		tmp = 0
+	}
+	var disks []catalog.Disk
+	for _, name := range slices.Sorted(maps.Keys(l.EphemeralDisk)) {
+		disks = append(disks, catalog.Disk{Name: name, Bytes: int64(l.EphemeralDisk[name]) << 20})
+	}
 	return catalog.VersionSpec{
+		TmpBytes: tmp, Disks: disks,
 		Entrypoint: entrypoint, MemoryMB: int(l.Memory), Timeout: l.Timeout, Environment: environment,
 		ServiceAccountID: l.ServiceAccount, MinLogLevel: logs.Level(strings.ToUpper(l.MinLogLevel)),
 		NoFreeze: l.NoFreeze, AllowNet: string(l.AllowNet), Runtime: l.Runtime,

@@ -260,7 +260,7 @@ func (r *projectReader) check(f *projectFunction, at string, timers map[string]s
 // Keys by the names that the host's errors have for them; others are as they are.
 var (
 	versionKeys = map[string]string{
-		"execution_timeout": "timeout", "allow_net": "allow-net", "min_log_level": "min-log-level", "environment": "env",
+		"execution_timeout": "timeout", "tmpfs_size": "tmpfs-size", "mounts": "ephemeral-disks", "allow_net": "allow-net", "min_log_level": "min-log-level", "environment": "env",
 		"service_account_id": "service-account", "async_invocation_config.retries_count": "async.retries",
 		"async_invocation_config.success_target": "async.success", "async_invocation_config.failure_target": "async.failure",
 	}

@@ -24,7 +24,7 @@ func TestProject_EachFlagIsAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := functionFlags("tag", "secret", "entrypoint") // tags and secrets there, since there may be several
+	keys := functionFlags("tag", "secret", "ephemeral-disk", "entrypoint") // a plural there, since there may be several
 	seen := 0
 	for _, command := range parser.Model.Children {
 		if command.Name != "deploy" {

@@ -109,6 +109,9 @@ func (t *terraform) function(f *exported) {
 		t.setText("memory", strconv.Itoa(s.MemoryMB))
 		t.setText("execution_timeout", strconv.Itoa(int((s.Timeout+time.Second-1)/time.Second)))
 		t.setText("service_account_id", s.ServiceAccountID)
+		if s.TmpBytes > 0 {
+			t.set("tmpfs_size", strconv.FormatInt(s.TmpBytes>>20, 10))
+		}
 		if len(f.tags) > 0 {
 			t.set("tags", hclQuotes(f.tags))
 		}
@@ -126,6 +129,13 @@ func (t *terraform) function(f *exported) {
 		t.block("content", func() { t.setText("zip_filename", zip) })
 		if s.MinLogLevel != "" {
 			t.block("log_options", func() { t.setText("min_level", string(s.MinLogLevel)) })
+		}
+		for _, d := range s.Disks {
+			t.block("mounts", func() {
+				t.setText("name", d.Name)
+				t.setText("mode", "rw")
+				t.block("ephemeral_disk", func() { t.set("size_gb", strconv.FormatInt((d.Bytes+1<<30-1)>>30, 10)) })
+			})
 		}
 		t.async(f)
 		t.differences(f)
