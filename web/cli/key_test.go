@@ -5,13 +5,18 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +33,58 @@ func firstKey(t *testing.T, data string) string {
 		t.Fatalf("key create: exit code %d, %q, %s", code, out, stderr)
 	}
 	return strings.TrimSpace(out)
+}
+
+// A key for the cloud's SDKs is in a file of its own, in their form; its private half is
+// nowhere else.
+func TestKeyCreate_WritesServiceAccountKeys(t *testing.T) {
+	data, file := t.TempDir(), filepath.Join(t.TempDir(), "key.json")
+	firstKey(t, data)
+	create := []string{"key", "create", "--data", data, "--tenant", "acme", "--role", "deployer", "--service-account-key", file}
+	code, out, stderr := execute("", create...)
+	if code != ExitOK || out != "" || !strings.Contains(stderr, "is in "+file) {
+		t.Fatalf("exit code %d, %q, %s", code, out, stderr)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode() != 0o600 {
+		t.Fatal(info.Mode(), err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var key struct {
+		ID      string `json:"id"`
+		Account string `json:"service_account_id"`
+		Public  string `json:"public_key"`
+		Private string `json:"private_key"`
+	}
+	if err := json.Unmarshal(text, &key); err != nil || key.ID == "" || key.Account != key.ID {
+		t.Errorf("%v in %s", err, text)
+	}
+	block, _ := pem.Decode([]byte(key.Private))
+	if block == nil || !strings.HasPrefix(key.Private, "-----BEGIN PRIVATE KEY-----\n") {
+		t.Fatalf("got %s", text)
+	}
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil || private.(*rsa.PrivateKey).N.BitLen() != 2048 {
+		t.Error(err)
+	}
+	code, out, _ = execute("", "key", "list", "--data", data, "--json")
+	if code != ExitOK || !strings.Contains(out, key.ID) || !strings.Contains(out, "BEGIN PUBLIC KEY") || strings.Contains(out, "PRIVATE") {
+		t.Errorf("exit code %d, %s", code, out)
+	}
+	// What is there is not overwritten; nor is a file left of a key that was not made.
+	if code, _, stderr := execute("", create...); code != ExitFailure || !strings.Contains(stderr, "exists") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	other := filepath.Join(t.TempDir(), "other.json")
+	if code, _, _ := execute("", append(create[:7:7], "root", "--service-account-key", other)...); code == ExitOK {
+		t.Error("there is no such role")
+	}
+	if _, err := os.Stat(other); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestServe_BeyondTheMachineOnlyWithKeys(t *testing.T) {

@@ -33,6 +33,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/fault"
 	"vivarium/web/api"
 	"vivarium/web/manage"
 )
@@ -54,6 +55,7 @@ type Server struct {
 	desk     *manage.Desk
 	grpc     *grpc.Server
 	health   *health.Server
+	origins  *http.CrossOriginProtection
 	services map[string]map[string]method // by full name, by method
 
 	streams chan struct{} // closed when endless calls are to end
@@ -66,7 +68,7 @@ func New(config Config) *Server {
 		config.Logger = slog.Default()
 	}
 	s := &Server{
-		config: config, host: config.Host, desk: config.Desk, health: health.NewServer(),
+		config: config, host: config.Host, desk: config.Desk, health: health.NewServer(), origins: http.NewCrossOriginProtection(),
 		services: map[string]map[string]method{}, streams: make(chan struct{}),
 	}
 	s.grpc = grpc.NewServer(
@@ -102,6 +104,9 @@ func (s *Server) EndStreams() {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, err := s.find(r.URL.Path)
 	caller := access.PrincipalOf(r.Context())
+	if err == nil && s.origins.Check(r) != nil { // a browser sends what any page tells it to
+		err = &fault.ForbiddenError{Reason: "a page of another origin must not call anything here"}
+	}
 	if err == nil {
 		err = caller.Allow(m.does)
 	}
