@@ -214,12 +214,24 @@ func TestHealthAndReflection(t *testing.T) {
 	if err != nil || !strings.Contains(text, "yandex.cloud.serverless.functions.v1.FunctionService") {
 		t.Errorf("got %s, %v", text, err)
 	}
-	// A watch ends when the server does, which the test's cleanup waits for.
-	watch, err := grpc_health_v1.NewHealthClient(anonymous).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	// A watch ends when the server is to end.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	watch, err := grpc_health_v1.NewHealthClient(anonymous).Watch(ctx, &grpc_health_v1.HealthCheckRequest{})
 	if err == nil {
 		_, err = watch.Recv()
 	}
 	if err != nil {
-		t.Error(err)
+		t.Fatal(err)
+	}
+	s.rpc.EndStreams()
+	for err == nil {
+		health, err = watch.Recv()
+		if err == nil && health.Status != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+			t.Errorf("got %v", health)
+		}
+	}
+	if status.Code(err) == codes.DeadlineExceeded {
+		t.Error("the watch goes on")
 	}
 }

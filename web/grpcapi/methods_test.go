@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	cloudaccess "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
+	"github.com/yandex-cloud/go-genproto/yandex/cloud/api"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	logging "github.com/yandex-cloud/go-genproto/yandex/cloud/logging/v1"
@@ -40,6 +41,17 @@ func invoke(ctx context.Context, conn grpc.ClientConnInterface, path string, in 
 	}
 	out := t.New().Interface()
 	return out, conn.Invoke(ctx, path, in, out)
+}
+
+// descriptor returns the definition of a method.
+func descriptor(t *testing.T, path string) protoreflect.MethodDescriptor {
+	t.Helper()
+	service, name, _ := strings.Cut(path[1:], "/")
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.(protoreflect.ServiceDescriptor).Methods().ByName(protoreflect.Name(name))
 }
 
 // own is what a tenant has that requests are about.
@@ -341,6 +353,13 @@ func TestMethods(t *testing.T) {
 		op, ok := out.(*operation.Operation)
 		if ok && (!op.Done || op.GetResponse() == nil || op.Metadata == nil || op.CreatedBy == "") {
 			t.Errorf("%s: got %v", m.path, op)
+		}
+		if ok && !strings.HasSuffix(m.path, "OperationService/Get") { // which tells of all kinds
+			promised := proto.GetExtension(descriptor(t, m.path).Options(), api.E_Operation).(*api.Operation)
+			metadata, response := string(op.Metadata.MessageName().Name()), string(op.GetResponse().MessageName())
+			if metadata != promised.Metadata[strings.LastIndexByte(promised.Metadata, '.')+1:] || !strings.HasSuffix(response, promised.Response) {
+				t.Errorf("%s: got %s with %s, the definition promises %v", m.path, response, metadata, promised)
+			}
 		}
 	}
 	for _, path := range s.rpc.Methods() {

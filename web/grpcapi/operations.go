@@ -3,7 +3,6 @@ package grpcapi
 import (
 	"context"
 
-	"github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	functions "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/functions/v1"
 	"google.golang.org/protobuf/proto"
@@ -13,18 +12,17 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/events"
 	"vivarium/web/api"
 	"vivarium/web/manage"
-
-	hostaccess "vivarium/host/access"
 )
 
 func (s *Server) operationMethods() map[string]method {
 	return map[string]method{
 		"Get": unary("Operation", func(ctx context.Context, in *operation.GetOperationRequest) (*operation.Operation, error) {
-			op, err := s.desk.Operations.Find(hostaccess.PrincipalOf(ctx), in.OperationId)
+			op, err := s.desk.Operations.Find(access.PrincipalOf(ctx), in.OperationId)
 			if err != nil {
 				return nil, err
 			}
@@ -89,16 +87,7 @@ func (s *Server) response(ctx context.Context, op *manage.Operation) (proto.Mess
 	case events.Timer:
 		return newTrigger(changed), nil
 	default:
-		if op.Kind == setBindings || op.Kind == updateBindings {
-			return &access.AccessBindingsOperationResult{}, nil
-		}
 		return &emptypb.Empty{}, nil
 	}
 	return fromJSON(api.Changed(op.Response, api.BaseURL(callOf(ctx).Request)), m)
 }
-
-// The metadata of operations on access bindings, which have a response of their own.
-var (
-	setBindings    = string((&access.SetAccessBindingsMetadata{}).ProtoReflect().Descriptor().FullName())
-	updateBindings = string((&access.UpdateAccessBindingsMetadata{}).ProtoReflect().Descriptor().FullName())
-)
