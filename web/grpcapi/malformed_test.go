@@ -3,13 +3,17 @@ package grpcapi_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	functions "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/functions/v1"
+	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -110,4 +114,31 @@ func (r *slow) Read(b []byte) (int, error) {
 	}
 	time.Sleep(100 * time.Millisecond)
 	return copy(b, "x"), nil
+}
+
+// Without TLS, too, a connection ends whose pings are many and whose answers nobody reads:
+// grpc's own bound on pings is not in force where net/http has the connection.
+func TestPings_AreBoundedWithoutTLS(t *testing.T) {
+	s := startPlain(t)
+	conn, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	framer := http2.NewFramer(conn, conn)
+	if err := framer.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		err = framer.WritePing(false, [8]byte{})
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection goes on for a minute")
+	}
 }

@@ -357,7 +357,8 @@ func TestMethods(t *testing.T) {
 		if ok && !strings.HasSuffix(m.path, "OperationService/Get") { // which tells of all kinds
 			promised := proto.GetExtension(descriptor(t, m.path).Options(), api.E_Operation).(*api.Operation)
 			metadata, response := string(op.Metadata.MessageName().Name()), string(op.GetResponse().MessageName())
-			if metadata != promised.Metadata[strings.LastIndexByte(promised.Metadata, '.')+1:] || !strings.HasSuffix(response, promised.Response) {
+			if want := promised.Metadata[strings.LastIndexByte(promised.Metadata, '.')+1:]; metadata != want ||
+				!strings.HasSuffix(response, promised.Response) {
 				t.Errorf("%s: got %s with %s, the definition promises %v", m.path, response, metadata, promised)
 			}
 		}
