@@ -40,6 +40,7 @@ const (
 const (
 	statusReusable = 0 // the instance may serve further calls
 	statusSpent    = 1 // there is a response, but the instance must be discarded
+	statusAwaiting = 2 // as statusReusable, and the guest is to be told before it ends
 )
 
 // checkExports returns an error that lists every export the guest is missing.

@@ -31,6 +31,7 @@ type Instance struct {
 
 	load, invoke api.Function
 	broken       bool     // only Close is allowed
+	awaitsEnd    bool     // see AwaitsEnd
 	threads      *threads // nil as long as it never had but one
 
 	// State of the current call.
@@ -182,7 +183,7 @@ func (i *Instance) respondTo(ctx context.Context, name string, f api.Function, c
 // responded returns the guest's response.
 func (i *Instance) responded(name string, status int32) (*Response, error) {
 	switch {
-	case status != statusReusable && status != statusSpent:
+	case status != statusReusable && status != statusSpent && status != statusAwaiting:
 		err := error(&StatusError{Export: name, Status: status})
 		if i.linear.denied != granted {
 			err = i.noMemory(err)
@@ -195,6 +196,7 @@ func (i *Instance) responded(name string, status int32) (*Response, error) {
 	i.response = nil
 	r.Spent = status == statusSpent
 	i.broken = i.broken || r.Spent
+	i.awaitsEnd = status == statusAwaiting
 	return r, nil
 }
 
@@ -404,6 +406,10 @@ func (i *Instance) respond(m api.Module, kind, ptr, size uint32) {
 
 // MemorySize returns the size of the linear memory, in bytes. It never shrinks.
 func (i *Instance) MemorySize() int64 { return int64(i.linear.size) }
+
+// AwaitsEnd reports whether the guest has asked, with its last response, to be told before
+// the instance ends.
+func (i *Instance) AwaitsEnd() bool { return i.awaitsEnd }
 
 // Usable reports whether the instance accepts another call.
 func (i *Instance) Usable() bool { return !i.broken }

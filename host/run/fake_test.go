@@ -261,6 +261,9 @@ func (g *fakeGuest) Close() {
 	g.engine.guests.Add(-1)
 }
 
+// AwaitsEnd implements guest.
+func (*fakeGuest) AwaitsEnd() bool { return false }
+
 // Usable implements guest.
 func (g *fakeGuest) Usable() bool { return g.usable.Load() }
 

@@ -48,6 +48,7 @@ type guest interface {
 	Invoke(ctx context.Context, c wasm.Call) (*wasm.Response, error)
 	Freeze(path, key string, note []byte, room func(bytes int64) error) (image, error)
 	Usable() bool
+	AwaitsEnd() bool
 	Retire()
 	MemorySize() int64
 	CPUTime() time.Duration

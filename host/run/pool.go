@@ -380,6 +380,10 @@ func (p *pool) evict(before time.Time) int {
 	}
 	p.mu.Unlock()
 	for _, in := range old {
+		if in.awaitsEnd() {
+			p.r.janitor.Go(in.dismiss) // one of those is who calls this
+			continue
+		}
 		p.discard(in)
 	}
 	return len(old)
@@ -418,9 +422,15 @@ func (p *pool) close() {
 		idle = append(idle, p.removeIdle(len(p.idle)-1))
 	}
 	p.mu.Unlock()
+	var ending sync.WaitGroup
 	for _, in := range idle {
+		if in.awaitsEnd() {
+			ending.Go(in.dismiss)
+			continue
+		}
 		p.discard(in)
 	}
+	ending.Wait()
 	<-p.drained
 	p.r.room.used(p.v) // there is nothing to reclaim
 	p.r.room.ledger.Give(p.v.Tenant, quota.ImageFile, p.image.close())

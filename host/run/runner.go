@@ -262,9 +262,11 @@ func (r *Runner) Drain() {
 	already := r.closed
 	r.closed = true
 	r.mu.Unlock()
+	var closing sync.WaitGroup // at once: instances may have something to do before they end
 	for _, v := range r.all() {
-		v.pool.close()
+		closing.Go(v.pool.close)
 	}
+	closing.Wait()
 	if !already {
 		r.tries.close()
 	}

@@ -3,8 +3,8 @@
 Importing this module is the boot. load() imports the user's module and finds
 the handler; invoke() calls it, once for each invocation. Both read a JSON
 document and pass their response to the host through _vivarium.respond, exactly
-once; both return 0 if the instance may serve further calls and 1 if it must
-be thrown away.
+once; both return 0 if the instance may serve further calls, 1 if it must be
+thrown away, and 2 if it may serve further calls and is to be told before it ends.
 
 Every stack trace that callers see names this file, and handle_event.
 """
@@ -25,6 +25,7 @@ import gc  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
 import time  # noqa: E402
+from _signal import SIGINT, SIGTERM, default_int_handler, getsignal, raise_signal  # noqa: E402
 from _sitebuiltins import Quitter, _Helper, _Printer  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from contextvars import copy_context  # noqa: E402
@@ -46,7 +47,7 @@ RUNTIME = os.path.dirname(__file__)
 
 # Kinds of responses, and what an export returns.
 JSON, RAW, ERROR = 0, 1, 2
-KEEP, DISCARD = 0, 1
+KEEP, DISCARD, TELL = 0, 1, 2
 
 # CPython rewrites bytecode that has run a handful of times.
 _REHEARSALS = 16
@@ -123,7 +124,7 @@ def load(request: bytes) -> int:
         gc.freeze()
     _logs.flush()
     respond(kind, answer)
-    return status
+    return status or _kept()
 
 
 def _prepare_to_freeze(before: Any) -> dict[str, Any]:
@@ -159,6 +160,8 @@ def invoke(request: bytes) -> int:
     status = DISCARD
     try:
         invocation = loads(request)
+        if "signal" in invocation:
+            return end(invocation["signal"])
         context = Context(invocation["context"])
         _logs.begin_call(context.request_id)
         if _handler is None:
@@ -185,7 +188,33 @@ def invoke(request: bytes) -> int:
     _loop.report_failures()
     _logs.flush()
     respond(kind, answer)
-    return status
+    return status or _kept()
+
+
+def _kept() -> int:
+    """KEEP, or TELL if the function has a handler for the instance's end."""
+    return TELL if _handles(SIGTERM) or _handles(SIGINT) else KEEP
+
+
+def _handles(signal: int) -> bool:
+    handler = getsignal(signal)
+    return callable(handler) and handler is not default_int_handler
+
+
+def end(signal: int) -> int:
+    """Let the function's handler of a signal run: the instance is about to end.
+
+    The request, an invocation: {"signal": number}.
+    """
+    kind, answer = JSON, b"null"
+    try:
+        if _handles(signal):
+            raise_signal(signal)
+    except BaseException as error:
+        kind, answer = ERROR, _errors.report(error)
+    _logs.flush()
+    respond(kind, answer)
+    return DISCARD
 
 
 def handle_event(

@@ -171,7 +171,8 @@ func newVersion(v catalog.VersionInfo) *Version {
 		version.Environment = map[string]string{}
 	}
 	for _, d := range v.Disks {
-		version.Mounts = append(version.Mounts, Mount{Name: d.Name, Mode: mountWritable, EphemeralDisk: &EphemeralDisk{Size: Int64(d.Bytes)}})
+		disk := &EphemeralDisk{Size: Int64(d.Bytes)}
+		version.Mounts = append(version.Mounts, Mount{Name: d.Name, Mode: mountWritable, EphemeralDisk: disk})
 	}
 	if v.MinLogLevel != "" {
 		version.LogOptions = &LogOptions{MinLevel: string(v.MinLogLevel)}
