@@ -35,7 +35,15 @@ func TestPythonSDK(t *testing.T) {
 		t.Fatalf("%v (installed by: bash .ci/servers)", err)
 	}
 	s := startServer(t)
-	out, err := exec.CommandContext(t.Context(), python, "testdata/sdk.py", s.address, s.certificate, s.key).CombinedOutput()
+	file := filepath.Join(t.TempDir(), "key.json")
+	key, err := s.newSigningKey("default", access.RoleDeployer).MarshalJSON()
+	if err == nil {
+		err = os.WriteFile(file, key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), python, "testdata/sdk.py", s.address, s.certificate, s.key, file).CombinedOutput()
 	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "done") {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -1,9 +1,10 @@
 """Drives a server with the cloud's Python SDK, as it is released.
 
-usage: sdk.py ADDRESS CERTIFICATE SECRET
+usage: sdk.py ADDRESS CERTIFICATE SECRET KEY
 """
 
 import io
+import json
 import ssl
 import sys
 import urllib.request
@@ -19,7 +20,7 @@ from yandex.cloud.serverless.functions.v1 import function_pb2 as model
 from yandex.cloud.serverless.functions.v1 import function_service_pb2 as service
 from yandex.cloud.serverless.functions.v1.function_service_pb2_grpc import FunctionServiceStub
 
-address, certificate, secret = sys.argv[1:]
+address, certificate, secret, key = sys.argv[1:]
 with open(certificate, 'rb') as f:
     trusted = f.read()
 sdk = yandexcloud.SDK(endpoint=address, iam_token=secret, root_certificates=trusted)
@@ -107,6 +108,12 @@ try:
     raise AssertionError('code that does not load makes a version')
 except grpc.RpcError as e:
     assert e.code() == grpc.StatusCode.INVALID_ARGUMENT and 'nothing_that_there_is' in e.details(), e
+
+# With the key of a service account, the SDK signs for a token of its own.
+with open(key) as f:
+    account = yandexcloud.SDK(endpoint=address, service_account_key=json.load(f), root_certificates=trusted)
+seen = account.client(FunctionServiceStub).Get(service.GetFunctionRequest(function_id=function.id))
+assert seen.name == 'greeter', seen
 
 sdk.wait_operation_and_get_result(
     functions.Delete(service.DeleteFunctionRequest(function_id=function.id)), response_type=Empty
