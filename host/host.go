@@ -53,6 +53,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -118,6 +119,9 @@ type Config struct {
 	NetCeiling *egress.Policy
 	TryCeiling *egress.Policy
 	Dialer     egress.Dialer
+	// Debugger, if set, is handed the connections of instances to their debugger, which
+	// it closes. It is for hosts that run one's own functions.
+	Debugger func(net.Conn)
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
 	// MaxTries is how many tries run at once; 0 means DefaultMaxTries.
@@ -212,7 +216,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 		},
 		Secrets: h.secrets.Values, ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
-		NetCeiling: cfg.NetCeiling, Ceilings: ceilings, TryCeiling: cfg.TryCeiling, Dialer: cfg.Dialer,
+		NetCeiling: cfg.NetCeiling, Ceilings: ceilings, TryCeiling: cfg.TryCeiling, Dialer: cfg.Dialer, Debugger: cfg.Debugger,
 	})
 	h.catalog = catalog.New(catalog.Config{
 		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Secrets: h.secrets, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,

@@ -5,6 +5,7 @@ package egress
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 
@@ -24,7 +25,9 @@ func (Direct) Connect(context.Context, sockets.Kind, netip.AddrPort) (int, error
 	return -1, errNotHere
 }
 
-func (*Session) connectMetadata() (*sockets.Conn, error) { return nil, errNotHere }
+func connectHere(func(net.Conn)) (*sockets.Conn, error) { return nil, errNotHere }
+
+func serveMetadata(conn net.Conn, _ Metadata) { _ = conn.Close() }
 
 // Broker does not exist on this system.
 type Broker struct{ Direct }

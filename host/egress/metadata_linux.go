@@ -18,29 +18,28 @@ import (
 // response may take to be read.
 const metadataPatience = time.Minute
 
-// connectMetadata connects to the metadata service, which is implemented here.
-func (s *Session) connectMetadata() (*sockets.Conn, error) {
+// connectHere connects to what is implemented here: serve, which closes its end.
+func connectHere(serve func(net.Conn)) (*sockets.Conn, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	file := os.NewFile(uintptr(fds[1]), "metadata")
+	file := os.NewFile(uintptr(fds[1]), "served")
 	conn, err := net.FileConn(file)
 	_ = file.Close()
 	if err != nil {
 		_ = unix.Close(fds[0])
 		return nil, err
 	}
-	go func() {
-		defer conn.Close()
-		serveMetadata(conn, s.cfg.Metadata)
-	}()
+	go serve(conn)
 	// The peer notices when this end is closed.
 	return &sockets.Conn{FD: fds[0], Local: true}, nil
 }
 
-// serveMetadata answers HTTP/1.1 requests until the other side is gone.
+// serveMetadata answers HTTP/1.1 requests until the other side is gone, and closes the
+// connection.
 func serveMetadata(conn net.Conn, answer Metadata) {
+	defer conn.Close()
 	const maxHead = 8 << 10
 	for {
 		if conn.SetDeadline(time.Now().Add(metadataPatience)) != nil {

@@ -166,3 +166,33 @@ func TestMetadata_Hammer(t *testing.T) {
 	all.Wait()
 	waitForFiles(t, before)
 }
+
+// The debugger is at its address where there is one, whatever else may be reached; nobody
+// else finds anything there, even if it is named as allowed.
+func TestDebugger_IsThereWhenThereIsOne(t *testing.T) {
+	handed := make(chan net.Conn, 1)
+	guard := NewGuard() // allows nothing
+	s := NewSession(SessionConfig{Guard: guard, Dialer: Direct{}, Debugger: func(conn net.Conn) { handed <- conn }})
+	conn, err := s.Connect(t.Context(), sockets.Stream, debuggerAddress)
+	if err != nil || !conn.Local {
+		t.Fatalf("got %+v, %v", conn, err)
+	}
+	_ = unix.Close(conn.FD)
+	debugger := <-handed
+	if n, err := debugger.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("the function is gone: got %d, %v", n, err)
+	}
+	_ = debugger.Close()
+	for _, s := range []*Session{s, NewSession(SessionConfig{Guard: guard, Dialer: Direct{}})} {
+		for _, to := range []netip.AddrPort{debuggerAddress, netip.AddrPortFrom(debuggerAddress.Addr(), 80)} {
+			for _, kind := range []sockets.Kind{sockets.Stream, sockets.Datagram} {
+				if s.cfg.Debugger != nil && to == debuggerAddress && kind == sockets.Stream {
+					continue
+				}
+				if _, err := s.Connect(t.Context(), kind, to); err == nil {
+					t.Errorf("%v %v is reached", kind, to)
+				}
+			}
+		}
+	}
+}

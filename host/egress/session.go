@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,9 @@ import (
 
 // metadataAddress is where the cloud's instances learn about themselves.
 var metadataAddress = netip.MustParseAddrPort("169.254.169.254:80")
+
+// debuggerAddress is where an instance that is debugged finds its debugger.
+var debuggerAddress = netip.MustParseAddrPort("169.254.169.253:5678")
 
 // Metadata answers requests to the metadata address: it returns the body for a
 // path, and false if there is none. google reports whether the request had the
@@ -32,6 +36,9 @@ type SessionConfig struct {
 	Dialer Dialer
 	// Metadata, if set, answers at the metadata address, whatever Guard allows.
 	Metadata Metadata
+	// Debugger, if set, is handed each connection to the debugger's address, which it
+	// closes.
+	Debugger func(net.Conn)
 	// Reserve, if set, is asked before each connection is made, and returns the
 	// function that gives it back.
 	Reserve func() (release func(), err error)
@@ -65,7 +72,10 @@ func (s *Session) Resolve(ctx context.Context, name string) ([]netip.Addr, error
 // Connect implements sockets.Net.
 func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrPort) (*sockets.Conn, error) {
 	if s.cfg.Metadata != nil && kind == sockets.Stream && to == metadataAddress {
-		return s.connectMetadata()
+		return connectHere(func(conn net.Conn) { serveMetadata(conn, s.cfg.Metadata) })
+	}
+	if s.cfg.Debugger != nil && kind == sockets.Stream && to == debuggerAddress {
+		return connectHere(s.cfg.Debugger)
 	}
 	target := kind.String() + " " + to.String()
 	by := s.cfg.Guard.inForce() // before the check: a change during it is noticed with the first bytes

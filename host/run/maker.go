@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -111,6 +112,7 @@ type maker struct {
 	netCeiling *egress.Policy
 	ceilings   *egress.Ceilings
 	dialer     egress.Dialer
+	debugger   func(net.Conn)
 	traffic    *traffic
 
 	unpacking chan struct{}   // has a place for each archive that is being unpacked

@@ -20,7 +20,7 @@ var nowhere = egress.NewGuard()
 // far as the operator allows it to the server and to the tenant.
 func (m *maker) network(v *live) *egress.Session {
 	cfg := egress.SessionConfig{
-		Guard: nowhere, Dialer: m.dialer,
+		Guard: nowhere, Dialer: m.dialer, Debugger: m.debugger,
 		Reserve: func() (func(), error) { return m.traffic.connect(v.Tenant, v.FunctionID) },
 		Spend:   func(n int64) error { return m.traffic.spend(v.Tenant, v.FunctionID, n, time.Now()) },
 	}

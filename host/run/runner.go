@@ -30,6 +30,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +84,9 @@ type Config struct {
 	Ceilings   *egress.Ceilings
 	TryCeiling *egress.Policy
 	Dialer     egress.Dialer
+	// Debugger, if set, is handed the connections of instances to their debugger, which
+	// it closes. Such connections may last longer than others.
+	Debugger func(net.Conn)
 }
 
 // Runner runs versions: it makes their images and instances, and lets instances
@@ -153,7 +157,7 @@ func newRunner(cfg Config, e engines) *Runner {
 	r.maker = &maker{
 		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
 		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, secrets: r.cfg.Secrets, imageDir: cfg.ImageDir,
-		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, traffic: newTraffic(cfg.Ledger),
+		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, debugger: cfg.Debugger, traffic: newTraffic(cfg.Ledger),
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}
 	r.tries = newTries(r)
@@ -310,6 +314,9 @@ func (r *Runner) tidy() {
 	for {
 		select {
 		case now := <-connections.C:
+			if r.cfg.Debugger != nil {
+				continue // an editor stays while its user thinks
+			}
 			for _, v := range r.all() {
 				v.pool.hangUp(now.Add(-keepAlive))
 			}

@@ -31,6 +31,7 @@ type devCommand struct {
 	Sample string `name:"event-sample" placeholder:"NAME" help:"Call the function with this sample event at the start and after each save: ${samples}."`
 	listening
 	limits
+	debugging
 	installing
 	confining
 }
@@ -85,7 +86,12 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 			return errors.New(one.Err)
 		}
 	}
-	listener, err := c.open(d.terminal.say)
+	debug, err := c.debug(s, d, code)
+	if err != nil {
+		return err
+	}
+	defer debug.close()
+	listener, err := c.listening.open(d.terminal.say)
 	if err != nil {
 		return err
 	}
@@ -99,7 +105,7 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 	}
 	defer confined.close()
 	platform, err := openPlatform(ctx, s, d.terminal, platformConfig{
-		runtime: runtimeOf(first, c.Runtime), temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
+		runtime: runtimeOf(first, c.Runtime), temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer, debug: debug,
 	})
 	if err != nil {
 		return err
@@ -125,6 +131,24 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 	c.warn(d.terminal, listener, platform.host.Keys(), "call this function")
 	d.retiring.Go(d.sample)
 	return server.Serve(ctx, listener)
+}
+
+// debug opens the debugger of the one function that there is.
+func (c *devCommand) debug(s *session, d *deployments, code *followed) (*debugger, error) {
+	debug, err := c.debugging.open(s, d.terminal)
+	if debug == nil || err != nil {
+		return nil, err
+	}
+	source, err := openSource(code.Path, code.Entrypoint)
+	if code.Project != "" {
+		err = fmt.Errorf("--debug: is for one function, but %s has several; name the folder of one", projectFile)
+	}
+	if err != nil {
+		debug.close()
+		return nil, err
+	}
+	debug.change(&d.single, source)
+	return debug, nil
 }
 
 // followed returns the code that the flags name, with its packages installed.

@@ -42,6 +42,7 @@ type platformConfig struct {
 	trying  *egress.Policy   // the bound on what is tried, within egress
 	runtime string           // compiled ahead; empty means the lean one
 	dialer  egress.Dialer    // nil means that the process connects
+	debug   *debugger        // nil: nothing is debugged
 	nats    string           // URL of servers that have the store; with neither, everything is in memory
 }
 
@@ -85,7 +86,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	p.host, err = host.New(host.Config{
 		Engines: p.engines, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
 		MaxImageDisk: cfg.images, Quotas: cfg.quotas, SecretKeys: cfg.secrets,
-		NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer,
+		NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer, Debugger: cfg.debug.attachment(),
 	})
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type runCommand struct {
 	EventSample string  `placeholder:"NAME" help:"Send a sample event: ${samples}. All but http are raw."`
 	Include     bool    `short:"i" help:"Print status and headers before the body, as curl -i does."`
 	limits
+	debugging
 	installing
 	confining
 }
@@ -67,6 +68,15 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	}
 	terminal := newTerminal(s.stderr)
 	terminal.note(bundle.notes...)
+	if c.Debug && c.Data != nil && *c.Data == "@-" {
+		return errors.New("--debug: standard input is the debugger's; name a file with -d @FILE")
+	}
+	debug, err := c.debugging.open(s, terminal)
+	if err != nil {
+		return err
+	}
+	defer debug.close()
+	debug.change(&spec, source)
 	confined, err := s.confine(c.confining, reach{egress: c.AllowNet.policy()})
 	if err != nil {
 		return err
@@ -74,7 +84,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	defer confined.close()
 	// One call needs few shells: boot, load, freeze, call.
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		shells: 1, runtime: c.Runtime, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer,
+		shells: 1, runtime: c.Runtime, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer, debug: debug,
 	})
 	if err != nil {
 		return err

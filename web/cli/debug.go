@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"vivarium/host/catalog"
+)
+
+// debugging has the flags for debugging a function.
+type debugging struct {
+	Debug     bool `xor:"debugger" help:"Debug the function in this terminal: breakpoint() and uncaught exceptions open pdb. It has an hour for a call."`
+	DebugPort int  `xor:"debugger" placeholder:"PORT" help:"Debug the function in an editor, which attaches by the debug adapter protocol to this port of 127.0.0.1. The first call waits for it; a call has an hour."`
+}
+
+// debugTime is how long a call that is debugged may take: as long as any may.
+const debugTime = time.Hour
+
+// debugger connects the function with who debugs it. A nil one debugs nothing.
+type debugger struct {
+	s        *session
+	terminal *terminal
+	listener net.Listener // for editors; nil: the debugger is at the terminal
+	typing   sync.Once    // begins to pass on what is typed
+
+	mu      sync.Mutex // guards current
+	current net.Conn   // gets what is typed
+}
+
+// open returns the debugger that the flags ask for, nil for none. The caller closes it.
+func (f debugging) open(s *session, t *terminal) (*debugger, error) {
+	if !f.Debug && f.DebugPort == 0 {
+		return nil, nil
+	}
+	d := &debugger{s: s, terminal: t}
+	if f.Debug {
+		return d, nil
+	}
+	if f.DebugPort < 1 || f.DebugPort > 65535 {
+		return nil, fmt.Errorf("--debug-port %d: is no port", f.DebugPort)
+	}
+	var err error
+	d.listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.DebugPort)))
+	if err != nil {
+		return nil, fmt.Errorf("--debug-port: %w", err)
+	}
+	return d, nil
+}
+
+// close ends the waiting for editors.
+func (d *debugger) close() {
+	if d != nil && d.listener != nil {
+		_ = d.listener.Close()
+	}
+}
+
+// change makes a version one that is debugged: it has time, and one instance.
+func (d *debugger) change(spec *catalog.VersionSpec, code *source) {
+	if d == nil {
+		return
+	}
+	spec.Timeout, spec.MaxInstances = debugTime, 1
+	environment := map[string]string{"VIVARIUM_DEBUG": "pdb"}
+	if d.listener != nil {
+		environment["VIVARIUM_DEBUG"] = "dap"
+		if root, err := filepath.Abs(code.dir()); err == nil {
+			environment["VIVARIUM_DEBUG_ROOT"] = root
+		}
+	}
+	maps.Copy(environment, spec.Environment)
+	spec.Environment = environment
+}
+
+// attachment returns what takes the connections of instances; nil if there is no
+// debugger.
+func (d *debugger) attachment() func(net.Conn) {
+	switch {
+	case d == nil:
+		return nil
+	case d.listener != nil:
+		return d.attachEditor
+	}
+	return d.attachTerminal
+}
+
+// attachEditor waits for an editor and passes on what the two say until one of them is
+// gone.
+func (d *debugger) attachEditor(function net.Conn) {
+	defer function.Close()
+	d.terminal.say("waiting for an editor to attach to %s", d.listener.Addr())
+	editor, err := d.listener.Accept()
+	if err != nil {
+		return // close was called
+	}
+	defer editor.Close()
+	d.terminal.say("an editor is attached")
+	done := make(chan struct{}, 2)
+	pass := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		done <- struct{}{}
+	}
+	go pass(function, editor)
+	go pass(editor, function)
+	<-done
+	_ = function.Close()
+	_ = editor.Close()
+	<-done
+	d.terminal.say("the editor is gone")
+}
+
+// attachTerminal shows what the function's debugger says, and passes on what is typed,
+// until the instance is gone.
+func (d *debugger) attachTerminal(function net.Conn) {
+	defer function.Close()
+	d.mu.Lock()
+	d.current = function
+	d.mu.Unlock()
+	d.typing.Do(func() { go d.passTyped() }) // until the program ends: a read of a terminal can't be interrupted
+	_, _ = io.Copy(&wholeRunes{w: d.s.stderr}, function)
+}
+
+// passTyped passes what is typed to the debugger that was attached last. When nothing more
+// can come, that one is told.
+func (d *debugger) passTyped() {
+	for b := make([]byte, 4096); ; {
+		n, err := d.s.stdin.Read(b)
+		d.mu.Lock()
+		to := d.current
+		d.mu.Unlock()
+		_, _ = to.Write(b[:n])
+		if half, ok := to.(interface{ CloseWrite() error }); ok && err != nil {
+			_ = half.CloseWrite()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// wholeRunes passes text on in pieces that don't end in the middle of a character, since
+// each is filtered by itself.
+type wholeRunes struct {
+	w    io.Writer
+	kept []byte
+}
+
+// Write implements io.Writer.
+func (t *wholeRunes) Write(b []byte) (int, error) {
+	text := append(t.kept, b...)
+	end := len(text)
+	for back := 1; back < utf8.UTFMax && back <= len(text); back++ {
+		if first := text[len(text)-back]; utf8.RuneStart(first) {
+			if !utf8.FullRune(text[len(text)-back:]) {
+				end = len(text) - back
+			}
+			break
+		}
+	}
+	t.kept = append([]byte(nil), text[end:]...)
+	_, err := t.w.Write(text[:end])
+	return len(b), err
+}

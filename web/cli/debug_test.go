@@ -1,0 +1,366 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-dap"
+)
+
+// debugged is a function in which there is something to look at.
+const debugged = `def double(n):
+    twice = n * 2
+    return twice
+
+
+def handler(event, context):
+    total = 0
+    for n in range(3):
+        total += double(n)
+    if event.get("stop"):
+        breakpoint()
+    if event.get("spin"):
+        while not event.get("enough"):
+            pass
+    if event.get("fail"):
+        raise ValueError("no more")
+    return total
+
+
+async def soon(event, context):
+    inner = handler(event, context)
+    return inner
+`
+
+func debuggedFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "main.py"), []byte(debugged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// pdb is at the terminal: at a breakpoint, and where an exception was raised. What it
+// prints can't steer the terminal.
+func TestDebug_Terminal(t *testing.T) {
+	folder := debuggedFolder(t)
+	for _, c := range []struct {
+		event, typed string
+		code         int
+		answer       string
+		want         []string
+	}{
+		{`{"stop": 1}`, "p total\nw\nn\np '\\x1b[2J'.encode().decode()\np locals()['total'] * 7\nc\n", ExitOK, "6",
+			[]string{"-> breakpoint()", "(Pdb) 6\n", "main.py(12)handler()", "(Pdb) '\\x1b[2J'\n", "(Pdb) 42\n"}},
+		{`{"fail": 1}`, "p event\nup\nq\n", ExitFunction, `"errorType": "ValueError"`,
+			[]string{"ValueError: no more\n", "-> raise ValueError(\"no more\")", "(Pdb) {'fail': 1}", "Oldest frame"}},
+		{`{"stop": 1}`, "", ExitFunction, `"errorType": "BdbQuit"`, []string{"(Pdb) "}}, // nothing can be typed
+		{`{}`, "", ExitOK, "6", nil},
+	} {
+		code, stdout, stderr := execute(c.typed, "run", folder, "--raw", "-d", c.event, "--debug")
+		if code != c.code || !strings.Contains(stdout, c.answer) || strings.Contains(stderr, "/function/runtime") && c.code == ExitOK {
+			t.Errorf("%s: exit code %d, %s%s", c.event, code, stdout, stderr)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%s: %q is not in %s", c.event, want, stderr)
+			}
+		}
+	}
+	if code, _, stderr := execute("{}", "run", folder, "--raw", "-d", "@-", "--debug"); code != ExitFailure || !strings.Contains(stderr, "-d @FILE") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// dapClient is what speaks the debug adapter protocol.
+type dapClient struct {
+	t    *testing.T
+	conn net.Conn
+	read *bufio.Reader
+	seq  int
+	seen []dap.Message // events that nobody has asked for yet
+}
+
+// attach runs a function that is debugged, and attaches to it.
+func attach(t *testing.T, args ...string) (e *dapClient, ended <-chan string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // finds a free port
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	_, port, _ := strings.Cut(address, ":")
+	answers := make(chan string, 1)
+	go func() {
+		code, stdout, stderr := execute("", append(args, "--debug-port", port)...)
+		answers <- fmt.Sprint(code, " ", stdout, stderr)
+	}()
+	for range 600 {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			t.Cleanup(func() { _ = conn.Close() })
+			_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+			return &dapClient{t: t, conn: conn, read: bufio.NewReader(conn)}, answers
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatal("nobody listens")
+	return nil, nil
+}
+
+// ask sends a request and returns its response. The request's type is given by a pointer to
+// one, whose sequence number and command are filled in.
+func (e *dapClient) ask(command string, request dap.RequestMessage) dap.Message {
+	e.t.Helper()
+	e.seq++
+	r := request.GetRequest()
+	r.Seq, r.Type, r.Command = e.seq, "request", command
+	if err := dap.WriteProtocolMessage(e.conn, request); err != nil {
+		e.t.Fatal(err)
+	}
+	for {
+		m := e.next()
+		if response, ok := m.(dap.ResponseMessage); ok {
+			if r := response.GetResponse(); r.RequestSeq != e.seq {
+				e.t.Fatalf("%s: got an answer to another request: %+v", command, r)
+			}
+			return m
+		}
+		e.seen = append(e.seen, m)
+	}
+}
+
+func (e *dapClient) next() dap.Message {
+	e.t.Helper()
+	m, err := dap.ReadProtocolMessage(e.read)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return m
+}
+
+// event waits for an event, which ask may have met.
+func event[T dap.Message](e *dapClient) T {
+	e.t.Helper()
+	for {
+		for i, m := range e.seen {
+			if found, ok := m.(T); ok {
+				e.seen = slices.Delete(e.seen, i, i+1)
+				return found
+			}
+		}
+		e.seen = append(e.seen, e.next())
+	}
+}
+
+// begin does what editors do first.
+func (e *dapClient) begin(folder string, filters []string, breakpoints ...dap.SourceBreakpoint) []dap.Breakpoint {
+	e.t.Helper()
+	got := e.ask("initialize", &dap.InitializeRequest{}).(*dap.InitializeResponse)
+	if !got.Body.SupportsConfigurationDoneRequest || len(got.Body.ExceptionBreakpointFilters) != 2 {
+		e.t.Errorf("capabilities: %+v", got.Body)
+	}
+	e.ask("attach", &dap.AttachRequest{Arguments: []byte(`{"justMyCode": true}`)})
+	event[*dap.InitializedEvent](e)
+	set := e.ask("setBreakpoints", &dap.SetBreakpointsRequest{Arguments: dap.SetBreakpointsArguments{
+		Source: dap.Source{Path: filepath.Join(folder, "main.py")}, Breakpoints: breakpoints,
+	}}).(*dap.SetBreakpointsResponse)
+	e.ask("setExceptionBreakpoints", &dap.SetExceptionBreakpointsRequest{Arguments: dap.SetExceptionBreakpointsArguments{Filters: filters}})
+	e.ask("configurationDone", &dap.ConfigurationDoneRequest{})
+	return set.Body.Breakpoints
+}
+
+// stopped waits until the function stands still, and returns why and where: "reason line
+// function", each frame's.
+func (e *dapClient) stopped() (string, []dap.StackFrame) {
+	e.t.Helper()
+	why := event[*dap.StoppedEvent](e)
+	request := &dap.StackTraceRequest{Arguments: dap.StackTraceArguments{ThreadId: 1}}
+	frames := e.ask("stackTrace", request).(*dap.StackTraceResponse).Body.StackFrames
+	text := why.Body.Reason
+	for _, f := range frames {
+		text += fmt.Sprintf(" %d %s", f.Line, f.Name)
+	}
+	return text, frames
+}
+
+// at fails the test unless the function stands still there.
+func (e *dapClient) at(want string) []dap.StackFrame {
+	e.t.Helper()
+	got, frames := e.stopped()
+	if got != want {
+		e.t.Errorf("stopped at %q, want %q", got, want)
+	}
+	return frames
+}
+
+// locals returns the variables of the innermost frame.
+func (e *dapClient) locals(frame int) (map[string]string, int) {
+	e.t.Helper()
+	scopes := e.ask("scopes", &dap.ScopesRequest{Arguments: dap.ScopesArguments{FrameId: frame}}).(*dap.ScopesResponse).Body.Scopes
+	found := map[string]string{}
+	for _, v := range e.variables(scopes[0].VariablesReference) {
+		found[v.Name] = v.Value
+	}
+	return found, scopes[0].VariablesReference
+}
+
+func (e *dapClient) variables(reference int) []dap.Variable {
+	e.t.Helper()
+	request := &dap.VariablesRequest{Arguments: dap.VariablesArguments{VariablesReference: reference}}
+	return e.ask("variables", request).(*dap.VariablesResponse).Body.Variables
+}
+
+// evaluate evaluates an expression in the innermost frame.
+func (e *dapClient) evaluate(expression, context string) dap.Message {
+	e.t.Helper()
+	return e.ask("evaluate", &dap.EvaluateRequest{Arguments: dap.EvaluateArguments{Expression: expression, FrameId: 1, Context: context}})
+}
+
+// resume sends one of the requests after which the function runs.
+func (e *dapClient) resume(command string) {
+	e.t.Helper()
+	request := map[string]dap.RequestMessage{
+		"continue": &dap.ContinueRequest{}, "next": &dap.NextRequest{}, "stepIn": &dap.StepInRequest{}, "stepOut": &dap.StepOutRequest{},
+	}[command]
+	e.ask(command, request)
+}
+
+// An editor sets a breakpoint in the file as it has it, steps, reads and changes variables, and
+// sees an exception where it was raised.
+func TestDebug_Editor(t *testing.T) {
+	folder := debuggedFolder(t)
+	e, ended := attach(t, "run", folder, "--raw", "-d", `{"fail": 1}`)
+	set := e.begin(folder, []string{"uncaught"},
+		dap.SourceBreakpoint{Line: 9, Condition: "n == 1"}, dap.SourceBreakpoint{Line: 4}, dap.SourceBreakpoint{Line: 99})
+	if len(set) != 3 || !set[0].Verified || set[0].Line != 9 || !set[1].Verified || set[1].Line != 6 || set[2].Verified {
+		t.Errorf("breakpoints: %+v", set)
+	}
+	frames := e.at("breakpoint 9 handler")
+	if frames[0].Source.Path != filepath.Join(folder, "main.py") {
+		t.Errorf("the source is %s", frames[0].Source.Path)
+	}
+	first, _ := e.locals(1)
+	if want := map[string]string{"context": first["context"], "event": "{'fail': 1}", "n": "1", "total": "0"}; !reflect.DeepEqual(first, want) {
+		t.Errorf("locals: %v", first)
+	}
+	e.resume("stepIn")
+	e.at("step 2 double 9 handler")
+	e.resume("next")
+	e.at("step 3 double 9 handler")
+	got, scope := e.locals(1)
+	if got["twice"] != "2" {
+		t.Errorf("locals: %v", got)
+	}
+	e.ask("setVariable", &dap.SetVariableRequest{
+		Arguments: dap.SetVariableArguments{VariablesReference: scope, Name: "twice", Value: "n + 40"},
+	})
+	e.resume("stepOut")
+	e.at("step 8 handler")
+	for expression, want := range map[string]string{"total + 1": "42", "[1, {'a': event}]": "[1, {'a': {'fail': 1}}]"} {
+		got := e.evaluate(expression, "hover").(*dap.EvaluateResponse)
+		if got.Body.Result != want {
+			t.Errorf("%s: got %s, want %s", expression, got.Body.Result, want)
+		}
+		if inside := got.Body.VariablesReference; inside != 0 {
+			if members := e.variables(inside); len(members) != 2 || members[1].Name != "[1]" || members[1].VariablesReference == 0 {
+				t.Errorf("members: %+v", members)
+			}
+		}
+	}
+	if m, ok := e.evaluate("none", "hover").(*dap.ErrorResponse); !ok || m.Success ||
+		!strings.Contains(m.Message, "NameError") {
+		t.Errorf("got %+v", m)
+	}
+	e.resume("continue")
+	e.at("exception 16 handler")
+	if got, _ := e.locals(1); got["total"] != "45" {
+		t.Errorf("locals: %v", got)
+	}
+	e.resume("continue")
+	if got := <-ended; !strings.HasPrefix(got, "1 ") || !strings.Contains(got, "ValueError") || !strings.Contains(got, "the editor is gone") {
+		t.Errorf("the run: %s", got)
+	}
+}
+
+// A coroutine is debugged like a function; a log point prints and does not stop; what only
+// computes can be paused; who goes leaves the function running.
+func TestDebug_EditorOfACoroutine(t *testing.T) {
+	folder := debuggedFolder(t)
+	e, ended := attach(t, "run", folder, "--entrypoint", "main.soon", "--raw", "-d", `{"stop": 1, "spin": 1}`)
+	e.begin(folder, nil, dap.SourceBreakpoint{Line: 21}, dap.SourceBreakpoint{Line: 2, LogMessage: "n is {n}, {m}"})
+	e.at("breakpoint 21 soon")
+	e.resume("continue")
+	for n := range 3 {
+		if got := event[*dap.OutputEvent](e).Body.Output; got != fmt.Sprintf("n is %d, <NameError: name 'm' is not defined>\n", n) {
+			t.Errorf("output: %s", got)
+		}
+	}
+	e.at("breakpoint 11 handler 21 soon")
+	e.resume("continue")
+	time.Sleep(200 * time.Millisecond) // it spins
+	e.ask("pause", &dap.PauseRequest{})
+	got, _ := e.stopped()
+	if !strings.HasPrefix(got, "pause 1") || !strings.HasSuffix(got, "handler 21 soon") {
+		t.Errorf("paused at %s", got)
+	}
+	e.evaluate("event['enough'] = 1", "repl")
+	e.ask("disconnect", &dap.DisconnectRequest{})
+	if got := <-ended; !strings.HasPrefix(got, "0 6") {
+		t.Errorf("the run: %s", got)
+	}
+}
+
+// What a page in a browser can send to the port is not taken for the protocol.
+func TestDebug_EditorSpeaksNoHTTP(t *testing.T) {
+	folder := debuggedFolder(t)
+	e, ended := attach(t, "run", folder, "--raw", "-d", `{}`)
+	const body = `{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}`
+	if _, err := fmt.Fprintf(e.conn, "POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		t.Fatal(err)
+	}
+	if answer, _ := io.ReadAll(e.read); len(answer) > 0 {
+		t.Errorf("got %s", answer)
+	}
+	if got := <-ended; !strings.HasPrefix(got, "0 6") {
+		t.Errorf("the run: %s", got)
+	}
+}
+
+func TestDebug_SaysWhatIsWrong(t *testing.T) {
+	folder := debuggedFolder(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	_, port, _ := strings.Cut(taken.Addr().String(), ":")
+	project := debuggedFolder(t)
+	if err := os.WriteFile(filepath.Join(project, projectFile), []byte("functions:\n  one:\n    path: .\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"run", folder, "--debug-port", port}, "address already in use"},
+		{[]string{"run", folder, "--debug-port", "70000"}, "70000: is no port"},
+		{[]string{"run", folder, "--debug-port", "5678", "--debug"}, "can't be used together"},
+		{[]string{"dev", project, "--debug", "--listen", "127.0.0.1:0"}, "is for one function"},
+	} {
+		if code, _, stderr := execute("", c.args...); code != ExitFailure || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: exit code %d: %s, want %s", c.args, code, stderr, c.want)
+		}
+	}
+}
