@@ -41,6 +41,7 @@ type Principal struct {
 	KeyID  string // empty if no key was needed, or shown
 	Tenant string // or AllTenants
 	Role   Role
+	Token  bool // it has shown a token, not the key itself
 }
 
 // Operator may do everything. It is the caller where no keys are required.

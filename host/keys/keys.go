@@ -82,6 +82,9 @@ type Ring struct {
 	write sync.Mutex   // held while a key is made or deleted; it may block on the store
 	mu    sync.RWMutex // guards the maps; nothing blocks under it
 	byID  map[string]keyRecord
+	// going are those that this host deletes: what the store still tells of their
+	// creation comes too late.
+	going map[string]bool
 	// revoked are closed when the key of that id is deleted.
 	revoked map[string]chan struct{}
 }
@@ -93,13 +96,17 @@ type Ring struct {
 //
 // ErrUnavailable.
 func Open(ctx context.Context, s *store.Store, tokens *access.Tokens) (*Ring, error) {
-	k := &Ring{byID: map[string]keyRecord{}, revoked: map[string]chan struct{}{}, unknown: make([]byte, sha256.Size), unwatch: func() {}}
+	k := &Ring{
+		byID: map[string]keyRecord{}, going: map[string]bool{}, revoked: map[string]chan struct{}{},
+		unknown: make([]byte, sha256.Size), unwatch: func() {},
+	}
 	_, _ = rand.Read(k.unknown) // never fails
 	k.store, k.tokens = s, tokens
 	k.bucket = k.store.Keys
 	stop, err := k.bucket.Watch(ctx, func(e store.Entry) {
 		if e.Deleted {
 			k.forget(e.Key)
+			k.stay(e.Key)
 			return
 		}
 		var r keyRecord
@@ -123,7 +130,16 @@ func (k *Ring) Close() { k.unwatch() }
 func (k *Ring) keep(r keyRecord) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.byID[r.ID] = r
+	if !k.going[r.ID] {
+		k.byID[r.ID] = r
+	}
+}
+
+// stay takes it back that this host deletes a key, or notes that the store knows it.
+func (k *Ring) stay(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.going, id)
 }
 
 func (k *Ring) forget(id string) {
@@ -323,7 +339,11 @@ func (k *Ring) Delete(ctx context.Context, by access.Principal, id string) error
 	case last:
 		return fault.Conflictf("key", id, "is the last one of all tenants with the role admin: make another one before, or delete the others")
 	}
+	k.mu.Lock()
+	k.going[id] = true
+	k.mu.Unlock()
 	if err := k.bucket.Delete(ctx, id); err != nil {
+		k.stay(id)
 		return err
 	}
 	k.forget(id)

@@ -29,13 +29,17 @@ const (
 
 // Issue returns a token by which who has a key may act for access.TokenLifetime, unless
 // the key is deleted before. The holder gets it for the own key, and an admin for any
-// of the tenant.
+// of the tenant. Who has shown a token gets none: else it would not end, and a function's
+// would become more than it is.
 //
 // # Errors
 //
 // *fault.ForbiddenError; *fault.NotFoundError, also for another tenant's key.
 func (k *Ring) Issue(by access.Principal, id string) (*access.Token, error) {
 	own := id != "" && id == by.KeyID
+	if by.Token {
+		return nil, &fault.ForbiddenError{Reason: "a token makes no other tokens; show the key itself"}
+	}
 	if !own {
 		if err := by.Allow("IssueToken"); err != nil {
 			return nil, err
@@ -106,7 +110,7 @@ func (k *Ring) bearer(token string) (access.Principal, error) {
 	k.mu.RUnlock()
 	switch {
 	case known && r.Tenant == claims.Tenant:
-		p := access.Principal{KeyID: r.ID, Tenant: r.Tenant, Role: r.Role}
+		p := access.Principal{KeyID: r.ID, Tenant: r.Tenant, Role: r.Role, Token: true}
 		if claims.FunctionID != "" && p.Role.Includes(access.RoleDeployer) {
 			p.Role = access.RoleDeployer
 		}
@@ -114,7 +118,7 @@ func (k *Ring) bearer(token string) (access.Principal, error) {
 	case claims.FunctionID == "" || isKeyID(claims.ServiceAccountID): // a key that was deleted, or another tenant's
 		return access.Principal{}, fault.ErrUnauthenticated
 	}
-	return access.Principal{KeyID: claims.ServiceAccountID, Tenant: claims.Tenant, Role: access.RoleInvoker}, nil
+	return access.Principal{KeyID: claims.ServiceAccountID, Tenant: claims.Tenant, Role: access.RoleInvoker, Token: true}, nil
 }
 
 // isKeyID reports whether a key might have had this id.

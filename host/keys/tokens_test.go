@@ -30,8 +30,12 @@ func TestRing_TokensActForTheirKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := ring.Authenticate(token.AccessToken); err != nil || got != p {
-			t.Errorf("got %+v, %v, want %+v", got, err, p)
+		want := p
+		want.Token = true
+		if got, err := ring.Authenticate(token.AccessToken); err != nil || got != want {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		} else if _, err := ring.Issue(got, k.ID); fault.Of(err) != fault.Forbidden {
+			t.Errorf("a token makes another one: %v", err)
 		}
 		if _, err := ring.Authenticate(token.AccessToken + "A"); fault.Of(err) != fault.Unauthenticated {
 			t.Errorf("a token that was changed: %v", err)
@@ -55,9 +59,9 @@ func TestRing_FunctionsActForTheirServiceAccounts(t *testing.T) {
 		account string
 		want    access.Principal // none: refused
 	}{
-		{"robot", access.Principal{KeyID: "robot", Tenant: "acme", Role: access.RoleInvoker}},
-		{admin.ID, access.Principal{KeyID: admin.ID, Tenant: "acme", Role: access.RoleDeployer}},
-		{invoker.ID, access.Principal{KeyID: invoker.ID, Tenant: "acme", Role: access.RoleInvoker}},
+		{"robot", access.Principal{KeyID: "robot", Tenant: "acme", Role: access.RoleInvoker, Token: true}},
+		{admin.ID, access.Principal{KeyID: admin.ID, Tenant: "acme", Role: access.RoleDeployer, Token: true}},
+		{invoker.ID, access.Principal{KeyID: invoker.ID, Tenant: "acme", Role: access.RoleInvoker, Token: true}},
 		{operator.ID, access.Principal{}},
 		{"aje" + strings.Repeat("x", 17), access.Principal{}}, // a key that was deleted
 	} {
@@ -65,6 +69,10 @@ func TestRing_FunctionsActForTheirServiceAccounts(t *testing.T) {
 		got, err := ring.Authenticate(token.AccessToken)
 		if got != c.want || (err == nil) != (c.want != access.Principal{}) {
 			t.Errorf("%s: got %+v, %v", c.account, got, err)
+		}
+		// Not even its account's own.
+		if _, err := ring.Issue(got, got.KeyID); err == nil {
+			t.Errorf("%s: the function got another token", c.account)
 		}
 	}
 	theirs := ring.tokens.Issue("umbrella", admin.ID, "d4e1", time.Now())

@@ -71,11 +71,7 @@ func New(config Config) *Server {
 		config: config, host: config.Host, desk: config.Desk, health: health.NewServer(), origins: http.NewCrossOriginProtection(),
 		services: map[string]map[string]method{}, streams: make(chan struct{}),
 	}
-	s.grpc = grpc.NewServer(
-		grpc.MaxRecvMsgSize(maxUpload), grpc.ChainUnaryInterceptor(s.answer),
-		// What has no reader must not pile up.
-		grpc.MaxSendMsgSize(maxUpload), grpc.WaitForHandlers(true),
-	)
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxUpload), grpc.UnaryInterceptor(s.answer))
 	s.register()
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
@@ -99,8 +95,8 @@ func (s *Server) EndStreams() {
 	})
 }
 
-// ServeHTTP serves one call: a request with the content type of gRPC, over HTTP/2. The caller's principal is in
-// the request's context.
+// ServeHTTP serves one call: a request with the content type of gRPC, over HTTP/2. The
+// caller's principal is in the request's context.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, err := s.find(r.URL.Path)
 	caller := access.PrincipalOf(r.Context())

@@ -39,6 +39,14 @@ func TestTokens_AreMadeOfCredentials(t *testing.T) {
 	if _, err := invoke(t.Context(), s.dial(made.IamToken), functionService+"List", list); err != nil {
 		t.Error(err)
 	}
+	for what, again := range map[string]proto.Message{
+		"Create": secretRequest(made.IamToken), "CreateForServiceAccount": &iam.CreateIamTokenForServiceAccountRequest{
+			ServiceAccountId: strings.Split(deployer, "_")[1]},
+	} {
+		if _, err := invoke(t.Context(), s.dial(made.IamToken), tokenService+what, again); status.Code(err) != codes.PermissionDenied {
+			t.Errorf("a token makes another one with %s: %v", what, err)
+		}
+	}
 	bindings := bindingDelta(own{function: nothing}, 1)
 	_, err = invoke(t.Context(), s.dial(made.IamToken), functionService+"UpdateAccessBindings", bindings)
 	if status.Code(err) != codes.PermissionDenied {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -118,7 +119,7 @@ func (s *Server) find(path string) (method, error) {
 func (s *Server) answer(ctx context.Context, in any, info *grpc.UnaryServerInfo, run grpc.UnaryHandler) (out any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = s.status(ctx, info.FullMethod, fmt.Errorf("panic: %v", r)).Err()
+			err = s.status(ctx, info.FullMethod, fmt.Errorf("panic: %v\n%s", r, debug.Stack())).Err()
 		}
 	}()
 	out, err = run(ctx, in)
