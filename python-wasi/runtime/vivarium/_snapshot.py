@@ -12,12 +12,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from vivarium import _loop
-
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
-_before_snapshot: list[tuple[Callable[..., Any], tuple, dict[str, Any]]] = []
-_after_restore: list[tuple[Callable[..., Any], tuple, dict[str, Any]]] = []
+_before_snapshot: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+_after_restore: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
 
 
 def register_before_snapshot(func: Hook, /, *args: Any, **kwargs: Any) -> Hook:
@@ -40,12 +38,16 @@ def register_after_restore(func: Hook, /, *args: Any, **kwargs: Any) -> Hook:
 
 def run_before_snapshot() -> None:
     """Call the hooks of register_before_snapshot; the first error ends it."""
+    from vivarium import _loop  # which only the guest has
+
     for func, args, kwargs in reversed(_before_snapshot):
         _loop.settle(func(*args, **kwargs))
 
 
 def run_after_restore() -> None:
     """Call the hooks of register_after_restore; the first error ends it."""
+    from vivarium import _loop
+
     for func, args, kwargs in _after_restore:
         _loop.settle(func(*args, **kwargs))
 

@@ -259,6 +259,40 @@ func TestWheel(t *testing.T) {
 	}
 }
 
+// Who tests handlers has the program of the wheel and the package of python-wasi, and runs
+// pytest. The types are right.
+func TestWheel_WithTheTestsOfHandlers(t *testing.T) {
+	s, work := releaseOf(t), t.TempDir()
+	program, err := filepath.Glob(filepath.Join(s.folder, "vivarium_functions-*.whl"))
+	if err != nil || len(program) != 1 {
+		t.Fatalf("wheels: %v, %v", program, err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	offline := []string{
+		filepath.Join(work, "venv/bin/pip"), "install", "--no-index", "--no-cache-dir", "--find-links", filepath.Join(cache, "vivarium/servers/wheels"),
+	}
+	tests := filepath.Join(work, "package/testing/tests")
+	for _, command := range [][]string{
+		{"mkdir", filepath.Join(work, "package")},
+		// Without what else is there: the guest. Links are files in it.
+		{"cp", "-rL", "../../../python-wasi/pyproject.toml", "../../../python-wasi/runtime", "../../../python-wasi/testing", filepath.Join(work, "package")},
+		{"python3", "-m", "venv", filepath.Join(work, "venv")},
+		append(offline, program[0], "pytest", "mypy"),
+		append(offline, filepath.Join(work, "package")),
+		{filepath.Join(work, "venv/bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests},
+		{filepath.Join(work, "venv/bin/mypy"), "--strict", "--cache-dir", filepath.Join(work, "mypy"), tests},
+	} {
+		c := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		c.Env = append(os.Environ(), "VIVARIUM_PROGRAM=")
+		if text, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", command, err, text)
+		}
+	}
+}
+
 func TestImage(t *testing.T) {
 	s, folder, root := releaseOf(t), t.TempDir(), t.TempDir()
 	f, err := os.Open(filepath.Join(s.folder, "vivarium_1.2.3-rc.4_oci.tar"))
