@@ -39,6 +39,7 @@ func (f debugging) open(s *session, t *terminal) (*debugger, error) {
 	if !f.Debug && f.DebugPort == 0 {
 		return nil, nil
 	}
+	t.debugging = true
 	d := &debugger{s: s, terminal: t}
 	if f.Debug {
 		return d, nil

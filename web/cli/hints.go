@@ -29,6 +29,14 @@ var popular = strings.Fields(`aiobotocore aiofiles aiogram aiohttp aiosqlite ale
 	sqlalchemy sqlmodel starlette structlog tabulate telethon tenacity tiktoken toml tornado tqdm typer tzlocal ujson urllib3 uvicorn
 	vk_api websocket websockets werkzeug xlrd xlsxwriter xmltodict yandexcloud yarl ydb`)
 
+// hint says what the user can do about a function's error; empty when that is not known.
+func (t *terminal) hint(e *fault.FunctionError) string {
+	if e.Type == "BdbQuit" && !t.debugging { // breakpoint(), with nobody there
+		return "breakpoint() needs run or dev with --debug, which opens pdb, or --debug-port"
+	}
+	return installHint(e)
+}
+
 var missingModule = regexp.MustCompile(`^No module named '([^'.]+)`)
 
 // installHint says how a function gets a package that it lacks; empty when what it

@@ -24,6 +24,7 @@ func TestMessages_SayWhatToWrite(t *testing.T) {
 	t.Setenv("VIVARIUM_SERVER", shared.url)
 	needs := writeFiles(t, map[string]string{"main.py": "import httpx\ndef handler(event, context):\n    return {}\n"})
 	works := writeFiles(t, map[string]string{"main.py": answering("x")})
+	stops := writeFiles(t, map[string]string{"main.py": "def handler(event, context):\n    breakpoint()\n"})
 	must(t, "deploy", "stuck", works)
 	for _, c := range []struct {
 		args []string
@@ -32,6 +33,7 @@ func TestMessages_SayWhatToWrite(t *testing.T) {
 	}{
 		{[]string{"--version"}, ExitOK, "vivarium "}, {[]string{"help"}, ExitOK, "Usage: vivarium"},
 		{[]string{"help", "deploy"}, ExitOK, "Usage: vivarium deploy"}, {[]string{"run", works, "-e", "main:handler"}, ExitFailure, "main.handler"},
+		{[]string{"run", stops}, ExitFunction, "breakpoint() needs run or dev with --debug"},
 		{[]string{"run", needs}, ExitFunction, "write httpx into a requirements.txt"},
 		{[]string{"deploy", "lacking", needs}, ExitFailure, "write httpx into a requirements.txt"},
 		{[]string{"invoke", "stuck", "--tag", "prod"}, ExitFailure, "vivarium version list stuck"},

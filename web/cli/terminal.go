@@ -17,6 +17,8 @@ type terminal struct {
 	mu     sync.Mutex // guards w, held while a message is written
 	w      io.Writer  // exact
 	colour bool
+	// debugging means that functions have a debugger. It is set before the first call.
+	debugging bool
 	// prefix returns what to print before each line of an entry; nil means
 	// nothing.
 	prefix func(functionID string) string
@@ -60,7 +62,7 @@ func (t *terminal) failure(functionID string, e *fault.FunctionError) {
 	if len(e.StackTrace) == 0 {
 		t.print(functionID, e.Error(), red)
 	}
-	t.note(installHint(e))
+	t.note(t.hint(e))
 }
 
 // say prints a message of the program.
