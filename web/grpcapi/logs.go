@@ -56,6 +56,11 @@ func (s *Server) readLogs(ctx context.Context, in *logging.ReadRequest) (*loggin
 	if err != nil {
 		return nil, err
 	}
+	for field, at := range map[string]*timestamppb.Timestamp{"since": criteria.Since, "until": criteria.Until} {
+		if at != nil && !at.IsValid() {
+			return nil, fault.Invalidf("criteria."+field, "is out of range")
+		}
+	}
 	query := logs.Query{Since: at.From, Limit: logs.MaxLimit}
 	if query.Since.IsZero() && criteria.Since != nil {
 		query.Since = criteria.Since.AsTime()

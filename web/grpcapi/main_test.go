@@ -54,7 +54,7 @@ var engines = sync.OnceValues(func() (*run.Engines, error) {
 
 // server is a server with a host of its own, without a store.
 type server struct {
-	t           *testing.T
+	t           testing.TB
 	host        *host.Host
 	address     string
 	certificate string // file with what clients are to trust; empty without TLS
@@ -63,7 +63,7 @@ type server struct {
 }
 
 // startServer starts a server that speaks TLS and requires keys.
-func startServer(t *testing.T) *server {
+func startServer(t testing.TB) *server {
 	s := newServer(t)
 	var config web.Config
 	config.TLS, s.certificate = certificate.config, certificate.file
@@ -74,19 +74,19 @@ func startServer(t *testing.T) *server {
 
 // startPlain starts a server that speaks no TLS and requires no keys, as it is on a
 // loopback address.
-func startPlain(t *testing.T) *server {
+func startPlain(t testing.TB) *server {
 	s := newServer(t)
 	s.serve(web.Config{GuardHost: true})
 	return s
 }
 
-func newServer(t *testing.T) *server {
+func newServer(t testing.TB) *server {
 	t.Helper()
 	e, err := engines()
 	if err != nil {
 		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
 	}
-	h, err := host.New(host.Config{Engines: e})
+	h, err := host.New(host.Config{Engines: e, MaxMemory: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func (s *server) call(url, secret string) (int, string) {
 }
 
 // archive returns a zip file with a main.py.
-func archive(t *testing.T, text string) []byte {
+func archive(t testing.TB, text string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

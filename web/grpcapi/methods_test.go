@@ -44,7 +44,7 @@ func invoke(ctx context.Context, conn grpc.ClientConnInterface, path string, in 
 }
 
 // descriptor returns the definition of a method.
-func descriptor(t *testing.T, path string) protoreflect.MethodDescriptor {
+func descriptor(t testing.TB, path string) protoreflect.MethodDescriptor {
 	t.Helper()
 	service, name, _ := strings.Cut(path[1:], "/")
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))

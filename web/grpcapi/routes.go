@@ -73,7 +73,7 @@ func (s *Server) route(d protoreflect.MethodDescriptor, rule *annotations.HttpRu
 		} else {
 			var err error
 			if a.Body, err = protojson.Marshal(in); err != nil {
-				return nil, err
+				return nil, inexpressible(m)
 			}
 		}
 		c := callOf(ctx)
@@ -83,6 +83,22 @@ func (s *Server) route(d protoreflect.MethodDescriptor, rule *annotations.HttpRu
 		}
 		return s.message(ctx, answer, d.Output().FullName())
 	}}
+}
+
+// inexpressible returns the error for a message that has no form in JSON, such as one with
+// a duration of a million years.
+func inexpressible(m protoreflect.Message) error {
+	name := protoreflect.Name("request")
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		alone := m.New()
+		alone.Set(field, v)
+		if _, err := protojson.Marshal(alone.Interface()); err != nil {
+			name = field.Name()
+			return false
+		}
+		return true
+	})
+	return fault.Invalidf(string(name), "is out of range, or names no field")
 }
 
 // pathOf returns the verb and the path of a rule.
