@@ -76,7 +76,7 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 	case first.Err != "":
 		return errors.New(first.Err)
 	}
-	d := &deployments{terminal: newTerminal(s.stderr), sample: func() {}, functions: map[string]*deployment{}}
+	d := &deployments{terminal: newTerminal(s.stderr), sample: func() {}, functions: map[string]*deployment{}, leaving: map[string]chan struct{}{}}
 	if code.Project == "" {
 		if d.single, err = c.spec(""); err != nil {
 			return err
@@ -171,6 +171,11 @@ func (c *devCommand) followed(ctx context.Context, s *session, line *kong.Contex
 	}
 	f := &followed{Project: c.Path, Packages: map[string]string{}, Runtimes: map[string]string{}}
 	for _, function := range p.functions {
+		for _, variable := range slices.Sorted(maps.Keys(function.Secret)) {
+			if _, ok := function.spec.Environment[variable]; !ok {
+				newTerminal(s.stderr).say("%s: %s has no value: secrets are on servers, and dev takes it from env-file", function.name, variable)
+			}
+		}
 		l := function.limits
 		if err := c.install(ctx, s, function.source, &l); err != nil {
 			return nil, fmt.Errorf("%s: %w", function.name, err)
@@ -243,8 +248,9 @@ type deployments struct {
 	terminal  *terminal
 	sample    func() // sends the sample event
 	functions map[string]*deployment
-	failed    string         // why the last edition could not be read
-	retiring  sync.WaitGroup // old versions with calls in progress, and sample calls
+	leaving   map[string]chan struct{} // functions that are gone; closed when their last calls are over
+	failed    string                   // why the last edition could not be read
+	retiring  sync.WaitGroup           // old versions with calls in progress, and sample calls
 }
 
 // deployment is a function that is served.
@@ -290,6 +296,13 @@ func (d *deployments) deploy(name string, f *functionEdition) error {
 	if old != nil && bytes.Equal(b.archive, old.archive) && reflect.DeepEqual(spec, old.spec) {
 		return errUnchanged
 	}
+	if gone := d.leaving[name]; gone != nil { // it comes back, and its name is free only then
+		select {
+		case <-gone:
+			delete(d.leaving, name)
+		case <-time.After(reloadPatience):
+		}
+	}
 	if _, err := d.host.Catalog().DeployTransient(access.Operator, name, spec, b.code); err != nil {
 		return err
 	}
@@ -326,7 +339,12 @@ func (d *deployments) reload(e *edition) {
 		if !there[name] {
 			delete(d.functions, name)
 			d.terminal.say("%s is no longer served", name)
-			d.retiring.Go(func() { _ = d.host.Catalog().DeleteFunction(context.Background(), access.Operator, name) }) // it is there
+			gone := make(chan struct{})
+			d.leaving[name] = gone
+			d.retiring.Go(func() {
+				defer close(gone)
+				_ = d.host.Catalog().DeleteFunction(context.Background(), access.Operator, name) // it is there
+			})
 		}
 	}
 }

@@ -294,6 +294,25 @@ func TestDev_ServesAProjectAndFollowsIt(t *testing.T) {
 	writeFile(t, dir+"/"+projectFile, "functions:\n  proj-one: {path: new}\n")
 	becomes("/proj-one", 200, "new")
 	becomes("/proj-two", 404, "")
+
+	// Even while a call of what it was is in progress.
+	writeFile(t, dir+"/new/main.py", "import time\ndef handler(event, context):\n    print('sleeping', flush=True)\n    time.sleep(1)\n    return {'body': 'slept'}\n")
+	slept := make(chan string)
+	go func() { slept <- get(t, p, "/proj-one").body }()
+	eventually(t, func() string {
+		if log := p.stderr.String(); !strings.Contains(log, "sleeping") {
+			return log
+		}
+		return ""
+	})
+	writeFile(t, dir+"/"+projectFile, "functions:\n  proj-two: {path: two}\n")
+	becomes("/proj-two", 200, "three")
+	writeFile(t, dir+"/two/main.py", answering("back"))
+	writeFile(t, dir+"/"+projectFile, "functions:\n  proj-one: {path: two}\n")
+	becomes("/proj-one", 200, "back")
+	if got := <-slept; got != "slept" {
+		t.Errorf("the call in progress got %s", got)
+	}
 }
 
 func TestSchema_DescribesTheFile(t *testing.T) {

@@ -226,6 +226,15 @@ func TestSecret_OfAProject(t *testing.T) {
 	})
 	f.want(t, "variable secret_telegram_version_id", nil)
 	dev := startFor(t, "dev", ".", "--listen", "127.0.0.1:0")
+	defer func() {
+		writeFile(t, "./.env", "")
+		if p := startFor(t, "dev", ".", "--listen", "127.0.0.1:0"); !strings.Contains(p.stderr.String(), "proj-secret: TOKEN has no value") {
+			t.Errorf("dev without the value says %s", p.stderr)
+		}
+	}()
+	if strings.Contains(dev.stderr.String(), "has no value") {
+		t.Errorf("dev with the value says %s", dev.stderr)
+	}
 	if got := get(t, dev, "/proj-secret"); got.body != "of-dev " {
 		t.Errorf("dev: got %d %s", got.status, got.body)
 	}
