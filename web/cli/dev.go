@@ -76,7 +76,9 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 	case first.Err != "":
 		return errors.New(first.Err)
 	}
-	d := &deployments{terminal: newTerminal(s.stderr), sample: func() {}, functions: map[string]*deployment{}, leaving: map[string]chan struct{}{}}
+	d := &deployments{
+		terminal: newTerminal(s.stderr), sample: func() {}, functions: map[string]*deployment{}, leaving: map[string]chan struct{}{},
+	}
 	if code.Project == "" {
 		if d.single, err = c.spec(""); err != nil {
 			return err
