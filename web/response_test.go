@@ -203,7 +203,7 @@ func TestResponse_HeadersThatCanNotGoOut(t *testing.T) {
 		for name := range a.Header {
 			switch name {
 			case "Content-Length", "Content-Type", "Date", "Server", "X-Content-Type-Options", headerFunctionError,
-				headerFunctionID, headerVersionID, headerRequestID:
+				headerFunctionID, headerVersionID, headerRequestID, headerServerTraceID:
 			default:
 				t.Errorf("%s: header %s reached the caller", headers, name)
 			}
