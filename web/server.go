@@ -19,7 +19,8 @@
 // are required, by an Authorization header. Functions never see that header.
 //
 // The server also has /healthz and /readyz, /metrics (metrics.go), the
-// management API of package api below /functions/v1, and the playground
+// management API of package api below /functions/v1 and, for requests of gRPC,
+// that of package grpcapi on any path, and the playground
 // (play.go) below /play/v1, which reads requests and results in the same way.
 //
 // The package knows nothing of instances or sandboxes: it calls Functions,
