@@ -2,7 +2,9 @@
 # Builds the guest: CPython for WASI with the C embedding and the Python runner.
 #
 #   bash python-wasi/build.sh          build what is missing, copy it into dist/
-#   bash python-wasi/build.sh --key    print the content keys of this checkout: of the guest, of the one with packages
+#   bash python-wasi/build.sh --science  the same, and the guest with scientific packages; minutes more
+#   bash python-wasi/build.sh --key    print the content keys of this checkout: of the guest, of the one with packages,
+#                                      of that with scientific ones
 #   bash python-wasi/build.sh --tests  pack CPython's test suite, print the archive's path
 #   bash python-wasi/build.sh --profile  take CPython's profile anew, for another version of CPython or Clang
 #
@@ -27,6 +29,8 @@ source "$here/recipe/guest.sh"
 source "$here/recipe/package.sh"
 # shellcheck source=recipe/packages.sh
 source "$here/recipe/packages.sh"
+# shellcheck source=recipe/science.sh
+source "$here/recipe/science.sh"
 # shellcheck source=recipe/tests.sh
 source "$here/recipe/tests.sh"
 # shellcheck source=recipe/profile.sh
@@ -70,10 +74,12 @@ make_full_key() {
   { make_guest_key && package_keys $(package_names); } | sha256sum | cut -c1-16
 }
 full_key=$(make_full_key)
+science_key=$(make_science_key)
 kit=$cache/kit-$kit_key
 stdlib=$cache/stdlib-$stdlib_key.zip
 guest=$cache/guest-$guest_key
 full=$cache/full-$full_key
+science=$cache/science-$science_key
 tests=$cache/tests-$(printf '%s\n' "$CPYTHON_SHA256" "$(hash_script "$here/recipe/tests.sh")" | sha256sum | cut -c1-16).tar.gz
 
 # ensure_tools installs missing tools, or prints how to.
@@ -111,16 +117,21 @@ lock_cache() {
   }
 }
 
+# is_made reports whether the cache has what is asked for.
+is_made() { [[ -d $guest && -d $full ]] && [[ -z $with_science || -d $science ]]; }
+
 # make_guest builds what is missing.
 make_guest() {
   lock_cache
-  [[ ! -d $guest || ! -d $full ]] || return 0
+  ! is_made || return 0
   ensure_tools
   # Each step runs in its own process group, so that it can be ended with its children.
   set -m
   trap stop_steps EXIT
   trap 'exit 130' INT TERM
-  step_total=$(($(count_packages) + 3))
+  local names
+  mapfile -t names < <(package_names && { [[ -z $with_science ]] || science_packages; })
+  step_total=$(($(count_packages "${names[@]}") + 3 + ${with_science:-0}))
   [[ -d $kit ]] || step_total=$((step_total + kit_steps))
   if [[ ! -d $kit ]]; then
     say "building CPython $CPYTHON_VERSION for WASI, once; minutes (logs: $cache/work-$kit_key/logs)"
@@ -133,9 +144,10 @@ make_guest() {
   work=$cache/work-guest
   rm -rf "$work"
   [[ -e $stdlib ]] || step stdlib "compile and pack the standard library" pack_stdlib
-  make_packages
+  make_packages "${names[@]}"
   [[ -d $guest ]] || step guest "link the module and pack the library" build_guest
-  step full "link the module with packages" build_full_guest
+  [[ -d $full ]] || step full "link the module with packages" build_full_guest
+  [[ -z $with_science ]] || step science "link the module with scientific packages" build_science_guest
   trap - EXIT INT TERM
   rm -rf "$cache"/work-*
 }
@@ -189,10 +201,12 @@ publish() {
   done
 }
 
+with_science=
 case ${1-} in
 '') ;;
+--science) with_science=1 ;;
 --key)
-  printf '%s\n' "$guest_key" "$full_key"
+  printf '%s\n' "$guest_key" "$full_key" "$science_key"
   exit
   ;;
 --profile)
@@ -212,17 +226,25 @@ case ${1-} in
   ;;
 esac
 
-[[ -d $guest && -d $full ]] || make_guest
+is_made || make_guest
 # So that what is in use never counts as old.
 touch "$guest" "$full"
 touch -c "$kit" "$stdlib"
 publish "$guest" "$here/dist"
 publish "$full" "$here/dist/full"
+if [[ -d $science ]]; then
+  touch "$science"
+  publish "$science" "$here/dist/science"
+elif [[ -d $here/dist/science ]]; then
+  rm -r "$here/dist/science"
+  say "removed python-wasi/dist/science: it was made from other sources; build it again: bash python-wasi/build.sh --science"
+fi
 forget 2 'kit-*'
 forget 2 'stdlib-*.zip'
 forget 5 'guest-*'
 forget 5 'full-*'
-for name in $(package_names); do
+forget 3 'science-*'
+for name in $(package_names) $(science_packages); do
   forget 2 "package-$name-????????????????"
   forget 2 "rust-$name-????????????????.a"
 done

@@ -9,7 +9,8 @@
 // The vocabulary:
 //
 //   - The lean guest (dist/) is CPython with its standard library. The full guest (dist/full/) has packages
-//     with compiled parts linked in besides.
+//     with compiled parts linked in besides, and the scientific one (dist/science/) numpy and what stands on it
+//     as well. That one is optional: it is built, and then embedded, on request.
 //   - The module (python.wasm) is a reactor: the host calls its exports one after the other, and between
 //     two calls all its state is in its linear memory. README.md next to this file lists exports and imports.
 //   - The library (library.zip) is the read-only tree that the guest sees: usr/lib/python3.13 is the
@@ -34,8 +35,19 @@ import (
 // what its export vivarium_abi_version returns.
 const ABIVersion = 4
 
-// ErrNotBuilt means that the binary was compiled before the guest was built.
+// ErrNotBuilt means that the binary was compiled before the guest was built. That an
+// optional guest is not in the binary counts as such an error, and has a text of its
+// own.
 var ErrNotBuilt = errors.New("the Python guest is not built: run `go tool task guest`, then build again")
+
+// optionalError says that an optional guest is not built. It is ErrNotBuilt.
+type optionalError struct{ name string }
+
+func (e optionalError) Error() string {
+	return e.name + " is not part of this program: run `go tool task guest:science`, then build again"
+}
+
+func (e optionalError) Is(target error) bool { return target == ErrNotBuilt }
 
 // The pattern also matches a folder without a guest: dist/.gitignore is always
 // there.
@@ -51,21 +63,27 @@ type Guest struct {
 
 // The guests.
 var (
-	Lean = Guest{"python313", "dist"}
-	Full = Guest{"python313-full", "dist/full"}
+	Lean    = Guest{"python313", "dist"}
+	Full    = Guest{"python313-full", "dist/full"}
+	Science = Guest{"python313-science", "dist/science"}
 )
 
 // guests are the guests by the names that a version's runtime may have. Those of
 // older Pythons are there so that what was written for them deploys as it is.
 var guests = map[string]Guest{
-	Lean.name: Lean, Full.name: Full,
+	Lean.name: Lean, Full.name: Full, Science.name: Science,
 	"python37": Lean, "python38": Lean, "python39": Lean, "python311": Lean, "python312": Lean,
 }
 
-// Runtimes returns the names that a version's runtime may have, in order.
-func Runtimes() []string { return slices.Sorted(maps.Keys(guests)) }
+// Runtimes returns the names that a version's runtime may have in this binary, in
+// order.
+func Runtimes() []string {
+	names := slices.Sorted(maps.Keys(guests))
+	return slices.DeleteFunc(names, func(name string) bool { return guests[name] == Science && Science.Built() != nil })
+}
 
-// ByRuntime returns the guest that the name of a runtime means.
+// ByRuntime returns the guest that the name of a runtime means. An optional guest may
+// not be built.
 func ByRuntime(name string) (g Guest, ok bool) {
 	g, ok = guests[name]
 	return g, ok
@@ -117,6 +135,16 @@ type Package struct {
 // Name returns the guest's name, which is also that of its runtime.
 func (g Guest) Name() string { return g.name }
 
+// Built returns nil if the guest is in this binary, otherwise an error that is
+// [ErrNotBuilt].
+func (g Guest) Built() error {
+	file, err := dist.Open(g.folder + "/python.wasm")
+	if err != nil {
+		return g.missing(err)
+	}
+	return file.Close()
+}
+
 // Module returns the guest's WebAssembly module. The bytes are the caller's own
 // copy, 11 MB or more: compile them once and drop them.
 //
@@ -135,7 +163,7 @@ func (g Guest) Module() ([]byte, error) { return g.read("python.wasm") }
 func (g Guest) Library() (fs.FS, error) {
 	file, err := dist.Open(g.folder + "/library.zip")
 	if err != nil {
-		return nil, missing(err)
+		return nil, g.missing(err)
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -188,15 +216,19 @@ func (g Guest) Info() (BuildInfo, error) {
 func (g Guest) read(name string) ([]byte, error) {
 	data, err := dist.ReadFile(g.folder + "/" + name)
 	if err != nil {
-		return nil, missing(err)
+		return nil, g.missing(err)
 	}
 	return data, nil
 }
 
 // missing maps the absence of an embedded file to ErrNotBuilt.
-func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+func (g Guest) missing(err error) error {
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	case g == Science:
+		return optionalError{g.name}
+	default:
 		return ErrNotBuilt
 	}
-	return err
 }

@@ -161,8 +161,12 @@ func (s VersionSpec) Validate() error {
 	if err := s.validateDisks(); err != nil {
 		return err
 	}
-	if _, ok := pythonwasi.ByRuntime(s.Runtime); !ok {
+	guest, ok := pythonwasi.ByRuntime(s.Runtime)
+	if !ok {
 		return fault.Invalidf("runtime", "%.80q must be one of %v", s.Runtime, pythonwasi.Runtimes())
+	}
+	if available := pythonwasi.Runtimes(); !slices.Contains(available, s.Runtime) {
+		return fault.Invalidf("runtime", "%v; or choose one of %v", guest.Built(), available)
 	}
 	if _, err := networkRules(s.AllowNet, egress.ParsePolicy); err != nil {
 		return err

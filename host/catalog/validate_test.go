@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +208,18 @@ func TestVersionSpec_DefaultsAreGood(t *testing.T) {
 			t.Errorf("what was said is %+v, and then %+v, %v", s, got, got.Validate())
 		}
 	}
+}
+
+// The scientific guest is in some programs and not in others.
+func TestVersionSpec_OptionalRuntime(t *testing.T) {
+	err := VersionSpec{Entrypoint: "a.b", Runtime: pythonwasi.Science.Name()}.WithDefaults().Validate()
+	if slices.Contains(pythonwasi.Runtimes(), pythonwasi.Science.Name()) {
+		if err != nil {
+			t.Errorf("a runtime of this program: %v", err)
+		}
+		return
+	}
+	wantError[*fault.InvalidError](t, err, "go tool task guest:science")
 }
 
 func TestScalingPolicy_Limits(t *testing.T) {

@@ -65,7 +65,7 @@ const patience = 10 * time.Minute
 // tried is the outcome for one package.
 type tried struct {
 	name, version string
-	builtIn       bool   // it is part of the guest
+	how           string // "built in" or more, or empty
 	wrong         string // why it does not work; empty if it does
 }
 
@@ -79,12 +79,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	dir := flags.String("folder", "python-wasi/everyday", "the `folder` with the scripts")
 	program := flags.String("program", "bin/vivarium", "Vivarium's `program`")
 	python := flags.String("python", "python3", "the native Python, which has pip")
-	update := flags.Bool("update", false, "rewrite the page; all packages are tried then")
+	update := flags.Bool("update", false, "rewrite the page, or the lines of the packages that are named")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	names := flags.Args()
-	if *update || len(names) == 0 {
+	var all []tried
+	file := filepath.Join(*dir, "..", "EVERYDAY.md")
+	if *update && len(names) > 0 {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		all = others(page, names)
+	}
+	if len(names) == 0 {
 		scripts, err := filepath.Glob(filepath.Join(*dir, "scripts", "*.py"))
 		if err != nil {
 			return err
@@ -94,27 +103,69 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			names = append(names, strings.TrimSuffix(filepath.Base(s), ".py"))
 		}
 	}
-	info, err := pythonwasi.Full.Info()
-	if err != nil {
-		return err
-	}
-	var all []tried
 	for _, name := range names {
-		t := try(ctx, *program, *python, *dir, name)
+		guest, how, err := guestOf(name)
+		if err != nil {
+			return err
+		}
+		t := try(ctx, *program, *python, *dir, name, guest)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		_, t.builtIn = info.Packages[name]
+		t.how = how
 		fmt.Fprintf(stdout, "%-24s %-12s %s\n", t.name, t.version, cmp.Or(t.wrong, "right"))
 		all = append(all, t)
 	}
 	if *update {
-		return os.WriteFile(filepath.Join(*dir, "..", "EVERYDAY.md"), page(all), 0o644)
+		return os.WriteFile(file, page(all), 0o644)
 	}
 	if n := wrong(all); n > 0 {
 		return fmt.Errorf("%d of %d packages do not work", n, len(all))
 	}
 	return nil
+}
+
+// guestOf returns the guest to try a package in: the full one, or the scientific one
+// if only that has it built in.
+func guestOf(name string) (g pythonwasi.Guest, how string, err error) {
+	for _, g := range []pythonwasi.Guest{pythonwasi.Full, pythonwasi.Science} {
+		info, err := g.Info()
+		if g == pythonwasi.Science && errors.Is(err, pythonwasi.ErrNotBuilt) {
+			break
+		}
+		if err != nil {
+			return g, "", err
+		}
+		if _, ok := info.Packages[name]; ok {
+			if g == pythonwasi.Science {
+				how = ", " + g.Name()
+			}
+			return g, "built in" + how, nil
+		}
+	}
+	return pythonwasi.Full, "", nil
+}
+
+// others returns the lines of a page but those of some packages.
+func others(page []byte, names []string) []tried {
+	var all []tried
+	for line := range strings.Lines(string(page)) {
+		cells := strings.SplitN(strings.Trim(strings.TrimSpace(line), "|"), " | ", 4)
+		if len(cells) < 4 || strings.HasPrefix(line, "|-") {
+			continue
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		t := tried{name: cells[0], version: cells[1], how: cells[2], wrong: strings.ReplaceAll(cells[3], `\|`, "|")}
+		if t.wrong == "right" {
+			t.wrong = ""
+		}
+		if t.name != "package" && !slices.Contains(names, t.name) {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 func wrong(all []tried) int {
@@ -130,7 +181,7 @@ func wrong(all []tried) int {
 var requires = regexp.MustCompile(`(?m)^# requires: (.*)$`)
 
 // try runs a package's function twice, in the sandbox and natively.
-func try(ctx context.Context, program, python, dir, name string) tried {
+func try(ctx context.Context, program, python, dir, name string, guest pythonwasi.Guest) tried {
 	t := tried{name: name}
 	err := func() error {
 		script, err := os.ReadFile(filepath.Join(dir, "scripts", name+".py"))
@@ -165,7 +216,7 @@ func try(ctx context.Context, program, python, dir, name string) tried {
 		if err != nil {
 			return err
 		}
-		err = command(ctx, folder, &got, program, "run", code, "--runtime", pythonwasi.Full.Name(), "--raw", "-d", string(event),
+		err = command(ctx, folder, &got, program, "run", code, "--runtime", guest.Name(), "--raw", "-d", string(event),
 			"--timeout", "60s", "--memory", "512", "--allow-net=127.0.0.1")
 		if err != nil {
 			return err
@@ -251,11 +302,7 @@ Packages that functions use most. Each was installed by `+"`vivarium run --runti
 |---|---|---|---|
 `, pythonwasi.Full.Name(), len(all)-wrong(all), len(all))
 	for _, t := range all {
-		how := ""
-		if t.builtIn {
-			how = "built in"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", t.name, t.version, how, strings.ReplaceAll(cmp.Or(t.wrong, "right"), "|", `\|`))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", t.name, t.version, t.how, strings.ReplaceAll(cmp.Or(t.wrong, "right"), "|", `\|`))
 	}
 	return b.Bytes()
 }

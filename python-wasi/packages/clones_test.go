@@ -9,15 +9,23 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/logs"
+	pythonwasi "vivarium/python-wasi"
 )
 
 // Instances of one version are clones of one image, in which packages in Rust are
 // imported and have seeded their hash tables. An attacker who runs one of them, or
 // sees what one draws, must learn nothing of what another one draws.
 func TestPackages_ClonesShareSeedsButNoKeys(t *testing.T) {
+	testClones(t, pythonwasi.Full, keys)
+}
+
+// testClones calls a function on four clones of one image. What they draw, texts by the
+// names of what drew them, must be another text each time.
+func testClones(t *testing.T, guest pythonwasi.Guest, code string) {
+	t.Helper()
 	var mu sync.Mutex
 	var said []string
-	h := newHost(t, host.Config{
+	h := newHost(t, guest, host.Config{
 		MaxCalls: 1, // each call on an instance of its own
 		Logs: func(e logs.Entry) {
 			mu.Lock()
@@ -25,7 +33,7 @@ func TestPackages_ClonesShareSeedsButNoKeys(t *testing.T) {
 			said = append(said, e.Message)
 		},
 	})
-	deploy(t, h, "keys", fstest.MapFS{"main.py": {Data: []byte(keys)}})
+	deploy(t, h, "keys", fstest.MapFS{"main.py": {Data: []byte(code)}})
 	seen := map[string]bool{}
 	for range 4 {
 		var drawn map[string]string

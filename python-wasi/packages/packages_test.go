@@ -24,14 +24,19 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// newHost returns a host that runs functions in the guest with packages.
-func newHost(t *testing.T, config host.Config) *host.Host {
+// guestHost is a host that runs functions in one of the guests with packages.
+type guestHost struct {
+	*host.Host
+	guest pythonwasi.Guest
+}
+
+func newHost(t testing.TB, guest pythonwasi.Guest, config host.Config) guestHost {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	engines, err := run.NewEngines(t.Context(), pythonwasi.Full.Name(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
+	engines, err := run.NewEngines(t.Context(), guest.Name(), wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "wasm")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,24 +50,24 @@ func newHost(t *testing.T, config host.Config) *host.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
-	return h
+	return guestHost{h, guest}
 }
 
 // call deploys the files of a function and calls it once; it must not fail.
-func call(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
+func call(t testing.TB, h guestHost, name string, files fstest.MapFS) {
 	t.Helper()
 	deploy(t, h, name, files)
 	invoke(t, h, name)
 }
 
-func deploy(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
+func deploy(t testing.TB, h guestHost, name string, files fstest.MapFS) {
 	t.Helper()
 	code, err := vfs.NewTree(files, vfs.TreeConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	spec := catalog.VersionSpec{
-		Runtime: pythonwasi.Full.Name(), Entrypoint: "main.handler", MemoryMB: 256, Timeout: 5 * time.Minute,
+		Runtime: h.guest.Name(), Entrypoint: "main.handler", MemoryMB: 256, Timeout: 5 * time.Minute,
 	}
 	if _, err := h.Catalog().DeployTransient(access.Operator, name, spec, code); err != nil {
 		t.Fatal(err)
@@ -70,7 +75,7 @@ func deploy(t *testing.T, h *host.Host, name string, files fstest.MapFS) {
 }
 
 // invoke returns what a function answers.
-func invoke(t *testing.T, h *host.Host, name string) string {
+func invoke(t testing.TB, h guestHost, name string) string {
 	t.Helper()
 	result, err := h.Invoke(t.Context(), access.Operator, run.Invocation{
 		Function: name, RequestID: uuid.NewString(), Received: time.Now(), Raw: true, Body: []byte("{}"),
@@ -87,30 +92,41 @@ func TestPackages_WorkInTheSandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{} // versions
-	h := newHost(t, host.Config{})
-	for name, p := range info.Packages {
-		want[name] = p.Version
-		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(name + "_test.py")
-			if err != nil {
-				t.Fatal(err)
-			}
-			call(t, h, "use-"+strings.ReplaceAll(name, ".", "-"), fstest.MapFS{"main.py": {Data: text}})
-		})
+	h := newHost(t, pythonwasi.Full, host.Config{})
+	for name := range info.Packages {
+		testPackage(t, h, name)
 	}
-	t.Run("metadata tells their versions", func(t *testing.T) {
-		want, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		call(t, h, "metadata", fstest.MapFS{"main.py": {Data: []byte(metadata)}, "want.json": {Data: want}})
-	})
+	testMetadata(t, h, info)
 	t.Run("modules in C stay away from a function's own version of a package", func(t *testing.T) {
 		call(t, h, "own-version", fstest.MapFS{
 			"main.py":                {Data: []byte(ownVersion)},
 			"markupsafe/__init__.py": {Data: []byte("__version__ = '0.1'")},
 		})
+	})
+}
+
+// testPackage calls the function that uses a package.
+func testPackage(t *testing.T, h guestHost, name string) {
+	t.Run(name, func(t *testing.T) {
+		text, err := os.ReadFile(name + "_test.py")
+		if err != nil {
+			t.Fatal(err)
+		}
+		call(t, h, "use-"+strings.ReplaceAll(name, ".", "-"), fstest.MapFS{"main.py": {Data: text}})
+	})
+}
+
+func testMetadata(t *testing.T, h guestHost, info pythonwasi.BuildInfo) {
+	t.Run("metadata tells their versions", func(t *testing.T) {
+		versions := map[string]string{}
+		for name, p := range info.Packages {
+			versions[name] = p.Version
+		}
+		want, err := json.Marshal(versions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call(t, h, "metadata", fstest.MapFS{"main.py": {Data: []byte(metadata)}, "want.json": {Data: want}})
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,17 @@ function in the tests, `+"`packages/NAME_test.py`"+`. `+"`%s`"+` has %s, as the 
 		}
 		page += fmt.Sprintf("| %s | %s | %s | %s | %s |\n", name, p.Version, about(t, name), modules, p.Licence)
 	}
+	page += fmt.Sprintf(`
+## Packages of %s
+
+`+"`%s`"+` has all of these, and in addition:
+
+| package | version | what it is | licence |
+|---|---|---|---|
+`, pythonwasi.Science.Name(), pythonwasi.Science.Name())
+	for _, name := range sciencePackages(t) {
+		page += fmt.Sprintf("| %s | %s | %s | %s |\n", name, said(t, name, "version"), about(t, name), said(t, name, "licence"))
+	}
 	const file = "../PACKAGES.md"
 	if *update {
 		if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
@@ -55,6 +67,35 @@ function in the tests, `+"`packages/NAME_test.py`"+`. `+"`%s`"+` has %s, as the 
 	if string(is) != page {
 		t.Errorf("PACKAGES.md is not that of this guest; run this test with -args -update")
 	}
+}
+
+// sciencePackages returns the names of the packages that only that guest has, in order.
+// It need not be built.
+func sciencePackages(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		if name := strings.TrimSuffix(file, ".sh"); said(t, name, "science") == "yes" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// said returns what a package's file says under a name, "" if it says nothing.
+func said(t *testing.T, name, what string) string {
+	t.Helper()
+	text, err := os.ReadFile(name + ".sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut("\n"+string(text), "\n"+what+"=")
+	value, _, _ := strings.Cut(rest, "\n")
+	return strings.Trim(value, `"`)
 }
 
 // about returns what the first lines of a package's file say, without its name.

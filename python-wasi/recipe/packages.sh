@@ -11,7 +11,8 @@
 #   site/               the package's files and its metadata
 #   package.json        what versions.json says about it
 
-package_names() { (cd "$here/packages" && printf '%s\n' *.sh | sed 's/\.sh$//' | sort); }
+# package_names prints the names of those that the full guest has.
+package_names() { (cd "$here/packages" && grep -Lx 'science=yes' -- *.sh | sed 's/\.sh$//' | sort); }
 
 # lean_packages prints the names of those that the lean guest has, too.
 lean_packages() { (cd "$here/packages" && grep -lx 'lean=yes' -- *.sh | sed 's/\.sh$//' | sort); }
@@ -44,41 +45,49 @@ describe_packages() {
   printf '\n  '
 }
 
+# package_words NAME VARIABLE: what a package says of itself.
+package_words() {
+  # shellcheck source=/dev/null # one of packages/
+  (source "$here/packages/$1.sh" && printf '%s\n' "${!2-}")
+}
+
 # package_key NAME: files of the recipe that the package names in `uses` count too,
-# and a package's own sources.
+# the package's own sources, and the packages that it needs.
 package_key() {
-  local file own='' files=("$here/recipe/package.sh" "$here/recipe/casts.py" "$here/packages/$1.sh")
+  local file own='' needed='' files=("$here/recipe/package.sh" "$here/recipe/casts.py" "$here/packages/$1.sh")
   if [[ -d $here/packages/$1 ]]; then
     mapfile -t own < <(cd "$here" && find "packages/$1" -type f ! -name '*.pyc' ! -name '*.md' | sort)
     own=$(hash_files "$here" "${own[@]}")
   fi
-  # shellcheck source=/dev/null # one of packages/
-  for file in $(source "$here/packages/$1.sh" && printf '%s\n' "${uses-}"); do
+  for file in $(package_words "$1" uses); do
     files+=("$here/recipe/$file")
   done
-  printf '%s\n' "$kit_key" "$(hash_script "${files[@]}")" ${own:+"$own"} | sha256sum | cut -c1-16
+  # shellcheck disable=SC2046 # names are words
+  needed=$(package_keys $(package_words "$1" needs))
+  printf '%s\n' "$kit_key" "$(hash_script "${files[@]}")" ${own:+"$own"} ${needed:+"$needed"} | sha256sum | cut -c1-16
 }
 
 # find_packages fills package_results: name to folder in the cache.
 declare -A package_results
 find_packages() {
   local name
-  for name in $(package_names); do
+  for name in $(package_names) $(science_packages); do
     package_results[$name]=$cache/package-$name-$(package_key "$name")
   done
 }
 
-# make_packages builds what is missing, as many packages at a time as there are
-# compilers.
+# make_packages NAME...: build what is missing, as many packages at a time as there are
+# compilers. What a package needs has to be named before it.
 make_packages() {
   local name
   declare -A running=()
-  for name in $(package_names); do
+  for name; do
     if [[ -d ${package_results[$name]} ]]; then
       touch "${package_results[$name]}"
       continue
     fi
     finish_packages "$((jobs - 1))"
+    [[ -z $(package_words "$name" needs) ]] || finish_packages 0
     start "$name" "build package $name" build_package "$name"
     running[$name]=1
   done
@@ -99,10 +108,10 @@ finish_packages() {
   done
 }
 
-# count_packages prints how many are to be built.
+# count_packages NAME...: print how many are to be built.
 count_packages() {
   local name count=0
-  for name in $(package_names); do
+  for name; do
     [[ -d ${package_results[$name]} ]] || count=$((count + 1))
   done
   printf '%s\n' "$count"

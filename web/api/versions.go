@@ -19,7 +19,7 @@ import (
 // only to be refused by name are the cloud's.
 type CreateVersionRequest struct {
 	FunctionID       string            `json:"functionId" doc:"Id or name."`
-	Runtime          string            `json:"runtime" doc:"One of GET /runtimes. Default: python313, which those of older Pythons mean too. python313-full has compiled packages built in."`
+	Runtime          string            `json:"runtime" doc:"One of GET /runtimes. Default: python313, which those of older Pythons mean too. python313-full has compiled packages built in, and python313-science, if the program was built with it, numpy and pandas too."`
 	Description      string            `json:"description"`
 	Entrypoint       string            `json:"entrypoint" doc:"module.attribute, such as main.handler."`
 	Resources        *Resources        `json:"resources" doc:"Default: 128 MiB."`

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,21 +27,34 @@ type installing struct {
 // install installs what the requirements.txt of a source asks for, and chooses the
 // runtime unless the user has.
 func (i installing) install(ctx context.Context, s *session, source *source, l *limits) error {
-	guest, ok := pythonwasi.Full, true
+	guest, ok := richest(), true
 	if l.Runtime != "" {
 		if guest, ok = pythonwasi.ByRuntime(l.Runtime); !ok {
 			return fmt.Errorf("--runtime %s: there are %s", l.Runtime, strings.Join(pythonwasi.Runtimes(), ", "))
 		}
 	}
 	p, err := packagesOf(ctx, s, source, guest, i)
+	if blocked := (*requirements.BlockedError)(nil); errors.As(err, &blocked) {
+		if optional := pythonwasi.Science.Built(); optional != nil {
+			return fmt.Errorf("%w\nnumpy and what stands on it are built into another runtime; %w", err, optional)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	source.packages = p.folder
-	if l.Runtime == "" && p.usesBuiltIn() {
-		l.Runtime = guest.Name()
+	if l.Runtime == "" {
+		l.Runtime, err = p.runtime()
 	}
-	return nil
+	return err
+}
+
+// richest returns the guest of this program that has the most packages built in.
+func richest() pythonwasi.Guest {
+	if pythonwasi.Science.Built() == nil {
+		return pythonwasi.Science
+	}
+	return pythonwasi.Full
 }
 
 // packages are what a folder's requirements.txt asks for.
@@ -163,9 +177,24 @@ func installedIn(dir string) (*packages, error) {
 	return p, nil
 }
 
-// usesBuiltIn reports whether some of the packages are part of the guest.
-func (p *packages) usesBuiltIn() bool {
-	return slices.ContainsFunc(p.chosen, func(c requirements.Chosen) bool { return c.BuiltIn })
+// runtime returns the one with the fewest packages that has those built in that were
+// chosen so, or "" if none was.
+func (p *packages) runtime() (string, error) {
+	all, err := builtIns(pythonwasi.Full)
+	if err != nil {
+		return "", err
+	}
+	name := ""
+	for _, c := range p.chosen {
+		switch {
+		case !c.BuiltIn:
+		case slices.ContainsFunc(all, c.IsThat):
+			name = cmp.Or(name, pythonwasi.Full.Name())
+		default:
+			name = richest().Name()
+		}
+	}
+	return name, nil
 }
 
 // String tells which packages were chosen.

@@ -40,6 +40,9 @@ type Chosen struct {
 // String returns the package as a requirement.
 func (c Chosen) String() string { return c.Name + "==" + c.Version }
 
+// IsThat reports whether the package is the one that is built in, of whatever version.
+func (c Chosen) IsThat(b BuiltIn) bool { return normal(c.Name) == b.Name }
+
 // stub is a wheel without files that stands for a package that is built in, so
 // that pip and uv count on it and on what it needs.
 type stub struct{ version, hash string }
