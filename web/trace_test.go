@@ -28,7 +28,7 @@ func recording(t *testing.T) (*tracetest.InMemoryExporter, *testServer) {
 func attributesOf(span tracetest.SpanStub) map[attribute.Key]string {
 	all := map[attribute.Key]string{}
 	for _, a := range span.Attributes {
-		all[a.Key] = a.Value.Emit()
+		all[a.Key] = a.Value.String()
 	}
 	return all
 }
