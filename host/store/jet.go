@@ -45,7 +45,8 @@ type Config struct {
 	// servers are out of reach; empty keeps none. Only with URL.
 	CodeCache string
 
-	Replicas   int           // copies of everything; 0 means 1. Only with URL
+	Auth       Auth          // only with URL
+	Replicas   int           // copies of everything; 0 means as many as there are, 1 of what is new. Only with URL
 	LogAge     time.Duration // 0 means DefaultLogAge
 	LogBytes   int64         // for all logs together; 0 means DefaultLogBytes
 	QueueBytes int64         // for all queued calls, and again for all dead letters; 0 means DefaultQueueBytes
@@ -58,6 +59,29 @@ type Config struct {
 	MaxStale time.Duration
 
 	ackWait, markerTTL time.Duration // 0 means the constants; tests set less
+}
+
+// Auth says how a store proves to servers who it is, and they to it. The zero value leaves
+// that to the URL. The files are read at each connection, so that they may be renewed.
+type Auth struct {
+	Creds   string // file with a user's credentials, a JWT and the key that signs for it
+	RootCAs string // file with the certificates that servers' are signed with; empty means the system's
+	Cert    string // file with the client's certificate
+	Key     string // file with its key
+}
+
+// options returns what the client is told.
+func (a Auth) options() (options []nats.Option) {
+	if a.Creds != "" {
+		options = append(options, nats.UserCredentials(a.Creds))
+	}
+	if a.RootCAs != "" {
+		options = append(options, nats.RootCAs(a.RootCAs))
+	}
+	if a.Cert != "" || a.Key != "" {
+		options = append(options, nats.ClientCert(a.Cert, a.Key))
+	}
+	return options
 }
 
 // jet is what the parts of a JetStream store share.
@@ -110,6 +134,7 @@ func (j *jet) connect(cfg Config) (err error) {
 	j.link = newLink(0)
 	if cfg.URL != "" {
 		j.link = newLink(cfg.MaxStale)
+		options = append(options, cfg.Auth.options()...)
 	}
 	if cfg.Dir != "" {
 		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
@@ -147,7 +172,6 @@ func (c Config) withDefaults() Config {
 	c.MaxStale = cmp.Or(c.MaxStale, DefaultMaxStale)
 	c.ackWait = cmp.Or(c.ackWait, ackWait)
 	c.markerTTL = cmp.Or(c.markerTTL, markerTTL)
-	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	if c.Marks == "" && c.Dir != "" {
 		c.Marks = filepath.Join(c.Dir, "marks")
@@ -171,8 +195,12 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	}
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
+	copies, err := j.replicas(opening, cfg, "OBJ_"+prefix+"code")
+	if err != nil {
+		return err
+	}
 	objects, err := j.js.CreateOrUpdateObjectStore(opening, jetstream.ObjectStoreConfig{
-		Bucket: prefix + "code", Description: "functions' archives by SHA-256", Replicas: cfg.Replicas,
+		Bucket: prefix + "code", Description: "functions' archives by SHA-256", Replicas: copies,
 	})
 	if err != nil {
 		return unavailable("code", err)
@@ -197,7 +225,10 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 			Duplicates: min(duplicateWindow, cfg.DeadAge), // the server requires it
 		}},
 	} {
-		stream.config.Replicas, stream.config.Storage = cfg.Replicas, jetstream.FileStorage
+		stream.config.Storage = jetstream.FileStorage
+		if stream.config.Replicas, err = j.replicas(opening, cfg, stream.config.Name); err != nil {
+			return err
+		}
 		if *stream.into, err = j.js.CreateOrUpdateStream(opening, stream.config); err != nil {
 			return unavailable(stream.config.Name, err)
 		}
@@ -219,6 +250,21 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		})
 	}
 	return queue.loadBacklog(ctx)
+}
+
+// replicas returns how many copies of a stream there are to be.
+func (j *jet) replicas(ctx context.Context, cfg Config, stream string) (int, error) {
+	if cfg.Replicas > 0 {
+		return cfg.Replicas, nil
+	}
+	there, err := j.js.Stream(ctx, stream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return 1, nil
+	case err != nil:
+		return 0, unavailable(stream, err)
+	}
+	return there.CachedInfo().Config.Replicas, nil
 }
 
 const (

@@ -168,8 +168,12 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *marks) (*jetBucket, error) {
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
+	copies, err := j.replicas(opening, cfg, "KV_"+prefix+name)
+	if err != nil {
+		return nil, err
+	}
 	kv, err := j.js.CreateOrUpdateKeyValue(opening, jetstream.KeyValueConfig{
-		Bucket: prefix + name, Replicas: cfg.Replicas, Storage: jetstream.FileStorage, LimitMarkerTTL: cfg.markerTTL,
+		Bucket: prefix + name, Replicas: copies, Storage: jetstream.FileStorage, LimitMarkerTTL: cfg.markerTTL,
 	})
 	if err != nil {
 		return nil, unavailable(name, err)

@@ -431,7 +431,7 @@ func TestConfig_Defaults(t *testing.T) {
 	c := Config{Dir: "data"}.withDefaults()
 	if c.LogAge != 72*time.Hour || c.LogBytes != 1<<30 || c.QueueBytes != 1<<30 || c.DeadAge != 14*24*time.Hour ||
 		c.MaxStale != 30*time.Second ||
-		c.Replicas != 1 || c.Log == nil || c.Marks != filepath.Join("data", "marks") || c.ackWait != ackWait || c.markerTTL != markerTTL {
+		c.Log == nil || c.Marks != filepath.Join("data", "marks") || c.ackWait != ackWait || c.markerTTL != markerTTL {
 		t.Errorf("got %+v", c)
 	}
 	if c := (Config{URL: "nats://x"}).withDefaults(); c.Marks != "" {

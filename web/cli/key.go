@@ -27,6 +27,7 @@ type keyCommands struct {
 type keyring struct {
 	Data string `placeholder:"DIR" xor:"store" help:"The keys of this data folder, while no server uses it."`
 	NATS string `name:"nats" placeholder:"URL" xor:"store" help:"The keys that are kept in these NATS servers."`
+	natsFlags
 	connection
 }
 
@@ -34,6 +35,7 @@ type keyring struct {
 // with the server if they name none.
 func (k *keyring) use(ctx context.Context, stored func(*keys.Ring) error, remote func(*serverClient) error) error {
 	config := storeIn(k.Data)
+	config.Auth = k.auth()
 	config.URL, config.Log = k.NATS, slog.New(slog.NewTextHandler(io.Discard, nil))
 	if config.Dir == "" && config.URL == "" {
 		client, err := k.connect()

@@ -44,6 +44,8 @@ type platformConfig struct {
 	dialer  egress.Dialer    // nil means that the process connects
 	debug   *debugger        // nil: nothing is debugged
 	nats    string           // URL of servers that have the store; with neither, everything is in memory
+	servers natsFlags        // how they are reached
+	copies  int              // that they keep; 0 means as many as there are
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a
@@ -103,6 +105,7 @@ func (s *session) openStore(ctx context.Context, cfg platformConfig, log *slog.L
 	config.Log = log
 	if cfg.nats != "" {
 		here := s.imageDir("", cfg.nats)
+		config.Auth, config.Replicas = cfg.servers.auth(), cfg.copies
 		config.URL, config.Marks, config.CodeCache = cfg.nats, filepath.Join(here, "marks"), filepath.Join(here, "code")
 	}
 	return store.Open(ctx, config)

@@ -29,6 +29,7 @@ type serveCommand struct {
 	Function                []string         `placeholder:"NAME=PATH[:FILE.FUNCTION]" sep:"none" help:"Serve the code at PATH as NAME; may be given more than once."`
 	Data                    string           `placeholder:"DIR" xor:"store" help:"Keep deployed functions, their logs and queued calls in this folder."`
 	NATS                    string           `name:"nats" placeholder:"URL" xor:"store" help:"Keep them in NATS servers with JetStream instead, as in nats://HOST:4222."`
+	NATSReplicas            int              `name:"nats-replicas" placeholder:"N" help:"How many of the NATS servers keep a copy of everything: 1, 3 or 5. Default: as many as do, or 1 at the first start."`
 	MaxMemory               megabytes        `placeholder:"MB" help:"Memory for all instances together, beyond what they share. Default: three quarters of the machine's."`
 	MaxImageDisk            megabytes        `placeholder:"MB" help:"Disk space for the images of all versions together; the least recently used go first. Default: a quarter of the disk, at most 16384."`
 	MaxConnections          int              `placeholder:"N" help:"Maximum number of connections; -1 means no limit. Default: 4096."`
@@ -38,6 +39,7 @@ type serveCommand struct {
 	listening
 	limits
 	secretKeys
+	natsFlags
 	confining
 }
 
@@ -83,6 +85,9 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	if c.NATSReplicas < 0 || c.NATSReplicas > 5 {
+		return fmt.Errorf("--nats-replicas %d: JetStream keeps 1 to 5 copies; 3 outlive one server", c.NATSReplicas)
+	}
 	var quotas quota.Amounts
 	for name, n := range c.Quota {
 		quota, ok := quota.Of(name)
@@ -116,7 +121,8 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	defer confined.close()
 	confined.tell(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		data: c.Data, nats: c.NATS, memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
+		data: c.Data, nats: c.NATS, servers: c.natsFlags, copies: c.NATSReplicas,
+		memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
 		quotas: quotas, temp: confined.temp, secrets: keys,
 		egress: c.AllowNet.policy(), trying: c.PlayAllowNet.policy(), dialer: confined.dialer,
 	})
@@ -173,7 +179,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 // reach returns what serving needs of the system. The code of functions is read
 // before that.
 func (c *serveCommand) reach(s *session, t *telemetry) reach {
-	a := reach{nats: c.NATS, read: c.certificates(), egress: c.AllowNet.policy(), telemetry: t.reach()}
+	a := reach{nats: c.NATS, read: append(c.certificates(), c.natsFlags.files()...), egress: c.AllowNet.policy(), telemetry: t.reach()}
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
 	}
