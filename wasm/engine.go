@@ -177,8 +177,9 @@ func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 
 // compile creates the runtime, the host modules and the machine code.
 func (e *Engine) compile(ctx context.Context, module []byte) (err error) {
+	// Exceptions are what setjmp and longjmp are compiled to.
 	rc := wazero.NewRuntimeConfig().
-		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall).
+		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExceptionHandling).
 		WithCloseOnContextDone(e.cfg.CloseOnDone).
 		WithDebugInfoEnabled(false)
 	if e.cfg.CacheDir != "" {
