@@ -142,7 +142,7 @@ def _prepare_to_freeze(before: Any) -> dict[str, Any]:
     if _loop.busy():
         impure.append("event loop")
     if not impure:
-        _snapshot.run_before_snapshot()
+        _snapshot.run_before_snapshot(_loop.settle)
     return {"impure": impure, "sources": _ahead.sources(CODE)}
 
 
@@ -281,7 +281,7 @@ def raw_event(invocation: dict[str, Any]) -> Any:
 def restore() -> None:
     """Make a clone an instance of its own before its first call."""
     reseed()
-    _snapshot.run_after_restore()
+    _snapshot.run_after_restore(_loop.settle)
 
 
 def reseed() -> None:

@@ -36,20 +36,20 @@ def register_after_restore(func: Hook, /, *args: Any, **kwargs: Any) -> Hook:
     return func
 
 
-def run_before_snapshot() -> None:
-    """Call the hooks of register_before_snapshot; the first error ends it."""
-    from vivarium import _loop  # which only the guest has
+def run_before_snapshot(settle: Callable[[Any], Any]) -> None:
+    """Call the hooks of register_before_snapshot; the first error ends it.
 
+    What a hook returns is settled as the result of a handler is. That is passed, not
+    imported: only the guest has it, and by now a function's module could be in its place.
+    """
     for func, args, kwargs in reversed(_before_snapshot):
-        _loop.settle(func(*args, **kwargs))
+        settle(func(*args, **kwargs))
 
 
-def run_after_restore() -> None:
+def run_after_restore(settle: Callable[[Any], Any]) -> None:
     """Call the hooks of register_after_restore; the first error ends it."""
-    from vivarium import _loop
-
     for func, args, kwargs in _after_restore:
-        _loop.settle(func(*args, **kwargs))
+        settle(func(*args, **kwargs))
 
 
 def reseed() -> None:
