@@ -21,6 +21,7 @@ package secrets
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"regexp"
@@ -151,6 +152,9 @@ func (v *Vault) learn(e store.Entry) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if known := v.secrets[e.Key]; known != nil && known.revision > e.Revision {
+		return // news of what this process has changed since
+	}
 	if e.Deleted {
 		delete(v.secrets, e.Key)
 		return
@@ -272,7 +276,10 @@ func (v *Vault) SetSecret(ctx context.Context, p access.Principal, spec Spec) (S
 	}
 	v.write.Lock()
 	defer v.write.Unlock()
-	old := v.named(tenant, spec.Name)
+	old, err := v.stored(ctx, catalog.Reference(tenant, spec.Name))
+	if err != nil {
+		return Secret{}, err
+	}
 	if err := v.cfg.Ledger.Check(tenant, quota.Secrets, v.Counts()[tenant], 1); err != nil {
 		return Secret{}, err
 	}
@@ -291,6 +298,23 @@ func (v *Vault) SetSecret(ctx context.Context, p access.Principal, spec Spec) (S
 	}
 	v.keep(changed, revision)
 	return changed.shown(), nil
+}
+
+// stored returns a secret as the store has it, of which news may be under way; nil if there
+// is none.
+func (v *Vault) stored(ctx context.Context, reference string) (*entry, error) {
+	e, err := v.bucket.Get(ctx, reference)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var s Secret
+	if err := json.Unmarshal(e.Value, &s); err != nil || len(s.Versions) == 0 {
+		return nil, fault.Conflictf("secret", reference, "can't be read; delete it and set it again")
+	}
+	return &entry{s, e.Revision}, nil
 }
 
 // changed returns what a secret becomes.

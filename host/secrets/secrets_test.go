@@ -155,6 +155,7 @@ func TestVault_EntriesAreBoundToTheirPlace(t *testing.T) {
 	s := store.Memory(store.Config{})
 	v := open(t, s, mustKeys(t, keyText(1)))
 	theirs, ours := v.set(t, "umbrella", "one", map[string]string{"k": "theirs"}), v.set(t, "acme", "two", map[string]string{"k": "ours"})
+	r := v.pinned(t, "acme", "two", "k")
 	e, err := s.Secrets.Get(t.Context(), theirs.reference())
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +165,7 @@ func TestVault_EntriesAreBoundToTheirPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := open(t, s, mustKeys(t, keyText(1)))
-	if got, err := again.value("acme", v.pinned(t, "acme", "two", "k")); err == nil {
+	if got, err := again.value("acme", r); err == nil {
 		t.Errorf("got %q", got)
 	}
 }
