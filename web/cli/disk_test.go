@@ -62,6 +62,7 @@ def handler(event, context):
         file.seek(0)
         return {'body': file.read()}
 `}))
+	t.Cleanup(func() { must(t, "function", "delete", "disk-fun") })
 	if out := must(t, "deploy"); !strings.Contains(out, "new version") {
 		t.Error(out)
 	}

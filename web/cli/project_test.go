@@ -125,6 +125,10 @@ func TestDeploy_AProjectDeploysWhatChanged(t *testing.T) {
 	t.Setenv("VIVARIUM_SERVER", shared.url)
 	dir := writeFiles(t, projectFiles())
 	t.Chdir(dir)
+	t.Cleanup(func() {
+		must(t, "function", "delete", "proj-one")
+		must(t, "function", "delete", "proj-two")
+	})
 	deploy := func(args ...string) map[string]outcome {
 		t.Helper()
 		var all []outcome
