@@ -69,9 +69,9 @@ def handler(event, context):
 // that the process holds, for functions that come to their memory in odd ways.
 // Much larger ones are made with -attacks.all.
 func TestAccounting(t *testing.T) {
-	size, instances := int64(64), 4 // MiB
+	size, memory, instances := int64(64), 1024, 4 // MiB
 	if *allAttacks {
-		size, instances = 400, 6
+		size, memory, instances = 400, 2048, 6 // filling takes thrice the size
 	}
 	const (
 		slack = 64 << 20 // what neither knows of the other: garbage, tables of pages, steps charged ahead
@@ -83,7 +83,7 @@ func TestAccounting(t *testing.T) {
 			h.deploy("warm", `def handler(event, context): return 1`, catalog.VersionSpec{})
 			h.want("warm", `""`, "1") // what the host makes once
 			before, counted := resident(t), h.ledger.Total(quota.Memory)
-			h.deploy("hoarder", fmt.Sprintf(hoarder, size), catalog.VersionSpec{MemoryMB: 1024, MaxInstances: instances, Timeout: 5 * time.Minute})
+			h.deploy("hoarder", fmt.Sprintf(hoarder, size), catalog.VersionSpec{MemoryMB: memory, MaxInstances: instances, Timeout: 5 * time.Minute})
 			made := hammer(instances, func(int) error {
 				_, err := h.raw("hoarder", fmt.Sprintf(`"%s 1"`, how))
 				return err
