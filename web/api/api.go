@@ -35,6 +35,7 @@ import (
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/web/manage"
+	"vivarium/web/objects"
 	"vivarium/web/transfer"
 )
 
@@ -51,6 +52,8 @@ type Config struct {
 	Host *host.Host
 	// Desk is what the server's other face shares. Default: one of its own.
 	Desk *manage.Desk
+	// Objects is where versions' packages come from; nil means that there are none.
+	Objects *objects.Storage
 	// Version is that of the program, for the OpenAPI description.
 	Version string
 	// Logger takes our own faults. Default: slog.Default().

@@ -200,7 +200,7 @@ func TestAPI_RefusesByFieldAndRule(t *testing.T) {
 		{"POST /versions", create(`, "tag": ["Bad"]`), 400, "^tag: "},
 		{"POST /versions", create(`, "concurrency": "4"`), 400, "^concurrency: "},
 		{"POST /versions", create(`, "secrets": [{"id": "x"}]`), 400, "^secret of environment variable"},
-		{"POST /versions", create(`, "package": {"bucketName": "x"}`), 400, "^package: is not supported: .*content"},
+		{"POST /versions", create(`, "package": {"bucketName": "x"}`), 400, "^content: give the code in exactly one way: content, package or versionId"},
 		{"POST /versions", create(`, "logOptions": {"disabled": true}`), 400, "^logOptions.disabled: "},
 		{"POST /versions", create(`, "logOptions": {"minLevel": "LOUD"}`), 400, "^logOptions.minLevel: "},
 		{"POST /versions", create(`, "asyncInvocationConfig": {"retriesCount": "101"}`), 400, "^asyncInvocationConfig.retriesCount: "},

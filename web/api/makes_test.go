@@ -44,7 +44,7 @@ func TestMakes_EverySettingCounts(t *testing.T) {
 	}
 	noSettings := []string{"FunctionID", "Tag"}
 	other := map[string]any{
-		"Resources": &Resources{512 << 20}, "ExecutionTimeout": new(Duration), "Content": []byte("other"), "Environment": map[string]string{"A": "c"},
+		"Resources": &Resources{512 << 20}, "ExecutionTimeout": new(Duration), "Content": []byte("other"), "Package": &Package{}, "Environment": map[string]string{"A": "c"},
 		"LogOptions": &LogOptions{MinLevel: "WARN"}, "Async": &AsyncConfig{}, "MetadataOptions": &MetadataOptions{GCE: metadataOff},
 		"Mounts": []Mount{{Name: "m", EphemeralDisk: &EphemeralDisk{Size: 1 << 20}}}, "Runtime": "python313-full", "Secrets": []SecretReference{{ID: "s", Key: "k", Variable: "V"}},
 	}

@@ -25,7 +25,8 @@ type CreateVersionRequest struct {
 	Resources        *Resources        `json:"resources" doc:"Default: 128 MiB."`
 	ExecutionTimeout *Duration         `json:"executionTimeout" doc:"More than 0s, at most 3600s. Default: 3s."`
 	ServiceAccountID string            `json:"serviceAccountId"`
-	Content          []byte            `json:"content" doc:"A zip archive, base64; at most 52428800 bytes. This or versionId."`
+	Content          []byte            `json:"content" doc:"A zip archive, base64; at most 52428800 bytes. This, package or versionId."`
+	Package          *Package          `json:"package,omitempty" doc:"A zip archive in the object storage that the server takes packages from, --object-storage."`
 	VersionID        string            `json:"versionId" doc:"Take the code of this version."`
 	Environment      map[string]string `json:"environment"`
 	Secrets          []SecretReference `json:"secrets"`
@@ -40,7 +41,6 @@ type CreateVersionRequest struct {
 	AllowBroken      bool              `json:"allowBroken" doc:"Make the version even if its code does not load. Not the cloud's."`
 	AllowNet         string            `json:"allowNet" doc:"What the function may reach: hosts, *.DOMAIN, addresses and prefixes with commas between them, each with :PORT if only one is meant; public is the public internet. Default: nothing. Not the cloud's."`
 
-	Package              json.RawMessage `json:"package,omitempty" doc:"Not supported."`
 	StorageMounts        json.RawMessage `json:"storageMounts,omitempty" doc:"Not supported."`
 	Connectivity         json.RawMessage `json:"connectivity,omitempty" doc:"Not supported."`
 	NamedServiceAccounts json.RawMessage `json:"namedServiceAccounts,omitempty" doc:"Not supported."`
@@ -109,6 +109,13 @@ func (h *Handler) createVersion(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if body.Package != nil {
+		release, err := h.fetch(q, body)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
 	var v catalog.VersionInfo
 	if body.VersionID != "" {
 		v, err = h.host.Catalog().CopyVersion(q.Context(), q.principal, body.FunctionID, spec, body.VersionID, body.Tag)
@@ -135,7 +142,6 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 		value json.RawMessage
 		why   string
 	}{
-		{"package", r.Package, "there is no object storage here; send the archive as content"},
 		{"storageMounts", r.StorageMounts, "there is no object storage here; mounts has ephemeral disks"},
 		{"connectivity", r.Connectivity, "functions have no networks of their own"},
 		{"namedServiceAccounts", r.NamedServiceAccounts, "use serviceAccountId"},
@@ -147,8 +153,8 @@ func (r *CreateVersionRequest) spec() (catalog.VersionSpec, error) {
 	switch {
 	case r.FunctionID == "":
 		return spec, invalid("functionId", "is missing; give the id or name of a function")
-	case (len(r.Content) == 0) == (r.VersionID == ""):
-		return spec, invalid("content", "give the code in exactly one way: content or versionId")
+	case !r.hasOneSource():
+		return spec, invalid("content", "give the code in exactly one way: content, package or versionId")
 	case len(r.Content) > MaxContent:
 		return spec, invalid("content", fmt.Sprintf("has %d bytes, at most %d are allowed", len(r.Content), MaxContent))
 	case r.Concurrency < 0 || r.Concurrency > 1:

@@ -34,9 +34,9 @@ type reach struct {
 	nats  string   // URLs of servers to connect to, comma-separated
 	// egress is what functions may reach. Another process connects for them.
 	egress *egress.Policy
-	// telemetry is where the server itself sends traces and metrics; yet another process
-	// connects for that.
-	telemetry *egress.Policy
+	// own is what the server itself reaches, besides nats: where traces and metrics go, and
+	// where packages come from. Yet another process connects for that.
+	own *egress.Policy
 }
 
 // confinement is what the process has given up. Close it when nothing that
@@ -52,9 +52,9 @@ type confinement struct {
 	// dialer connects for functions; nil means that the process itself does.
 	dialer egress.Dialer
 	broker *egress.Broker // may be nil
-	// collector connects to where telemetry goes; nil means that the process itself does.
-	collector egress.Dialer
-	sender    *egress.Broker // may be nil
+	// ownDialer connects for the server; nil means that the process itself does.
+	ownDialer egress.Dialer
+	ownBroker *egress.Broker // may be nil
 
 	proc *os.File // keeps the rule for /proc/self valid, see openProc
 }
@@ -99,9 +99,9 @@ func (s *session) confine(flags confining, a reach) (*confinement, error) {
 			return nil, err
 		}
 	}
-	var sender *egress.Broker
-	if !a.telemetry.Empty() && runtime.GOOS == "linux" {
-		if sender, err = startBroker(s, a.telemetry); err != nil {
+	var own *egress.Broker
+	if !a.own.Empty() && runtime.GOOS == "linux" {
+		if own, err = startBroker(s, a.own); err != nil {
 			return nil, err
 		}
 	}
@@ -113,9 +113,9 @@ func (s *session) confine(flags confining, a reach) (*confinement, error) {
 		c.broker, c.dialer = broker, broker
 		c.lines = append(c.lines, "broker: on: connects functions to "+a.egress.String())
 	}
-	if sender != nil {
-		c.sender, c.collector = sender, sender
-		c.lines = append(c.lines, "telemetry broker: on: connects the server to "+a.telemetry.String())
+	if own != nil {
+		c.ownBroker, c.ownDialer = own, own
+		c.lines = append(c.lines, "broker of the server's own: on: connects it to "+a.own.String())
 	}
 	return c, nil
 }
@@ -136,7 +136,7 @@ func (c *confinement) close() {
 	if c.proc != nil {
 		_ = c.proc.Close()
 	}
-	for _, broker := range []*egress.Broker{c.broker, c.sender} {
+	for _, broker := range []*egress.Broker{c.broker, c.ownBroker} {
 		if broker != nil {
 			_ = broker.Close()
 		}

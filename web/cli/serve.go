@@ -13,6 +13,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/egress"
 	"vivarium/host/quota"
 	"vivarium/host/throttle"
 	"vivarium/wasm/vfs"
@@ -40,6 +41,7 @@ type serveCommand struct {
 	limits
 	secretKeys
 	natsFlags
+	objectStorageFlag
 	confining
 }
 
@@ -114,11 +116,20 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	confined, err := s.confine(c.confining, c.reach(s, telemetry))
+	packages, err := c.objectStorage(ctx)
+	if err != nil {
+		return err
+	}
+	reach, err := c.reach(s, telemetry.reach(), packages.reach())
+	if err != nil {
+		return err
+	}
+	confined, err := s.confine(c.confining, reach)
 	if err != nil {
 		return err
 	}
 	defer confined.close()
+	packages.by(confined.ownDialer)
 	confined.tell(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
 		data: c.Data, nats: c.NATS, servers: c.natsFlags, copies: c.NATSReplicas,
@@ -154,7 +165,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	c.warn(terminal, listener, platform.host.Keys(), "call these functions, and deploy others")
 	desk := manage.New(platform.host)
-	management := api.New(api.Config{Host: platform.host, Desk: desk, Version: programVersion()})
+	management := api.New(api.Config{Host: platform.host, Desk: desk, Version: programVersion(), Objects: packages.storage()})
 	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
 		Version: programVersion(), Management: management, RPC: rpc, Play: play, Console: console.Handler(),
@@ -165,7 +176,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host.Keys())
-	if config.Tracer, err = telemetry.trace(ctx, confined.collector, slog.New(slog.NewTextHandler(s.stderr, nil))); err != nil {
+	if config.Tracer, err = telemetry.trace(ctx, confined.ownDialer, slog.New(slog.NewTextHandler(s.stderr, nil))); err != nil {
 		return err
 	}
 	defer telemetry.close()
@@ -176,17 +187,22 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	return server.Serve(ctx, listener)
 }
 
-// reach returns what serving needs of the system. The code of functions is read
-// before that.
-func (c *serveCommand) reach(s *session, t *telemetry) reach {
-	a := reach{nats: c.NATS, read: append(c.certificates(), c.natsFlags.files()...), egress: c.AllowNet.policy(), telemetry: t.reach()}
+// reach returns what serving needs of the system, among it what the rules of own say. The code
+// of functions is read before that.
+func (c *serveCommand) reach(s *session, own ...[]string) (a reach, err error) {
+	a = reach{nats: c.NATS, read: append(c.certificates(), c.natsFlags.files()...), egress: c.AllowNet.policy()}
+	if rules := slices.Concat(own...); len(rules) > 0 {
+		if a.own, err = egress.ParsePolicy(strings.Join(rules, ",")); err != nil {
+			return a, err
+		}
+	}
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
 	}
 	if images := s.imageDir(c.Data, c.NATS); images != "" {
 		a.write = append(a.write, images)
 	}
-	return a
+	return a, nil
 }
 
 // where returns the flag that names the store of functions and keys; empty if

@@ -39,7 +39,7 @@ import (
 // collector's addresses alone; the one that connects functions does not know them.
 type telemetry struct {
 	traces, metrics bool
-	policy          *egress.Policy // what the collectors' addresses are
+	rules           []string // that allow the collectors' addresses
 	tls             *tls.Config
 	timeout         time.Duration
 
@@ -59,7 +59,6 @@ func newTelemetry(ctx context.Context) (*telemetry, error) {
 		return nil, nil
 	}
 	t := &telemetry{timeout: 10 * time.Second}
-	var rules []string
 	for _, signal := range []struct {
 		name string
 		on   *bool
@@ -77,7 +76,7 @@ func newTelemetry(ctx context.Context) (*telemetry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", variable, err)
 		}
-		rules = append(rules, reach...)
+		t.rules = append(t.rules, reach...)
 	}
 	if !t.traces && !t.metrics {
 		return nil, nil
@@ -95,9 +94,6 @@ func newTelemetry(ctx context.Context) (*telemetry, error) {
 		t.timeout = time.Duration(ms) * time.Millisecond
 	}
 	var err error
-	if t.policy, err = egress.ParsePolicy(strings.Join(rules, ",")); err != nil {
-		return nil, fmt.Errorf("%s: %w", endpointVariable, err)
-	}
 	t.tls, err = collectorTLS()
 	return t, err
 }
@@ -192,12 +188,12 @@ func (t *telemetry) measure(ctx context.Context, from prometheus.Gatherer) error
 	return nil
 }
 
-// reach returns what the collectors' addresses are; nil if there are none.
-func (t *telemetry) reach() *egress.Policy {
+// reach returns the rules that allow the collectors' addresses.
+func (t *telemetry) reach() []string {
 	if t == nil {
 		return nil
 	}
-	return t.policy
+	return t.rules
 }
 
 // close sends what there is, for as long as the collector takes it, at most some seconds.
