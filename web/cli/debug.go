@@ -30,8 +30,10 @@ type debugger struct {
 	listener net.Listener // for editors; nil: the debugger is at the terminal
 	typing   sync.Once    // begins to pass on what is typed
 
-	mu      sync.Mutex // guards current
-	current net.Conn   // gets what is typed
+	mu       sync.Mutex // guards the members below
+	current  net.Conn   // gets what is typed
+	closed   bool
+	attached sync.WaitGroup // connections of instances
 }
 
 // open returns the debugger that the flags ask for, nil for none. The caller closes it.
@@ -55,11 +57,19 @@ func (f debugging) open(s *session, t *terminal) (*debugger, error) {
 	return d, nil
 }
 
-// close ends the waiting for editors.
+// close ends the waiting for editors. It blocks until nothing is shown any more, for which
+// all instances have to be gone.
 func (d *debugger) close() {
-	if d != nil && d.listener != nil {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	if d.listener != nil {
 		_ = d.listener.Close()
 	}
+	d.attached.Wait()
 }
 
 // change makes a version one that is debugged: it has time, and one instance.
@@ -82,19 +92,33 @@ func (d *debugger) change(spec *catalog.VersionSpec, code *source) {
 // attachment returns what takes the connections of instances; nil if there is no
 // debugger.
 func (d *debugger) attachment() func(net.Conn) {
-	switch {
-	case d == nil:
+	if d == nil {
 		return nil
-	case d.listener != nil:
-		return d.attachEditor
 	}
-	return d.attachTerminal
+	return func(function net.Conn) {
+		defer function.Close()
+		d.mu.Lock()
+		closed := d.closed
+		if !closed {
+			d.attached.Add(1)
+			d.current = function
+		}
+		d.mu.Unlock()
+		if closed {
+			return
+		}
+		defer d.attached.Done()
+		if d.listener != nil {
+			d.attachEditor(function)
+		} else {
+			d.attachTerminal(function)
+		}
+	}
 }
 
 // attachEditor waits for an editor and passes on what the two say until one of them is
 // gone.
 func (d *debugger) attachEditor(function net.Conn) {
-	defer function.Close()
 	d.terminal.say("waiting for an editor to attach to %s", d.listener.Addr())
 	editor, err := d.listener.Accept()
 	if err != nil {
@@ -119,12 +143,8 @@ func (d *debugger) attachEditor(function net.Conn) {
 // attachTerminal shows what the function's debugger says, and passes on what is typed,
 // until the instance is gone.
 func (d *debugger) attachTerminal(function net.Conn) {
-	defer function.Close()
-	d.mu.Lock()
-	d.current = function
-	d.mu.Unlock()
 	d.typing.Do(func() { go d.passTyped() }) // until the program ends: a read of a terminal can't be interrupted
-	_, _ = io.Copy(&wholeRunes{w: d.s.stderr}, function)
+	_, _ = io.Copy(&wholeRunes{w: d.terminal}, function)
 }
 
 // passTyped passes what is typed to the debugger that was attached last. When nothing more

@@ -65,6 +65,13 @@ func (t *terminal) failure(functionID string, e *fault.FunctionError) {
 	t.note(t.hint(e))
 }
 
+// Write implements io.Writer: it prints text as it is, but for what steers a terminal.
+func (t *terminal) Write(text []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return plain{t.w}.Write(text)
+}
+
 // say prints a message of the program.
 func (t *terminal) say(format string, args ...any) {
 	t.mu.Lock()
