@@ -88,8 +88,9 @@ func TestPlay_WhatCantBeReadIsNotRun(t *testing.T) {
 	} {
 		b.open(page)
 		b.button(".event", "JSON")
-		for text, want := range map[string]string{`{"method": "GET",`: "The request is not JSON", `null`: "it must be an object"} {
+		for text, want := range map[string]string{`{"method": "GET",`: "Expected double-quoted", `null`: "it must be an object"} {
 			b.paste(".event .editor", text)
+			b.wait(`document.querySelector('.event').innerText.includes("` + want + `")`) // it is what the button is pressed for
 			press()
 			b.wait(`document.querySelector('.result .notice')?.innerText.includes("` + want + `") && !document.querySelector('.result .answer')`)
 		}

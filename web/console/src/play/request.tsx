@@ -98,8 +98,11 @@ function RequestJSON({ request, onChange, onInvalid, onRun }: RequestProps & Pic
   useEffect(() => {
     if (!wrong && JSON.stringify(request) !== compact(text)) setText(JSON.stringify(request, null, 2));
   }, [request]);
-  useEffect(() => onInvalid(wrong), [wrong]);
   useEffect(() => () => onInvalid(''), []);
+  const judge = (why: string) => {
+    setWrong(why);
+    onInvalid(why); // at once: it may be run before an effect would tell
+  };
   const edit = (next: string) => {
     setText(next);
     try {
@@ -108,9 +111,9 @@ function RequestJSON({ request, onChange, onInvalid, onRun }: RequestProps & Pic
       const headers = Object.entries(value.headers ?? {}).map(([k, v]) => [k, String(v)]);
       const body = typeof value.body === 'string' ? value.body : value.body === undefined ? '' : JSON.stringify(value.body);
       onChange({ method: String(value.method ?? 'GET'), query: String(value.query ?? ''), headers: Object.fromEntries(headers) as Record<string, string>, body });
-      setWrong('');
+      judge('');
     } catch (err) {
-      setWrong((err as Error).message);
+      judge((err as Error).message);
     }
   };
   return (
