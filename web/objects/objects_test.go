@@ -27,7 +27,8 @@ func TestFetch(t *testing.T) {
 	}
 	fetch := func(key objects.Key, bucket, name string, limit int64) (string, error) {
 		reserved := int64(-1)
-		data, err := s.Fetch(t.Context(), key, objects.Object{Bucket: bucket, Name: name}, limit, func(n int64) error { reserved = n; return nil })
+		reserve := func(n int64) error { reserved = n; return nil }
+		data, err := s.Fetch(t.Context(), key, objects.Object{Bucket: bucket, Name: name}, limit, reserve)
 		if err == nil && reserved != int64(len(data)) {
 			t.Errorf("%d bytes were reserved for %d", reserved, len(data))
 		}
@@ -64,7 +65,8 @@ func TestFetch(t *testing.T) {
 		}
 	}
 	full := errors.New("no memory")
-	if _, err := s.Fetch(t.Context(), objectstest.Key, objects.Object{Bucket: "packages", Name: names[0]}, 100, func(int64) error { return full }); err != full {
+	first := objects.Object{Bucket: "packages", Name: names[0]}
+	if _, err := s.Fetch(t.Context(), objectstest.Key, first, 100, func(int64) error { return full }); err != full {
 		t.Errorf("got %v", err)
 	}
 }
