@@ -18,6 +18,7 @@ split_distributions() {
 build() {
   local exceptions='-DFE_INVALID=1 -DFE_DIVBYZERO=4 -DFE_OVERFLOW=8 -DFE_UNDERFLOW=16'
   apply_patch "$here/packages/numpy/seed.patch"
+  apply_patch "$here/packages/numpy/files.patch"
   split_distributions
   # It takes no keywords, and so has no parameter for them.
   sed -i '/(PyCFunction)_get_castingimpl,/{n;s/METH_VARARGS | METH_KEYWORDS/METH_VARARGS/}' numpy/_core/src/multiarray/multiarraymodule.c

@@ -1,4 +1,5 @@
 import io
+import os
 import warnings
 
 import numpy as np
@@ -31,6 +32,28 @@ def arrays():
     assert np.loadtxt(io.StringIO("1 2\n3 4")).tolist() == [[1, 2], [3, 4]]
     # Sums of integers of the machine's size are of its size, which is 32 bits.
     assert np.arange(3).dtype == np.int32 and np.array([2**31]).dtype == np.int64
+
+
+def files():
+    a = np.arange(1000, dtype="i4")
+    np.save("/tmp/a.npy", a)
+    assert (np.load("/tmp/a.npy") == a).all()
+    with open("/tmp/mixed", "w+b") as file:
+        file.write(b"head")
+        a.tofile(file)
+        file.write(b"tail")
+    with open("/tmp/mixed", "rb") as file:
+        assert file.read(4) == b"head"
+        assert (np.fromfile(file, "i4", 999) == a[:999]).all()
+        assert file.read() == a[999:].tobytes() + b"tail"
+    with open("/tmp/mixed", "ab") as file:
+        a[:1].tofile(file)
+    assert os.path.getsize("/tmp/mixed") == 4012
+    assert np.fromfile(__file__, "S6", 1)[0] == b"import"
+    with open("/tmp/moved", "wb") as file:
+        os.replace("/tmp/moved", "/tmp/elsewhere")
+        open("/tmp/moved", "w").close()
+        fails(OSError, a.tofile, file)
 
 
 def kinds():
@@ -94,6 +117,7 @@ def faults():
 
 def handler(event, context):
     arrays()
+    files()
     kinds()
     mathematics()
     randomness()

@@ -24,6 +24,14 @@ PYTHON
     errors/__init__.py core/interchange/from_dataframe.py
 }
 
+# without_tzset: what pandas takes from _strptime sets the time zone, which is set
+# already, and that reads the clock, as an import must not that is to be frozen. It goes
+# without where there is no such function.
+without_tzset() {
+  sed -i '1i\import time\n\n_tzset = time.__dict__.pop("tzset")' _libs/tslibs/__init__.py
+  printf '\ntime.tzset = _tzset\n' >>_libs/tslibs/__init__.py
+}
+
 build() {
   # The archive tells its version; only a repository has to be asked.
   printf 'print("%s")\n' "$version" >generate_version.py
@@ -32,6 +40,6 @@ build() {
   perl -pi -e 's/(?<!>)\b(is_leapyear|add_minutes_to_datetimestruct|get_datetimestruct_days|get_datetime_metadata_from_dtype)\b/pandas_$1/g' \
     "${datetime[@]}"
   meson_build "$work/meson"
-  (cd "$work/installed/site/pandas" && without_missing_modules)
+  (cd "$work/installed/site/pandas" && without_missing_modules && without_tzset)
   python_files "$work"/installed/site/pandas
 }

@@ -45,10 +45,13 @@ def handler(event, context):
     return {"state": numpy.random.get_state()[1].tobytes().hex()}
 `
 
-// The generators of numpy are imported, and used in the handler alone.
+// The generators of numpy are imported, as is pandas, and used in the handler alone.
 const draws = `
 import numpy as np
 import numpy.random
+import pandas as pd
+
+table = pd.DataFrame({"a": range(1000)})
 
 # Without a default of its own it uses numpy's generator.
 draw_later = np.random.rand
@@ -62,6 +65,7 @@ def handler(event, context):
         "normal": repr(np.random.standard_normal()),
         "shuffle": repr(np.random.permutation(1000).tolist()),
         "bytes": np.random.bytes(16).hex(),
+        "sample": repr(table.sample(100)["a"].tolist()),
         "default_rng": repr(np.random.default_rng().random()),
         "RandomState": repr(np.random.RandomState().rand()),
         "SeedSequence": repr(np.random.SeedSequence().entropy),
