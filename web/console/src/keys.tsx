@@ -1,5 +1,5 @@
 // The API keys of the server.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { apiKey, ask, Failure, messageOf, seg, setAPIKey, type Key } from './api';
 import { ago } from './text';
 import { Icon } from './ui/icons';
@@ -76,7 +76,7 @@ export function Keys({ age, open, onChange }: { age: number; open: boolean; onCh
 function Secret({ secret, onDone, onUse }: { secret: string; onDone: () => void; onUse: () => void }) {
   const [kept, setKept] = useState(false);
   const used = apiKey() === secret;
-  useEffect(() => {
+  useLayoutEffect(() => { // an effect would hold on to the page for a frame too long
     const leave = (e: BeforeUnloadEvent) => { if (!kept) e.preventDefault(); };
     addEventListener('beforeunload', leave);
     return () => removeEventListener('beforeunload', leave);

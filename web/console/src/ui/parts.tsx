@@ -1,6 +1,6 @@
 // The small components that pages are made of.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { hasHidden, pieces } from '../text';
 import { Icon } from './icons';
 
@@ -80,11 +80,15 @@ export function Copy({ text, label, onTried }: { text: string; label: string; on
 /** Dialog is modal. Its first field, or else its first button, gets the focus. Without onClose, only its contents can close it. */
 export function Dialog(props: { title: string; onClose?: () => void; children: ComponentChildren; wide?: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const d = dialog.current!;
     const before = document.activeElement;
     d.showModal();
+    // Without its key a dialog that can't be left is not even closed for a moment.
+    const stay = (e: KeyboardEvent) => { if (e.key === 'Escape' && !props.onClose) e.preventDefault(); };
+    document.addEventListener('keydown', stay);
     return () => {
+      document.removeEventListener('keydown', stay);
       d.close();
       if (before instanceof HTMLElement) before.focus();
     };
