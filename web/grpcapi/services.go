@@ -122,6 +122,9 @@ func (s *Server) answer(ctx context.Context, in any, info *grpc.UnaryServerInfo,
 			err = s.status(ctx, info.FullMethod, fmt.Errorf("panic: %v\n%s", r, debug.Stack())).Err()
 		}
 	}()
+	if err := ctx.Err(); err != nil { // nobody would hear of what it changes
+		return nil, status.FromContextError(err).Err()
+	}
 	out, err = run(ctx, in)
 	if err != nil {
 		return nil, s.status(ctx, info.FullMethod, err).Err()
