@@ -192,22 +192,34 @@ func (c *timerList) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	query := url.Values{}
-	if c.Function != "" {
-		query.Set("functionId", c.Function)
-	}
-	var answer api.ListTimersResponse
-	if err := client.get(ctx, "/timers", query, &answer); err != nil {
+	timers, err := client.timers(ctx, c.Function)
+	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(s.stdout, answer.Timers)
+		return printJSON(s.stdout, timers)
 	}
 	rows := [][]string{}
-	for _, t := range answer.Timers {
+	for _, t := range timers {
 		rows = append(rows, []string{t.Name, t.FunctionID, t.Tag, t.Cron, t.TimeZone, timeText(t.LastTick), timeText(t.NextTick)})
 	}
 	return printTable(s.stdout, "NAME FUNCTION TAG CRON ZONE LAST NEXT", rows)
+}
+
+// timers lists the timers of a function, of all if none is named.
+func (c *serverClient) timers(ctx context.Context, function string) ([]api.Timer, error) {
+	query := url.Values{}
+	if function != "" {
+		query.Set("functionId", function)
+	}
+	var answer api.ListTimersResponse
+	err := c.get(ctx, "/timers", query, &answer)
+	return answer.Timers, err
+}
+
+// flagsOf returns what would make a timer like t.
+func flagsOf(t api.Timer) timerFlags {
+	return timerFlags{Cron: t.Cron, TimeZone: t.TimeZone, Tag: t.Tag, Payload: t.Payload}
 }
 
 type timerDelete struct {

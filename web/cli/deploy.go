@@ -111,9 +111,7 @@ func (c *deployCommand) Run(ctx context.Context, s *session, line *kong.Context)
 		}
 		return withTraceback(err)
 	}
-	if e := v.LoadError; e != nil {
-		newTerminal(s.stderr).say("the code does not load, and calls will fail:\n%s%s: %s", tracebackText(e.StackTrace), e.Type, e.Message)
-	}
+	newTerminal(s.stderr).note(brokenNote("", v))
 	if c.JSON {
 		return printJSON(s.stdout, v)
 	}
@@ -121,6 +119,15 @@ func (c *deployCommand) Run(ctx context.Context, s *session, line *kong.Context)
 	return printFields(s.stdout, [][2]string{
 		{"tags", strings.Join(v.Tags, " ")}, {"size", bytesText(int64(v.ImageSize))}, {"url", client.functionURL(c.Name, v.FunctionID)},
 	}...)
+}
+
+// brokenNote tells, after a prefix, that a version's code does not load; empty if it does.
+func brokenNote(prefix string, v *api.Version) string {
+	e := v.LoadError
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("%sthe code does not load, and calls will fail:\n%s%s: %s", prefix, tracebackText(e.StackTrace), e.Type, e.Message)
 }
 
 // request returns the request for a version of a function, and notes on how its entry

@@ -195,10 +195,7 @@ func (c *deployCommand) deployOne(ctx context.Context, s *session, client *serve
 				return withTraceback(err)
 			}
 			o.Changes = append(o.Changes, "new version "+v.ID)
-			if e := v.LoadError; e != nil {
-				newTerminal(s.stderr).say("%s: the code does not load, and calls will fail:\n%s%s: %s",
-					f.name, tracebackText(e.StackTrace), e.Type, e.Message)
-			}
+			newTerminal(s.stderr).note(brokenNote(f.name+": ", v))
 			return nil
 		},
 		func() error { return c.setTags(ctx, client, f, v, o) },
@@ -234,27 +231,34 @@ func (c *deployCommand) setScaling(ctx context.Context, client *serverClient, f 
 	if f.Scaling == nil {
 		return nil
 	}
-	var there api.ListScalingPoliciesResponse
-	if err := client.get(ctx, functionPath(f.name)+"/scalingPolicies", nil, &there); err != nil {
+	there, err := client.scalingPolicies(ctx, f.name)
+	want := f.Scaling.policy()
+	if err != nil || slices.Contains(there, want) {
 		return err
 	}
-	want := api.SetScalingPolicyRequest{
-		Tag: catalog.LatestTag, ProvisionedInstances: api.Int64(f.Scaling.Provisioned),
-		ZoneInstancesLimit: api.Int64(f.Scaling.Instances), ZoneRequestsLimit: api.Int64(f.Scaling.Requests),
-	}
-	for _, p := range there.Policies {
-		if want == (api.SetScalingPolicyRequest{
-			Tag: p.Tag, ProvisionedInstances: p.ProvisionedInstances,
-			ZoneInstancesLimit: p.ZoneInstancesLimit, ZoneRequestsLimit: p.ZoneRequestsLimit,
-		}) {
-			return nil
-		}
-	}
-	if _, err := client.change(ctx, http.MethodPost, functionPath(f.name)+":setScalingPolicy", want, nil); err != nil {
+	if _, err := client.change(ctx, http.MethodPost, functionPath(f.name)+":setScalingPolicy", api.SetScalingPolicyRequest{
+		Tag: want.Tag, ProvisionedInstances: api.Int64(want.ProvisionedInstances),
+		ZoneInstancesLimit: api.Int64(want.ZoneInstancesLimit), ZoneRequestsLimit: api.Int64(want.ZoneRequestsLimit),
+	}, nil); err != nil {
 		return err
 	}
 	o.Changes = append(o.Changes, "scaling policy set")
 	return nil
+}
+
+// scalingPolicies returns those of a function.
+func (c *serverClient) scalingPolicies(ctx context.Context, function string) (all []catalog.ScalingPolicy, err error) {
+	var answer api.ListScalingPoliciesResponse
+	if err := c.get(ctx, functionPath(function)+"/scalingPolicies", nil, &answer); err != nil {
+		return nil, err
+	}
+	for _, p := range answer.Policies {
+		all = append(all, catalog.ScalingPolicy{
+			Tag: p.Tag, ProvisionedInstances: int(p.ProvisionedInstances),
+			ZoneInstancesLimit: int(p.ZoneInstancesLimit), ZoneRequestsLimit: int(p.ZoneRequestsLimit),
+		})
+	}
+	return all, nil
 }
 
 // setCallers makes the function public or not if the file says which.
@@ -262,12 +266,9 @@ func (c *deployCommand) setCallers(ctx context.Context, client *serverClient, f 
 	if f.Public == nil {
 		return nil
 	}
-	var bindings api.ListAccessBindingsResponse
-	if err := client.get(ctx, functionPath(f.name)+":listAccessBindings", nil, &bindings); err != nil {
+	public, err := client.isPublic(ctx, f.name)
+	if err != nil || *f.Public == public {
 		return err
-	}
-	if *f.Public == (len(bindings.AccessBindings) > 0) {
-		return nil
 	}
 	action, done := "REMOVE", "only holders of keys may call it now"
 	if *f.Public {
@@ -283,20 +284,19 @@ func (c *deployCommand) setCallers(ctx context.Context, client *serverClient, f 
 // setTimers makes the timers what the file says. Those that it has not stay: they may
 // be somebody else's.
 func (c *deployCommand) setTimers(ctx context.Context, s *session, client *serverClient, f *projectFunction, o *outcome) error {
-	var there api.ListTimersResponse
-	if err := client.get(ctx, "/timers", url.Values{"functionId": {f.name}}, &there); err != nil {
+	there, err := client.timers(ctx, f.name)
+	if err != nil {
 		return err
 	}
 	done := map[string]bool{}
-	for _, t := range there.Timers {
+	for _, t := range there {
 		want, ok := f.Timers[t.Name]
 		if !ok {
 			newTerminal(s.stderr).say("%s: its timer %s is not in %s and stays; to delete it: vivarium timer delete %[2]s", f.name, t.Name, projectFile)
 			continue
 		}
-		same := timerFlags{Cron: t.Cron, TimeZone: t.TimeZone, Tag: t.Tag, Payload: t.Payload}
 		want.TimeZone, want.Tag = cmp.Or(want.TimeZone, "UTC"), cmp.Or(want.Tag, catalog.LatestTag)
-		if done[t.Name] = want == same; done[t.Name] {
+		if done[t.Name] = want == flagsOf(t); done[t.Name] {
 			continue
 		}
 		if _, err := client.change(ctx, http.MethodDelete, "/timers/"+url.PathEscape(t.ID), nil, nil); err != nil {

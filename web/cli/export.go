@@ -208,27 +208,19 @@ func (c *serverClient) exported(ctx context.Context, f *api.Function, v *api.Ver
 		retries := int(a.RetriesCount)
 		e.async = asyncFlags{Retries: &retries, Success: targetFunction(a.SuccessTarget), Failure: targetFunction(a.FailureTarget)}
 	}
-	var bindings api.ListAccessBindingsResponse
-	if err := c.get(ctx, functionPath(f.ID)+":listAccessBindings", nil, &bindings); err != nil {
+	var err error
+	if e.public, err = c.isPublic(ctx, f.ID); err != nil {
 		return nil, err
 	}
-	e.public = len(bindings.AccessBindings) > 0
-	var policies api.ListScalingPoliciesResponse
-	if err := c.get(ctx, functionPath(f.ID)+"/scalingPolicies", nil, &policies); err != nil {
+	if e.policies, err = c.scalingPolicies(ctx, f.ID); err != nil {
 		return nil, err
 	}
-	for _, p := range policies.Policies {
-		e.policies = append(e.policies, catalog.ScalingPolicy{
-			Tag: p.Tag, ProvisionedInstances: int(p.ProvisionedInstances),
-			ZoneInstancesLimit: int(p.ZoneInstancesLimit), ZoneRequestsLimit: int(p.ZoneRequestsLimit),
-		})
-	}
-	var timers api.ListTimersResponse
-	if err := c.get(ctx, "/timers", url.Values{"functionId": {f.ID}}, &timers); err != nil {
+	timers, err := c.timers(ctx, f.ID)
+	if err != nil {
 		return nil, err
 	}
-	for _, t := range timers.Timers {
-		e.timers[t.Name] = timerFlags{Cron: t.Cron, TimeZone: t.TimeZone, Tag: t.Tag, Payload: t.Payload}
+	for _, t := range timers {
+		e.timers[t.Name] = flagsOf(t)
 	}
 	return e, nil
 }

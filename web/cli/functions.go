@@ -66,12 +66,12 @@ func (c *functionGet) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	var bindings api.ListAccessBindingsResponse
-	if err := client.get(ctx, functionPath(f.ID)+":listAccessBindings", nil, &bindings); err != nil {
+	public, err := client.isPublic(ctx, f.ID)
+	if err != nil {
 		return err
 	}
 	callers := "holders of keys, where keys are needed"
-	if len(bindings.AccessBindings) > 0 {
+	if public {
 		callers = "anybody"
 	}
 	fields := [][2]string{
@@ -171,6 +171,13 @@ func (r *remote) setPublic(ctx context.Context, s *session, function, action, do
 	}
 	fmt.Fprintf(s.stdout, "%s %s\n", done, function)
 	return nil
+}
+
+// isPublic reports whether anyone may call a function.
+func (c *serverClient) isPublic(ctx context.Context, function string) (bool, error) {
+	var bindings api.ListAccessBindingsResponse
+	err := c.get(ctx, functionPath(function)+":listAccessBindings", nil, &bindings)
+	return len(bindings.AccessBindings) > 0, err
 }
 
 // bindPublic adds or removes that access binding.

@@ -75,7 +75,7 @@ func (t *terraform) file(functions []*exported) string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		id := "secret_" + strings.ReplaceAll(name, "-", "_")
+		id := secretVariable(name)
 		t.variable(id+"_id", "Secret in Lockbox that has what the secret "+name+" had.", false)
 		t.variable(id+"_version_id", "Its version.", false)
 	}
@@ -84,6 +84,9 @@ func (t *terraform) file(functions []*exported) string {
 	}
 	return t.text.String()
 }
+
+// secretVariable returns what the variables of a secret begin with.
+func secretVariable(secret string) string { return "secret_" + strings.ReplaceAll(secret, "-", "_") }
 
 func (t *terraform) variable(name, description string, secret bool) {
 	t.block("variable "+hclQuote(name), func() {
@@ -119,7 +122,7 @@ func (t *terraform) function(f *exported) {
 		t.setMap("environment", t.environment(f))
 		for _, r := range f.secrets {
 			t.block("secrets", func() {
-				name := "secret_" + strings.ReplaceAll(r.ID, "-", "_")
+				name := secretVariable(r.ID)
 				t.set("id", "var."+name+"_id")
 				t.set("version_id", "var."+name+"_version_id")
 				t.setText("key", r.Key)
