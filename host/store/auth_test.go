@@ -23,25 +23,6 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// startWith starts a server of other options than startShared's.
-func startWith(t *testing.T, o *server.Options) *server.Server {
-	t.Helper()
-	o.Host, o.JetStream, o.StoreDir, o.MaxPayload, o.NoSigs = "127.0.0.1", true, t.TempDir(), maxMessage, true
-	if o.Port == 0 {
-		o.Port = server.RANDOM_PORT
-	}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
-
 // Whoever has the user's credentials gets in, by a file alone.
 func TestAuth_Creds(t *testing.T) {
 	operator, account, user := made(nkeys.CreateOperator()), made(nkeys.CreateAccount()), made(nkeys.CreateUser())

@@ -254,8 +254,8 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 
 // replicas returns how many copies of a stream there are to be.
 func (j *jet) replicas(ctx context.Context, cfg Config, stream string) (int, error) {
-	if cfg.Replicas > 0 {
-		return cfg.Replicas, nil
+	if cfg.Replicas > 0 || j.exclusive { // the one server in this process keeps one
+		return max(cfg.Replicas, 1), nil
 	}
 	there, err := j.js.Stream(ctx, stream)
 	switch {

@@ -18,9 +18,17 @@ import (
 // startShared starts a server of its own, and returns its address.
 func startShared(t *testing.T) string {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), MaxPayload: maxMessage, NoSigs: true,
-	})
+	return strings.TrimPrefix(startWith(t, &server.Options{}).ClientURL(), "nats://")
+}
+
+// startWith starts a server with further options.
+func startWith(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
+	o.Host, o.JetStream, o.StoreDir, o.MaxPayload, o.NoSigs = "127.0.0.1", true, t.TempDir(), maxMessage, true
+	if o.Port == 0 {
+		o.Port = server.RANDOM_PORT
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +37,7 @@ func startShared(t *testing.T) string {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	return strings.TrimPrefix(s.ClientURL(), "nats://")
+	return s
 }
 
 // cable is a connection to a server that can be cut.
