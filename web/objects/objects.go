@@ -4,8 +4,10 @@ package objects
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -82,8 +84,22 @@ func (o Object) Path() string {
 // maxName bounds an object's name, in bytes, as S3 does.
 const maxName = 1024
 
-// region is what requests are signed for; the cloud's storage takes none other.
-const region = "ru-central1"
+// Region is what requests are signed for; the cloud's storage takes none other.
+const Region = "ru-central1"
+
+// Sign signs a request for an object with the key.
+//
+// # Errors
+//
+// The request's context's.
+func (k Key) Sign(request *http.Request, body []byte) error {
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	request.Header.Set("X-Amz-Content-Sha256", hash)
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	who := aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}
+	return signer.SignHTTP(request.Context(), who, request, hash, "s3", Region, time.Now())
+}
 
 // Fetch returns an object of at most limit bytes. Reserve is asked for the memory before it is
 // taken. Fetch blocks until the object is there, for two minutes at most.
@@ -100,8 +116,6 @@ func (s *Storage) Fetch(ctx context.Context, key Key, o Object, limit int64, res
 	case o.Name == "" || len(o.Name) > maxName:
 		return nil, fault.Invalidf("package.objectName", "must have 1 to %d bytes", maxName)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	answer, err := s.get(ctx, key, o)
 	if err != nil {
 		return nil, err
@@ -133,11 +147,7 @@ func (s *Storage) get(ctx context.Context, key Key, o Object) (*http.Response, e
 		return nil, err
 	}
 	if key != (Key{}) {
-		const nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" // the SHA-256 of the body
-		request.Header.Set("X-Amz-Content-Sha256", nothing)
-		sign := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-		who := aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}
-		if err := sign.SignHTTP(ctx, who, request, nothing, "s3", region, time.Now()); err != nil {
+		if err := key.Sign(request, nil); err != nil {
 			return nil, err
 		}
 	}

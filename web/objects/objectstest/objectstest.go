@@ -4,8 +4,6 @@ package objectstest
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"net"
 	"net/http"
 	"os"
@@ -13,9 +11,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"vivarium/web/objects"
 )
@@ -45,7 +40,7 @@ func Start(t testing.TB) *Storage {
 	attributes, data := t.TempDir(), t.TempDir()
 	var output bytes.Buffer
 	server := exec.CommandContext(t.Context(), filepath.Join(cache, "vivarium/servers/versitygw"), "--access", Key.ID, "--secret", Key.Secret,
-		"--port", address, "--quiet", "--region", "ru-central1", "posix", "--sidecar", attributes, data)
+		"--port", address, "--quiet", "--region", objects.Region, "posix", "--sidecar", attributes, data)
 	server.Stdout, server.Stderr = &output, &output
 	if err := server.Start(); err != nil {
 		t.Fatalf("%v; bash .ci/servers installs it", err)
@@ -74,12 +69,7 @@ func (s *Storage) Put(bucket, name string, data []byte) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	sum := sha256.Sum256(data)
-	hash := hex.EncodeToString(sum[:])
-	request.Header.Set("X-Amz-Content-Sha256", hash)
-	sign := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	who := aws.Credentials{AccessKeyID: Key.ID, SecretAccessKey: Key.Secret}
-	if err := sign.SignHTTP(s.t.Context(), who, request, hash, "s3", "ru-central1", time.Now()); err != nil {
+	if err := Key.Sign(request, data); err != nil {
 		s.t.Fatal(err)
 	}
 	answer, err := http.DefaultClient.Do(request)
