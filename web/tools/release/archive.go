@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path"
@@ -43,23 +44,24 @@ func (r *release) archives(context.Context) error {
 	}
 	for _, t := range r.targets {
 		inside := append([]entry{{name: "vivarium", mode: 0o755, file: r.files[t]}}, documents...)
-		f, err := os.Create(filepath.Join(r.out, r.archiveName(t)))
-		if err != nil {
-			return err
-		}
-		zipped := gzip.NewWriter(f)
-		err = writeTar(zipped, inside, r.time)
-		if err == nil {
-			err = zipped.Close()
-		}
-		if closed := f.Close(); err == nil {
-			err = closed
-		}
+		err := create(filepath.Join(r.out, r.archiveName(t)), 0o644, func(w io.Writer) error {
+			zipped := gzip.NewWriter(w)
+			return errors.Join(writeTar(zipped, inside, r.time), zipped.Close())
+		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// create makes a file, and closes it when write has written it.
+func create(path string, mode os.FileMode, write func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
 }
 
 func (r *release) archiveName(t target) string {

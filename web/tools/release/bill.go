@@ -6,7 +6,6 @@ import (
 	"debug/buildinfo"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 
 	"github.com/CycloneDX/cyclonedx-go"
@@ -17,6 +16,10 @@ import (
 // bills lists what each program is made of, in CycloneDX's format: the Go modules that the
 // compiler says are in it, and what is linked into the guests.
 func (r *release) bills(context.Context) error {
+	guests, err := guestParts()
+	if err != nil {
+		return err
+	}
 	for _, t := range r.targets {
 		info, err := buildinfo.ReadFile(r.files[t])
 		if err != nil {
@@ -26,13 +29,9 @@ func (r *release) bills(context.Context) error {
 		for _, m := range info.Deps {
 			parts = append(parts, part(m.Path, m.Version, "pkg:golang/"+m.Path+"@", ""))
 		}
-		of, err := guestParts()
-		if err != nil {
-			return err
-		}
 		program := part("vivarium", r.version.String(), "pkg:generic/vivarium@", "Apache-2.0")
 		program.Type = cyclonedx.ComponentTypeApplication
-		parts = append(parts, of...)
+		parts = append(parts, guests...)
 		bill := cyclonedx.NewBOM()
 		bill.Metadata = &cyclonedx.Metadata{Timestamp: r.time.Format("2006-01-02T15:04:05Z"), Component: &program}
 		bill.Components = &parts
@@ -79,6 +78,3 @@ func guestParts() ([]cyclonedx.Component, error) {
 	}
 	return parts, nil
 }
-
-// goVersion is what compiles the programs: go build is started by this one.
-var goVersion = runtime.Version()

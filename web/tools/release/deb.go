@@ -95,13 +95,8 @@ func (e *entry) place(folder string) error {
 		return err
 	}
 	defer func() { _ = data.Close() }()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(e.mode))
-	if err != nil {
+	return create(path, os.FileMode(e.mode), func(w io.Writer) error {
+		_, err := io.Copy(w, data)
 		return err
-	}
-	_, err = io.Copy(f, data)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	return err
+	})
 }

@@ -140,13 +140,5 @@ func (r *release) pack(name, folder string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(filepath.Join(r.out, name))
-	if err != nil {
-		return err
-	}
-	err = writeTar(f, inside, r.time)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	return err
+	return create(filepath.Join(r.out, name), 0o644, func(w io.Writer) error { return writeTar(w, inside, r.time) })
 }

@@ -39,6 +39,7 @@ type release struct {
 	time    time.Time // of the commit: what all files in archives are dated
 	targets []target
 	files   map[target]string // the programs
+	sums    map[string]string // checksums of what was made, by name; see sum
 }
 
 // target is a system that there are programs for.
@@ -76,7 +77,7 @@ func (v version) debian() string { return v.with("~rc") }
 func (v version) python() string { return v.with("rc") }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	r := release{files: map[target]string{}}
+	r := release{files: map[target]string{}, sums: map[string]string{}}
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -186,19 +187,42 @@ func (r *release) build(ctx context.Context, t target, folder string) error {
 
 // checksums lists all files made so far, for sha256sum -c.
 func (r *release) checksums(context.Context) error {
-	made, err := os.ReadDir(r.out)
+	made, err := r.made()
 	if err != nil {
 		return err
 	}
 	var list strings.Builder
 	for _, f := range made {
-		sum, err := checksum(filepath.Join(r.out, f.Name()))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&list, "%s  %s\n", sum, f.Name())
+		fmt.Fprintf(&list, "%s  %s\n", f.sum, f.name)
 	}
 	return r.write("SHA256SUMS", []byte(list.String()))
+}
+
+// made are the files made so far, with their checksums, in order of name.
+func (r *release) made() (files []struct{ name, sum string }, err error) {
+	entries, err := os.ReadDir(r.out)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		sum, err := r.sum(e.Name())
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, struct{ name, sum string }{e.Name(), sum})
+	}
+	return files, nil
+}
+
+// sum returns the checksum of a file that was made; none changes after that.
+func (r *release) sum(name string) (sum string, err error) {
+	sum, known := r.sums[name]
+	if !known {
+		if sum, err = checksum(filepath.Join(r.out, name)); err == nil {
+			r.sums[name] = sum
+		}
+	}
+	return sum, err
 }
 
 // checksum returns the SHA-256 of a file in hexadecimal.

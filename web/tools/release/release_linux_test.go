@@ -467,7 +467,8 @@ func read(t *testing.T, path string, into any) {
 // Homebrew's formula names an archive and its checksum for each system. The programs are
 // not the real ones: what is tested is what is said of their archives.
 func TestFormula(t *testing.T) {
-	r := release{version: version{core: "1.2.3"}, url: "https://example.org/v", out: t.TempDir(), root: "../../..", targets: targets, files: map[target]string{}}
+	r := release{version: version{core: "1.2.3"}, url: "https://example.org/v", out: t.TempDir(), root: "../../..", targets: targets,
+		files: map[target]string{}, sums: map[string]string{}}
 	for _, system := range targets {
 		r.files[system] = filepath.Join(t.TempDir(), "program")
 		put(t, r.files[system], system.String())

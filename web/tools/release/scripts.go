@@ -5,8 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -30,7 +29,7 @@ func (r *release) scripts(context.Context) error {
 	}
 	text := r.fill(formula)
 	for _, t := range targets {
-		sum, err := checksum(filepath.Join(r.out, r.archiveName(t)))
+		sum, err := r.sum(r.archiveName(t))
 		if err != nil {
 			return err
 		}
@@ -55,17 +54,13 @@ func (r *release) provenance(context.Context) error {
 		URI    string  `json:"uri,omitempty"`
 		Digest digests `json:"digest"`
 	}
-	made, err := os.ReadDir(r.out)
+	made, err := r.made()
 	if err != nil {
 		return err
 	}
 	var subjects []resource
 	for _, f := range made {
-		sum, err := checksum(filepath.Join(r.out, f.Name()))
-		if err != nil {
-			return err
-		}
-		subjects = append(subjects, resource{Name: f.Name(), Digest: digests{"sha256": sum}})
+		subjects = append(subjects, resource{Name: f.name, Digest: digests{"sha256": f.sum}})
 	}
 	sources := []resource{{URI: "git+" + r.url, Digest: digests{"gitCommit": r.commit}}}
 	for _, g := range []pythonwasi.Guest{pythonwasi.Lean, pythonwasi.Full} {
@@ -84,7 +79,7 @@ func (r *release) provenance(context.Context) error {
 			"buildDefinition": map[string]any{
 				"buildType":            r.url + "/release",
 				"externalParameters":   map[string]any{"version": r.version.String(), "url": r.url},
-				"internalParameters":   map[string]any{"go": goVersion},
+				"internalParameters":   map[string]any{"go": runtime.Version()},
 				"resolvedDependencies": sources,
 			},
 			"runDetails": map[string]any{"builder": map[string]any{"id": r.url + "/go-tool-task-release"}},

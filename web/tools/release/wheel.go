@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // distribution is what the package is called on PyPI, where vivarium is another's.
@@ -63,24 +64,19 @@ Description-Content-Type: text/markdown
 
 // tagsOf returns the lines for each of the platforms, which a wheel's name joins by dots.
 func tagsOf(platforms string) (lines string) {
-	for _, p := range bytes.Split([]byte(platforms), []byte(".")) {
-		lines += fmt.Sprintf("Tag: py3-none-%s\n", p)
+	for p := range strings.SplitSeq(platforms, ".") {
+		lines += "Tag: py3-none-" + p + "\n"
 	}
 	return lines
 }
 
 // wheel writes a wheel, with the record of what is in it at the end.
-func (r *release) wheel(name, record string, inside []entry) (err error) {
-	f, err := os.Create(filepath.Join(r.out, name))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closed := f.Close(); err == nil {
-			err = closed
-		}
-	}()
-	archive := zip.NewWriter(f)
+func (r *release) wheel(name, record string, inside []entry) error {
+	return create(filepath.Join(r.out, name), 0o644, func(w io.Writer) error { return r.writeWheel(w, record, inside) })
+}
+
+func (r *release) writeWheel(w io.Writer, record string, inside []entry) error {
+	archive := zip.NewWriter(w)
 	var recorded bytes.Buffer
 	for _, e := range inside {
 		sum := sha256.New()
