@@ -16,6 +16,19 @@ typedef struct {
   int failed;
 } search;
 
+// gather visits everything that is tracked, and returns what the visitor has found.
+static PyObject *gather(gcvisitobjects_t visit, PyObject *objects) {
+  search s = {.objects = objects, .found = PyList_New(0)};
+  if (s.found == NULL) {
+    return NULL;
+  }
+  PyUnstable_GC_VisitObjects(visit, &s);
+  if (s.failed) {
+    Py_CLEAR(s.found);
+  }
+  return s.found;
+}
+
 static int add_object(PyObject *object, void *arg) {
   search *s = arg;
   s->failed = !append(s->found, object);
@@ -25,15 +38,7 @@ static int add_object(PyObject *object, void *arg) {
 PyObject *tracked_objects(PyObject *module, PyObject *unused) {
   (void)module;
   (void)unused;
-  search s = {.found = PyList_New(0)};
-  if (s.found == NULL) {
-    return NULL;
-  }
-  PyUnstable_GC_VisitObjects(add_object, &s);
-  if (s.failed) {
-    Py_CLEAR(s.found);
-  }
-  return s.found;
+  return gather(add_object, NULL);
 }
 
 static int is_one_of(PyObject *object, void *objects) {
@@ -55,13 +60,5 @@ static int add_referrer(PyObject *object, void *arg) {
 
 PyObject *tracked_referrers(PyObject *module, PyObject *objects) {
   (void)module;
-  search s = {.objects = objects, .found = PyList_New(0)};
-  if (s.found == NULL) {
-    return NULL;
-  }
-  PyUnstable_GC_VisitObjects(add_referrer, &s);
-  if (s.failed) {
-    Py_CLEAR(s.found);
-  }
-  return s.found;
+  return gather(add_referrer, objects);
 }

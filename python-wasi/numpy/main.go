@@ -54,6 +54,14 @@ type compared struct {
 	others   int               // of these, those that here have other parameters, such as types, and pass with them
 }
 
+// plus returns the numbers of both together.
+func (c compared) plus(o compared) compared {
+	return compared{passed: c.passed + o.passed, here: c.here + o.here, skipping: c.skipping + o.skipping, others: c.others + o.others}
+}
+
+// failed returns how many of those that pass natively fail in the sandbox.
+func (c compared) failed() int { return c.passed - c.here - c.others - c.skipping }
+
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("numpy", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -312,16 +320,13 @@ func readFailing(file string) (map[string]bool, error) {
 // write writes failing.txt and results.md.
 func write(dir, version string, all []compared) error {
 	var failing, page bytes.Buffer
-	type row struct{ passed, here, others, skipping int }
-	rows, total := map[string]row{}, row{}
+	rows, total := map[string]compared{}, compared{}
 	for _, c := range all {
 		for _, test := range slices.Sorted(maps.Keys(c.failing)) {
 			fmt.Fprintf(&failing, "%s::%s # %s\n", c.file, test, c.failing[test])
 		}
 		area, _, _ := strings.Cut(c.file, "/tests/")
-		r := rows[area]
-		rows[area] = row{r.passed + c.passed, r.here + c.here, r.others + c.others, r.skipping + c.skipping}
-		total = row{total.passed + c.passed, total.here + c.here, total.others + c.others, total.skipping + c.skipping}
+		rows[area], total = rows[area].plus(c), total.plus(c)
 	}
 	fmt.Fprintf(&page, `# numpy's own tests
 
@@ -334,11 +339,10 @@ WebAssembly. [failing.txt](failing.txt) names those that fail, and what they say
 `, version)
 	for _, area := range slices.Sorted(maps.Keys(rows)) {
 		r := rows[area]
-		fmt.Fprintf(&page, "| %s | %d | %d | %d | %d | %d |\n", area, r.passed, r.here, r.others, r.skipping,
-			r.passed-r.here-r.others-r.skipping)
+		fmt.Fprintf(&page, "| %s | %d | %d | %d | %d | %d |\n", area, r.passed, r.here, r.others, r.skipping, r.failed())
 	}
 	fmt.Fprintf(&page, "| all | %d | %d | %d | %d | %d |\n\n%.1f %% of those that pass natively pass.\n", total.passed, total.here,
-		total.others, total.skipping, total.passed-total.here-total.others-total.skipping,
+		total.others, total.skipping, total.failed(),
 		100*float64(total.here+total.others)/float64(total.passed))
 	return errors.Join(os.WriteFile(filepath.Join(dir, "failing.txt"), failing.Bytes(), 0o644),
 		os.WriteFile(filepath.Join(dir, "results.md"), page.Bytes(), 0o644))
