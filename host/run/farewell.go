@@ -31,6 +31,16 @@ func (in *instance) awaitsEnd() bool {
 	return in.Usable() && in.AwaitsEnd() && in.pool.v.Environment[noEndSignal] != variableIsOn
 }
 
+// end closes an instance that is idle no longer. One that is to be told of it is closed in a
+// goroutine, which start begins.
+func (in *instance) end(start func(func())) {
+	if in.awaitsEnd() {
+		start(in.dismiss)
+		return
+	}
+	in.pool.discard(in)
+}
+
 // dismiss is pool.discard for an instance that is to be told. It blocks for endPatience at most,
 // besides what discard takes.
 func (in *instance) dismiss() {

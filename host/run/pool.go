@@ -380,11 +380,7 @@ func (p *pool) evict(before time.Time) int {
 	}
 	p.mu.Unlock()
 	for _, in := range old {
-		if in.awaitsEnd() {
-			p.r.janitor.Go(in.dismiss) // one of those is who calls this
-			continue
-		}
-		p.discard(in)
+		in.end(p.r.janitor.Go) // one of those is who calls this
 	}
 	return len(old)
 }
@@ -424,11 +420,7 @@ func (p *pool) close() {
 	p.mu.Unlock()
 	var ending sync.WaitGroup
 	for _, in := range idle {
-		if in.awaitsEnd() {
-			ending.Go(in.dismiss)
-			continue
-		}
-		p.discard(in)
+		in.end(ending.Go)
 	}
 	ending.Wait()
 	<-p.drained
