@@ -141,13 +141,11 @@ func (e *Events) CreateTimer(ctx context.Context, p access.Principal, spec Timer
 	if err != nil {
 		return Timer{}, err
 	}
-	switch {
-	case e.running.Err() != nil:
+	if e.running.Err() != nil {
 		return Timer{}, fault.ErrClosed
-	case f.Status == catalog.StatusDeleting:
-		return Timer{}, fault.Conflictf("function", f.ID, "is being deleted")
-	case f.Transient && e.store.Durable:
-		return Timer{}, fault.Invalidf("function", "%s is in memory only; deploy it first", spec.Function)
+	}
+	if err := e.mayTick(f, spec.Function); err != nil {
+		return Timer{}, err
 	}
 	spec.Function = f.ID
 	t, err := newTimer(Timer{
@@ -172,13 +170,24 @@ func (e *Events) CreateTimer(ctx context.Context, p access.Principal, spec Timer
 	e.clock.put(t)
 	// If the function has begun to go since, DropTimers may not have seen the timer.
 	f, err = e.functions.Function(system, f.ID)
-	if err == nil && f.Status == catalog.StatusDeleting {
-		err = fault.Conflictf("function", f.ID, "is being deleted")
+	if err == nil {
+		err = e.mayTick(f, spec.Function)
 	}
 	if err != nil {
 		return Timer{}, cmp.Or(e.removeTimer(context.WithoutCancel(ctx), t.reference()), err)
 	}
 	return t.Timer, nil
+}
+
+// mayTick returns why a function, which the caller has named so, can have no timer.
+func (e *Events) mayTick(f catalog.FunctionInfo, name string) error {
+	switch {
+	case f.Status == catalog.StatusDeleting:
+		return fault.Conflictf("function", f.ID, "is being deleted")
+	case f.Transient && e.store.Durable:
+		return fault.Invalidf("function", "%s is in memory only; deploy it first", name)
+	}
+	return nil
 }
 
 // Timers lists timers within p's reach by name: those of a function, or of all functions

@@ -81,13 +81,11 @@ func (e *Events) updated(p access.Principal, t Timer, u TimerUpdate) (*timer, er
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case f.Tenant != catalog.TenantOr(t.Tenant):
+		if f.Tenant != catalog.TenantOr(t.Tenant) {
 			return nil, fault.Invalidf("function", "%.80s must be of the timer's folder", r.Function)
-		case f.Status == catalog.StatusDeleting:
-			return nil, fault.Conflictf("function", f.ID, "is being deleted")
-		case f.Transient && e.store.Durable:
-			return nil, fault.Invalidf("function", "%.80s is in memory only; deploy it first", r.Function)
+		}
+		if err := e.mayTick(f, r.Function); err != nil {
+			return nil, err
 		}
 		t.Function, t.FunctionID = f.ID, f.ID
 		t.Tag, t.Cron, t.Payload, t.ServiceAccountID = r.Tag, r.Cron, r.Payload, r.ServiceAccountID
