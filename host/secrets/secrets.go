@@ -173,6 +173,7 @@ func (v *Vault) rotate(ctx context.Context) {
 	for _, e := range v.all() {
 		changed := e.Secret
 		changed.Versions = slices.Clone(e.Versions)
+		rotated := false
 		for i := range changed.Versions {
 			version := &changed.Versions[i]
 			if version.KeyID == v.cfg.Keys.first() {
@@ -184,19 +185,15 @@ func (v *Vault) rotate(ctx context.Context) {
 				continue
 			}
 			version.KeyID, version.Sealed = v.cfg.Keys.seal(text, changed.place(version))
+			rotated = true
 		}
-		if changed.stale(e.Secret) {
+		if rotated {
 			// Another host may have done it, which is as good.
 			if revision, err := v.bucket.Update(ctx, e.reference(), store.Record(changed), e.revision); err == nil {
 				v.keep(changed, revision)
 			}
 		}
 	}
-}
-
-// stale reports whether some version of old is encrypted in another way.
-func (s *Secret) stale(old Secret) bool {
-	return !slices.EqualFunc(s.Versions, old.Versions, func(a, b Version) bool { return a.KeyID == b.KeyID })
 }
 
 // all returns all secrets, by reference.
