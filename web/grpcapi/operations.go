@@ -58,6 +58,18 @@ func (s *Server) operation(ctx context.Context, op *manage.Operation) (*operatio
 	return o, nil
 }
 
+// operations describes several.
+func (s *Server) operations(ctx context.Context, all []*manage.Operation) (described []*operation.Operation, err error) {
+	for _, op := range all {
+		o, err := s.operation(ctx, op)
+		if err != nil {
+			return nil, err
+		}
+		described = append(described, o)
+	}
+	return described, nil
+}
+
 // metadata returns the message that tells what an operation is about; an empty one for
 // changes that the cloud does not have.
 func metadata(op *manage.Operation) proto.Message {

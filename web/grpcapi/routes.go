@@ -122,15 +122,8 @@ func (s *Server) message(ctx context.Context, answer any, name protoreflect.Full
 	case *manage.Operation:
 		return s.operation(ctx, a)
 	case *api.OperationPage:
-		page := &functions.ListFunctionOperationsResponse{NextPageToken: a.NextPageToken}
-		for _, op := range a.Operations {
-			o, err := s.operation(ctx, op)
-			if err != nil {
-				return nil, err
-			}
-			page.Operations = append(page.Operations, o)
-		}
-		return page, nil
+		described, err := s.operations(ctx, a.Operations)
+		return &functions.ListFunctionOperationsResponse{Operations: described, NextPageToken: a.NextPageToken}, err
 	}
 	text, err := json.Marshal(answer)
 	if err != nil {

@@ -178,15 +178,11 @@ func (s *Server) listTriggerOperations(
 		return nil, err
 	}
 	found, next, err := manage.Page(s.desk.Operations.Of(t.ID), size, in.PageToken, manage.OperationKey)
-	answer := &triggers.ListTriggerOperationsResponse{NextPageToken: next}
-	for _, op := range found {
-		o, err := s.operation(ctx, op)
-		if err != nil {
-			return nil, err
-		}
-		answer.Operations = append(answer.Operations, o)
+	if err != nil {
+		return nil, err
 	}
-	return answer, err
+	described, err := s.operations(ctx, found)
+	return &triggers.ListTriggerOperationsResponse{Operations: described, NextPageToken: next}, err
 }
 
 // triggerDone returns the operation of a change that was made.
