@@ -11,9 +11,12 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// describe returns the OpenAPI document, made from the routes and the types of
-// their bodies.
-func (h *Handler) describe() []byte {
+// describe returns the OpenAPI document.
+func (h *Handler) describe() []byte { return Describe(h.config.Version) }
+
+// Describe returns the OpenAPI document of a program's version, made from the routes and
+// the types of their bodies.
+func Describe(version string) []byte {
 	schemas, paths := object{}, object{}
 	failure := object{
 		"description": "The request was not done",
@@ -59,7 +62,6 @@ func (h *Handler) describe() []byte {
 		}
 		path[strings.ToLower(r.method)] = operation
 	}
-	version := h.config.Version
 	if version == "" {
 		version = "dev"
 	}

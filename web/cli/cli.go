@@ -16,6 +16,7 @@
 //	vivarium tenant       quota
 //	vivarium export       terraform
 //	vivarium schema       what a vivarium.yaml may say
+//	vivarium docs         the manual, in a browser
 //	vivarium completion   a script for bash, zsh or fish
 //
 // All commands that run functions work in the same way. Code is packed into an
@@ -75,6 +76,7 @@ type grammar struct {
 	Tenant     tenantCommands     `cmd:"" help:"Show and change the quotas of a server's tenants."`
 	Export     exportCommands     `cmd:"" help:"Describe functions in the languages of other tools."`
 	Schema     schemaCommand      `cmd:"" help:"Print a JSON schema of vivarium.yaml, for editors."`
+	Docs       docsCommand        `cmd:"" help:"Read the manual, which is part of the program, in a browser."`
 	Completion completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 }
 
@@ -115,18 +117,7 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 		args = []string{"version"}
 	}
 	var g grammar
-	parser, err := kong.New(&g,
-		kong.Name("vivarium"), kong.Description(description),
-		kong.Writers(s.stdout, s.stderr), kong.Vars{
-			"samples": sampleNames(), "runtimes": strings.Join(pythonwasi.Runtimes(), ", "), "server": defaultServer,
-		},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Exit(func(code int) { panic(helpShown(code)) }),
-	)
-	if err != nil { // the grammar is invalid
-		panic(err)
-	}
+	parser := newParser(ctx, s, &g)
 	if args[0] == completeCommand {
 		for _, word := range complete(ctx, parser.Model, args[1:]) {
 			fmt.Fprintln(s.stdout, word)
@@ -154,6 +145,23 @@ func runSession(ctx context.Context, args []string, s *session) (code int) {
 		return ExitFailure
 	}
 	return ExitOK
+}
+
+// newParser returns what reads command lines into g.
+func newParser(ctx context.Context, s *session, g *grammar) *kong.Kong {
+	parser, err := kong.New(g,
+		kong.Name("vivarium"), kong.Description(description),
+		kong.Writers(s.stdout, s.stderr), kong.Vars{
+			"samples": sampleNames(), "runtimes": strings.Join(pythonwasi.Runtimes(), ", "), "server": defaultServer,
+		},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Exit(func(code int) { panic(helpShown(code)) }),
+	)
+	if err != nil { // the grammar is invalid
+		panic(err)
+	}
+	return parser
 }
 
 // helpShown is what kong's exit panics with.

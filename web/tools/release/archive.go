@@ -7,11 +7,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"vivarium/web/manual"
 )
 
 // entry is a file or, with a slash at the end of its name, a folder in an archive.
@@ -36,14 +40,31 @@ func (r *release) documents() ([]entry, error) {
 	return all, nil
 }
 
+// manPages are what man(1) shows of the program and its commands, below a folder.
+func manPages(folder string) ([]entry, error) {
+	pages, err := manual.Man()
+	if err != nil {
+		return nil, err
+	}
+	var all []entry
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		all = append(all, entry{name: folder + name, mode: 0o644, data: pages[name]})
+	}
+	return all, nil
+}
+
 // archives makes an archive of each program.
 func (r *release) archives(context.Context) error {
 	documents, err := r.documents()
 	if err != nil {
 		return err
 	}
+	pages, err := manPages("man/man1/")
+	if err != nil {
+		return err
+	}
 	for _, t := range r.targets {
-		inside := append([]entry{{name: "vivarium", mode: 0o755, file: r.files[t]}}, documents...)
+		inside := slices.Concat([]entry{{name: "vivarium", mode: 0o755, file: r.files[t]}}, documents, pages)
 		err := create(filepath.Join(r.out, r.archiveName(t)), 0o644, func(w io.Writer) error {
 			zipped := gzip.NewWriter(w)
 			return errors.Join(writeTar(zipped, inside, r.time), zipped.Close())

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +27,15 @@ func (r *release) debs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pages, err := manPages("usr/share/man/man1/")
+	if err != nil {
+		return err
+	}
+	for i := range pages { // as Debian has them
+		if err := pages[i].zip(); err != nil {
+			return err
+		}
+	}
 	for _, t := range r.targets {
 		if t.os != "linux" {
 			continue
@@ -39,10 +51,26 @@ func (r *release) debs(ctx context.Context) error {
 			d.name = "usr/share/doc/vivarium/" + d.name
 			inside = append(inside, d)
 		}
+		inside = append(inside, pages...)
 		if err := r.deb(ctx, fmt.Sprintf("vivarium_%s_%s.deb", r.version.debian(), t.arch), inside); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// zip compresses the entry.
+func (e *entry) zip() error {
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(e.data)
+	if err := errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	e.name, e.data = e.name+".gz", packed.Bytes()
 	return nil
 }
 

@@ -198,6 +198,10 @@ func TestDeb(t *testing.T) {
 	if got := dpkg("-s", "vivarium"); !strings.Contains(got, "Status: install ok installed") || !strings.Contains(got, "Version: 1.2.3~rc4\n") {
 		t.Errorf("got %s", got)
 	}
+	page := exec.CommandContext(t.Context(), "zcat", filepath.Join(root, "usr/share/man/man1/vivarium-deploy.1.gz"))
+	if text, err := page.CombinedOutput(); err != nil || !strings.Contains(strings.ReplaceAll(string(text), `\-`, "-"), "--allow-broken") {
+		t.Errorf("the manual page: %v: %s", err, text)
+	}
 	// The unit is checked among those of this machine, with the program where it is now.
 	text, err := os.ReadFile(filepath.Join(root, "usr/lib/systemd/system/vivarium.service"))
 	if err != nil {
@@ -216,7 +220,7 @@ func TestDeb(t *testing.T) {
 		}
 	}
 	dpkg("-P", "vivarium")
-	for _, path := range []string{"usr/bin", "etc/default", "usr/lib/systemd", "usr/share/doc/vivarium"} {
+	for _, path := range []string{"usr/bin", "etc/default", "usr/lib/systemd", "usr/share/doc/vivarium", "usr/share/man"} {
 		if left, err := os.ReadDir(filepath.Join(root, path)); err == nil && len(left) > 0 {
 			t.Errorf("%s: %v is left", path, left)
 		}

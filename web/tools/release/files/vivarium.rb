@@ -28,6 +28,7 @@ class Vivarium < Formula
 
   def install
     bin.install "vivarium"
+    man1.install Dir["man/man1/*"]
     generate_completions_from_executable(bin/"vivarium", "completion")
   end
 
