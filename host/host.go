@@ -7,6 +7,7 @@
 // Each package below knows only those that come after it here:
 //
 //	host      puts the rest together
+//	cluster   the nodes that share a store, and how they trust each other
 //	events    asynchronous calls and timers: the calls that no caller waits for
 //	run       images, instances, turns: what lets a version process a call
 //	keys      by which callers show who they are
@@ -15,6 +16,7 @@
 //	logs      execution logs, from a printed line to a query
 //	egress    what functions may reach, and who connects
 //	store     what survives the process, in JetStream, or in memory
+//	placement which nodes are a function's homes
 //	quota     the ledger of what tenants make the host hold
 //	access    who asks, and what that lets them do
 //	fault     whose fault an error is

@@ -6,6 +6,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/cluster"
 	"vivarium/host/quota"
 	"vivarium/host/run"
 )
@@ -47,6 +48,13 @@ func (h *Host) Invoke(ctx context.Context, p access.Principal, inv run.Invocatio
 // Those of Events.Invoke.
 func (h *Host) InvokeAsync(ctx context.Context, p access.Principal, inv run.Invocation) (requestID string, err error) {
 	return h.events.Invoke(ctx, p, inv)
+}
+
+// Holds returns what the host has to do, for other nodes of a cluster.
+func (h *Host) Holds() cluster.Holds {
+	return cluster.Holds{
+		Calls: int(h.ledger.Total(quota.Calls)), Instances: int(h.ledger.Total(quota.Instances)), Memory: h.ledger.Total(quota.Memory),
+	}
 }
 
 // Stats is what a host has at one moment.

@@ -36,8 +36,14 @@ def handler(event, context):
 			b.Error(err)
 		}
 	}()
+	benchCalls(b, "http://"+listener.Addr().String()+"/bench-warm")
+}
+
+// benchCalls measures one client's calls over one connection.
+func benchCalls(b *testing.B, url string) {
+	b.Helper()
 	call := func() {
-		r, err := http.Post("http://"+listener.Addr().String()+"/bench-warm", "application/json", strings.NewReader(`{"n":1}`))
+		r, err := http.Post(url, "application/json", strings.NewReader(`{"n":1}`))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -34,6 +34,10 @@ type call struct {
 
 	principal access.Principal // the caller
 	foreign   bool             // the request has an Authorization header that is not a key's
+
+	forwarded *facts // what the node says that has sent it here; nil if it came from the caller
+	elsewhere bool   // another node has it
+	begun     bool   // the function has run, or may have
 }
 
 // callKey is the key of a request's call in the echo.Context.
@@ -51,6 +55,9 @@ func callOf(c echo.Context) *call {
 // if it is a single UUID in the usual form: it appears in headers, in logs and
 // in the function's context, where nothing else is expected.
 func newCall(r *http.Request) *call {
+	if f := factsOf(r.Context()); f != nil {
+		return f.call()
+	}
 	id := ""
 	if sent := r.Header[headerRequestID]; len(sent) == 1 && len(sent[0]) == 36 && uuid.Validate(sent[0]) == nil {
 		id = sent[0]

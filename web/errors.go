@@ -223,7 +223,11 @@ func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	send(c, f.response())
+	answer := f.response()
+	if call.forwarded != nil && call.mayPass(err) {
+		answer.header.Set(headerPassed, "1")
+	}
+	send(c, answer)
 }
 
 // logFault logs an error of ours, with what is needed to find the call.

@@ -69,6 +69,14 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	if integration == integrationAsync {
 		return s.queue(c, call, tag, body)
 	}
+	// Received is not call.received, so that a slow upload does not count
+	// against the function's time.
+	began := call.began()
+	if route := s.route(call); len(route) > 0 {
+		if taken, err := s.offer(c, call, route, body, began); taken {
+			return err
+		}
+	}
 
 	large := len(body) > run.LargeBody
 	if large { // the host encodes it as base64 in addition
@@ -77,9 +85,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		}
 	}
 
-	// Received is not call.received, so that a slow upload does not count
-	// against the function's time.
-	inv := run.Invocation{Function: call.version.FunctionID, Tag: tag, RequestID: call.requestID, Received: time.Now()}
+	inv := run.Invocation{Function: call.version.FunctionID, Tag: tag, RequestID: call.requestID, Received: began}
 	switch {
 	case integration == integrationRaw:
 		inv.Raw, inv.Body = true, body
@@ -105,6 +111,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	result, err = s.functions.Invoke(r.Context(), call.principal, inv)
 	if result != nil && result.Version != nil {
 		call.version = result.Version // the tag may have moved since Resolve
+		call.begun = result.Figures.PeakMemory > 0 // an instance has had it
 	}
 	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 		return cmp.Or(checkSize(e.Body(), s.config.MaxResponseBytes), err)

@@ -29,6 +29,7 @@ type metrics struct {
 	init       *prometheus.CounterVec
 	cpu        *prometheus.CounterVec
 	peakMemory *prometheus.GaugeVec
+	forwarded  *prometheus.CounterVec // by outcome
 
 	mu        sync.Mutex // guards functions
 	functions map[string]bool
@@ -62,9 +63,11 @@ func newMetrics(s *Server) *metrics {
 		peakMemory: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "vivarium", Name: "function_memory_bytes", Help: "Linear memory of the instance that served the last call.",
 		}, []string{"function"}),
+		forwarded: counter("calls_forwarded_total", "Calls offered to other nodes, which count those they take: ok, passed (the node "+
+			"was away or did not take it), lost (it went away meanwhile), cancelled.", "outcome"),
 		functions: map[string]bool{},
 	}
-	m.registry.MustRegister(m.inProgress, m.calls, m.duration, m.queuing, m.coldStarts, m.init, m.cpu, m.peakMemory,
+	m.registry.MustRegister(m.inProgress, m.calls, m.duration, m.queuing, m.coldStarts, m.init, m.cpu, m.peakMemory, m.forwarded,
 		gauges{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -74,7 +77,9 @@ func (m *metrics) begin() func(*call, **run.Result, *error) {
 	m.inProgress.Inc()
 	return func(call *call, result **run.Result, err *error) {
 		m.inProgress.Dec()
-		m.end(call, *result, *err)
+		if !call.elsewhere {
+			m.end(call, *result, *err)
+		}
 	}
 }
 

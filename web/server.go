@@ -47,6 +47,7 @@ import (
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/cluster"
 	"vivarium/host/keys"
 	"vivarium/host/run"
 	"vivarium/web/api"
@@ -159,6 +160,9 @@ type Config struct {
 	GuardHost bool
 	// AllowHosts are further names that GuardHost allows.
 	AllowHosts []string
+	// Cluster has the other nodes, which take the calls that are theirs; see ServeNodes.
+	// Default: this node takes all.
+	Cluster *cluster.Cluster
 	// TLS makes Serve speak only HTTPS, with HTTP/2. It must have a
 	// certificate. Default: HTTP.
 	TLS *tls.Config
@@ -194,6 +198,7 @@ type Server struct {
 	functions Functions
 	echo      *echo.Echo
 	metrics   *metrics
+	forward   *forwarder // nil without a cluster
 	draining  atomic.Bool
 
 	connections *places
@@ -218,6 +223,9 @@ func New(config Config, functions Functions) *Server {
 	s.connections = newPlaces(s.config.MaxConnections, s.config.MaxConnectionsPerClient)
 	s.requests = newPlaces(s.config.MaxRequests, s.config.MaxRequestsPerClient)
 	s.bodies = newBodies(s.config.MaxBodies)
+	if s.config.Cluster != nil {
+		s.forward = newForwarder(s.config.Cluster)
+	}
 	s.metrics = newMetrics(s)
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(s.identify, s.place, s.guard, s.admit, s.rpc)
@@ -280,6 +288,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		served <- server.Serve(listener)
 	}()
 
+	return s.until(ctx, server, listener, served)
+}
+
+// until waits for the end of ctx, and then for that of the calls in progress.
+func (s *Server) until(ctx context.Context, server *http.Server, listener net.Listener, served <-chan error) error {
 	select {
 	case err := <-served:
 		return fmt.Errorf("web: serve %s: %w", listener.Addr(), err)

@@ -75,6 +75,29 @@ func (p place) tell(header http.Header) {
 	}
 }
 
+// texts returns the parent and the span for another node, as W3C writes them. What has a
+// span of its own here is the parent of what the other node records.
+func (p place) texts() (parent, span string) {
+	text := func(c trace.SpanContext) string {
+		carrier := propagation.MapCarrier{}
+		propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), c), carrier)
+		return carrier["traceparent"]
+	}
+	if p.own {
+		return text(p.span), text(p.span)
+	}
+	return text(p.parent), text(p.span)
+}
+
+// placeOf returns the place that another node's texts say.
+func placeOf(parent, span string) place {
+	read := func(text string) trace.SpanContext {
+		carrier := propagation.MapCarrier{"traceparent": text}
+		return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))
+	}
+	return place{parent: read(parent), span: read(span)}
+}
+
 // trace begins the span of a call, and returns a function that ends it. Without a Tracer
 // neither does anything.
 func (s *Server) trace(c echo.Context, call *call) (end func(result **run.Result, err *error)) {

@@ -237,7 +237,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	if err := queue.stream.DeleteConsumer(opening, "workers"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return unavailable("queue", err)
 	}
-	s.Code, s.Logs, s.Queue, s.Letters = &jetCode{j, objects}, logs, queue, letters
+	s.Code, s.Logs, s.Queue, s.Letters, s.Notices = &jetCode{j, objects}, logs, queue, letters, jetNotices{j}
 	if cfg.CodeCache != "" {
 		if s.Code, err = newCodeCache(s.Code, cfg.CodeCache, cfg.Log); err != nil {
 			return fmt.Errorf("store: directory of archives: %w", err)

@@ -41,6 +41,7 @@ func Memory(cfg Config) *Store {
 		Logs:    newMemLogs(m, cfg.LogAge, cfg.LogBytes),
 		Queue:   &memQueue{memory: m, most: cfg.QueueBytes, ackWait: cfg.ackWait, lines: map[Line]*memLine{}},
 		Letters: &memLetters{memory: m, most: cfg.QueueBytes, age: cfg.DeadAge},
+		Notices: &memNotices{memory: m, listeners: map[chan []byte]bool{}},
 	}
 	for _, b := range s.buckets() {
 		*b.into = newMemBucket(m)

@@ -10,6 +10,7 @@
 //   - Queue: calls that wait to be made, in a line for each function; each is handed
 //     out until it is reported done.
 //   - Letters: dead letters, which are calls that could not be made.
+//   - Notices: what processes tell each other, kept nowhere.
 //
 // There are two implementations, and both keep all that the interfaces promise.
 //
@@ -76,6 +77,7 @@ type Store struct {
 	Logs    Logs
 	Queue   Queue
 	Letters Letters
+	Notices Notices
 
 	// Exclusive means that no other process uses the store, so leftovers in it
 	// are not about to be needed.

@@ -1,0 +1,37 @@
+package cluster
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Peer is another node, as this one knows it. Safe for concurrent use.
+type Peer struct {
+	node      atomic.Pointer[Node] // what it said last
+	sent      atomic.Int64         // calls of this node's that it has now
+	awayUntil atomic.Int64         // Unix time, ns; 0 if it is not away
+}
+
+func (p *Peer) current() *Node { return p.node.Load() }
+
+// Address returns where the node is reached, HOST:PORT.
+func (p *Peer) Address() string { return p.current().Address }
+
+// load returns how many calls the node has: what it said, or what this node knows by itself.
+func (p *Peer) load() int { return max(p.current().Holds.Calls, int(p.sent.Load())) }
+
+// Send counts a call that is sent to the node; end counts it as over.
+func (p *Peer) Send() (end func()) {
+	p.sent.Add(1)
+	return func() { p.sent.Add(-1) }
+}
+
+// Away has the node passed over for a while, since it did not answer.
+func (p *Peer) Away() { p.awayUntil.Store(time.Now().Add(awayTime).UnixNano()) }
+
+// Back has the node tried again, since it has answered.
+func (p *Peer) Back() {
+	if p.awayUntil.Load() != 0 {
+		p.awayUntil.Store(0)
+	}
+}
