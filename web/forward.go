@@ -244,8 +244,9 @@ func (f *forwarding) request(ctx context.Context, r *http.Request, call *call, p
 // facts returns what a function's home is to know of the call, as JSON.
 func (c *call) facts(r *http.Request, length int, began time.Time) []byte {
 	f := facts{
-		Version: forwardVersion, Method: r.Method, URI: []byte(r.URL.RequestURI()), Host: r.Host, Client: r.RemoteAddr, Length: int64(length),
-		Declared: r.Header["Content-Length"], RequestID: c.requestID, Received: c.received, Age: time.Since(began), Principal: c.principal,
+		Version: forwardVersion, Method: r.Method, URI: []byte(r.URL.RequestURI()), Host: r.Host, Client: r.RemoteAddr,
+		Length: int64(length), Declared: r.Header["Content-Length"], RequestID: c.requestID, Received: c.received,
+		Age: time.Since(began), Principal: c.principal,
 	}
 	f.Parent, f.Span = c.place.texts()
 	text, err := json.Marshal(f) // plain data, which always encodes

@@ -110,7 +110,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 	result, err = s.functions.Invoke(r.Context(), call.principal, inv)
 	if result != nil && result.Version != nil {
-		call.version = result.Version // the tag may have moved since Resolve
+		call.version = result.Version              // the tag may have moved since Resolve
 		call.begun = result.Figures.PeakMemory > 0 // an instance has had it
 	}
 	if e, ok := errors.AsType[*fault.FunctionError](err); ok {

@@ -299,8 +299,9 @@ func (s *Server) until(ctx context.Context, server *http.Server, listener net.Li
 	case <-ctx.Done():
 	}
 
-	s.draining.Store(true)
-	s.config.OnDrain()
+	if !s.draining.Swap(true) {
+		s.config.OnDrain()
+	}
 	// ctx has ended already, but the calls in progress are to outlive it.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.DrainTimeout)
 	defer cancel()

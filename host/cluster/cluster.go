@@ -107,18 +107,15 @@ type view struct {
 //
 // store.ErrUnavailable; an address without a host or a port.
 func Join(cfg Config) (*Cluster, error) {
-	host, port, err := net.SplitHostPort(cfg.Address)
-	if n, e := strconv.ParseUint(port, 10, 16); err != nil || host == "" || e != nil || n == 0 {
-		return nil, fmt.Errorf("cluster: the address %q is not HOST:PORT as other nodes reach it", cfg.Address)
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		return nil, fmt.Errorf("cluster: other nodes can't reach %s; say where they do", cfg.Address)
+	if _, err := Port(cfg.Address); err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	c := &Cluster{
 		cfg: cfg, started: now, end: make(chan struct{}), soon: make(chan struct{}, 1),
 		registry: placement.NewRegistry(cfg.Address, now), peers: map[string]*Peer{},
 	}
+	var err error
 	if c.certificate, err = newCertificate(now); err != nil {
 		return nil, err
 	}
@@ -133,6 +130,18 @@ func Join(cfg Config) (*Cluster, error) {
 	}
 	c.beating.Go(c.beat)
 	return c, nil
+}
+
+// Port returns the port of an address, which must be one where other nodes can reach this
+// one: HOST:PORT.
+func Port(address string) (uint16, error) {
+	host, port, err := net.SplitHostPort(address)
+	n, e := strconv.ParseUint(port, 10, 16)
+	ip := net.ParseIP(host)
+	if err != nil || e != nil || n == 0 || host == "" || ip != nil && ip.IsUnspecified() {
+		return 0, fmt.Errorf("cluster: %q is not HOST:PORT as other nodes reach this one", address)
+	}
+	return uint16(n), nil
 }
 
 // Leave tells the others that this node is going, so that they send it no more calls. It
@@ -233,10 +242,7 @@ func (c *Cluster) hear(notice []byte) {
 	if restarted {
 		p.awayUntil.Store(0)
 	}
-	member := placement.Member{ID: n.Address, Capacity: n.Capacity}
-	if n.Draining {
-		member.Capacity = drained
-	}
+	member := placement.Member{ID: n.Address, Capacity: n.Capacity, Draining: n.Draining}
 	if c.registry.Heard(member, time.Now()) || restarted {
 		c.show()
 	}
@@ -244,9 +250,6 @@ func (c *Cluster) hear(notice []byte) {
 		c.nudge() // it has not heard of this node
 	}
 }
-
-// drained is the capacity of members that are not to be homes.
-const drained = -1
 
 func (c *Cluster) expire(now time.Time) {
 	c.mu.Lock()
@@ -262,13 +265,7 @@ func (c *Cluster) expire(now time.Time) {
 
 // show makes the members known. The caller holds the mutex, or nobody else has c yet.
 func (c *Cluster) show() {
-	var homes []placement.Member
-	for _, m := range c.registry.Table().Members() {
-		if m.Capacity != drained {
-			homes = append(homes, m)
-		}
-	}
-	v := &view{table: placement.NewTable(homes)}
+	v := &view{table: c.registry.Table()}
 	for _, m := range v.table.Members() {
 		v.peers = append(v.peers, c.peers[m.ID])
 	}

@@ -40,6 +40,7 @@ const (
 type Member struct {
 	ID       string // the same after a restart, so that functions stay where their images are
 	Capacity int    // processors; less than 1 counts as 1
+	Draining bool   // it is to be no function's home
 }
 
 // State is what is known of a member when a call comes in.

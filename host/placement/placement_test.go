@@ -11,7 +11,7 @@ import (
 // some returns n members, of which each has the capacity 2.
 func some(n int) (members []Member) {
 	for i := range n {
-		members = append(members, Member{fmt.Sprintf("10.0.0.%d:7400", i), 2})
+		members = append(members, Member{ID: fmt.Sprintf("10.0.0.%d:7400", i), Capacity: 2})
 	}
 	return members
 }
@@ -124,16 +124,26 @@ func TestRegistry_LeasesEnd(t *testing.T) {
 	start := time.Unix(0, 0)
 	at := func(d time.Duration) time.Time { return start.Add(d) }
 	r := NewRegistry("a", start)
-	if !r.Heard(Member{"a", 1}, start) || !r.Heard(Member{"b", 1}, start) || r.Heard(Member{"b", 1}, start) || !r.Heard(Member{"b", 2}, start) {
-		t.Error("changes are not reported as they are")
+	for i, c := range []struct {
+		m       Member
+		changed bool
+	}{{Member{ID: "a"}, true}, {Member{ID: "b"}, true}, {Member{ID: "b"}, false}, {Member{ID: "b", Capacity: 2}, true}} {
+		if r.Heard(c.m, start) != c.changed {
+			t.Errorf("hearing %v, number %d, changed: %v", c.m, i, !c.changed)
+		}
 	}
-	r.Heard(Member{"a", 1}, at(Lease))
+	r.Heard(Member{ID: "a", Capacity: 1}, at(Lease))
 	if gone := r.Expire(at(Lease)); len(gone) != 0 {
 		t.Errorf("%v are gone though their lease lasts", gone)
 	}
 	if gone := r.Expire(at(Lease + 1)); !slices.Equal(gone, []string{"b"}) || len(r.Table().Members()) != 1 {
 		t.Errorf("%v are gone, want b", gone)
 	}
+	r.Heard(Member{ID: "b", Draining: true}, start)
+	if len(r.Table().Members()) != 1 {
+		t.Error("who drains is a home")
+	}
+	r.Left("b")
 	if r.Left("b") || !r.Left("a") {
 		t.Error("leaving is not reported as it is")
 	}
@@ -144,7 +154,7 @@ func TestRegistry_WhoIsCutOffKeepsToWhatItKnew(t *testing.T) {
 	start := time.Unix(0, 0)
 	r := NewRegistry("a", start)
 	for _, id := range []string{"a", "b"} {
-		r.Heard(Member{id, 1}, start)
+		r.Heard(Member{ID: id, Capacity: 1}, start)
 	}
 	if gone := r.Expire(start.Add(MaxDeaf)); len(gone) != 0 {
 		t.Errorf("%v are gone", gone)

@@ -61,11 +61,13 @@ func (r *Registry) Expire(now time.Time) (gone []string) {
 	return gone
 }
 
-// Table returns the members.
+// Table returns the members that can be homes.
 func (r *Registry) Table() *Table {
 	members := make([]Member, 0, len(r.nodes))
 	for _, m := range r.nodes {
-		members = append(members, m)
+		if !m.Draining {
+			members = append(members, m)
+		}
 	}
 	return NewTable(members)
 }

@@ -32,6 +32,7 @@ type reach struct {
 	write []string // folders, recursively; created if missing
 	read  []string // files, and folders recursively; skipped if missing
 	nats  string   // URLs of servers to connect to, comma-separated
+	ports []uint16 // of other nodes; only with nats
 	// egress is what functions may reach. Another process connects for them.
 	egress *egress.Policy
 	// own is what the server itself reaches, besides nats: where traces and metrics go, and

@@ -55,7 +55,7 @@ func confineProcess(a reach) (*confinement, error) {
 	// The kernel requires this for the other two.
 	failed := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	c.report("no_new_privs", "on", failed)
-	how, failed := restrictPaths(a, ports)
+	how, failed := restrictPaths(a, append(ports, a.ports...))
 	c.report("landlock", how, failed)
 	c.report("seccomp", "on", filterSystemCalls(a.nats != ""))
 	return c, nil

@@ -290,24 +290,30 @@ func TestConfine_ServeDoesItsWorkAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestConfine_ServeReachesItsStoreAndNothingElse(t *testing.T) {
-	store, err := server.NewServer(&server.Options{
+// startNATS starts a server that has a store, and returns its URL.
+func startNATS(t *testing.T) string {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, MaxPayload: 8 << 20,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.Start()
-	defer func() { store.Shutdown(); store.WaitForShutdown() }()
-	if !store.ReadyForConnections(30 * time.Second) {
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the store does not start")
 	}
+	return s.ClientURL()
+}
+
+func TestConfine_ServeReachesItsStoreAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, dir+"/code/hello/main.py", "def handler(event, context):\n    return {'body': 'one'}\n")
 	g := newTargets(t, dir+"/code")
 	g.refuser = "landlock network"
 	// By name, which needs other files than an address does.
-	url := strings.Replace(store.ClientURL(), "127.0.0.1", "localhost", 1)
+	url := strings.Replace(startNATS(t), "127.0.0.1", "localhost", 1)
 	t.Cleanup(func() { _ = os.RemoveAll((&session{}).imageDir("", url)) }) // in the user's cache
 	s := serveChild(t, g, "serve", "--listen", "127.0.0.1:0", "--nats", url, "--timeout", "60s")
 	s.checkDenied(t, g)

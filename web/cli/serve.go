@@ -41,6 +41,7 @@ type serveCommand struct {
 	limits
 	secretKeys
 	natsFlags
+	nodeFlags
 	objectStorageFlag
 	confining
 }
@@ -107,6 +108,11 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer listener.Close()
+	node, err := c.listen(c.NATS)
+	if err != nil {
+		return err
+	}
+	defer node.close()
 	if where := c.where(); where == "" {
 		if err := c.mayServe(listener, false, where); err != nil {
 			return err
@@ -124,6 +130,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	reach.ports = node.reach()
 	confined, err := s.confine(c.confining, reach)
 	if err != nil {
 		return err
@@ -154,6 +161,10 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	log := slog.New(slog.NewTextHandler(s.stderr, nil))
+	if err := node.join(platform, log); err != nil {
+		return err
+	}
 	play, err := c.playground(listener.Addr(), platform.host)
 	if err != nil {
 		return err
@@ -169,14 +180,15 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
 		Version: programVersion(), Management: management, RPC: rpc, Play: play, Console: console.Handler(),
-		OnDrain:     func() { management.EndStreams(); rpc.EndStreams() },
+		OnDrain:     func() { node.leave(); management.EndStreams(); rpc.EndStreams() },
 		Confinement: confined.lines,
 		Ready:       func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },
+		Cluster:     node.members(),
 		Stats:       platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host.Keys())
-	if config.Tracer, err = telemetry.trace(ctx, confined.ownDialer, slog.New(slog.NewTextHandler(s.stderr, nil))); err != nil {
+	if config.Tracer, err = telemetry.trace(ctx, confined.ownDialer, log); err != nil {
 		return err
 	}
 	defer telemetry.close()
@@ -184,7 +196,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err := telemetry.measure(ctx, server); err != nil {
 		return err
 	}
-	return server.Serve(ctx, listener)
+	return node.serve(ctx, server, listener)
 }
 
 // reach returns what serving needs of the system, among it what the rules of own say. The code

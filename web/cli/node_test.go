@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+)
+
+// freePort returns a port that nothing listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// Two servers of one store share the calls, in spite of all the rights they have given up.
+func TestServe_NodesOfAClusterShareCalls(t *testing.T) {
+	nats := startNATS(t)
+	ports := []string{freePort(t), freePort(t)}
+	var nodes []*serving
+	for i, port := range ports {
+		url := strings.Replace(nats, "127.0.0.1", []string{"127.0.0.1", "localhost"}[i], 1) // so that each has its own images
+		t.Cleanup(func() { _ = os.RemoveAll((&session{}).imageDir("", url)) })              // in the user's cache
+		s := serveChild(t, targets{}, "serve", "--listen", "127.0.0.1:0", "--nats", url, "--node-listen", "127.0.0.1:"+port,
+			"--node-ports", ports[1-i], "--timeout", "60s")
+		defer s.end(t)
+		nodes = append(nodes, s)
+	}
+	counting := writeFiles(t, map[string]string{"main.py": "n = 0\ndef handler(event, context):\n" +
+		"    global n\n    n += 1\n    return {'statusCode': 200, 'body': str(n)}\n"})
+	if code, _, stderr := execute("", "deploy", "counting", counting, "--timeout", "60s", "--server", nodes[0].url); code != ExitOK {
+		t.Fatal(stderr)
+	}
+	eventually(t, func() string {
+		for _, n := range nodes {
+			if got := get(t, &n.program, "/counting"); got.status != 200 {
+				return fmt.Sprintf("%d %s", got.status, got.body)
+			}
+		}
+		return ""
+	})
+	// One instance counts all calls from here on.
+	eventually(t, func() string {
+		var counts []int
+		for i := range 4 {
+			var n int
+			_, _ = fmt.Sscan(get(t, &nodes[i%2].program, "/counting").body, &n)
+			counts = append(counts, n)
+		}
+		for i := range counts {
+			if counts[i] != counts[0]+i {
+				return fmt.Sprint("the calls were counted as ", counts)
+			}
+		}
+		return ""
+	})
+	for _, n := range nodes {
+		if line := "landlock: on"; !strings.Contains(n.stderr.String(), line) {
+			t.Errorf("a node has not given up its rights: %s", n.stderr)
+		}
+	}
+}
+
+func TestServe_RefusesToBeANodeThatNobodyReaches(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--node-listen 127.0.0.1:0", "--nats"},
+		{"--node-listen 127.0.0.1:0 --data " + t.TempDir(), "--nats"},
+		{"--nats nats://127.0.0.1:1 --node-advertise a:1", "--node-listen"},
+		{"--nats nats://127.0.0.1:1 --node-listen :0", "--node-advertise HOST:PORT"},
+		{"--nats nats://127.0.0.1:1 --node-listen 127.0.0.1:0 --node-advertise a", "--node-advertise HOST:PORT"},
+		{"--nats nats://127.0.0.1:1 --node-listen 256.0.0.1:1", "--node-listen"},
+	} {
+		code, _, stderr := execute("", append([]string{"serve", "--listen", "127.0.0.1:0", "--playground"}, strings.Fields(c.args)...)...)
+		if code != ExitFailure || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit code %d, want %d and %q in: %s", c.args, code, ExitFailure, c.want, stderr)
+		}
+	}
+}
