@@ -124,6 +124,9 @@ type Config struct {
 	// Debugger, if set, is handed the connections of instances to their debugger, which
 	// it closes. It is for hosts that run one's own functions.
 	Debugger func(net.Conn)
+	// Clustered means that there are other nodes, or will be: nothing is kept ready until
+	// Share says what is to be.
+	Clustered bool
 	// Processors is how many guests compute at once; 0 means GOMAXPROCS.
 	Processors int
 	// MaxTries is how many tries run at once; 0 means DefaultMaxTries.
@@ -217,7 +220,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 			return catalog.ReadArchive(ctx, cfg.Store, v)
 		},
 		Secrets: h.secrets.Values, ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
-		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, MaxTries: cfg.MaxTries,
+		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, Clustered: cfg.Clustered, MaxTries: cfg.MaxTries,
 		NetCeiling: cfg.NetCeiling, Ceilings: ceilings, TryCeiling: cfg.TryCeiling, Dialer: cfg.Dialer, Debugger: cfg.Debugger,
 	})
 	h.catalog = catalog.New(catalog.Config{

@@ -57,6 +57,13 @@ func (h *Host) Holds() cluster.Holds {
 	}
 }
 
+// Share tells the host what other nodes of a cluster have of what its limits bound, and
+// returns what it has itself; see run.Runner.Share.
+func (h *Host) Share(others cluster.Use, home func(function string) bool) cluster.Use {
+	h.ledger.SetElsewhere(others.Tenants)
+	return cluster.Use{Tenants: h.ledger.Shared(), Versions: h.runner.Share(others.Versions, home)}
+}
+
 // Stats is what a host has at one moment.
 type Stats struct {
 	run.Stats

@@ -23,6 +23,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/cluster"
+	"vivarium/host/quota"
 	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
@@ -68,7 +69,7 @@ func startNode(t testing.TB, nats string, change func(*host.Config, *Config)) *t
 		t.Fatal(err)
 	}
 	n := &testNode{t: t, store: s}
-	hostConfig, config := host.Config{Engines: engines, Store: s}, Config{DrainTimeout: 5 * time.Second}
+	hostConfig, config := host.Config{Engines: engines, Store: s, Clustered: true}, Config{DrainTimeout: 5 * time.Second}
 	if change != nil {
 		change(&hostConfig, &config)
 	}
@@ -84,7 +85,7 @@ func startNode(t testing.TB, nats string, change func(*host.Config, *Config)) *t
 		t.Fatal(err)
 	}
 	n.cluster, err = cluster.Join(cluster.Config{
-		Notices: s.Notices, Address: between.Addr().String(), Capacity: 2, Holds: n.host.Holds,
+		Notices: s.Notices, Address: between.Addr().String(), Capacity: 2, Holds: n.host.Holds, Share: n.host.Share,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -537,5 +538,76 @@ def handler(event, context):
 `, catalog.VersionSpec{}))
 	for name, n := range map[string]*testNode{"at-home": home, "forwarded": others[0]} {
 		b.Run(name, func(b *testing.B) { benchCalls(b, n.url+"/bench") })
+	}
+}
+
+// Limits hold for all nodes together.
+func TestCluster_LimitsAreThoseOfAllNodes(t *testing.T) {
+	nodes := startNodes(t, 3)
+	id := create(t, nodes, "sleeping", "import time\ndef handler(event, context):\n    time.sleep(600)\n", catalog.VersionSpec{Timeout: 10 * time.Minute})
+	if err := nodes[0].host.Tenants().SetQuotas(t.Context(), access.Operator, "default", map[quota.Quota]int64{quota.Calls: 4}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		until(t, "all know the quota", func() bool { return n.host.Ledger().Limit("default", quota.Calls) == 4 })
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	var calling sync.WaitGroup
+	defer calling.Wait()
+	defer leave()
+	refused := make(chan int, 12)
+	for i := range 12 {
+		calling.Go(func() {
+			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, nodes[i%3].url+"/sleeping", http.NoBody)
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				return // it was admitted, and ends with the test
+			}
+			answer.Body.Close()
+			refused <- answer.StatusCode
+		})
+	}
+	for range 8 {
+		if status := <-refused; status != http.StatusTooManyRequests {
+			t.Errorf("a call beyond the quota: %d", status)
+		}
+	}
+	busy := 0
+	for _, n := range nodes {
+		busy += n.host.Stats().Busy
+	}
+	if busy != 4 || len(refused) > 0 {
+		t.Errorf("%d calls are in progress, want 4", busy)
+	}
+	// Another function's home knows of them.
+	home, _ := homeOf(nodes, id)
+	for i := 0; ; i++ {
+		name := fmt.Sprint("another", i)
+		other := create(t, nodes, name, telling, catalog.VersionSpec{})
+		if at, _ := homeOf(nodes, other); at != home {
+			until(t, "a call of another function is refused", func() bool {
+				answer, _ := tell(t, at, "/"+name, nil)
+				return answer.StatusCode == http.StatusTooManyRequests
+			})
+			return
+		}
+	}
+}
+
+// Instances that are kept ready are kept once, and again when their node is gone.
+func TestCluster_InstancesAreKeptReadyOnce(t *testing.T) {
+	nodes := startNodes(t, 3)
+	id := create(t, nodes, "telling", telling, catalog.VersionSpec{})
+	policy := catalog.ScalingPolicy{Tag: catalog.LatestTag, ProvisionedInstances: 2}
+	if err := nodes[0].host.Catalog().SetScalingPolicy(t.Context(), access.Operator, id, policy); err != nil {
+		t.Fatal(err)
+	}
+	home, others := homeOf(nodes, id)
+	until(t, "the home has what is kept ready", func() bool { return home.host.Stats().Idle == 2 })
+	home.stop()
+	home, others = homeOf(others, id)
+	until(t, "the next home has it", func() bool { return home.host.Stats().Idle == 2 })
+	if idle := others[0].host.Stats().Idle; idle != 0 {
+		t.Errorf("a node that is not the home keeps %d instances", idle)
 	}
 }

@@ -32,13 +32,16 @@ import (
 	"time"
 
 	"vivarium/host/placement"
+	"vivarium/host/quota"
+	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
 // Bounds of what is heard, which others write.
 const (
-	maxNotice = 64 << 10 // bytes
+	maxNotice = 256 << 10 // bytes
 	maxNodes  = 1000
+	maxUse    = 500 // tenants, and versions, whose use is told
 )
 
 // awayTime is how long a node that did not answer is passed over without trying it again.
@@ -54,6 +57,7 @@ type Node struct {
 	Draining bool      `json:"draining,omitempty"` // it is nobody's home
 	Leaving  bool      `json:"leaving,omitempty"`  // this is its last notice
 	Holds    Holds     `json:"holds"`
+	Use      Use       `json:"use"`
 }
 
 // Holds is what a node has to do.
@@ -61,6 +65,12 @@ type Holds struct {
 	Calls     int   `json:"calls"`     // in progress or waiting
 	Instances int   `json:"instances"` // of functions
 	Memory    int64 `json:"memory"`    // bytes that these have to themselves
+}
+
+// Use is what a node has that counts against limits of the whole cluster.
+type Use struct {
+	Tenants  map[string]quota.Amounts `json:"tenants,omitempty"`
+	Versions map[string]run.Others    `json:"versions,omitempty"`
 }
 
 // Config tells Join who this node is.
@@ -72,6 +82,9 @@ type Config struct {
 	Version  string
 	// Holds returns what this node has to do now.
 	Holds func() Holds
+	// Share is told what the other nodes have, and whether this one is a function's first
+	// home; it returns what this one has. It is called as often as others are told.
+	Share func(others Use, home func(function string) bool) Use
 	Log   *slog.Logger
 }
 
@@ -165,6 +178,9 @@ func (c *Cluster) Close() {
 	defer c.mu.Unlock()
 	c.peers, c.registry = map[string]*Peer{}, placement.NewRegistry(c.cfg.Address, c.started)
 	c.show()
+	if c.cfg.Share != nil {
+		c.cfg.Share(Use{}, func(string) bool { return true }) // nobody else has anything any more
+	}
 }
 
 // SetDraining makes this node a home of no function, or of its share again. It takes the
@@ -206,6 +222,10 @@ func (c *Cluster) tell(leaving bool) error {
 	}
 	if c.cfg.Holds != nil {
 		n.Holds = c.cfg.Holds()
+	}
+	if c.cfg.Share != nil {
+		n.Use = c.cfg.Share(c.others(), c.home)
+		n.Use.trim()
 	}
 	return c.cfg.Notices.Tell(store.Record(n))
 }

@@ -96,6 +96,8 @@ type Ledger struct {
 	total [Count]atomic.Int64    // of all tenants together
 	held  map[Kind]*atomic.Int64 // of each kind; never changed
 
+	elsewhere atomic.Pointer[map[string]Amounts] // of tenants, on other nodes; nil if there are none
+
 	mu       sync.RWMutex        // guards the maps; the numbers in accounts change under RLock
 	accounts map[string]*account // of all that have something, and some others
 	special  map[string]Amounts  // of tenants that don't have the defaults
@@ -172,7 +174,11 @@ func (l *Ledger) Give(tenant string, k Kind, n int64) {
 }
 
 func (l *Ledger) reserveOwn(tenant string, q Quota, n int64) (ok bool) {
-	l.with(tenant, func(a *account) { ok = within(&a.used[q], n, max(a.limits[q], 0)) })
+	there := l.there(tenant, q)
+	l.with(tenant, func(a *account) {
+		limit := max(a.limits[q], 0)
+		ok = (limit == 0 || there < limit) && within(&a.used[q], n, max(limit-there, 0))
+	})
 	return ok
 }
 

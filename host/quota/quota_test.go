@@ -176,3 +176,45 @@ func TestLedger_LimitsOfOnesOwn(t *testing.T) {
 		t.Error("more than the limit passes the check")
 	}
 }
+
+// What a tenant has on other nodes counts, as long as it is said to be there.
+func TestLedger_CountsWhatIsElsewhere(t *testing.T) {
+	l := New(Config{Defaults: Amounts{Calls: 4, Instances: -1, Memory: 10}})
+	take := func(want int) {
+		t.Helper()
+		got := 0
+		for ; got < 20 && l.Take("a", Call, 1) == nil; got++ {
+			if l.Take("b", Call, 1) == nil { // it is another tenant's limit
+				l.Give("b", Call, 1)
+			} else {
+				t.Error("tenant b is refused what tenant a has elsewhere")
+			}
+		}
+		if got != want {
+			t.Errorf("got %d calls, want %d", got, want)
+		}
+		l.Give("a", Call, int64(got))
+	}
+	for _, c := range []struct {
+		there int64
+		want  int
+	}{{0, 4}, {1, 3}, {4, 0}, {100, 0}} {
+		l.SetElsewhere(map[string]Amounts{"a": {Calls: c.there, Instances: c.there, Memory: c.there}})
+		take(c.want)
+		if err := l.Take("a", Instance, 1); err != nil {
+			t.Errorf("a tenant without a limit: %v", err)
+		}
+		l.Give("a", Instance, 1)
+	}
+	l.SetElsewhere(nil)
+	take(4)
+	if err := l.Take("a", Call, 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Take("a", Instance, 5); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.Shared(), (Amounts{Calls: 3, Instances: 3}); len(got) != 1 || got["a"] != want {
+		t.Errorf("shared is %v, want %v of a alone", got, want)
+	}
+}

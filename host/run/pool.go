@@ -35,8 +35,10 @@ type pool struct {
 	// memory is what its instances have taken for themselves, in bytes.
 	memory atomic.Int64
 
-	mu      sync.Mutex // guards all below; no guest runs and nothing blocks under it
-	limits  catalog.Limits
+	mu      sync.Mutex     // guards all below; no guest runs and nothing blocks under it
+	limits  catalog.Limits // of this node: asked, less what others have
+	asked   catalog.Limits
+	others  Others
 	idle    []*instance    // most recently used last
 	live    int            // instances, those being made included
 	making  int            // of these, those that wait for the image
@@ -47,12 +49,14 @@ type pool struct {
 }
 
 func newPool(r *Runner, v *live) *pool {
+	asked := catalog.Limits{Ready: v.MinInstances, Instances: v.MaxInstances}
+	others := Others{Ready: asked.Ready > 0 && r.readyElsewhere(v)}
 	return &pool{
 		r: r, v: v, probe: make(chan *instance, 1), drained: make(chan struct{}),
 		image: imageCell{path: r.maker.imagePath(v.ID), build: func(trying context.Context) (*versionImage, error) {
 			return r.maker.buildImage(trying, v)
 		}},
-		limits: catalog.Limits{Ready: v.MinInstances, Instances: v.MaxInstances},
+		asked: asked, others: others, limits: others.leave(asked),
 	}
 }
 
@@ -61,6 +65,15 @@ func newPool(r *Runner, v *live) *pool {
 func (p *pool) setLimits(l catalog.Limits) (fill bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked = l
+	p.others.Ready = l.Ready > 0 && p.r.readyElsewhere(p.v)
+	return p.limit()
+}
+
+// limit works out what the pool may have, and reports whether instances have to be made
+// ready. Calls that wait get a place if there is one now. The caller holds mu.
+func (p *pool) limit() (fill bool) {
+	l := p.others.leave(p.asked)
 	p.limits = l
 	for len(p.waiting) > 0 && p.live < l.Instances && !p.closed {
 		p.grow()

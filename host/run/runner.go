@@ -75,6 +75,7 @@ type Config struct {
 	MaxCalls    int           // that an instance serves; 0 means any number
 	MaxMemory   int64         // of all instances, in bytes; 0 means no bound
 	Processors  int           // how many guests compute at once
+	Clustered   bool          // nothing is kept ready before Share says what is to be
 	MaxTries    int           // at once
 
 	// NetCeiling bounds what versions may reach of what they ask for; nil allows
@@ -100,6 +101,7 @@ type Runner struct {
 	reporter  *reporter
 	tries     *tries
 	metrics   metrics
+	home      atomic.Pointer[func(functionID string) bool] // see Share; nil where there are no other nodes
 
 	running context.Context // ends when Close begins to tear down
 	stop    context.CancelFunc
@@ -160,6 +162,10 @@ func newRunner(cfg Config, e engines) *Runner {
 		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, debugger: cfg.Debugger, traffic: newTraffic(cfg.Ledger),
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}
+	if cfg.Clustered {
+		nowhere := func(string) bool { return false }
+		r.home.Store(&nowhere)
+	}
 	r.tries = newTries(r)
 	r.janitor.Go(r.tidy)
 	r.janitor.Go(r.discard)
@@ -211,9 +217,13 @@ func (r *Runner) version(id string) *live {
 // kept ready.
 func (r *Runner) SetLimits(versionID string, limits catalog.Limits) {
 	v := r.version(versionID)
-	if v == nil || !v.pool.setLimits(limits) {
-		return
+	if v != nil && v.pool.setLimits(limits) {
+		r.fillSoon(v)
 	}
+}
+
+// fillSoon has the instances made that a version keeps ready. It does not block.
+func (r *Runner) fillSoon(v *live) {
 	select {
 	case r.fills <- v:
 	default: // the next round of tidying will see to it

@@ -44,6 +44,7 @@ type platformConfig struct {
 	dialer  egress.Dialer    // nil means that the process connects
 	debug   *debugger        // nil: nothing is debugged
 	nats    string           // URL of servers that have the store; with neither, everything is in memory
+	cluster bool             // there may be other nodes
 	servers natsFlags        // how they are reached
 	copies  int              // that they keep; 0 means as many as there are
 }
@@ -87,7 +88,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	}
 	p.host, err = host.New(host.Config{
 		Engines: p.engines, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
-		MaxImageDisk: cfg.images, Quotas: cfg.quotas, SecretKeys: cfg.secrets,
+		MaxImageDisk: cfg.images, Clustered: cfg.cluster, Quotas: cfg.quotas, SecretKeys: cfg.secrets,
 		NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer, Debugger: cfg.debug.attachment(),
 	})
 	if err != nil {

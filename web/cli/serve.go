@@ -139,7 +139,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	packages.by(confined.ownDialer)
 	confined.tell(terminal)
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		data: c.Data, nats: c.NATS, servers: c.natsFlags, copies: c.NATSReplicas,
+		data: c.Data, nats: c.NATS, cluster: node != nil, servers: c.natsFlags, copies: c.NATSReplicas,
 		memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
 		quotas: quotas, temp: confined.temp, secrets: keys,
 		egress: c.AllowNet.policy(), trying: c.PlayAllowNet.policy(), dialer: confined.dialer,
@@ -165,6 +165,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	if err := node.join(platform, log); err != nil {
 		return err
 	}
+	defer node.close() // before the platform: the others are told what it has
 	play, err := c.playground(listener.Addr(), platform.host)
 	if err != nil {
 		return err
