@@ -58,8 +58,13 @@ func (i *Instance) chargeStack() bool {
 	if size <= max(i.stack, keptStack) {
 		return true
 	}
-	if !i.linear.charge.add(size - i.stack) {
-		return false
+	for !i.linear.charge.add(size - i.stack) {
+		if i.threads == nil || len(i.threads.spare) == 0 {
+			return false
+		}
+		before := i.threads.parked
+		i.threads.dropSpare()
+		size -= before - i.threads.parked
 	}
 	i.stack = size
 	return true
@@ -73,6 +78,7 @@ func (i *Instance) dropStack() {
 	}
 	kept := int64(0)
 	if i.threads != nil {
+		i.threads.dropSpare()
 		kept = min(i.threads.parked, i.stack)
 	}
 	i.linear.charge.give(i.stack - kept)

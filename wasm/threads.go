@@ -26,6 +26,9 @@ import (
 const (
 	maxThreads = 1024 // of one instance, besides the first
 	maxLocals  = 8
+	maxSpare   = 64
+	// threadWork is what beginning a thread counts for; see did.
+	threadWork = 8 << 10
 	// threadMemory is what a thread costs besides its stacks, in bytes.
 	threadMemory = 8 << 10
 	// preemptAfter is how long a thread computes at least while others are ready,
@@ -55,7 +58,10 @@ type threads struct {
 	preempt api.Function
 	asking  bool  // preempt is being called
 	since   int64 // when the thread that runs began, on the engine's clock
-	parked  int64 // bytes of machine stack of threads that don't run
+	parked  int64 // bytes of machine stack of threads that don't run, and of spare
+	// spare are functions of threads that have ended in this call, for others to use: a
+	// machine stack is long in growing, and makes much garbage.
+	spare []api.Function
 
 	living context.Context // ends when the threads do
 	end    context.CancelFunc
@@ -121,14 +127,16 @@ func threadStart(ctx context.Context, _ api.Module, stack []uint64) {
 }
 
 func (i *Instance) startThread(argument, top uint32) vfs.Errno {
-	f := i.module.ExportedFunction(exportThread)
+	i.did(threadWork)
 	t := i.withThreads()
-	if f == nil || t.stack == nil {
-		return vfs.EINVAL
-	}
 	// Only the thread that runs begins and ends any.
 	if i.otherThreads() >= maxThreads || !i.linear.charge.add(threadMemory) {
 		return sockets.EAGAIN
+	}
+	f := i.threadFunction()
+	if f == nil || t.stack == nil {
+		i.linear.charge.give(threadMemory)
+		return vfs.EINVAL
 	}
 	th := &thread{f: f, turn: make(chan struct{}, 1), stack: uint64(top)}
 	t.mu.Lock()
@@ -146,6 +154,36 @@ func (i *Instance) startThread(argument, top uint32) vfs.Errno {
 		i.runThread(th, argument)
 	})
 	return 0
+}
+
+// threadFunction returns a function for a thread to call, or nil where the guest has none.
+func (i *Instance) threadFunction() api.Function {
+	t := i.threads
+	last := len(t.spare) - 1
+	if last < 0 {
+		return i.module.ExportedFunction(exportThread)
+	}
+	f := t.spare[last]
+	t.spare[last] = nil
+	t.spare = t.spare[:last]
+	t.parked -= stackSize(f)
+	return f
+}
+
+// keepFunction makes the function of a thread that ends a spare one.
+func (t *threads) keepFunction(f api.Function) {
+	if size := stackSize(f); size <= keptStack && len(t.spare) < maxSpare {
+		t.spare = append(t.spare, f)
+		t.parked += size
+	}
+}
+
+// dropSpare gives the spare functions up.
+func (t *threads) dropSpare() {
+	for _, f := range t.spare {
+		t.parked -= stackSize(f)
+	}
+	t.spare = nil
 }
 
 // runThread is the life of a thread.
@@ -171,6 +209,7 @@ func (i *Instance) runThread(th *thread, argument uint32) {
 		delete(t.named, argument)
 	}
 	t.mu.Unlock()
+	t.keepFunction(th.f)
 	i.handOver(nil)
 }
 

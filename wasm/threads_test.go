@@ -94,6 +94,9 @@ func TestThreads_RunOneAtATimeWithWhatIsTheirOwn(t *testing.T) {
 				if n := i.otherThreads(); n != 0 {
 					t.Errorf("%v: %d threads are left", c, n)
 				}
+				if n := len(i.threads.spare); n != 0 || i.threads.parked != 0 {
+					t.Errorf("%v: %d spare functions and %d bytes of stacks are left", c, n, i.threads.parked)
+				}
 			}
 			i.Close()
 			if n := reserved.Load(); n != 0 {
@@ -102,6 +105,31 @@ func TestThreads_RunOneAtATimeWithWhatIsTheirOwn(t *testing.T) {
 		})
 	}
 	instances.Wait()
+}
+
+// What threads have left behind makes way for those that need memory.
+func TestThreads_SpareStacksAreGivenUpBeforeMemoryRunsOut(t *testing.T) {
+	i, reserved := newThreads(t, newTestEngine(t, "threads.wasm", nil))
+	defer i.Close()
+	ts := i.withThreads()
+	for range 2 * maxSpare {
+		ts.keepFunction(i.module.ExportedFunction(exportThread))
+	}
+	if len(ts.spare) != maxSpare || ts.parked != maxSpare*stackSize(ts.spare[0]) || ts.parked == 0 {
+		t.Fatalf("%d functions with %d bytes are kept", len(ts.spare), ts.parked)
+	}
+	i.calling = i.module.ExportedFunction(exportThread)
+	before, room := reserved.Load(), ts.parked-1
+	i.linear.charge.reserve = func(delta int64) bool {
+		if reserved.Load()+delta > before+room {
+			return false
+		}
+		reserved.Add(delta)
+		return true
+	}
+	if !i.chargeStack() || len(ts.spare) != 0 || ts.parked != 0 {
+		t.Errorf("%d functions are left", len(ts.spare))
+	}
 }
 
 // However a call with threads ends, they leave the guest, and nothing is left of them.

@@ -6,10 +6,10 @@ import "time"
 // by amount, with an occasional check of the clock.
 const (
 	// portion is how many bytes are copied or inspected between two checks of
-	// the clock: some ten microseconds' worth.
-	portion = 64 << 10
-	// lookInterval is how often host work yields.
-	lookInterval = time.Millisecond
+	// the clock: some microseconds' worth.
+	portion = 16 << 10
+	// lookInterval is how often host work yields: as often as short loops of a guest do.
+	lookInterval = 100 * time.Microsecond
 )
 
 // did records n units of work in a host call, in bytes or what takes as long.

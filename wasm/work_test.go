@@ -144,8 +144,8 @@ func (f writerFunc) Write(p []byte) (int, error) {
 func TestInstance_WorkAroundTheGuestGivesWay(t *testing.T) {
 	c := newCallers(t)
 	busy := func(work Work) {
-		for range 30 {
-			spin(time.Millisecond)
+		for range 200 {
+			spin(lookInterval * 3 / 2)
 			work(portion)
 		}
 	}
@@ -159,8 +159,8 @@ func TestInstance_WorkAroundTheGuestGivesWay(t *testing.T) {
 		})
 		return turn, settled, err
 	}
-	if turn, settled, err := call(time.Time{}); err != nil || settled != nil || turn.yields < 50 {
-		t.Errorf("got %d yields, %v, %v, want at least 50", turn.yields, settled, err)
+	if turn, settled, err := call(time.Time{}); err != nil || settled != nil || turn.yields < 390 {
+		t.Errorf("got %d yields, %v, %v, want at least 390", turn.yields, settled, err)
 	}
 	if _, settled, err := call(time.Now().Add(5 * time.Millisecond)); !errors.Is(err, ErrDeadline) || !errors.Is(settled, ErrDeadline) {
 		t.Errorf("a deadline before the guest: got %v, settled %v", err, settled)

@@ -105,7 +105,7 @@ func (f *Files) insert(file vfs.File) uint32 {
 }
 
 // portion is how many bytes are processed between two calls of Work.
-const portion = 64 << 10
+const portion = 16 << 10
 
 // Limits of one read or write, as on Linux.
 const (
