@@ -11,6 +11,7 @@
 //	events    asynchronous calls and timers: the calls that no caller waits for
 //	run       images, instances, turns: what lets a version process a call
 //	keys      by which callers show who they are
+//	accounts  service accounts, which versions and timers act for
 //	secrets   what functions get as environment variables and nobody sees
 //	catalog   what there is: functions, versions, tags, policies, and who may change them
 //	logs      execution logs, from a printed line to a query
@@ -62,6 +63,7 @@ import (
 	"time"
 
 	"vivarium/host/access"
+	"vivarium/host/accounts"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
 	"vivarium/host/events"
@@ -146,17 +148,18 @@ type Config struct {
 // Host runs functions. Its rooms are for callers to use; what takes several of them is
 // a method. Safe for concurrent use.
 type Host struct {
-	cfg     Config
-	log     *slog.Logger
-	runner  *run.Runner
-	ledger  *quota.Ledger
-	catalog *catalog.Catalog
-	events  *events.Events
-	tokens  *access.Tokens
-	book    *logs.Book
-	keys    *keys.Ring
-	secrets *secrets.Vault
-	tenants *Tenants
+	cfg      Config
+	log      *slog.Logger
+	runner   *run.Runner
+	ledger   *quota.Ledger
+	catalog  *catalog.Catalog
+	events   *events.Events
+	tokens   *access.Tokens
+	book     *logs.Book
+	keys     *keys.Ring
+	secrets  *secrets.Vault
+	accounts *accounts.Register
+	tenants  *Tenants
 
 	ownsStore bool
 	closed    atomic.Bool
@@ -213,6 +216,15 @@ func (h *Host) open(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	if h.accounts, err = accounts.Open(ctx, accounts.Config{
+		Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log,
+		Exists: func(tenant, functionID string) bool {
+			f, err := h.catalog.Function(access.Operator, functionID)
+			return err == nil && f.Tenant == tenant
+		},
+	}); err != nil {
+		return err
+	}
 	ceilings := &egress.Ceilings{}
 	h.runner = run.New(run.Config{
 		Engines: cfg.Engines, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Log: cfg.Log,
@@ -231,7 +243,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	h.events = events.New(events.Config{Store: cfg.Store, Ledger: h.ledger, Functions: functions, Log: cfg.Log})
 	h.tenants = &Tenants{
 		store: cfg.Store.Quotas, ledger: h.ledger, ceilings: ceilings, catalog: h.catalog, events: h.events, book: h.book,
-		secrets: h.secrets, log: cfg.Log, unwatch: func() {},
+		secrets: h.secrets, accounts: h.accounts, log: cfg.Log, unwatch: func() {},
 	}
 	if err := h.tenants.watch(ctx); err != nil {
 		return err
@@ -280,6 +292,9 @@ func (h *Host) Keys() *keys.Ring { return h.keys }
 // Secrets returns the secrets of functions. The host closes them.
 func (h *Host) Secrets() *secrets.Vault { return h.secrets }
 
+// Accounts returns the service accounts. The host closes them.
+func (h *Host) Accounts() *accounts.Register { return h.accounts }
+
 // Tokens returns what issues the tokens of service accounts.
 func (h *Host) Tokens() *access.Tokens { return h.tokens }
 
@@ -312,6 +327,9 @@ func (h *Host) Close() {
 	}
 	if h.secrets != nil {
 		h.secrets.Close()
+	}
+	if h.accounts != nil {
+		h.accounts.Close()
 	}
 	if h.tenants != nil {
 		h.tenants.unwatch()

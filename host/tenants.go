@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"vivarium/host/access"
+	"vivarium/host/accounts"
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
 	"vivarium/host/events"
@@ -40,6 +41,7 @@ type Tenants struct {
 	events   *events.Events
 	book     *logs.Book
 	secrets  *secrets.Vault
+	accounts *accounts.Register
 	log      *slog.Logger
 	unwatch  func() // ends the news from the store
 
@@ -57,30 +59,43 @@ func (t *Tenants) All(p access.Principal) ([]TenantQuotas, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, timers, secrets := t.ledger.States(), t.events.TimerCounts(), t.secrets.Counts()
+	states, counts := t.ledger.States(), t.counts()
 	bounded := slices.DeleteFunc(t.ceilings.Tenants(), func(tenant string) bool { // the playground always is
 		return catalog.ValidateTenant("tenant", tenant) != nil
 	})
-	having := slices.Concat(slices.Collect(maps.Keys(use)), slices.Collect(maps.Keys(timers)), slices.Collect(maps.Keys(secrets)))
-	for _, tenant := range append(having, bounded...) {
+	having := append(slices.Collect(maps.Keys(use)), bounded...)
+	for _, count := range counts {
+		having = slices.AppendSeq(having, maps.Keys(count))
+	}
+	for _, tenant := range having {
 		if _, ok := states[tenant]; !ok {
 			states[tenant] = t.ledger.State(tenant)
 		}
 	}
 	all := []TenantQuotas{}
 	for _, tenant := range slices.Sorted(maps.Keys(states)) {
-		all = append(all, t.sum(tenant, states[tenant], use[tenant], timers[tenant], secrets[tenant]))
+		all = append(all, t.sum(tenant, states[tenant], use[tenant], counts))
 	}
 	return all, nil
 }
 
+// counts returns how much tenants have of what is kept as records.
+func (t *Tenants) counts() map[quota.Quota]map[string]int64 {
+	return map[quota.Quota]map[string]int64{
+		quota.Timers: t.events.TimerCounts(), quota.Secrets: t.secrets.Counts(), quota.ServiceAccounts: t.accounts.Counts(),
+	}
+}
+
 // sum puts together what the ledger knows and what is counted elsewhere.
-func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, timers, secrets int64) TenantQuotas {
+func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, counts map[quota.Quota]map[string]int64) TenantQuotas {
 	of := TenantQuotas{Tenant: tenant, Ceiling: t.ceilings.Of(tenant), Limits: s.Limits, Use: s.Use, Exceeded: s.Exceeded}
 	for q, n := range kept {
 		of.Use[q] += n
 	}
-	of.Use[quota.Timers], of.Use[quota.Secrets], of.Use[quota.LogBytes] = timers, secrets, t.book.Kept(tenant)
+	for q, count := range counts {
+		of.Use[q] = count[tenant]
+	}
+	of.Use[quota.LogBytes] = t.book.Kept(tenant)
 	return of
 }
 
@@ -104,7 +119,7 @@ func (t *Tenants) Quotas(ctx context.Context, p access.Principal, tenant string)
 	if err != nil {
 		return TenantQuotas{}, err
 	}
-	of := t.sum(tenant, t.ledger.State(tenant), use[tenant], t.events.TimerCounts()[tenant], t.secrets.Counts()[tenant])
+	of := t.sum(tenant, t.ledger.State(tenant), use[tenant], t.counts())
 	queued, err := t.events.Queued(ctx, tenant)
 	of.Use[quota.AsyncCalls], of.Use[quota.AsyncBytes] = queued.Items, queued.Bytes
 	return of, err

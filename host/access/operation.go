@@ -52,6 +52,13 @@ var needs = map[Operation]Role{
 	"Secrets":      RoleDeployer,
 	"DeleteSecret": RoleDeployer,
 
+	// Package accounts.
+	"CreateServiceAccount": RoleDeployer,
+	"UpdateServiceAccount": RoleDeployer,
+	"DeleteServiceAccount": RoleDeployer,
+	"ServiceAccounts":      RoleDeployer,
+	"BindServiceAccounts":  RoleAdmin,
+
 	// Package events.
 	"CreateTimer":      RoleDeployer,
 	"UpdateTimer":      RoleDeployer,

@@ -94,7 +94,12 @@ func ValidateDescription(text string) error {
 	return nil
 }
 
-func validateLabels(labels map[string]string) error {
+// ValidateLabels checks labels, of whatever has them.
+//
+// # Errors
+//
+// *fault.InvalidError.
+func ValidateLabels(labels map[string]string) error {
 	if len(labels) > maxLabels {
 		return fault.Invalidf("labels", "there are %d, at most %d are allowed", len(labels), maxLabels)
 	}
@@ -133,7 +138,7 @@ func (u FunctionUpdate) Validate() error {
 			return err
 		}
 	}
-	return validateLabels(u.Labels)
+	return ValidateLabels(u.Labels)
 }
 
 // Validate checks a specification that has its defaults.

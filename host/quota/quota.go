@@ -19,6 +19,7 @@ const (
 	Calls
 	Timers
 	Secrets
+	ServiceAccounts
 	AsyncCalls
 	AsyncBytes
 	LogBytes
@@ -45,14 +46,15 @@ var table = [Count]struct {
 	Instances: {"instances", "instances", 1000, "instances at once, including those being started", "wait until instances are free"},
 	Memory: {"memory", "bytes", 0,
 		"memory for instances, images, unpacked code and the bodies of calls", "wait until instances are free"},
-	Calls:       {"calls", "calls", 1000, "calls in progress or waiting for an instance", "call again later"},
-	Timers:      {"timers", "timers", 100, "timers of all functions", "delete timers"},
-	Secrets:     {"secrets", "versions", 1000, "versions of all secrets", "delete secrets"},
-	AsyncCalls:  {"asyncCalls", "calls", 10_000, "queued calls", "wait until queued calls are made"},
-	AsyncBytes:  {"asyncBytes", "bytes", 256 << 20, "bodies of queued calls", "wait until queued calls are made"},
-	LogBytes:    {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},
-	LogStreams:  {"logStreams", "readers", 100, "readers that follow a log", "end other readers"},
-	Connections: {"connections", "connections", 1000, "connections from instances to elsewhere", "close connections"},
+	Calls:           {"calls", "calls", 1000, "calls in progress or waiting for an instance", "call again later"},
+	Timers:          {"timers", "timers", 100, "timers of all functions", "delete timers"},
+	Secrets:         {"secrets", "versions", 1000, "versions of all secrets", "delete secrets"},
+	ServiceAccounts: {"serviceAccounts", "accounts", 100, "service accounts", "delete service accounts"},
+	AsyncCalls:      {"asyncCalls", "calls", 10_000, "queued calls", "wait until queued calls are made"},
+	AsyncBytes:      {"asyncBytes", "bytes", 256 << 20, "bodies of queued calls", "wait until queued calls are made"},
+	LogBytes:        {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},
+	LogStreams:      {"logStreams", "readers", 100, "readers that follow a log", "end other readers"},
+	Connections:     {"connections", "connections", 1000, "connections from instances to elsewhere", "close connections"},
 	TrafficBytes: {"trafficBytes", "bytes", 64 << 30,
 		"bytes sent to elsewhere and received within an hour", "wait until the hour is over"},
 }

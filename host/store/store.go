@@ -72,6 +72,7 @@ type Store struct {
 	Keys      Bucket // by id
 	Quotas    Bucket // by tenant
 	Secrets   Bucket // by name, as timers
+	Accounts  Bucket // by id
 
 	Code    Code
 	Logs    Logs
@@ -106,6 +107,7 @@ func (s *Store) buckets() []bucket {
 	return []bucket{
 		{"functions", &s.Functions}, {"versions", &s.Versions}, {"names", &s.Names},
 		{"timers", &s.Timers}, {"keys", &s.Keys}, {"quotas", &s.Quotas}, {"secrets", &s.Secrets},
+		{"accounts", &s.Accounts},
 	}
 }
 

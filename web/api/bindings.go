@@ -3,10 +3,14 @@ package api
 import (
 	"cmp"
 	"fmt"
+
+	"vivarium/host/accounts"
+	"vivarium/host/catalog"
 )
 
-// AccessBinding gives a subject a role for a function. There is one: that all
-// users, known or not, may call it, which makes it public.
+// AccessBinding gives a subject a role for a function. There are two kinds: that all
+// users, known or not, may call it, which makes it public; and that a service account may,
+// which is kept, and true of all of the function's folder (package accounts).
 type AccessBinding struct {
 	RoleID  string  `json:"roleId" doc:"functions.functionInvoker."`
 	Subject Subject `json:"subject"`
@@ -14,14 +18,14 @@ type AccessBinding struct {
 
 // Subject is who gets a role.
 type Subject struct {
-	ID   string `json:"id" doc:"allUsers."`
-	Type string `json:"type" doc:"system."`
+	ID   string `json:"id" doc:"allUsers, or the id of a service account."`
+	Type string `json:"type" doc:"system, or serviceAccount."`
 }
 
 // SetAccessBindingsRequest is the body of POST
 // /functions/{functionId}:setAccessBindings.
 type SetAccessBindingsRequest struct {
-	AccessBindings []AccessBinding `json:"accessBindings" doc:"All that there are to be; none makes the function private."`
+	AccessBindings []AccessBinding `json:"accessBindings" doc:"All that there are to be; without that of allUsers the function is private."`
 }
 
 // UpdateAccessBindingsRequest is the body of POST
@@ -50,17 +54,34 @@ func PublicBinding() AccessBinding {
 	return AccessBinding{RoleID: "functions.functionInvoker", Subject: Subject{ID: "allUsers", Type: "system"}}
 }
 
-// check reports whether a binding is the one that there can be.
-func (b AccessBinding) check(field string) error {
+// accountType is the type of subjects that are service accounts.
+const accountType = "serviceAccount"
+
+// checkBinding reports whether a binding is one that there can be.
+func (h *Handler) checkBinding(q *request, field string, b AccessBinding) error {
 	public := PublicBinding()
-	if b.RoleID == formerRole {
-		public.RoleID = formerRole
+	switch {
+	case b.RoleID != public.RoleID && b.RoleID != formerRole:
+	case b.Subject == public.Subject:
+		return nil
+	case b.Subject.Type == accountType:
+		return h.host.Accounts().Check(q.principal, accounts.Binding{AccountID: b.Subject.ID, Role: b.RoleID})
 	}
-	if b != public {
-		return invalid(field, "must have the role functions.functionInvoker and the subject allUsers of type system: "+
-			"this makes a function public; for anything else, make a key")
+	return invalid(field, "must have the role functions.functionInvoker and the subject allUsers of type system, "+
+		"which makes a function public, or a service account of type serviceAccount; for anything else, make a key")
+}
+
+// split parts bindings into the role that makes a function public, empty if there is none,
+// and those of service accounts.
+func split(bindings []AccessBinding) (public string, others []accounts.Binding) {
+	for _, b := range bindings {
+		if b.Subject.Type == accountType {
+			others = append(others, accounts.Binding{AccountID: b.Subject.ID, Role: b.RoleID})
+			continue
+		}
+		public = b.RoleID
 	}
-	return nil
+	return public, others
 }
 
 func (h *Handler) listBindings(q *request) (any, error) {
@@ -74,47 +95,72 @@ func (h *Handler) listBindings(q *request) (any, error) {
 		public.RoleID = cmp.Or(f.PublicRole, public.RoleID) // as it was made, by which clients look for it
 		answer.AccessBindings = append(answer.AccessBindings, public)
 	}
-	return answer, nil
+	bound, err := h.host.Accounts().Bindings(q.principal.In(f.Tenant), f.ID)
+	for _, b := range bound {
+		answer.AccessBindings = append(answer.AccessBindings, AccessBinding{b.Role, Subject{b.AccountID, accountType}})
+	}
+	return answer, err
 }
 
 func (h *Handler) setBindings(q *request) (any, error) {
 	body := q.body.(*SetAccessBindingsRequest)
 	for i, b := range body.AccessBindings {
-		if err := b.check(fmt.Sprintf("accessBindings[%d]", i)); err != nil {
+		if err := h.checkBinding(q, fmt.Sprintf("accessBindings[%d]", i), b); err != nil {
 			return nil, err
 		}
 	}
-	var role string
-	for _, b := range body.AccessBindings {
-		role = b.RoleID
-	}
-	return h.setPublic(q, "Set access bindings", "yandex.cloud.access.SetAccessBindingsMetadata", &role)
+	public, others := split(body.AccessBindings)
+	return h.bind(q, "Set access bindings", "yandex.cloud.access.SetAccessBindingsMetadata", &public, func(f catalog.FunctionInfo) error {
+		_, err := h.host.Accounts().BindServiceAccounts(q.Context(), q.principal.In(f.Tenant), f.ID, others, nil, true)
+		return err
+	})
 }
 
 func (h *Handler) updateBindings(q *request) (any, error) {
-	var role *string
+	var public *string
+	var added, removed []AccessBinding
 	for i, d := range q.body.(*UpdateAccessBindingsRequest).Deltas {
 		field := fmt.Sprintf("accessBindingDeltas[%d]", i)
-		if err := d.AccessBinding.check(field + ".accessBinding"); err != nil {
-			return nil, err
-		}
 		if d.Action != "ADD" && d.Action != "REMOVE" {
 			return nil, invalid(field+".action", "must be ADD or REMOVE")
 		}
-		if role = new(string); d.Action == "ADD" {
-			*role = d.AccessBinding.RoleID
+		// An account that has gone has taken its roles with it.
+		if d.Action == "ADD" || d.AccessBinding.Subject.Type != accountType {
+			if err := h.checkBinding(q, field+".accessBinding", d.AccessBinding); err != nil {
+				return nil, err
+			}
+		}
+		if d.Action == "ADD" {
+			added = append(added, d.AccessBinding)
+		} else {
+			removed = append(removed, d.AccessBinding)
+		}
+		if d.AccessBinding.Subject.Type != accountType {
+			if public = new(string); d.Action == "ADD" {
+				*public = d.AccessBinding.RoleID
+			}
 		}
 	}
-	return h.setPublic(q, "Update access bindings", "yandex.cloud.access.UpdateAccessBindingsMetadata", role)
+	_, add := split(added)
+	_, remove := split(removed)
+	return h.bind(q, "Update access bindings", "yandex.cloud.access.UpdateAccessBindingsMetadata", public, func(f catalog.FunctionInfo) error {
+		_, err := h.host.Accounts().BindServiceAccounts(q.Context(), q.principal.In(f.Tenant), f.ID, add, remove, false)
+		return err
+	})
 }
 
-// setPublic says by which role anybody may call a function: by none when it is empty; nil
-// leaves it as it is.
-func (h *Handler) setPublic(q *request, description, kind string, role *string) (any, error) {
+// bind says by which role anybody may call a function, by none when it is empty, nil leaves
+// it as it is; and what accounts does for service accounts.
+func (h *Handler) bind(
+	q *request, description, kind string, public *string, accounts func(catalog.FunctionInfo) error,
+) (any, error) {
 	started := now()
 	f, err := h.host.Catalog().Function(q.principal, q.path["functionId"])
-	if err == nil && role != nil {
-		f, err = h.host.Catalog().SetPublic(q.Context(), q.principal, f.ID, *role != "", *role)
+	if err == nil {
+		err = accounts(f)
+	}
+	if err == nil && public != nil {
+		f, err = h.host.Catalog().SetPublic(q.Context(), q.principal, f.ID, *public != "", *public)
 	}
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func descriptor(t testing.TB, path string) protoreflect.MethodDescriptor {
 }
 
 // own is what a tenant has that requests are about.
-type own struct{ folder, function, group, version, trigger, operation, key string }
+type own struct{ folder, function, group, version, trigger, operation, key, account string }
 
 // furnish makes one of each for who has a key.
 func (s *server) furnish(conn *grpc.ClientConn, folder, key string) own {
@@ -91,6 +91,12 @@ func (s *server) furnish(conn *grpc.ClientConn, folder, key string) own {
 		s.t.Fatal(err)
 	}
 	o.trigger = t.Id
+	var a iam.ServiceAccount
+	err = do(accountService+"Create", &iam.CreateServiceAccountRequest{FolderId: folder, Name: "robot"}).GetResponse().UnmarshalTo(&a)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	o.account = a.Id
 	info, err := s.host.Catalog().Function(access.Operator, f.Id)
 	if err != nil {
 		s.t.Fatal(err)
@@ -121,7 +127,7 @@ const (
 // nothing is an id that nothing has.
 const nothing = "d4e00000000000000000"
 
-var missing = own{"nobody", nothing, nothing, nothing, nothing, nothing, nothing}
+var missing = own{"nobody", nothing, nothing, nothing, nothing, nothing, nothing, nothing}
 
 var publicBinding = &cloudaccess.AccessBinding{
 	RoleId: "functions.functionInvoker", Subject: &cloudaccess.Subject{Id: "allUsers", Type: "system"},
@@ -244,6 +250,25 @@ var methods = []struct {
 	{path: accountService + "Get", right: func(o own) proto.Message { return &iam.GetServiceAccountRequest{ServiceAccountId: o.key} }},
 	{path: accountService + "List", right: func(o own) proto.Message { return &iam.ListServiceAccountsRequest{FolderId: o.folder} },
 		wrong: func(own) proto.Message { return &iam.ListServiceAccountsRequest{PageToken: "!"} }, field: "page_token"},
+	{path: accountService + "Create", right: func(o own) proto.Message {
+		return &iam.CreateServiceAccountRequest{FolderId: o.folder, Name: "another", Labels: map[string]string{"a": "b"}}
+	}, wrong: func(own) proto.Message { return &iam.CreateServiceAccountRequest{Name: "A"} }, field: "name"},
+	{path: accountService + "Update", right: func(o own) proto.Message {
+		return &iam.UpdateServiceAccountRequest{ServiceAccountId: o.account, Description: "d"}
+	}, wrong: func(o own) proto.Message {
+		return &iam.UpdateServiceAccountRequest{ServiceAccountId: o.account, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"id"}}}
+	}, field: "update_mask"},
+	{path: folderService + "SetAccessBindings", right: func(o own) proto.Message {
+		return &cloudaccess.SetAccessBindingsRequest{ResourceId: o.folder, AccessBindings: []*cloudaccess.AccessBinding{accountBinding(o)}}
+	}, wrong: func(o own) proto.Message {
+		return &cloudaccess.SetAccessBindingsRequest{ResourceId: o.folder, AccessBindings: []*cloudaccess.AccessBinding{publicBinding}}
+	}, field: "access_bindings[0]"},
+	{path: folderService + "UpdateAccessBindings", right: func(o own) proto.Message { return folderDelta(o, cloudaccess.AccessBindingAction_REMOVE) },
+		wrong: func(o own) proto.Message {
+			return folderDelta(o, cloudaccess.AccessBindingAction_ACCESS_BINDING_ACTION_UNSPECIFIED)
+		}, field: "access_binding_deltas[0].action"},
+	{path: folderService + "ListAccessBindings", right: func(o own) proto.Message { return &cloudaccess.ListAccessBindingsRequest{ResourceId: o.folder} },
+		wrong: func(own) proto.Message { return &cloudaccess.ListAccessBindingsRequest{} }, field: "resource_id"},
 	{path: cloudService + "Get", right: func(own) proto.Message { return &resourcemanager.GetCloudRequest{CloudId: "default"} }, open: true},
 	{path: cloudService + "List", right: func(own) proto.Message { return &resourcemanager.ListCloudsRequest{} },
 		wrong: func(own) proto.Message { return &resourcemanager.ListCloudsRequest{PageSize: -1} }, field: "page_size", open: true},
@@ -253,6 +278,7 @@ var methods = []struct {
 
 	// What ends things comes last.
 	{path: triggerService + "Delete", right: func(o own) proto.Message { return &triggers.DeleteTriggerRequest{TriggerId: o.trigger} }},
+	{path: accountService + "Delete", right: func(o own) proto.Message { return &iam.DeleteServiceAccountRequest{ServiceAccountId: o.account} }},
 	{path: functionService + "DeleteVersion", right: func(o own) proto.Message {
 		return &functions.DeleteFunctionVersionRequest{FunctionVersionId: o.version, Force: true}
 	}, wrong: noVersionToDelete, field: "function_version_id"},
@@ -296,6 +322,16 @@ func historyRequest(o own) proto.Message {
 
 func badToken(o own) proto.Message {
 	return &functions.ListFunctionTagHistoryRequest{FunctionId: o.function, PageToken: "!"}
+}
+
+func accountBinding(o own) *cloudaccess.AccessBinding {
+	return &cloudaccess.AccessBinding{RoleId: "storage.viewer", Subject: &cloudaccess.Subject{Id: o.account, Type: "serviceAccount"}}
+}
+
+func folderDelta(o own, action cloudaccess.AccessBindingAction) proto.Message {
+	return &cloudaccess.UpdateAccessBindingsRequest{ResourceId: o.folder, AccessBindingDeltas: []*cloudaccess.AccessBindingDelta{
+		{Action: action, AccessBinding: accountBinding(o)},
+	}}
 }
 
 func bindingDelta(o own, action cloudaccess.AccessBindingAction) proto.Message {
@@ -371,6 +407,90 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// What tools set they find again: roles of a service account on its folder and on a
+// function, which end with it, and with the function.
+func TestBindings_OfServiceAccounts(t *testing.T) {
+	s := startServer(t)
+	key := s.newKey("acme", access.RoleAdmin)
+	conn := s.dial(key)
+	o := s.furnish(conn, "acme", key)
+	do := func(path string, in proto.Message) proto.Message {
+		t.Helper()
+		out, err := invoke(t.Context(), conn, path, in)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		return out
+	}
+	bound := func(service, resource string) (all []string) {
+		t.Helper()
+		r := do(service+"ListAccessBindings", &cloudaccess.ListAccessBindingsRequest{ResourceId: resource}).(*cloudaccess.ListAccessBindingsResponse)
+		for _, b := range r.AccessBindings {
+			all = append(all, b.RoleId+" "+b.Subject.Type+":"+b.Subject.Id)
+		}
+		return all
+	}
+	deltas := func(resource string, action cloudaccess.AccessBindingAction, roles ...string) proto.Message {
+		r := &cloudaccess.UpdateAccessBindingsRequest{ResourceId: resource}
+		for _, role := range roles {
+			b := accountBinding(o)
+			b.RoleId = role
+			r.AccessBindingDeltas = append(r.AccessBindingDeltas, &cloudaccess.AccessBindingDelta{Action: action, AccessBinding: b})
+		}
+		return r
+	}
+	me := " serviceAccount:" + o.account
+	const invoker = "functions.functionInvoker"
+	for _, step := range []struct {
+		service, resource string
+		request           func() (string, proto.Message)
+		want              []string
+	}{
+		{folderService, o.folder, func() (string, proto.Message) {
+			return "UpdateAccessBindings", deltas(o.folder, cloudaccess.AccessBindingAction_ADD, "storage.viewer", "ydb.editor", "storage.viewer")
+		}, []string{"storage.viewer" + me, "ydb.editor" + me}},
+		{folderService, o.folder, func() (string, proto.Message) {
+			return "UpdateAccessBindings", deltas(o.folder, cloudaccess.AccessBindingAction_REMOVE, "ydb.editor", "never.given")
+		}, []string{"storage.viewer" + me}},
+		{functionService, o.function, func() (string, proto.Message) {
+			return "UpdateAccessBindings", deltas(o.function, cloudaccess.AccessBindingAction_ADD, invoker)
+		}, []string{invoker + me}},
+		{functionService, o.function, func() (string, proto.Message) {
+			return "SetAccessBindings", &cloudaccess.SetAccessBindingsRequest{ResourceId: o.function, AccessBindings: []*cloudaccess.AccessBinding{publicBinding}}
+		}, []string{invoker + " system:allUsers"}},
+		{folderService, o.folder, func() (string, proto.Message) {
+			return "SetAccessBindings", &cloudaccess.SetAccessBindingsRequest{ResourceId: o.folder}
+		}, nil},
+		{folderService, o.folder, func() (string, proto.Message) {
+			return "UpdateAccessBindings", deltas(o.folder, cloudaccess.AccessBindingAction_ADD, "storage.viewer")
+		}, []string{"storage.viewer" + me}},
+	} {
+		method, in := step.request()
+		do(step.service+method, in)
+		if got := bound(step.service, step.resource); !slices.Equal(got, step.want) {
+			t.Errorf("%s %v: got %q, want %q", method, in, got, step.want)
+		}
+	}
+	for what, in := range map[string]proto.Message{
+		"another tenant's account": func() proto.Message {
+			r := deltas(o.function, cloudaccess.AccessBindingAction_ADD, invoker).(*cloudaccess.UpdateAccessBindingsRequest)
+			theirs := s.newKey("umbrella", access.RoleAdmin)
+			r.AccessBindingDeltas[0].AccessBinding.Subject.Id = s.furnish(s.dial(theirs), "umbrella", theirs).account
+			return r
+		}(),
+		"a role that functions don't have": deltas(o.function, cloudaccess.AccessBindingAction_ADD, "storage.viewer"),
+	} {
+		if out, err := invoke(t.Context(), conn, functionService+"UpdateAccessBindings", in); err == nil {
+			t.Errorf("%s: got %v", what, out)
+		}
+	}
+	do(accountService+"Delete", &iam.DeleteServiceAccountRequest{ServiceAccountId: o.account})
+	if got := bound(folderService, o.folder); got != nil {
+		t.Errorf("after the account: got %q", got)
+	}
+	do(folderService+"UpdateAccessBindings", deltas(o.folder, cloudaccess.AccessBindingAction_REMOVE, "storage.viewer")) // as tools do in any order
+}
+
 // violations returns the fields that an error says break rules.
 func violations(err error) []string {
 	var fields []string
@@ -388,13 +508,13 @@ func TestUnservedMethods_SayWhatIsThere(t *testing.T) {
 	s := startPlain(t)
 	conn := s.dial("")
 	for path, want := range map[string]string{
-		"/yandex.cloud.operation.OperationService/Cancel":          "there are: Get",
-		"/yandex.cloud.iam.v1.ServiceAccountService/Create":        "there are: Get, List",
-		"/yandex.cloud.compute.v1.InstanceService/List":            "yandex.cloud.serverless.functions.v1.FunctionService",
-		functionService + "create":                                 "CreateVersion",
-		functionService + "Create/x":                               "CreateVersion",
-		"/functions/v1/functions":                                  "there are: ",
-		"/yandex.cloud.serverless.functions.v1.FunctionService%2F": "there are: ",
+		"/yandex.cloud.operation.OperationService/Cancel":           "there are: Get",
+		"/yandex.cloud.iam.v1.ServiceAccountService/ListOperations": "there are: Create, Delete, Get, List, Update",
+		"/yandex.cloud.compute.v1.InstanceService/List":             "yandex.cloud.serverless.functions.v1.FunctionService",
+		functionService + "create":                                  "CreateVersion",
+		functionService + "Create/x":                                "CreateVersion",
+		"/functions/v1/functions":                                   "there are: ",
+		"/yandex.cloud.serverless.functions.v1.FunctionService%2F":  "there are: ",
 	} {
 		err := conn.Invoke(t.Context(), path, &functions.ListRuntimesRequest{}, &functions.ListRuntimesResponse{})
 		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), want) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"vivarium/host/access"
+	"vivarium/host/accounts"
 	"vivarium/host/catalog"
 	"vivarium/host/events"
 	"vivarium/web/api"
@@ -98,6 +99,10 @@ func (s *Server) response(ctx context.Context, op *manage.Operation) (proto.Mess
 		m = &functions.ScalingPolicy{}
 	case events.Timer:
 		return newTrigger(changed), nil
+	case accounts.Account:
+		return newServiceAccount(changed), nil
+	case accounts.Changes:
+		return newBindingsResult(changed), nil
 	default:
 		return &emptypb.Empty{}, nil
 	}

@@ -36,6 +36,9 @@ func (s *Server) cloudMethods() map[string]method {
 
 func (s *Server) folderMethods() map[string]method {
 	return map[string]method{
+		"ListAccessBindings":   unary("ServiceAccounts", s.listFolderBindings),
+		"SetAccessBindings":    unary("BindServiceAccounts", s.setFolderBindings),
+		"UpdateAccessBindings": unary("BindServiceAccounts", s.updateFolderBindings),
 		"Get": unary("Folders", func(ctx context.Context, in *resourcemanager.GetFolderRequest) (*resourcemanager.Folder, error) {
 			if catalog.ValidateTenant("folder_id", in.FolderId) != nil || !access.PrincipalOf(ctx).ActsFor(in.FolderId) {
 				return nil, &fault.NotFoundError{Thing: "folder", Name: in.FolderId}
@@ -82,6 +85,9 @@ func newFolder(tenant string) *resourcemanager.Folder {
 
 func (s *Server) serviceAccountMethods() map[string]method {
 	return map[string]method{
+		"Create": unary("CreateServiceAccount", s.createAccount),
+		"Update": unary("UpdateServiceAccount", s.updateAccount),
+		"Delete": unary("DeleteServiceAccount", s.deleteAccount),
 		"Get": unary("Folders", func(ctx context.Context, in *iam.GetServiceAccountRequest) (*iam.ServiceAccount, error) {
 			all, err := s.serviceAccounts(access.PrincipalOf(ctx))
 			if err != nil {
@@ -109,8 +115,8 @@ func (s *Server) serviceAccountMethods() map[string]method {
 	}
 }
 
-// serviceAccounts returns those within the caller's reach, by id: the keys that it may see,
-// and the names that versions have.
+// serviceAccounts returns those within the caller's reach, by id: those that were made, the
+// keys that it may see, and the other names that versions have.
 func (s *Server) serviceAccounts(p access.Principal) ([]*iam.ServiceAccount, error) {
 	found := map[string]*iam.ServiceAccount{}
 	if p.Allow("Versions") == nil {
@@ -137,6 +143,15 @@ func (s *Server) serviceAccounts(p access.Principal) ([]*iam.ServiceAccount, err
 				Id: k.ID, FolderId: access.Principal{Tenant: k.Tenant}.Home(), Name: k.ID, Description: k.Description,
 				CreatedAt: timestamppb.New(k.CreatedAt),
 			}
+		}
+	}
+	if p.Allow("ServiceAccounts") == nil {
+		made, err := s.host.Accounts().ServiceAccounts(p)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range made {
+			found[a.ID] = newServiceAccount(a)
 		}
 	}
 	all := []*iam.ServiceAccount{}

@@ -162,7 +162,8 @@ func TestTerraform(t *testing.T) {
 		return timers[0]
 	}
 	tf.wants("at first", "create yandex_function.hello; create yandex_function_iam_binding.public; "+
-		"create yandex_function_scaling_policy.hello; create yandex_function_trigger.hourly")
+		"create yandex_function_scaling_policy.hello; create yandex_function_trigger.hourly; "+
+		"create yandex_iam_service_account.robot; create yandex_resourcemanager_folder_iam_member.robot")
 	tf.must("apply", "plan")
 	id := call("one Ann")
 	policies, err := s.host.Catalog().ScalingPolicies(acme, id)
@@ -172,6 +173,9 @@ func TestTerraform(t *testing.T) {
 	}
 	if got := timer(); got.FunctionID != id || got.Tag != "prod" || got.Cron != "0 * ? * * *" || got.Payload != "tick" {
 		t.Errorf("got %+v", got)
+	}
+	if f, err := s.host.Catalog().VersionByTag(acme, id, "prod"); err != nil || !strings.HasPrefix(f.ServiceAccountID, "aje") {
+		t.Errorf("acts for %q, %v", f.ServiceAccountID, err)
 	}
 	tf.wants("applied", "")
 
@@ -196,6 +200,13 @@ func TestTerraform(t *testing.T) {
 	if err := os.Remove(filepath.Join(tf.dir, "terraform.tfstate")); err != nil {
 		t.Fatal(err)
 	}
+	accounts, err := s.host.Accounts().ServiceAccounts(acme)
+	if err != nil || len(accounts) != 1 {
+		t.Fatalf("got %v, %v", accounts, err)
+	}
+	robot := accounts[0].ID
+	tf.must("import", "yandex_iam_service_account.robot", robot)
+	tf.must("import", "yandex_resourcemanager_folder_iam_member.robot", "acme functions.functionInvoker serviceAccount:"+robot)
 	tf.must("import", "yandex_function.hello", id)
 	tf.must("import", "yandex_function_trigger.hourly", timer().ID)
 	tf.must("import", "yandex_function_scaling_policy.hello", id)
@@ -207,6 +218,9 @@ func TestTerraform(t *testing.T) {
 	tf.must("destroy", "-auto-approve")
 	if all, err := s.host.Catalog().Functions(acme); err != nil || len(all) != 0 {
 		t.Errorf("%v, %v are left", all, err)
+	}
+	if accounts, err = s.host.Accounts().ServiceAccounts(acme); err != nil || len(accounts) != 0 {
+		t.Errorf("%v, %v are left", accounts, err)
 	}
 }
 

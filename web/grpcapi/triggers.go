@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	triggers "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/triggers/v1"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -87,7 +89,7 @@ func (s *Server) createTrigger(ctx context.Context, in *triggers.CreateTriggerRe
 
 func (s *Server) updateTrigger(ctx context.Context, in *triggers.UpdateTriggerRequest) (*operation.Operation, error) {
 	started := time.Now().UTC()
-	changes, err := maskOf(in)
+	changes, err := maskOf(in, "name", "description", "labels", "rule")
 	if err != nil {
 		return nil, err
 	}
@@ -115,14 +117,19 @@ func (s *Server) updateTrigger(ctx context.Context, in *triggers.UpdateTriggerRe
 	return s.triggerDone(ctx, "Update trigger", "UpdateTriggerMetadata", started, t)
 }
 
+// update is a request with a mask.
+type update interface {
+	proto.Message
+	GetUpdateMask() *fieldmaskpb.FieldMask
+}
+
 // maskOf returns the fields that a request changes: those that its mask names, or else
-// those that it has.
-func maskOf(in *triggers.UpdateTriggerRequest) ([]string, error) {
-	changeable := []string{"name", "description", "labels", "rule"}
+// those of the changeable that it has.
+func maskOf(in update, changeable ...string) ([]string, error) {
 	if mask := in.GetUpdateMask(); len(mask.GetPaths()) > 0 {
 		for _, path := range mask.GetPaths() {
 			if !slices.Contains(changeable, path) {
-				return nil, fault.Invalidf("update_mask", "%.80q can't be changed; name, description, labels and rule can", path)
+				return nil, fault.Invalidf("update_mask", "%.80q can't be changed; these can: %s", path, strings.Join(changeable, ", "))
 			}
 		}
 		return mask.Paths, nil

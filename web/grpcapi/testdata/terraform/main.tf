@@ -12,6 +12,15 @@ provider "yandex" {
   cloud_id  = "default"
   folder_id = "acme"
 }
+resource "yandex_iam_service_account" "robot" {
+  name        = "robot"
+  description = "acts for hello"
+}
+resource "yandex_resourcemanager_folder_iam_member" "robot" {
+  folder_id = "acme"
+  role      = "functions.functionInvoker"
+  member    = "serviceAccount:${yandex_iam_service_account.robot.id}"
+}
 resource "yandex_function" "hello" {
   name               = "hello"
   description        = "made by Terraform"
@@ -21,7 +30,7 @@ resource "yandex_function" "hello" {
   entrypoint         = "main.handler"
   memory             = 128
   execution_timeout  = "5"
-  service_account_id = "robot"
+  service_account_id = yandex_iam_service_account.robot.id
   environment        = { NAME = "Ann" }
   tags               = ["prod"]
   content { zip_filename = var.zip }
@@ -50,6 +59,6 @@ resource "yandex_function_trigger" "hourly" {
   function {
     id                 = yandex_function.hello.id
     tag                = "prod"
-    service_account_id = "robot"
+    service_account_id = yandex_iam_service_account.robot.id
   }
 }
