@@ -360,7 +360,9 @@ func (r *Register) Check(p access.Principal, bindings ...Binding) error {
 // # Errors
 //
 // Those of Check; *fault.ConflictError for too many roles, fault.ErrUnavailable.
-func (r *Register) BindServiceAccounts(ctx context.Context, p access.Principal, resource string, add, remove []Binding, only bool) (Changes, error) {
+func (r *Register) BindServiceAccounts(
+	ctx context.Context, p access.Principal, resource string, add, remove []Binding, only bool,
+) (Changes, error) {
 	var changes Changes
 	if err := p.Allow("BindServiceAccounts"); err != nil {
 		return changes, err

@@ -169,7 +169,8 @@ func TestRegister_BindsAsTold(t *testing.T) {
 		t.Errorf("one role too many: got %v", err)
 	}
 	for _, role := range []string{"", "x y", strings.Repeat("x", 101), "a\n"} {
-		if _, err := r.BindServiceAccounts(t.Context(), acme, "acme", []Binding{{one, role}}, nil, false); !errors.As(err, new(*fault.InvalidError)) {
+		_, err := r.BindServiceAccounts(t.Context(), acme, "acme", []Binding{{one, role}}, nil, false)
+		if !errors.As(err, new(*fault.InvalidError)) {
 			t.Errorf("the role %q: got %v", role, err)
 		}
 	}

@@ -182,7 +182,8 @@ func newBindingsResult(c accounts.Changes) *cloudaccess.AccessBindingsOperationR
 	result := &cloudaccess.AccessBindingsOperationResult{}
 	add := func(action cloudaccess.AccessBindingAction, bindings []accounts.Binding) {
 		for _, b := range bindings {
-			result.EffectiveDeltas = append(result.EffectiveDeltas, &cloudaccess.AccessBindingDelta{Action: action, AccessBinding: newBinding(b)})
+			delta := &cloudaccess.AccessBindingDelta{Action: action, AccessBinding: newBinding(b)}
+			result.EffectiveDeltas = append(result.EffectiveDeltas, delta)
 		}
 	}
 	add(cloudaccess.AccessBindingAction_REMOVE, c.Removed)

@@ -456,7 +456,9 @@ func TestBindings_OfServiceAccounts(t *testing.T) {
 			return "UpdateAccessBindings", deltas(o.function, cloudaccess.AccessBindingAction_ADD, invoker)
 		}, []string{invoker + me}},
 		{functionService, o.function, func() (string, proto.Message) {
-			return "SetAccessBindings", &cloudaccess.SetAccessBindingsRequest{ResourceId: o.function, AccessBindings: []*cloudaccess.AccessBinding{publicBinding}}
+			return "SetAccessBindings", &cloudaccess.SetAccessBindingsRequest{
+				ResourceId: o.function, AccessBindings: []*cloudaccess.AccessBinding{publicBinding},
+			}
 		}, []string{invoker + " system:allUsers"}},
 		{folderService, o.folder, func() (string, proto.Message) {
 			return "SetAccessBindings", &cloudaccess.SetAccessBindingsRequest{ResourceId: o.folder}
