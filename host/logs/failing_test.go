@@ -150,7 +150,7 @@ func TestBook_WaitsForItsStore(t *testing.T) {
 			t.Errorf("reading: %v", err)
 		}
 		time.Sleep(time.Minute)
-		if n := operator.count("log not stored"); n != 1 || m.attempts.Load() < 30 || m.attempts.Load() > 70 {
+		if n := operator.count("log entries not stored"); n != 1 || m.attempts.Load() < 30 || m.attempts.Load() > 70 {
 			t.Errorf("the operator is told %d times of %d attempts", n, m.attempts.Load())
 		}
 		m.failing.Store(false)

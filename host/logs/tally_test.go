@@ -73,7 +73,7 @@ func TestTally_AddsUp(t *testing.T) {
 		switch n := rand.IntN(20); {
 		case n < 14:
 			size := int64(batchBytes + rand.IntN(10_000))
-			tl.add(l.tenant, l.function, size)
+			tl.add(l.tenant, l.function, size, 1)
 			model[l] = append(model[l], size)
 		case n < 15:
 			tl.forget(l.tenant, l.function)
