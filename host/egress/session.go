@@ -27,6 +27,7 @@ const (
 	maxConnections = 128     // at once
 	maxCallBytes   = 1 << 30 // sent and received in one call
 	maxRefusals    = 32      // remembered per call
+	maxUsed        = 32      // targets remembered per call
 	spendStep      = 1 << 20 // bytes for which Spend is asked at a time
 )
 
@@ -55,9 +56,17 @@ type Session struct {
 	bytes       int64 // in the current call
 	granted     int64 // bytes that Spend has granted and nobody has used
 
-	mu       sync.Mutex // guards refusals
+	mu       sync.Mutex // guards what is below
 	refusals []string   // of the current call, one per target
 	seen     map[string]bool
+	used     []Use // in the current call, one per target
+}
+
+// Use is what a call had to do with a target.
+type Use struct {
+	Target string   // as in "tcp 192.0.2.1:443"
+	Names  []string // under which the instance found the address
+	Bytes  int64    // sent and received
 }
 
 // NewSession returns the network of an instance.
@@ -101,6 +110,7 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 		return nil, s.note(target, err)
 	}
 	s.connections.Add(1)
+	s.use(target, names, 0)
 	return &sockets.Conn{
 		FD: fd,
 		Moved: func(n int) error {
@@ -112,6 +122,7 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 				}
 				by = now
 			}
+			s.use(target, names, n)
 			return s.moved(n)
 		},
 		Closed: func() {
@@ -154,13 +165,44 @@ func (s *Session) note(target string, err error) error {
 	return err
 }
 
+// use notes that the call has a connection to a target, and how many bytes went there
+// and back.
+func (s *Session) use(target string, names []string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.used {
+		if s.used[i].Target == target {
+			s.used[i].Bytes += int64(n)
+			return
+		}
+	}
+	if len(s.used) < maxUsed {
+		s.used = append(s.used, Use{Target: target, Names: names, Bytes: int64(n)})
+	}
+}
+
+// Used returns with what targets the call has had connections since the last EndCall, in
+// order; no more than 32.
+func (s *Session) Used() []Use {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+// Refused returns what EndCall will.
+func (s *Session) Refused() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refusals
+}
+
 // EndCall returns what was refused since the last EndCall, once per target, and
 // resets the counters.
 func (s *Session) EndCall() (refusals []string) {
 	s.bytes = 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	refusals, s.refusals, s.seen = s.refusals, nil, nil
+	refusals, s.refusals, s.seen, s.used = s.refusals, nil, nil, nil
 	return refusals
 }
 

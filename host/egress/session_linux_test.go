@@ -88,6 +88,7 @@ func TestSession_ConnectsAndCountsBytes(t *testing.T) {
 	there, udp := echo(t), echoUDP(t)
 	eachDialer(t, "localhost,localhost/udp", func(t *testing.T, by Dialer) {
 		s := NewSession(SessionConfig{Guard: NewGuard(policy(t, "localhost,127.0.0.1/udp")), Dialer: by})
+		s.cfg.Guard.remember("echo.test", []netip.Addr{there.Addr()})
 		c := newClient(t, s)
 		stream, datagram := c.dial(sockets.Stream, there), c.dial(sockets.Datagram, udp)
 		for _, size := range []int{1, 100, 200_000} {
@@ -114,8 +115,17 @@ func TestSession_ConnectsAndCountsBytes(t *testing.T) {
 		if s.Connections() != 2 {
 			t.Errorf("%d connections", s.Connections())
 		}
-		if refused := s.EndCall(); refused != nil || s.bytes != 0 {
-			t.Errorf("at the end of the call, %d bytes, refused: %q", s.bytes, refused)
+		used := s.Used()
+		if len(used) != 2 || used[0].Target != "tcp "+there.String() || used[0].Bytes < 400_202 ||
+			!slices.Equal(used[0].Names, []string{"echo.test"}) || used[1].Bytes != 2000 {
+			t.Errorf("the call has used %+v", used)
+		}
+		if refused := s.EndCall(); refused != nil || s.bytes != 0 || s.Used() != nil {
+			t.Errorf("at the end of the call, %d bytes, refused: %q, used: %v", s.bytes, refused, s.Used())
+		}
+		// What is left open is used by the calls that use it, and by no others.
+		if n, errno := stream.Receive(buf, 0); n != 5 || errno != 0 || len(s.Used()) != 1 || s.Used()[0].Bytes != 5 {
+			t.Errorf("the next call has used %+v, error %d", s.Used(), errno)
 		}
 		stream.Close()
 		datagram.Close()
