@@ -14,6 +14,7 @@
 //	accounts  service accounts, which versions and timers act for
 //	secrets   what functions get as environment variables and nobody sees
 //	catalog   what there is: functions, versions, tags, policies, and who may change them
+//	history   what became of calls, to be looked at and made again
 //	logs      execution logs, from a printed line to a query
 //	egress    what functions may reach, and who connects
 //	store     what survives the process, in JetStream, or in memory
@@ -43,7 +44,7 @@
 //
 // The catalog's records are the truth about functions, and what hosts have in memory is
 // a cache of them, so several hosts may share a store. Code is read when it is first
-// needed. Log entries are gathered and stored after the call. Asynchronous calls and the
+// needed. Log entries and the history of calls are gathered and stored after the call. Asynchronous calls and the
 // ticks of timers wait in the store's queue until they are settled.
 //
 // A host without a data directory has its store in memory. Transient functions, those
@@ -68,6 +69,7 @@ import (
 	"vivarium/host/egress"
 	"vivarium/host/events"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/keys"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
@@ -138,6 +140,10 @@ type Config struct {
 	// TokenKey signs the tokens of service accounts: 32 bytes or more. Hosts that
 	// are to accept each other's have it in common; nil means a random one.
 	TokenKey []byte
+	// NoCalls keeps no calls in the history. Redact are names of headers and fields whose
+	// values are not kept of any call, besides the usual ones.
+	NoCalls bool
+	Redact  []string
 	// Logs receives each entry of functions' execution logs; nil drops them.
 	// It is called by the goroutine that runs the call, so it should be quick.
 	Logs func(logs.Entry)
@@ -156,6 +162,7 @@ type Host struct {
 	events   *events.Events
 	tokens   *access.Tokens
 	book     *logs.Book
+	history  *history.History
 	keys     *keys.Ring
 	secrets  *secrets.Vault
 	accounts *accounts.Register
@@ -210,6 +217,10 @@ func (h *Host) open(ctx context.Context) (err error) {
 	}
 	h.ledger = h.newLedger()
 	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
+	h.history = history.New(history.Config{
+		Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Off: cfg.NoCalls, Redact: cfg.Redact,
+		Policy: func(functionID string) history.Policy { return catalog.CallPolicy(h.catalog, functionID) },
+	})
 	if h.secrets, err = secrets.Open(ctx, secrets.Config{
 		Store: cfg.Store, Ledger: h.ledger, Keys: cfg.SecretKeys, Log: cfg.Log,
 		Used: func(versionID string) bool { return catalog.UsesSecret(h.catalog, versionID) },
@@ -227,7 +238,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 	}
 	ceilings := &egress.Ceilings{}
 	h.runner = run.New(run.Config{
-		Engines: cfg.Engines, Ledger: h.ledger, Book: h.book, Tokens: h.tokens, Log: cfg.Log,
+		Engines: cfg.Engines, Ledger: h.ledger, Book: h.book, History: h.history, Tokens: h.tokens, Log: cfg.Log,
 		Archive: func(ctx context.Context, v *catalog.Version) ([]byte, error) {
 			return catalog.ReadArchive(ctx, cfg.Store, v)
 		},
@@ -237,12 +248,16 @@ func (h *Host) open(ctx context.Context) (err error) {
 	})
 	h.catalog = catalog.New(catalog.Config{
 		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Secrets: h.secrets, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,
-		Drop: h.drop, Forget: func(f catalog.FunctionInfo) { h.book.Forget(f.Tenant, f.ID) },
+		Drop: h.drop, Forget: func(f catalog.FunctionInfo) {
+			h.book.Forget(f.Tenant, f.ID)
+			h.history.Forget(f.Tenant, f.ID)
+		},
 	})
 	functions := callees{h.catalog, h}
 	h.events = events.New(events.Config{Store: cfg.Store, Ledger: h.ledger, Functions: functions, Log: cfg.Log})
 	h.tenants = &Tenants{
 		store: cfg.Store.Quotas, ledger: h.ledger, ceilings: ceilings, catalog: h.catalog, events: h.events, book: h.book,
+		history: h.history,
 		secrets: h.secrets, accounts: h.accounts, log: cfg.Log, unwatch: func() {},
 	}
 	if err := h.tenants.watch(ctx); err != nil {
@@ -252,6 +267,9 @@ func (h *Host) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := h.book.Load(ctx, functions.TenantOf); err != nil {
+		return err
+	}
+	if err := h.history.Load(ctx, functions.TenantOf); err != nil {
 		return err
 	}
 	return h.events.Start(ctx)
@@ -274,6 +292,9 @@ func (h *Host) drop(ctx context.Context, f catalog.FunctionInfo) error {
 	if err := h.events.Drop(ctx, f); err != nil {
 		return err
 	}
+	if err := h.history.Drop(ctx, f.LogOwner()); err != nil {
+		return err
+	}
 	return h.book.Drop(ctx, f.LogOwner())
 }
 
@@ -285,6 +306,9 @@ func (h *Host) Runner() *run.Runner { return h.runner }
 
 // Events returns what makes the calls that no caller waits for.
 func (h *Host) Events() *events.Events { return h.events }
+
+// Calls returns the calls that there were.
+func (h *Host) Calls() *Calls { return &Calls{h} }
 
 // Keys returns the keys of those who may use the host. The host closes them.
 func (h *Host) Keys() *keys.Ring { return h.keys }
@@ -339,6 +363,7 @@ func (h *Host) Close() {
 		h.catalog.Close()
 		h.events.Close()
 		h.runner.Close()
+		h.history.Close()
 		h.book.Close()
 	}
 	if h.ownsStore {

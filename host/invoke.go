@@ -68,11 +68,12 @@ func (h *Host) Share(others cluster.Use, home func(function string) bool) cluste
 type Stats struct {
 	run.Stats
 	Functions int
+	Unkept    int64 // calls that the history did not keep up with, since the start
 }
 
 // Stats returns what there is now. The parts are not of the very same moment.
 func (h *Host) Stats() Stats {
-	s := Stats{Stats: h.runner.Stats()}
+	s := Stats{Stats: h.runner.Stats(), Unkept: h.history.Dropped()}
 	use, _ := h.catalog.Use(access.Operator) // who may see all
 	for _, u := range use {
 		s.Functions += int(u[quota.Functions])

@@ -16,7 +16,7 @@ import (
 func (h *Host) ReadLogs(
 	ctx context.Context, p access.Principal, function string, q logs.Query, use func(entries []logs.Entry, cut bool) error,
 ) error {
-	owner, err := h.logOwner(p, "ReadLogs", function)
+	owner, err := logOwner(h, p, "ReadLogs", function)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (h *Host) ReadLogs(
 //
 // *fault.NotFoundError and those of logs.Book.Follow.
 func (h *Host) FollowLogs(ctx context.Context, p access.Principal, function string, q logs.Query, yield func(logs.Entry) error) error {
-	owner, err := h.logOwner(p, "FollowLogs", function)
+	owner, err := logOwner(h, p, "FollowLogs", function)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (h *Host) FollowLogs(ctx context.Context, p access.Principal, function stri
 }
 
 // logOwner returns whose log an operation is about.
-func (h *Host) logOwner(p access.Principal, o access.Operation, function string) (logs.Owner, error) {
+func logOwner(h *Host, p access.Principal, o access.Operation, function string) (logs.Owner, error) {
 	if err := p.Allow(o); err != nil {
 		return logs.Owner{}, err
 	}

@@ -103,7 +103,7 @@ func TestRooms_AreNarrow(t *testing.T) {
 // writers says which room writes which part of the store.
 var writers = map[string]string{
 	"Functions": "catalog", "Versions": "catalog", "Names": "catalog", "Code": "catalog",
-	"Queue": "events", "Letters": "events", "Timers": "events", "Logs": "logs", "Keys": "keys", "Quotas": ".",
+	"Queue": "events", "Letters": "events", "Timers": "events", "Logs": "logs", "Calls": "history", "Keys": "keys", "Quotas": ".",
 }
 
 // reads are methods of the store's parts that change nothing.

@@ -16,6 +16,7 @@ import (
 	"vivarium/host/egress"
 	"vivarium/host/events"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/secrets"
@@ -40,6 +41,7 @@ type Tenants struct {
 	catalog  *catalog.Catalog
 	events   *events.Events
 	book     *logs.Book
+	history  *history.History
 	secrets  *secrets.Vault
 	accounts *accounts.Register
 	log      *slog.Logger
@@ -96,6 +98,7 @@ func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, counts m
 		of.Use[q] = count[tenant]
 	}
 	of.Use[quota.LogBytes] = t.book.Kept(tenant)
+	of.Use[quota.CallBytes] = t.history.Kept(tenant)
 	return of
 }
 

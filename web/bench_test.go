@@ -12,17 +12,29 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/history"
 )
 
 // BenchmarkHTTPWarmCall measures one client's calls of a warm function over one
-// connection.
-func BenchmarkHTTPWarmCall(b *testing.B) {
-	h := deploy(b, "bench-warm", catalog.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(`
+// connection. The history has each of them.
+func BenchmarkHTTPWarmCall(b *testing.B) { benchWarmCall(b, "bench-warm", history.Policy{}) }
+
+// BenchmarkHTTPWarmCallUnkept measures those of a function whose calls are not kept.
+func BenchmarkHTTPWarmCallUnkept(b *testing.B) {
+	benchWarmCall(b, "bench-unkept", history.Policy{Off: true})
+}
+
+func benchWarmCall(b *testing.B, name string, policy history.Policy) {
+	h := deploy(b, name, catalog.VersionSpec{Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(`
 import json
 def handler(event, context):
     return {'statusCode': 200, 'body': json.dumps({'got': event['body']})}
 `)}})
+	if _, err := h.Catalog().UpdateFunction(b.Context(), access.Operator, name, catalog.FunctionUpdate{Calls: &policy}); err != nil {
+		b.Fatal(err)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -36,7 +48,7 @@ def handler(event, context):
 			b.Error(err)
 		}
 	}()
-	benchCalls(b, "http://"+listener.Addr().String()+"/bench-warm")
+	benchCalls(b, "http://"+listener.Addr().String()+"/"+name)
 }
 
 // benchCalls measures one client's calls over one connection.

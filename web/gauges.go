@@ -29,6 +29,7 @@ var (
 	memoryDesc    = description("instances_memory_bytes", "Private memory of instances.")
 	threadsDesc   = description("threads", "Threads that functions have started, and which have not ended.")
 	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
+	unkeptDesc    = description("history_dropped_total", "Calls that are not in the history because too many came at once.")
 	deniedDesc    = description("network_refused_total", "Targets that functions requested and may not reach, once per target and call.")
 	startedDesc   = description("instances_started_total", "Instances started, for calls of every kind.")
 	openDesc      = description("connections", "Open connections.")
@@ -45,7 +46,7 @@ var (
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, threadsDesc, allCallsDesc, startedDesc, deniedDesc, queuedDesc,
-		useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc,
+		unkeptDesc, useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc,
 	} {
 		out <- desc
 	}
@@ -75,6 +76,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		show(threadsDesc, prometheus.GaugeValue, float64(s.Threads))
 		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
 		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
+		show(unkeptDesc, prometheus.CounterValue, float64(s.Unkept))
 		show(deniedDesc, prometheus.CounterValue, float64(s.Refusals))
 	}
 	if config.Tenants != nil {

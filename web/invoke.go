@@ -105,7 +105,9 @@ func (s *Server) invoke(c echo.Context) (err error) {
 		n := len(result.Body)
 		held.force(n)
 		defer held.give(n)
-		answer, err = accept(result, r.Method, inv.Raw, s.config.MaxResponseBytes, work)
+		if answer, err = accept(result, r.Method, inv.Raw, s.config.MaxResponseBytes, work); err == nil {
+			result.Status = answer.status
+		}
 		return err
 	}
 	result, err = s.functions.Invoke(r.Context(), call.principal, inv)
@@ -156,6 +158,16 @@ func accept(result *run.Result, method string, raw bool, limit int64, work paced
 	}
 	// The body as delivered: in the result's JSON it can be six times as long.
 	return answer, checkSize(answer.body, limit)
+}
+
+// Accept says why a result can't be answered, as that of a call over HTTP, and notes the
+// status that the answer would have.
+func Accept(raw bool, result *run.Result, work paced.Work) error {
+	answer, err := accept(result, http.MethodPost, raw, run.MaxResponse, work)
+	if err == nil {
+		result.Status = answer.status
+	}
+	return err
 }
 
 // queue accepts an asynchronous call.

@@ -68,9 +68,12 @@ var needs = map[Operation]Role{
 	"DeadLetters":      RoleDeployer,
 	"ReplayDeadLetter": RoleDeployer,
 
-	// Package host: logs, figures and quotas.
+	// Package host: logs, calls, figures and quotas.
 	"ReadLogs":        RoleDeployer,
 	"FollowLogs":      RoleDeployer,
+	"Calls":           RoleDeployer,
+	"Call":            RoleDeployer,
+	"ReplayCall":      RoleDeployer,
 	"Figures":         RoleDeployer,
 	"FunctionFigures": RoleDeployer,
 	"Quotas":          RoleDeployer,

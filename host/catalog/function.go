@@ -7,6 +7,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/logs"
 )
 
@@ -33,6 +34,7 @@ type FunctionUpdate struct {
 	Name        *string
 	Description *string
 	Labels      map[string]string // all of them; an empty map clears them
+	Calls       *history.Policy
 }
 
 // FunctionInfo describes a function as it is at a moment. Its maps are not to be
@@ -45,9 +47,10 @@ type FunctionInfo struct {
 	Tenant      string // the folder, in the words of the management API
 	LogGroupID  string
 	Status      Status
-	Public      bool   // anybody may call it, without a key
-	PublicRole  string // by which they may, as who made it public calls it; may be empty
-	Transient   bool   // it is in memory alone: no restart survives it
+	Public      bool           // anybody may call it, without a key
+	PublicRole  string         // by which they may, as who made it public calls it; may be empty
+	Calls       history.Policy // what is kept of calls
+	Transient   bool           // it is in memory alone: no restart survives it
 	CreatedAt   time.Time
 	Latest      *Version          // nil when it has no version
 	Tags        map[string]string // version ids by tag

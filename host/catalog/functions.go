@@ -10,6 +10,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/quota"
 	"vivarium/host/store"
 )
@@ -127,7 +128,21 @@ func (u FunctionUpdate) apply(r *functionRecord) error {
 	if u.Labels != nil {
 		r.Labels = maps.Clone(u.Labels)
 	}
+	if u.Calls != nil {
+		r.Calls = history.Policy{Off: u.Calls.Off, Redact: slices.Clone(u.Calls.Redact)}
+	}
 	return nil
+}
+
+// CallPolicy returns what is to be kept of a function's calls.
+func CallPolicy(c *Catalog, functionID string) history.Policy {
+	t := &c.records.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if f := t.functions[functionID]; f != nil {
+		return f.record.Calls
+	}
+	return history.Policy{}
 }
 
 // SetPublic says whether anybody may call a function, without a key. The role, which

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"vivarium/host/history"
 )
 
 // functionRecord is the stored state of a function. All of it changes in one
@@ -24,6 +26,7 @@ type functionRecord struct {
 	Tags        map[string]string `json:"tags,omitempty"`     // version ids by tag
 	History     []TagEvent        `json:"history,omitempty"`  // newest last
 	Policies    []ScalingPolicy   `json:"policies,omitempty"` // by tag
+	Calls       history.Policy    `json:"calls,omitzero"`     // what is kept of them
 }
 
 // versionEntry is a version's place in its function's record.

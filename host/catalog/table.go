@@ -46,7 +46,7 @@ func (f *function) info() FunctionInfo {
 	r := &f.record
 	return FunctionInfo{
 		ID: r.ID, Name: r.Name, Description: r.Description, Labels: r.Labels, Tenant: r.Tenant, LogGroupID: r.LogGroupID,
-		Status: r.Status, Public: r.Public, PublicRole: r.PublicRole, Transient: f.transient, CreatedAt: r.CreatedAt,
+		Status: r.Status, Public: r.Public, PublicRole: r.PublicRole, Calls: r.Calls, Transient: f.transient, CreatedAt: r.CreatedAt,
 		Latest: f.versions[r.Tags[LatestTag]], Tags: r.Tags, Revision: f.revision,
 	}
 }

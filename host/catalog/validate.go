@@ -138,6 +138,11 @@ func (u FunctionUpdate) Validate() error {
 			return err
 		}
 	}
+	if u.Calls != nil {
+		if err := u.Calls.Validate(); err != nil {
+			return err
+		}
+	}
 	return ValidateLabels(u.Labels)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/run"
 	"vivarium/host/store"
 )
@@ -69,7 +70,7 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 	})
 	result, err := w.e.functions.Invoke(w.e.running, system, run.Invocation{
 		Function: i.FunctionID, Tag: i.Notes[noteTag], RequestID: i.Notes[noteRequest],
-		Received: time.Now(), Raw: true, Body: i.Body,
+		Received: time.Now(), Raw: true, Body: i.Body, Kind: kindOf(i),
 	})
 	close(ended)
 	reporting.Wait()
@@ -92,6 +93,14 @@ func (w *asyncWorker) call(i store.Item) (again time.Duration) {
 			"request_id", i.Notes[noteRequest], "error", err)
 	}
 	return 0
+}
+
+// kindOf returns what made an item's call.
+func kindOf(i store.Item) history.Kind {
+	if i.Notes[noteTimer] != "" {
+		return history.Timer
+	}
+	return history.Async
 }
 
 // behind reports whether this host has yet to learn what whoever queued the item knew of

@@ -24,6 +24,7 @@ const (
 	AsyncBytes
 	LogBytes
 	LogStreams
+	CallBytes
 	Connections
 	TrafficBytes
 	Count // the number of quotas
@@ -53,6 +54,7 @@ var table = [Count]struct {
 	AsyncCalls:      {"asyncCalls", "calls", 10_000, "queued calls", "wait until queued calls are made"},
 	AsyncBytes:      {"asyncBytes", "bytes", 256 << 20, "bodies of queued calls", "wait until queued calls are made"},
 	LogBytes:        {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},
+	CallBytes:       {"callBytes", "bytes", 64 << 20, "calls in the history; the oldest go first", ""},
 	LogStreams:      {"logStreams", "readers", 100, "readers that follow a log", "end other readers"},
 	Connections:     {"connections", "connections", 1000, "connections from instances to elsewhere", "close connections"},
 	TrafficBytes: {"trafficBytes", "bytes", 64 << 30,

@@ -10,6 +10,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/logs"
 	"vivarium/host/paced"
 	"vivarium/host/quota"
@@ -24,6 +25,12 @@ type Invocation struct {
 	RequestID string    // a UUID, also the caller's X-Request-Id
 	Received  time.Time // when the request came in: the deadline counts from here
 	Raw       bool      // contract §2.4: the handler gets Body, no envelope
+	// Kind is what made the call, for the history; empty means one over HTTP.
+	Kind history.Kind
+	// ReplayOf is the call in the history that this one repeats; empty for others.
+	ReplayOf string
+	// Kept, if set, gets what the history would keep of the call, instead of the history.
+	Kept func(history.Made)
 
 	// Event builds the event document, JSON (contract §2.1), in the function's turn.
 	// Only in HTTP mode.
@@ -61,6 +68,7 @@ type Result struct {
 	Kind    ResultKind
 	Body    []byte
 	Figures Figures
+	Status  int // of the HTTP response that Accept has made of it; 0 if it has made none
 }
 
 // Figures are what one call took.
@@ -94,19 +102,21 @@ func (r *Runner) Invoke(ctx context.Context, version *catalog.Version, inv Invoc
 		r: r, v: v, inv: inv, result: &Result{Version: version},
 		log: logs.NewCall(version.LogSource(inv.RequestID), r.maker.recorder(v)),
 	}
+	c.recording = c.remember()
 	err := c.run(ctx)
 	return c.result, err
 }
 
 // call is an invocation that is being processed.
 type call struct {
-	r        *Runner
-	v        *live
-	inv      Invocation
-	result   *Result
-	log      *logs.Call
-	deadline time.Time
-	unfit    bool // the handler has returned, but nothing that can be answered
+	r         *Runner
+	v         *live
+	inv       Invocation
+	result    *Result
+	log       *logs.Call
+	deadline  time.Time
+	unfit     bool // the handler has returned, but nothing that can be answered
+	recording *recording
 }
 
 func (c *call) run(ctx context.Context) error {
@@ -147,6 +157,7 @@ func (c *call) run(ctx context.Context) error {
 	err = c.process(ctx, in)
 	c.v.pool.release(in) // before the last log entries, which the next call need not wait for
 	c.finish(err)
+	c.keep(err)
 	return err
 }
 
@@ -169,6 +180,7 @@ func (c *call) unloadable(ctx context.Context, loadErr *loadError) error {
 	c.result.Figures.PeakMemory = loadErr.memory
 	c.result.Figures.Duration = time.Since(c.inv.Received)
 	c.finish(loadErr.FunctionError)
+	c.keep(loadErr.FunctionError)
 	return loadErr.FunctionError
 }
 
@@ -187,6 +199,7 @@ func (c *call) process(ctx context.Context, in *instance) error {
 	c.logStart()
 	err := c.serve(ctx, in)
 	c.log.Flush()
+	c.recording.network(in.guest)
 	for _, refused := range endNetwork(in.guest) {
 		c.r.metrics.refusals.Add(1)
 		c.log.System(logs.LevelWarn, "Network: "+refused)
@@ -426,18 +439,23 @@ var outcomes = map[fault.Kind]struct {
 
 // logError writes the entry that says how a call failed.
 func (c *call) logError(err error) {
+	code, message := c.outcome(err)
+	if full, ok := errors.AsType[*quota.Error](err); ok {
+		message += ": " + full.Reason()
+	}
+	c.log.System(logs.LevelError, fmt.Sprintf("ERROR RequestID: %s Code: %d Message: %s", c.inv.RequestID, code, message))
+}
+
+// outcome returns the HTTP status of a call that failed, and what it means.
+func (c *call) outcome(err error) (code int, message string) {
 	kind := fault.Of(err)
 	if c.unfit {
 		kind = fault.Function
 	}
-	o, ok := outcomes[kind]
-	if !ok {
-		o.code, o.message = 500, "Internal error"
+	if o, ok := outcomes[kind]; ok {
+		return o.code, o.message
 	}
-	if full, ok := errors.AsType[*quota.Error](err); ok {
-		o.message += ": " + full.Reason()
-	}
-	c.log.System(logs.LevelError, fmt.Sprintf("ERROR RequestID: %s Code: %d Message: %s", c.inv.RequestID, o.code, o.message))
+	return 500, "Internal error"
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d)/1e6) }

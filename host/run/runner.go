@@ -39,6 +39,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/egress"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/throttle"
@@ -59,8 +60,9 @@ var ErrRetired = errors.New("the version is retired")
 type Config struct {
 	Engines *Engines // the caller closes them, after the runner
 	Ledger  *quota.Ledger
-	Book    *logs.Book     // the caller closes it, after the runner
-	Tokens  *access.Tokens // for functions with a service account
+	Book    *logs.Book       // the caller closes it, after the runner
+	History *history.History // likewise; nil keeps no calls
+	Tokens  *access.Tokens   // for functions with a service account
 	// Archive returns the zip file that a version was made from; nil when it was
 	// made from none. It may block for as long as the store does.
 	Archive func(ctx context.Context, v *catalog.Version) ([]byte, error)

@@ -19,6 +19,7 @@ import (
 const (
 	DefaultLogAge     = 3 * 24 * time.Hour
 	DefaultLogBytes   = 1 << 30
+	DefaultCallBytes  = 256 << 20
 	DefaultQueueBytes = 1 << 30
 	DefaultDeadAge    = 14 * 24 * time.Hour
 	DefaultMaxStale   = 30 * time.Second
@@ -47,8 +48,9 @@ type Config struct {
 
 	Auth       Auth          // only with URL
 	Replicas   int           // copies of everything; 0 means as many as there are, 1 of what is new. Only with URL
-	LogAge     time.Duration // 0 means DefaultLogAge
+	LogAge     time.Duration // of logs and of the history of calls; 0 means DefaultLogAge
 	LogBytes   int64         // for all logs together; 0 means DefaultLogBytes
+	CallBytes  int64         // for the history of all calls; 0 means DefaultCallBytes
 	QueueBytes int64         // for all queued calls, and again for all dead letters; 0 means DefaultQueueBytes
 	DeadAge    time.Duration // of dead letters; 0 means DefaultDeadAge
 	MaxBytes   int64         // on Dir's disk; 0 means three quarters of the free space
@@ -167,6 +169,7 @@ func (j *jet) connect(cfg Config) (err error) {
 func (c Config) withDefaults() Config {
 	c.LogAge = cmp.Or(c.LogAge, DefaultLogAge)
 	c.LogBytes = cmp.Or(c.LogBytes, DefaultLogBytes)
+	c.CallBytes = cmp.Or(c.CallBytes, DefaultCallBytes)
 	c.QueueBytes = cmp.Or(c.QueueBytes, DefaultQueueBytes)
 	c.DeadAge = cmp.Or(c.DeadAge, DefaultDeadAge)
 	c.MaxStale = cmp.Or(c.MaxStale, DefaultMaxStale)
@@ -205,15 +208,21 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	if err != nil {
 		return unavailable("code", err)
 	}
-	logs, letters := &jetLogs{jet: j}, &jetLetters{jet: j}
+	logs := &jetLogs{jet: j, name: prefix + "logs", subject: logSubject}
+	calls := &jetLogs{jet: j, name: prefix + "calls", subject: callSubject}
+	letters := &jetLetters{jet: j}
 	queue := &jetQueue{jet: j, givers: givers{used: map[Line]giver{}}, ackWait: cfg.ackWait}
 	for _, stream := range []struct {
 		into   *jetstream.Stream
 		config jetstream.StreamConfig
 	}{
 		{&logs.stream, jetstream.StreamConfig{
-			Name: prefix + "logs", Subjects: []string{logSubject + "*"},
+			Name: logs.name, Subjects: []string{logSubject + "*"},
 			MaxAge: cfg.LogAge, MaxBytes: cfg.LogBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
+		}},
+		{&calls.stream, jetstream.StreamConfig{
+			Name: calls.name, Subjects: []string{callSubject + "*"},
+			MaxAge: cfg.LogAge, MaxBytes: cfg.CallBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
 		}},
 		{&queue.stream, jetstream.StreamConfig{
 			Name: prefix + "queue", Subjects: []string{queueSubject + ">"}, Retention: jetstream.WorkQueuePolicy,
@@ -237,7 +246,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	if err := queue.stream.DeleteConsumer(opening, "workers"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return unavailable("queue", err)
 	}
-	s.Code, s.Logs, s.Queue, s.Letters, s.Notices = &jetCode{j, objects}, logs, queue, letters, jetNotices{j}
+	s.Code, s.Logs, s.Calls, s.Queue, s.Letters, s.Notices = &jetCode{j, objects}, logs, calls, queue, letters, jetNotices{j}
 	if cfg.CodeCache != "" {
 		if s.Code, err = newCodeCache(s.Code, cfg.CodeCache, cfg.Log); err != nil {
 			return fmt.Errorf("store: directory of archives: %w", err)
@@ -271,6 +280,7 @@ const (
 	prefix = "vivarium_" // of bucket and stream names
 
 	logSubject   = "vivarium.logs."
+	callSubject  = "vivarium.calls."
 	queueSubject = "vivarium.queue."
 	deadSubject  = "vivarium.dead."
 )

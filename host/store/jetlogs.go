@@ -15,20 +15,22 @@ import (
 // jetLogs implements Logs.
 type jetLogs struct {
 	*jet
-	stream jetstream.Stream
+	name    string // of the stream
+	subject string // of the logs, up to the function's id
+	stream  jetstream.Stream
 }
 
 func (l *jetLogs) Append(ctx context.Context, functionID string, batch []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	_, err := l.js.Publish(ctx, logSubject+functionID, batch)
+	_, err := l.js.Publish(ctx, l.subject+functionID, batch)
 	return unavailable("logs", err)
 }
 
 func (l *jetLogs) Read(
 	ctx context.Context, functionID string, since time.Time, follow bool, each func(batch []byte) error,
 ) error {
-	subject, appended := logSubject+functionID, make(chan struct{}, 1)
+	subject, appended := l.subject+functionID, make(chan struct{}, 1)
 	if follow {
 		look := func() {
 			select {
@@ -102,7 +104,7 @@ func (l *jetLogs) part(
 ) (part []*jetstream.RawStreamMsg, left int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	batches, err := jetstreamext.GetBatch(ctx, l.js, prefix+"logs", partBatches,
+	batches, err := jetstreamext.GetBatch(ctx, l.js, l.name, partBatches,
 		jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(partBytes), from)
 	if err != nil {
 		return nil, 0, err
@@ -123,7 +125,7 @@ func (l *jetLogs) part(
 }
 
 func (l *jetLogs) Sizes(ctx context.Context) (batches map[string]uint64, average int64, err error) {
-	if batches, err = l.countBySubject(ctx, l.stream, logSubject); err != nil {
+	if batches, err = l.countBySubject(ctx, l.stream, l.subject); err != nil {
 		return nil, 0, err
 	}
 	if state := l.stream.CachedInfo().State; state.Msgs > 0 {
@@ -138,14 +140,14 @@ func (l *jetLogs) Trim(ctx context.Context, functionID string, keep int) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(logSubject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
+	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(l.subject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
 	return unavailable("log of "+functionID, err)
 }
 
 func (l *jetLogs) Delete(ctx context.Context, functionID string) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	if err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(logSubject+functionID)); err != nil {
+	if err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(l.subject+functionID)); err != nil {
 		return unavailable(fmt.Sprintf("log of %s", functionID), err)
 	}
 	return nil

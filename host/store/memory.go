@@ -11,6 +11,7 @@ import (
 const (
 	DefaultMemoryBytes      = 1 << 30   // MaxBytes: of buckets and code
 	DefaultMemoryLogBytes   = 64 << 20  // LogBytes
+	DefaultMemoryCallBytes  = 32 << 20  // CallBytes
 	DefaultMemoryQueueBytes = 128 << 20 // QueueBytes
 )
 
@@ -32,6 +33,7 @@ type memory struct {
 func Memory(cfg Config) *Store {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, DefaultMemoryBytes)
 	cfg.LogBytes = cmp.Or(cfg.LogBytes, DefaultMemoryLogBytes)
+	cfg.CallBytes = cmp.Or(cfg.CallBytes, DefaultMemoryCallBytes)
 	cfg.QueueBytes = cmp.Or(cfg.QueueBytes, DefaultMemoryQueueBytes)
 	cfg = cfg.withDefaults()
 	m := &memory{room: room{most: cfg.MaxBytes}, ended: make(chan struct{})}
@@ -39,6 +41,7 @@ func Memory(cfg Config) *Store {
 		Exclusive: true, backend: m,
 		Code:    &memCode{memory: m, archives: map[string]memArchive{}},
 		Logs:    newMemLogs(m, cfg.LogAge, cfg.LogBytes),
+		Calls:   newMemLogs(m, cfg.LogAge, cfg.CallBytes),
 		Queue:   &memQueue{memory: m, most: cfg.QueueBytes, ackWait: cfg.ackWait, lines: map[Line]*memLine{}},
 		Letters: &memLetters{memory: m, most: cfg.QueueBytes, age: cfg.DeadAge},
 		Notices: &memNotices{memory: m, listeners: map[chan []byte]bool{}},

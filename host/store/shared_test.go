@@ -429,7 +429,7 @@ func TestGivers_AreKeptWhileTheyAreOfUse(t *testing.T) {
 
 func TestConfig_Defaults(t *testing.T) {
 	c := Config{Dir: "data"}.withDefaults()
-	if c.LogAge != 72*time.Hour || c.LogBytes != 1<<30 || c.QueueBytes != 1<<30 || c.DeadAge != 14*24*time.Hour ||
+	if c.LogAge != 72*time.Hour || c.LogBytes != 1<<30 || c.CallBytes != 256<<20 || c.QueueBytes != 1<<30 || c.DeadAge != 14*24*time.Hour ||
 		c.MaxStale != 30*time.Second ||
 		c.Log == nil || c.Marks != filepath.Join("data", "marks") || c.ackWait != ackWait || c.markerTTL != markerTTL {
 		t.Errorf("got %+v", c)
@@ -438,7 +438,7 @@ func TestConfig_Defaults(t *testing.T) {
 		t.Errorf("marks of servers elsewhere are in %q", c.Marks)
 	}
 	own := Config{
-		Dir: "data", Marks: "m", LogAge: 1, LogBytes: 2, QueueBytes: 3, DeadAge: 4, MaxStale: 5, Replicas: 6, Log: discard,
+		Dir: "data", Marks: "m", LogAge: 1, LogBytes: 2, CallBytes: 7, QueueBytes: 3, DeadAge: 4, MaxStale: 5, Replicas: 6, Log: discard,
 		ackWait: 7, markerTTL: 8,
 	}
 	if got := own.withDefaults(); got != own {

@@ -6,7 +6,8 @@
 //   - Bucket: keys and values. A value is updated only if nobody has changed it since
 //     it was read.
 //   - Code: archives, named by their SHA-256.
-//   - Logs: a log of batches per function, bounded in age and size.
+//   - Logs: a log of batches per function, bounded in age and size. The history of calls
+//     is kept in the same way.
 //   - Queue: calls that wait to be made, in a line for each function; each is handed
 //     out until it is reported done.
 //   - Letters: dead letters, which are calls that could not be made.
@@ -76,6 +77,7 @@ type Store struct {
 
 	Code    Code
 	Logs    Logs
+	Calls   Logs // the history of calls
 	Queue   Queue
 	Letters Letters
 	Notices Notices

@@ -86,6 +86,7 @@ func TestStore_AnswersUntilItIsClosed(t *testing.T) {
 			"code put":          code, "code get": gotCode, "code names": names, "code collect": collected,
 			"code delete": s.Code.Delete(ctx, "code"),
 			"logs append": s.Logs.Append(ctx, "f", nil), "logs read": s.Logs.Read(ctx, "f", time.Time{}, false, each),
+			"calls append": s.Calls.Append(ctx, "f", nil), "calls read": s.Calls.Read(ctx, "f", time.Time{}, false, each),
 			"logs trim": s.Logs.Trim(ctx, "f", 1), "logs delete": s.Logs.Delete(ctx, "f"), "logs sizes": logs,
 			"queue add": s.Queue.Add(ctx, Item{FunctionID: "f"}), "queue take": taken, "queue len": length,
 			"queue lines": lines, "queue sizes": sizes, "queue drop": s.Queue.Drop(ctx, "f"), "done": i.Done(ctx),
@@ -134,7 +135,7 @@ func TestClose_LeavesNoGoroutines(t *testing.T) {
 }
 
 func TestStore_FullIsUnavailableAndLosesNothing(t *testing.T) {
-	eachStore(t, Config{MaxBytes: 24 << 20, LogBytes: 1 << 20, QueueBytes: 1 << 20}, func(t *testing.T, s *Store) {
+	eachStore(t, Config{MaxBytes: 24 << 20, LogBytes: 1 << 20, CallBytes: 1 << 20, QueueBytes: 1 << 20}, func(t *testing.T, s *Store) {
 		ctx, c := t.Context(), s.Code
 		small := must(c.Put(ctx, []byte("small")))(t)
 		big := make([]byte, 32<<20)

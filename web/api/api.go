@@ -34,6 +34,8 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/paced"
+	"vivarium/host/run"
 	"vivarium/web/manage"
 	"vivarium/web/objects"
 	"vivarium/web/transfer"
@@ -54,6 +56,9 @@ type Config struct {
 	Desk *manage.Desk
 	// Objects is where versions' packages come from; nil means that there are none.
 	Objects *objects.Storage
+	// Accept says why the result of a replayed call can't be answered, as calls over HTTP
+	// are, and sets its status; nil takes every result.
+	Accept func(raw bool, r *run.Result, work paced.Work) error
 	// Version is that of the program, for the OpenAPI description.
 	Version string
 	// Logger takes our own faults. Default: slog.Default().

@@ -49,6 +49,7 @@ var constraints = map[string]object{
 	"CreateKeyRequest":             {"required": []string{"role"}},
 	"CreateKeyRequest.role":        {"enum": access.Roles},
 	"CreateKeyRequest.description": {"maxLength": 600},
+	"CallPolicy.redact":            {"maxItems": 64},
 	"SetQuotasRequest":             {"required": []string{"folderId"}},
 	"AsyncConfig.retriesCount":     {"pattern": `^([0-9]|[1-9][0-9]|100)$`},
 	"FunctionTarget":               {"required": []string{"functionId"}},
@@ -63,6 +64,7 @@ var parameterSchemas = map[string]object{
 	"minLevel": {"type": "string", "enum": []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
 	"since":    {"type": "string", "format": "date-time"},
 	"until":    {"type": "string", "format": "date-time"},
+	"failed":   {"type": "boolean"},
 }
 
 // parameterSchema returns the schema of a parameter of a route's query.

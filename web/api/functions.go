@@ -23,6 +23,7 @@ type UpdateFunctionRequest struct {
 	Name        *string           `json:"name"`
 	Description *string           `json:"description"`
 	Labels      map[string]string `json:"labels"`
+	Calls       *CallPolicy       `json:"calls" doc:"What is kept of its calls from now on. Not the cloud's."`
 }
 
 // ListFunctionsResponse is a page of functions, in order of name and id.
@@ -89,7 +90,7 @@ func (h *Handler) updateFunction(q *request) (any, error) {
 		return nil, err
 	}
 	f, err := h.host.Catalog().UpdateFunction(q.Context(), q.principal, q.path["functionId"], catalog.FunctionUpdate{
-		Name: body.Name, Description: body.Description, Labels: body.Labels,
+		Name: body.Name, Description: body.Description, Labels: body.Labels, Calls: body.Calls.policy(),
 	})
 	if err != nil {
 		return nil, err
@@ -106,8 +107,8 @@ func (u *UpdateFunctionRequest) mask() error {
 	fields := strings.Split(u.UpdateMask, ",")
 	for i, field := range fields {
 		fields[i] = strings.TrimSpace(field)
-		if !slices.Contains([]string{"name", "description", "labels"}, fields[i]) {
-			return invalid("updateMask", fmt.Sprintf("%.80q can't be changed; name, description and labels can", fields[i]))
+		if !slices.Contains([]string{"name", "description", "labels", "calls"}, fields[i]) {
+			return invalid("updateMask", fmt.Sprintf("%.80q can't be changed; name, description, labels and calls can", fields[i]))
 		}
 	}
 	var masked UpdateFunctionRequest
@@ -124,6 +125,11 @@ func (u *UpdateFunctionRequest) mask() error {
 	if slices.Contains(fields, "labels") {
 		if masked.Labels = u.Labels; u.Labels == nil {
 			masked.Labels = map[string]string{}
+		}
+	}
+	if slices.Contains(fields, "calls") {
+		if masked.Calls = u.Calls; u.Calls == nil {
+			masked.Calls = &CallPolicy{}
 		}
 	}
 	*u = masked

@@ -51,18 +51,16 @@ func (h *Handler) logs(q *request) (any, error) {
 		return nil, err
 	}
 	for name, at := range map[string]*time.Time{"since": &query.Since, "until": &query.Until} {
-		if text := q.query.Get(name); text != "" {
-			if *at, err = time.Parse(time.RFC3339Nano, text); err != nil {
-				return nil, invalid(name, "must be a time as RFC 3339 has it, such as 2026-01-02T15:04:05Z")
-			}
+		if *at, err = q.moment(name); err != nil {
+			return nil, err
 		}
 	}
-	switch q.query.Get("follow") {
-	case "", "false":
-	case "true":
+	follow, err := q.flag("follow")
+	if err != nil {
+		return nil, err
+	}
+	if follow {
 		return nil, h.follow(q, query)
-	default:
-		return nil, invalid("follow", "must be true or false")
 	}
 	return nil, h.host.ReadLogs(q.Context(), q.principal, q.path["functionId"], query, func(entries []logs.Entry, cut bool) error {
 		q.writeLogs(entries, cut)

@@ -20,7 +20,7 @@ type TenantQuotas struct {
 
 // QuotaState is what a tenant may have and has of one thing.
 type QuotaState struct {
-	Name     string `json:"name" doc:"functions, versions, codeBytes, imageBytes, instances, memory, calls, timers, asyncCalls, asyncBytes, logBytes, logStreams, connections or trafficBytes."`
+	Name     string `json:"name" doc:"functions, versions, codeBytes, imageBytes, instances, memory, calls, timers, asyncCalls, asyncBytes, logBytes, logStreams, callBytes, connections or trafficBytes."`
 	Limit    Int64  `json:"limit" doc:"-1: none."`
 	Use      Int64  `json:"use"`
 	Exceeded Int64  `json:"exceeded" doc:"How often this server has refused more since its start."`

@@ -66,6 +66,21 @@ var routes = []route{
 			{"follow", "true: go on with entries as they come, one JSON object a line (application/x-ndjson)."},
 		}, nil, false, ListLogsResponse{}, (*Handler).logs},
 
+	{http.MethodGet, "/functions/{functionId}/calls", "Calls", "listFunctionCalls", "List calls in the history, newest first, without events and answers; not the cloud's",
+		[]parameter{
+			{"since", "Calls received from this time on, RFC 3339."},
+			{"until", "Calls received before this time, RFC 3339."},
+			{"versionId", "Calls of one version."},
+			{"requestId", "Calls with this request id."},
+			{"failed", "true: only those with a status of 400 and more."},
+			{"before", "Calls older than the one with this id: those of the next page."},
+			{"limit", "Most calls: the newest; up to 1000. Default: 100."},
+		}, nil, false, ListCallsResponse{}, (*Handler).listCalls},
+	{http.MethodGet, "/calls/{callId}", "Call", "getCall", "Get a call with its event, its answer and its connections; not the cloud's",
+		nil, nil, false, Call{}, (*Handler).getCall},
+	{http.MethodPost, "/calls/{callId}:replay", "ReplayCall", "replayCall", "Make a call again, of another version or with another event too, and get the new one; not the cloud's",
+		nil, body[ReplayCallRequest], false, Call{}, (*Handler).replayCall},
+
 	{http.MethodGet, "/functions:figures", "Figures", "listFunctionFigures", "Get what became of all functions' calls within the last five minutes, in order of name",
 		nil, nil, false, ListFiguresResponse{}, (*Handler).listFigures},
 	{http.MethodGet, "/functions/{functionId}:figures", "FunctionFigures", "getFunctionFigures", "Get what became of a function's calls within the last ten minutes",

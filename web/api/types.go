@@ -19,6 +19,7 @@ type Function struct {
 	LogGroupID    string            `json:"logGroupId"`
 	HTTPInvokeURL string            `json:"httpInvokeUrl"`
 	Status        string            `json:"status" doc:"ACTIVE or DELETING."`
+	Calls         *CallPolicy       `json:"calls,omitempty" doc:"What is kept of its calls; absent when it is the usual. Not the cloud's."`
 }
 
 // Version is an immutable version of a function.
@@ -140,6 +141,7 @@ func newFunction(f catalog.FunctionInfo, base string) *Function {
 	return &Function{
 		ID: f.ID, FolderID: f.Tenant, CreatedAt: Time(f.CreatedAt), Name: f.Name, Description: f.Description,
 		Labels: f.Labels, LogGroupID: f.LogGroupID, HTTPInvokeURL: base + "/" + f.ID, Status: string(f.Status),
+		Calls: newCallPolicy(f.Calls),
 	}
 }
 

@@ -278,9 +278,10 @@ func empty(value json.RawMessage) bool {
 }
 
 func (h *Handler) deleteVersion(q *request) (any, error) {
-	started, force := now(), q.query.Get("force")
-	if force != "" && force != "true" && force != "false" {
-		return nil, invalid("force", "must be true or false")
+	started := now()
+	force, err := q.flag("force")
+	if err != nil {
+		return nil, err
 	}
 	v, err := h.host.Catalog().Version(q.principal, q.path["functionVersionId"])
 	if err != nil {
@@ -288,7 +289,7 @@ func (h *Handler) deleteVersion(q *request) (any, error) {
 	}
 	return h.drain(q, "Delete function version", "DeleteFunctionVersionMetadata", ofVersion(v), started,
 		ids{"functionVersionId": v.ID}, func() error {
-			return h.host.Catalog().DeleteVersion(noEnd(q.Context()), q.principal, v.ID, force == "true")
+			return h.host.Catalog().DeleteVersion(noEnd(q.Context()), q.principal, v.ID, force)
 		})
 }
 

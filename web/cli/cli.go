@@ -7,7 +7,9 @@
 //	vivarium deploy       a new version of a function, to a server
 //	vivarium invoke       one call of a function on a server
 //	vivarium logs         the log of a function on a server
-//	vivarium function     list, get, delete
+//	vivarium calls        calls of a function on a server, and one of them
+//	vivarium replay       a call, made again
+//	vivarium function     list, get, delete, calls
 //	vivarium version      of this program; list, get, set-tag, remove-tag
 //	vivarium timer        create, list, delete
 //	vivarium dead-letter  list, replay
@@ -67,6 +69,8 @@ type grammar struct {
 	Deploy     deployCommand      `cmd:"" help:"Send a folder's code to a server, as a new version of a function."`
 	Invoke     invokeCommand      `cmd:"" help:"Call a function on a server."`
 	Logs       logsCommand        `cmd:"" help:"Print the log of a function on a server."`
+	Calls      callsCommand       `cmd:"" help:"List calls of a function on a server, or show one: its event, its answer, where its time went."`
+	Replay     replayCommand      `cmd:"" help:"Make a call again, of another version or with another event too."`
 	Function   functionCommands   `cmd:"" help:"List, show and delete functions on a server, and set who may call them."`
 	Version    versionCommands    `cmd:"" help:"Print this program's version; list, show and tag versions of functions."`
 	Timer      timerCommands      `cmd:"" help:"Call functions on a server at set times."`

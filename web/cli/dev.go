@@ -107,6 +107,7 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 	}
 	defer confined.close()
 	platform, err := openPlatform(ctx, s, d.terminal, platformConfig{
+		noCalls: true,
 		runtime: runtimeOf(first, c.Runtime), temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer, debug: debug,
 	})
 	if err != nil {

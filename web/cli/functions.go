@@ -18,6 +18,7 @@ type functionCommands struct {
 	List   functionList   `cmd:"" help:"List the functions on a server."`
 	Get    functionGet    `cmd:"" help:"Show a function and which versions have its tags."`
 	Delete functionDelete `cmd:"" help:"Delete a function and all its versions."`
+	Calls  functionCalls  `cmd:"" help:"Show and set what is kept of a function's calls."`
 	Allow  functionAllow  `cmd:"" name:"allow-unauthenticated-invoke" help:"Let anyone call a function, without a key."`
 	Deny   functionDeny   `cmd:"" name:"deny-unauthenticated-invoke" help:"Let only holders of keys call a function."`
 }

@@ -43,6 +43,8 @@ type platformConfig struct {
 	runtime string           // compiled ahead; empty means the lean one
 	dialer  egress.Dialer    // nil means that the process connects
 	debug   *debugger        // nil: nothing is debugged
+	noCalls bool             // nobody can look at the history of calls, so none is kept
+	redact  []string         // names that are redacted in it
 	nats    string           // URL of servers that have the store; with neither, everything is in memory
 	cluster bool             // there may be other nodes
 	servers natsFlags        // how they are reached
@@ -89,6 +91,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	p.host, err = host.New(host.Config{
 		Engines: p.engines, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
 		MaxImageDisk: cfg.images, Clustered: cfg.cluster, Quotas: cfg.quotas, SecretKeys: cfg.secrets,
+		NoCalls: cfg.noCalls, Redact: cfg.redact,
 		NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer, Debugger: cfg.debug.attachment(),
 	})
 	if err != nil {

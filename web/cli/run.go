@@ -84,7 +84,8 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	defer confined.close()
 	// One call needs few shells: boot, load, freeze, call.
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
-		shells: 1, runtime: c.Runtime, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer, debug: debug,
+		noCalls: true,
+		shells:  1, runtime: c.Runtime, temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer, debug: debug,
 	})
 	if err != nil {
 		return err

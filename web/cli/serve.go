@@ -36,6 +36,8 @@ type serveCommand struct {
 	MaxConnections          int              `placeholder:"N" help:"Maximum number of connections; -1 means no limit. Default: 4096."`
 	MaxConnectionsPerClient int              `placeholder:"N" help:"Maximum number of connections from one address; -1 means no limit, as behind a proxy. Default: 1024."`
 	Quota                   map[string]int64 `placeholder:"NAME=N" help:"Quota of each tenant, unless set by vivarium tenant quota, as in functions=100;instances=20; -1 means no limit."`
+	NoHistory               bool             `help:"Keep no calls: neither events nor answers."`
+	Redact                  []string         `sep:"," placeholder:"NAMES" help:"Names of headers and fields whose values are not kept in the history of calls, besides the usual ones, such as Authorization, Cookie and password."`
 	playFlags
 	listening
 	limits
@@ -141,7 +143,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	platform, err := openPlatform(ctx, s, terminal, platformConfig{
 		data: c.Data, nats: c.NATS, cluster: node != nil, servers: c.natsFlags, copies: c.NATSReplicas,
 		memory: int64(c.MaxMemory) << 20, images: int64(c.MaxImageDisk) << 20,
-		quotas: quotas, temp: confined.temp, secrets: keys,
+		quotas: quotas, temp: confined.temp, secrets: keys, noCalls: c.NoHistory, redact: c.Redact,
 		egress: c.AllowNet.policy(), trying: c.PlayAllowNet.policy(), dialer: confined.dialer,
 	})
 	if err != nil {
@@ -177,7 +179,9 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	}
 	c.warn(terminal, listener, platform.host.Keys(), "call these functions, and deploy others")
 	desk := manage.New(platform.host)
-	management := api.New(api.Config{Host: platform.host, Desk: desk, Version: programVersion(), Objects: packages.storage()})
+	management := api.New(api.Config{
+		Host: platform.host, Desk: desk, Version: programVersion(), Accept: web.Accept, Objects: packages.storage(),
+	})
 	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
 		Version: programVersion(), Management: management, RPC: rpc, Play: play, Console: console.Handler(),

@@ -32,6 +32,7 @@ type tenantQuota struct {
 	AsyncCalls *int64 `placeholder:"N" help:"Asynchronous calls that are queued."`
 	AsyncBytes *int64 `placeholder:"N" help:"Bytes of queued calls' bodies."`
 	LogBytes   *int64 `placeholder:"N" help:"Bytes of stored logs; the oldest go first."`
+	CallBytes  *int64 `placeholder:"N" help:"Bytes of calls in the history; the oldest go first."`
 	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
 
 	Connections  *int64  `placeholder:"N" help:"Connections from instances to elsewhere."`
@@ -58,7 +59,7 @@ func (c *tenantQuota) changes() map[string]api.Int64 {
 		quota.CodeBytes: c.CodeBytes, quota.ImageBytes: c.ImageBytes,
 		quota.Instances: c.Instances, quota.Memory: c.Memory, quota.Calls: c.Calls, quota.Timers: c.Timers,
 		quota.AsyncCalls: c.AsyncCalls, quota.AsyncBytes: c.AsyncBytes,
-		quota.LogBytes: c.LogBytes, quota.LogStreams: c.LogStreams,
+		quota.LogBytes: c.LogBytes, quota.LogStreams: c.LogStreams, quota.CallBytes: c.CallBytes,
 		quota.Connections: c.Connections, quota.TrafficBytes: c.TrafficBytes,
 	} {
 		if n != nil {

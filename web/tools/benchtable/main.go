@@ -37,6 +37,7 @@ var rows = []row{
 	{"deploy of a small function to its first response, p50", "Deploy", "p50-ms", "ms", 1000, 0, false},
 	{"warm call through host, p50", "WarmCall", "p50-ms", "ms", 0.3, 0.1, false},
 	{"warm call over loopback HTTP, p50", "HTTPWarmCall", "p50-ms", "ms", 0.6, 0.25, false},
+	{"… of a function whose calls are not kept in the history, p50", "HTTPWarmCallUnkept", "p50-ms", "ms", 0, 0, false},
 	{"warm call over loopback HTTP, p99", "HTTPWarmCall", "p99-ms", "ms", 3, 0, false},
 	{"snippet in the playground, an instance of its own, over loopback HTTP, p50", "Play", "p50-ms", "ms", 100, 10, false},
 	{"… p99", "Play", "p99-ms", "ms", 0, 0, false},
