@@ -241,9 +241,12 @@ func (c *clock) announce(t *timer, first, last time.Time, missed int, late bool)
 	}
 	body := timerEvent(&t.Timer, tenant, last)
 	request := uuid.NewString()
+	notes := map[string]string{noteTag: t.Tag, noteRequest: request, noteTimer: t.ID}
+	if t.Retry.Attempts > 0 {
+		notes[noteRetries], notes[noteEvery] = strconv.Itoa(t.Retry.Attempts), strconv.FormatInt(t.Retry.Interval.Milliseconds(), 10)
+	}
 	err := c.e.enqueue(c.e.running, store.Item{
-		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: t.FunctionID, Body: body, Timer: true,
-		Notes: map[string]string{noteTag: t.Tag, noteRequest: request, noteTimer: t.ID},
+		ID: t.ID + "." + strconv.FormatInt(last.Unix(), 10), FunctionID: t.FunctionID, Body: body, Timer: true, Notes: notes,
 	})
 	if err != nil {
 		c.e.functions.Remark(t.FunctionID, logs.LevelError, fmt.Sprintf("Timer %s: the call for %s is lost: the store did not take it",

@@ -25,6 +25,9 @@ func TestTimers_BrokenRulesAreNamed(t *testing.T) {
 		"time_zone":         {Name: "abc", Cron: "* * * * *", TimeZone: "Mars/Olympus"},
 		"cron_expression":   {Name: "abc", Cron: "* * *"},
 		"cron_expression: ": {Name: "abc", Cron: "0 0 30 2 *"},
+		"retry_attempts":    {Name: "abc", Cron: "* * * * *", Retry: Retry{Attempts: 6, Interval: time.Minute}},
+		"retry_attempts: ":  {Name: "abc", Cron: "* * * * *", Retry: Retry{Interval: time.Minute}},
+		"retry_interval":    {Name: "abc", Cron: "* * * * *", Retry: Retry{Attempts: 1, Interval: time.Second}},
 		"payload":           {Name: "abc", Cron: "* * * * *", Payload: string(make([]byte, maxTimerPayload+1))},
 	} {
 		spec.Function = "fun"

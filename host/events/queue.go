@@ -16,13 +16,15 @@ import (
 const (
 	noteTag     = "Tag"
 	noteRequest = "Request-Id"
-	noteAttempt = "Attempt"    // how often it was tried
-	noteAfter   = "Not-Before" // in Unix milliseconds
-	noteChain   = "Chain"      // how many calls led to it
-	noteError   = "Error"      // of a dead letter
-	noteVersion = "Version"    // of a dead letter
-	noteTimer   = "Timer"      // the id of the timer that called
-	noteNews    = "Revision"   // of the function's record, as who queued it knew it
+	noteAttempt = "Attempt"        // how often it was tried
+	noteAfter   = "Not-Before"     // in Unix milliseconds
+	noteChain   = "Chain"          // how many calls led to it
+	noteError   = "Error"          // of a dead letter
+	noteVersion = "Version"        // of a dead letter
+	noteTimer   = "Timer"          // the id of the timer that called
+	noteRetries = "Retries"        // of the timer: how often it is tried after the first time
+	noteEvery   = "Retry-Interval" // and the milliseconds before each
+	noteNews    = "Revision"       // of the function's record, as who queued it knew it
 )
 
 // Invoke queues a call of a function that p may call, in raw mode, and returns its request id. The

@@ -31,6 +31,33 @@ type TimerSpec struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	// ServiceAccountID is kept for who reads it back: the calls are the server's own.
 	ServiceAccountID string `json:"service_account_id,omitempty"`
+
+	Retry Retry `json:"retry,omitzero"`
+}
+
+// Retry says how often a call of a timer that fails is made again. The zero value leaves it
+// to the version's AsyncConfig.
+type Retry struct {
+	Attempts int           `json:"attempts"` // after the first one
+	Interval time.Duration `json:"interval"` // before each
+}
+
+// Bounds of Retry, as the cloud has them.
+const (
+	maxRetryAttempts = 5
+	minRetryInterval = 10 * time.Second
+	maxRetryInterval = time.Minute
+)
+
+func (r Retry) validate() error {
+	switch {
+	case r == Retry{}:
+	case r.Attempts < 1 || r.Attempts > maxRetryAttempts:
+		return fault.Invalidf("retry_attempts", "%d must be between 1 and %d", r.Attempts, maxRetryAttempts)
+	case r.Interval < minRetryInterval || r.Interval > maxRetryInterval || r.Interval%time.Second != 0:
+		return fault.Invalidf("retry_interval", "%v must be whole seconds from %v to %v", r.Interval, minRetryInterval, maxRetryInterval)
+	}
+	return nil
 }
 
 // Timer is a timer as it is now.
@@ -115,6 +142,9 @@ func (s TimerSpec) validate() error {
 	}
 	if len(s.Payload) > maxTimerPayload {
 		return fault.Invalidf("payload", "has %d bytes, at most %d are allowed", len(s.Payload), maxTimerPayload)
+	}
+	if err := s.Retry.validate(); err != nil {
+		return err
 	}
 	if err := (catalog.FunctionUpdate{Description: &s.Description, Labels: s.Labels}).Validate(); err != nil {
 		return err

@@ -23,6 +23,7 @@ type TimerUpdate struct {
 // TimerRule is when a timer calls which function, and with what. The time zone stays.
 type TimerRule struct {
 	Function, Tag, Cron, Payload, ServiceAccountID string
+	Retry                                          Retry
 }
 
 // updateAttempts is how often an update is tried while the timer ticks in between.
@@ -88,7 +89,7 @@ func (e *Events) updated(p access.Principal, t Timer, u TimerUpdate) (*timer, er
 			return nil, err
 		}
 		t.Function, t.FunctionID = f.ID, f.ID
-		t.Tag, t.Cron, t.Payload, t.ServiceAccountID = r.Tag, r.Cron, r.Payload, r.ServiceAccountID
+		t.Tag, t.Cron, t.Payload, t.ServiceAccountID, t.Retry = r.Tag, r.Cron, r.Payload, r.ServiceAccountID, r.Retry
 	}
 	if u.Paused != nil {
 		t.Paused = *u.Paused

@@ -145,8 +145,12 @@ func (w *asyncWorker) finish(ctx context.Context, i store.Item, result *run.Resu
 		}
 		return w.notify(ctx, i, cfg.Success, result.Body)
 	}
-	if attempts <= cfg.Retries {
-		delay := min(firstRetry<<min(attempts-1, 20), lastRetry)
+	retries, delay := cfg.Retries, min(firstRetry<<min(attempts-1, 20), lastRetry)
+	if n, err := strconv.Atoi(i.Notes[noteRetries]); err == nil {
+		every, _ := strconv.Atoi(i.Notes[noteEvery]) // both are ours
+		retries, delay = n, time.Duration(every)*time.Millisecond
+	}
+	if attempts <= retries {
 		i.Notes[noteAttempt] = strconv.Itoa(attempts)
 		i.Notes[noteAfter] = strconv.FormatInt(time.Now().Add(delay).UnixMilli(), 10)
 		i.ID = itemID("retry", i)

@@ -121,6 +121,27 @@ func TestWorker_RetriesWaitTwiceAsLongEachTime(t *testing.T) {
 }
 
 // An item comes again at once when the clock was put back since.
+// A timer's own number of retries and their interval count more than the version's.
+func TestWorker_TimersRetryAsTheySay(t *testing.T) {
+	for retry, want := range map[Retry][]int{
+		{}: {1, 2, 4},
+		{Attempts: 2, Interval: 10 * time.Second}: {10, 10},
+	} {
+		bubble(t, func(t *testing.T, e *testEvents) {
+			var c times
+			e.function("fun", catalog.AsyncConfig{Retries: 3}, c.handler(failing))
+			e.start()
+			spec := TimerSpec{Name: "tick", Function: "fun", Cron: time.Now().UTC().Add(2 * time.Minute).Format("4 15 2 1 *"), Retry: retry}
+			if _, err := e.CreateTimer(t.Context(), access.Operator, spec); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Minute)
+			e.emptied()
+			wantPauses(t, &c, want...)
+		})
+	}
+}
+
 func TestWorker_ATimeFarAwayIsNoTimeToWaitFor(t *testing.T) {
 	bubble(t, func(t *testing.T, e *testEvents) {
 		var c calls

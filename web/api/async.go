@@ -45,6 +45,9 @@ type Timer struct {
 	LastTick   Time   `json:"lastTick" doc:"null before the first."`
 	NextTick   Time   `json:"nextTick"`
 	Paused     bool   `json:"paused,omitempty" doc:"It does not tick."`
+
+	RetryAttempts Int64    `json:"retryAttempts,omitempty" doc:"Attempts after the first one failed, 1 to 5. Without any, the version's asyncInvocationConfig counts."`
+	RetryInterval Duration `json:"retryInterval,omitempty" doc:"Before each of them, 10s to 60s."`
 }
 
 // CreateTimerRequest is the body of POST /timers.
@@ -55,6 +58,9 @@ type CreateTimerRequest struct {
 	Cron       string `json:"cronExpression" doc:"minute hour day month weekday [year] with ? as day or weekday, as in the cloud; [second] minute hour day month weekday as in Unix; or @hourly and such."`
 	TimeZone   string `json:"timeZone" doc:"As in Europe/Berlin. Default: UTC."`
 	Payload    string `json:"payload" doc:"Part of the event."`
+
+	RetryAttempts Int64    `json:"retryAttempts,omitempty" doc:"Attempts after the first one failed, 1 to 5. Without any, the version's asyncInvocationConfig counts."`
+	RetryInterval Duration `json:"retryInterval,omitempty" doc:"Before each of them, 10s to 60s."`
 }
 
 // ListTimersResponse is timers, in order of name.
@@ -66,6 +72,7 @@ func newTimer(t events.Timer) Timer {
 	timer := Timer{
 		ID: t.ID, Name: t.Name, FunctionID: t.FunctionID, Tag: t.Tag, Cron: t.Cron, TimeZone: t.TimeZone,
 		Payload: t.Payload, CreatedAt: Time(t.CreatedAt), LastTick: Time(t.LastTick), NextTick: Time(t.NextTick), Paused: t.Paused,
+		RetryAttempts: Int64(t.Retry.Attempts), RetryInterval: Duration(t.Retry.Interval),
 	}
 	if timer.Tag == "" {
 		timer.Tag = catalog.LatestTag
@@ -119,6 +126,7 @@ func (h *Handler) createTimer(q *request) (any, error) {
 	started, body := now(), q.body.(*CreateTimerRequest)
 	t, err := h.host.Events().CreateTimer(q.Context(), q.principal, events.TimerSpec{
 		Name: body.Name, Function: body.FunctionID, Tag: body.Tag, Cron: body.Cron, TimeZone: body.TimeZone, Payload: body.Payload,
+		Retry: events.Retry{Attempts: int(body.RetryAttempts), Interval: time.Duration(body.RetryInterval)},
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"vivarium/web/api"
 )
@@ -148,12 +149,16 @@ type timerFlags struct {
 	TimeZone string `placeholder:"ZONE" help:"As in Europe/Berlin. Default: UTC."`
 	Tag      string `placeholder:"TAG" help:"Call the version with this tag. Default: the newest."`
 	Payload  string `placeholder:"TEXT" help:"Part of the event."`
+
+	RetryAttempts int           `placeholder:"N" help:"Make a call that fails again, 1 to 5 times. Default: as the version's --async-retries say."`
+	RetryInterval time.Duration `placeholder:"DURATION" help:"Before each of them, 10s to 60s."`
 }
 
 // request returns the request for a timer.
 func (f timerFlags) request(name, function string) api.CreateTimerRequest {
 	return api.CreateTimerRequest{
 		Name: name, FunctionID: function, Tag: f.Tag, Cron: f.Cron, TimeZone: f.TimeZone, Payload: f.Payload,
+		RetryAttempts: api.Int64(f.RetryAttempts), RetryInterval: api.Duration(f.RetryInterval),
 	}
 }
 
@@ -219,7 +224,10 @@ func (c *serverClient) timers(ctx context.Context, function string) ([]api.Timer
 
 // flagsOf returns what would make a timer like t.
 func flagsOf(t api.Timer) timerFlags {
-	return timerFlags{Cron: t.Cron, TimeZone: t.TimeZone, Tag: t.Tag, Payload: t.Payload}
+	return timerFlags{
+		Cron: t.Cron, TimeZone: t.TimeZone, Tag: t.Tag, Payload: t.Payload,
+		RetryAttempts: int(t.RetryAttempts), RetryInterval: time.Duration(t.RetryInterval),
+	}
 }
 
 type timerDelete struct {

@@ -149,7 +149,9 @@ func TestExportTerraform_FromAProject(t *testing.T) {
 	})
 	timer := p.want(t, "resource yandex_function_trigger proj_one_proj_tick", map[string]string{"name": "proj-tick"})
 	timer.want(t, "timer", map[string]string{"cron_expression": "0 3 * * ? *", "payload": "two\nlines"})
-	timer.want(t, "function", map[string]string{"id": "yandex_function.proj_one.id", "tag": "$latest"})
+	timer.want(t, "function", map[string]string{
+		"id": "yandex_function.proj_one.id", "tag": "$latest", "retry_attempts": "2", "retry_interval": "20",
+	})
 	two := p.want(t, "resource yandex_function proj_two", map[string]string{"name": "proj-two"})
 	two.want(t, "log_options", map[string]string{"min_level": "WARN"})
 	for _, want := range []string{

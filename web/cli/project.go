@@ -249,6 +249,7 @@ func (r *projectReader) check(f *projectFunction, at string, timers map[string]s
 		timers[name] = f.name
 		spec := events.TimerSpec{
 			Name: name, Function: f.name, Tag: timer.Tag, Cron: timer.Cron, TimeZone: timer.TimeZone, Payload: timer.Payload,
+			Retry: events.Retry{Attempts: timer.RetryAttempts, Interval: timer.RetryInterval},
 		}
 		if err := spec.Validate(); err != nil {
 			return r.fault(at, err, timerKeys)
@@ -268,7 +269,7 @@ var (
 		"provisioned_instances_count": "scaling.provisioned-instances", "zone_instances_limit": "scaling.instances-limit",
 		"zone_requests_limit": "scaling.requests-limit",
 	}
-	timerKeys = map[string]string{"cron_expression": "cron", "time_zone": "time-zone"}
+	timerKeys = map[string]string{"cron_expression": "cron", "time_zone": "time-zone", "retry_attempts": "retry-attempts", "retry_interval": "retry-interval"}
 	variable  = regexp.MustCompile(`^environment variable "(.*)"$`)
 )
 

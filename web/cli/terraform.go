@@ -243,6 +243,10 @@ func (t *terraform) timer(f *exported, name string, timer timerFlags) {
 		t.block("function", func() {
 			t.set("id", t.id(f))
 			t.setText("tag", cmp.Or(timer.Tag, catalog.LatestTag))
+			if timer.RetryAttempts > 0 {
+				t.set("retry_attempts", strconv.Itoa(timer.RetryAttempts))
+				t.set("retry_interval", strconv.Itoa(int(timer.RetryInterval.Seconds())))
+			}
 			if !f.public {
 				t.invokes = true
 				t.set("service_account_id", "var."+variableInvoker)

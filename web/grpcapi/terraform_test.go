@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
@@ -171,7 +172,8 @@ func TestTerraform(t *testing.T) {
 		!slices.Equal(policies, []catalog.ScalingPolicy{want}) {
 		t.Errorf("got %v, %v", policies, err)
 	}
-	if got := timer(); got.FunctionID != id || got.Tag != "prod" || got.Cron != "0 * ? * * *" || got.Payload != "tick" {
+	if got := timer(); got.FunctionID != id || got.Tag != "prod" || got.Cron != "0 * ? * * *" || got.Payload != "tick" ||
+		got.Retry != (events.Retry{Attempts: 3, Interval: 15 * time.Second}) {
 		t.Errorf("got %+v", got)
 	}
 	if f, err := s.host.Catalog().VersionByTag(acme, id, "prod"); err != nil || !strings.HasPrefix(f.ServiceAccountID, "aje") {

@@ -10,6 +10,7 @@ import (
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	triggers "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/triggers/v1"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -79,7 +80,7 @@ func (s *Server) createTrigger(ctx context.Context, in *triggers.CreateTriggerRe
 	}
 	t, err := s.host.Events().CreateTimer(ctx, p, events.TimerSpec{
 		Name: in.Name, Function: rule.Function, Tag: rule.Tag, Cron: rule.Cron, Payload: rule.Payload,
-		Description: in.Description, Labels: in.Labels, ServiceAccountID: rule.ServiceAccountID,
+		Description: in.Description, Labels: in.Labels, ServiceAccountID: rule.ServiceAccountID, Retry: rule.Retry,
 	})
 	if err != nil {
 		return nil, inTrigger(err)
@@ -226,8 +227,11 @@ func timerRule(rule *triggers.Trigger_Rule) (*events.TimerRule, error) {
 		f := action.InvokeFunctionWithRetry
 		r.Function, r.Tag, r.ServiceAccountID = f.GetFunctionId(), f.GetFunctionTag(), f.GetServiceAccountId()
 		const field = "rule.timer.invoke_function_with_retry."
-		if f.GetRetrySettings() != nil {
-			return nil, fault.Invalidf(field+"retry_settings", "is not supported: give the version an async_invocation_config with retries_count")
+		if retry := f.GetRetrySettings(); retry != nil {
+			r.Retry = events.Retry{Attempts: int(min(max(retry.RetryAttempts, -1), 1000)), Interval: retry.GetInterval().AsDuration()}
+			if r.Retry == (events.Retry{}) {
+				return nil, fault.Invalidf(field+"retry_settings", "is empty; give it retry_attempts and interval, or leave it out")
+			}
 		}
 		if f.GetDeadLetterQueue() != nil {
 			return nil, fault.Invalidf(field+"dead_letter_queue", "is not supported: there are no message queues here; calls that fail for good are dead letters of the function")
@@ -250,6 +254,8 @@ var ruleFields = map[string]string{
 	"cron_expression": "rule.timer.cron_expression", "payload": "rule.timer.payload", "function": "rule.timer.invoke_function_with_retry.function_id",
 	"tag":                "rule.timer.invoke_function_with_retry.function_tag",
 	"service_account_id": "rule.timer.invoke_function_with_retry.service_account_id",
+	"retry_attempts":     "rule.timer.invoke_function_with_retry.retry_settings.retry_attempts",
+	"retry_interval":     "rule.timer.invoke_function_with_retry.retry_settings.interval",
 }
 
 // inTrigger names things as triggers do in an error about a timer.
@@ -264,14 +270,16 @@ func inTrigger(err error) error {
 }
 
 func newTrigger(t events.Timer) *triggers.Trigger {
+	call := &triggers.InvokeFunctionWithRetry{FunctionId: t.FunctionID, FunctionTag: t.Tag, ServiceAccountId: t.ServiceAccountID}
+	if t.Retry != (events.Retry{}) {
+		call.RetrySettings = &triggers.RetrySettings{RetryAttempts: int64(t.Retry.Attempts), Interval: durationpb.New(t.Retry.Interval)}
+	}
 	trigger := &triggers.Trigger{
 		Id: t.ID, FolderId: catalog.TenantOr(t.Tenant), CreatedAt: timestamppb.New(t.CreatedAt), Name: t.Name,
 		Description: t.Description, Labels: t.Labels, Status: triggers.Trigger_ACTIVE,
 		Rule: &triggers.Trigger_Rule{Rule: &triggers.Trigger_Rule_Timer{Timer: &triggers.Trigger_Timer{
 			CronExpression: t.Cron, Payload: t.Payload,
-			Action: &triggers.Trigger_Timer_InvokeFunctionWithRetry{InvokeFunctionWithRetry: &triggers.InvokeFunctionWithRetry{
-				FunctionId: t.FunctionID, FunctionTag: t.Tag, ServiceAccountId: t.ServiceAccountID,
-			}},
+			Action: &triggers.Trigger_Timer_InvokeFunctionWithRetry{InvokeFunctionWithRetry: call},
 		}}},
 	}
 	if t.Paused {

@@ -59,6 +59,8 @@ resource "yandex_function_trigger" "hourly" {
   function {
     id                 = yandex_function.hello.id
     tag                = "prod"
+    retry_attempts     = 3
+    retry_interval     = 15
     service_account_id = yandex_iam_service_account.robot.id
   }
 }
