@@ -33,6 +33,7 @@ type Instance struct {
 	broken       bool     // only Close is allowed
 	awaitsEnd    bool     // see AwaitsEnd
 	threads      *threads // nil as long as it never had but one
+	interruption interruption
 
 	// State of the current call.
 	stopped  error // why the host ended the call
@@ -217,6 +218,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 	}
 	i.meter.begin(ctx, c.Turn, c.Deadline)
 	i.stopped, i.response, i.calling, i.firstCalling, i.last = nil, nil, f, f, lastWords{}
+	defer i.interruption.take() // what came too late for this call is not for the next
 	i.connect(c.Stdout, c.Stderr)
 	i.linear.denied = granted
 	defer func() {
@@ -320,6 +322,7 @@ func (i *Instance) yield() int32 {
 	if why := i.giveWay(); why != nil {
 		i.end(why)
 	}
+	i.heed()
 	if i.threads != nil && i.last.until == 0 {
 		i.giveOthers()
 	}
@@ -374,14 +377,19 @@ func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
 		i.waitBeside(do)
 		return
 	}
+	ctx, cancel := context.WithCancelCause(i.ctx)
+	defer cancel(nil)
+	over := i.interruption.during(cancel)
 	i.leave()
-	do(i.ctx, i.until)
+	do(ctx, i.until)
+	over()
 	if why := i.overdue(); why != nil {
 		i.end(why)
 	}
 	if err := i.enter(); err != nil {
 		i.end(err)
 	}
+	i.heed()
 }
 
 // respond stores what the guest hands over.

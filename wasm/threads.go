@@ -452,32 +452,38 @@ func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
 	th.at, th.forever, th.woken = address, ns < 0, false
 	t.waitingAt(address).push(th)
 	t.mu.Unlock()
-	i.handOver(th)
-	if ns < 0 {
-		i.awaitTurn(th)
-		i.proceed(th)
-		return 0
+	var timeout <-chan time.Time
+	if ns >= 0 {
+		timer := time.NewTimer(time.Duration(ns))
+		defer timer.Stop()
+		timeout = timer.C
 	}
-	timer := time.NewTimer(time.Duration(ns))
-	defer timer.Stop()
-	var over <-chan struct{}
+	var over, interrupted <-chan struct{}
 	if th == t.first {
-		over = i.callOver().Done()
+		over, interrupted = i.callOver().Done(), i.interruption.ringing()
 	}
+	i.handOver(th)
+	errno := vfs.Errno(0)
 	select {
 	case <-th.turn:
-		i.checkThread(th)
-	case <-timer.C:
-		i.checkThread(th)
-		if t.forget(th) {
-			i.comeBack(th)
-			return sockets.ETIMEDOUT
-		}
-		i.awaitTurn(th)
 	case <-over:
-		i.checkThread(th)
+	case <-timeout:
+		errno = sockets.ETIMEDOUT
+	case <-interrupted:
+		errno = sockets.EINTR
 	}
-	i.proceed(th)
+	i.checkThread(th)
+	switch {
+	case errno == 0:
+		i.proceed(th)
+	case t.forget(th):
+		i.comeBack(th)
+		i.heed()
+		return errno
+	default: // it was woken at that moment
+		i.awaitTurn(th)
+		i.proceed(th)
+	}
 	return 0
 }
 
@@ -642,13 +648,21 @@ func (i *Instance) waitBeside(do func(ctx context.Context, deadline time.Time)) 
 	t.mu.Lock()
 	th.interrupt = func() { cancel(sockets.ErrInterrupted) }
 	t.mu.Unlock()
+	over := func() {}
+	if th == t.first {
+		over = i.interruption.during(cancel)
+	}
 	i.handOver(th)
 	do(ctx, until)
+	over()
 	i.checkThread(th)
 	i.comeBack(th)
 	t.mu.Lock() // only now: while it waits for its turn, it can be interrupted too
 	th.interrupt = nil
 	t.mu.Unlock()
+	if th == t.first {
+		i.heed()
+	}
 }
 
 // threadInterrupt is vivarium.thread_interrupt(thread) -> errno.

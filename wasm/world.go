@@ -96,6 +96,9 @@ func (i *Instance) HangUp() { i.files.HangUp() }
 // Net returns the network that the instance was given.
 func (i *Instance) Net() sockets.Net { return i.net }
 
+// Root returns the files that the instance sees, for use between calls.
+func (i *Instance) Root() *vfs.Root { return i.root }
+
 // close closes all files and connections.
 func (w *world) close() {
 	w.files.Close()

@@ -27,8 +27,8 @@
 // that ends at top.
 IMPORT("thread_start") host_start(void *thread, void *top);
 // thread_wait waits until thread_wake is called for the address, unless what is there
-// is not expected. It returns 0, EAGAIN, or ETIMEDOUT after so many nanoseconds, of
-// which -1 are without end.
+// is not expected. It returns 0, EAGAIN, EINTR when the guest is interrupted, or
+// ETIMEDOUT after so many nanoseconds, of which -1 are without end.
 IMPORT("thread_wait")
 host_wait(volatile int *address, int expected, int64_t nanoseconds);
 // thread_wake lets up to count threads go on that wait for an address.
@@ -526,9 +526,10 @@ int sem_trywait(sem_t *s) {
 
 int sem_timedwait(sem_t *restrict s, const struct timespec *restrict until) {
   while (SEM_COUNT(s) == 0) {
-    if (wait_for(&SEM_COUNT(s), 0, SEM_WAITERS(s), CLOCK_REALTIME, until) ==
-        ETIMEDOUT) {
-      errno = ETIMEDOUT;
+    int error =
+        wait_for(&SEM_COUNT(s), 0, SEM_WAITERS(s), CLOCK_REALTIME, until);
+    if (error == ETIMEDOUT || error == EINTR) {
+      errno = error;
       return -1;
     }
   }

@@ -130,6 +130,7 @@ const (
 	EADDRNOTAVAIL   vfs.Errno = 4
 	EAFNOSUPPORT    vfs.Errno = 5
 	EAGAIN          vfs.Errno = 6
+	EINTR           vfs.Errno = 27
 	EALREADY        vfs.Errno = 7
 	ECONNABORTED    vfs.Errno = 13
 	ECONNREFUSED    vfs.Errno = 14
