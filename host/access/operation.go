@@ -81,6 +81,17 @@ var needs = map[Operation]Role{
 	"SetCeiling":      RoleOperator,
 	"Tenants":         RoleOperator,
 
+	// Package host: sessions.
+	"CreateSession":    RoleDeployer,
+	"Sessions":         RoleDeployer,
+	"Session":          RoleDeployer,
+	"RunSnippet":       RoleDeployer,
+	"ForkSession":      RoleDeployer,
+	"InterruptSession": RoleDeployer,
+	"EndSession":       RoleDeployer,
+	"WriteSessionFile": RoleDeployer,
+	"ReadSessionFile":  RoleDeployer,
+
 	// What package web answers by itself.
 	"Runtimes":  RoleDeployer,
 	"Operation": RoleDeployer,

@@ -15,6 +15,7 @@ const (
 	CodeBytes
 	ImageBytes
 	Instances
+	Sessions
 	Memory
 	Calls
 	Timers
@@ -45,6 +46,7 @@ var table = [Count]struct {
 	ImageBytes: {"imageBytes", "bytes", 4 << 30,
 		"images of versions on disk; the least recently used go first, and are rebuilt when they are needed", "wait until instances are free"},
 	Instances: {"instances", "instances", 1000, "instances at once, including those being started", "wait until instances are free"},
+	Sessions:  {"sessions", "sessions", 100, "sessions at once, each of which is an instance, too", "end sessions"},
 	Memory: {"memory", "bytes", 0,
 		"memory for instances, images, unpacked code and the bodies of calls", "wait until instances are free"},
 	Calls:           {"calls", "calls", 1000, "calls in progress or waiting for an instance", "call again later"},
@@ -105,6 +107,8 @@ const (
 	LogStream Kind = "log stream"
 	// Instance is a live instance, or one being started.
 	Instance Kind = "instance"
+	// Session is a session, whose instance counts as one besides.
+	Session Kind = "session"
 	// InstanceMemory is what every instance costs: the host's own data for it,
 	// and the first pages that it writes to.
 	InstanceMemory Kind = "instance memory"
@@ -129,7 +133,7 @@ const (
 
 // kindQuotas maps each kind to its quota.
 var kindQuotas = map[Kind]Quota{
-	Call: Calls, LogStream: LogStreams, Instance: Instances,
+	Call: Calls, LogStream: LogStreams, Instance: Instances, Session: Sessions,
 	InstanceMemory: Memory, OwnMemory: Memory, CodeTree: Memory,
 	Body: Memory, LogBuffer: Memory, ImageFile: ImageBytes, Connection: Connections,
 	Traffic: TrafficBytes,

@@ -13,6 +13,7 @@ import (
 	"vivarium/host/quota"
 	"vivarium/wasm"
 	"vivarium/wasm/sockets"
+	"vivarium/wasm/vfs"
 )
 
 // fakeEngine makes guests without Python, which do what the body of a call says. It
@@ -303,3 +304,12 @@ func (e *fakeEngine) nothingLeft(h *testHost) {
 		}
 	}
 }
+
+// Interrupt implements guest.
+func (g *fakeGuest) Interrupt() {}
+
+// DropInterrupt implements guest.
+func (g *fakeGuest) DropInterrupt() {}
+
+// Root implements guest.
+func (g *fakeGuest) Root() *vfs.Root { return nil }

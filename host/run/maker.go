@@ -12,6 +12,7 @@ import (
 	"vivarium/host/logs"
 	"vivarium/wasm"
 	"vivarium/wasm/sockets"
+	"vivarium/wasm/vfs"
 )
 
 // engines has the engine of each runtime.
@@ -57,6 +58,9 @@ type guest interface {
 	ResetObserved()
 	Net() sockets.Net
 	HangUp()
+	Interrupt()
+	DropInterrupt()
+	Root() *vfs.Root
 	Close()
 }
 

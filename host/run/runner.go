@@ -9,6 +9,7 @@
 //   - Turn: a call's right to compute. There are as many as processors.
 //   - Shelf: things that may be let go of to make room, longest unused first.
 //   - Try: code that is run once and is in no table.
+//   - Session: an instance that stays, and runs one snippet after the other.
 //
 // # The way of a call
 //
@@ -102,6 +103,7 @@ type Runner struct {
 	maker     *maker
 	reporter  *reporter
 	tries     *tries
+	sessions  *Sessions
 	metrics   metrics
 	home      atomic.Pointer[func(functionID string) bool] // see Share; nil where there are no other nodes
 
@@ -169,6 +171,7 @@ func newRunner(cfg Config, e engines) *Runner {
 		r.home.Store(&nowhere)
 	}
 	r.tries = newTries(r)
+	r.sessions = newSessions(r)
 	r.janitor.Go(r.tidy)
 	r.janitor.Go(r.discard)
 	r.janitor.Go(r.sample)
@@ -282,6 +285,7 @@ func (r *Runner) Drain() {
 	for _, v := range r.all() {
 		closing.Go(v.pool.close)
 	}
+	closing.Go(r.sessions.closeAll)
 	closing.Wait()
 	if !already {
 		r.tries.close()
@@ -323,8 +327,12 @@ func (r *Runner) tidy() {
 	defer ticker.Stop()
 	connections := time.NewTicker(keepAlive / 10)
 	defer connections.Stop()
+	sessions := time.NewTicker(sessionTick)
+	defer sessions.Stop()
 	for {
 		select {
+		case now := <-sessions.C:
+			r.sessions.tidy(now)
 		case now := <-connections.C:
 			if r.cfg.Debugger != nil {
 				continue // an editor stays while its user thinks
@@ -360,6 +368,7 @@ type Stats struct {
 	ColdStarts int64 // instances made since the start
 	Refusals   int64 // targets that calls were refused, each once for a call, since the start
 	Threads    int64 // of instances, besides the first of each
+	Sessions   int
 }
 
 // Stats returns what there is now. The parts are not of the very same moment.
@@ -374,6 +383,7 @@ func (r *Runner) Stats() Stats {
 	}
 	s.Memory, s.Calls, s.ColdStarts = r.room.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
 	s.Refusals, s.Threads = r.metrics.refusals.Load(), r.maker.interpreters.engines.threads()
+	s.Sessions = r.sessions.count()
 	return s
 }
 

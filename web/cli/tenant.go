@@ -26,6 +26,7 @@ type tenantQuota struct {
 	CodeBytes  *int64 `placeholder:"N" help:"Bytes of the versions' archives."`
 	ImageBytes *int64 `placeholder:"N" help:"Bytes of images on disk; the least recently used go first."`
 	Instances  *int64 `placeholder:"N" help:"Instances at once."`
+	Sessions   *int64 `placeholder:"N" help:"Sessions at once, each of which is an instance, too."`
 	Memory     *int64 `placeholder:"BYTES" help:"Bytes of memory for instances, images and unpacked code."`
 	Calls      *int64 `placeholder:"N" help:"Calls in progress and waiting."`
 	Timers     *int64 `placeholder:"N" help:"Timers."`
@@ -57,7 +58,7 @@ func (c *tenantQuota) changes() map[string]api.Int64 {
 	for quota, n := range map[quota.Quota]*int64{
 		quota.Functions: c.Functions, quota.Versions: c.Versions,
 		quota.CodeBytes: c.CodeBytes, quota.ImageBytes: c.ImageBytes,
-		quota.Instances: c.Instances, quota.Memory: c.Memory, quota.Calls: c.Calls, quota.Timers: c.Timers,
+		quota.Instances: c.Instances, quota.Sessions: c.Sessions, quota.Memory: c.Memory, quota.Calls: c.Calls, quota.Timers: c.Timers,
 		quota.AsyncCalls: c.AsyncCalls, quota.AsyncBytes: c.AsyncBytes,
 		quota.LogBytes: c.LogBytes, quota.LogStreams: c.LogStreams, quota.CallBytes: c.CallBytes,
 		quota.Connections: c.Connections, quota.TrafficBytes: c.TrafficBytes,

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from json import dumps
 from traceback import FrameSummary, StackSummary, TracebackException
 from types import TracebackType
@@ -54,7 +54,11 @@ _reserve: bytearray | None = None
 _LAST_RESORT = dumps({"errorMessage": "", "errorType": "MemoryError", "stackTrace": []}).encode()
 
 
-def report(error: BaseException, traced: bool = True) -> bytes:
+def report(
+    error: BaseException,
+    traced: bool = True,
+    write: Callable[[str], None] = _logs.write_entry,
+) -> bytes:
     """Write the exception being handled to the log; return the error's JSON text.
 
     traced: whether the frames it passed through are relevant. Never fails.
@@ -75,10 +79,10 @@ def report(error: BaseException, traced: bool = True) -> bytes:
     except BaseException:
         trace, place, answer = [], "", _brief(error)
     try:
-        _log(error, trace[:-1] if place else trace)
+        write(_text(error, trace[:-1] if place else trace))
     except BaseException:
         try:
-            _logs.write_entry(answer.decode())
+            write(answer.decode())
         except BaseException:
             # The log is full or closed, or memory is used up.
             pass
@@ -261,8 +265,8 @@ class _Formatted(list):
         return list(self)
 
 
-def _log(error: BaseException, trace: list[str]) -> None:
-    """Write the exception, with all that are chained to it, as one entry."""
+def _text(error: BaseException, trace: list[str]) -> str:
+    """The exception, with all that are chained to it."""
     summary = TracebackException(
         type(error), error, None, limit=-FRAME_LIMIT, compact=True
     )
@@ -273,4 +277,4 @@ def _log(error: BaseException, trace: list[str]) -> None:
     if len(text) > LOG_LIMIT:
         half = LOG_LIMIT // 2
         text = f"{text[:half]}\n[{len(text) - LOG_LIMIT} more characters]\n{text[-half:]}"
-    _logs.write_entry(text)
+    return text

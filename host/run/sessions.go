@@ -1,0 +1,480 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"vivarium/host/catalog"
+	"vivarium/host/fault"
+	"vivarium/host/quota"
+	"vivarium/wasm"
+	"vivarium/wasm/vfs"
+)
+
+// Defaults and limits of SessionSpec.
+const (
+	DefaultSessionIdle     = 10 * time.Minute
+	MaxSessionIdle         = time.Hour
+	DefaultSessionLifetime = time.Hour
+	MaxSessionLifetime     = 24 * time.Hour
+	DefaultSnippetTimeout  = 10 * time.Second
+
+	minSessionTime = time.Second
+	// sessionTmpBytes bounds the files of a session.
+	sessionTmpBytes = 64 << 20
+	// sessionWait is how long something waits that a session does one at a time.
+	sessionWait = 10 * time.Second
+	// interruptPatience is how long an interrupted snippet has to come to its end.
+	interruptPatience = 2 * time.Second
+	// sessionTick is how often sessions are looked at that may have come to their end.
+	sessionTick = time.Second
+)
+
+// sessionEntrypoint is the runtime's own handler of snippets.
+const sessionEntrypoint = "vivarium._session.run"
+
+// SessionPrefix begins the ids of sessions.
+const SessionPrefix = "d4s"
+
+// SessionSpec says what a session may have. Zero values mean the defaults.
+type SessionSpec struct {
+	Runtime     string
+	MemoryMB    int
+	Environment map[string]string
+	AllowNet    string        // what it may reach, as in a version
+	Timeout     time.Duration // of a snippet that names none; DefaultSnippetTimeout
+	Idle        time.Duration // it ends when it was not used for so long; DefaultSessionIdle
+	Lifetime    time.Duration // it ends so long after it began; DefaultSessionLifetime
+}
+
+// version returns the specification as that of a version, with its defaults.
+func (s SessionSpec) version() catalog.VersionSpec {
+	return catalog.VersionSpec{
+		Entrypoint: sessionEntrypoint, Runtime: s.Runtime, MemoryMB: s.MemoryMB, Environment: s.Environment,
+		AllowNet: s.AllowNet, Timeout: cmp.Or(s.Timeout, DefaultSnippetTimeout), PlainLogs: true,
+	}.WithDefaults()
+}
+
+// validate checks what validating a version does not.
+func (s SessionSpec) validate() error {
+	for field, c := range map[string]struct{ value, most time.Duration }{
+		"idle_timeout": {s.Idle, MaxSessionIdle}, "lifetime": {s.Lifetime, MaxSessionLifetime},
+	} {
+		if c.value < minSessionTime || c.value > c.most {
+			return fault.Invalidf(field, "%s must be %s to %s", c.value, minSessionTime, c.most)
+		}
+	}
+	return nil
+}
+
+// SessionInfo tells of a session.
+type SessionInfo struct {
+	ID       string
+	Tenant   string
+	Parent   string // that it was forked from; may be empty, or gone
+	Spec     SessionSpec
+	Created  time.Time
+	Used     time.Time // last
+	Running  bool      // a snippet runs
+	Snippets int       // run so far, in those that it was forked from too
+	Memory   int64     // bytes of linear memory
+}
+
+// Ends returns when the session ends unless it is used before.
+func (s SessionInfo) Ends() time.Time {
+	idle, end := s.Used.Add(s.Spec.Idle), s.Created.Add(s.Spec.Lifetime)
+	if idle.Before(end) {
+		return idle
+	}
+	return end
+}
+
+// Sessions are instances that stay: they run one snippet after the other, each of which
+// finds what those before it have left. They are in this process alone, and end with
+// it. Safe for concurrent use.
+type Sessions struct {
+	r *Runner
+
+	mu     sync.Mutex // guards the members below; nothing blocks under it
+	all    map[string]*session
+	stocks map[stockKey]*sessionStock
+	closed bool
+	active sync.WaitGroup // sessions, and attempts to make one
+}
+
+// session is one session. What its place guards is used by whoever has taken that.
+type session struct {
+	id, tenant, parent string
+	spec               SessionSpec
+	v                  *live
+	created            time.Time
+
+	place chan struct{} // of capacity 1
+	// Guarded by place:
+	guest    guest
+	tmp      *vfs.Mem
+	from     *sharedImage // that it was made from
+	frozen   *sharedImage // of its present state; nil unless it was forked since that changed
+	begun    bool         // its process is set up
+	restored bool         // the next snippet is the first since it was cloned
+
+	mu        sync.Mutex // guards the members below; nothing blocks under it
+	used      time.Time
+	snippets  int
+	memory    int64
+	running   bool
+	interrupt func() // interrupts the snippet that runs; nil when none does
+	ended     error  // why it takes no more; nil while it does
+}
+
+func newSessions(r *Runner) *Sessions {
+	return &Sessions{r: r, all: map[string]*session{}, stocks: map[stockKey]*sessionStock{}}
+}
+
+// Sessions returns the runner's sessions.
+func (r *Runner) Sessions() *Sessions { return r.sessions }
+
+// Create begins a session of a tenant. The first one of a tenant takes some hundred
+// milliseconds, others a few.
+//
+// # Errors
+//
+// *fault.InvalidError, *quota.Error, fault.ErrExhausted, fault.ErrCancelled,
+// fault.ErrClosed, fault.ErrPreparing; anything else is the platform's own fault.
+func (s *Sessions) Create(ctx context.Context, tenant string, spec SessionSpec) (SessionInfo, error) {
+	n, err := s.create(ctx, tenant, spec)
+	if err != nil {
+		return SessionInfo{}, err
+	}
+	return n.info(), nil
+}
+
+func (s *Sessions) create(ctx context.Context, tenant string, spec SessionSpec) (*session, error) {
+	spec.Idle, spec.Lifetime = cmp.Or(spec.Idle, DefaultSessionIdle), cmp.Or(spec.Lifetime, DefaultSessionLifetime)
+	version := spec.version()
+	if err := cmp.Or(version.Validate(), spec.validate()); err != nil {
+		return nil, err
+	}
+	spec.Runtime, spec.MemoryMB, spec.Timeout = version.Runtime, version.MemoryMB, version.Timeout
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	image, err := s.base(ctx, tenant, version.Runtime)
+	if err != nil {
+		s.active.Done()
+		if ctx.Err() != nil {
+			err = fault.ErrCancelled
+		}
+		return nil, err
+	}
+	defer image.put()
+	n := &session{spec: spec}
+	return n, s.add(ctx, n, tenant, image, nil)
+}
+
+// begin counts a session that is about to be made.
+func (s *Sessions) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fault.ErrClosed
+	}
+	s.active.Add(1)
+	return nil
+}
+
+// add makes a session's instance from an image, with a copy of these files, and puts the
+// session, which begin has counted, into the table.
+func (s *Sessions) add(ctx context.Context, n *session, tenant string, image *sharedImage, files *vfs.Mem) (err error) {
+	release := func() {}
+	defer func() {
+		if err != nil {
+			release()
+			s.active.Done()
+		}
+	}()
+	n.id, n.tenant, n.created = catalog.NewID(SessionPrefix), tenant, time.Now()
+	n.used, n.place = n.created, make(chan struct{}, 1)
+	n.v = s.r.newLive(&catalog.Version{
+		ID: n.id, FunctionID: n.id, LogGroupID: n.id, FunctionName: "session", Tenant: tenant, CreatedAt: n.created.UTC(),
+		VersionSpec: n.spec.version(),
+	})
+	if err = s.r.room.ledger.Take(tenant, quota.Session, 1); err != nil {
+		return err
+	}
+	if err = s.r.room.reserveInstance(tenant); err != nil {
+		s.r.room.ledger.Give(tenant, quota.Session, 1)
+		return err
+	}
+	release = func() { s.giveRoom(n) }
+	if err = s.clone(ctx, n, image, files); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		n.guest.Close()
+		n.from.put()
+		return fault.ErrClosed
+	}
+	s.all[n.id] = n
+	return nil
+}
+
+// giveRoom gives back what add has reserved.
+func (s *Sessions) giveRoom(n *session) {
+	s.r.room.releaseInstance(n.tenant)
+	s.r.room.ledger.Give(n.tenant, quota.Session, 1)
+}
+
+// clone makes the instance of a session.
+func (s *Sessions) clone(ctx context.Context, n *session, image *sharedImage, files *vfs.Mem) error {
+	python, err := s.r.maker.interpreters.get(ctx, n.spec.Runtime)
+	if err != nil {
+		return err
+	}
+	var refused error
+	reserve := func(delta int64) bool {
+		err := s.r.room.ownMemory(n.tenant, delta)
+		if err != nil {
+			refused = err
+		}
+		return err == nil
+	}
+	config := vfs.MemConfig{MaxBytes: sessionTmpBytes, MaxEntries: tmpEntries, Reserve: reserve}
+	if n.tmp = vfs.NewMem(config); files != nil {
+		if n.tmp = files.Copy(config); n.tmp == nil {
+			return refused
+		}
+	}
+	n.guest, err = python.engine.Clone(ctx, image.image, wasm.InstanceConfig{
+		MemoryLimit: int64(n.spec.MemoryMB) << 20, Reserve: reserve, Net: s.r.maker.network(n.v), Tmp: n.tmp,
+	})
+	switch {
+	case err == nil:
+		n.from, n.restored, n.memory = image.take(), true, n.guest.MemorySize()
+		return nil
+	case ctx.Err() != nil:
+		err = fault.ErrCancelled
+	case refused != nil:
+		err = refused
+	case image.size > int64(n.spec.MemoryMB)<<20:
+		err = fault.Invalidf("memory", "%d MB are less than the %d MB that the session has already", n.spec.MemoryMB, image.size>>20)
+	default:
+		err = fmt.Errorf("session: instance: %w", err)
+	}
+	n.tmp.Close()
+	return err
+}
+
+// find returns a session of a tenant.
+//
+// # Errors
+//
+// *fault.NotFoundError.
+func (s *Sessions) find(tenant, id string) (*session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.all[id]
+	if n == nil || tenant != "" && n.tenant != tenant {
+		return nil, &fault.NotFoundError{Thing: "session", Name: fmt.Sprintf("%.40q", id)}
+	}
+	return n, nil
+}
+
+// TenantOf returns whose session that is.
+//
+// # Errors
+//
+// *fault.NotFoundError.
+func (s *Sessions) TenantOf(id string) (string, error) {
+	n, err := s.find("", id)
+	if err != nil {
+		return "", err
+	}
+	return n.tenant, nil
+}
+
+// Get tells of a session.
+//
+// # Errors
+//
+// *fault.NotFoundError.
+func (s *Sessions) Get(tenant, id string) (SessionInfo, error) {
+	n, err := s.find(tenant, id)
+	if err != nil {
+		return SessionInfo{}, err
+	}
+	return n.info(), nil
+}
+
+// List tells of a tenant's sessions, or those of all when none is named, oldest first.
+func (s *Sessions) List(tenant string) []SessionInfo {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.all))
+	s.mu.Unlock()
+	infos := []SessionInfo{}
+	for _, n := range all {
+		if tenant == "" || n.tenant == tenant {
+			infos = append(infos, n.info())
+		}
+	}
+	slices.SortFunc(infos, func(a, b SessionInfo) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	return infos
+}
+
+func (n *session) info() SessionInfo {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return SessionInfo{
+		ID: n.id, Tenant: n.tenant, Parent: n.parent, Spec: n.spec, Created: n.created, Used: n.used,
+		Running: n.running, Snippets: n.snippets, Memory: n.memory,
+	}
+}
+
+// errEnded is why a session takes no more.
+type errEnded struct{ id string }
+
+func (e errEnded) Error() string { return "session " + e.id + " has ended" }
+
+// Kind returns fault.NotFound.
+func (errEnded) Kind() fault.Kind { return fault.NotFound }
+
+// enter takes the session's place, which leave gives back. It waits for what takes only
+// a moment, not for a snippet.
+//
+// # Errors
+//
+// *fault.ConflictError, fault.ErrCancelled; *fault.NotFoundError once it has ended.
+func (n *session) enter(ctx context.Context) error {
+	wait := time.NewTimer(sessionWait)
+	defer wait.Stop()
+	select {
+	case n.place <- struct{}{}:
+	default:
+		if n.info().Running {
+			return fault.Conflictf("session", n.id, "runs a snippet; wait for its end, or interrupt it")
+		}
+		select {
+		case n.place <- struct{}{}:
+		case <-wait.C:
+			return fault.Conflictf("session", n.id, "is in use; try again")
+		case <-ctx.Done():
+			return fault.ErrCancelled
+		}
+	}
+	n.mu.Lock()
+	ended := n.ended
+	n.mu.Unlock()
+	if ended != nil {
+		<-n.place
+		return ended
+	}
+	return nil
+}
+
+// leave gives the place back.
+func (s *Sessions) leave(n *session) {
+	n.mu.Lock()
+	n.used, n.memory = time.Now(), n.guest.MemorySize()
+	ended := n.ended != nil
+	n.mu.Unlock()
+	if ended {
+		s.close(n) // and nobody enters any more
+		return
+	}
+	<-n.place
+}
+
+// End ends a session, and interrupts what it does.
+//
+// # Errors
+//
+// *fault.NotFoundError.
+func (s *Sessions) End(tenant, id string) error {
+	n, err := s.find(tenant, id)
+	if err != nil {
+		return err
+	}
+	s.end(n)
+	return nil
+}
+
+// end takes a session out of the table. Whoever has its place closes it; if nobody has,
+// it is closed now.
+func (s *Sessions) end(n *session) {
+	s.mu.Lock()
+	delete(s.all, n.id)
+	s.mu.Unlock()
+	n.mu.Lock()
+	already := n.ended != nil
+	n.ended = errEnded{n.id}
+	n.mu.Unlock()
+	if already {
+		return
+	}
+	select {
+	case n.place <- struct{}{}:
+		s.close(n)
+	default: // leave sees to it
+		n.interruptNow()
+	}
+}
+
+// close lets go of all that a session has. The caller has its place, which is not given
+// back.
+func (s *Sessions) close(n *session) {
+	n.guest.Close()
+	n.thaw()
+	n.from.put()
+	s.giveRoom(n)
+	s.active.Done()
+}
+
+// tidy ends the sessions whose time has come, hangs up for those that rest, and drops
+// what only those had that are gone.
+func (s *Sessions) tidy(now time.Time) {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.all))
+	s.mu.Unlock()
+	for _, n := range all {
+		info := n.info()
+		switch {
+		case !info.Running && !now.Before(info.Ends()):
+			s.end(n)
+		case !info.Running && info.Used.Before(now.Add(-keepAlive)):
+			select {
+			case n.place <- struct{}{}:
+				n.guest.HangUp()
+				<-n.place
+			default: // it is in use after all
+			}
+		}
+	}
+	s.dropStocks(now.Add(-s.r.cfg.IdleTimeout))
+}
+
+// count returns how many sessions there are.
+func (s *Sessions) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
+
+// closeAll ends all sessions, waits for what they do, and takes no more.
+func (s *Sessions) closeAll() {
+	s.mu.Lock()
+	s.closed = true
+	all := slices.Collect(maps.Values(s.all))
+	s.mu.Unlock()
+	for _, n := range all {
+		s.end(n)
+	}
+	s.active.Wait()
+	s.dropStocks(time.Now().Add(time.Hour))
+}
