@@ -154,6 +154,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	if route.body != nil {
 		limit, received := int64(maxBody), func() {}
+		if route.does == "RunSnippet" {
+			limit = maxRunBody
+		}
 		if route.upload {
 			limit = maxBody + MaxContent/3*4 + 4
 			if received, err = h.desk.Uploads.Reserve(r.Context(), manage.Uploader(r.RemoteAddr, caller)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"vivarium/host/access"
+	"vivarium/host/run"
 	pythonwasi "vivarium/python-wasi"
 	"vivarium/web/manage"
 )
@@ -51,6 +52,10 @@ var constraints = map[string]object{
 	"CreateKeyRequest.description": {"maxLength": 600},
 	"CallPolicy.redact":            {"maxItems": 64},
 	"SetQuotasRequest":             {"required": []string{"folderId"}},
+	"RunSnippetRequest":            {"required": []string{"code"}},
+	"RunCodeRequest":               {"required": []string{"code"}},
+	"RunSnippetRequest.outputs":    {"maxItems": run.MaxSnippetFiles},
+	"SessionFile":                  {"required": []string{"path"}},
 	"AsyncConfig.retriesCount":     {"pattern": `^([0-9]|[1-9][0-9]|100)$`},
 	"FunctionTarget":               {"required": []string{"functionId"}},
 }

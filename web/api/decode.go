@@ -22,8 +22,13 @@ const (
 )
 
 // decode reads a request's body, one JSON object, into v, a pointer to a struct.
-// A field that v does not have is refused, so that a misspelt one is noticed.
-func decode(w http.ResponseWriter, r *http.Request, limits transfer.Limits, v any) error {
+// A field that v does not have is refused, so that a misspelt one is noticed. A file is
+// taken as it is.
+func decode(w http.ResponseWriter, r *http.Request, limits transfer.Limits, v any) (err error) {
+	if f, ok := v.(*file); ok {
+		*f, err = readAll(w, r, limits)
+		return err
+	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &statusError{http: http.StatusUnsupportedMediaType, code: CodeInvalidArgument,
 			message: "the request's Content-Type must be application/json"}

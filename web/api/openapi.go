@@ -27,7 +27,7 @@ func Describe(version string) []byte {
 			"operationId": r.id,
 			"summary":     r.summary,
 			"responses": object{
-				"200":     object{"description": "Done", "content": answerContent(reflect.TypeOf(r.answer), schemas)},
+				"200":     object{"description": "Done", "content": contentOf(reflect.TypeOf(r.answer), schemas)},
 				"default": failure,
 			},
 		}
@@ -52,7 +52,7 @@ func Describe(version string) []byte {
 		if r.body != nil {
 			operation["requestBody"] = object{
 				"required": true,
-				"content":  content(schema(reflect.TypeOf(r.body()).Elem(), schemas)),
+				"content":  contentOf(reflect.TypeOf(r.body()).Elem(), schemas),
 			}
 		}
 		path, ok := paths[r.path].(object)
@@ -87,10 +87,13 @@ func Describe(version string) []byte {
 	return append(document, '\n')
 }
 
-// answerContent is the body of an answer: JSON, or an archive.
-func answerContent(t reflect.Type, schemas object) object {
-	if t == reflect.TypeFor[archive]() {
+// contentOf is a body: JSON, an archive or a file.
+func contentOf(t reflect.Type, schemas object) object {
+	switch t {
+	case reflect.TypeFor[archive]():
 		return object{"application/zip": object{"schema": schema(t, schemas)}}
+	case reflect.TypeFor[file]():
+		return object{"application/octet-stream": object{"schema": schema(t, schemas)}}
 	}
 	return content(schema(t, schemas))
 }
@@ -112,7 +115,7 @@ func schema(t reflect.Type, schemas object) object {
 		return object{"type": "string", "format": "date-time", "nullable": true}
 	case reflect.TypeFor[json.RawMessage]():
 		return object{}
-	case reflect.TypeFor[archive]():
+	case reflect.TypeFor[archive](), reflect.TypeFor[file]():
 		return object{"type": "string", "format": "binary"}
 	case reflect.TypeFor[[]byte]():
 		return object{"type": "string", "format": "byte"}
