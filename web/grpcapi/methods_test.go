@@ -401,8 +401,29 @@ func TestMethods(t *testing.T) {
 	}
 	for _, path := range s.rpc.Methods() {
 		// These have tests of their own.
-		if !asked[path] && path != tokenService+"Create" && !strings.HasPrefix(path, "/grpc.") {
+		if !asked[path] && path != tokenService+"Create" && path != cancelPath && !strings.HasPrefix(path, "/grpc.") {
 			t.Errorf("%s: no test asks for it", path)
+		}
+	}
+}
+
+const cancelPath = "/yandex.cloud.operation.OperationService/Cancel"
+
+// There is nothing to cancel: the answer says why.
+func TestCancel(t *testing.T) {
+	s := startServer(t)
+	key, foreign := s.newKey("acme", access.RoleAdmin), s.newKey("umbrella", access.RoleAdmin)
+	id := s.furnish(s.dial(key), "acme", key).operation
+	for _, c := range []struct {
+		key, id string
+		want    codes.Code
+	}{
+		{key, id, codes.FailedPrecondition}, {key, nothing, codes.NotFound}, {key, "", codes.NotFound},
+		{foreign, id, codes.NotFound}, {"", id, codes.Unauthenticated},
+	} {
+		_, err := invoke(t.Context(), s.dial(c.key), cancelPath, &operation.CancelOperationRequest{OperationId: c.id})
+		if status.Code(err) != c.want {
+			t.Errorf("%q: got %v, want %s", c.id, err, c.want)
 		}
 	}
 }
@@ -510,7 +531,7 @@ func TestUnservedMethods_SayWhatIsThere(t *testing.T) {
 	s := startPlain(t)
 	conn := s.dial("")
 	for path, want := range map[string]string{
-		"/yandex.cloud.operation.OperationService/Cancel":           "there are: Get",
+		"/yandex.cloud.operation.OperationService/List":             "there are: Cancel, Get",
 		"/yandex.cloud.iam.v1.ServiceAccountService/ListOperations": "there are: Create, Delete, Get, List, Update",
 		"/yandex.cloud.compute.v1.InstanceService/List":             "yandex.cloud.serverless.functions.v1.FunctionService",
 		functionService + "create":                                  "CreateVersion",

@@ -5,6 +5,8 @@ import (
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	functions "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/functions/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -28,6 +30,17 @@ func (s *Server) operationMethods() map[string]method {
 				return nil, err
 			}
 			return s.operation(ctx, op)
+		}),
+		// Changes are made at once; what is left to wait for are calls that a deletion drains.
+		"Cancel": unary("Operation", func(ctx context.Context, in *operation.CancelOperationRequest) (*operation.Operation, error) {
+			op, err := s.desk.Operations.Find(access.PrincipalOf(ctx), in.OperationId)
+			if err != nil {
+				return nil, err
+			}
+			if op.Done {
+				return nil, status.Errorf(codes.FailedPrecondition, "operation %s has ended", op.ID)
+			}
+			return nil, status.Errorf(codes.FailedPrecondition, "operation %s is a deletion, which can't be taken back", op.ID)
 		}),
 	}
 }
