@@ -25,6 +25,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"golang.org/x/tools/txtar"
 
+	"vivarium/host/access"
 	"vivarium/host/catalog"
 )
 
@@ -36,7 +37,7 @@ var allAttacks = flag.Bool("attacks.all", false, "make the attacks of TestStream
 // attack; README.md there describes the format.
 //
 // The server is a separate process with the real host. During an attack,
-// another client is served, and the process uses no more memory than it
+// a client of another tenant is served, and the process uses no more memory than it
 // accounts for, plus 15 % and 200 MiB. Afterwards, nothing is left behind.
 func TestStreamAttacks(t *testing.T) {
 	files, err := filepath.Glob("testdata/attacks/streams/*.txtar")
@@ -69,15 +70,19 @@ func TestStreamAttacks_Server(t *testing.T) {
 		t.Skip("is run by TestStreamAttacks")
 	}
 	cert, _ := certificate(t)
-	h := deploy(t, "hello", catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{
-		{Name: "main.py", Data: []byte(streamSource)},
-	})
+	spec, code := catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(streamSource)}}
+	deployFor(t, access.Operator.In("umbrella"), "other", spec, code)
+	h := deploy(t, "hello", spec, code)
+	other, err := h.Catalog().Function(access.Operator.In("umbrella"), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
 	play, err := NewPlay(PlayConfig{}, h.Runner())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, Config{Stats: h.Stats, Play: play, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}, h)
-	fmt.Println("address", s.addr)
+	fmt.Println("address", s.addr, other.ID)
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent is gone
 }
 
@@ -85,9 +90,10 @@ const streamServer = "VIVARIUM_TEST_STREAM_SERVER"
 
 // serverProcess is a server in a process of its own.
 type serverProcess struct {
-	addr string
-	pid  int
-	http *http.Client // a client other than the attackers
+	addr  string
+	other string // the path of another tenant's function
+	pid   int
+	http  *http.Client // a client other than the attackers
 }
 
 func startProcess(t *testing.T) *serverProcess {
@@ -110,7 +116,7 @@ func startProcess(t *testing.T) *serverProcess {
 		_ = command.Wait()
 	})
 	var said bytes.Buffer
-	address := regexp.MustCompile(`(?m)^address (.*)\n`)
+	address := regexp.MustCompile(`(?m)^address (\S+) (\S+)\n`)
 	for b := make([]byte, 4096); ; {
 		n, err := out.Read(b)
 		said.Write(b[:n])
@@ -119,7 +125,7 @@ func startProcess(t *testing.T) *serverProcess {
 			dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
 			transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 			t.Cleanup(transport.CloseIdleConnections)
-			return &serverProcess{string(found[1]), command.Process.Pid, &http.Client{Transport: transport, Timeout: time.Minute}}
+			return &serverProcess{string(found[1]), "/" + string(found[2]), command.Process.Pid, &http.Client{Transport: transport, Timeout: time.Minute}}
 		}
 		if err != nil {
 			t.Fatalf("the server did not start: %v: %s", err, said.String())
@@ -229,7 +235,7 @@ func (all *attackers) saw(status string) {
 }
 
 func (a *streamAttack) run(t *testing.T, s *serverProcess) {
-	s.get(t, "/hello")
+	s.get(t, s.other)
 	before, instances := s.resident(), s.figure(t, "vivarium_instances_memory_bytes")
 	all := &attackers{statuses: map[string]int{}}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -244,7 +250,7 @@ func (a *streamAttack) run(t *testing.T, s *serverProcess) {
 	}
 	worst := int64(0)
 	for n := 0; n < 5; n++ {
-		if got := s.get(t, "/hello"); got != "0" {
+		if got := s.get(t, s.other); got != "0" {
 			t.Errorf("another client: got %s", got)
 		}
 		counted := s.figure(t, "vivarium_bodies_bytes") + s.figure(t, "vivarium_instances_memory_bytes") - instances

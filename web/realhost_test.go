@@ -55,6 +55,12 @@ func mustRealHost(t testing.TB) *host.Host {
 // deploy deploys files as a function and returns the host that has it.
 func deploy(t testing.TB, name string, spec catalog.VersionSpec, files []txtar.File) *host.Host {
 	t.Helper()
+	return deployFor(t, access.Operator, name, spec, files)
+}
+
+// deployFor is deploy in the name of somebody.
+func deployFor(t testing.TB, p access.Principal, name string, spec catalog.VersionSpec, files []txtar.File) *host.Host {
+	t.Helper()
 	h := mustRealHost(t)
 	tree, err := txtar.FS(&txtar.Archive{Files: files})
 	if err != nil {
@@ -64,7 +70,7 @@ func deploy(t testing.TB, name string, spec catalog.VersionSpec, files []txtar.F
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Catalog().DeployTransient(access.Operator, name, spec, code); err != nil {
+	if _, err := h.Catalog().DeployTransient(p, name, spec, code); err != nil {
 		t.Fatal(err)
 	}
 	return h
