@@ -70,7 +70,8 @@ func TestStreamAttacks_Server(t *testing.T) {
 		t.Skip("is run by TestStreamAttacks")
 	}
 	cert, _ := certificate(t)
-	spec, code := catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}, []txtar.File{{Name: "main.py", Data: []byte(streamSource)}}
+	spec := catalog.VersionSpec{Timeout: time.Minute, Entrypoint: "main.handler"}
+	code := []txtar.File{{Name: "main.py", Data: []byte(streamSource)}}
 	deployFor(t, access.Operator.In("umbrella"), "other", spec, code)
 	h := deploy(t, "hello", spec, code)
 	other, err := h.Catalog().Function(access.Operator.In("umbrella"), "other")
@@ -125,7 +126,8 @@ func startProcess(t *testing.T) *serverProcess {
 			dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
 			transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 			t.Cleanup(transport.CloseIdleConnections)
-			return &serverProcess{string(found[1]), "/" + string(found[2]), command.Process.Pid, &http.Client{Transport: transport, Timeout: time.Minute}}
+			client := &http.Client{Transport: transport, Timeout: time.Minute}
+			return &serverProcess{string(found[1]), "/" + string(found[2]), command.Process.Pid, client}
 		}
 		if err != nil {
 			t.Fatalf("the server did not start: %v: %s", err, said.String())
