@@ -135,11 +135,10 @@ type Config struct {
 	Processors int
 	// MaxTries is how many tries run at once; 0 means DefaultMaxTries.
 	MaxTries int
-	// SecretKeys encrypt secrets; nil means that none can be kept.
+	// SecretKeys encrypt secrets, and sign the tokens of service accounts, which hosts that
+	// have them in common accept from each other. Nil means that no secrets can be kept,
+	// and that tokens end with the host.
 	SecretKeys *secrets.Keyring
-	// TokenKey signs the tokens of service accounts: 32 bytes or more. Hosts that
-	// are to accept each other's have it in common; nil means a random one.
-	TokenKey []byte
 	// NoCalls keeps no calls in the history. Redact are names of headers and fields whose
 	// values are not kept of any call, besides the usual ones.
 	NoCalls bool
@@ -205,7 +204,7 @@ func New(cfg Config) (*Host, error) {
 // store has. What is made is Close's to end, also after an error.
 func (h *Host) open(ctx context.Context) (err error) {
 	cfg := h.cfg
-	if h.tokens, err = access.NewTokens(cfg.TokenKey); err != nil {
+	if h.tokens, err = access.NewTokens(cfg.SecretKeys.TokenKeys()...); err != nil {
 		return err
 	}
 	if h.keys, err = keys.Open(ctx, cfg.Store, h.tokens); err != nil {

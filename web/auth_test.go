@@ -27,7 +27,7 @@ import (
 // newKeys returns an empty keyring in memory.
 func newKeys(t *testing.T) *keys.Ring {
 	t.Helper()
-	tokens, err := access.NewTokens(nil)
+	tokens, err := access.NewTokens()
 	if err != nil {
 		t.Fatal(err)
 	}

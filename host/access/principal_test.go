@@ -119,7 +119,7 @@ func TestPrincipalOf_IsWhoTheContextSays(t *testing.T) {
 
 // A token has one spelling: nothing that differs from what was issued is valid.
 func TestToken_HasOneSpelling(t *testing.T) {
-	issuer, err := NewTokens(nil)
+	issuer, err := NewTokens()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestToken_HasOneSpelling(t *testing.T) {
 func FuzzToken(f *testing.F) {
 	f.Add("acme", "aje1", "d4e", 60)
 	f.Add("a", "b/c", "\xff", -5)
-	issuer, err := NewTokens(nil)
+	issuer, err := NewTokens()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,19 +50,22 @@ type tokenDocument struct {
 }
 
 // Tokens issues and verifies tokens. Safe for concurrent use.
-type Tokens struct{ key []byte }
+type Tokens struct{ keys [][]byte }
 
-// NewTokens returns an issuer with the given key, or with a generated one if
-// key is empty.
-func NewTokens(key []byte) (*Tokens, error) {
-	if key == nil {
-		key = make([]byte, tokenKeySize)
+// NewTokens returns an issuer that signs with the first of its keys, of 32 bytes or more,
+// and accepts what was signed with any; without keys, with a generated one.
+func NewTokens(keys ...[]byte) (*Tokens, error) {
+	if len(keys) == 0 {
+		key := make([]byte, tokenKeySize)
 		_, _ = rand.Read(key) // never fails
+		return &Tokens{[][]byte{key}}, nil
 	}
-	if len(key) < tokenKeySize {
-		return nil, fmt.Errorf("host: token key: has %d bytes; give it at least %d", len(key), tokenKeySize)
+	for _, key := range keys {
+		if len(key) < tokenKeySize {
+			return nil, fmt.Errorf("host: token key: has %d bytes; give it at least %d", len(key), tokenKeySize)
+		}
 	}
-	return &Tokens{key}, nil
+	return &Tokens{keys}, nil
 }
 
 // tokenHeader is the header of every token: a JSON Web Token signed with
@@ -81,16 +85,18 @@ func (t *Tokens) Issue(tenant, serviceAccountID, functionID string, now time.Tim
 	}
 	signed := tokenHeader + "." + base64.RawURLEncoding.EncodeToString(payload)
 	return &Token{
-		AccessToken: signed + "." + base64.RawURLEncoding.EncodeToString(t.sign(signed)),
+		AccessToken: signed + "." + sign(t.keys[0], signed),
 		ExpiresIn:   int(TokenLifetime / time.Second),
 		TokenType:   "Bearer",
 	}
 }
 
-func (t *Tokens) sign(text string) []byte {
-	mac := hmac.New(sha256.New, t.key)
+// sign returns the signature of a text, as text: decoded, a signature has other spellings,
+// with line breaks in it.
+func sign(key []byte, text string) string {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(text))
-	return mac.Sum(nil)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // Verify returns a token's claims.
@@ -103,8 +109,8 @@ func (t *Tokens) Verify(token string, now time.Time) (TokenClaims, error) {
 	if end < 0 {
 		return TokenClaims{}, fmt.Errorf("%w: it does not have three parts", ErrToken)
 	}
-	// As text: decoded, a signature has other spellings, with line breaks in it.
-	if signature := base64.RawURLEncoding.EncodeToString(t.sign(token[:end])); !hmac.Equal([]byte(token[end+1:]), []byte(signature)) {
+	ours := func(key []byte) bool { return hmac.Equal([]byte(token[end+1:]), []byte(sign(key, token[:end]))) }
+	if !slices.ContainsFunc(t.keys, ours) {
 		return TokenClaims{}, fmt.Errorf("%w: the signature is not ours", ErrToken)
 	}
 	header, payload, _ := strings.Cut(token[:end], ".")

@@ -9,7 +9,7 @@ import (
 )
 
 func TestToken_IsValidUntilItExpires(t *testing.T) {
-	issuer, err := NewTokens(nil)
+	issuer, err := NewTokens()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +31,8 @@ func TestToken_IsValidUntilItExpires(t *testing.T) {
 }
 
 func TestToken_RefusesWhatIsNotItsOwn(t *testing.T) {
-	issuer, _ := NewTokens(nil)
-	stranger, _ := NewTokens(nil)
+	issuer, _ := NewTokens()
+	stranger, _ := NewTokens()
 	now := time.Now()
 	good := issuer.Issue("acme", "aje1", "d4e", now).AccessToken
 	parts := strings.Split(good, ".")
@@ -43,7 +43,7 @@ func TestToken_RefusesWhatIsNotItsOwn(t *testing.T) {
 		"another payload":   parts[0] + "." + other + "." + parts[2],
 		"no signature":      parts[0] + "." + parts[1] + ".",
 		"alg none":          none + "." + parts[1] + ".",
-		"a signed header":   none + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(issuer.sign(none+"."+parts[1])),
+		"a signed header":   none + "." + parts[1] + "." + sign(issuer.keys[0], none+"."+parts[1]),
 		"another signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
 		"a bit more":        good + "A",
 		"nothing":           "",
@@ -66,15 +66,33 @@ func TestToken_AConfiguredKeyIsSharedAndLongEnough(t *testing.T) {
 	if _, err := two.Verify(token.AccessToken, time.Now()); err != nil {
 		t.Errorf("two hosts with one key: %v", err)
 	}
-	if _, err := NewTokens(key[1:]); err == nil {
+	if _, err := NewTokens(key, key[1:]); err == nil {
 		t.Error("a short key: got no error")
+	}
+	other := []byte(strings.Repeat("o", tokenKeySize))
+	for what, c := range map[string]struct {
+		keys [][]byte
+		want error
+	}{
+		"a former key": {[][]byte{other, key}, nil}, "a key that is no more": {[][]byte{other}, ErrToken},
+	} {
+		later, err := NewTokens(c.keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := later.Verify(token.AccessToken, time.Now()); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v", what, err)
+		}
+		if _, err := one.Verify(later.Issue("acme", "aje1", "d4e", time.Now()).AccessToken, time.Now()); err == nil {
+			t.Errorf("%s: still signs", what)
+		}
 	}
 }
 
 // Service accounts belong to a tenant: no id can make a token look like another
 // tenant's.
 func TestToken_NamesItsTenant(t *testing.T) {
-	issuer, _ := NewTokens(nil)
+	issuer, _ := NewTokens()
 	now := time.Now()
 	seen := map[[2]string]bool{}
 	for _, v := range []struct{ tenant, account string }{
@@ -90,7 +108,7 @@ func TestToken_NamesItsTenant(t *testing.T) {
 		t.Errorf("got %v, want three that differ", seen)
 	}
 	old := tokenHeader + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"robot","iat":1,"exp":99999999999}`))
-	if _, err := issuer.Verify(old+"."+base64.RawURLEncoding.EncodeToString(issuer.sign(old)), now); !errors.Is(err, ErrToken) {
+	if _, err := issuer.Verify(old+"."+sign(issuer.keys[0], (old)), now); !errors.Is(err, ErrToken) {
 		t.Errorf("without a tenant: got %v, want %v", err, ErrToken)
 	}
 }

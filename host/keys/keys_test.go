@@ -34,7 +34,7 @@ func openStore(t testing.TB, dir string) *store.Store {
 // newKeys returns the keys of a store.
 func newKeys(t testing.TB, s *store.Store) *Ring {
 	t.Helper()
-	tokens, err := access.NewTokens(nil)
+	tokens, err := access.NewTokens()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 		}
 	}})
 	var err error
-	if h.tokens, err = access.NewTokens(nil); err != nil {
+	if h.tokens, err = access.NewTokens(); err != nil {
 		t.Fatal(err)
 	}
 	e := engines(cmp.Or(cfg.Engines, testEngines))

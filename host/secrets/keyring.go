@@ -21,7 +21,10 @@ const maxKeys = 8
 
 // Keyring has the operator's keys. The first encrypts, all decrypt. Nil has none. Safe
 // for concurrent use.
-type Keyring struct{ keys []sealer }
+type Keyring struct {
+	keys   []sealer
+	tokens [][]byte // derived from each
+}
 
 // sealer encrypts with one key, with AES-256-GCM.
 type sealer struct {
@@ -58,9 +61,22 @@ func ParseKeys(text string) (*Keyring, error) {
 		if slices.ContainsFunc(r.keys, func(other sealer) bool { return other.id == s.id }) {
 			return nil, fmt.Errorf("key %d is there already", n+1)
 		}
-		r.keys = append(r.keys, s)
+		tokens, err := hkdf.Key(sha256.New, key, nil, "vivarium tokens", keyBytes)
+		if err != nil {
+			return nil, err
+		}
+		r.keys, r.tokens = append(r.keys, s), append(r.tokens, tokens)
 	}
 	return r, nil
+}
+
+// TokenKeys returns what the tokens of service accounts are signed with (access.NewTokens),
+// which is derived from the keys and tells nothing of them: none of Nil.
+func (r *Keyring) TokenKeys() [][]byte {
+	if r == nil {
+		return nil
+	}
+	return r.tokens
 }
 
 // newSealer derives what encrypts from a key, and apart from it, what names it.

@@ -189,6 +189,17 @@ func TestVault_Rotates(t *testing.T) {
 	}
 }
 
+func TestKeyring_SignsTokensWithWhatItDerives(t *testing.T) {
+	one, both := mustKeys(t, keyText(1)).TokenKeys(), mustKeys(t, keyText(2)+"\n"+keyText(1)).TokenKeys()
+	if len(one) != 1 || len(both) != 2 || !bytes.Equal(one[0], both[1]) || bytes.Equal(both[0], both[1]) ||
+		bytes.Equal(one[0], bytes.Repeat([]byte{1}, keyBytes)) {
+		t.Errorf("got %x, %x", one, both)
+	}
+	if keys := (*Keyring)(nil).TokenKeys(); keys != nil {
+		t.Errorf("of none: %x", keys)
+	}
+}
+
 func TestVault_BoundsWhatIsKept(t *testing.T) {
 	v := open(t, store.Memory(store.Config{}), mustKeys(t, keyText(1)))
 	many := map[string]string{}
