@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"github.com/nats-io/nats-server/v2/server"
 
 	"vivarium/host"
@@ -26,6 +27,8 @@ import (
 	"vivarium/host/quota"
 	"vivarium/host/roomtest"
 	"vivarium/host/store"
+	"vivarium/web/api"
+	"vivarium/web/manage"
 )
 
 // startNATS starts a server that several nodes can use.
@@ -69,7 +72,8 @@ func startNode(t testing.TB, nats string, change func(*host.Config, *Config)) *t
 		t.Fatal(err)
 	}
 	n := &testNode{t: t, store: s}
-	hostConfig, config := host.Config{Engines: engines, Store: s, Clustered: true}, Config{DrainTimeout: 5 * time.Second}
+	hostConfig := host.Config{Engines: engines, Store: s, Clustered: true}
+	config := Config{DrainTimeout: 5 * time.Second, acceptTime: time.Minute}
 	if change != nil {
 		change(&hostConfig, &config)
 	}
@@ -90,7 +94,7 @@ func startNode(t testing.TB, nats string, change func(*host.Config, *Config)) *t
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.Cluster = n.cluster
+	config.Cluster, config.Revisions = n.cluster, s
 	n.server, n.url = New(config, n.host), "http://"+front.Addr().String()
 	ctx, end := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
@@ -145,8 +149,8 @@ func until(t testing.TB, what string, holds func() bool) {
 	t.Fatal(what)
 }
 
-// create makes a function of one file, and waits until all nodes know it.
-func create(t testing.TB, nodes []*testNode, name, code string, spec catalog.VersionSpec) (id string) {
+// zipped returns an archive with a main.py.
+func zipped(t testing.TB, code string) []byte {
 	t.Helper()
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
@@ -160,13 +164,20 @@ func create(t testing.TB, nodes []*testNode, name, code string, spec catalog.Ver
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return archive.Bytes()
+}
+
+// create makes a function of one file, and waits until all nodes know it.
+func create(t testing.TB, nodes []*testNode, name, code string, spec catalog.VersionSpec) (id string) {
+	t.Helper()
+	archive := zipped(t, code)
 	ctx, c := t.Context(), nodes[0].host.Catalog()
 	info, err := c.CreateFunction(ctx, access.Operator, catalog.FunctionSpec{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	spec.Entrypoint = "main.handler"
-	if _, err := c.CreateVersion(ctx, access.Operator, info.ID, spec, archive.Bytes(), nil); err != nil {
+	if _, err := c.CreateVersion(ctx, access.Operator, info.ID, spec, archive, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range nodes {
@@ -430,7 +441,12 @@ func TestCluster_StrangersGetNothing(t *testing.T) {
 
 // Nodes that are gone, or stand still, cost a call nothing but milliseconds.
 func TestCluster_WhoIsGoneIsPassedOver(t *testing.T) {
-	nodes := startNodes(t, 2)
+	nats := startNATS(t).ClientURL()
+	var nodes []*testNode
+	for range 2 {
+		nodes = append(nodes, startNode(t, nats, func(_ *host.Config, c *Config) { c.acceptTime = acceptTime }))
+	}
+	mustKnow(t, nodes)
 	var ids []string
 	for i := range 8 {
 		ids = append(ids, create(t, nodes, fmt.Sprint("telling", i), telling, catalog.VersionSpec{}))
@@ -609,5 +625,102 @@ func TestCluster_InstancesAreKeptReadyOnce(t *testing.T) {
 	until(t, "the next home has it", func() bool { return home.host.Stats().Idle == 2 })
 	if idle := others[0].host.Stats().Idle; idle != 0 {
 		t.Errorf("a node that is not the home keeps %d instances", idle)
+	}
+}
+
+// Who has changed something sees that on each node that is told of it.
+func TestCluster_ReadsItsWrites(t *testing.T) {
+	nats := startNATS(t).ClientURL()
+	var nodes []*testNode
+	for range 2 {
+		nodes = append(nodes, startNode(t, nats, func(_ *host.Config, c *Config) { c.Management = nil }))
+	}
+	for _, n := range nodes { // the host is there only when the node is
+		n.server.config.Management = api.New(api.Config{Host: n.host, Desk: manage.New(n.host)})
+		for _, path := range managed {
+			n.server.echo.Any(path+"/*", echo.WrapHandler(n.server.config.Management))
+		}
+	}
+	mustKnow(t, nodes)
+	revision := ""
+	ask := func(n *testNode, method, path, body string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequest(method, n.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if revision != "" {
+			r.Header.Set(headerRevision, revision)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := answer.Header.Get(headerRevision); told != "" {
+			revision = told
+		}
+		return answer.StatusCode, string(text)
+	}
+	for i := range 40 {
+		name := fmt.Sprint("function", i)
+		if status, text := ask(nodes[i%2], "POST", "/functions/v1/functions", `{"name":"`+name+`"}`); status != 200 {
+			t.Fatalf("create: %d %s", status, text)
+		}
+		if status, text := ask(nodes[1-i%2], "GET", "/functions/v1/functions/"+name, ""); status != 200 {
+			t.Errorf("get of %s at the other node: %d %s", name, status, text)
+		}
+		if status, text := ask(nodes[1-i%2], "DELETE", "/functions/v1/functions/"+name, ""); status != 200 {
+			t.Errorf("delete: %d %s", status, text)
+		}
+		if status, text := ask(nodes[i%2], "GET", "/functions/v1/functions/"+name, ""); status != 404 {
+			t.Errorf("get of %s, which was deleted at the other node: %d %s", name, status, text)
+		}
+	}
+	// What a node does not come to know in time it says.
+	parts := strings.Split(revision, "-")
+	parts[2] = "zzzzzz"
+	revision = strings.Join(parts, "-")
+	if status, text := ask(nodes[0], "GET", "/functions/v1/functions", ""); status != 503 || !strings.Contains(text, "try again") {
+		t.Errorf("got %d %s", status, text)
+	}
+	for _, wrong := range []string{"x", strings.Repeat("1-", 1000)} {
+		revision = wrong
+		if status, text := ask(nodes[0], "GET", "/functions/v1/functions", ""); status != 400 || !strings.Contains(text, "revision") {
+			t.Errorf("%.20q: %d %s", wrong, status, text)
+		}
+	}
+}
+
+// A call that reaches a node which knows a version is processed by that version, though its
+// home may not have heard of it yet.
+func TestCluster_CallsMeetWhatTheirNodeKnows(t *testing.T) {
+	nodes := startNodes(t, 3)
+	id := create(t, nodes, "answering", telling, catalog.VersionSpec{})
+	home, others := homeOf(nodes, id)
+	for i := range 15 {
+		n := others[i%2]
+		versions, err := n.host.Catalog().CreateVersion(t.Context(), access.Operator, id, catalog.VersionSpec{Entrypoint: "main.handler"},
+			zipped(t, fmt.Sprintf("def handler(event, context):\n    return {'body': '%d'}\n", i)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.Get(n.url + "/answering")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if string(text) != fmt.Sprint(i) || answer.Header.Get(headerVersionID) != versions.ID {
+			t.Errorf("call %d: %d %s", i, answer.StatusCode, text)
+		}
+	}
+	if home.host.Stats().ColdStarts == 0 {
+		t.Error("the home has processed none of them")
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"vivarium/host/fault"
 	"vivarium/host/quota"
+	"vivarium/host/store"
 	"vivarium/web/api"
 	"vivarium/web/strictjson"
 )
@@ -123,6 +124,10 @@ func refusalOf(err error, requestID string) refusal {
 	if errors.Is(err, errBodies) {
 		return refusal{status: http.StatusTooManyRequests, kind: clientError, header: retryLater,
 			message: "Too Many Requests: The server has no memory for the request's body"}
+	}
+	if e, ok := errors.AsType[*store.BehindError](err); ok {
+		return refusal{status: http.StatusServiceUnavailable, kind: serverError, header: retryLater,
+			message: "Service Unavailable: " + strings.TrimPrefix(e.Error(), "store: ") + "; try again, or ask the server that made it"}
 	}
 	kind := fault.Of(err)
 	row, ok := statuses[kind]

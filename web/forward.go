@@ -45,14 +45,16 @@ type facts struct {
 	Received  time.Time        `json:"received"`
 	Age       time.Duration    `json:"age"` // since the deadline began to count
 	Principal access.Principal `json:"principal"`
+	Revision  string           `json:"revision"`         // what the node knows of functions
 	Parent    string           `json:"parent,omitempty"` // the caller's place in a trace, as W3C writes it
 	Span      string           `json:"span"`             // the request's
 }
 
 // How long nodes wait for each other. A home that does not answer is passed over.
 const (
-	// acceptTime is how long a home may take to accept a call, connecting included.
-	acceptTime = 100 * time.Millisecond
+	// acceptTime is how long a home may take to accept a call, connecting included: a busy
+	// one should not count as gone.
+	acceptTime = 250 * time.Millisecond
 	// forwardGrace is how much longer than its timeout a call may take at its home: to get an
 	// instance made, and to bring the answer.
 	forwardGrace = time.Minute
@@ -124,14 +126,16 @@ func forwardOutcome(err error) string {
 //
 // errPassed, errLost, context.Canceled.
 func (s *Server) send(c echo.Context, call *call, peer *cluster.Peer, body []byte, began time.Time) error {
+	offered := time.Now()
 	defer peer.Send()()
 	whole := call.version.Timeout - time.Since(began) + forwardGrace
 	ctx, cancel := context.WithTimeout(c.Request().Context(), whole)
 	defer cancel()
 	f := &forwarding{body: body, cancel: cancel}
-	late := time.AfterFunc(acceptTime, f.abandon)
+	late := time.AfterFunc(s.config.acceptTime, f.abandon)
 	defer late.Stop()
-	response, err := s.forward.client.RoundTrip(f.request(ctx, c.Request(), call, peer, began))
+	facts := call.facts(c.Request(), len(body), began, s.config.Revisions.FunctionsRevision())
+	response, err := s.forward.client.RoundTrip(f.request(ctx, c.Request(), peer, facts))
 	if err != nil {
 		accepted := f.state.Load() == forwardAccepted
 		if e := c.Request().Context().Err(); e != nil {
@@ -142,7 +146,7 @@ func (s *Server) send(c echo.Context, call *call, peer *cluster.Peer, body []byt
 				slog.String("request_id", call.requestID), slog.String("error", err.Error()))
 			return errLost
 		}
-		peer.Away()
+		peer.Away(offered)
 		return errPassed
 	}
 	defer response.Body.Close()
@@ -216,7 +220,7 @@ func (f *forwarding) Read(p []byte) (int, error) {
 }
 
 // request returns the request to a node.
-func (f *forwarding) request(ctx context.Context, r *http.Request, call *call, peer *cluster.Peer, began time.Time) *http.Request {
+func (f *forwarding) request(ctx context.Context, r *http.Request, peer *cluster.Peer, facts string) *http.Request {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		Got100Continue: func() { f.state.CompareAndSwap(forwardOffered, forwardAccepted) },
 	})
@@ -230,7 +234,7 @@ func (f *forwarding) request(ctx context.Context, r *http.Request, call *call, p
 		header["User-Agent"] = []string{""} // none, rather than Go's
 	}
 	header["Expect"] = []string{"100-continue"}
-	header[headerFacts] = []string{string(call.facts(r, len(f.body), began))}
+	header[headerFacts] = []string{facts}
 	out := (&http.Request{
 		Method: http.MethodPost, URL: &url.URL{Scheme: "https", Host: peer.Address(), Path: "/"}, ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, ContentLength: int64(len(f.body)), Body: io.NopCloser(f),
@@ -242,16 +246,16 @@ func (f *forwarding) request(ctx context.Context, r *http.Request, call *call, p
 }
 
 // facts returns what a function's home is to know of the call, as JSON.
-func (c *call) facts(r *http.Request, length int, began time.Time) []byte {
+func (c *call) facts(r *http.Request, length int, began time.Time, revision string) string {
 	f := facts{
 		Version: forwardVersion, Method: r.Method, URI: []byte(r.URL.RequestURI()), Host: r.Host, Client: r.RemoteAddr,
 		Length: int64(length), Declared: r.Header["Content-Length"], RequestID: c.requestID, Received: c.received,
-		Age: time.Since(began), Principal: c.principal,
+		Age: time.Since(began), Principal: c.principal, Revision: revision,
 	}
 	f.Parent, f.Span = c.place.texts()
 	text, err := json.Marshal(f) // plain data, which always encodes
 	if err != nil {
 		panic(err)
 	}
-	return text
+	return string(text)
 }

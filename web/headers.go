@@ -19,6 +19,7 @@ import (
 var hiddenHeaders = []string{
 	"Expect", "Te", "Trailer", "Upgrade", "Proxy-Authenticate", "Authorization", "Connection", "Content-Md5",
 	"Max-Forwards", "Server", "Transfer-Encoding", "Www-Authenticate", "Cookie",
+	headerRevision, // which is for the server
 }
 
 // headerRule is what to do with a header that a handler returned.

@@ -46,6 +46,9 @@ func (s *Server) nodes() http.Handler {
 	e.HTTPErrorHandler = s.fail
 	e.Pre(s.identify, s.place, s.guard, func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
+			if err := s.await(c.Request().Context(), callOf(c).forwarded.Revision, nodeRevisionTime); err != nil {
+				return err
+			}
 			c.SetRequest(c.Request().WithContext(access.WithPrincipal(c.Request().Context(), callOf(c).principal)))
 			return s.invoke(c)
 		}

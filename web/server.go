@@ -163,11 +163,16 @@ type Config struct {
 	// Cluster has the other nodes, which take the calls that are theirs; see ServeNodes.
 	// Default: this node takes all.
 	Cluster *cluster.Cluster
+	// Revisions are what is known of changes that other servers of the same store make.
+	// Default: nobody else uses the store.
+	Revisions Revisions
 	// TLS makes Serve speak only HTTPS, with HTTP/2. It must have a
 	// certificate. Default: HTTP.
 	TLS *tls.Config
 	// Logger receives our own faults. Default: slog.Default().
 	Logger *slog.Logger
+
+	acceptTime time.Duration // 0 means the constant; tests set more
 }
 
 // withDefaults returns the configuration with defaults filled in.
@@ -184,6 +189,10 @@ func (c Config) withDefaults() Config {
 	c.MaxBodies = cmp.Or(c.MaxBodies, DefaultMaxBodies)
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
+	}
+	c.acceptTime = cmp.Or(c.acceptTime, acceptTime)
+	if c.Revisions == nil {
+		c.Revisions = noRevisions{}
 	}
 	if c.OnDrain == nil {
 		c.OnDrain = func() {}
@@ -228,7 +237,7 @@ func New(config Config, functions Functions) *Server {
 	}
 	s.metrics = newMetrics(s)
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.Pre(s.identify, s.place, s.guard, s.admit, s.rpc)
+	s.echo.Pre(s.identify, s.place, s.guard, s.current, s.admit, s.rpc)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		s.echo.Add(method, "/healthz", s.health)
 		s.echo.Add(method, "/readyz", s.ready)

@@ -77,8 +77,9 @@ func (r *records) vanish(id string) {
 	if f == nil || r.closed {
 		return
 	}
-	if f.removal != nil { // it is this process's own doing
+	if f.removal != nil { // this process is at it as well, and goes on draining
 		f.vanished = true
+		r.forget(f)
 		return
 	}
 	for _, v := range f.versions {

@@ -9,7 +9,8 @@ import (
 type Peer struct {
 	node      atomic.Pointer[Node] // what it said last
 	sent      atomic.Int64         // calls of this node's that it has now
-	awayUntil atomic.Int64         // Unix time, ns; 0 if it is not away
+	answered  atomic.Int64         // when it last took or passed a call, Unix time, ns
+	awayUntil atomic.Int64         // likewise; 0 if it is not away
 }
 
 func (p *Peer) current() *Node { return p.node.Load() }
@@ -26,11 +27,17 @@ func (p *Peer) Send() (end func()) {
 	return func() { p.sent.Add(-1) }
 }
 
-// Away has the node passed over for a while, since it did not answer.
-func (p *Peer) Away() { p.awayUntil.Store(time.Now().Add(awayTime).UnixNano()) }
+// Away has the node passed over for a while, since it did not answer what was asked at a
+// time; unless it has answered something else since, and so is only slow.
+func (p *Peer) Away(asked time.Time) {
+	if p.answered.Load() < asked.UnixNano() {
+		p.awayUntil.Store(time.Now().Add(awayTime).UnixNano())
+	}
+}
 
-// Back has the node tried again, since it has answered.
+// Back notes that the node has answered.
 func (p *Peer) Back() {
+	p.answered.Store(time.Now().UnixNano())
 	if p.awayUntil.Load() != 0 {
 		p.awayUntil.Store(0)
 	}

@@ -196,6 +196,9 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		}
 		*b.into = opened
 	}
+	if b, ok := s.Functions.(*jetBucket); ok && !s.Exclusive {
+		s.epoch = epochOf(b)
+	}
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	copies, err := j.replicas(opening, cfg, "OBJ_"+prefix+"code")

@@ -24,6 +24,8 @@ type jetBucket struct {
 	link   *link
 	marks  *marks // nil: not recorded
 
+	progress progress
+
 	// alone means that nobody else writes to the bucket, so its contents are
 	// known.
 	alone     bool
@@ -159,6 +161,7 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 	b.mu.Unlock()
 	if err == nil {
 		b.note(revision)
+		b.progress.made(revision)
 	}
 	return revision, err
 }
@@ -240,17 +243,23 @@ func (b *jetBucket) DeleteRevision(ctx context.Context, key string, revision uin
 
 func (b *jetBucket) purge(ctx context.Context, key string, options ...jetstream.KVDeleteOpt) error {
 	_, err := b.change(ctx, key, false, func(ctx context.Context) (uint64, error) {
-		if err := b.kv.Purge(ctx, key, append(options, jetstream.PurgeTTL(b.markerTTL))...); err != nil || !b.alone {
+		if err := b.kv.Purge(ctx, key, append(options, jetstream.PurgeTTL(b.markerTTL))...); err != nil {
 			return 0, err
 		}
-		last, _, err := b.state(ctx)
+		last, _, err := b.state(ctx) // the server does not tell the deletion's own
+		if !b.alone {
+			return last, nil // it is only for those who want to see the deletion elsewhere
+		}
 		return last, err
 	})
 	return err
 }
 
 func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func()) (stop func(), err error) {
-	f := &follower{bucket: b, each: each, keys: map[string]uint64{}}
+	return b.watch(ctx, &follower{bucket: b, each: each, keys: map[string]uint64{}, counts: true}, present)
+}
+
+func (b *jetBucket) watch(ctx context.Context, f *follower, present func()) (stop func(), err error) {
 	if err := f.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -262,6 +271,7 @@ func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func())
 	return sync.OnceFunc(func() {
 		cancel()
 		following.Wait()
+		b.progress.left(f)
 	}), nil
 }
 
@@ -272,7 +282,8 @@ type follower struct {
 	changes <-chan jetstream.KeyValueEntry // nil if there is no news
 	hush    func()                         // ends the news; nil if there is none
 
-	keys map[string]uint64 // existing keys with their revisions, as passed on
+	keys   map[string]uint64 // existing keys with their revisions, as passed on
+	counts bool              // the bucket's progress is that of this follower, too
 
 	// Of the last time that all was read.
 	before uint64          // the bucket's revision when that began
@@ -308,6 +319,7 @@ func (f *follower) begin(ctx context.Context) (err error) {
 				return unavailable(b.name, errors.New("the news has ended"))
 			case e == nil:
 				b.setUnreadable(nil)
+				f.passed(f.before)
 				return nil
 			}
 			timeout.Reset(watchPatience)
@@ -321,8 +333,19 @@ func (f *follower) begin(ctx context.Context) (err error) {
 				return err
 			}
 			f.read, f.seen, f.whole = 0, map[string]bool{}, false
-			return b.readEach(ctx, f.apply)
+			if err := b.readEach(ctx, f.apply); err != nil {
+				return err
+			}
+			f.passed(f.before)
+			return nil
 		}
+	}
+}
+
+// passed notes that everything up to a revision has been passed on.
+func (f *follower) passed(revision uint64) {
+	if f.counts {
+		f.bucket.progress.passed(f, revision)
 	}
 }
 
@@ -381,6 +404,7 @@ func (f *follower) follow(watching context.Context) {
 				f.changes, again = nil, time.After(compareInterval)
 			} else if e != nil {
 				f.apply(entry(e))
+				f.passed(e.Revision())
 			}
 		case <-reconnected:
 			reconnected, again = f.bucket.link.reconnected(), time.After(0)
@@ -454,11 +478,12 @@ func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
 func (b *jetBucket) All(ctx context.Context) ([]Entry, error) {
 	var all []Entry
 	complete, known := false, map[string]bool{}
-	stop, err := b.Watch(ctx, func(e Entry) {
+	f := &follower{bucket: b, keys: map[string]uint64{}, each: func(e Entry) {
 		if !complete && !e.Deleted && !known[e.Key] { // one may come twice
 			all, known[e.Key] = append(all, e), true
 		}
-	}, func() { complete = true })
+	}}
+	stop, err := b.watch(ctx, f, func() { complete = true })
 	if err != nil {
 		return nil, err
 	}

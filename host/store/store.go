@@ -89,6 +89,7 @@ type Store struct {
 	Durable bool
 
 	backend backend
+	epoch   string // see Revision; empty if Exclusive
 }
 
 // backend is what a store's parts share.

@@ -44,6 +44,8 @@ type serverClient struct {
 	key    string // secret of the key; may be empty
 	tenant string // the tenant that names refer to; empty for the server's default
 	http   *http.Client
+
+	known revision // of what the server has answered
 }
 
 // connect returns a client for the server that the flags name. It does not
@@ -64,8 +66,9 @@ func (r *address) connect() (*serverClient, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 		return nil, fmt.Errorf("--server %s: write http://HOST:PORT", r.Server)
 	}
+	base := u.Scheme + "://" + u.Host
 	return &serverClient{
-		base: u.Scheme + "://" + u.Host, key: strings.TrimSpace(r.APIKey),
+		base: base, known: revision{path: revisionFile(base)}, key: strings.TrimSpace(r.APIKey),
 		// Neither functions nor the API redirect.
 		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
@@ -192,10 +195,12 @@ func (c *serverClient) send(ctx context.Context, method, address string, body io
 		r.Header.Set("Authorization", "Api-Key "+c.key)
 	}
 	r.Header.Set("User-Agent", "vivarium/"+programVersion())
+	c.known.send(r)
 	response, err := c.http.Do(r)
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}
+	c.known.note(response)
 	return response, nil
 }
 

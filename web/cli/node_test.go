@@ -38,6 +38,14 @@ func TestServe_NodesOfAClusterShareCalls(t *testing.T) {
 	if code, _, stderr := execute("", "deploy", "counting", counting, "--timeout", "60s", "--server", nodes[0].url); code != ExitOK {
 		t.Fatal(stderr)
 	}
+	// The other server is told what this one knew.
+	if code, out, stderr := execute("", "function", "list", "--server", nodes[0].url); code != ExitOK || !strings.Contains(out, "counting") {
+		t.Errorf("function list: %s%s", out, stderr)
+	}
+	if text, err := os.ReadFile(revisionFile(nodes[0].url)); err != nil || !strings.HasPrefix(string(text), "1-") {
+		t.Errorf("what the server knew is kept as %q, %v", text, err)
+	}
+	t.Cleanup(func() { _ = os.Remove(revisionFile(nodes[0].url)) })
 	eventually(t, func() string {
 		for _, n := range nodes {
 			if got := get(t, &n.program, "/counting"); got.status != 200 {

@@ -188,8 +188,8 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		OnDrain:     func() { node.leave(); management.EndStreams(); rpc.EndStreams() },
 		Confinement: confined.lines,
 		Ready:       func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },
-		Cluster:     node.members(),
-		Stats:       platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
+		Cluster:     node.members(), Revisions: platform.store,
+		Stats: platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host.Keys())

@@ -184,14 +184,23 @@ export function readFailure(status: number, text: string, retryAfter = 0): Failu
   return new Failure(status, message, fields, retryAfter, broken);
 }
 
+/** revision is what a server has answered that it knows: where several share a store, the next one to answer waits for that. */
+let revision = '';
+
 /** reach is fetch with the key, and with errors that say what to do. */
 export async function reach(path: string, init: RequestInit = {}): Promise<Response> {
   try {
-    return await fetch(path, {
+    const answer = await fetch(path, {
       ...init,
-      headers: { ...authorization(), ...(init.headers as Record<string, string>) },
+      headers: {
+        ...authorization(),
+        ...(revision && { 'Vivarium-Revision': revision }),
+        ...(init.headers as Record<string, string>),
+      },
       cache: 'no-store',
     });
+    revision = answer.headers.get('Vivarium-Revision') ?? revision;
+    return answer;
   } catch (err) {
     if (err instanceof DOMException && err.name === 'AbortError') throw err;
     throw new Failure(0, 'The server can’t be reached. Is it running?');
