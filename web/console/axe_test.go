@@ -28,6 +28,11 @@ func TestAccessibility(t *testing.T) {
 			{"raw", "#/play", ".event .editor", func(b *tab) { b.choose("raw"); b.run() }},
 			{"functions", "#/functions", ".functions tbody tr", nil},
 			{"overview", "#/functions/seen", ".charts", nil},
+			{"calls", "#/functions/seen/calls", ".call-list tbody tr", nil},
+			{"call", "#/functions/seen/calls", ".again", func(b *tab) {
+				b.button(".call-list", "")
+				b.button(".call .event", "Replay")
+			}},
 			{"code", "#/functions/seen/code", ".files .editor", nil},
 			{"versions", "#/functions/seen/versions", ".tag-list", nil},
 			{"dialog", "#/functions/seen/versions", "dialog .field", func(b *tab) { b.button(".versions", "Tag") }},
@@ -42,7 +47,7 @@ func TestAccessibility(t *testing.T) {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if slices.Contains([]string{"overview", "play", "tenants", "tenant", "ceiling"}, p.name) {
+				if slices.Contains([]string{"overview", "play", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)

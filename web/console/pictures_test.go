@@ -68,6 +68,8 @@ func TestPictures(t *testing.T) {
 		{"function", "#/functions/greeter", ".charts", nil},
 		{"versions", "#/functions/greeter/versions", ".tag-list", nil},
 		{"code", "#/functions/greeter/code", ".files .editor", nil},
+		{"calls", "#/functions/greeter/calls", ".call-list tbody tr", nil},
+		{"call", "#/functions/greeter/calls", ".call .event", func(b *tab) { b.button(".call-list", "") }},
 		{"test", "#/functions/greeter/test", ".test .answer", func(b *tab) { b.button(".test", "Call") }},
 		{"logs", "#/functions/greeter/logs", ".log-line", nil},
 		{"deploy", "#/deploy", ".drop", nil},

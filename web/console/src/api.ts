@@ -29,6 +29,7 @@ export interface Fn {
   name: string;
   description: string;
   httpInvokeUrl: string;
+  calls?: { off?: boolean; redact?: string[] };
   status: string;
 }
 
@@ -91,6 +92,36 @@ export interface Figures {
   busy: number;
   memory: number | string;
   points: Point[];
+}
+
+/** Call is a call in the history. One of a list has no texts. */
+export interface Call {
+  id: string;
+  functionVersionId: string;
+  requestId: string;
+  kind: 'HTTP' | 'RAW' | 'ASYNC' | 'TIMER';
+  replayOf?: string;
+  receivedAt: string;
+  status: number;
+  error?: string;
+  cold: boolean;
+  durationMS: number;
+  cpuMS: number;
+  memory: string;
+  phases: { queuingMS: number; makingMS: number; loadingMS: number; handlerMS: number };
+  connections?: { target: string; name?: string; bytes: string }[];
+  refused?: string[];
+  event?: CallText;
+  answer?: CallText;
+}
+
+/** CallText is an event or an answer, as far as it is kept. */
+export interface CallText {
+  text: string;
+  base64?: boolean;
+  bytes: number;
+  cut?: boolean;
+  redacted?: string[];
 }
 
 export interface Operation {

@@ -9,6 +9,23 @@ export interface Token {
 
 const token = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)|([[\]{},])/g;
 
+/** plain returns a JSON text with indentation, or the very text if it is not JSON. */
+export function plain(text: string): string {
+  return layOut(text)?.map((t) => t.text).join('') ?? text;
+}
+
+/** unfolded is plain for a text whose member body may be JSON, too, in a string: that is laid out as well. */
+export function unfolded(text: string): string {
+  const tokens = layOut(text);
+  if (!tokens) return text;
+  return tokens.map((t, i) => {
+    if (t.kind !== 'string' || tokens[i - 2]?.text !== '"body"') return t.text;
+    const inner = layOut(JSON.parse(t.text) as string);
+    if (!inner || inner[0]?.kind !== 'punctuation') return t.text;
+    return inner.map((n) => (n.kind === 'space' ? `${n.text}  ` : n.text)).join('');
+  }).join('');
+}
+
 /** layOut returns the tokens of a JSON text with line breaks and indentation, or null if it is not JSON. */
 export function layOut(text: string): Token[] | null {
   try {

@@ -109,7 +109,7 @@ function App() {
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         {section === 'play' ? <Play shared={at.query.get('s') ?? ''} />
-          : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} />
+          : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} item={at.path[3] ?? ''} />
           : section === 'functions' ? <FunctionList key={age} />
           : section === 'deploy' ? <Deploy key={`${at.path[1] ?? ''} ${age}`} name={at.path[1] ?? ''} />
           : section === 'tenants' && at.path[1] ? <TenantPage key={`${at.path[1]} ${age}`} name={at.path[1]} editable={operator} />

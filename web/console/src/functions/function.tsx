@@ -5,14 +5,16 @@ import { bytes, count, millis } from '../text';
 import { Chart } from '../ui/chart';
 import { Icon } from '../ui/icons';
 import { Confirm, Copy, Field, Foreign, Notice, Pill, Tabs, tell, useTicks } from '../ui/parts';
+import { CallPage } from './call';
+import { Calls } from './calls';
 import { Code } from './code';
 import { pollSeconds } from './list';
 import { Logs } from './logs';
 import { TestCall } from './test';
 import { Versions } from './versions';
 
-/** FunctionPage shows a function in tabs. */
-export function FunctionPage({ id, tab }: { id: string; tab: string }) {
+/** FunctionPage shows a function in tabs; item is what one of them has open. */
+export function FunctionPage({ id, tab, item }: { id: string; tab: string; item: string }) {
   const [fn, setFn] = useState<Fn | null>(null);
   const [versions, setVersions] = useState<Version[] | null>(null);
   const [wrong, setWrong] = useState('');
@@ -31,7 +33,7 @@ export function FunctionPage({ id, tab }: { id: string; tab: string }) {
   useTicks(load, 3 * pollSeconds, [load]);
 
   const base = `#/functions/${seg(id)}`;
-  const at = ['', 'code', 'versions', 'test', 'logs'].includes(tab) ? tab : '';
+  const at = ['', 'calls', 'code', 'versions', 'test', 'logs'].includes(tab) ? tab : '';
   const latest = versions?.find((v) => v.tags?.includes('$latest')) ?? null;
   const url = fn ? `${location.origin}/${fn.name || fn.id}` : '';
   return (
@@ -55,13 +57,15 @@ export function FunctionPage({ id, tab }: { id: string; tab: string }) {
       )}
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
       <Tabs label="Parts of this function" current={at ? `${base}/${at}` : base} items={[
-        [base, 'Overview'], [`${base}/code`, 'Code'], [`${base}/versions`, 'Versions'], [`${base}/test`, 'Test'], [`${base}/logs`, 'Logs'],
+        [base, 'Overview'], [`${base}/calls`, 'Calls'], [`${base}/code`, 'Code'], [`${base}/versions`, 'Versions'], [`${base}/test`, 'Test'], [`${base}/logs`, 'Logs'],
       ]} />
       {!fn && !wrong && <p class="empty">Loading…</p>}
       {fn && versions && versions.length === 0 && (
         <Notice>This function has no version yet. <a href={`#/deploy/${seg(fn.name || fn.id)}`}>Deploy one</a></Notice>
       )}
       {fn && at === '' && <Overview fn={fn} latest={latest} />}
+      {fn && at === 'calls' && !item && <Calls fn={fn} versions={versions ?? []} base={base} />}
+      {fn && at === 'calls' && item && versions && <CallPage key={item} fn={fn} id={item} versions={versions} base={base} />}
       {fn && at === 'code' && versions && <Code versions={versions} />}
       {fn && at === 'versions' && versions && <Versions fn={fn} versions={versions} reload={() => load()} />}
       {fn && at === 'test' && <TestCall fn={fn} versions={versions ?? []} />}
