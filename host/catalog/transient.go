@@ -15,7 +15,7 @@ import (
 //
 // # Errors
 //
-// *fault.NotFoundError for who acts for no tenant, *fault.InvalidError,
+// *fault.NotFoundError for who acts for no tenant, or for a secret, *fault.InvalidError,
 // *fault.ConflictError when the function is a stored one, fault.ErrClosed.
 func (c *Catalog) DeployTransient(p access.Principal, name string, spec VersionSpec, code *vfs.Tree) (*Version, error) {
 	if err := p.Allow("DeployTransient"); err != nil {
@@ -32,6 +32,10 @@ func (c *Catalog) DeployTransient(p access.Principal, name string, spec VersionS
 		return nil, err
 	}
 	r := c.records
+	var err error
+	if spec.Secrets, err = pin(r.cfg.Secrets, p.Home(), spec); err != nil {
+		return nil, err
+	}
 	f, record, err := r.makeTransient(p.Home(), name)
 	if err != nil {
 		return nil, err

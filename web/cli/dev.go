@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,13 +23,17 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/web"
+	"vivarium/web/api"
+	"vivarium/web/console"
+	"vivarium/web/manage"
 )
 
 // devCommand implements `vivarium dev`.
 type devCommand struct {
 	codePath
 	Name   string `placeholder:"NAME" help:"Name of the function, which is its path in the URL. Default: the folder's or file's."`
-	Sample string `name:"event-sample" placeholder:"NAME" help:"Call the function with this sample event at the start and after each save: ${samples}."`
+	Sample string `name:"event-sample" xor:"event" placeholder:"NAME" help:"Call the function with this sample event at the start and after each save: ${samples}."`
+	Event  string `xor:"event" placeholder:"FILE" help:"Call the function with the event in this JSON file at the start and after each save, as triggers do."`
 	listening
 	limits
 	debugging
@@ -38,7 +43,7 @@ type devCommand struct {
 
 // Help is shown by `vivarium dev --help`.
 func (*devCommand) Help() string {
-	return `Logs and tracebacks appear in the terminal. A saved file is in effect with the next call; code that
+	return `Logs and tracebacks appear in the terminal, and in the console, which is on the same port. A saved file is in effect with the next call; code that
 can't be loaded is answered with its error until it is mended. Packages that a requirements.txt names are installed at
 the start, see "vivarium deploy --help". If PATH has a vivarium.yaml, all its functions are served, as it says; what they
 may reach must be allowed here, too.
@@ -46,15 +51,15 @@ may reach must be allowed here, too.
 Examples:
   vivarium dev examples/api
   vivarium dev examples/timer --event-sample timer
+  vivarium dev examples/timer --event order.json
   vivarium dev . --entrypoint app.handle --env LEVEL=debug --timeout 10s`
 }
 
 // Run implements the command.
 func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) error {
-	if c.Sample != "" {
-		if _, err := readSample(c.Sample); err != nil {
-			return err
-		}
+	event, err := c.event()
+	if err != nil {
+		return err
 	}
 	code, err := c.followed(ctx, s, line)
 	if err != nil {
@@ -123,17 +128,37 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 		return err
 	}
 	config := web.Config{Version: programVersion(), Confinement: confined.lines}
+	if listener.local() { // the console has no key here
+		if err := c.console(&config, listener, platform); err != nil {
+			return err
+		}
+	}
 	c.configure(&config, listener, platform.host.Keys())
 	server := web.New(config, &freshFunctions{&watchedFunctions{Host: platform.host, terminal: d.terminal}, follower})
-	if c.Sample != "" {
-		d.sample = c.sample(ctx, s, d, server)
+	if event != nil {
+		d.sample = c.sample(ctx, s, d, server, event)
 	}
 	follower.each(d.reload)
 	defer follower.close()
 	c.announce(s, d, listener.url())
+	if config.Console != nil {
+		fmt.Fprintf(s.stdout, "vivarium: console on %s%s/\n", listener.url(), console.Path)
+	}
 	c.warn(d.terminal, listener, platform.host.Keys(), "call this function")
 	d.retiring.Go(d.sample)
 	return server.Serve(ctx, listener)
+}
+
+// console adds the console, and what it asks: all of it is forgotten when dev ends.
+func (c *devCommand) console(config *web.Config, listener *listener, p *platform) error {
+	play, err := (&playFlags{}).playground(listener.Addr(), p.host)
+	if err != nil {
+		return err
+	}
+	management := api.New(api.Config{Host: p.host, Desk: manage.New(p.host), Version: programVersion()})
+	config.Management, config.Play, config.Console = management, play, console.Handler()
+	config.OnDrain, config.Tenants = management.EndStreams, p.tenants
+	return nil
 }
 
 // debug opens the debugger of the one function that there is.
@@ -168,17 +193,13 @@ func (c *devCommand) followed(ctx context.Context, s *session, line *kong.Contex
 		return nil, err
 	}
 	// What functions may reach is bounded here: the file may be somebody else's.
-	flags := slices.DeleteFunc(functionFlags("ephemeral-disk", "entrypoint", "name", "event-sample"), func(name string) bool { return name == "allow-net" || name == "path" })
+	flags := slices.DeleteFunc(functionFlags("ephemeral-disk", "entrypoint", "name", "event-sample", "event"), func(name string) bool { return name == "allow-net" || name == "path" })
 	if err := refuseFlags(line, p.file, flags, "name the folder of the one function"); err != nil {
 		return nil, err
 	}
 	f := &followed{Project: c.Path, Packages: map[string]string{}, Runtimes: map[string]string{}}
 	for _, function := range p.functions {
-		for _, variable := range slices.Sorted(maps.Keys(function.Secret)) {
-			if _, ok := function.spec.Environment[variable]; !ok {
-				newTerminal(s.stderr).say("%s: %s has no value: secrets are on servers, and dev takes it from env-file", function.name, variable)
-			}
-		}
+		function.tellSecrets(newTerminal(s.stderr), "dev")
 		l := function.limits
 		if err := c.install(ctx, s, function.source, &l); err != nil {
 			return nil, fmt.Errorf("%s: %w", function.name, err)
@@ -228,17 +249,40 @@ func (f *freshFunctions) Resolve(p access.Principal, function, tag string) (*cat
 	return f.watchedFunctions.Resolve(p, function, tag)
 }
 
-// sample returns a function that sends the sample event and shows the response.
-func (c *devCommand) sample(ctx context.Context, s *session, d *deployments, server http.Handler) func() {
+// event returns what describes the event to be sent after each save; nil if none is. The
+// file is read now: later there is no right to.
+func (c *devCommand) event() (*runCommand, error) {
+	switch {
+	case c.Sample != "":
+		_, err := readSample(c.Sample)
+		return &runCommand{EventSample: c.Sample}, err
+	case c.Event == "":
+		return nil, nil
+	}
+	text, err := readData("@"+c.Event, nil)
+	if err != nil {
+		return nil, fmt.Errorf("--event: %w", err)
+	}
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return nil, fmt.Errorf("--event %s: is not JSON: %w", c.Event, err)
+	}
+	data := string(text)
+	return &runCommand{Raw: true, Data: &data}, nil
+}
+
+// sample returns a function that sends the event and shows the response.
+func (c *devCommand) sample(ctx context.Context, s *session, d *deployments, server http.Handler, event *runCommand) func() {
+	name := cmp.Or(c.Sample, c.Event)
 	return func() {
-		request, err := (&runCommand{EventSample: c.Sample}).request(ctx, s, d.name)
+		request, err := event.request(ctx, s, d.name)
 		if err != nil {
-			d.terminal.say("event %s: %v", c.Sample, err)
+			d.terminal.say("event %s: %v", name, err)
 			return
 		}
 		answer := &answer{header: http.Header{}, status: http.StatusOK}
 		server.ServeHTTP(answer, request)
-		d.terminal.say("event %s: status %d: %s", c.Sample, answer.status, answer.body.Bytes())
+		d.terminal.say("event %s: status %d: %s", name, answer.status, answer.body.Bytes())
 	}
 }
 
@@ -260,6 +304,7 @@ type deployments struct {
 type deployment struct {
 	archive []byte // of the current version
 	spec    catalog.VersionSpec
+	timers  map[string]timerFlags
 	notes   []string // that the user has been told
 }
 
@@ -296,7 +341,7 @@ func (d *deployments) deploy(name string, f *functionEdition) error {
 	}
 	spec.Entrypoint = b.entrypoint
 	old := d.functions[name]
-	if old != nil && bytes.Equal(b.archive, old.archive) && reflect.DeepEqual(spec, old.spec) {
+	if old != nil && bytes.Equal(b.archive, old.archive) && reflect.DeepEqual(spec, old.spec) && maps.Equal(f.Timers, old.timers) {
 		return errUnchanged
 	}
 	if gone := d.leaving[name]; gone != nil { // it comes back, and its name is free only then
@@ -312,7 +357,14 @@ func (d *deployments) deploy(name string, f *functionEdition) error {
 	if old == nil || !slices.Equal(b.notes, old.notes) {
 		d.terminal.note(b.notes...)
 	}
-	d.functions[name] = &deployment{b.archive, spec, b.notes}
+	var timers map[string]timerFlags
+	if old != nil {
+		timers = old.timers
+	}
+	d.functions[name] = &deployment{b.archive, spec, f.Timers, b.notes}
+	if err := setLocalTimers(context.Background(), d.host.Events(), name, timers, f.Timers); err != nil {
+		d.terminal.say("%s: %v", name, err)
+	}
 	return nil
 }
 

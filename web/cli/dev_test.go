@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -146,5 +147,45 @@ func TestDev_SendsASampleEventAfterEachSave(t *testing.T) {
 	code, _, stderr := execute("", "dev", dir, "--listen", "127.0.0.1:0", "--event-sample", "nothing")
 	if code != ExitFailure || !strings.Contains(stderr, "no such event") {
 		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+func TestDev_SendsAnEventOfAFile(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"main.py": "def handler(event, context):\n    return event['order'] * 2\n", "event.json": `{"order": 21}`})
+	p := startFor(t, "dev", dir, "--name", "hello", "--listen", "127.0.0.1:0", "--event", dir+"/event.json")
+	eventually(t, says(p, "event.json: status 200: 42"))
+	writeFile(t, dir+"/broken.json", "{")
+	for file, want := range map[string]string{"broken.json": "is not JSON", "none.json": "no such file"} {
+		code, _, stderr := execute("", "dev", dir, "--listen", "127.0.0.1:0", "--event", dir+"/"+file)
+		if code != ExitFailure || !strings.Contains(stderr, "--event") || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d: %s", file, code, stderr)
+		}
+	}
+}
+
+// The console is there, and what it asks, for browsers on this machine alone.
+func TestDev_HasTheConsole(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"main.py": answering("one")})
+	p := startFor(t, "dev", dir, "--name", "hello", "--listen", "127.0.0.1:0")
+	if got := get(t, p, "/console/"); got.status != http.StatusOK || !strings.Contains(got.header.Get("Content-Type"), "text/html") {
+		t.Errorf("the console: %d", got.status)
+	}
+	t.Setenv("VIVARIUM_SERVER", p.url)
+	if list := must(t, "function", "list"); !strings.Contains(list, "hello") {
+		t.Errorf("the functions: %s", list)
+	}
+	r, err := http.NewRequest(http.MethodGet, p.url+"/functions/v1/functions", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "elsewhere.example"
+	if got := do(t, r); got.status != http.StatusMisdirectedRequest {
+		t.Errorf("under a name of others: %d %s", got.status, got.body)
+	}
+	open := startFor(t, "dev", dir, "--name", "hello", "--listen", "0.0.0.0:0", "--insecure")
+	for _, path := range []string{"/console/", "/functions/v1/functions", "/play/v1/run"} {
+		if got := get(t, open, path); got.status < 400 {
+			t.Errorf("for whoever reaches it: %s: %d", path, got.status)
+		}
 	}
 }

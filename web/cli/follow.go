@@ -46,6 +46,7 @@ type edition struct {
 type functionEdition struct {
 	Name       string               // in a project
 	Spec       *catalog.VersionSpec // in a project
+	Timers     map[string]timerFlags
 	Archive    []byte
 	Entrypoint string
 	Notes      []string
@@ -115,7 +116,7 @@ func (d *editor) edition(asked bool) *edition {
 	for _, f := range functions {
 		one := functionEdition{Name: f.name}
 		stamp, err := f.source.stamp() // before reading, so that what is saved meanwhile has another
-		stamp += fmt.Sprintf("%+v", f.spec)
+		stamp += fmt.Sprintf("%+v%+v", f.spec, f.Timers)
 		last, there := d.stamps[f.name]
 		if one.Known = err == nil && there && stamp == last && (asked || d.Project != ""); !one.Known {
 			e.Known = false
@@ -144,7 +145,7 @@ func (d *editor) fill(e *functionEdition, f *projectFunction) {
 	}
 	e.Archive, e.Entrypoint, e.Notes = b.archive, b.entrypoint, b.notes
 	if d.Project != "" {
-		e.Spec = &f.spec
+		e.Spec, e.Timers = &f.spec, f.Timers
 	}
 }
 

@@ -68,6 +68,15 @@ type projectFunction struct {
 	spec   catalog.VersionSpec // without an entry point if there is to be the default
 }
 
+// tellSecrets names the variables that a command without secrets leaves without a value.
+func (f *projectFunction) tellSecrets(t *terminal, who string) {
+	for _, variable := range slices.Sorted(maps.Keys(f.Secret)) {
+		if _, ok := f.spec.Environment[variable]; !ok {
+			t.say("%s: %s has no value: secrets are on servers that keep them, and %s takes it from env-file", f.name, variable, who)
+		}
+	}
+}
+
 // hasProject reports whether there is a projectFile in a folder.
 func hasProject(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, projectFile))

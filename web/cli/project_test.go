@@ -264,6 +264,58 @@ func TestServe_HonoursAProject(t *testing.T) {
 	}
 }
 
+// ticking is a project with a timer, whose function prints what it gets.
+func ticking(cron string) map[string]string {
+	return map[string]string{
+		projectFile: "functions:\n  proj-tick:\n    path: .\n    timeout: 60s\n    timers: {proj-beat: {cron: '" + cron + "', payload: heard, tag: prod}}\n",
+		"main.py":   "def handler(event, context):\n    print('tick:', event['messages'][0]['details']['payload'])\n",
+	}
+}
+
+func says(p *program, text string) func() string {
+	return func() string {
+		if log := p.stderr.String(); !strings.Contains(log, text) {
+			return "it does not say " + text + ":\n" + log
+		}
+		return ""
+	}
+}
+
+func TestServe_HasTheTimersOfAProject(t *testing.T) {
+	dir := writeFiles(t, ticking("* * * * * *"))
+	eventually(t, says(startFor(t, "serve", "--listen", "127.0.0.1:0", "--functions", dir), "tick: heard"))
+	kept := startFor(t, "serve", "--listen", "127.0.0.1:0", "--functions", dir, "--data", t.TempDir())
+	eventually(t, says(kept, "proj-tick: its timers don't tick"))
+}
+
+func TestDev_HasTheTimersOfAProject(t *testing.T) {
+	dir := writeFiles(t, ticking("* * * * * *"))
+	p := startFor(t, "dev", dir, "--listen", "127.0.0.1:0")
+	eventually(t, says(p, "tick: heard"))
+	t.Setenv("VIVARIUM_SERVER", p.url)
+	must(t, "timer", "create", "proj-mine", "proj-tick", "--cron", "0 3 * * *")
+	timers := func() (crons []string) {
+		t.Helper()
+		get(t, p, "/proj-tick") // what is saved is in effect then
+		var all []api.Timer
+		if err := json.Unmarshal([]byte(must(t, "timer", "list", "--json")), &all); err != nil {
+			t.Fatal(err)
+		}
+		for _, timer := range all {
+			crons = append(crons, timer.Name+" "+timer.Cron)
+		}
+		return crons
+	}
+	writeFile(t, dir+"/"+projectFile, ticking("0 4 * * *")[projectFile])
+	if got := fmt.Sprint(timers()); got != "[proj-beat 0 4 * * * proj-mine 0 3 * * *]" {
+		t.Errorf("after a change: %s", got)
+	}
+	writeFile(t, dir+"/"+projectFile, "functions:\n  proj-tick: {path: .}\n")
+	if got := fmt.Sprint(timers()); got != "[proj-mine 0 3 * * *]" {
+		t.Errorf("without timers: %s", got)
+	}
+}
+
 func TestDev_ServesAProjectAndFollowsIt(t *testing.T) {
 	dir := writeFiles(t, projectFiles())
 	p := startFor(t, "dev", dir, "--listen", "127.0.0.1:0")

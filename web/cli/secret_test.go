@@ -239,3 +239,32 @@ func TestSecret_OfAProject(t *testing.T) {
 		t.Errorf("dev: got %d %s", got.status, got.body)
 	}
 }
+
+// Functions of a folder have the secrets of the server that serves it, if it keeps any.
+func TestServe_HasTheSecretsOfAProject(t *testing.T) {
+	t.Setenv(secretsVariable, strings.Repeat("0c", 32))
+	key := os.Getenv(secretsVariable)
+	data, dir := t.TempDir(), writeFiles(t, map[string]string{
+		projectFile: "functions:\n  proj-told: {path: ., timeout: 60s, env: {TOKEN: of-the-file}, secrets: {TOKEN: telegram/token}}\n",
+		"main.py":   reading,
+	})
+	first := startFor(t, "serve", "--listen", "127.0.0.1:0", "--data", data)
+	t.Setenv("VIVARIUM_SERVER", first.url)
+	if code, _, stderr := execute("kept", "secret", "set", "telegram", "token"); code != ExitOK {
+		t.Fatal(stderr)
+	}
+	first.stop()
+	t.Setenv(secretsVariable, key)
+	if got := get(t, startFor(t, "serve", "--listen", "127.0.0.1:0", "--data", data, "--functions", dir), "/proj-told"); got.body != "kept " {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	if got := get(t, startFor(t, "serve", "--listen", "127.0.0.1:0", "--functions", dir), "/proj-told"); got.body != "of-the-file " {
+		t.Errorf("without a store: got %d %s", got.status, got.body)
+	}
+	// A secret that is not there: execute would not return if the functions were served.
+	writeFile(t, dir+"/"+projectFile, "functions:\n  proj-told: {path: ., timeout: 60s, secrets: {TOKEN: nobody/none}}\n")
+	code, _, stderr := execute("", "serve", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--functions", dir)
+	if code != ExitFailure || !strings.Contains(stderr, "secret nobody not found") {
+		t.Errorf("a secret that is not there: exit code %d: %s", code, stderr)
+	}
+}

@@ -72,8 +72,8 @@ Examples:
 type served struct {
 	name   string
 	source *source
-	found  bool                 // found in a folder of functions, rather than named by the user
-	said   *catalog.VersionSpec // in the folder's projectFile; nil if it has none
+	found  bool             // found in a folder of functions, rather than named by the user
+	said   *projectFunction // in the folder's projectFile; nil if it has none
 	code   *vfs.Tree
 	spec   catalog.VersionSpec
 }
@@ -89,6 +89,11 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	functions, err = servable(functions, terminal, func(f *served) error { return f.read(c.limits, terminal) })
 	if err != nil {
 		return err
+	}
+	for i := range functions {
+		if err := functions[i].refer(c.where() != "", terminal); err != nil {
+			return err
+		}
 	}
 	if c.NATSReplicas < 0 || c.NATSReplicas > 5 {
 		return fmt.Errorf("--nats-replicas %d: JetStream keeps 1 to 5 copies; 3 outlive one server", c.NATSReplicas)
@@ -158,7 +163,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		if _, err := platform.host.Catalog().DeployTransient(access.Operator, f.name, f.spec, f.code); err != nil {
 			return fmt.Errorf("%s: %w", f.source.path, err)
 		}
-		return nil
+		return f.schedule(ctx, platform, terminal)
 	})
 	if err != nil {
 		return err
@@ -267,12 +272,42 @@ func (f *served) read(l limits, t *terminal) error {
 	t.note(bundle.notes...)
 	f.code = bundle.code
 	if f.said != nil {
-		f.spec = *f.said
+		f.spec = f.said.spec
 		f.spec.Entrypoint = bundle.entrypoint
 		return nil
 	}
 	f.spec, err = l.spec(bundle.entrypoint)
 	return err
+}
+
+// refer has the function get the secrets that its projectFile names. Where there is no
+// store for any, it has what the file's own variables say, as in dev.
+func (f *served) refer(stored bool, t *terminal) error {
+	if f.said == nil {
+		return nil
+	}
+	if !stored {
+		f.said.tellSecrets(t, "a server without --data or --nats")
+		return nil
+	}
+	secrets, err := references(f.said.Secret)
+	for _, s := range secrets {
+		f.spec.Secrets = append(f.spec.Secrets, catalog.SecretReference(s))
+		delete(f.spec.Environment, s.Variable)
+	}
+	return err
+}
+
+// schedule makes the function's timers, where nothing of them is kept.
+func (f *served) schedule(ctx context.Context, p *platform, t *terminal) error {
+	if f.said == nil || len(f.said.Timers) == 0 {
+		return nil
+	}
+	if p.store.Durable {
+		t.say("%s: its timers don't tick: only those of deployed functions are kept; vivarium deploy does both", f.name)
+		return nil
+	}
+	return setLocalTimers(ctx, p.host.Events(), f.name, nil, f.said.Timers)
 }
 
 // find returns the functions that the flags name, by name.
@@ -324,7 +359,7 @@ func findIn(dir string) ([]served, error) {
 		}
 		var all []served
 		for _, f := range p.functions {
-			all = append(all, served{name: f.name, source: f.source, found: true, said: &f.spec})
+			all = append(all, served{name: f.name, source: f.source, found: true, said: f})
 		}
 		return all, nil
 	}

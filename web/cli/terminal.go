@@ -32,10 +32,16 @@ func newTerminal(w io.Writer) *terminal {
 
 // ANSI escape sequences.
 const (
-	dim   = "\x1b[2m"
-	red   = "\x1b[31m"
-	reset = "\x1b[0m"
+	dim    = "\x1b[2m"
+	red    = "\x1b[31m"
+	yellow = "\x1b[33m"
+	reset  = "\x1b[0m"
 )
+
+// styles are those of the levels; the others have none.
+var styles = map[logs.Level]string{
+	logs.LevelTrace: dim, logs.LevelDebug: dim, logs.LevelWarn: yellow, logs.LevelError: red, logs.LevelFatal: red,
+}
 
 // entry prints a log entry. It is a host.Config.Logs.
 func (t *terminal) entry(e logs.Entry) {
@@ -46,6 +52,7 @@ func (t *terminal) entry(e logs.Entry) {
 	case e.System:
 		style = red
 	default:
+		style = styles[e.Level]
 		if e.Level != logs.LevelUnspecified && logs.LevelOf(e.Message) == "" {
 			text = string(e.Level) + " " + text
 		}

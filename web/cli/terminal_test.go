@@ -33,3 +33,25 @@ func TestTerminal_OneFunctionDoesNotFloodIt(t *testing.T) {
 		}
 	})
 }
+
+func TestTerminal_ColoursLevels(t *testing.T) {
+	var out bytes.Buffer
+	terminal := newTerminal(&out)
+	for level, want := range map[logs.Level]string{
+		logs.LevelWarn: "\x1b[33mWARN text\x1b[0m\n", logs.LevelError: "\x1b[31mERROR text\x1b[0m\n",
+		logs.LevelInfo: "INFO text\n", logs.LevelUnspecified: "text\n",
+	} {
+		out.Reset()
+		terminal.colour = false
+		terminal.entry(logs.Entry{Level: level, Message: "text"})
+		if got := out.String(); strings.Contains(got, "\x1b") {
+			t.Errorf("%s without colours: %q", level, got)
+		}
+		out.Reset()
+		terminal.colour = true
+		terminal.entry(logs.Entry{Level: level, Message: "text"})
+		if got := out.String(); got != want {
+			t.Errorf("%s: got %q, want %q", level, got, want)
+		}
+	}
+}
