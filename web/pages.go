@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"vivarium/web/mcp"
 )
 
 // consolePath is the path of Config.Console.
@@ -13,8 +15,11 @@ const consolePath = "/console"
 // isPlay reports whether Config.Play serves a path.
 func isPlay(path string) bool { return path == PlayPath || strings.HasPrefix(path, PlayPath+"/") }
 
-// mountPages mounts Config.Play and Config.Console.
+// mountPages mounts Config.Play, Config.Tools and Config.Console.
 func (s *Server) mountPages() {
+	if s.config.Tools != nil {
+		s.echo.Any(mcp.Path, echo.WrapHandler(s.config.Tools(s)))
+	}
 	play := func(echo.Context) error {
 		return &callerError{http.StatusNotFound, "Not Found: This server has no playground", clientError}
 	}

@@ -21,7 +21,8 @@
 // The server also has /healthz and /readyz, /metrics (metrics.go), the
 // management API of package api below /functions/v1 and, for requests of gRPC,
 // that of package grpcapi on any path, and the playground
-// (play.go) below /play/v1, which reads requests and results in the same way.
+// (play.go) below /play/v1, which reads requests and results in the same way, and
+// the tools for models of package mcp at /mcp.
 //
 // The package knows nothing of instances or sandboxes: it calls Functions,
 // which the host implements, and it is the only package that imports Echo.
@@ -141,6 +142,9 @@ type Config struct {
 	Tracer trace.Tracer
 	// Play serves everything below PlayPath; see Play. Default: not served.
 	Play http.Handler
+	// Tools returns what serves mcp.Path, and makes requests of its own to the server,
+	// which is next. Default: not served.
+	Tools func(next http.Handler) http.Handler
 	// Console serves everything below /console, where browsers that request /
 	// are redirected. Default: not served.
 	Console http.Handler

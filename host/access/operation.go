@@ -102,6 +102,7 @@ var needs = map[Operation]Role{
 	"Health":    "",
 	"Folders":   RoleInvoker,
 	"Describe":  RoleInvoker, // the definitions of services
+	"Tools":     RoleInvoker, // each of which takes the role of what it does
 }
 
 // Role returns the role that an operation takes; empty when it takes none. There must

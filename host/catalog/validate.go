@@ -71,7 +71,7 @@ var (
 		"_HANDLER", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT", "PATH", "LD_LIBRARY_PATH",
 	}
 	// reservedNames are the first path elements that the server itself answers.
-	reservedNames = []string{"functions", "console", "healthz", "readyz", "metrics", "play", "operations"}
+	reservedNames = []string{"functions", "console", "healthz", "readyz", "metrics", "play", "operations", "mcp"}
 )
 
 // ValidateName checks the name of a function (contract §6.1).

@@ -39,7 +39,7 @@ func TestValidateName(t *testing.T) {
 		"fun": true, "f-1": true, "f0o-bar-9": true, "a" + x(62): true, "d4e00000000000000000": true,
 		"": false, "f": false, "fu": false, "a" + x(63): false, x(1 << 20): false, "Fun": false, "fuN": false, "1fun": false, "-fun": false,
 		"fun-": false, "f_n": false, "f.n": false, "f/n": false, "fün": false, "fun ": false, "fun\n": false, "\nfun": false, "f\x00n": false,
-		"functions": false, "console": false, "healthz": false, "readyz": false, "metrics": false, "play": false, "operations": false,
+		"functions": false, "console": false, "healthz": false, "readyz": false, "metrics": false, "play": false, "operations": false, "mcp": false,
 		"function": true, "players": true,
 	} {
 		field := "name"

@@ -16,6 +16,7 @@
 //	vivarium secret       set, list, delete
 //	vivarium key          create, list, delete
 //	vivarium tenant       quota
+//	vivarium mcp          a server's tools for models, over stdio
 //	vivarium export       terraform
 //	vivarium schema       what a vivarium.yaml may say
 //	vivarium docs         the manual, in a browser
@@ -78,6 +79,7 @@ type grammar struct {
 	Key        keyCommands        `cmd:"" help:"Create, list and delete the keys that a server requires."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
 	Tenant     tenantCommands     `cmd:"" help:"Show and change the quotas of a server's tenants."`
+	MCP        mcpCommand         `cmd:"" name:"mcp" help:"Give a model tools to run code, and to deploy and call functions."`
 	Export     exportCommands     `cmd:"" help:"Describe functions in the languages of other tools."`
 	Schema     schemaCommand      `cmd:"" help:"Print a JSON schema of vivarium.yaml, for editors."`
 	Docs       docsCommand        `cmd:"" help:"Read the manual, which is part of the program, in a browser."`

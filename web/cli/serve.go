@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"vivarium/web/console"
 	"vivarium/web/grpcapi"
 	"vivarium/web/manage"
+	"vivarium/web/mcp"
 )
 
 // serveCommand implements `vivarium serve`.
@@ -190,6 +192,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
 		Version: programVersion(), Management: management, RPC: rpc, Play: play, Console: console.Handler(),
+		Tools:       func(next http.Handler) http.Handler { return mcp.NewHandler(next, desk, programVersion()) },
 		OnDrain:     func() { node.leave(); management.EndStreams(); rpc.EndStreams() },
 		Confinement: confined.lines,
 		Ready:       func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },

@@ -1,0 +1,497 @@
+package mcp_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"vivarium/host"
+	"vivarium/host/access"
+	"vivarium/host/keys"
+	"vivarium/host/roomtest"
+	"vivarium/host/run"
+	"vivarium/wasm"
+	"vivarium/web"
+	"vivarium/web/api"
+	"vivarium/web/manage"
+	"vivarium/web/mcp"
+)
+
+// engines are those that all tests of this package share.
+var engines = sync.OnceValues(func() (*run.Engines, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
+})
+
+// server is a server with a host of its own.
+type server struct {
+	t    *testing.T
+	url  string
+	host *host.Host
+}
+
+func startServer(t *testing.T) *server {
+	t.Helper()
+	e, err := engines()
+	if err != nil {
+		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
+	}
+	h, err := host.New(host.Config{Engines: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := manage.New(h)
+	web := web.New(web.Config{
+		Keys: h.Keys(), GuardHost: true, Management: api.New(api.Config{Host: h, Desk: desk, Accept: web.Accept}),
+		Tools: func(next http.Handler) http.Handler { return mcp.NewHandler(next, desk, "test") },
+	}, h)
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error)
+	go func() { served <- web.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return &server{t, "http://" + listener.Addr().String(), h}
+}
+
+// key makes a key and returns its secret.
+func (s *server) key(tenant string, role access.Role) string {
+	s.t.Helper()
+	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return secret
+}
+
+// withKey adds a key to requests.
+type withKey string
+
+// RoundTrip implements http.RoundTripper.
+func (k withKey) RoundTrip(r *http.Request) (*http.Response, error) {
+	if k != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Api-Key "+string(k))
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// client is the official library's, connected.
+type client struct {
+	*sdk.ClientSession
+	t *testing.T
+}
+
+func (s *server) connect(transport sdk.Transport) *client {
+	s.t.Helper()
+	c, err := sdk.NewClient(&sdk.Implementation{Name: "test"}, nil).Connect(s.t.Context(), transport, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = c.Close() }) // the server may have ended it
+	return &client{c, s.t}
+}
+
+// overHTTP connects as with `vivarium serve`.
+func (s *server) overHTTP(secret string) *client {
+	s.t.Helper()
+	return s.connect(&sdk.StreamableClientTransport{
+		Endpoint: s.url + mcp.Path, HTTPClient: &http.Client{Transport: withKey(secret)}, DisableStandaloneSSE: true,
+	})
+}
+
+// overStdio connects as with `vivarium mcp`.
+func (s *server) overStdio(secret string) *client {
+	s.t.Helper()
+	tools := mcp.New(mcp.Config{Base: s.url, Do: (&http.Client{Transport: withKey(secret)}).Do})
+	in, out := io.Pipe()
+	back, answers := io.Pipe()
+	ended := make(chan error)
+	go func() { ended <- tools.Run(context.Background(), &sdk.IOTransport{Reader: in, Writer: answers}) }()
+	s.t.Cleanup(func() { _ = out.Close(); <-ended })
+	return s.connect(&sdk.IOTransport{Reader: back, Writer: out})
+}
+
+// call calls a tool. It returns what is structured in its result, and its text.
+func (c *client) call(tool string, arguments any) (structured map[string]any, text string, failed bool) {
+	c.t.Helper()
+	r, err := c.CallTool(c.t.Context(), &sdk.CallToolParams{Name: tool, Arguments: arguments})
+	if err != nil {
+		return nil, err.Error(), true
+	}
+	for _, part := range r.Content {
+		if t, ok := part.(*sdk.TextContent); ok {
+			text += t.Text
+		}
+	}
+	structured, _ = r.StructuredContent.(map[string]any)
+	return structured, text, r.IsError
+}
+
+// must is call for what has to work.
+func (c *client) must(tool string, arguments map[string]any) map[string]any {
+	c.t.Helper()
+	structured, text, failed := c.call(tool, arguments)
+	if failed || structured == nil {
+		c.t.Fatalf("%s: %.2000s", tool, text)
+	}
+	return structured
+}
+
+type m = map[string]any
+
+func TestTools_AllAreListedAndCalled(t *testing.T) {
+	s := startServer(t)
+	for name, connect := range map[string]func(string) *client{"http": s.overHTTP, "stdio": s.overStdio} {
+		t.Run(name, func(t *testing.T) {
+			c := connect("")
+			c.t = t
+			listed, err := c.ListTools(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			uncalled := map[string]bool{}
+			total := 0
+			for _, tool := range listed.Tools {
+				uncalled[tool.Name] = true
+				text, err := json.Marshal(tool)
+				if err != nil || tool.Description == "" || tool.Annotations == nil || tool.InputSchema == nil || tool.OutputSchema == nil {
+					t.Errorf("got %s, %v", text, err)
+				}
+				total += len(tool.Description)
+			}
+			if n := len(c.InitializeResult().Instructions); n == 0 || n > 1200 || total > 1200 || listed.NextCursor != "" {
+				t.Errorf("%d bytes of instructions, %d of descriptions; next: %q", n, total, listed.NextCursor)
+			}
+			call := func(tool string, arguments m) m {
+				t.Helper()
+				if delete(uncalled, tool); !slices.ContainsFunc(listed.Tools, func(l *sdk.Tool) bool { return l.Name == tool }) {
+					t.Errorf("%s is not listed", tool)
+				}
+				return c.must(tool, arguments)
+			}
+			if got := call("run_code", m{"code": "print('alone')\n6 * 7"}); got["result"] != "42" || got["output"] != "alone\n" || got["outcome"] != "ok" {
+				t.Errorf("got %v", got)
+			}
+			id := call("start_session", m{"memory_mb": 256, "idle_seconds": 60, "environment": m{"A": "b"}})["session_id"]
+			call("run_code", m{"session_id": id, "code": "import os\nx = [os.environ['A']]"})
+			fork := call("fork_session", m{"session_id": id})["session_id"]
+			call("run_code", m{"session_id": fork, "code": "x.append('forked')"})
+			if got := call("run_code", m{"session_id": id, "code": "x"}); got["result"] != "['b']" {
+				t.Errorf("got %v", got)
+			}
+			got := call("run_code", m{"session_id": id, "code": "open('out.txt', 'w').write(open('in.bin', 'rb').read().hex())",
+				"files": []m{{"path": "in.bin", "base64": "AP8="}}, "outputs": []string{"out.txt", "none"}})
+			if files := got["files"].([]any); files[0].(m)["text"] != "00ff" || !strings.Contains(fmt.Sprint(files[1].(m)["note"]), "no such file") {
+				t.Errorf("got %v", got)
+			}
+			call("interrupt_session", m{"session_id": id})
+			if got := call("list_sessions", m{})["sessions"].([]any); len(got) != 2 || got[1].(m)["parent_id"] != id {
+				t.Errorf("got %v", got)
+			}
+			call("end_session", m{"session_id": fork})
+			call("end_session", m{"session_id": id})
+
+			function := "greet-" + name
+			code := "import os\ndef handler(event, context):\n    print('called', event)\n    return {'hello': event['name'], 'n': 10 ** 17 + 1}\n"
+			deployed := call("deploy_function", m{"name": function, "files": []m{{"path": "main.py", "text": code}}, "tags": []string{"prod"}, "timeout_seconds": 5})
+			if got := call("list_functions", m{})["functions"].([]any); got[len(got)-1].(m)["name"] != function && len(got) == 1 {
+				t.Errorf("got %v", got)
+			}
+			called := call("call_function", m{"name": function, "tag": "prod", "event": m{"name": "Ann"}})
+			if called["outcome"] != "ok" || called["result"] != `{"hello": "Ann", "n": 100000000000000001}` {
+				t.Errorf("got %v", called)
+			}
+			if got := call("read_function", m{"name": function}); got["version_id"] != deployed["version_id"] || got["files"].([]any)[0].(m)["text"] != code ||
+				got["timeout_seconds"] != 5.0 {
+				t.Errorf("got %v", got)
+			}
+			logs := call("read_logs", m{"name": function, "request_id": called["request_id"], "contains": "CALLED"})
+			if entries := logs["entries"].([]any); len(entries) != 1 || entries[0].(m)["message"] != "called {'name': 'Ann'}" {
+				t.Errorf("got %v", logs)
+			}
+			if len(uncalled) > 0 {
+				t.Errorf("not called: %v", uncalled)
+			}
+		})
+	}
+}
+
+func TestRunCode_ShowsImagesAndFailures(t *testing.T) {
+	s := startServer(t)
+	c := s.overHTTP("")
+	r, err := c.CallTool(t.Context(), &sdk.CallToolParams{Name: "run_code", Arguments: m{
+		"code": "class P:\n  def _repr_png_(self): return b'\\x89PNG'\n  def _repr_html_(self): return '<i>'\n  def __repr__(self): return 'P'\nP()",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, ok := r.Content[len(r.Content)-1].(*sdk.ImageContent)
+	if !ok || string(image.Data) != "\x89PNG" || image.MIMEType != "image/png" {
+		t.Errorf("got %+v", r.Content)
+	}
+	if got := fmt.Sprint(r.StructuredContent.(m)["displays"]); got != "[map[text:<i> type:text/html]]" {
+		t.Errorf("got %s", got)
+	}
+	got, text, failed := c.call("run_code", m{"code": "x = 1\nx / 0"})
+	if failed || got["outcome"] != "error" || !strings.Contains(text, "ZeroDivisionError") || !strings.Contains(text, "line 2") {
+		t.Errorf("got %v, %s", got, text)
+	}
+	if got := c.must("run_code", m{"code": "while True: pass", "timeout_seconds": 0.2}); got["outcome"] != "ended" ||
+		!strings.Contains(got["error"].(string), "took more than 200ms") {
+		t.Errorf("got %v", got)
+	}
+	if _, text, failed := c.call("deploy_function", m{"name": "broken", "files": []m{{"path": "main.py", "text": "1/0"}}}); !failed ||
+		!strings.Contains(text, "ZeroDivisionError") || !strings.Contains(text, "main.py") {
+		t.Errorf("got %s", text)
+	}
+	c.must("deploy_function", m{"name": "fails", "files": []m{{"path": "index.py", "text": "def handler(event, context): return 1/0"}}})
+	if got := c.must("call_function", m{"name": "fails"}); got["outcome"] != "error" || !strings.Contains(got["result"].(string), "ZeroDivisionError") {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Whatever code prints or returns, a model gets no more than it can read.
+func TestResults_AreBounded(t *testing.T) {
+	s := startServer(t)
+	c := s.overHTTP("")
+	c.must("deploy_function", m{"name": "long", "files": []m{{"path": "main.py",
+		"text": "def handler(event, context):\n  for n in range(500): print('y' * 5000)\n  return 'x' * 3_000_000"}}})
+	for _, call := range []struct {
+		tool      string
+		arguments m
+	}{
+		{"run_code", m{"code": "print('x' * 1_000_000)\n'y' * 1_000_000"}},
+		{"run_code", m{"code": "class H:\n  def _repr_html_(self): return 'h' * 500_000\nfor n in range(7): display(H())"}},
+		{"run_code", m{"code": "class H:\n  def _repr_png_(self): return b'h' * 1_500_000\ndisplay(H(), H())"}},
+		{"run_code", m{"code": "open('big', 'w').write('x' * 3_000_000)", "outputs": []string{"big"}}},
+		{"run_code", m{"code": "raise ValueError('v' * 100_000)"}},
+		{"call_function", m{"name": "long"}},
+		{"read_logs", m{"name": "long", "limit": 500}},
+	} {
+		r, err := c.CallTool(t.Context(), &sdk.CallToolParams{Name: call.tool, Arguments: call.arguments})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(r)
+		if err != nil || len(text) > 300<<10 || r.IsError || r.StructuredContent.(m)["truncated"] != true {
+			t.Errorf("%.100v: %d bytes, error %v: %.300s", call.arguments, len(text), r.IsError, text)
+		}
+	}
+}
+
+// Arguments of any kind are answered with what is wrong with them, and do nothing.
+func TestTools_RefuseHostileArguments(t *testing.T) {
+	s := startServer(t)
+	for _, c := range []*client{s.overHTTP(""), s.overStdio("")} {
+		c.must("deploy_function", m{"name": "there", "files": []m{{"path": "main.py", "text": "def handler(event, context): return 1"}}})
+		id := c.must("start_session", m{})["session_id"]
+		long := strings.Repeat("x", 100_000)
+		for _, call := range []struct {
+			tool      string
+			arguments any
+			want      string // in the answer
+		}{
+			{"run_code", m{}, "code"},
+			{"run_code", m{"code": 5}, "code"},
+			{"run_code", m{"code": "1", "other": 1}, "other"},
+			{"run_code", []int{1}, ""},
+			{"run_code", "text", ""},
+			{"run_code", nil, ""},
+			{"run_code", m{"code": strings.Repeat("#", 1<<20+1)}, "code"},
+			{"run_code", m{"code": "1", "timeout_seconds": -1}, "executionTimeout"},
+			{"run_code", m{"code": "1", "timeout_seconds": 1e300}, "executionTimeout"},
+			{"run_code", m{"code": "1", "memory_mb": 100}, "128"},
+			{"run_code", m{"code": "1", "memory_mb": -128}, "resources.memory"},
+			{"run_code", m{"code": "1", "memory_mb": 1 << 40}, "resources.memory"},
+			{"run_code", m{"code": "1", "memory_mb": 1.5}, "memory_mb"},
+			{"run_code", m{"code": "1", "allow_net": "not a host"}, "allowNet"},
+			{"run_code", m{"code": "1", "session_id": id, "memory_mb": 256}, "start_session"},
+			{"run_code", m{"code": "1", "session_id": "../functions"}, "session_id"},
+			{"run_code", m{"code": "1", "session_id": "x/../../keys"}, "session_id"},
+			{"run_code", m{"code": "1", "session_id": "d4s0000000000000000"}, "not found"},
+			{"run_code", m{"code": "1", "files": []m{{"path": "/usr/x", "text": "x"}}}, "can't be written"},
+			{"run_code", m{"code": "1", "files": []m{{"path": "a", "text": "x"}, {"path": "a", "text": "y"}}}, "twice"},
+			{"run_code", m{"code": "1", "files": []m{{"path": "a", "text": "x", "base64": "eA=="}}}, "not both"},
+			{"run_code", m{"code": "1", "files": []m{{"path": "a", "base64": "?"}}}, "base64"},
+			{"run_code", m{"code": "1", "files": []m{{"path": "a", "text": strings.Repeat("x", 4<<20+1)}}}, "files"},
+			{"run_code", m{"code": "1", "outputs": slices.Repeat([]string{"a"}, 101)}, "outputs"},
+			{"start_session", m{"idle_seconds": 1e9}, "idleTimeout"},
+			{"start_session", m{"environment": m{"PATH": "x"}}, "PATH"},
+			{"start_session", m{"environment": m{"A": 1}}, "environment"},
+			{"start_session", m{"environment": m{"A": long}}, "environment"},
+			{"fork_session", m{"session_id": id.(string) + ":run"}, "session_id"},
+			{"end_session", m{"session_id": ""}, "session_id"},
+			{"interrupt_session", m{"session_id": "there"}, "not found"},
+			{"deploy_function", m{"name": "../x", "files": []m{{"path": "main.py"}}}, "name"},
+			{"deploy_function", m{"name": "Upper", "files": []m{{"path": "main.py"}}}, "name"},
+			{"deploy_function", m{"name": "mcp", "files": []m{{"path": "main.py"}}}, "address of the server"},
+			{"deploy_function", m{"name": "fine", "files": []m{}}, "main.py"},
+			{"deploy_function", m{"name": "fine", "files": []m{{"path": "../main.py", "text": "x"}}}, "main.py"},
+			{"deploy_function", m{"name": "fine", "files": []m{{"path": "main.py", "text": strings.Repeat("#", 5<<20)}}}, "at most"},
+			{"deploy_function", m{"name": "fine", "files": []m{{"path": "main.py", "text": "x"}}, "runtime": "ruby"}, "runtime"},
+			{"deploy_function", m{"name": "fine", "files": []m{{"path": "main.py", "text": "x"}}, "tags": []string{"$latest"}}, "tag"},
+			{"call_function", m{"name": "none-such"}, "not"},
+			{"call_function", m{"name": "there", "tag": "none"}, "tag"},
+			{"call_function", m{"name": "functions/v1/keys"}, "name"},
+			{"call_function", m{"name": "healthz?x="}, "name"},
+			{"read_function", m{"name": "there", "tag": "a/b"}, "tag"},
+			{"read_function", m{"name": long}, "name"},
+			{"read_logs", m{"name": "there", "limit": 100_000}, "limit"},
+			{"read_logs", m{"name": "there", "min_level": "LOUD"}, "level"},
+			{"read_logs", m{"name": "there", "since_seconds": -1}, "since_seconds"},
+			{"list_functions", m{"page_token": "?"}, "pageToken"},
+			{"no_such_tool", m{}, "no_such_tool"},
+		} {
+			_, text, failed := c.call(call.tool, call.arguments)
+			if !failed || !strings.Contains(strings.ToLower(text), strings.ToLower(call.want)) || len(text) > 2000 {
+				t.Errorf("%s %.100v: got %.300s, failed: %v; want one about %s", call.tool, call.arguments, text, failed, call.want)
+			}
+		}
+		if got := c.must("list_functions", m{})["functions"].([]any); len(got) != 2 { // and fine, which has no version
+			t.Errorf("got %v", got)
+		}
+		c.must("end_session", m{"session_id": id})
+	}
+}
+
+func TestTools_WorkForTheirKeyAlone(t *testing.T) {
+	s := startServer(t)
+	s.key(access.AllTenants, access.RoleAdmin)
+	for name, connect := range map[string]func(string) *client{"http": s.overHTTP, "stdio": s.overStdio} {
+		t.Run(name, func(t *testing.T) {
+			mine, theirs := connect(s.key("acme", access.RoleDeployer)), connect(s.key("other", access.RoleDeployer))
+			caller := connect(s.key("acme", access.RoleInvoker))
+			id := mine.must("start_session", m{})["session_id"]
+			mine.must("deploy_function", m{"name": "mine-" + name, "files": []m{{"path": "main.py", "text": "def handler(event, context): return 'mine'"}}})
+			for tool, arguments := range map[string]m{
+				"run_code": {"session_id": id, "code": "1"}, "fork_session": {"session_id": id}, "interrupt_session": {"session_id": id},
+				"end_session": {"session_id": id}, "call_function": {"name": "mine-" + name}, "read_function": {"name": "mine-" + name},
+				"read_logs": {"name": "mine-" + name},
+			} {
+				if _, text, failed := theirs.call(tool, arguments); !failed || !strings.Contains(text, "not found") && !strings.Contains(text, "No such") {
+					t.Errorf("%s of another tenant's: %s", tool, text)
+				}
+				if tool == "call_function" {
+					if got := caller.must(tool, arguments)["result"]; got != `"mine"` {
+						t.Errorf("an invoker gets %v", got)
+					}
+				} else if _, text, failed := caller.call(tool, arguments); !failed || !strings.Contains(text, "role deployer") {
+					t.Errorf("%s with the role of an invoker: %s", tool, text)
+				}
+			}
+			if got := theirs.must("list_sessions", m{})["sessions"].([]any); len(got) != 0 {
+				t.Errorf("another tenant sees %v", got)
+			}
+			if got := theirs.must("list_functions", m{})["functions"].([]any); len(got) != 0 {
+				t.Errorf("another tenant sees %v", got)
+			}
+		})
+	}
+}
+
+func TestHandler_RefusesWhoMayNot(t *testing.T) {
+	s := startServer(t)
+	post := func(body, header, value string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequest("POST", s.url+mcp.Path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		if header == "Host" {
+			r.Host = value
+		} else if header != "" {
+			r.Header.Set(header, value)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	list := `{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}`
+	for _, c := range []struct {
+		body, header, value string
+		status              int
+	}{
+		{list, "Origin", "https://elsewhere.example", 403},
+		{list, "Host", "elsewhere.example", 421},
+		{strings.Repeat(" ", 13<<20), "", "", 413},
+		{"{", "", "", 400},
+		{strings.Repeat("[", 100_000), "", "", 400},
+	} {
+		if status, text := post(c.body, c.header, c.value); status != c.status {
+			t.Errorf("%.50s %s: got %d %.200s, want %d", c.body, c.value, status, text, c.status)
+		}
+	}
+	s.key(access.AllTenants, access.RoleAdmin)
+	if status, text := post(list, "", ""); status != 401 || !strings.Contains(text, "key") {
+		t.Errorf("without a key: %d %s", status, text)
+	}
+	if status, text := post(list, "Authorization", "Bearer wrong"); status != 401 {
+		t.Errorf("with a wrong key: %d %s", status, text)
+	}
+	for tenant, state := range s.host.Ledger().States() {
+		for q, n := range state.Use {
+			if n != 0 {
+				t.Errorf("%s has %d of %d left", tenant, n, q)
+			}
+		}
+	}
+}
+
+// Code of a caller who has left is interrupted, and its session stays.
+func TestRunCode_IsInterruptedWhenItsCallerLeaves(t *testing.T) {
+	s := startServer(t)
+	for name, c := range map[string]*client{"http": s.overHTTP(""), "stdio": s.overStdio("")} {
+		id := c.must("start_session", m{"timeout_seconds": 100})["session_id"].(string)
+		running := func() bool {
+			info, err := s.host.Sessions().Get(access.Operator, id)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			return info.Running
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() {
+			_, err := c.CallTool(ctx, &sdk.CallToolParams{Name: "run_code", Arguments: m{"session_id": id, "code": "x = 7\nimport time\ntime.sleep(90)"}})
+			left <- err
+		}()
+		roomtest.Until(t, name+": the code runs", running)
+		leave()
+		if err := <-left; err == nil {
+			t.Errorf("%s: the call has a result", name)
+		}
+		roomtest.Until(t, name+": the code has ended", func() bool { return !running() })
+	}
+}
