@@ -17,6 +17,8 @@
 //	vivarium key          create, list, delete
 //	vivarium tenant       quota
 //	vivarium mcp          a server's tools for models, over stdio
+//	vivarium backup       what a server keeps, in a folder
+//	vivarium restore      a backup, as what a server keeps
 //	vivarium export       terraform
 //	vivarium schema       what a vivarium.yaml may say
 //	vivarium docs         the manual, in a browser
@@ -80,6 +82,8 @@ type grammar struct {
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
 	Tenant     tenantCommands     `cmd:"" help:"Show and change the quotas of a server's tenants."`
 	MCP        mcpCommand         `cmd:"" name:"mcp" help:"Give a model tools to run code, and to deploy and call functions."`
+	Backup     backupCommand      `cmd:"" help:"Copy what a server keeps into a folder."`
+	Restore    restoreCommand     `cmd:"" help:"Make a data folder, or what NATS servers keep, of a backup."`
 	Export     exportCommands     `cmd:"" help:"Describe functions in the languages of other tools."`
 	Schema     schemaCommand      `cmd:"" help:"Print a JSON schema of vivarium.yaml, for editors."`
 	Docs       docsCommand        `cmd:"" help:"Read the manual, which is part of the program, in a browser."`
