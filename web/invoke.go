@@ -58,7 +58,7 @@ func (s *Server) invoke(c echo.Context) (err error) {
 	}
 
 	if integration == integrationAsync && call.version.Async == nil {
-		return badRequest("asynchronous invocation is not configured for function %s", call.function)
+		return badRequest("asynchronous invocation is not configured for function %s; deploy it with --async-retries N", call.function)
 	}
 	held := &held{of: s.bodies, tenant: call.version.Tenant}
 	defer held.release()

@@ -151,7 +151,7 @@ func TestInvoke_RawMode(t *testing.T) {
 func TestInvoke_RefusesParameters(t *testing.T) {
 	s := start(t, Config{}, returns(`{}`))
 	for query, message := range map[string]string{
-		"integration=async":                   "asynchronous invocation is not configured for function hello",
+		"integration=async":                   "asynchronous invocation is not configured for function hello; deploy it with --async-retries N",
 		"integration=cooked":                  `unknown integration "cooked": it is raw, async or absent`,
 		"a=%zz":                               `malformed query string: invalid URL escape "%zz"`,
 		"%=1":                                 `malformed query string: invalid URL escape "%"`,

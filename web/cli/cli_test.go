@@ -210,3 +210,12 @@ func TestTerminal_FunctionsCannotSteerIt(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestVersion_PrintsJSON(t *testing.T) {
+	var told map[string]string
+	for _, args := range [][]string{{"version", "--json"}, {"version", "show", "--json"}} {
+		if err := json.Unmarshal([]byte(must(t, args...)), &told); err != nil || told["version"] == "" || !strings.HasPrefix(told["cpython"], "3.") {
+			t.Errorf("%v: got %v, %v", args, told, err)
+		}
+	}
+}

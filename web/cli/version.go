@@ -9,12 +9,23 @@ import (
 )
 
 // versionCommand implements `vivarium version`.
-type versionCommand struct{}
+type versionCommand struct {
+	JSON bool `name:"json" help:"Print JSON, for scripts."`
+}
 
 // Run implements the command.
-func (*versionCommand) Run(s *session) error {
-	fmt.Fprintf(s.stdout, "vivarium %s (%s %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func (c *versionCommand) Run(s *session) error {
 	guest, err := pythonwasi.Lean.Info()
+	if c.JSON {
+		if err != nil {
+			return err
+		}
+		return printJSON(s.stdout, map[string]string{
+			"version": programVersion(), "go": runtime.Version(), "system": runtime.GOOS + "/" + runtime.GOARCH,
+			"cpython": guest.CPython, "guest": guest.Key,
+		})
+	}
+	fmt.Fprintf(s.stdout, "vivarium %s (%s %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 // versionCommands implements `vivarium version ...`.
 type versionCommands struct {
-	Show      versionCommand   `cmd:"" default:"1" help:"Print the versions of this program and of its Python. The default."`
+	Show      versionCommand   `cmd:"" default:"withargs" help:"Print the versions of this program and of its Python. The default."`
 	List      versionList      `cmd:"" help:"List the versions of a function."`
 	Get       versionGet       `cmd:"" help:"Show a version."`
 	SetTag    versionSetTag    `cmd:"" help:"Move a tag to a version."`

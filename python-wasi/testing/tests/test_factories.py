@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -42,10 +42,12 @@ def test_http_event() -> None:
     assert (typed["body"], typed["isBase64Encoded"]) == ("{}", False)
 
 
-def shape(value: Any) -> Any:
+def shape(value: object) -> object:
     if isinstance(value, dict):
-        return {name: shape(member) for name, member in value.items()}
-    return [shape(member) for member in value] if isinstance(value, list) else type(value)
+        return {name: shape(member) for name, member in cast(dict[str, object], value).items()}
+    if isinstance(value, list):
+        return [shape(member) for member in cast(list[object], value)]
+    return type(value)
 
 
 @pytest.mark.parametrize("made, name", [

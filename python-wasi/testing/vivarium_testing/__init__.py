@@ -169,7 +169,7 @@ def _received_now(event: dict[str, Any]) -> dict[str, Any]:
 
 def sample_names() -> list[str]:
     """The names of all samples."""
-    found = (entry.name for entry in (files(__package__) / "samples").iterdir())
+    found = (entry.name for entry in (files(__name__) / "samples").iterdir())
     return sorted(name.removesuffix(".json") for name in found if name.endswith(".json"))
 
 
@@ -180,4 +180,4 @@ def sample_event(name: str) -> Any:
     """
     if name not in sample_names():
         raise ValueError(f"there is no sample {name!r}, but {', '.join(sample_names())}")
-    return json.loads((files(__package__) / "samples" / f"{name}.json").read_text("utf-8"))
+    return json.loads((files(__name__) / "samples" / f"{name}.json").read_text("utf-8"))

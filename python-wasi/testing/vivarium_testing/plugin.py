@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 from vivarium_testing._sandbox import FunctionError, Sandbox
@@ -21,7 +23,7 @@ def sandbox(pytestconfig: pytest.Config) -> Sandbox:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what a function that failed has logged: its traceback is there."""
     report = yield
     if call.excinfo is not None and isinstance(call.excinfo.value, FunctionError) and call.excinfo.value.log:

@@ -279,6 +279,8 @@ func TestWheel_WithTheTestsOfHandlers(t *testing.T) {
 		filepath.Join(work, "venv/bin/pip"), "install", "--no-index", "--no-cache-dir", "--find-links", filepath.Join(cache, "vivarium/servers/wheels"),
 	}
 	tests := filepath.Join(work, "package/testing/tests")
+	put(t, filepath.Join(work, "pyright.json"),
+		`{"typeCheckingMode": "strict", "venvPath": ".", "venv": "venv", "include": ["package/testing/tests", "package/testing/vivarium_testing"]}`)
 	for _, command := range [][]string{
 		{"mkdir", filepath.Join(work, "package")},
 		// Without what else is there: the guest. Links are files in it.
@@ -288,6 +290,7 @@ func TestWheel_WithTheTestsOfHandlers(t *testing.T) {
 		append(offline, filepath.Join(work, "package")),
 		{filepath.Join(work, "venv/bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests},
 		{filepath.Join(work, "venv/bin/mypy"), "--strict", "--cache-dir", filepath.Join(work, "mypy"), tests},
+		{"node", filepath.Join(cache, "vivarium/servers/pyright/node_modules/pyright/index.js"), "--project", filepath.Join(work, "pyright.json")},
 	} {
 		c := exec.CommandContext(t.Context(), command[0], command[1:]...)
 		c.Env = append(os.Environ(), "VIVARIUM_PROGRAM=")
