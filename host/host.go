@@ -24,6 +24,7 @@
 //	fault     whose fault an error is
 //	paced     JSON and text in pieces, in a function's turn
 //	throttle  how often something may happen
+//	profile   where a call's time goes, by lines of Python
 //
 // # Vocabulary
 //
@@ -214,7 +215,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 		cfg.Log.Error("keys are lost: nobody gets in without one of those that are left", "error", err,
 			"cure", "stop the server and make another one with: vivarium key create --data DIR")
 	}
-	h.ledger = h.newLedger()
+	h.ledger = newLedger(h)
 	h.book = logs.New(logs.Config{Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Echo: cfg.Logs})
 	h.history = history.New(history.Config{
 		Store: cfg.Store, Ledger: h.ledger, Log: cfg.Log, Off: cfg.NoCalls, Redact: cfg.Redact,
@@ -275,7 +276,7 @@ func (h *Host) open(ctx context.Context) (err error) {
 }
 
 // newLedger makes the ledger of a host.
-func (h *Host) newLedger() *quota.Ledger {
+func newLedger(h *Host) *quota.Ledger {
 	defaults := h.cfg.Quotas.Or(quota.Defaults())
 	if defaults[quota.Memory] == 0 {
 		defaults[quota.Memory] = h.cfg.MaxMemory / 4 * 3

@@ -34,6 +34,7 @@ type Instance struct {
 	awaitsEnd    bool     // see AwaitsEnd
 	threads      *threads // nil as long as it never had but one
 	interruption interruption
+	observation
 
 	// State of the current call.
 	stopped  error // why the host ended the call
@@ -80,6 +81,7 @@ type Call struct {
 	Stdout, Stderr io.Writer
 	Deadline       time.Time // zero means none
 	Turn           Turn      // nil means compute at once
+	Observer       Observer  // nil means that nobody observes
 	// Finish, if set, is called when the guest has returned, successfully or
 	// not, with what the call is about to return.
 	Finish func(r *Response, err error, work Work)
@@ -219,10 +221,12 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 	i.meter.begin(ctx, c.Turn, c.Deadline)
 	i.stopped, i.response, i.calling, i.firstCalling, i.last = nil, nil, f, f, lastWords{}
 	defer i.interruption.take() // what came too late for this call is not for the next
+	i.observation = observation{observer: c.Observer}
 	i.connect(c.Stdout, c.Stderr)
 	i.linear.denied = granted
 	defer func() {
 		i.disconnect()
+		i.observation = observation{}
 		if i.over != nil {
 			i.endOver()
 			i.over = nil
@@ -245,6 +249,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 		if status, err = i.enterGuest(f); err != nil {
 			i.endThreads()
 		}
+		i.computing(0)
 	}
 	if err = ended(status, i.explain(err)); err == nil {
 		err = i.stopped
@@ -319,6 +324,7 @@ func (i *Instance) end(why error) {
 
 // yield checks on a computing guest: see the package comment.
 func (i *Instance) yield() int32 {
+	i.computing(ObserveInterval)
 	if why := i.giveWay(); why != nil {
 		i.end(why)
 	}
@@ -373,6 +379,7 @@ func (i *Instance) sleep(ns int64) {
 // means none) passes. A waiting guest computes nothing, and ends with its call.
 func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
 	i.mustNotWait()
+	defer i.waiting()()
 	if i.threads != nil {
 		i.waitBeside(do)
 		return

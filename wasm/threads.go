@@ -446,6 +446,7 @@ func threadWait(ctx context.Context, m api.Module, stack []uint64) {
 func (i *Instance) waitFor(address uint32, ns int64) vfs.Errno {
 	i.mustNotWait()
 	i.seen.Slept++
+	defer i.waiting()()
 	t := i.withThreads()
 	th := t.running
 	t.mu.Lock()

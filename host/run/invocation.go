@@ -29,6 +29,8 @@ type Invocation struct {
 	Kind history.Kind
 	// ReplayOf is the call in the history that this one repeats; empty for others.
 	ReplayOf string
+	// Observer, if set, is told where the call's time goes.
+	Observer wasm.Observer
 	// Kept, if set, gets what the history would keep of the call, instead of the history.
 	Kept func(history.Made)
 
@@ -254,7 +256,8 @@ func (c *call) enter(
 	var failure error
 	_, err := guest(ctx, wasm.Call{
 		Stdout: c.log.Stdout(), Stderr: c.log.Stderr(), Deadline: c.deadline,
-		Turn: c.r.scheduler.turn(c.v.Tenant, c.v.FunctionID),
+		Observer: c.inv.Observer,
+		Turn:     c.r.scheduler.turn(c.v.Tenant, c.v.FunctionID),
 		Prepare: func(work paced.Work) []byte {
 			b := request(work)
 			start = time.Now() // waiting for the turn is not the handler's time

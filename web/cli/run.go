@@ -13,6 +13,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/fault"
 	"vivarium/host/run"
+	"vivarium/wasm"
 	"vivarium/web"
 )
 
@@ -23,6 +24,7 @@ type runCommand struct {
 	Raw         bool    `xor:"mode" help:"Raw mode: the handler receives the bare data, and its result is printed as JSON."`
 	HTTP        bool    `name:"http" xor:"mode" help:"HTTP mode: the handler receives an HTTP event, and the response's body is printed. The default, except for event samples."`
 	EventSample string  `placeholder:"NAME" help:"Send a sample event: ${samples}. All but http are raw."`
+	Profile     string  `placeholder:"FILE" help:"Write where the call's time goes, by lines of Python, for go tool pprof: computing (cpu), and waiting for time, locks and the network (wait)."`
 	Include     bool    `short:"i" help:"Print status and headers before the body, as curl -i does."`
 	limits
 	debugging
@@ -68,6 +70,11 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	}
 	terminal := newTerminal(s.stderr)
 	terminal.note(bundle.notes...)
+	profiling, err := openProfile(c.Profile) // before the right to is given up
+	if err != nil {
+		return err
+	}
+	defer profiling.close()
 	if c.Debug && c.Data != nil && *c.Data == "@-" {
 		return errors.New("--debug: standard input is the debugger's; name a file with -d @FILE")
 	}
@@ -94,7 +101,11 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	if _, err := platform.host.Catalog().DeployTransient(access.Operator, functionName, spec, bundle.code); err != nil {
 		return err
 	}
-	return c.call(s, &watchedFunctions{Host: platform.host, terminal: terminal}, request)
+	failed := c.call(s, &watchedFunctions{Host: platform.host, terminal: terminal, observer: profiling.observer()}, request)
+	if err := profiling.write(); err != nil {
+		return err
+	}
+	return failed
 }
 
 // request returns the HTTP request that the flags describe. All calls take this
@@ -173,10 +184,12 @@ func (c *runCommand) call(s *session, functions *watchedFunctions, request *http
 type watchedFunctions struct {
 	*host.Host
 	terminal *terminal
+	observer wasm.Observer // of all calls; nil for none
 }
 
 // Invoke implements web.Functions.
 func (w *watchedFunctions) Invoke(ctx context.Context, p access.Principal, inv run.Invocation) (*run.Result, error) {
+	inv.Observer = w.observer
 	result, err := w.Host.Invoke(ctx, p, inv)
 	if e, ok := errors.AsType[*fault.FunctionError](err); ok {
 		w.terminal.failure(result.Version.FunctionID, e)
