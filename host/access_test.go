@@ -149,7 +149,7 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 		}
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Host](), operations,
-		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Ready", "Stats", "Close") {
+		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Ready", "Stats", "Node", "Close") {
 		test(name, o)
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Tenants](), tenantOperations) {

@@ -6,7 +6,6 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
-	"vivarium/host/cluster"
 	"vivarium/host/quota"
 	"vivarium/host/run"
 )
@@ -48,20 +47,6 @@ func (h *Host) Invoke(ctx context.Context, p access.Principal, inv run.Invocatio
 // Those of Events.Invoke.
 func (h *Host) InvokeAsync(ctx context.Context, p access.Principal, inv run.Invocation) (requestID string, err error) {
 	return h.events.Invoke(ctx, p, inv)
-}
-
-// Holds returns what the host has to do, for other nodes of a cluster.
-func (h *Host) Holds() cluster.Holds {
-	return cluster.Holds{
-		Calls: int(h.ledger.Total(quota.Calls)), Instances: int(h.ledger.Total(quota.Instances)), Memory: h.ledger.Total(quota.Memory),
-	}
-}
-
-// Share tells the host what other nodes of a cluster have of what its limits bound, and
-// returns what it has itself; see run.Runner.Share.
-func (h *Host) Share(others cluster.Use, home func(function string) bool) cluster.Use {
-	h.ledger.SetElsewhere(others.Tenants)
-	return cluster.Use{Tenants: h.ledger.Shared(), Versions: h.runner.Share(others.Versions, home)}
 }
 
 // Stats is what a host has at one moment.

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -24,6 +26,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/cluster"
+	"vivarium/host/placement/simulation"
 	"vivarium/host/quota"
 	"vivarium/host/roomtest"
 	"vivarium/host/store"
@@ -89,7 +92,7 @@ func startNode(t testing.TB, nats string, change func(*host.Config, *Config)) *t
 		t.Fatal(err)
 	}
 	n.cluster, err = cluster.Join(cluster.Config{
-		Notices: s.Notices, Address: between.Addr().String(), Capacity: 2, Holds: n.host.Holds, Share: n.host.Share,
+		Notices: s.Notices, Address: between.Addr().String(), Capacity: 2, Load: n.host.Node(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -541,7 +544,50 @@ func TestCluster_ACallerWhoLeavesEndsTheCall(t *testing.T) {
 	until(t, "the home has the call", func() bool { return home.host.Stats().Busy == 1 })
 	leave()
 	<-left
-	until(t, "the call has ended", func() bool { return home.host.Stats().Busy == 0 && others[0].host.Holds().Calls == 0 })
+	until(t, "the call has ended", func() bool { return home.host.Stats().Busy == 0 && others[0].host.Node().Holds().Calls == 0 })
+}
+
+// What the simulation predicts of three nodes is what three nodes do: a function is started
+// once, not once on each of them.
+func TestCluster_DoesAsPredicted(t *testing.T) {
+	const functions, calls = 60, 360
+	predicted := simulation.Run(simulation.Config{
+		Nodes: 3, Processors: 2, Functions: functions, Calls: calls, Rate: 50, CPU: time.Millisecond,
+		Image: 180 * time.Millisecond, Instance: 5 * time.Millisecond, Seed: 1,
+	})
+	nodes := startNodes(t, 3)
+	for i := range functions {
+		create(t, nodes, fmt.Sprint("telling", i), telling, catalog.VersionSpec{})
+	}
+	started := func() (n int64) {
+		for _, node := range nodes {
+			n += node.host.Stats().ColdStarts
+		}
+		return n
+	}
+	before := started()
+	order := rand.New(rand.NewPCG(1, 1)).Perm(calls)
+	var calling sync.WaitGroup
+	next := make(chan int)
+	for range 4 {
+		calling.Go(func() {
+			for i := range next {
+				if answer, _ := tell(t, nodes[i%3], fmt.Sprint("/telling", order[i]%functions), nil); answer.StatusCode != 201 {
+					t.Errorf("call %d: %d", i, answer.StatusCode)
+				}
+			}
+		})
+	}
+	for i := range calls {
+		next <- i
+	}
+	close(next)
+	calling.Wait()
+	cold := started() - before
+	t.Logf("%d cold starts; predicted: %v", cold, predicted)
+	if cold > 80 || predicted.ColdStarts > 80 || math.Abs(float64(cold)-float64(predicted.ColdStarts)) > 20 {
+		t.Errorf("%d calls of %d functions made %d cold starts; %d were predicted", calls, functions, cold, predicted.ColdStarts)
+	}
 }
 
 // BenchmarkCluster measures a warm call that arrives at its function's home, or elsewhere.

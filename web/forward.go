@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ const (
 	headerFacts  = "Vivarium-Call"   // a facts, as JSON
 	headerPassed = "Vivarium-Passed" // the node has not begun the call, and why; another one may take it
 	headerLength = "Vivarium-Length" // the Content-Length of a response to HEAD
+	headerLoad   = "Vivarium-Load"   // what the node has to do
 )
 
 // forwardVersion is that of what nodes send each other. A node that knows another one
@@ -152,6 +154,9 @@ func (s *Server) send(c echo.Context, call *call, peer *cluster.Peer, body []byt
 	defer response.Body.Close()
 	late.Stop()
 	peer.Back()
+	if load, err := strconv.Atoi(response.Header.Get(headerLoad)); err == nil {
+		peer.Learn(load)
+	}
 	if response.Header.Get(headerPassed) != "" || f.state.Load() != forwardAccepted {
 		return errPassed
 	}
@@ -166,6 +171,7 @@ func (s *Server) answer(c echo.Context, response *http.Response) {
 		header[name] = values
 	}
 	header.Del("Connection")
+	header.Del(headerLoad)
 	if length := header.Get(headerLength); length != "" {
 		header.Del(headerLength)
 		header.Set("Content-Length", length)

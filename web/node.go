@@ -46,6 +46,10 @@ func (s *Server) nodes() http.Handler {
 	e.HTTPErrorHandler = s.fail
 	e.Pre(s.identify, s.place, s.guard, func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
+			c.Response().Before(func() { c.Response().Header().Set(headerLoad, strconv.Itoa(s.config.Cluster.Load())) })
+			if s.config.Cluster.Full() {
+				return errFull
+			}
 			if err := s.await(c.Request().Context(), callOf(c).forwarded.Revision, nodeRevisionTime); err != nil {
 				return err
 			}
@@ -94,6 +98,9 @@ func readFacts(r *http.Request) (*facts, error) {
 	return f, nil
 }
 
+// errFull means that this node has more to do than its share. Only other nodes see it.
+var errFull error = &callerError{http.StatusTooManyRequests, "Too Many Requests: this node has more to do than its share", clientError}
+
 type factsKey struct{}
 
 // factsOf returns what another node says of the call that a context is of, or nil.
@@ -140,7 +147,7 @@ func (c *call) began() time.Time {
 // mayPass reports whether another node may take the call that has come to nothing here: this
 // one is going down, has no room, or does not know the function yet.
 func (c *call) mayPass(err error) bool {
-	if errors.Is(err, errBodies) {
+	if errors.Is(err, errBodies) || errors.Is(err, errFull) {
 		return true
 	}
 	if _, ok := errors.AsType[*rateError](err); ok {

@@ -20,6 +20,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -33,7 +34,6 @@ import (
 
 	"vivarium/host/placement"
 	"vivarium/host/quota"
-	"vivarium/host/run"
 	"vivarium/host/store"
 )
 
@@ -62,6 +62,7 @@ type Node struct {
 
 // Holds is what a node has to do.
 type Holds struct {
+	Load      int   `json:"load"`      // what computes, or waits for a processor
 	Calls     int   `json:"calls"`     // in progress or waiting
 	Instances int   `json:"instances"` // of functions
 	Memory    int64 `json:"memory"`    // bytes that these have to themselves
@@ -70,7 +71,7 @@ type Holds struct {
 // Use is what a node has that counts against limits of the whole cluster.
 type Use struct {
 	Tenants  map[string]quota.Amounts `json:"tenants,omitempty"`
-	Versions map[string]run.Others    `json:"versions,omitempty"`
+	Versions map[string][2]int        `json:"versions,omitempty"` // instances that process a call, and calls that wait
 }
 
 // Config tells Join who this node is.
@@ -80,13 +81,24 @@ type Config struct {
 	Address  string
 	Capacity int // processors
 	Version  string
-	// Holds returns what this node has to do now.
-	Holds func() Holds
+	Load     Load
+	Log      *slog.Logger
+}
+
+// Load is what this node has to do.
+type Load interface {
+	// Holds returns what there is now.
+	Holds() Holds
 	// Share is told what the other nodes have, and whether this one is a function's first
 	// home; it returns what this one has. It is called as often as others are told.
-	Share func(others Use, home func(function string) bool) Use
-	Log   *slog.Logger
+	Share(others Use, home func(function string) bool) Use
 }
+
+// noLoad is that of a node that runs nothing.
+type noLoad struct{}
+
+func (noLoad) Holds() Holds                     { return Holds{} }
+func (noLoad) Share(Use, func(string) bool) Use { return Use{} }
 
 // Cluster is this node's membership. Safe for concurrent use.
 type Cluster struct {
@@ -124,6 +136,7 @@ func Join(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	now := time.Now()
+	cfg.Load = cmp.Or(cfg.Load, Load(noLoad{}))
 	c := &Cluster{
 		cfg: cfg, started: now, end: make(chan struct{}), soon: make(chan struct{}, 1),
 		registry: placement.NewRegistry(cfg.Address, now), peers: map[string]*Peer{},
@@ -178,9 +191,7 @@ func (c *Cluster) Close() {
 	defer c.mu.Unlock()
 	c.peers, c.registry = map[string]*Peer{}, placement.NewRegistry(c.cfg.Address, c.started)
 	c.show()
-	if c.cfg.Share != nil {
-		c.cfg.Share(Use{}, func(string) bool { return true }) // nobody else has anything any more
-	}
+	c.cfg.Load.Share(Use{}, func(string) bool { return true }) // nobody else has anything any more
 }
 
 // SetDraining makes this node a home of no function, or of its share again. It takes the
@@ -220,13 +231,8 @@ func (c *Cluster) tell(leaving bool) error {
 		Address: c.cfg.Address, Pin: c.pin[:], Capacity: c.cfg.Capacity, Version: c.cfg.Version, Started: c.started,
 		Draining: c.draining.Load(), Leaving: leaving,
 	}
-	if c.cfg.Holds != nil {
-		n.Holds = c.cfg.Holds()
-	}
-	if c.cfg.Share != nil {
-		n.Use = c.cfg.Share(c.others(), c.home)
-		n.Use.trim()
-	}
+	n.Holds, n.Use = c.cfg.Load.Holds(), c.cfg.Load.Share(c.others(), c.home)
+	n.Use.trim()
 	return c.cfg.Notices.Tell(store.Record(n))
 }
 
@@ -259,6 +265,7 @@ func (c *Cluster) hear(notice []byte) {
 	}
 	restarted := !fresh && Pin(p.current().Pin) != Pin(n.Pin)
 	p.node.Store(&n)
+	p.Learn(n.Holds.Load)
 	if restarted {
 		p.awayUntil.Store(0)
 	}
@@ -304,13 +311,35 @@ func (c *Cluster) Route(function string) []*Peer {
 	now := time.Now().UnixNano()
 	route := v.table.Route(function, v.self, func(i int) placement.State {
 		p := v.peers[i]
-		return placement.State{Load: p.load(), Away: p.awayUntil.Load() > now}
+		return placement.State{Load: c.loadOf(v, i), Away: p.awayUntil.Load() > now}
 	})
 	peers := make([]*Peer, len(route))
 	for i, at := range route {
 		peers[i] = v.peers[at]
 	}
 	return peers
+}
+
+// loadOf returns what a member has to do, as far as is known here.
+func (c *Cluster) loadOf(v *view, i int) int {
+	if i == v.self {
+		return c.Load()
+	}
+	return v.peers[i].load()
+}
+
+// Load returns what this node has to do now.
+func (c *Cluster) Load() int {
+	return c.cfg.Load.Holds().Load
+}
+
+// Full reports whether this node has more to do than its share, and should not take what
+// others send it.
+func (c *Cluster) Full() bool {
+	v := c.view.Load()
+	return v.self >= 0 && v.table.Overloaded(v.self, c.Load(), func(i int) placement.State {
+		return placement.State{Load: c.loadOf(v, i)}
+	})
 }
 
 // Nodes returns all nodes that are known, in no particular order, this one among them

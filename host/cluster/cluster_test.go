@@ -31,6 +31,12 @@ func join(t *testing.T, s *store.Store, address string, change func(*Config)) *C
 	return c
 }
 
+// busy is the load of a node that has so much to do.
+type busy int
+
+func (b busy) Holds() Holds                   { return Holds{Load: int(b)} }
+func (busy) Share(Use, func(string) bool) Use { return Use{} }
+
 func testStore(t *testing.T) *store.Store {
 	s := store.Memory(store.Config{})
 	t.Cleanup(s.Close)
@@ -109,10 +115,25 @@ func TestCluster_WhoDrainsIsNoHome(t *testing.T) {
 func TestCluster_WhoHasTooMuchIsSpared(t *testing.T) {
 	s := testStore(t)
 	a := join(t, s, "a:1", nil)
-	b := join(t, s, "b:1", func(c *Config) { c.Holds = func() Holds { return Holds{Calls: 1000} } })
+	b := join(t, s, "b:1", func(c *Config) { c.Load = busy(1000) })
 	mustKnow(t, a, "a:1", "b:1")
 	roomtest.Until(t, "a takes all itself", func() bool { own, _ := routes(a); return own == 300 })
 	roomtest.Until(t, "b sends all on", func() bool { own, _ := routes(b); return own == 0 })
+	if !b.Full() || a.Full() {
+		t.Errorf("a is full: %v, b is full: %v", a.Full(), b.Full())
+	}
+	// What it says of itself with an answer counts at once, and what is sent to it since.
+	p := a.known("b:1")
+	p.Learn(0)
+	if own, others := routes(a); own == 300 || others["b:1"] == 0 {
+		t.Errorf("nothing is sent to who has nothing to do: %v", others)
+	}
+	for range 1000 {
+		defer p.Send()()
+	}
+	if own, _ := routes(a); own != 300 {
+		t.Error("what was sent does not count")
+	}
 }
 
 // What is no node's notice, or an old one, changes nothing.

@@ -8,7 +8,6 @@ import (
 
 	"vivarium/host/placement"
 	"vivarium/host/quota"
-	"vivarium/host/run"
 )
 
 // Limits of the whole cluster are kept without a counter that all calls go through: each node
@@ -22,7 +21,7 @@ import (
 func (c *Cluster) others() Use {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := Use{Tenants: map[string]quota.Amounts{}, Versions: map[string]run.Others{}}
+	all := Use{Tenants: map[string]quota.Amounts{}, Versions: map[string][2]int{}}
 	for address, p := range c.peers {
 		if address != c.cfg.Address {
 			all.add(p.current().Use)
@@ -39,16 +38,16 @@ func (u *Use) add(more Use) {
 		}
 		u.Tenants[tenant] = sum
 	}
-	for id, o := range more.Versions {
+	for id, n := range more.Versions {
 		sum := u.Versions[id]
-		u.Versions[id] = run.Others{Busy: sum.Busy + max(o.Busy, 0), Waiting: sum.Waiting + max(o.Waiting, 0)}
+		u.Versions[id] = [2]int{sum[0] + max(n[0], 0), sum[1] + max(n[1], 0)}
 	}
 }
 
 // trim keeps to maxUse: of what there is less of, a limit is the further away.
 func (u *Use) trim() {
 	trim(u.Tenants, func(a quota.Amounts) int { return int(a[quota.Calls]) })
-	trim(u.Versions, func(o run.Others) int { return o.Busy + o.Waiting })
+	trim(u.Versions, func(n [2]int) int { return n[0] + n[1] })
 }
 
 func trim[V any](all map[string]V, size func(V) int) {

@@ -28,10 +28,10 @@ const (
 	// Homes is how many homes a function has, if there are as many members. All calls go
 	// to the first while it can take them: the others are where they go next.
 	Homes = 3
-	// Slack is how many calls in progress, for each processor, a member may always have
-	// before it counts as overloaded. Most calls wait for something else than a
-	// processor, and a function that moves costs a cold start.
-	Slack = 8
+	// Slack is how much a member may always have to do, for each processor, before it counts
+	// as overloaded: a function that moves costs a cold start. Package simulation shows
+	// what less or more would do.
+	Slack = 4
 	// overload is by how much a member's load may exceed its share of all load.
 	overload = 1.25
 )
@@ -45,7 +45,7 @@ type Member struct {
 
 // State is what is known of a member when a call comes in.
 type State struct {
-	Load int  // calls in progress
+	Load int  // what computes, or waits for a processor
 	Away bool // it did not answer lately
 }
 
@@ -119,7 +119,7 @@ func (t *Table) Route(function string, self int, state func(i int) State) []int 
 	route := homes[:0]
 	for _, home := range homes {
 		now := state(home)
-		if now.Away && home != self || t.overloaded(home, now.Load, state) {
+		if now.Away && home != self || t.Overloaded(home, now.Load, state) {
 			continue
 		}
 		if home == self {
@@ -130,8 +130,9 @@ func (t *Table) Route(function string, self int, state func(i int) State) []int 
 	return route
 }
 
-// overloaded reports whether a member has more than its share of all calls.
-func (t *Table) overloaded(i, load int, state func(i int) State) bool {
+// Overloaded reports whether a member with so much to do has more than its share of all that
+// members have to do. Who sends calls knows that a little late; the member itself knows best.
+func (t *Table) Overloaded(i, load int, state func(i int) State) bool {
 	capacity := t.members[i].Capacity
 	if load < Slack*capacity {
 		return false

@@ -37,7 +37,7 @@ func (m *maker) unstoreImage(v *live) {
 
 // countImages charges for the images that earlier runs have left, and removes
 // what is too much.
-func (r *Runner) countImages() {
+func countImages(r *Runner) {
 	type file struct {
 		v    *live
 		info os.FileInfo
@@ -80,6 +80,6 @@ func (r *Runner) CollectImages(listed map[string]bool) error {
 			}
 		}
 	}
-	r.countImages()
+	countImages(r)
 	return nil
 }

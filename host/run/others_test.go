@@ -12,14 +12,14 @@ import (
 
 func TestOthers_Leave(t *testing.T) {
 	for _, c := range []struct {
-		others      Others
+		others      others
 		asked, want catalog.Limits
 	}{
-		{Others{}, catalog.Limits{Ready: 2, Instances: 5, Requests: 9}, catalog.Limits{Ready: 2, Instances: 5, Requests: 9}},
-		{Others{Ready: true}, catalog.Limits{Ready: 2, Instances: 5}, catalog.Limits{Instances: 5}},
-		{Others{Busy: 3, Waiting: 4}, catalog.Limits{Instances: 5, Requests: 9}, catalog.Limits{Instances: 2, Requests: 2}},
-		{Others{Busy: 9, Waiting: 4}, catalog.Limits{Instances: 5, Requests: 9}, catalog.Limits{Instances: 1, Requests: 1}},
-		{Others{Busy: 9}, catalog.Limits{Instances: 5}, catalog.Limits{Instances: 1}},
+		{others{}, catalog.Limits{Ready: 2, Instances: 5, Requests: 9}, catalog.Limits{Ready: 2, Instances: 5, Requests: 9}},
+		{others{ready: true}, catalog.Limits{Ready: 2, Instances: 5}, catalog.Limits{Instances: 5}},
+		{others{busy: 3, waiting: 4}, catalog.Limits{Instances: 5, Requests: 9}, catalog.Limits{Instances: 2, Requests: 2}},
+		{others{busy: 9, waiting: 4}, catalog.Limits{Instances: 5, Requests: 9}, catalog.Limits{Instances: 1, Requests: 1}},
+		{others{busy: 9}, catalog.Limits{Instances: 5}, catalog.Limits{Instances: 1}},
 	} {
 		if got := c.others.leave(c.asked); got != c.want {
 			t.Errorf("%+v leave %+v of %+v, want %+v", c.others, got, c.asked, c.want)
@@ -32,10 +32,10 @@ func TestShare_TakesPlacesAndGivesThemBack(t *testing.T) {
 	bubble(t, testConfig{IdleTimeout: time.Hour}, func(t *testing.T, h *testHost) {
 		v := h.deploy("f", "", catalog.VersionSpec{MaxInstances: 4, Timeout: time.Minute})
 		home := true
-		share := func(o Others) Others {
-			own := h.Share(map[string]Others{v.ID: o}, func(string) bool { return home })
+		share := func(o others) others {
+			own := h.Share(map[string][2]int{v.ID: {o.busy, o.waiting}}, func(string) bool { return home })[v.ID]
 			synctest.Wait()
-			return own[v.ID]
+			return others{busy: own[0], waiting: own[1]}
 		}
 		want := func(when string, idle, live, waiting int) {
 			t.Helper()
@@ -56,27 +56,27 @@ func TestShare_TakesPlacesAndGivesThemBack(t *testing.T) {
 			calls = nil
 			synctest.Wait()
 		}
-		share(Others{Busy: 2})
+		share(others{busy: 2})
 		begin(3)
 		want("with two elsewhere", 0, 2, 1)
-		if own := share(Others{Busy: 2}); own != (Others{Busy: 2, Waiting: 1}) {
+		if own := share(others{busy: 2}); own != (others{busy: 2, waiting: 1}) {
 			t.Errorf("others are told %+v", own)
 		}
-		share(Others{})
+		share(others{})
 		want("without", 0, 3, 0)
 		begin(1)
 		end()
 		want("when all is over", 4, 4, 0)
-		share(Others{Busy: 9})
+		share(others{busy: 9})
 		want("with more elsewhere than there may be", 1, 1, 0)
 		begin(2)
 		want("with more elsewhere than there may be", 0, 1, 1)
 		end()
-		if own := share(Others{}); own != (Others{}) {
+		if own := share(others{}); own != (others{}) {
 			t.Errorf("others are told %+v", own)
 		}
 		h.SetLimits(v.ID, catalog.Limits{Instances: 1, Requests: 3})
-		share(Others{Waiting: 2})
+		share(others{waiting: 2})
 		begin(1)
 		if _, err := h.raw("f", ""); err != fault.ErrBusy {
 			t.Errorf("two requests elsewhere and one here: %v", err)

@@ -38,7 +38,7 @@ type pool struct {
 	mu      sync.Mutex     // guards all below; no guest runs and nothing blocks under it
 	limits  catalog.Limits // of this node: asked, less what others have
 	asked   catalog.Limits
-	others  Others
+	others  others
 	idle    []*instance    // most recently used last
 	live    int            // instances, those being made included
 	making  int            // of these, those that wait for the image
@@ -50,36 +50,37 @@ type pool struct {
 
 func newPool(r *Runner, v *live) *pool {
 	asked := catalog.Limits{Ready: v.MinInstances, Instances: v.MaxInstances}
-	others := Others{Ready: asked.Ready > 0 && r.readyElsewhere(v)}
-	return &pool{
+	p := &pool{
 		r: r, v: v, probe: make(chan *instance, 1), drained: make(chan struct{}),
 		image: imageCell{path: r.maker.imagePath(v.ID), build: func(trying context.Context) (*versionImage, error) {
 			return r.maker.buildImage(trying, v)
 		}},
-		asked: asked, others: others, limits: others.leave(asked),
+		asked: asked,
 	}
+	v.pool = p
+	p.others.ready = v.readyElsewhere(asked)
+	p.limits = p.others.leave(asked)
+	return p
 }
 
-// setLimits gives the pool other limits, and reports whether instances have to be made
-// ready. Calls that wait get a place if there is one now.
-func (p *pool) setLimits(l catalog.Limits) (fill bool) {
+// limit changes what the pool's limits follow from, and reports whether instances have to be
+// made ready. Calls that wait get a place if there is one now. It returns idle instances that
+// the pool may no longer have because others do, for the caller to discard.
+func (p *pool) limit(change func(*pool)) (fill bool, beyond []*instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asked = l
-	p.others.Ready = l.Ready > 0 && p.r.readyElsewhere(p.v)
-	return p.limit()
-}
-
-// limit works out what the pool may have, and reports whether instances have to be made
-// ready. Calls that wait get a place if there is one now. The caller holds mu.
-func (p *pool) limit() (fill bool) {
+	before := p.others
+	change(p)
 	l := p.others.leave(p.asked)
 	p.limits = l
 	for len(p.waiting) > 0 && p.live < l.Instances && !p.closed {
 		p.grow()
 		p.waiting.next().given <- nil
 	}
-	return p.live < l.Ready
+	for p.others != before && len(p.idle) > 0 && p.live-len(beyond) > l.Instances {
+		beyond = append(beyond, p.removeIdle(0))
+	}
+	return p.live < l.Ready, beyond
 }
 
 // acquire returns an instance for one call; give it back with release or

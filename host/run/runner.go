@@ -179,9 +179,9 @@ func newRunner(cfg Config, e engines) *Runner {
 }
 
 // newLive returns the live side of a version that nobody knows yet.
-func (r *Runner) newLive(v *catalog.Version) *live {
+func newLive(r *Runner, v *catalog.Version) *live {
 	l := &live{Version: v}
-	l.pool = newPool(r, l)
+	newPool(r, l)
 	if asked, err := egress.ParsePolicy(v.AllowNet); err == nil && !asked.Empty() { // it was checked when the version was made
 		l.asked = asked
 	}
@@ -200,7 +200,7 @@ func (r *Runner) Add(v *catalog.Version, code *vfs.Tree, give func()) {
 		}
 		return
 	}
-	l := r.newLive(v)
+	l := newLive(r, v)
 	l.code.tree, l.code.give = code, give
 	f := r.functions[v.FunctionID]
 	if f == nil {
@@ -222,16 +222,12 @@ func (r *Runner) version(id string) *live {
 // kept ready.
 func (r *Runner) SetLimits(versionID string, limits catalog.Limits) {
 	v := r.version(versionID)
-	if v != nil && v.pool.setLimits(limits) {
-		r.fillSoon(v)
+	if v == nil {
+		return
 	}
-}
-
-// fillSoon has the instances made that a version keeps ready. It does not block.
-func (r *Runner) fillSoon(v *live) {
-	select {
-	case r.fills <- v:
-	default: // the next round of tidying will see to it
+	fill, _ := v.pool.limit(func(p *pool) { p.asked, p.others.ready = limits, v.readyElsewhere(limits) })
+	if fill {
+		v.fillSoon()
 	}
 }
 

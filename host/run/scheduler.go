@@ -17,6 +17,7 @@ import (
 type scheduler struct {
 	mu       sync.Mutex // guards all below; held for a few dozen instructions
 	free     int
+	present  int // turns that somebody has or waits for
 	root     *share
 	arrivals uint64 // so far
 }
@@ -49,6 +50,7 @@ func (t *turn) Enter(ctx context.Context, deadline time.Time) error {
 		t.share.parent, t.share.virtual = function, 0
 	}
 	t.share.join()
+	s.present++
 	if s.free > 0 {
 		s.free--
 		s.mu.Unlock()
@@ -82,6 +84,7 @@ func (t *turn) Leave(used time.Duration) {
 	defer s.mu.Unlock()
 	t.share.charge(used)
 	t.share.leave()
+	s.present--
 	s.release()
 }
 
@@ -106,6 +109,7 @@ func (t *turn) wait(ctx context.Context, deadline time.Time) error {
 	s := t.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.present--
 	select {
 	case <-t.share.granted: // too late: the turn goes to the next
 		t.share.leave()
@@ -115,6 +119,13 @@ func (t *turn) wait(ctx context.Context, deadline time.Time) error {
 		t.share.leave()
 	}
 	return err
+}
+
+// demand returns how many turns somebody has or waits for.
+func (s *scheduler) demand() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.present
 }
 
 // release passes one turn on.

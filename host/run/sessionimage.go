@@ -137,7 +137,7 @@ func (s *Sessions) makeBase(ctx context.Context, tenant, runtime string) (*share
 	}
 	defer fresh.Close()
 	spec := SessionSpec{Runtime: runtime}.version()
-	v := s.r.newLive(&catalog.Version{FunctionName: "session", Tenant: tenant, VersionSpec: spec})
+	v := newLive(s.r, &catalog.Version{FunctionName: "session", Tenant: tenant, VersionSpec: spec})
 	if err := s.r.room.reserveInstance(tenant); err != nil {
 		return nil, err
 	}

@@ -200,7 +200,7 @@ func (s *Sessions) add(ctx context.Context, n *session, tenant string, image *sh
 	}()
 	n.id, n.tenant, n.created = catalog.NewID(SessionPrefix), tenant, time.Now()
 	n.used, n.place = n.created, make(chan struct{}, 1)
-	n.v = s.r.newLive(&catalog.Version{
+	n.v = newLive(s.r, &catalog.Version{
 		ID: n.id, FunctionID: n.id, LogGroupID: n.id, FunctionName: "session", Tenant: tenant, CreatedAt: n.created.UTC(),
 		VersionSpec: n.spec.version(),
 	})

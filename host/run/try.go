@@ -70,7 +70,7 @@ func (r *Runner) Try(
 		return nil, err
 	}
 	defer r.tries.leave()
-	v := r.newLive(&catalog.Version{
+	v := newLive(r, &catalog.Version{
 		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: catalog.NewID(catalog.FunctionPrefix),
 		LogGroupID:   catalog.NewID(catalog.LogGroupPrefix),
 		FunctionName: "try", Tenant: tryTenant, CreatedAt: arrived.UTC(), VersionSpec: spec,
@@ -320,7 +320,7 @@ func (t *tries) rehearse(from image, runtime string) {
 	if err != nil {
 		panic(err) // it is a constant
 	}
-	v := t.r.newLive(&catalog.Version{VersionSpec: spec})
+	v := newLive(t.r, &catalog.Version{VersionSpec: spec})
 	v.code.tree = code
 	w, err := t.clone(t.r.running, from, v)
 	if err != nil {

@@ -70,7 +70,7 @@ func (n *node) join(p *platform, log *slog.Logger) (err error) {
 	}
 	n.cluster, err = cluster.Join(cluster.Config{
 		Notices: p.store.Notices, Address: n.address, Capacity: runtime.GOMAXPROCS(0), Version: programVersion(),
-		Holds: p.host.Holds, Share: p.host.Share, Log: log,
+		Load: p.host.Node(), Log: log,
 	})
 	return err
 }

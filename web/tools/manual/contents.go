@@ -34,6 +34,7 @@ var contents = []part{
 		{"command-line", "web/cli/README.md", ""},
 		{"testing", "python-wasi/testing/README.md", ""},
 		{"server", "web/README.md", ""},
+		{"operating", "web/OPERATING.md", ""},
 		{"console", "web/console/README.md", ""},
 		{"cloud-tools", "web/grpcapi/README.md", ""},
 		{"install", "web/tools/release/README.md", "Installing and releases"},
