@@ -100,6 +100,8 @@ var needs = map[Operation]Role{
 	"OwnToken":  RoleInvoker,
 	"Endpoints": "", // where services are: clients ask before they have a token
 	"Health":    "",
+	"Nodes":     RoleOperator,
+	"DrainNode": RoleOperator,
 	"Folders":   RoleInvoker,
 	"Describe":  RoleInvoker, // the definitions of services
 	"Tools":     RoleInvoker, // each of which takes the role of what it does

@@ -239,6 +239,13 @@ func (c *Cluster) tell(leaving bool) error {
 // hear learns what a node says of itself.
 func (c *Cluster) hear(notice []byte) {
 	var n Node
+	var told command
+	if len(notice) <= maxNotice && json.Unmarshal(notice, &told) == nil && told.For != "" {
+		if told.For == c.cfg.Address {
+			c.SetDraining(told.Draining)
+		}
+		return
+	}
 	if len(notice) > maxNotice || json.Unmarshal(notice, &n) != nil || n.Address == "" || len(n.Pin) != len(Pin{}) {
 		return // another version's, or not a node's
 	}

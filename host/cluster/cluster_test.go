@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vivarium/host/fault"
 	"vivarium/host/roomtest"
 	"vivarium/host/store"
 )
@@ -110,6 +111,32 @@ func TestCluster_WhoDrainsIsNoHome(t *testing.T) {
 	}
 	b.SetDraining(false)
 	roomtest.Until(t, "b has its functions again", func() bool { own, _ := routes(b); return own > 0 })
+}
+
+// Any node can have any other one drained.
+func TestCluster_DrainsOthers(t *testing.T) {
+	s := testStore(t)
+	a, b := join(t, s, "a:1", nil), join(t, s, "b:1", nil)
+	mustKnow(t, a, "a:1", "b:1")
+	mustKnow(t, b, "a:1", "b:1")
+	for _, draining := range []bool{true, true, false} {
+		if err := a.Drain(t.Context(), "b:1", draining); err != nil {
+			t.Fatal(err)
+		}
+		if own, _ := routes(a); (own == 300) != draining {
+			t.Errorf("b drains: %v; a has %d of 300 functions", draining, own)
+		}
+	}
+	if err := a.Drain(t.Context(), "c:1", true); fault.Of(err) != fault.NotFound {
+		t.Errorf("a node that there is not: %v", err)
+	}
+	// One that hears nothing any more.
+	b.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := a.Drain(ctx, "b:1", true); fault.Of(err) != fault.Unavailable {
+		t.Errorf("a node that does not hear: %v", err)
+	}
 }
 
 func TestCluster_WhoHasTooMuchIsSpared(t *testing.T) {

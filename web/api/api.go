@@ -34,6 +34,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/cluster"
 	"vivarium/host/paced"
 	"vivarium/host/run"
 	"vivarium/web/manage"
@@ -59,6 +60,8 @@ type Config struct {
 	// Accept says why the result of a replayed call can't be answered, as calls over HTTP
 	// are, and sets its status; nil takes every result.
 	Accept func(raw bool, r *run.Result, work paced.Work) error
+	// Cluster has the nodes that share the host's store; nil means that there are none.
+	Cluster *cluster.Cluster
 	// Version is that of the program, for the OpenAPI description.
 	Version string
 	// Logger takes our own faults. Default: slog.Default().

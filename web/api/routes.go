@@ -127,6 +127,13 @@ var routes = []route{
 	{http.MethodGet, "/tenants", "Tenants", "listTenants", "List the tenants that have something or quotas of their own, in order of name; not the cloud's",
 		pageParameters, nil, false, ListTenantsResponse{}, (*Handler).listTenants},
 
+	{http.MethodGet, "/nodes", "Nodes", "listNodes", "List the nodes of the cluster, in order of address; not the cloud's",
+		nil, nil, false, ListNodesResponse{}, (*Handler).listNodes},
+	{http.MethodPost, "/nodes:drain", "DrainNode", "drainNode", "Have other nodes take a node's calls, until it is undrained or starts anew; not the cloud's",
+		nil, body[NodeRequest], false, Node{}, (*Handler).drainNode},
+	{http.MethodPost, "/nodes:undrain", "DrainNode", "undrainNode", "Have a node take its share of the calls again; not the cloud's",
+		nil, body[NodeRequest], false, Node{}, (*Handler).undrainNode},
+
 	{http.MethodGet, "/runtimes", "Runtimes", "listRuntimes", "List the names that a version's runtime may have",
 		nil, nil, false, ListRuntimesResponse{}, (*Handler).listRuntimes},
 	{http.MethodGet, "/operations/{operationId}", "Operation", "getOperation", "Get what became of a change; also at /operations/{operationId}",

@@ -80,6 +80,7 @@ type grammar struct {
 	Secret     secretCommands     `cmd:"" help:"Keep, list and delete secrets of functions."`
 	Key        keyCommands        `cmd:"" help:"Create, list and delete the keys that a server requires."`
 	DeadLetter deadLetterCommands `cmd:"" help:"List and replay asynchronous calls that failed for good."`
+	Node       nodeCommands       `cmd:"" help:"Show and drain the nodes of a cluster."`
 	Tenant     tenantCommands     `cmd:"" help:"Show and change the quotas of a server's tenants."`
 	MCP        mcpCommand         `cmd:"" name:"mcp" help:"Give a model tools to run code, and to deploy and call functions."`
 	Backup     backupCommand      `cmd:"" help:"Copy what a server keeps into a folder."`

@@ -69,6 +69,19 @@ func TestServe_NodesOfAClusterShareCalls(t *testing.T) {
 		}
 		return ""
 	})
+	// A node that drains has no calls; any of them can be told, and says what all do.
+	address := "127.0.0.1:" + ports[0]
+	if out := must(t, "node", "drain", address, "--server", nodes[1].url); !strings.Contains(out, address+" drains") {
+		t.Errorf("node drain printed %s", out)
+	}
+	out := must(t, "node", "list", "--server", nodes[0].url)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 3 || strings.Count(out, "draining") != 1 || strings.Count(out, "ready") != 1 {
+		t.Errorf("node list printed\n%s", out)
+	}
+	if code, _, stderr := execute("", "node", "drain", "127.0.0.1:1", "--server", nodes[0].url); code != ExitFailure || !strings.Contains(stderr, "node 127.0.0.1:1 not found") {
+		t.Errorf("node drain of a node that there is not: %d, %s", code, stderr)
+	}
+	must(t, "node", "undrain", address, "--server", nodes[1].url)
 	for _, n := range nodes {
 		if line := "landlock: on"; !strings.Contains(n.stderr.String(), line) {
 			t.Errorf("a node has not given up its rights: %s", n.stderr)

@@ -188,6 +188,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	desk := manage.New(platform.host)
 	management := api.New(api.Config{
 		Host: platform.host, Desk: desk, Version: programVersion(), Accept: web.Accept, Objects: packages.storage(),
+		Cluster: node.members(),
 	})
 	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
