@@ -14,6 +14,7 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
+	"vivarium/host/history"
 	"vivarium/host/logs"
 	"vivarium/host/quota"
 	"vivarium/host/roomtest"
@@ -23,11 +24,17 @@ import (
 // property is a tenant, and what it has that operations are about.
 type property struct{ tenant, function string }
 
+// oneCall is what the ids of the tenants' calls have after those of their functions.
+const oneCall = ".6613a53d0d80f4af19d"
+
 // furnish gives a tenant a function that can be called, with a log.
 func (h *testHost) furnish(tenant string) property {
 	h.t.Helper()
 	f := h.createFor(tenant, "fun")
-	h.version(f.ID, answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
+	v := h.version(f.ID, answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
+	h.history.Keep(history.Made{
+		Owner: f.LogOwner(), Event: []byte("1"), Call: history.Call{ID: f.ID + oneCall, VersionID: v.ID, Kind: history.Raw, Received: time.Now()},
+	})
 	h.book.Add(f.LogOwner(), logs.Entry{Time: time.Now(), FunctionID: f.ID, Message: "an entry"})
 	return property{tenant, f.ID}
 }
@@ -105,6 +112,22 @@ var tenantOperations = map[string]operation{
 	}},
 }
 
+// callOperations are those of its calls.
+var callOperations = map[string]operation{
+	"List": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+		calls, err := h.Calls().List(h.t.Context(), p, about.function, history.Query{})
+		return listed(err, len(calls) > 0)
+	}},
+	"Get": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+		_, err := h.Calls().Get(h.t.Context(), p, about.function+oneCall)
+		return err
+	}},
+	"Replay": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+		_, err := h.Calls().Replay(h.t.Context(), p, about.function+oneCall, Replay{})
+		return err
+	}},
+}
+
 // The methods that are no operations lead to the rooms, or are for the program alone.
 // Of what is another tenant's, a caller is told the same as of what does not exist.
 func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
@@ -149,10 +172,13 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 		}
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Host](), operations,
-		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Ready", "Stats", "Node", "Close") {
+		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Calls", "Ready", "Stats", "Node", "Close") {
 		test(name, o)
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Tenants](), tenantOperations) {
+		test(name, o)
+	}
+	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Calls](), callOperations) {
 		test(name, o)
 	}
 }
