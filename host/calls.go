@@ -14,6 +14,8 @@ import (
 	"vivarium/host/fault"
 	"vivarium/host/history"
 	"vivarium/host/paced"
+	"vivarium/host/profile"
+	"vivarium/host/quota"
 	"vivarium/host/run"
 )
 
@@ -62,6 +64,8 @@ type Replay struct {
 	VersionID, Tag string
 	// Event is what the function is called with; nil means what it was called with then.
 	Event []byte
+	// Profile, if set, gets where the call's time goes.
+	Profile *profile.Profile
 	// RequestID is a UUID; empty means a new one.
 	RequestID string
 	// Accept is that of the run.Invocation; nil takes every result.
@@ -104,10 +108,22 @@ func (c *Calls) Replay(ctx context.Context, p access.Principal, id string, r Rep
 		}
 		inv.Body, inv.Event = nil, func(paced.Work) []byte { return event }
 	}
+	functionID, _, _ := history.ParseID(id)
+	if r.Profile != nil {
+		f, err := c.host.catalog.Function(p, functionID)
+		if err != nil {
+			return origin, err
+		}
+		release, err := c.host.ledger.Reserve(f.Tenant, quota.Profile, profile.MaxBytes)
+		if err != nil {
+			return origin, err
+		}
+		defer release()
+		inv.Observer = r.Profile.Observe
+	}
 	if r.Accept != nil {
 		inv.Accept = func(result *run.Result, work paced.Work) error { return r.Accept(inv.Raw, result, work) }
 	}
-	functionID, _, _ := history.ParseID(id)
 	for {
 		v, err := c.replayed(p, functionID, origin, r)
 		if err != nil {

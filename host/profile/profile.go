@@ -26,9 +26,16 @@ import (
 	"vivarium/wasm"
 )
 
-// maxStacks is how many different stacks a profile has; the time of others counts for none
-// of them in particular.
-const maxStacks = 20_000
+// MaxBytes is how much memory a profile takes, about: of its stacks, of which the time of
+// further ones counts for none of them in particular, and of what is known of the guest's
+// code.
+const MaxBytes = 16 << 20
+
+const (
+	maxStacks  = 20_000
+	stackBytes = 128 // counted per stack besides its frames
+	frameBytes = 64  // of each
+)
 
 // Profile is where time went. Safe for concurrent use.
 type Profile struct {
@@ -38,6 +45,8 @@ type Profile struct {
 	python python
 	stacks map[string]*spent
 	order  []*spent
+	full   *spent // the time of stacks that there was no room for; nil while there is
+	held   int    // bytes in stacks
 }
 
 // spent is the time of one stack.
@@ -92,17 +101,18 @@ func (p *Profile) of(frames []Frame) *spent {
 	}
 	s := p.stacks[key.String()]
 	if s == nil {
-		if len(p.order) > maxStacks {
-			return p.order[maxStacks]
+		if p.full != nil {
+			return p.full
 		}
-		if len(p.order) == maxStacks {
-			frames = []Frame{{Function: "(too many stacks)"}}
+		p.held += stackBytes + len(frames)*frameBytes + key.Len()
+		if len(p.order) >= maxStacks || p.held > MaxBytes/2 {
+			p.full = &spent{frames: []Frame{{Function: "(too many stacks)"}}}
+			p.order = append(p.order, p.full)
+			return p.full
 		}
 		s = &spent{frames: frames}
 		p.order = append(p.order, s)
-		if len(p.order) <= maxStacks {
-			p.stacks[key.String()] = s
-		}
+		p.stacks[key.String()] = s
 	}
 	return s
 }

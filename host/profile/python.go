@@ -11,8 +11,8 @@ import (
 
 // Bounds of what is read of a guest.
 const (
-	maxFrames = 128 // of a stack; the outermost ones are left out
-	maxCodes  = 20_000
+	maxFrames = 128      // of a stack; the outermost ones are left out
+	codeBytes = 256      // counted per function besides its texts
 	maxName   = 512      // bytes
 	maxTable  = 64 << 10 // bytes, of a function's table of lines
 	// maxSearch is how far the interpreter's static data can lie.
@@ -59,6 +59,7 @@ type python struct {
 	absent  bool   // there is none that is understood
 	at      [offsets]uint32
 	codes   map[codeKey]*code
+	held    int // bytes in codes
 }
 
 // codeKey is where a code object is. Its memory may be another's later.
@@ -168,7 +169,8 @@ func (p *python) code(r reader, at uint32) *code {
 		first: int(int32(key.first)), start: at + p.at[offCodeCode],
 	}
 	c.table = r.bytes(key.table+p.at[offBytesValue], min(r.u32(key.table+p.at[offBytesSize]), maxTable))
-	if len(p.codes) < maxCodes {
+	if size := codeBytes + len(c.name) + len(c.file) + len(c.table); p.held+size <= MaxBytes/2 {
+		p.held += size
 		p.codes[key] = c
 	}
 	return c

@@ -122,6 +122,8 @@ const (
 	Body Kind = "body"
 	// LogBuffer is log text that is not yet stored or sent.
 	LogBuffer Kind = "log buffer"
+	// Profile is what is known of where a call's time goes.
+	Profile Kind = "profile"
 	// ImageFile is a version's image on disk.
 	ImageFile Kind = "image file"
 	// Connection is a connection from an instance to elsewhere.
@@ -135,7 +137,7 @@ const (
 var kindQuotas = map[Kind]Quota{
 	Call: Calls, LogStream: LogStreams, Instance: Instances, Session: Sessions,
 	InstanceMemory: Memory, OwnMemory: Memory, CodeTree: Memory,
-	Body: Memory, LogBuffer: Memory, ImageFile: ImageBytes, Connection: Connections,
+	Body: Memory, LogBuffer: Memory, Profile: Memory, ImageFile: ImageBytes, Connection: Connections,
 	Traffic: TrafficBytes,
 }
 

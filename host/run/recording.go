@@ -88,9 +88,14 @@ func (c *call) keep(err error) {
 	}
 	if err != nil {
 		made.Status, made.Error = c.outcome(err)
-		made.Answer = nil
-		if fe, ok := errors.AsType[*fault.FunctionError](err); ok {
+		fe, ok := errors.AsType[*fault.FunctionError](err)
+		switch {
+		case ok:
 			made.Error, made.Answer = fe.Type, fe.Body()
+		case c.unfit: // what the handler returned shows why
+			made.Error = err.Error()
+		default:
+			made.Answer = nil
 		}
 	}
 	if c.inv.Kept != nil {

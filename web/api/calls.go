@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"net/http"
 	"time"
 
 	"vivarium/host"
 	"vivarium/host/history"
+	"vivarium/host/profile"
 )
 
 // Call is a call in the history. A list has neither events, answers nor connections.
@@ -30,6 +32,8 @@ type Call struct {
 
 	Event  *CallText `json:"event,omitempty"`
 	Answer *CallText `json:"answer,omitempty"`
+
+	Profile []byte `json:"profile,omitempty" doc:"Of a replay that asked for one: where the time went, by lines of Python, in pprof's format."`
 }
 
 // CallPhases tell where the time of a call went.
@@ -67,6 +71,7 @@ type ReplayCallRequest struct {
 	Tag         string  `json:"tag" doc:"Names the version in place of its id."`
 	Event       *string `json:"event" doc:"Default: what the function was called with then."`
 	EventBase64 []byte  `json:"eventBase64" doc:"In place of event, if it is no text."`
+	Profile     bool    `json:"profile" doc:"Find out where the time goes."`
 }
 
 // CallPolicy says what is kept of a function's calls.
@@ -161,6 +166,9 @@ func (h *Handler) replayCall(q *request) (any, error) {
 	case body.Event != nil:
 		replay.Event = []byte(*body.Event)
 	}
+	if body.Profile {
+		replay.Profile = profile.New()
+	}
 	c, err := h.host.Calls().Replay(q.Context(), q.principal, q.path["callId"], replay)
 	if err != nil {
 		return nil, err
@@ -168,5 +176,12 @@ func (h *Handler) replayCall(q *request) (any, error) {
 	// The server allows less time for answers than a function may take.
 	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(transferTimeout)) // a recorder knows none
 	call := newCall(c, true)
+	if replay.Profile != nil {
+		var b bytes.Buffer
+		if err := replay.Profile.Write(&b); err != nil {
+			return nil, err
+		}
+		call.Profile = b.Bytes()
+	}
 	return &call, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -197,6 +198,7 @@ type replayCommand struct {
 	ID      string `arg:"" help:"Id of a call, as vivarium calls prints it."`
 	Tag     string `placeholder:"TAG" xor:"version" help:"Call the version with this tag, such as $$latest. Default: the version that the call was of."`
 	Version string `placeholder:"ID" xor:"version" help:"Call this version."`
+	Profile string `placeholder:"FILE" help:"Write where the call's time goes, for go tool pprof, see vivarium run --profile."`
 	Event   string `short:"d" placeholder:"EVENT" help:"Call it with another event: the text itself, @FILE, or @- for standard input."`
 	remote
 }
@@ -222,7 +224,7 @@ func (c *replayCommand) Run(ctx context.Context, s *session) error {
 	if _, _, ok := history.ParseID(c.ID); !ok {
 		return fmt.Errorf("%s is no id of a call; `vivarium calls NAME` shows them, and `--request ID` finds those of a request", c.ID)
 	}
-	request := api.ReplayCallRequest{VersionID: c.Version, Tag: c.Tag}
+	request := api.ReplayCallRequest{VersionID: c.Version, Tag: c.Tag, Profile: c.Profile != ""}
 	if c.Event != "" {
 		data, err := readData(c.Event, s.stdin)
 		switch text := string(data); {
@@ -237,6 +239,11 @@ func (c *replayCommand) Run(ctx context.Context, s *session) error {
 	var call api.Call
 	if err := client.do(ctx, http.MethodPost, callPath(c.ID)+":replay", request, &call); err != nil {
 		return err
+	}
+	if c.Profile != "" {
+		if err := os.WriteFile(c.Profile, call.Profile, 0o600); err != nil {
+			return fmt.Errorf("--profile: %w", err)
+		}
 	}
 	if c.JSON {
 		err = printJSON(s.stdout, call)

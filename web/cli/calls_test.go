@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vivarium/web/api"
 )
@@ -31,7 +33,7 @@ func TestCalls_AreListedOpenedAndReplayed(t *testing.T) {
 	}
 	p := serve()
 	write := func(text string) {
-		writeFile(t, folder+"/main.py", "def handler(event, context):\n    print('seen')\n    n = event['queryStringParameters']['n']\n"+
+		writeFile(t, folder+"/main.py", "import time\n\ndef handler(event, context):\n    print('seen')\n    time.sleep(0.02)\n    n = event['queryStringParameters']['n']\n"+
 			"    return {'statusCode': 201, 'body': '"+text+" ' + str(10 // int(n)), 'headers': {'Set-Cookie': 'a=b'}}\n")
 	}
 	write("one")
@@ -98,6 +100,27 @@ func TestCalls_AreListedOpenedAndReplayed(t *testing.T) {
 	if !strings.Contains(metrics, "vivarium_history_dropped_total 0") || !strings.Contains(metrics, `quota="callBytes"`) {
 		t.Error("the metrics tell nothing of the history")
 	}
+
+	file := filepath.Join(t.TempDir(), "out.pprof")
+	execute("", "replay", failed, "--profile", file)
+	if wait := pprof(t, file, "wait"); wait["handler /function/code/main.py:5"] < 19*time.Millisecond {
+		t.Errorf("the profile has %v", wait)
+	}
+	// A replay is judged as the call would be.
+	code, out, messages = execute("", "replay", failed, "-d", `{"queryStringParameters":{"n":"1"}}`, "--tag", "odd")
+	if code != ExitFailure || !strings.Contains(messages, "tag odd not found") {
+		t.Errorf("exit code %d, %s, %s", code, out, messages)
+	}
+	writeFile(t, folder+"/main.py", "def handler(event, context):\n    return 'no response'\n")
+	must(t, "deploy", "divide", folder, "--tag", "odd", "--timeout", "60s")
+	if code, out, messages := execute("", "replay", failed, "--tag", "odd"); code != ExitFunction || out != `"no response"` || !strings.Contains(messages, "status 502") {
+		t.Errorf("exit code %d, %s, %s", code, out, messages)
+	}
+	if list := must(t, "calls", "divide", "--limit", "1"); !strings.Contains(list, "Malformed serverless function response") {
+		t.Errorf("calls printed\n%s", list)
+	}
+	write("three")
+	must(t, "deploy", "divide", folder, "--timeout", "60s")
 
 	if got := must(t, "function", "calls", "divide", "--redact", "n,other"); !strings.Contains(got, "n, other") {
 		t.Errorf("function calls printed %s", got)
