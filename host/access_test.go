@@ -33,7 +33,8 @@ func (h *testHost) furnish(tenant string) property {
 	f := h.createFor(tenant, "fun")
 	v := h.version(f.ID, answering("here"), catalog.VersionSpec{Async: &catalog.AsyncConfig{}})
 	h.history.Keep(history.Made{
-		Owner: f.LogOwner(), Event: []byte("1"), Call: history.Call{ID: f.ID + oneCall, VersionID: v.ID, Kind: history.Raw, Received: time.Now()},
+		Owner: f.LogOwner(), Event: []byte("1"),
+		Call: history.Call{ID: f.ID + oneCall, VersionID: v.ID, Kind: history.Raw, Received: time.Now()},
 	})
 	h.book.Add(f.LogOwner(), logs.Entry{Time: time.Now(), FunctionID: f.ID, Message: "an entry"})
 	return property{tenant, f.ID}
