@@ -126,6 +126,9 @@ type Config struct {
 	NetCeiling *egress.Policy
 	TryCeiling *egress.Policy
 	Dialer     egress.Dialer
+	// Refused, if set, is told the rule that would allow what a function was refused of
+	// the network. It must not block.
+	Refused func(functionID, rule string)
 	// Debugger, if set, is handed the connections of instances to their debugger, which
 	// it closes. It is for hosts that run one's own functions.
 	Debugger func(net.Conn)
@@ -244,7 +247,8 @@ func (h *Host) open(ctx context.Context) (err error) {
 		},
 		Secrets: h.secrets.Values, ImageDir: cfg.ImageDir, MaxQueue: cfg.MaxQueue, IdleTimeout: cfg.IdleTimeout, MaxCalls: cfg.MaxCalls,
 		MaxMemory: cfg.MaxMemory, Processors: cfg.Processors, Clustered: cfg.Clustered, MaxTries: cfg.MaxTries,
-		NetCeiling: cfg.NetCeiling, Ceilings: ceilings, TryCeiling: cfg.TryCeiling, Dialer: cfg.Dialer, Debugger: cfg.Debugger,
+		NetCeiling: cfg.NetCeiling, Ceilings: ceilings, TryCeiling: cfg.TryCeiling, Dialer: cfg.Dialer,
+		Debugger: cfg.Debugger, Refused: cfg.Refused,
 	})
 	h.catalog = catalog.New(catalog.Config{
 		Store: cfg.Store, Ledger: h.ledger, Runner: h.runner, Secrets: h.secrets, Log: cfg.Log, KeepObsolete: cfg.KeepObsolete,

@@ -32,7 +32,7 @@ func newAsker(t *testing.T, rules string) *asker {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		a.done <- ServeBroker(ctx, answers, NewGuard(policy(t, rules)))
+		a.done <- ServeBroker(ctx, answers, NewGuard(policy(t, rules)), nil)
 	}()
 	t.Cleanup(func() { stop(); <-ended })
 	if a.conn, err = packetConn(asks); err != nil {
@@ -121,7 +121,7 @@ func TestBrokerPair_IsWhatBothEndsTake(t *testing.T) {
 	if file, err = l.(*net.TCPListener).File(); err != nil {
 		t.Fatal(err)
 	}
-	if err := ServeBroker(t.Context(), file, NewGuard()); err == nil {
+	if err := ServeBroker(t.Context(), file, NewGuard(), nil); err == nil {
 		t.Error("a listener is taken")
 	}
 	if file.Fd() != ^uintptr(0) {

@@ -26,6 +26,8 @@ type request struct {
 	Name string         `json:",omitempty"`
 	Kind sockets.Kind   `json:",omitempty"`
 	To   netip.AddrPort `json:",omitzero"`
+	Rule string         `json:",omitempty"` // to be allowed to Who from now on
+	Who  string         `json:",omitempty"`
 }
 
 // reply is the result of a request; a descriptor travels with the message.
@@ -36,14 +38,16 @@ type reply struct {
 	NoName    bool          `json:",omitempty"`
 	TryAgain  bool          `json:",omitempty"`
 	Errno     syscall.Errno `json:",omitempty"`
+	Allowed   bool          `json:",omitempty"` // the Rule
 
 	fds []int // at most one
 }
 
 // ServeBroker answers a Broker's requests on conn, as far as guard allows,
-// until conn is closed. It blocks. The calling process need not trust the one
-// that asks.
-func ServeBroker(ctx context.Context, conn *os.File, guard *Guard) error {
+// until conn is closed. Allow, if set, decides whether a rule is added to the guard's,
+// which it sees to; it may block. So does ServeBroker. The calling process need not trust
+// the one that asks.
+func ServeBroker(ctx context.Context, conn *os.File, guard *Guard, allow func(ctx context.Context, rule, who string) bool) error {
 	c, err := packetConn(conn)
 	if err != nil {
 		return err
@@ -63,6 +67,19 @@ func ServeBroker(ctx context.Context, conn *os.File, guard *Guard) error {
 		// Whoever breaks the format may have been taken over; nothing more is done for it.
 		if err := json.Unmarshal(buf[:n], &r); err != nil {
 			return fmt.Errorf("egress: broker: %w", err)
+		}
+		if r.Rule != "" {
+			select {
+			case places <- struct{}{}:
+			default: // who asks so much at a time is not answered with patience
+				send(c, reply{ID: r.ID})
+				continue
+			}
+			go func() {
+				defer func() { <-places }()
+				send(c, reply{ID: r.ID, Allowed: allow != nil && allow(ctx, r.Rule, r.Who)})
+			}()
+			continue
 		}
 		// A connection is only begun here, which takes no time; a name server may take seconds.
 		if r.Name == "" {
@@ -273,6 +290,13 @@ func (b *Broker) ask(ctx context.Context, r request) (reply, error) {
 		closeAll((<-answer).fds)
 	}
 	return reply{}, sockets.ErrTryAgain
+}
+
+// Allow asks the other process to add a rule for who wants it, and reports whether it
+// does. It blocks until that is decided or ctx ends.
+func (b *Broker) Allow(ctx context.Context, rule, who string) bool {
+	a, err := b.ask(ctx, request{Rule: rule, Who: who})
+	return err == nil && a.Allowed
 }
 
 // Resolve implements Dialer.

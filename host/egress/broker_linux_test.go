@@ -37,7 +37,7 @@ func TestBroker_ConnectsAsFarAsItsOwnRulesAllow(t *testing.T) {
 	}
 	var served sync.WaitGroup
 	defer served.Wait()
-	served.Go(func() { _ = ServeBroker(t.Context(), answers, NewGuard(policy(t, there.String()))) })
+	served.Go(func() { _ = ServeBroker(t.Context(), answers, NewGuard(policy(t, there.String())), nil) })
 	b, err := NewBroker(asks)
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,9 @@ func (*Broker) Close() error { return nil }
 // Ready returns nil.
 func (*Broker) Ready() error { return nil }
 
+// Allow returns false.
+func (*Broker) Allow(context.Context, string, string) bool { return false }
+
 // NewBroker returns an error.
 func NewBroker(*os.File) (*Broker, error) { return nil, errors.ErrUnsupported }
 
@@ -45,4 +48,6 @@ func NewBroker(*os.File) (*Broker, error) { return nil, errors.ErrUnsupported }
 func BrokerPair() (asks, answers *os.File, err error) { return nil, nil, errors.ErrUnsupported }
 
 // ServeBroker returns an error.
-func ServeBroker(context.Context, *os.File, *Guard) error { return errors.ErrUnsupported }
+func ServeBroker(context.Context, *os.File, *Guard, func(context.Context, string, string) bool) error {
+	return errors.ErrUnsupported
+}

@@ -40,6 +40,9 @@ type SessionConfig struct {
 	// Debugger, if set, is handed each connection to the debugger's address, which it
 	// closes.
 	Debugger func(net.Conn)
+	// Refused, if set, is told the rule that would allow what is refused, once per target
+	// and call. It must not block.
+	Refused func(rule string)
 	// Reserve, if set, is asked before each connection is made, and returns the
 	// function that gives it back.
 	Reserve func() (release func(), err error)
@@ -161,6 +164,9 @@ func (s *Session) note(target string, err error) error {
 		}
 		s.seen[target] = true
 		s.refusals = append(s.refusals, refusal.Reason)
+		if s.cfg.Refused != nil && refusal.Rule != "" {
+			s.cfg.Refused(refusal.Rule)
+		}
 	}
 	return err
 }

@@ -92,7 +92,7 @@ func broker(t testing.TB, rules string) *Broker {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- ServeBroker(context.Background(), answers, NewGuard(p)) }()
+	go func() { served <- ServeBroker(context.Background(), answers, NewGuard(p), nil) }()
 	b, err := NewBroker(asks)
 	if err != nil {
 		t.Fatal(err)

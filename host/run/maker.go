@@ -117,6 +117,7 @@ type maker struct {
 	ceilings   *egress.Ceilings
 	dialer     egress.Dialer
 	debugger   func(net.Conn)
+	refused    func(functionID, rule string) // may be nil
 	traffic    *traffic
 
 	unpacking chan struct{}   // has a place for each archive that is being unpacked

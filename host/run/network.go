@@ -28,6 +28,9 @@ func (m *maker) network(v *live) *egress.Session {
 		cfg.Guard = egress.NewGuard(v.asked).Bound(m.netCeiling, "this server does not allow it").
 			BoundBy(func() *egress.Policy { return m.ceilings.Of(v.Tenant) }, whose(v.Tenant))
 	}
+	if m.refused != nil && v.Tenant != tryTenant {
+		cfg.Refused = func(rule string) { m.refused(v.FunctionID, rule) }
+	}
 	if v.ServiceAccountID != "" {
 		cfg.Metadata = func(path string, google bool) (string, bool) { return m.metadata(v, path, google) }
 	}

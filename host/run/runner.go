@@ -88,6 +88,9 @@ type Config struct {
 	Ceilings   *egress.Ceilings
 	TryCeiling *egress.Policy
 	Dialer     egress.Dialer
+	// Refused, if set, is told the rule that would allow what a function was refused of
+	// the network. It must not block.
+	Refused func(functionID, rule string)
 	// Debugger, if set, is handed the connections of instances to their debugger, which
 	// it closes. Such connections may last longer than others.
 	Debugger func(net.Conn)
@@ -163,7 +166,8 @@ func newRunner(cfg Config, e engines) *Runner {
 	r.maker = &maker{
 		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
 		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, secrets: r.cfg.Secrets, imageDir: cfg.ImageDir,
-		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, debugger: cfg.Debugger, traffic: newTraffic(cfg.Ledger),
+		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, debugger: cfg.Debugger,
+		refused: cfg.Refused, traffic: newTraffic(cfg.Ledger),
 		unpacking: make(chan struct{}, maxUnpacking), running: r.running,
 	}
 	if cfg.Clustered {

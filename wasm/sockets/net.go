@@ -75,6 +75,8 @@ type Refusal struct {
 	Reason string
 	// Lasting means that the guest is refused it always and wherever it runs.
 	Lasting bool
+	// Rule is what would allow it, as a value of Setting; empty if nothing would.
+	Rule string
 }
 
 func (r *Refusal) Error() string { return r.Reason }
@@ -120,7 +122,7 @@ func Refuse(kind Kind, host string, port uint16, reason string) *Refusal {
 	if kind == Datagram {
 		target += "/udp"
 	}
-	return &Refusal{Reason: fmt.Sprintf("%s: %s; %s=%s would allow it", target, reason, Setting, target)}
+	return &Refusal{Reason: fmt.Sprintf("%s: %s; %s=%s would allow it", target, reason, Setting, target), Rule: target}
 }
 
 // Errors of sockets, numbered as in WASI.

@@ -35,6 +35,8 @@ type reach struct {
 	ports []uint16 // of other nodes; only with nats
 	// egress is what functions may reach. Another process connects for them.
 	egress *egress.Policy
+	// asks lets the terminal widen that.
+	asks bool
 	// own is what the server itself reaches, besides nats: where traces and metrics go, and
 	// where packages come from. Yet another process connects for that.
 	own *egress.Policy
@@ -53,6 +55,8 @@ type confinement struct {
 	// dialer connects for functions; nil means that the process itself does.
 	dialer egress.Dialer
 	broker *egress.Broker // may be nil
+	// allow asks the terminal; nil where the process itself is to.
+	allow func(ctx context.Context, rule, who string) bool
 	// ownDialer connects for the server; nil means that the process itself does.
 	ownDialer egress.Dialer
 	ownBroker *egress.Broker // may be nil
@@ -95,14 +99,14 @@ func (s *session) confine(flags confining, a reach) (*confinement, error) {
 		}
 	}
 	var broker *egress.Broker
-	if !a.egress.Empty() && runtime.GOOS == "linux" {
-		if broker, err = startBroker(s, a.egress); err != nil {
+	if (a.asks || !a.egress.Empty()) && runtime.GOOS == "linux" {
+		if broker, err = startBroker(s, a.egress, a.asks); err != nil {
 			return nil, err
 		}
 	}
 	var own *egress.Broker
 	if !a.own.Empty() && runtime.GOOS == "linux" {
-		if own, err = startBroker(s, a.own); err != nil {
+		if own, err = startBroker(s, a.own, false); err != nil {
 			return nil, err
 		}
 	}
@@ -112,6 +116,9 @@ func (s *session) confine(flags confining, a reach) (*confinement, error) {
 	}
 	if broker != nil {
 		c.broker, c.dialer = broker, broker
+		if a.asks {
+			c.allow = broker.Allow
+		}
 		c.lines = append(c.lines, "broker: on: connects functions to "+a.egress.String())
 	}
 	if own != nil {

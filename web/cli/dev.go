@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -82,7 +83,8 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 		return errors.New(first.Err)
 	}
 	d := &deployments{
-		terminal: newTerminal(s.stderr), sample: func() {}, functions: map[string]*deployment{}, leaving: map[string]chan struct{}{},
+		terminal: newTerminal(s.stderr), sample: func() {},
+		functions: map[string]*deployment{}, allowed: map[string]string{}, leaving: map[string]chan struct{}{},
 	}
 	if code.Project == "" {
 		if d.single, err = c.spec(""); err != nil {
@@ -106,20 +108,31 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 	if err := c.mayServe(listener, false, ""); err != nil {
 		return err
 	}
-	confined, err := s.confine(c.confining, reach{read: c.certificates(), egress: c.AllowNet.policy()})
+	asks := s.interactive() && !c.Debug && runtime.GOOS == "linux" // elsewhere there is no network
+	confined, err := s.confine(c.confining, reach{read: c.certificates(), egress: c.AllowNet.policy(), asks: asks})
 	if err != nil {
 		return err
 	}
 	defer confined.close()
-	platform, err := openPlatform(ctx, s, d.terminal, platformConfig{
-		noCalls: true,
+	cfg := platformConfig{
 		runtime: runtimeOf(first, c.Runtime), temp: confined.temp, egress: c.AllowNet.policy(), dialer: confined.dialer, debug: debug,
-	})
+	}
+	var wanted *wishes
+	if asks {
+		wanted = newWishes(d, confined, s, c.AllowNet)
+		cfg.egress, cfg.refused = wanted.everything(), wanted.note
+	}
+	platform, err := openPlatform(ctx, s, d.terminal, cfg)
 	if err != nil {
 		return err
 	}
 	defer platform.close()
 	d.host = platform.host
+	if asks {
+		if err := wanted.bound(ctx); err != nil {
+			return err
+		}
+	}
 	if code.Project != "" {
 		d.terminal.prefix = platform.prefix
 	}
@@ -140,6 +153,11 @@ func (c *devCommand) Run(ctx context.Context, s *session, line *kong.Context) er
 	}
 	follower.each(d.reload)
 	defer follower.close()
+	if asks {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		d.retiring.Go(func() { wanted.grant(ctx) })
+	}
 	c.announce(s, d, listener.url())
 	if config.Console != nil {
 		fmt.Fprintf(s.stdout, "vivarium: console on %s%s/\n", listener.url(), console.Path)
@@ -286,18 +304,20 @@ func (c *devCommand) sample(ctx context.Context, s *session, d *deployments, ser
 	}
 }
 
-// deployments are the functions whose code is followed. Their methods are called by one
-// goroutine at a time.
+// deployments are the functions whose code is followed. begin comes before all others.
 type deployments struct {
-	name      string              // of the one function; empty if a projectFile names them
-	single    catalog.VersionSpec // of the one function
-	host      *host.Host
-	terminal  *terminal
-	sample    func() // sends the sample event
+	name     string              // of the one function; empty if a projectFile names them
+	single   catalog.VersionSpec // of the one function
+	host     *host.Host
+	terminal *terminal
+	sample   func()         // sends the sample event
+	retiring sync.WaitGroup // old versions with calls in progress, and sample calls
+
+	mu        sync.Mutex // guards the members below; what is served is replaced under it
 	functions map[string]*deployment
+	allowed   map[string]string        // rules that were allowed at the terminal, by function
 	leaving   map[string]chan struct{} // functions that are gone; closed when their last calls are over
 	failed    string                   // why the last edition could not be read
-	retiring  sync.WaitGroup           // old versions with calls in progress, and sample calls
 }
 
 // deployment is a function that is served.
@@ -306,6 +326,7 @@ type deployment struct {
 	spec    catalog.VersionSpec
 	timers  map[string]timerFlags
 	notes   []string // that the user has been told
+	edition functionEdition
 }
 
 // begin deploys the first edition. Ceiling is what functions may reach at most.
@@ -340,6 +361,7 @@ func (d *deployments) deploy(name string, f *functionEdition) error {
 		spec = *f.Spec
 	}
 	spec.Entrypoint = b.entrypoint
+	spec.AllowNet = joinRules(spec.AllowNet, d.allowed[name])
 	old := d.functions[name]
 	if old != nil && bytes.Equal(b.archive, old.archive) && reflect.DeepEqual(spec, old.spec) && maps.Equal(f.Timers, old.timers) {
 		return errUnchanged
@@ -361,7 +383,7 @@ func (d *deployments) deploy(name string, f *functionEdition) error {
 	if old != nil {
 		timers = old.timers
 	}
-	d.functions[name] = &deployment{b.archive, spec, f.Timers, b.notes}
+	d.functions[name] = &deployment{b.archive, spec, f.Timers, b.notes, *f}
 	if err := setLocalTimers(context.Background(), d.host.Events(), name, timers, f.Timers); err != nil {
 		d.terminal.say("%s: %v", name, err)
 	}
@@ -373,6 +395,8 @@ var errUnchanged = errors.New("unchanged")
 
 // reload deploys what has changed. What can't be read stays as it was.
 func (d *deployments) reload(e *edition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if e.Err != "" {
 		if e.Err != d.failed {
 			d.terminal.say("not reloaded: %s", e.Err)
@@ -418,5 +442,15 @@ func (d *deployments) reloadOne(name string, f *functionEdition) {
 		// Calls in progress finish on the version they began on.
 		d.retiring.Go(func() { _ = d.host.Catalog().Retire(context.Background(), access.Operator, name) }) // it is there
 		d.retiring.Go(d.sample)
+	}
+}
+
+// allow lets a function reach what a rule says, as it is now and will be.
+func (d *deployments) allow(name, rule string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.allowed[name] = joinRules(d.allowed[name], rule)
+	if f := d.functions[name]; f != nil {
+		d.reloadOne(name, &f.edition)
 	}
 }

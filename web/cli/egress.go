@@ -62,16 +62,21 @@ const brokerFD = 3
 
 // runBroker runs brokerCommand.
 func runBroker(ctx context.Context, s *session, args []string) int {
-	if len(args) != 1 {
+	if len(args) == 0 || len(args) > 2 {
 		return ExitFailure
 	}
 	policy, err := egress.ParsePolicy(args[0])
 	if err == nil {
+		asker := newAsker(policy, s.stdin, s.stderr)
+		allow := asker.allow
+		if len(args) == 1 || args[1] != askArgument {
+			allow = nil
+		}
 		if s.ownsProcess {
 			err = confineBroker()
 		}
 		if err == nil {
-			err = egress.ServeBroker(ctx, os.NewFile(brokerFD, "broker"), egress.NewGuard(policy))
+			err = egress.ServeBroker(ctx, os.NewFile(brokerFD, "broker"), asker.guard(), allow)
 		}
 	}
 	if err != nil {
@@ -81,24 +86,32 @@ func runBroker(ctx context.Context, s *session, args []string) int {
 	return ExitOK
 }
 
-// startBroker starts the process that connects, within policy. Closing the
-// Broker ends it.
-func startBroker(s *session, policy *egress.Policy) (*egress.Broker, error) {
+// askArgument lets the broker ask at the terminal for what policy does not allow. It asks
+// by itself: whoever has taken over the process that runs functions can't answer.
+const askArgument = "ask"
+
+// startBroker starts the process that connects, within policy, and what is allowed to it
+// at the terminal if asks. Closing the Broker ends it.
+func startBroker(s *session, policy *egress.Policy, asks bool) (*egress.Broker, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	asks, answers, err := egress.BrokerPair()
+	questions, answers, err := egress.BrokerPair()
 	if err != nil {
 		return nil, err
 	}
 	defer answers.Close()
 	command := exec.Command(self, brokerCommand, policy.String())
+	if asks {
+		command.Args = append(command.Args, askArgument)
+		command.Stdin = s.stdin
+	}
 	command.Stderr = exact(s.stderr)
 	command.ExtraFiles = []*os.File{answers} // becomes brokerFD
 	if err := command.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("broker: %w", err), asks.Close())
+		return nil, errors.Join(fmt.Errorf("broker: %w", err), questions.Close())
 	}
 	go func() { _ = command.Wait() }() // whoever asks it notices its end
-	return egress.NewBroker(asks)
+	return egress.NewBroker(questions)
 }

@@ -31,24 +31,25 @@ type platform struct {
 
 // platformConfig configures a platform. The zero value is usable.
 type platformConfig struct {
-	shells  int              // created ahead of need; 0 means the engine's default
-	data    string           // folder of the store
-	memory  int64            // bytes for all instances; 0 means three quarters of the machine's
-	images  int64            // bytes for all images on disk; 0 means imageShare
-	secrets *secrets.Keyring // nil: none can be kept
-	temp    string           // folder for temporary files; empty means the system's
-	quotas  quota.Amounts    // for each tenant that has none of its own
-	egress  *egress.Policy   // the operator's bound on what functions may reach
-	trying  *egress.Policy   // the bound on what is tried, within egress
-	runtime string           // compiled ahead; empty means the lean one
-	dialer  egress.Dialer    // nil means that the process connects
-	debug   *debugger        // nil: nothing is debugged
-	noCalls bool             // nobody can look at the history of calls, so none is kept
-	redact  []string         // names that are redacted in it
-	nats    string           // URL of servers that have the store; with neither, everything is in memory
-	cluster bool             // there may be other nodes
-	servers natsFlags        // how they are reached
-	copies  int              // that they keep; 0 means as many as there are
+	shells  int                           // created ahead of need; 0 means the engine's default
+	data    string                        // folder of the store
+	memory  int64                         // bytes for all instances; 0 means three quarters of the machine's
+	images  int64                         // bytes for all images on disk; 0 means imageShare
+	secrets *secrets.Keyring              // nil: none can be kept
+	temp    string                        // folder for temporary files; empty means the system's
+	quotas  quota.Amounts                 // for each tenant that has none of its own
+	egress  *egress.Policy                // the operator's bound on what functions may reach
+	trying  *egress.Policy                // the bound on what is tried, within egress
+	runtime string                        // compiled ahead; empty means the lean one
+	dialer  egress.Dialer                 // nil means that the process connects
+	debug   *debugger                     // nil: nothing is debugged
+	refused func(functionID, rule string) // is told what functions are refused of the network; may be nil
+	noCalls bool                          // nobody can look at the history of calls, so none is kept
+	redact  []string                      // names that are redacted in it
+	nats    string                        // URL of servers that have the store; with neither, everything is in memory
+	cluster bool                          // there may be other nodes
+	servers natsFlags                     // how they are reached
+	copies  int                           // that they keep; 0 means as many as there are
 }
 
 // openPlatform compiles the guest, or takes it from the cache, and starts a
@@ -92,7 +93,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 		Engines: p.engines, Logs: t.entry, Log: log, Store: p.store, ImageDir: images, MaxMemory: cfg.memory,
 		MaxImageDisk: cfg.images, Clustered: cfg.cluster, Quotas: cfg.quotas, SecretKeys: cfg.secrets,
 		NoCalls: cfg.noCalls, Redact: cfg.redact,
-		NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer, Debugger: cfg.debug.attachment(),
+		NetCeiling: cfg.egress, TryCeiling: cfg.trying, Dialer: cfg.dialer, Debugger: cfg.debug.attachment(), Refused: cfg.refused,
 	})
 	if err != nil {
 		return nil, err
