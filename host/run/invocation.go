@@ -379,8 +379,8 @@ func (r *reporter) blame(v *live, requestID string, err error) error {
 // so only some of it is told: the next line says how many were left out.
 func (r *reporter) warn(message string, v *live, args ...any) {
 	who := v.FunctionID
-	if v.Tenant == tryTenant { // each try is a function of its own
-		who = tryTenant
+	if v.Tenant == tryTenant || v.isSession() { // of which each is a function of its own
+		who = v.Tenant
 	}
 	ok, dropped := r.warnings.Allow(who, 1)
 	if !ok {

@@ -93,6 +93,10 @@ type room struct {
 	idle   shelf[*instance] // instances without a call
 	spares shelf[*live]     // versions that have code in memory and no instance
 	images shelf[*live]     // versions that have an image on disk and no instance
+	// sessions are those that run no snippet. There is no getting them back, so they go
+	// last, and only for another tenant than their own, if that has more than its share.
+	sessions   shelf[*session]
+	endSession func(*session)
 }
 
 // reclaim lets go of one thing, so that a tenant gets what its quota or the machine
@@ -104,7 +108,7 @@ func (r *room) reclaim(tenant string, q quota.Quota, own bool) bool {
 	case quota.ImageBytes:
 		return r.evictImage(weight) || own && r.evictInstance(weight) // an image is in use as long as it has instances
 	case quota.Memory, quota.Instances:
-		return q == quota.Memory && r.evictCode(weight) || r.evictInstance(weight)
+		return q == quota.Memory && r.evictCode(weight) || r.evictInstance(weight) || !own && r.evictSession(tenant, weight)
 	}
 	return false
 }
@@ -135,6 +139,18 @@ func (r *room) evictInstance(weight func(tenant string) (int64, bool)) bool {
 			return true
 		}
 	}
+}
+
+// evictSession ends a session of another tenant than the one that asks.
+func (r *room) evictSession(asks string, weight func(tenant string) (int64, bool)) bool {
+	n, ok := r.sessions.oldest(func(other string) (int64, bool) {
+		held, allowed := weight(other)
+		return held, allowed && other != asks
+	})
+	if ok {
+		r.endSession(n)
+	}
+	return ok
 }
 
 // evictCode forgets code that no instance uses.

@@ -43,7 +43,7 @@ func (s *Sessions) WriteFile(ctx context.Context, tenant, id, name string, conte
 	if err != nil {
 		return err
 	}
-	if err := n.enter(ctx); err != nil {
+	if err := s.enter(ctx, n); err != nil {
 		return err
 	}
 	defer s.leave(n)
@@ -62,7 +62,7 @@ func (s *Sessions) ReadFile(ctx context.Context, tenant, id, name string) (conte
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := n.enter(ctx); err != nil {
+	if err := s.enter(ctx, n); err != nil {
 		return nil, nil, err
 	}
 	defer s.leave(n)
@@ -204,6 +204,7 @@ func fileError(name string, errno vfs.Errno) error {
 	why := map[vfs.Errno]string{
 		vfs.ENOENT: "there is no such file", vfs.EISDIR: "is a folder", vfs.ENOTDIR: "one of its folders is a file",
 		vfs.EROFS: "can't be written: write below " + SessionFolder, vfs.ELOOP: "has too many links", vfs.ENAMETOOLONG: "has too long a name",
+		vfs.EMFILE: "the session has too many open files; close some",
 		vfs.ENOSPC: fmt.Sprintf("there is no room: %s holds %d MiB and %d names, and what is in it counts as the tenant's memory",
 			SessionFolder, sessionTmpBytes>>20, tmpEntries),
 		0: "can't be written",

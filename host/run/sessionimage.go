@@ -209,7 +209,7 @@ func (s *Sessions) Fork(ctx context.Context, tenant, id string) (SessionInfo, er
 	if err != nil {
 		return SessionInfo{}, err
 	}
-	if err := parent.enter(ctx); err != nil {
+	if err := s.enter(ctx, parent); err != nil {
 		return SessionInfo{}, err
 	}
 	defer s.leave(parent)

@@ -16,84 +16,6 @@ import (
 	"vivarium/wasm/vfs"
 )
 
-// Defaults and limits of SessionSpec.
-const (
-	DefaultSessionIdle     = 10 * time.Minute
-	MaxSessionIdle         = time.Hour
-	DefaultSessionLifetime = time.Hour
-	MaxSessionLifetime     = 24 * time.Hour
-	DefaultSnippetTimeout  = 10 * time.Second
-
-	minSessionTime = time.Second
-	// sessionTmpBytes bounds the files of a session.
-	sessionTmpBytes = 64 << 20
-	// sessionWait is how long something waits that a session does one at a time.
-	sessionWait = 10 * time.Second
-	// interruptPatience is how long an interrupted snippet has to come to its end.
-	interruptPatience = 2 * time.Second
-	// sessionTick is how often sessions are looked at that may have come to their end.
-	sessionTick = time.Second
-)
-
-// sessionEntrypoint is the runtime's own handler of snippets.
-const sessionEntrypoint = "vivarium._session.run"
-
-// SessionPrefix begins the ids of sessions.
-const SessionPrefix = "d4s"
-
-// SessionSpec says what a session may have. Zero values mean the defaults.
-type SessionSpec struct {
-	Runtime     string
-	MemoryMB    int
-	Environment map[string]string
-	AllowNet    string        // what it may reach, as in a version
-	Timeout     time.Duration // of a snippet that names none; DefaultSnippetTimeout
-	Idle        time.Duration // it ends when it was not used for so long; DefaultSessionIdle
-	Lifetime    time.Duration // it ends so long after it began; DefaultSessionLifetime
-}
-
-// version returns the specification as that of a version, with its defaults.
-func (s SessionSpec) version() catalog.VersionSpec {
-	return catalog.VersionSpec{
-		Entrypoint: sessionEntrypoint, Runtime: s.Runtime, MemoryMB: s.MemoryMB, Environment: s.Environment,
-		AllowNet: s.AllowNet, Timeout: cmp.Or(s.Timeout, DefaultSnippetTimeout), PlainLogs: true,
-	}.WithDefaults()
-}
-
-// validate checks what validating a version does not.
-func (s SessionSpec) validate() error {
-	for field, c := range map[string]struct{ value, most time.Duration }{
-		"idle_timeout": {s.Idle, MaxSessionIdle}, "lifetime": {s.Lifetime, MaxSessionLifetime},
-	} {
-		if c.value < minSessionTime || c.value > c.most {
-			return fault.Invalidf(field, "%s must be %s to %s", c.value, minSessionTime, c.most)
-		}
-	}
-	return nil
-}
-
-// SessionInfo tells of a session.
-type SessionInfo struct {
-	ID       string
-	Tenant   string
-	Parent   string // that it was forked from; may be empty, or gone
-	Spec     SessionSpec
-	Created  time.Time
-	Used     time.Time // last
-	Running  bool      // a snippet runs
-	Snippets int       // run so far, in those that it was forked from too
-	Memory   int64     // bytes of linear memory
-}
-
-// Ends returns when the session ends unless it is used before.
-func (s SessionInfo) Ends() time.Time {
-	idle, end := s.Used.Add(s.Spec.Idle), s.Created.Add(s.Spec.Lifetime)
-	if idle.Before(end) {
-		return idle
-	}
-	return end
-}
-
 // Sessions are instances that stay: they run one snippet after the other, each of which
 // finds what those before it have left. They are in this process alone, and end with
 // it. Safe for concurrent use.
@@ -115,6 +37,7 @@ type session struct {
 	created            time.Time
 
 	place chan struct{} // of capacity 1
+	gone  chan struct{} // closed when it has ended; see hasEnded
 	// Guarded by place:
 	guest    guest
 	tmp      *vfs.Mem
@@ -129,11 +52,12 @@ type session struct {
 	memory    int64
 	running   bool
 	interrupt func() // interrupts the snippet that runs; nil when none does
-	ended     error  // why it takes no more; nil while it does
 }
 
 func newSessions(r *Runner) *Sessions {
-	return &Sessions{r: r, all: map[string]*session{}, stocks: map[stockKey]*sessionStock{}}
+	s := &Sessions{r: r, all: map[string]*session{}, stocks: map[stockKey]*sessionStock{}}
+	r.room.endSession = s.end
+	return s
 }
 
 // Sessions returns the runner's sessions.
@@ -199,7 +123,7 @@ func (s *Sessions) add(ctx context.Context, n *session, tenant string, image *sh
 		}
 	}()
 	n.id, n.tenant, n.created = catalog.NewID(SessionPrefix), tenant, time.Now()
-	n.used, n.place = n.created, make(chan struct{}, 1)
+	n.used, n.place, n.gone = n.created, make(chan struct{}, 1), make(chan struct{})
 	n.v = newLive(s.r, &catalog.Version{
 		ID: n.id, FunctionID: n.id, LogGroupID: n.id, FunctionName: "session", Tenant: tenant, CreatedAt: n.created.UTC(),
 		VersionSpec: n.spec.version(),
@@ -223,6 +147,7 @@ func (s *Sessions) add(ctx context.Context, n *session, tenant string, image *sh
 		return fault.ErrClosed
 	}
 	s.all[n.id] = n
+	s.r.room.sessions.put(tenant, n)
 	return nil
 }
 
@@ -350,8 +275,8 @@ func (errEnded) Kind() fault.Kind { return fault.NotFound }
 //
 // # Errors
 //
-// *fault.ConflictError, fault.ErrCancelled; *fault.NotFoundError once it has ended.
-func (n *session) enter(ctx context.Context) error {
+// *fault.ConflictError, fault.ErrCancelled; one of the kind NotFound when it has ended.
+func (s *Sessions) enter(ctx context.Context, n *session) error {
 	wait := time.NewTimer(sessionWait)
 	defer wait.Stop()
 	select {
@@ -362,33 +287,43 @@ func (n *session) enter(ctx context.Context) error {
 		}
 		select {
 		case n.place <- struct{}{}:
+		case <-n.gone:
+			return errEnded{n.id}
 		case <-wait.C:
 			return fault.Conflictf("session", n.id, "is in use; try again")
 		case <-ctx.Done():
 			return fault.ErrCancelled
 		}
 	}
-	n.mu.Lock()
-	ended := n.ended
-	n.mu.Unlock()
-	if ended != nil {
-		<-n.place
-		return ended
-	}
+	s.r.room.sessions.remove(n)
 	return nil
 }
 
-// leave gives the place back.
+// leave gives the place back, and closes a session that has ended meanwhile.
 func (s *Sessions) leave(n *session) {
 	n.mu.Lock()
 	n.used, n.memory = time.Now(), n.guest.MemorySize()
-	ended := n.ended != nil
+	ended := n.hasEnded()
+	if !ended {
+		s.r.room.sessions.put(n.tenant, n)
+		<-n.place
+	}
 	n.mu.Unlock()
 	if ended {
-		s.close(n) // and nobody enters any more
-		return
+		s.close(n)
 	}
-	<-n.place
+}
+
+// hasEnded reports whether it takes no more. The caller holds mu, under which that and
+// whose the place is go together: whoever comes second of those who end a session and
+// those who leave it closes it.
+func (n *session) hasEnded() bool {
+	select {
+	case <-n.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // End ends a session, and interrupts what it does.
@@ -412,16 +347,21 @@ func (s *Sessions) end(n *session) {
 	delete(s.all, n.id)
 	s.mu.Unlock()
 	n.mu.Lock()
-	already := n.ended != nil
-	n.ended = errEnded{n.id}
-	n.mu.Unlock()
-	if already {
-		return
+	already, free := n.hasEnded(), false
+	if !already {
+		close(n.gone)
+		s.r.room.sessions.remove(n)
+		select {
+		case n.place <- struct{}{}:
+			free = true
+		default: // leave sees to it
+		}
 	}
-	select {
-	case n.place <- struct{}{}:
+	n.mu.Unlock()
+	switch {
+	case free:
 		s.close(n)
-	default: // leave sees to it
+	case !already:
 		n.interruptNow()
 	}
 }
@@ -448,15 +388,29 @@ func (s *Sessions) tidy(now time.Time) {
 		case !info.Running && !now.Before(info.Ends()):
 			s.end(n)
 		case !info.Running && info.Used.Before(now.Add(-keepAlive)):
-			select {
-			case n.place <- struct{}{}:
-				n.guest.HangUp()
-				<-n.place
-			default: // it is in use after all
-			}
+			s.hangUp(n)
 		}
 	}
 	s.dropStocks(now.Add(-s.r.cfg.IdleTimeout))
+}
+
+// hangUp ends the connections of a session that nobody uses.
+func (s *Sessions) hangUp(n *session) {
+	select {
+	case n.place <- struct{}{}:
+	default:
+		return // it is in use after all
+	}
+	n.guest.HangUp()
+	n.mu.Lock()
+	ended := n.hasEnded()
+	if !ended {
+		<-n.place
+	}
+	n.mu.Unlock()
+	if ended {
+		s.close(n)
+	}
 }
 
 // count returns how many sessions there are.

@@ -286,7 +286,8 @@ func TestSession_IsInterruptedWhenItsCallerLeaves(t *testing.T) {
 func TestSession_ForksAreAloneFromThereOn(t *testing.T) {
 	h := newTestHost(t, testConfig{})
 	id := h.session(SessionSpec{})
-	h.snippet(id, "import random, secrets, uuid, tempfile, os\nx = [1]\nopen('/tmp/f', 'w').write('one')\nos.symlink('f', '/tmp/l'); os.link('/tmp/f', '/tmp/h')")
+	h.snippet(id, "import random, secrets, uuid, tempfile, os, snapshot_restore_py\nx = [1]; hooks = []\n"+
+		"snapshot_restore_py.register_after_restore(hooks.append, 'restored')\n\nopen('/tmp/f', 'w').write('one')\nos.symlink('f', '/tmp/l'); os.link('/tmp/f', '/tmp/h')")
 	var forks []string
 	for range 3 {
 		info, err := h.Sessions().Fork(t.Context(), sessionTenant, id)
@@ -297,6 +298,9 @@ func TestSession_ForksAreAloneFromThereOn(t *testing.T) {
 			t.Errorf("got %+v", info)
 		}
 		forks = append(forks, info.ID)
+	}
+	if got := h.snippet(forks[0], "hooks").value() + h.snippet(id, "hooks").value(); got != "['restored'][]" {
+		t.Errorf("hooks: %s in a fork and its parent", got)
 	}
 	h.snippet(id, "x.append('parent')\nopen('/tmp/f', 'w').write('parent')")
 	for n, fork := range forks {
@@ -518,4 +522,43 @@ func TestSession_HammerLeavesNothing(t *testing.T) {
 	}
 	all.Wait()
 	h.wantNothingLeft()
+}
+
+// When the machine has no more memory, who has more than a share loses what is idle to
+// others, but nothing to itself.
+func TestSession_MakesRoomForAnotherTenant(t *testing.T) {
+	h := newTestHost(t, testConfig{MaxMemory: 96 << 20, Quotas: quota.Amounts{quota.Memory: -1}})
+	take := func(tenant string, mib int) (id, got string) {
+		t.Helper()
+		info, err := h.Sessions().Create(t.Context(), tenant, SessionSpec{})
+		if err != nil {
+			t.Fatal(tenant, err)
+		}
+		r, err := h.Sessions().Run(t.Context(), tenant, info.ID, Snippet{Code: fmt.Sprintf("hoard = bytearray(%d << 20)", mib)})
+		if err != nil {
+			t.Fatal(tenant, err)
+		}
+		r.Release()
+		return info.ID, r.Outcome
+	}
+	first, got := take("greedy", 55)
+	if got != SnippetOK {
+		t.Fatalf("got %s", got)
+	}
+	if _, got := take("greedy", 55); got == SnippetOK {
+		t.Error("there is more memory than the machine has")
+	}
+	if _, err := h.Sessions().Get("greedy", first); err != nil {
+		t.Errorf("a tenant has ended its own session: %v", err)
+	}
+	modest, got := take("modest", 30)
+	if got != SnippetOK {
+		t.Errorf("the modest one: %s", got)
+	}
+	if _, err := h.Sessions().Get("greedy", first); fault.Of(err) != fault.NotFound {
+		t.Errorf("the greedy one keeps its session: %v", err)
+	}
+	if _, err := h.Sessions().Get("modest", modest); err != nil {
+		t.Errorf("the modest one: %v", err)
+	}
 }

@@ -118,7 +118,7 @@ func (s *Sessions) Run(ctx context.Context, tenant, id string, snippet Snippet) 
 	if err != nil {
 		return nil, err
 	}
-	if err := n.enter(ctx); err != nil {
+	if err := s.enter(ctx, n); err != nil {
 		return nil, err
 	}
 	defer s.leave(n)
@@ -225,7 +225,7 @@ func (n *session) start(running context.Context, cancel func()) int {
 	n.snippets++
 	var once sync.Once
 	n.interrupt = func() { once.Do(func() { go n.insist(running, cancel) }) }
-	if n.ended != nil { // while it waited to begin
+	if n.hasEnded() { // while it waited to begin
 		cancel()
 	}
 	return n.snippets

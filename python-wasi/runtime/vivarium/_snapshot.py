@@ -7,6 +7,7 @@ including the state of the random generators.
 from __future__ import annotations
 
 import random
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -58,6 +59,10 @@ def reseed() -> None:
     # Both are created again when they are next needed.
     tempfile._name_sequence = None  # type: ignore[attr-defined]
     uuid._node = uuid._last_timestamp = None  # type: ignore[attr-defined]
+    # The generator behind numpy.random.rand() and the like.
+    numpy_seed = getattr(sys.modules.get("numpy.random"), "seed", None)
+    if callable(numpy_seed):
+        numpy_seed()
 
 
 def random_state() -> object:
