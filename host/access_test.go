@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -129,6 +130,71 @@ var callOperations = map[string]operation{
 	}},
 }
 
+// aboutSession makes an operation of one that is about a session: a new one each time.
+func aboutSession(call func(s *Sessions, ctx context.Context, p access.Principal, id string) error) operation {
+	return operation{access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+		id := run.SessionPrefix + "0000000000000000"
+		if all := h.Runner().Sessions(); about.tenant != "nobody" {
+			info, err := all.Create(h.t.Context(), about.tenant, run.SessionSpec{})
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			id = info.ID
+			defer func() { _ = all.End(about.tenant, id) }() // the operation may have ended it
+		}
+		err := call(h.Sessions(), h.t.Context(), p, id)
+		if e, ok := errors.AsType[*fault.NotFoundError](err); ok {
+			return &fault.NotFoundError{Thing: e.Thing, Name: strings.ReplaceAll(e.Name, id, "ID")}
+		}
+		return err
+	}}
+}
+
+// sessionOperations are those of its sessions.
+var sessionOperations = map[string]operation{
+	"Create": {access.RoleDeployer, func(h *testHost, p access.Principal, about property) error {
+		s, err := h.Sessions().Create(h.t.Context(), p.In(about.tenant), run.SessionSpec{})
+		if err == nil {
+			err = h.Runner().Sessions().End(about.tenant, s.ID)
+		}
+		return err
+	}},
+	"List": aboutSession(func(s *Sessions, _ context.Context, p access.Principal, id string) error {
+		all, err := s.List(p)
+		return listed(err, slices.ContainsFunc(all, func(i run.SessionInfo) bool { return i.ID == id }))
+	}),
+	"Get": aboutSession(func(s *Sessions, _ context.Context, p access.Principal, id string) error {
+		_, err := s.Get(p, id)
+		return err
+	}),
+	"Run": aboutSession(func(s *Sessions, ctx context.Context, p access.Principal, id string) error {
+		r, err := s.Run(ctx, p, id, run.Snippet{Code: "1"})
+		if err == nil {
+			r.Release()
+		}
+		return err
+	}),
+	"Fork": aboutSession(func(s *Sessions, ctx context.Context, p access.Principal, id string) error {
+		fork, err := s.Fork(ctx, p, id)
+		if err == nil {
+			err = s.End(p, fork.ID)
+		}
+		return err
+	}),
+	"Interrupt": aboutSession(func(s *Sessions, _ context.Context, p access.Principal, id string) error { return s.Interrupt(p, id) }),
+	"End":       aboutSession(func(s *Sessions, _ context.Context, p access.Principal, id string) error { return s.End(p, id) }),
+	"WriteFile": aboutSession(func(s *Sessions, ctx context.Context, p access.Principal, id string) error {
+		return s.WriteFile(ctx, p, id, "f", nil)
+	}),
+	"ReadFile": aboutSession(func(s *Sessions, ctx context.Context, p access.Principal, id string) error {
+		_, give, err := s.ReadFile(ctx, p, id, "/usr/lib/python3.13/os.py")
+		if err == nil {
+			give()
+		}
+		return err
+	}),
+}
+
 // The methods that are no operations lead to the rooms, or are for the program alone.
 // Of what is another tenant's, a caller is told the same as of what does not exist.
 func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
@@ -173,13 +239,16 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 		}
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Host](), operations,
-		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Calls", "Ready", "Stats", "Node", "Close") {
+		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Calls", "Sessions", "Ready", "Stats", "Node", "Close") {
 		test(name, o)
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Tenants](), tenantOperations) {
 		test(name, o)
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Calls](), callOperations) {
+		test(name, o)
+	}
+	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Sessions](), sessionOperations) {
 		test(name, o)
 	}
 }

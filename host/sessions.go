@@ -34,6 +34,9 @@ func (s *Sessions) Create(ctx context.Context, p access.Principal, spec run.Sess
 	if err := p.Allow("CreateSession"); err != nil {
 		return run.SessionInfo{}, err
 	}
+	if p.Home() == "" {
+		return run.SessionInfo{}, &fault.NotFoundError{Thing: "folder"}
+	}
 	return s.runner.Create(ctx, p.Home(), spec)
 }
 

@@ -230,3 +230,25 @@ func (r *room) releaseInstance(tenant string) {
 	r.ledger.Give(tenant, quota.InstanceMemory, instanceMemory)
 	r.ledger.Give(tenant, quota.Instance, 1)
 }
+
+// reserveSession takes what one more session of a tenant costs.
+//
+// # Errors
+//
+// *quota.Error, fault.ErrExhausted.
+func (r *room) reserveSession(tenant string) error {
+	if err := r.ledger.Take(tenant, quota.Session, 1); err != nil {
+		return err
+	}
+	err := r.reserveInstance(tenant)
+	if err != nil {
+		r.ledger.Give(tenant, quota.Session, 1)
+	}
+	return err
+}
+
+// releaseSession gives back what reserveSession took.
+func (r *room) releaseSession(tenant string) {
+	r.releaseInstance(tenant)
+	r.ledger.Give(tenant, quota.Session, 1)
+}

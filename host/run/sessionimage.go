@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,18 +32,18 @@ type sharedImage struct {
 // # Errors
 //
 // *quota.Error, fault.ErrExhausted.
-func (s *Sessions) freeze(tenant string, g guest) (*sharedImage, error) {
-	m := &sharedImage{r: s.r, tenant: tenant, size: g.MemorySize()}
+func freeze(r *Runner, tenant string, g guest) (*sharedImage, error) {
+	m := &sharedImage{r: r, tenant: tenant, size: g.MemorySize()}
 	var err error
 	m.image, err = g.Freeze("", "session", nil, func(bytes int64) error {
-		if err := s.r.room.ledger.Take(tenant, quota.ImageFile, bytes); err != nil {
+		if err := r.room.ledger.Take(tenant, quota.ImageFile, bytes); err != nil {
 			return err
 		}
 		m.bytes = bytes
 		return nil
 	})
 	if err != nil {
-		s.r.room.ledger.Give(tenant, quota.ImageFile, m.bytes)
+		r.room.ledger.Give(tenant, quota.ImageFile, m.bytes)
 		return nil, err
 	}
 	m.users.Store(1)
@@ -77,16 +78,24 @@ type sessionStock struct {
 	used  time.Time     // last
 }
 
+// sessionStocks has the stocks of all tenants. Safe for concurrent use.
+type sessionStocks struct {
+	r *Runner
+
+	mu  sync.Mutex // guards all; nothing blocks under it
+	all map[stockKey]*sessionStock
+}
+
 // base returns the image that a tenant's sessions begin with; the caller puts it. It
 // blocks while the image is being made.
-func (s *Sessions) base(ctx context.Context, tenant, runtime string) (*sharedImage, error) {
+func (s *sessionStocks) base(ctx context.Context, tenant, runtime string) (*sharedImage, error) {
 	key := stockKey{tenant, guestOf(runtime)}
 	for {
 		s.mu.Lock()
-		stock := s.stocks[key]
+		stock := s.all[key]
 		if stock == nil {
 			stock = &sessionStock{place: make(chan struct{}, 1)}
-			s.stocks[key] = stock
+			s.all[key] = stock
 		}
 		s.mu.Unlock()
 		select {
@@ -95,7 +104,7 @@ func (s *Sessions) base(ctx context.Context, tenant, runtime string) (*sharedIma
 			return nil, fault.ErrCancelled
 		}
 		s.mu.Lock()
-		current := s.stocks[key] == stock
+		current := s.all[key] == stock
 		s.mu.Unlock()
 		if !current { // it was dropped meanwhile
 			<-stock.place
@@ -108,7 +117,7 @@ func (s *Sessions) base(ctx context.Context, tenant, runtime string) (*sharedIma
 }
 
 // stocked returns a use of a stock's image. The caller has the stock's place.
-func (s *Sessions) stocked(ctx context.Context, stock *sessionStock, tenant, runtime string) (*sharedImage, error) {
+func (s *sessionStocks) stocked(ctx context.Context, stock *sessionStock, tenant, runtime string) (*sharedImage, error) {
 	if stock.image != nil && stock.uses >= tryImageUses { // the seed of string hashes is in it
 		stock.image.put()
 		stock.image = nil
@@ -126,7 +135,7 @@ func (s *Sessions) stocked(ctx context.Context, stock *sessionStock, tenant, run
 }
 
 // makeBase makes an image of an interpreter that can run snippets and has run none.
-func (s *Sessions) makeBase(ctx context.Context, tenant, runtime string) (*sharedImage, error) {
+func (s *sessionStocks) makeBase(ctx context.Context, tenant, runtime string) (*sharedImage, error) {
 	python, err := s.r.maker.interpreters.get(ctx, runtime)
 	if err != nil {
 		return nil, err
@@ -174,21 +183,21 @@ func (s *Sessions) makeBase(ctx context.Context, tenant, runtime string) (*share
 	if why := impurities(w.Observed()); len(why) > 0 { // its code is ours
 		return nil, fmt.Errorf("session: load: %s", strings.Join(why, ", "))
 	}
-	return s.freeze(tenant, w)
+	return freeze(s.r, tenant, w)
 }
 
-// dropStocks lets go of images that were last used before the given time.
-func (s *Sessions) dropStocks(before time.Time) {
+// drop lets go of images that were last used before the given time.
+func (s *sessionStocks) drop(before time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, stock := range s.stocks {
+	for key, stock := range s.all {
 		select {
 		case stock.place <- struct{}{}:
 			if stock.used.Before(before) {
 				if stock.image != nil {
 					stock.image.put()
 				}
-				delete(s.stocks, key)
+				delete(s.all, key)
 			}
 			<-stock.place
 		default: // it is in use
@@ -218,7 +227,7 @@ func (s *Sessions) Fork(ctx context.Context, tenant, id string) (SessionInfo, er
 			"can't be forked while it has open files or connections (%d) or threads (%d); close and end them first", o.OpenFiles, o.Threads)
 	}
 	if parent.frozen == nil {
-		if parent.frozen, err = s.freeze(tenant, parent.guest); err != nil {
+		if parent.frozen, err = freeze(s.r, tenant, parent.guest); err != nil {
 			return SessionInfo{}, err
 		}
 	}
@@ -226,10 +235,7 @@ func (s *Sessions) Fork(ctx context.Context, tenant, id string) (SessionInfo, er
 		return SessionInfo{}, err
 	}
 	n := &session{spec: parent.spec, parent: id, begun: parent.begun, snippets: parent.info().Snippets}
-	if err := s.add(ctx, n, tenant, parent.frozen, parent.tmp); err != nil {
-		return SessionInfo{}, err
-	}
-	return n.info(), nil
+	return s.add(ctx, n, tenant, parent.frozen, parent.tmp)
 }
 
 // thaw forgets the image of a session's state, which is about to change. The caller has

@@ -11,7 +11,6 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
-	"vivarium/host/quota"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
 )
@@ -20,11 +19,11 @@ import (
 // finds what those before it have left. They are in this process alone, and end with
 // it. Safe for concurrent use.
 type Sessions struct {
-	r *Runner
+	r      *Runner
+	stocks sessionStocks
 
 	mu     sync.Mutex // guards the members below; nothing blocks under it
 	all    map[string]*session
-	stocks map[stockKey]*sessionStock
 	closed bool
 	active sync.WaitGroup // sessions, and attempts to make one
 }
@@ -55,7 +54,7 @@ type session struct {
 }
 
 func newSessions(r *Runner) *Sessions {
-	s := &Sessions{r: r, all: map[string]*session{}, stocks: map[stockKey]*sessionStock{}}
+	s := &Sessions{r: r, all: map[string]*session{}, stocks: sessionStocks{r: r, all: map[stockKey]*sessionStock{}}}
 	r.room.endSession = s.end
 	return s
 }
@@ -71,34 +70,25 @@ func (r *Runner) Sessions() *Sessions { return r.sessions }
 // *fault.InvalidError, *quota.Error, fault.ErrExhausted, fault.ErrCancelled,
 // fault.ErrClosed, fault.ErrPreparing; anything else is the platform's own fault.
 func (s *Sessions) Create(ctx context.Context, tenant string, spec SessionSpec) (SessionInfo, error) {
-	n, err := s.create(ctx, tenant, spec)
-	if err != nil {
-		return SessionInfo{}, err
-	}
-	return n.info(), nil
-}
-
-func (s *Sessions) create(ctx context.Context, tenant string, spec SessionSpec) (*session, error) {
 	spec.Idle, spec.Lifetime = cmp.Or(spec.Idle, DefaultSessionIdle), cmp.Or(spec.Lifetime, DefaultSessionLifetime)
 	version := spec.version()
 	if err := cmp.Or(version.Validate(), spec.validate()); err != nil {
-		return nil, err
+		return SessionInfo{}, err
 	}
 	spec.Runtime, spec.MemoryMB, spec.Timeout = version.Runtime, version.MemoryMB, version.Timeout
 	if err := s.begin(); err != nil {
-		return nil, err
+		return SessionInfo{}, err
 	}
-	image, err := s.base(ctx, tenant, version.Runtime)
+	image, err := s.stocks.base(ctx, tenant, version.Runtime)
 	if err != nil {
 		s.active.Done()
 		if ctx.Err() != nil {
 			err = fault.ErrCancelled
 		}
-		return nil, err
+		return SessionInfo{}, err
 	}
 	defer image.put()
-	n := &session{spec: spec}
-	return n, s.add(ctx, n, tenant, image, nil)
+	return s.add(ctx, &session{spec: spec}, tenant, image, nil)
 }
 
 // begin counts a session that is about to be made.
@@ -114,7 +104,9 @@ func (s *Sessions) begin() error {
 
 // add makes a session's instance from an image, with a copy of these files, and puts the
 // session, which begin has counted, into the table.
-func (s *Sessions) add(ctx context.Context, n *session, tenant string, image *sharedImage, files *vfs.Mem) (err error) {
+func (s *Sessions) add(
+	ctx context.Context, n *session, tenant string, image *sharedImage, files *vfs.Mem,
+) (_ SessionInfo, err error) {
 	release := func() {}
 	defer func() {
 		if err != nil {
@@ -128,33 +120,23 @@ func (s *Sessions) add(ctx context.Context, n *session, tenant string, image *sh
 		ID: n.id, FunctionID: n.id, LogGroupID: n.id, FunctionName: "session", Tenant: tenant, CreatedAt: n.created.UTC(),
 		VersionSpec: n.spec.version(),
 	})
-	if err = s.r.room.ledger.Take(tenant, quota.Session, 1); err != nil {
-		return err
+	if err = s.r.room.reserveSession(tenant); err != nil {
+		return SessionInfo{}, err
 	}
-	if err = s.r.room.reserveInstance(tenant); err != nil {
-		s.r.room.ledger.Give(tenant, quota.Session, 1)
-		return err
-	}
-	release = func() { s.giveRoom(n) }
+	release = func() { s.r.room.releaseSession(n.tenant) }
 	if err = s.clone(ctx, n, image, files); err != nil {
-		return err
+		return SessionInfo{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		n.guest.Close()
 		n.from.put()
-		return fault.ErrClosed
+		return SessionInfo{}, fault.ErrClosed
 	}
 	s.all[n.id] = n
 	s.r.room.sessions.put(tenant, n)
-	return nil
-}
-
-// giveRoom gives back what add has reserved.
-func (s *Sessions) giveRoom(n *session) {
-	s.r.room.releaseInstance(n.tenant)
-	s.r.room.ledger.Give(n.tenant, quota.Session, 1)
+	return n.info(), nil
 }
 
 // clone makes the instance of a session.
@@ -372,7 +354,7 @@ func (s *Sessions) close(n *session) {
 	n.guest.Close()
 	n.thaw()
 	n.from.put()
-	s.giveRoom(n)
+	s.r.room.releaseSession(n.tenant)
 	s.active.Done()
 }
 
@@ -391,7 +373,7 @@ func (s *Sessions) tidy(now time.Time) {
 			s.hangUp(n)
 		}
 	}
-	s.dropStocks(now.Add(-s.r.cfg.IdleTimeout))
+	s.stocks.drop(now.Add(-s.r.cfg.IdleTimeout))
 }
 
 // hangUp ends the connections of a session that nobody uses.
@@ -430,5 +412,5 @@ func (s *Sessions) closeAll() {
 		s.end(n)
 	}
 	s.active.Wait()
-	s.dropStocks(time.Now().Add(time.Hour))
+	s.stocks.drop(time.Now().Add(time.Hour))
 }

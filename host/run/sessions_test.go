@@ -71,7 +71,7 @@ func (h *testHost) wantNothingLeft() {
 			h.t.Error(err)
 		}
 	}
-	h.sessions.dropStocks(time.Now().Add(time.Hour))
+	h.sessions.stocks.drop(time.Now().Add(time.Hour))
 	roomtest.Until(h.t, "the sessions are gone", func() bool { return h.room.ledger.Held(quota.Session) == 0 })
 	if use := h.room.ledger.State(sessionTenant).Use; use != (quota.Amounts{}) || h.Stats().Sessions != 0 {
 		h.t.Errorf("left: %v, %d sessions", use, h.Stats().Sessions)

@@ -205,7 +205,7 @@ func (s *Sessions) execute(ctx context.Context, n *session, snippet Snippet) (*S
 	result.Output, result.Cut = out.told(), out.cut
 	result.Figures = Figures{Duration: time.Since(began), CPU: n.guest.CPUTime(), PeakMemory: n.guest.MemorySize()}
 	if err != nil {
-		return s.ended(ctx, n, result, snippet.Timeout, err)
+		return n.ended(ctx, result, snippet.Timeout, s.r.reporter.blame(n.v, "", err))
 	}
 	if failure != nil || !n.guest.Usable() {
 		result.endedBy(&fault.FunctionError{Type: "RuntimeExit", Message: "the interpreter can't go on: the code has broken its runtime"})
@@ -289,8 +289,7 @@ func (s *Sessions) Interrupt(tenant, id string) error {
 }
 
 // ended says why a snippet has ended its session.
-func (s *Sessions) ended(ctx context.Context, n *session, result *SnippetResult, timeout time.Duration, err error) (*SnippetResult, error) {
-	err = s.r.reporter.blame(n.v, "", err)
+func (n *session) ended(ctx context.Context, result *SnippetResult, timeout time.Duration, err error) (*SnippetResult, error) {
 	function, ok := errors.AsType[*fault.FunctionError](err)
 	switch {
 	case ok && function.TimedOut:
