@@ -15,12 +15,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/nats-io/nats-server/v2/server"
+	dto "github.com/prometheus/client_model/go"
 
 	"vivarium/host"
 	"vivarium/host/access"
@@ -202,6 +203,13 @@ func homeOf(nodes []*testNode, function string) (home *testNode, others []*testN
 		}
 	}
 	return home, others
+}
+
+// twoNodes starts two nodes with a function, and returns its home and the other one.
+func twoNodes(t *testing.T, name string) (home *testNode, others []*testNode) {
+	t.Helper()
+	nodes := startNodes(t, 2)
+	return homeOf(nodes, create(t, nodes, name, telling, catalog.VersionSpec{}))
 }
 
 // telling returns what it is called with, and how often the instance has been called.
@@ -387,8 +395,8 @@ func TestCluster_FactsOfCallersCountForNothing(t *testing.T) {
 
 // Only nodes get in where nodes talk, and only as long as they are nodes.
 func TestCluster_StrangersGetNothing(t *testing.T) {
-	nodes := startNodes(t, 2)
-	create(t, nodes, "telling", telling, catalog.VersionSpec{})
+	home, others := twoNodes(t, "telling")
+	nodes := []*testNode{others[0], home}
 	stranger, err := cluster.Join(cluster.Config{Notices: store.Memory(store.Config{}).Notices, Address: "127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
@@ -416,6 +424,9 @@ func TestCluster_StrangersGetNothing(t *testing.T) {
 	}
 	if status, err := ask(asNode); status != 201 || err != nil {
 		t.Errorf("a node: %d %v", status, err)
+	}
+	if here, there := nodes[0].host.Stats().ColdStarts, nodes[1].host.Stats().ColdStarts; here != 1 || there != 0 {
+		t.Errorf("a call that was sent here, though it has its home elsewhere, was processed here %d times and there %d times", here, there)
 	}
 	for who, config := range map[string]*tls.Config{"nobody": {}, "a stranger": asStranger} {
 		if status, err := ask(config); err == nil {
@@ -587,6 +598,86 @@ func TestCluster_DoesAsPredicted(t *testing.T) {
 	t.Logf("%d cold starts; predicted: %v", cold, predicted)
 	if cold > 80 || predicted.ColdStarts > 80 || math.Abs(float64(cold)-float64(predicted.ColdStarts)) > 20 {
 		t.Errorf("%d calls of %d functions made %d cold starts; %d were predicted", calls, functions, cold, predicted.ColdStarts)
+	}
+}
+
+// Nodes that are stopped, one after the other, fail no call that arrives elsewhere.
+func TestCluster_StoppingANodeFailsNoCall(t *testing.T) {
+	nats := startNATS(t).ClientURL()
+	var nodes []*testNode
+	for range 3 {
+		nodes = append(nodes, startNode(t, nats, nil))
+	}
+	mustKnow(t, nodes)
+	const functions = 6
+	for i := range functions {
+		create(t, nodes, fmt.Sprint("telling", i), telling, catalog.VersionSpec{})
+	}
+	stop := make(chan struct{})
+	var calling sync.WaitGroup
+	var made atomic.Int64
+	for worker := range 4 {
+		calling.Go(func() {
+			for i := worker; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if answer, got := tell(t, nodes[0], fmt.Sprint("/telling", i%functions), nil); answer.StatusCode != 201 || got.N == 0 {
+					t.Errorf("%d %v", answer.StatusCode, got)
+				}
+				made.Add(1)
+			}
+		})
+	}
+	enough := func() {
+		from := made.Load()
+		until(t, "calls go on", func() bool { return made.Load() > from+200 })
+	}
+	enough()
+	for i := 1; i < 3; i++ {
+		nodes[i].stop()
+		enough()
+		nodes[i] = startNode(t, nats, nil)
+		mustKnow(t, nodes)
+		enough()
+	}
+	close(stop)
+	calling.Wait()
+	if families, err := nodes[0].server.Gather(); err != nil || !slices.ContainsFunc(families, func(f *dto.MetricFamily) bool {
+		return f.GetName() == "vivarium_nodes" && f.GetMetric()[0].GetGauge().GetValue()+f.GetMetric()[1].GetGauge().GetValue() == 3
+	}) {
+		t.Errorf("the nodes are not counted: %v", err)
+	}
+}
+
+// A node that does not know what the sender of a call knows does not process it.
+func TestCluster_WhoIsBehindPassesACall(t *testing.T) {
+	home, others := twoNodes(t, "telling")
+	config := others[0].cluster.ServerTLS()
+	config.InsecureSkipVerify, config.VerifyConnection = true, nil
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+	defer client.CloseIdleConnections()
+	known := home.store.FunctionsRevision()
+	parts := strings.Split(known, "-")
+	parts[2] = "zzzzzz"
+	for revision, passed := range map[string]bool{known: false, strings.Join(parts, "-"): true} {
+		before := home.host.Stats().Calls
+		r, err := http.NewRequest(http.MethodPost, "https://"+home.cluster.Address()+"/", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set(headerFacts, `{"version":1,"method":"GET","uri":"L3RlbGxpbmc=","requestId":"3b1f8d1e-4d0a-4e0a-9c0e-2f2f1b9d6c11",`+
+			`"principal":{"Tenant":"*","Role":"admin"},"revision":"`+revision+`"}`)
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if got := answer.Header.Get(headerPassed) != ""; got != passed || (home.host.Stats().Calls == before) != passed {
+			t.Errorf("%s: %d, passed: %v, %d calls", revision, answer.StatusCode, got, home.host.Stats().Calls-before)
+		}
 	}
 }
 

@@ -39,6 +39,7 @@ var (
 	bodiesDesc    = description("bodies_bytes", "Bytes of request and response bodies in memory.")
 	useDesc       = description("tenant_use", "What tenants use of each quota, except for queued calls.", "tenant", "quota")
 	exceededDesc  = description("quota_exceeded_total", "Refusals because a tenant's quota was used up.", "tenant", "quota")
+	nodesDesc     = description("nodes", "Nodes of the cluster that this one knows, by state. Absent where there is none.", "state")
 	queuedDesc    = description("queued_calls", "Queued asynchronous calls. Absent while the store can't be reached.")
 )
 
@@ -46,7 +47,7 @@ var (
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, threadsDesc, allCallsDesc, startedDesc, deniedDesc, queuedDesc,
-		unkeptDesc, useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc,
+		unkeptDesc, useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc, nodesDesc,
 	} {
 		out <- desc
 	}
@@ -65,6 +66,14 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	show(crowdedDesc, prometheus.CounterValue, float64(crowded))
 	show(bodiesDesc, prometheus.GaugeValue, float64(g.server.bodies.size()))
 	config := &g.server.config
+	if config.Cluster != nil {
+		states := map[bool]int{}
+		for _, n := range config.Cluster.Nodes() {
+			states[n.Draining]++
+		}
+		show(nodesDesc, prometheus.GaugeValue, float64(states[false]), "ready")
+		show(nodesDesc, prometheus.GaugeValue, float64(states[true]), "draining")
+	}
 	if config.Stats != nil {
 		s := config.Stats()
 		show(functionsDesc, prometheus.GaugeValue, float64(s.Functions))
