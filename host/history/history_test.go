@@ -232,7 +232,7 @@ func TestHistory_IsBounded(t *testing.T) {
 			t.Errorf("%d calls, the newest is %s", len(got), got[0].RequestID)
 		}
 		older := list(t, h, o, Query{Limit: MaxCalls, Before: got[len(got)-1].ID})
-		if len(older) > MaxCalls {
+		if len(older) > MaxCalls/2+100 { // which is what a batch may have here
 			t.Errorf("%d more are kept", len(older))
 		}
 		big := logs.Owner{Tenant: o.Tenant, Function: "big", Transient: o.Transient}
