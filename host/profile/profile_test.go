@@ -77,12 +77,12 @@ func TestProfile_IsBounded(t *testing.T) {
 
 func TestCode_Line(t *testing.T) {
 	c := code{first: 10, table: []byte{
-		0x80 | 10<<3 | 0, 1, 2, // the same line, one instruction
+		0x80 | 10<<3, 1, 2, // the same line, one instruction
 		0x80 | 11<<3 | 1, 1, 2, // the next one, two
-		0x80 | 15<<3 | 0,             // none
+		0x80 | 15<<3,                 // none
 		0x80 | 14<<3 | 7, 7, 0, 1, 1, // three lines back, eight instructions
-		0x80 | 13<<3 | 0, 0x40 | 8, 1, // 36 on
-		0x80 | 3<<3 | 0, 5, // the same
+		0x80 | 13<<3, 0x40 | 8, 1, // 36 on
+		0x80 | 3<<3, 5, // the same
 	}}
 	for at, want := range []int{10, 11, 11, 0, 8, 8, 8, 8, 8, 8, 8, 8, 44, 44, 0} {
 		if got := c.line(uint32(at)); got != want {

@@ -30,6 +30,10 @@ type tenantQuota struct {
 	Memory     *int64 `placeholder:"BYTES" help:"Bytes of memory for instances, images and unpacked code."`
 	Calls      *int64 `placeholder:"N" help:"Calls in progress and waiting."`
 	Timers     *int64 `placeholder:"N" help:"Timers."`
+	Secrets    *int64 `placeholder:"N" help:"Versions of secrets."`
+
+	ServiceAccounts *int64 `placeholder:"N" help:"Service accounts."`
+
 	AsyncCalls *int64 `placeholder:"N" help:"Asynchronous calls that are queued."`
 	AsyncBytes *int64 `placeholder:"N" help:"Bytes of queued calls' bodies."`
 	LogBytes   *int64 `placeholder:"N" help:"Bytes of stored logs; the oldest go first."`
@@ -60,6 +64,7 @@ func (c *tenantQuota) changes() map[string]api.Int64 {
 		quota.CodeBytes: c.CodeBytes, quota.ImageBytes: c.ImageBytes,
 		quota.Instances: c.Instances, quota.Sessions: c.Sessions, quota.Memory: c.Memory, quota.Calls: c.Calls, quota.Timers: c.Timers,
 		quota.AsyncCalls: c.AsyncCalls, quota.AsyncBytes: c.AsyncBytes,
+		quota.Secrets: c.Secrets, quota.ServiceAccounts: c.ServiceAccounts,
 		quota.LogBytes: c.LogBytes, quota.LogStreams: c.LogStreams, quota.CallBytes: c.CallBytes,
 		quota.Connections: c.Connections, quota.TrafficBytes: c.TrafficBytes,
 	} {

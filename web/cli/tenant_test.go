@@ -4,23 +4,30 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"vivarium/host/quota"
 )
+
+// squeezed returns a table with one space between its columns.
+func squeezed(table string) string { return regexp.MustCompile(" +").ReplaceAllString(table, " ") }
 
 func TestTenantQuota_IsShownAndSet(t *testing.T) {
 	living(t)
-	out := must(t, "tenant", "quota", "team-a", "--code-bytes", "5", "--log-streams=-1")
-	for _, want := range []string{"QUOTA         USE  LIMIT", "codeBytes     0    5 ", "logStreams    0    none"} {
+	out := squeezed(must(t, "tenant", "quota", "team-a", "--code-bytes", "5", "--log-streams=-1"))
+	for _, want := range []string{"QUOTA USE LIMIT", "codeBytes 0 5 ", "logStreams 0 none"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("got %s, want something with %q", out, want)
 		}
 	}
 	// What is not named stays, and each flag belongs to a quota.
 	all := []string{"tenant", "quota", "team-a", "--json"}
-	for _, flag := range []string{"functions", "versions", "image-bytes", "instances", "memory", "calls", "timers", "async-calls", "async-bytes", "log-bytes", "connections", "traffic-bytes"} {
-		all = append(all, "--"+flag, "7")
+	for q := range quota.Count {
+		if q != quota.CodeBytes && q != quota.LogStreams {
+			all = append(all, "--"+q.Flag(), "7")
+		}
 	}
 	out = must(t, all...)
-	if got := strings.Count(out, `"limit": "7"`); got != 12 || !strings.Contains(out, `"limit": "5"`) || !strings.Contains(out, `"limit": "-1"`) {
+	if got := strings.Count(out, `"limit": "7"`); got != int(quota.Count)-2 || !strings.Contains(out, `"limit": "5"`) || !strings.Contains(out, `"limit": "-1"`) {
 		t.Errorf("got %s", out)
 	}
 	out = must(t, "tenant", "quota", "team-a", "--code-bytes", "0", "--json")
@@ -38,7 +45,7 @@ func TestTenantList_HasWhoIsSpecial(t *testing.T) {
 	living(t)
 	must(t, "tenant", "quota", "bounded", "--allow-net=*.example.com:443")
 	must(t, "tenant", "quota", "limited", "--memory", "1000")
-	out := regexp.MustCompile(" +").ReplaceAllString(must(t, "tenant", "list"), " ")
+	out := squeezed(must(t, "tenant", "list"))
 	for _, want := range []string{
 		"TENANT FUNCTIONS INSTANCES MEMORY CONNECTIONS EXCEEDED NETWORK\n",
 		"bounded 0 0 0 0 0 *.example.com:443\n", "limited 0 0 0 0 0 whatever the server allows\n",
@@ -55,8 +62,8 @@ func TestTenantList_HasWhoIsSpecial(t *testing.T) {
 func TestServe_SetsWhatEachTenantMayHave(t *testing.T) {
 	p := startFor(t, "serve", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--quota", "functions=7;codeBytes=8")
 	t.Setenv("VIVARIUM_SERVER", p.url)
-	out := must(t, "tenant", "quota", "any-tenant")
-	if !strings.Contains(out, "functions     0    7 ") || !strings.Contains(out, "codeBytes     0    8 ") {
+	out := squeezed(must(t, "tenant", "quota", "any-tenant"))
+	if !strings.Contains(out, "functions 0 7 ") || !strings.Contains(out, "codeBytes 0 8 ") {
 		t.Errorf("got %s", out)
 	}
 }
