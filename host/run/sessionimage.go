@@ -23,7 +23,6 @@ type sharedImage struct {
 	r      *Runner
 	tenant string
 	bytes  int64 // of its file
-	size   int64 // of the memory that an instance starts with, in bytes
 	users  atomic.Int64
 }
 
@@ -33,7 +32,7 @@ type sharedImage struct {
 //
 // *quota.Error, fault.ErrExhausted.
 func freeze(r *Runner, tenant string, g guest) (*sharedImage, error) {
-	m := &sharedImage{r: r, tenant: tenant, size: g.MemorySize()}
+	m := &sharedImage{r: r, tenant: tenant}
 	var err error
 	m.image, err = g.Freeze("", "session", nil, func(bytes int64) error {
 		if err := r.room.ledger.Take(tenant, quota.ImageFile, bytes); err != nil {

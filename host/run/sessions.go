@@ -170,8 +170,6 @@ func (s *Sessions) clone(ctx context.Context, n *session, image *sharedImage, fi
 		err = fault.ErrCancelled
 	case refused != nil:
 		err = refused
-	case image.size > int64(n.spec.MemoryMB)<<20:
-		err = fault.Invalidf("memory", "%d MB are less than the %d MB that the session has already", n.spec.MemoryMB, image.size>>20)
 	default:
 		err = fmt.Errorf("session: instance: %w", err)
 	}
