@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +115,29 @@ func TestCode_IsWhatItsNameSays(t *testing.T) {
 	if got, err := s.Code.Get(ctx, name); err != nil || !bytes.Equal(got, archive) {
 		t.Errorf("mended: %v", err)
 	}
+}
+
+// Storing an archive again purges the chunks that somebody may be reading.
+func TestCode_MayBeReplacedWhileItIsRead(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	ctx := t.Context()
+	archive := make([]byte, 1<<20+1)
+	_, _ = rand.Read(archive)
+	name := must(s.Code.Put(ctx, archive))(t)
+	s.Close()
+	damage(t, dir, archive[1000:1064]) // keeps who reads it waiting
+	s = open(t, Config{Dir: dir})
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	reading.Go(func() {
+		if got, err := s.Code.Get(ctx, name); err != nil || !bytes.Equal(got, archive) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
+	time.Sleep(100 * time.Millisecond) // it has begun, most likely
+	meta := jetstream.ObjectMeta{Name: name}
+	_ = must(s.Code.(*jetCode).objects.Put(ctx, meta, bytes.NewReader(archive)))(t)
 }
 
 // damage changes bytes wherever the server keeps them.

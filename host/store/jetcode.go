@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 	"time"
 
@@ -60,28 +61,51 @@ func (c *jetCode) room(size int64) error {
 }
 
 func (c *jetCode) Get(ctx context.Context, name string) ([]byte, error) {
-	asking, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	info, err := c.objects.GetInfo(asking, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, fmt.Errorf("code %s: %w", name, ErrNotFound)
-	} else if err != nil {
-		return nil, unavailable("code "+name, err)
+	info, err := c.info(ctx, name)
+	if err != nil {
+		return nil, err
 	}
 	// Chunks that the server finds damaged never arrive.
-	reading, stop := context.WithTimeout(ctx, codeTimeout(int(info.Size)))
-	defer stop()
-	archive, err := c.objects.GetBytes(reading, name)
-	switch {
-	case errors.Is(err, jetstream.ErrDigestMismatch):
-		return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
-	case err != nil:
-		return nil, unavailable("code "+name, err)
+	ctx, cancel := context.WithTimeout(ctx, codeTimeout(int(info.Size)))
+	defer cancel()
+	for patience := time.Second; ; {
+		reading, stop := context.WithTimeout(ctx, patience)
+		archive, err := c.objects.GetBytes(reading, name)
+		late := reading.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)
+		stop()
+		switch {
+		case errors.Is(err, jetstream.ErrDigestMismatch):
+			return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
+		case err != nil && late && ctx.Err() == nil:
+			// The chunks of an archive that was stored again, or deleted,
+			// while it was read would be waited for in vain.
+			now, err := c.info(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			if now.NUID == info.NUID {
+				patience = codeTimeout(int(info.Size))
+			}
+			info = now
+		case err != nil:
+			return nil, unavailable("code "+name, err)
+		case CodeName(archive) != name:
+			return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
+		default:
+			return archive, nil
+		}
 	}
-	if CodeName(archive) != name {
-		return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
+}
+
+// info describes the archive of a name.
+func (c *jetCode) info(ctx context.Context, name string) (*jetstream.ObjectInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	info, err := c.objects.GetInfo(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, fmt.Errorf("code %s: %w", name, ErrNotFound)
 	}
-	return archive, nil
+	return info, unavailable("code "+name, err)
 }
 
 func (c *jetCode) Delete(ctx context.Context, name string) error {
