@@ -79,19 +79,9 @@ type Config struct {
 // Register is all accounts of a store. Hosts that share it learn of each other's changes
 // at once. Safe for concurrent use.
 type Register struct {
-	cfg     Config
-	bucket  store.Bucket
-	unwatch func()
-
-	write    sync.Mutex   // held while an account is changed; it may block on the store
-	mu       sync.RWMutex // guards accounts; nothing blocks under it
-	accounts map[string]*entry
-}
-
-// entry is an account with the revision that the store gave it. It is replaced as a whole.
-type entry struct {
-	Account
-	revision uint64
+	cfg      Config
+	accounts *store.Mirror[Account]
+	write    sync.Mutex // held while an account is changed; it may block on the store
 }
 
 // Open returns the accounts of a store. Close the register before the store.
@@ -100,60 +90,35 @@ type entry struct {
 //
 // fault.ErrUnavailable.
 func Open(ctx context.Context, cfg Config) (*Register, error) {
-	r := &Register{cfg: cfg, bucket: cfg.Store.Accounts, accounts: map[string]*entry{}}
-	stop, err := r.bucket.Watch(ctx, r.learn, func() {})
+	r := &Register{cfg: cfg}
+	accounts, err := store.NewMirror(ctx, cfg.Store.Accounts, r.decode)
 	if err != nil {
 		return nil, err
 	}
-	r.unwatch = stop
-	if err := r.bucket.Damage(); err != nil {
+	r.accounts = accounts
+	if err := cfg.Store.Accounts.Damage(); err != nil {
 		cfg.Log.Error("service accounts are lost; make them again", "error", err)
 	}
 	return r, nil
 }
 
 // Close ends the news from the store.
-func (r *Register) Close() { r.unwatch() }
+func (r *Register) Close() { r.accounts.Close() }
 
-// learn takes over what the store has of an account.
-func (r *Register) learn(e store.Entry) {
+func (r *Register) decode(e store.Entry) (Account, bool) {
 	var a Account
-	if !e.Deleted {
-		if err := json.Unmarshal(e.Value, &a); err != nil || a.ID != e.Key {
-			r.cfg.Log.Error("a service account can't be read; make it again", "account", e.Key)
-			return
-		}
+	if err := json.Unmarshal(e.Value, &a); err != nil || a.ID != e.Key {
+		r.cfg.Log.Error("a service account can't be read; make it again", "account", e.Key)
+		return Account{}, false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if known := r.accounts[e.Key]; known != nil && known.revision > e.Revision {
-		return // news of what this process has changed since
-	}
-	if e.Deleted {
-		delete(r.accounts, e.Key)
-		return
-	}
-	r.accounts[e.Key] = &entry{a, e.Revision}
-}
-
-func (r *Register) keep(a Account, revision uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.accounts[a.ID] = &entry{a, revision}
+	return a, true
 }
 
 // all returns all accounts for which match holds, by tenant and name.
-func (r *Register) all(match func(*Account) bool) []*entry {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var found []*entry
-	for _, e := range r.accounts {
-		if match(&e.Account) {
-			found = append(found, e)
-		}
-	}
-	slices.SortFunc(found, func(a, b *entry) int {
-		return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Name, b.Name))
+func (r *Register) all(match func(*Account) bool) []*store.Mirrored[Account] {
+	found := r.accounts.Select(match)
+	slices.SortFunc(found, func(a, b *store.Mirrored[Account]) int {
+		return cmp.Or(strings.Compare(a.Record.Tenant, b.Record.Tenant), strings.Compare(a.Record.Name, b.Record.Name))
 	})
 	return found
 }
@@ -161,10 +126,8 @@ func (r *Register) all(match func(*Account) bool) []*entry {
 // Counts returns how many accounts each tenant has.
 func (r *Register) Counts() map[string]int64 {
 	counts := map[string]int64{}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, e := range r.accounts {
-		counts[e.Tenant]++
+	for _, e := range r.accounts.Select(func(*Account) bool { return true }) {
+		counts[e.Record.Tenant]++
 	}
 	return counts
 }
@@ -215,11 +178,9 @@ func (r *Register) CreateServiceAccount(ctx context.Context, p access.Principal,
 		ID: catalog.NewID(accountPrefix), Tenant: tenant, Name: spec.Name, Description: spec.Description,
 		Labels: spec.Labels, CreatedAt: time.Now().UTC(),
 	}
-	revision, err := r.bucket.Create(ctx, a.ID, store.Record(a))
-	if err != nil {
+	if err := r.accounts.Create(ctx, a.ID, a); err != nil {
 		return Account{}, err
 	}
-	r.keep(a, revision)
 	return a, nil
 }
 
@@ -247,27 +208,19 @@ func (r *Register) UpdateServiceAccount(ctx context.Context, p access.Principal,
 	if err != nil {
 		return Account{}, err
 	}
-	spec := Spec{Name: old.Name, Description: old.Description, Labels: maps.Clone(old.Labels)}
+	a := old.Record.clone()
+	spec := Spec{Name: a.Name, Description: a.Description, Labels: maps.Clone(a.Labels)}
 	change(&spec)
 	if err := spec.validate(); err != nil {
 		return Account{}, err
 	}
-	a := old.clone()
-	a.Name, a.Description, a.Labels = spec.Name, spec.Description, spec.Labels
-	if a.Name != old.Name {
-		if err := r.free(a.Tenant, a.Name); err != nil {
+	if spec.Name != a.Name {
+		if err := r.free(a.Tenant, spec.Name); err != nil {
 			return Account{}, err
 		}
 	}
-	return a, r.update(ctx, a, old.revision)
-}
-
-func (r *Register) update(ctx context.Context, a Account, revision uint64) error {
-	revision, err := r.bucket.Update(ctx, a.ID, store.Record(a), revision)
-	if err == nil {
-		r.keep(a, revision)
-	}
-	return err
+	a.Name, a.Description, a.Labels = spec.Name, spec.Description, spec.Labels
+	return a, r.accounts.Update(ctx, a.ID, a, old)
 }
 
 // DeleteServiceAccount deletes an account with all that is granted to it. Versions and
@@ -286,13 +239,10 @@ func (r *Register) DeleteServiceAccount(ctx context.Context, p access.Principal,
 	if err != nil {
 		return Account{}, err
 	}
-	if err := r.bucket.Delete(ctx, e.ID); err != nil {
+	if err := r.accounts.Delete(ctx, id); err != nil {
 		return Account{}, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.accounts, e.ID)
-	return e.clone(), nil
+	return e.Record.clone(), nil
 }
 
 // ServiceAccounts lists the accounts within p's reach, by tenant and name.
@@ -302,13 +252,13 @@ func (r *Register) ServiceAccounts(p access.Principal) ([]Account, error) {
 	}
 	accounts := []Account{}
 	for _, e := range r.all(func(a *Account) bool { return p.ActsFor(a.Tenant) }) {
-		accounts = append(accounts, e.clone())
+		accounts = append(accounts, e.Record.clone())
 	}
 	return accounts, nil
 }
 
 // find returns the account of an id within p's reach.
-func (r *Register) find(p access.Principal, id string) (*entry, error) {
+func (r *Register) find(p access.Principal, id string) (*store.Mirrored[Account], error) {
 	found := r.all(func(a *Account) bool { return a.ID == id && p.ActsFor(a.Tenant) })
 	if len(found) == 0 {
 		return nil, &fault.NotFoundError{Thing: "service account", Name: id}
@@ -324,9 +274,9 @@ func (r *Register) Bindings(p access.Principal, resource string) ([]Binding, err
 	}
 	bindings := []Binding{}
 	for _, e := range r.all(func(a *Account) bool { return p.ActsFor(a.Tenant) }) {
-		for _, g := range e.Grants {
+		for _, g := range e.Record.Grants {
 			if g.Resource == resource {
-				bindings = append(bindings, Binding{e.ID, g.Role})
+				bindings = append(bindings, Binding{e.Record.ID, g.Role})
 			}
 		}
 	}
@@ -373,7 +323,7 @@ func (r *Register) BindServiceAccounts(
 	r.write.Lock()
 	defer r.write.Unlock()
 	for _, e := range r.all(func(a *Account) bool { return p.ActsFor(a.Tenant) }) {
-		a := e.clone()
+		a := e.Record.clone()
 		a.Grants = slices.DeleteFunc(a.Grants, func(g Grant) bool {
 			b := Binding{a.ID, g.Role}
 			if g.Resource != resource {
@@ -391,12 +341,12 @@ func (r *Register) BindServiceAccounts(
 			}
 		}
 		switch {
-		case slices.Equal(a.Grants, e.Grants):
+		case slices.Equal(a.Grants, e.Record.Grants):
 			continue
 		case len(a.Grants) > maxGrants:
 			return changes, fault.Conflictf("service account", a.Name, "would have %d roles, at most %d are allowed", len(a.Grants), maxGrants)
 		}
-		if err := r.update(ctx, a, e.revision); err != nil {
+		if err := r.accounts.Update(ctx, a.ID, a, e); err != nil {
 			return changes, err
 		}
 	}

@@ -104,19 +104,12 @@ type Config struct {
 // once. Safe for concurrent use.
 type Vault struct {
 	cfg     Config
-	bucket  store.Bucket
-	unwatch func()
-
-	write   sync.Mutex   // held while a secret is changed; it may block on the store
-	mu      sync.RWMutex // guards secrets; nothing blocks under it
-	secrets map[string]*entry
+	secrets *store.Mirror[Secret] // by reference
+	write   sync.Mutex            // held while a secret is changed; it may block on the store
 }
 
-// entry is a secret with the revision that the store gave it. It is replaced as a whole.
-type entry struct {
-	Secret
-	revision uint64
-}
+// entry is a secret of the mirror's.
+type entry = store.Mirrored[Secret]
 
 // Open returns the secrets of a store. What is encrypted with another key than the first
 // is encrypted again with that. Close the vault before the store.
@@ -125,13 +118,13 @@ type entry struct {
 //
 // fault.ErrUnavailable.
 func Open(ctx context.Context, cfg Config) (*Vault, error) {
-	v := &Vault{cfg: cfg, bucket: cfg.Store.Secrets, secrets: map[string]*entry{}}
-	stop, err := v.bucket.Watch(ctx, v.learn, func() {})
+	v := &Vault{cfg: cfg}
+	secrets, err := store.NewMirror(ctx, cfg.Store.Secrets, v.decode)
 	if err != nil {
 		return nil, err
 	}
-	v.unwatch = stop
-	if err := v.bucket.Damage(); err != nil {
+	v.secrets = secrets
+	if err := cfg.Store.Secrets.Damage(); err != nil {
 		cfg.Log.Error("secrets are lost; set them again", "error", err)
 	}
 	v.rotate(ctx)
@@ -139,40 +132,22 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 }
 
 // Close ends the news from the store.
-func (v *Vault) Close() { v.unwatch() }
+func (v *Vault) Close() { v.secrets.Close() }
 
-// learn takes over what the store has of a secret.
-func (v *Vault) learn(e store.Entry) {
+func (v *Vault) decode(e store.Entry) (Secret, bool) {
 	var s Secret
-	if !e.Deleted {
-		if err := json.Unmarshal(e.Value, &s); err != nil || s.reference() != e.Key || len(s.Versions) == 0 {
-			v.cfg.Log.Error("a secret can't be read; delete it and set it again", "secret", e.Key)
-			return
-		}
+	if err := json.Unmarshal(e.Value, &s); err != nil || s.reference() != e.Key || len(s.Versions) == 0 {
+		v.cfg.Log.Error("a secret can't be read; delete it and set it again", "secret", e.Key)
+		return Secret{}, false
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if known := v.secrets[e.Key]; known != nil && known.revision > e.Revision {
-		return // news of what this process has changed since
-	}
-	if e.Deleted {
-		delete(v.secrets, e.Key)
-		return
-	}
-	v.secrets[e.Key] = &entry{s, e.Revision}
-}
-
-func (v *Vault) keep(s Secret, revision uint64) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.secrets[s.reference()] = &entry{s, revision}
+	return s, true
 }
 
 // rotate encrypts again what is not encrypted with the first key.
 func (v *Vault) rotate(ctx context.Context) {
 	for _, e := range v.all() {
-		changed := e.Secret
-		changed.Versions = slices.Clone(e.Versions)
+		changed := e.Record
+		changed.Versions = slices.Clone(changed.Versions)
 		rotated := false
 		for i := range changed.Versions {
 			version := &changed.Versions[i]
@@ -181,7 +156,7 @@ func (v *Vault) rotate(ctx context.Context) {
 			}
 			text, err := v.cfg.Keys.open(version.KeyID, version.Sealed, changed.place(version))
 			if err != nil {
-				v.cfg.Log.Error("a secret can't be used", "secret", e.reference(), "version", version.ID, "error", err)
+				v.cfg.Log.Error("a secret can't be used", "secret", changed.reference(), "version", version.ID, "error", err)
 				continue
 			}
 			version.KeyID, version.Sealed = v.cfg.Keys.seal(text, changed.place(version))
@@ -189,19 +164,15 @@ func (v *Vault) rotate(ctx context.Context) {
 		}
 		if rotated {
 			// Another host may have done it, which is as good.
-			if revision, err := v.bucket.Update(ctx, e.reference(), store.Record(changed), e.revision); err == nil {
-				v.keep(changed, revision)
-			}
+			_ = v.secrets.Update(ctx, changed.reference(), changed, e)
 		}
 	}
 }
 
 // all returns all secrets, by reference.
 func (v *Vault) all() []*entry {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	all := slices.Collect(maps.Values(v.secrets))
-	slices.SortFunc(all, func(a, b *entry) int { return strings.Compare(a.reference(), b.reference()) })
+	all := v.secrets.Select(func(*Secret) bool { return true })
+	slices.SortFunc(all, func(a, b *entry) int { return strings.Compare(a.Record.reference(), b.Record.reference()) })
 	return all
 }
 
@@ -209,7 +180,7 @@ func (v *Vault) all() []*entry {
 func (v *Vault) Counts() map[string]int64 {
 	counts := map[string]int64{}
 	for _, e := range v.all() {
-		counts[e.Tenant] += int64(len(e.Versions))
+		counts[e.Record.Tenant] += int64(len(e.Record.Versions))
 	}
 	return counts
 }
@@ -273,8 +244,11 @@ func (v *Vault) SetSecret(ctx context.Context, p access.Principal, spec Spec) (S
 	}
 	v.write.Lock()
 	defer v.write.Unlock()
-	old, err := v.stored(ctx, catalog.Reference(tenant, spec.Name))
-	if err != nil {
+	reference := catalog.Reference(tenant, spec.Name)
+	old, err := v.secrets.Fetch(ctx, reference)
+	if errors.Is(err, store.ErrCorrupt) {
+		return Secret{}, fault.Conflictf("secret", reference, "can't be read; delete it and set it again")
+	} else if err != nil {
 		return Secret{}, err
 	}
 	if err := v.cfg.Ledger.Check(tenant, quota.Secrets, v.Counts()[tenant], 1); err != nil {
@@ -284,34 +258,15 @@ func (v *Vault) SetSecret(ctx context.Context, p access.Principal, spec Spec) (S
 	if err != nil {
 		return Secret{}, err
 	}
-	var revision uint64
 	if old == nil {
-		revision, err = v.bucket.Create(ctx, changed.reference(), store.Record(changed))
+		err = v.secrets.Create(ctx, reference, changed)
 	} else {
-		revision, err = v.bucket.Update(ctx, changed.reference(), store.Record(changed), old.revision)
+		err = v.secrets.Update(ctx, reference, changed, old)
 	}
 	if err != nil {
 		return Secret{}, err
 	}
-	v.keep(changed, revision)
 	return changed.shown(), nil
-}
-
-// stored returns a secret as the store has it, of which news may be under way; nil if there
-// is none.
-func (v *Vault) stored(ctx context.Context, reference string) (*entry, error) {
-	e, err := v.bucket.Get(ctx, reference)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var s Secret
-	if err := json.Unmarshal(e.Value, &s); err != nil || len(s.Versions) == 0 {
-		return nil, fault.Conflictf("secret", reference, "can't be read; delete it and set it again")
-	}
-	return &entry{s, e.Revision}, nil
 }
 
 // changed returns what a secret becomes.
@@ -320,13 +275,13 @@ func (v *Vault) changed(old *entry, tenant string, spec Spec) (Secret, error) {
 	s := Secret{ID: catalog.NewID(secretPrefix), Tenant: tenant, Name: spec.Name, CreatedAt: now}
 	entries := map[string]string{}
 	if old != nil {
-		s = old.Secret
-		s.Versions = v.worthKeeping(old.Versions)
+		s = old.Record
+		s.Versions = v.worthKeeping(s.Versions)
 		if len(s.Versions) >= maxVersions {
 			return Secret{}, fault.Conflictf("secret", s.Name, "has %d versions that functions use; delete old versions of those", len(s.Versions))
 		}
 		if !spec.Only {
-			current, err := v.entries(&old.Secret, old.current())
+			current, err := v.entries(&old.Record, old.Record.current())
 			if err != nil {
 				return Secret{}, fault.Conflictf("secret", s.Name, "can't be added to: %v", err)
 			}
@@ -384,8 +339,8 @@ func (v *Vault) Secrets(p access.Principal) ([]Secret, error) {
 	}
 	secrets := []Secret{}
 	for _, e := range v.all() {
-		if p.ActsFor(e.Tenant) {
-			secrets = append(secrets, e.shown())
+		if p.ActsFor(e.Record.Tenant) {
+			secrets = append(secrets, e.Record.shown())
 		}
 	}
 	return secrets, nil
@@ -407,30 +362,17 @@ func (v *Vault) DeleteSecret(ctx context.Context, p access.Principal, idOrName s
 	if e == nil {
 		return Secret{}, &fault.NotFoundError{Thing: "secret", Name: idOrName}
 	}
-	if err := v.bucket.Delete(ctx, e.reference()); err != nil {
+	if err := v.secrets.Delete(ctx, e.Record.reference()); err != nil {
 		return Secret{}, err
 	}
-	v.mu.Lock()
-	delete(v.secrets, e.reference())
-	v.mu.Unlock()
-	return e.shown(), nil
+	return e.Record.shown(), nil
 }
 
 // find returns what p means by an id or a name; nil if there is no such secret within
 // its reach.
 func (v *Vault) find(p access.Principal, idOrName string) *entry {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	for _, e := range v.secrets {
-		if p.ActsFor(e.Tenant) && e.ID == idOrName {
-			return e
-		}
+	if found := v.secrets.Select(func(s *Secret) bool { return p.ActsFor(s.Tenant) && s.ID == idOrName }); len(found) > 0 {
+		return found[0]
 	}
-	return v.secrets[catalog.Reference(p.Home(), idOrName)]
-}
-
-func (v *Vault) named(tenant, name string) *entry {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.secrets[catalog.Reference(tenant, name)]
+	return v.secrets.Get(catalog.Reference(p.Home(), idOrName))
 }

@@ -303,7 +303,7 @@ var operations = map[string]struct {
 		return err
 	}},
 	"DeleteSecret": {access.RoleDeployer, func(t *testing.T, v *testVault, p access.Principal, tenant string) error {
-		_, err := v.DeleteSecret(t.Context(), p, v.named(tenant, "telegram").ID)
+		_, err := v.DeleteSecret(t.Context(), p, v.secrets.Get(catalog.Reference(tenant, "telegram")).Record.ID)
 		return err
 	}},
 }
@@ -319,7 +319,7 @@ func TestVault_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 				t.Errorf("%s by %q about another tenant's: got %v", name, role, err)
 			}
 			roomtest.CheckOwn(t, name, o.role, role, o.call(t, v, p, "acme"))
-			if v.named("umbrella", "telegram") == nil {
+			if v.secrets.Get(catalog.Reference("umbrella", "telegram")) == nil {
 				t.Errorf("%s by %q: another tenant's is gone", name, role)
 			}
 		}

@@ -23,23 +23,23 @@ func (v *Vault) Pin(tenant string, references []catalog.SecretReference) (pinned
 		if e == nil {
 			return nil, 0, &fault.NotFoundError{Thing: "secret", Name: r.ID}
 		}
-		version := e.current()
+		version := e.Record.current()
 		if r.VersionID != "" {
-			i := slices.IndexFunc(e.Versions, func(version Version) bool { return version.ID == r.VersionID })
+			i := slices.IndexFunc(e.Record.Versions, func(version Version) bool { return version.ID == r.VersionID })
 			if i < 0 {
 				return nil, 0, &fault.NotFoundError{Thing: "version of secret", Name: r.VersionID}
 			}
-			version = &e.Versions[i]
+			version = &e.Record.Versions[i]
 		}
-		entries, err := v.entries(&e.Secret, version)
+		entries, err := v.entries(&e.Record, version)
 		if err != nil {
-			return nil, 0, fault.Conflictf("secret", e.Name, "can't be used: %v", err)
+			return nil, 0, fault.Conflictf("secret", e.Record.Name, "can't be used: %v", err)
 		}
 		value, ok := entries[r.Key]
 		if !ok {
-			return nil, 0, fault.Invalidf("secrets", "the secret %s has no key %.80q; it has %v", e.Name, r.Key, version.Keys)
+			return nil, 0, fault.Invalidf("secrets", "the secret %s has no key %.80q; it has %v", e.Record.Name, r.Key, version.Keys)
 		}
-		r.ID, r.VersionID = e.ID, version.ID
+		r.ID, r.VersionID = e.Record.ID, version.ID
 		pinned = append(pinned, r)
 		size += len(r.Variable) + len(value)
 	}
@@ -62,15 +62,15 @@ func (v *Vault) Values(version *catalog.Version) (map[string]string, error) {
 		e := v.find(p, r.ID)
 		i := -1
 		if e != nil {
-			i = slices.IndexFunc(e.Versions, func(version Version) bool { return version.ID == r.VersionID })
+			i = slices.IndexFunc(e.Record.Versions, func(version Version) bool { return version.ID == r.VersionID })
 		}
 		if i < 0 {
 			return nil, &fault.FunctionError{Type: "SecretNotFound",
 				Message: fmt.Sprintf("the secret of the variable %s was deleted; set it again and deploy the function again", r.Variable)}
 		}
-		entries, err := v.entries(&e.Secret, &e.Versions[i])
+		entries, err := v.entries(&e.Record, &e.Record.Versions[i])
 		if err != nil {
-			return nil, fmt.Errorf("secret %s, version %s: %w", e.reference(), r.VersionID, err)
+			return nil, fmt.Errorf("secret %s, version %s: %w", e.Record.reference(), r.VersionID, err)
 		}
 		values[r.Variable] = entries[r.Key]
 	}
