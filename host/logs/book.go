@@ -12,9 +12,12 @@
 package logs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"vivarium/host/fault"
@@ -28,6 +31,8 @@ const (
 	maxRecentBytes = 16 << 20
 	// maxRecentAll bounds what is kept in memory for all tenants, in bytes.
 	maxRecentAll = 256 << 20
+	// readAtOnce is how many entries a reader copies under the mutex.
+	readAtOnce = 64
 )
 
 // Book keeps execution logs: in the store, and the most recent entries of
@@ -39,7 +44,7 @@ type Book struct {
 	// The journal's mutex guards the members below.
 	recent   map[string]*recentLog // by tenant: entries of transient functions
 	inMemory int                   // bytes in recent
-	changed  chan struct{}         // closed when recent gains an entry
+	changed  chan struct{}         // closed when recent gains an entry; nil when nobody waits for that
 }
 
 // recentLog is a tenant's newest entries.
@@ -60,9 +65,10 @@ func (l *recentLog) keep(entries, size int) (freed int) {
 		freed += l.entries[drop].memorySize()
 		drop++
 	}
-	// A copy: readers use the old entries without the mutex, and what is dropped is to
-	// be freed.
-	l.entries = append([]Entry(nil), l.entries[drop:]...)
+	l.entries = slices.Delete(l.entries, 0, drop)
+	if cap(l.entries) > 4*len(l.entries) {
+		l.entries = slices.Clone(l.entries)
+	}
 	l.first, l.size = l.first+drop, l.size-freed
 	return freed
 }
@@ -79,7 +85,7 @@ type Config struct {
 func New(cfg Config) *Book {
 	return &Book{
 		Journal: NewJournal(JournalConfig{Logs: cfg.Store.Logs, Ledger: cfg.Ledger, Quota: quota.LogBytes, Log: cfg.Log}),
-		echo:    cfg.Echo, changed: make(chan struct{}), recent: map[string]*recentLog{},
+		echo:    cfg.Echo, recent: map[string]*recentLog{},
 	}
 }
 
@@ -96,7 +102,7 @@ func (b *Book) remember(tenant string, e Entry) {
 	l.entries = append(l.entries, e)
 	l.size += e.memorySize()
 	b.inMemory += e.memorySize()
-	// Trimming copies, so it waits until there is twice as much as is kept.
+	// Trimming moves what is left, so it waits until there is twice as much as is kept.
 	if len(l.entries) >= 2*maxRecent || l.size >= 2*maxRecentBytes {
 		b.inMemory -= l.keep(maxRecent, maxRecentBytes)
 	}
@@ -108,8 +114,10 @@ func (b *Book) remember(tenant string, e Entry) {
 		}
 		b.inMemory -= l.keep(maxRecent, l.size/2)
 	}
-	close(b.changed)
-	b.changed = make(chan struct{})
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
 }
 
 // Add adds an entry.
@@ -121,25 +129,52 @@ func (b *Book) Add(o Owner, e Entry) {
 		b.remember(o.Tenant, e)
 		return
 	}
-	line, err := json.Marshal(e)
-	if err != nil { // the payload was checked when it was parsed
-		return
+	w := encoders.Get().(*encoder)
+	defer encoders.Put(w)
+	w.text.Reset()
+	w.entry = e
+	if w.json.Encode(&w.entry) == nil { // the payload was checked when it was parsed
+		b.AddLine(o, w.text.Bytes())
 	}
-	b.AddLine(o, append(line, '\n'))
+	w.entry = Entry{}
 }
+
+// encoder makes lines of entries.
+type encoder struct {
+	entry Entry
+	text  bytes.Buffer
+	json  *json.Encoder
+}
+
+// encoders are for all who add entries: what one call would keep for its own is little
+// used, and made anew for each line it is garbage.
+var encoders = sync.Pool{New: func() any {
+	w := &encoder{}
+	w.json = json.NewEncoder(&w.text)
+	return w
+}}
 
 // readMemory passes on a function's entries in memory and, with follow, new
 // ones.
 func (b *Book) readMemory(
 	ctx context.Context, tenant, functionID string, follow bool, each func(Entry) error,
 ) error {
-	next := 0
+	next, end := 0, 0 // end is where the log ended when the reader came
+	entries := make([]Entry, 0, readAtOnce)
 	for {
+		clear(entries)
+		entries = entries[:0]
 		b.mu.Lock()
-		var entries []Entry
 		if l := b.recent[tenant]; l != nil {
+			if next == 0 {
+				end = l.first + len(l.entries)
+			}
 			next = max(next, l.first) // the others were dropped before this reader came to them
-			entries = l.entries[next-l.first:]
+			left := l.entries[next-l.first:]
+			entries = append(entries, left[:min(len(left), readAtOnce)]...)
+		}
+		if len(entries) == 0 && b.changed == nil {
+			b.changed = make(chan struct{})
 		}
 		changed := b.changed
 		b.mu.Unlock()
@@ -151,8 +186,11 @@ func (b *Book) readMemory(
 				}
 			}
 		}
-		if !follow {
+		switch {
+		case !follow && (next >= end || len(entries) == 0):
 			return nil
+		case len(entries) > 0:
+			continue
 		}
 		select {
 		case <-changed:

@@ -69,6 +69,7 @@ type Call struct {
 	least   int  // index in levels of the lowest kept; -1 keeps all
 	stdout  lineWriter
 	stderr  lineWriter
+	object  object
 	written int
 	cut     bool
 }
@@ -136,7 +137,7 @@ func (l *Call) line(b []byte) {
 	}
 	e := l.base
 	e.Time = time.Now()
-	if l.plain || !e.structured(b) {
+	if l.plain || !l.object.structured(&e, b) {
 		e.Message = text(b)
 		if level := LevelOf(e.Message); level != "" {
 			e.Level = level
@@ -178,55 +179,6 @@ func text(b []byte) string {
 // breakLines turns carriage returns into line breaks (contract §8).
 func breakLines(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
-}
-
-var streamName = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,62}$`)
-
-// structured fills e from a line that is a JSON object with a message, and
-// reports whether it is one (contract §8).
-func (e *Entry) structured(b []byte) bool {
-	b = bytes.TrimSpace(b)
-	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
-		return false
-	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(b, &members) != nil {
-		return false
-	}
-	found := false
-	for _, name := range []string{"message", "msg"} {
-		if raw, ok := members[name]; ok && json.Unmarshal(raw, &e.Message) == nil {
-			e.Message = breakLines(e.Message)
-			delete(members, name)
-			found = true
-			break
-		}
-	}
-	if !found {
-		return false
-	}
-	e.readLevel(members)
-	var stream string
-	if json.Unmarshal(members["stream_name"], &stream) == nil && streamName.MatchString(stream) {
-		e.StreamName = stream
-		delete(members, "stream_name")
-	}
-	if len(members) > 0 {
-		e.Payload, _ = json.Marshal(members) // what was unmarshalled always marshals
-	}
-	return true
-}
-
-func (e *Entry) readLevel(members map[string]json.RawMessage) {
-	var level string
-	if json.Unmarshal(members["level"], &level) != nil {
-		return
-	}
-	switch l := Level(strings.ToUpper(level)); l {
-	case LevelTrace, LevelDebug, LevelInfo, LevelWarn, LevelError, LevelFatal:
-		e.Level = l
-		delete(members, "level")
-	}
 }
 
 // lineWriter splits one stream into lines.

@@ -81,8 +81,8 @@ func NewJournal(cfg JournalConfig) *Journal {
 	return j
 }
 
-// AddLine adds a line, which ends with a newline and has no other. It is dropped when
-// too much waits for the store.
+// AddLine adds a line, which ends with a newline and has no other, and stays the
+// caller's. It is dropped when too much waits for the store.
 func (j *Journal) AddLine(o Owner, line []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -94,8 +94,11 @@ func (j *Journal) AddLine(o Owner, line []byte) {
 	j.size += len(line)
 	j.sizes[o.Tenant] += len(line)
 	batches := j.unstored[o]
-	if n := len(batches); n == 0 || len(batches[n-1])+len(line) > batchSize {
+	switch n := len(batches); {
+	case n == 0:
 		batches = append(batches, nil)
+	case len(batches[n-1])+len(line) > batchSize: // this one is going to be as long
+		batches = append(batches, make([]byte, 0, batchSize))
 	}
 	n := len(batches)
 	batches[n-1] = append(batches[n-1], line...)
