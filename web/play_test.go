@@ -212,6 +212,36 @@ def handler(event, context):
 	}
 }
 
+// A profile tells waiting from computing, by lines, and is there only if it is asked for.
+func TestPlay_ProfilesASnippet(t *testing.T) {
+	s := startPlay(t, openPlay, nil)
+	source := "import time\n\ndef work():\n  n = 0\n  for i in range(300_000):\n    n += abs(i)\n  return n\n\n" +
+		"def handler(event, context):\n  time.sleep(0.05)\n  return work()\n"
+	p := s.play(t, snippet(source, `, "profile": true`))
+	var profiled struct {
+		Profile []struct {
+			Function, File         string
+			Line                   int
+			ComputingMS, WaitingMS float64
+		}
+	}
+	if err := json.Unmarshal([]byte(p.text), &profiled); err != nil {
+		t.Fatal(err)
+	}
+	slept, worked := false, false
+	for _, l := range profiled.Profile {
+		mine := strings.HasSuffix(l.File, "main.py")
+		slept = slept || mine && l.Function == "handler" && l.Line == 10 && l.WaitingMS >= 50
+		worked = worked || mine && l.Function == "work" && l.ComputingMS > l.WaitingMS
+	}
+	if !slept || !worked {
+		t.Errorf("got %+v", profiled.Profile)
+	}
+	if p := s.play(t, snippet(source, "")); strings.Contains(p.text, `"profile"`) {
+		t.Errorf("nobody asked for a profile: %s", p.text)
+	}
+}
+
 // A handler must get the same in the playground as from a real call.
 func TestPlay_BuildsTheEventOfARealCall(t *testing.T) {
 	const source = "import json\ndef handler(event, context): return {'body': json.dumps(event), 'multiValueHeaders': {'X-Two': ['1', '2']}}"

@@ -30,6 +30,18 @@ type playAnswer struct {
 	Log          []playEntry `json:"log"`
 	LogTruncated bool        `json:"logTruncated,omitempty"`
 	Figures      playFigures `json:"figures"`
+	Profile      []playLine  `json:"profile,omitempty"`
+}
+
+// playLine is a line of Python that was executed, with the time of all that it called; it
+// comes before that.
+type playLine struct {
+	Depth     int          `json:"depth"`
+	Function  string       `json:"function"`
+	File      string       `json:"file"`
+	Line      int          `json:"line"`
+	Computing milliseconds `json:"computingMS"`
+	Waiting   milliseconds `json:"waitingMS"`
 }
 
 // Values of playAnswer.Outcome.
@@ -100,6 +112,13 @@ func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 		Duration: milliseconds(g.Duration), Queue: milliseconds(g.Queuing), Start: milliseconds(g.Making),
 		Init: milliseconds(g.Init - g.Making), Handler: milliseconds(g.Handler), CPU: milliseconds(g.CPU),
 		PeakMemory: g.PeakMemory, MemoryLimit: int64(result.Version.MemoryMB) << 20, Cold: g.Cold,
+	}
+	if t.profile != nil {
+		for _, l := range t.profile.Tree() {
+			answer.Profile = append(answer.Profile, playLine{
+				l.Depth, l.Function, l.File, l.Line, milliseconds(l.Computing), milliseconds(l.Waiting),
+			})
+		}
 	}
 	return answer, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"vivarium/host/catalog"
 	"vivarium/host/paced"
+	"vivarium/host/profile"
 	"vivarium/host/run"
 	"vivarium/wasm/vfs"
 )
@@ -28,6 +29,7 @@ type playRequest struct {
 	MemoryMB    int               `json:"memoryMB"`
 	TimeoutMS   int64             `json:"timeoutMS"`
 	AllowNet    string            `json:"allowNet"` // as in a version, within PlayConfig.AllowNet
+	Profile     bool              `json:"profile"`  // find out where the time goes
 }
 
 // Values of playRequest.Mode.
@@ -56,6 +58,8 @@ type playTry struct {
 	inv    run.Invocation
 	answer *response // the interpreted result; nil until it is available
 	log    *playLog
+	// profile gets where the time goes; nil if nobody asks.
+	profile *profile.Profile
 }
 
 // newTry validates a request to run a snippet.
@@ -87,6 +91,10 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 		t.inv.Event = func(work paced.Work) []byte {
 			return newEvent(request, call, query, []byte(q.Request.Body)).encode(work)
 		}
+	}
+	if q.Profile {
+		t.profile = profile.New()
+		t.inv.Observer = t.profile.Observe
 	}
 	t.inv.Accept = func(result *run.Result, work paced.Work) (err error) {
 		t.answer, err = accept(result, t.method, t.inv.Raw, DefaultMaxBytes, work)

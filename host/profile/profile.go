@@ -3,6 +3,7 @@
 // # Vocabulary
 //
 //   - Profile: what was found, and its form for pprof.
+//   - Tree (tree.go): its form for a page, lines with those that they called.
 //   - Observe: notes the stack that the interpreter has at this moment, for the time that
 //     is about to be told. The guest stands still meanwhile: at a yield, at which it
 //     stops anyway, or at the beginning of a wait.

@@ -5,8 +5,11 @@ import (
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // memory is a guest's.
@@ -72,6 +75,59 @@ func TestProfile_IsBounded(t *testing.T) {
 	var b bytes.Buffer
 	if err := p.Write(&b); err != nil || b.Len() == 0 {
 		t.Errorf("%d bytes, %v", b.Len(), err)
+	}
+}
+
+// A tree has each line once below the line that called it, with the time of all below.
+func TestTree_AddsUp(t *testing.T) {
+	outer, loop, lock := Frame{"handler", "main.py", 3}, Frame{"work", "main.py", 7}, Frame{"wait", "main.py", 9}
+	p := New()
+	for _, s := range []struct {
+		stack              []Frame
+		computing, waiting time.Duration
+	}{
+		{[]Frame{lock, outer}, 0, 5 * time.Millisecond},
+		{[]Frame{loop, outer}, 3 * time.Millisecond, 0},
+		{[]Frame{lock, loop, outer}, time.Millisecond, 4 * time.Millisecond},
+		{[]Frame{lock}, 0, 0},
+	} {
+		of := p.of(s.stack)
+		of.computing, of.waiting = s.computing, s.waiting
+	}
+	want := []Line{
+		{outer, 0, 4 * time.Millisecond, 9 * time.Millisecond},
+		{loop, 1, 4 * time.Millisecond, 4 * time.Millisecond},
+		{lock, 2, time.Millisecond, 4 * time.Millisecond},
+		{lock, 1, 0, 5 * time.Millisecond},
+	}
+	if got := p.Tree(); !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if got := New().Tree(); len(got) != 0 {
+		t.Errorf("of nothing: %v", got)
+	}
+}
+
+func TestTree_IsBounded(t *testing.T) {
+	p := New()
+	outer := Frame{Function: strings.Repeat("ж", 300), File: "main.py"}
+	for n := range 3 * MaxLines {
+		s := p.of([]Frame{{Line: n + 1}, {Line: n % 7}, outer})
+		s.computing = time.Duration(n+1) * time.Microsecond
+	}
+	tree := p.Tree()
+	if len(tree) != MaxLines {
+		t.Errorf("there are %d lines", len(tree))
+	}
+	const all = 3 * MaxLines * (3*MaxLines + 1) / 2 * time.Microsecond
+	first := tree[0]
+	if first.Computing != all || !utf8.ValidString(first.Function) || len(first.Function) > maxText || !strings.HasPrefix(first.Function, "…ж") {
+		t.Errorf("the outermost is %+v", first)
+	}
+	for _, l := range tree {
+		if l.Depth == 2 && l.Computing < time.Duration(2*MaxLines)*time.Microsecond {
+			t.Errorf("%+v is there, of which there are longer ones", l)
+		}
 	}
 }
 

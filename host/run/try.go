@@ -13,6 +13,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/fault"
 	"vivarium/host/logs"
+	"vivarium/host/profile"
 	"vivarium/host/quota"
 	pythonwasi "vivarium/python-wasi"
 	"vivarium/wasm"
@@ -70,6 +71,13 @@ func (r *Runner) Try(
 		return nil, err
 	}
 	defer r.tries.leave()
+	if inv.Observer != nil {
+		release, err := r.room.ledger.Reserve(tryTenant, quota.Profile, profile.MaxBytes)
+		if err != nil {
+			return nil, fault.ErrExhausted
+		}
+		defer release()
+	}
 	v := newLive(r, &catalog.Version{
 		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: catalog.NewID(catalog.FunctionPrefix),
 		LogGroupID:   catalog.NewID(catalog.LogGroupPrefix),

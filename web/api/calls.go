@@ -34,6 +34,18 @@ type Call struct {
 	Answer *CallText `json:"answer,omitempty"`
 
 	Profile []byte `json:"profile,omitempty" doc:"Of a replay that asked for one: where the time went, by lines of Python, in pprof's format."`
+	// ProfileTree is the same for a page to draw.
+	ProfileTree []ProfileLine `json:"profileTree,omitempty" doc:"The same as lines, each before those that it called, and of those the one that took longest first."`
+}
+
+// ProfileLine is a line of Python that was executed, with the time of all that it called.
+type ProfileLine struct {
+	Depth       int     `json:"depth" doc:"0 for the outermost."`
+	Function    string  `json:"function"`
+	File        string  `json:"file"`
+	Line        int     `json:"line" doc:"0 if it is unknown."`
+	ComputingMS float64 `json:"computingMS"`
+	WaitingMS   float64 `json:"waitingMS" doc:"For time, locks and the network."`
 }
 
 // CallPhases tell where the time of a call went.
@@ -181,7 +193,16 @@ func (h *Handler) replayCall(q *request) (any, error) {
 		if err := replay.Profile.Write(&b); err != nil {
 			return nil, err
 		}
-		call.Profile = b.Bytes()
+		call.Profile, call.ProfileTree = b.Bytes(), newProfileTree(replay.Profile)
 	}
 	return &call, nil
+}
+
+func newProfileTree(p *profile.Profile) []ProfileLine {
+	tree := p.Tree()
+	lines := make([]ProfileLine, len(tree))
+	for i, l := range tree {
+		lines[i] = ProfileLine{l.Depth, l.Function, l.File, l.Line, milliseconds(l.Computing), milliseconds(l.Waiting)}
+	}
+	return lines
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,17 @@ func TestCalls_AreListedGotAndReplayed(t *testing.T) {
 	again := s.must("POST", "/calls/"+call(2).text("id")+":replay", "{}")
 	if again.text("replayOf") != call(2).text("id") || again.at("status") != 202.0 || !strings.Contains(again.text("answer.text"), "POST") {
 		t.Errorf("got %v", again)
+	}
+	if again.at("profileTree") != nil {
+		t.Errorf("nobody asked for a profile: %v", again)
+	}
+	profiled := s.must("POST", "/calls/"+call(2).text("id")+":replay", `{"profile": true}`)
+	lines, _ := profiled.at("profileTree").([]any)
+	if !slices.ContainsFunc(lines, func(l any) bool {
+		line := document(l.(map[string]any))
+		return line.at("line") != nil && line.at("depth") != nil && line.at("computingMS").(float64) > 0
+	}) {
+		t.Errorf("got %v", profiled)
 	}
 	edited := s.must("POST", "/calls/"+call(1).text("id")+":replay", `{"event": "{}", "tag": "$latest"}`)
 	if !strings.Contains(edited.text("answer.text"), "none") {
