@@ -25,6 +25,7 @@ func TestAccessibility(t *testing.T) {
 			{"play", "#/play", ".welcome", nil},
 			{"answer", "#/play", ".figures", func(b *tab) { b.run() }},
 			{"error", "#/play", ".trace", func(b *tab) { b.choose("error"); b.run() }},
+			{"profile", "#/play", ".flame-frame", func(b *tab) { b.paste(".code .editor", lingers); b.check("profile"); b.run() }},
 			{"raw", "#/play", ".event .editor", func(b *tab) { b.choose("raw"); b.run() }},
 			{"functions", "#/functions", ".functions tbody tr", nil},
 			{"overview", "#/functions/seen", ".charts", nil},
@@ -47,7 +48,7 @@ func TestAccessibility(t *testing.T) {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if slices.Contains([]string{"overview", "play", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
+				if slices.Contains([]string{"overview", "play", "profile", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)

@@ -1,6 +1,8 @@
 // The server's APIs: /functions/v1, which manages functions, and /play/v1, which
 // runs code without keeping it.
 
+import type { ProfileLine } from './ui/flame';
+
 /** Failure is an error response. */
 export class Failure extends Error {
   constructor(
@@ -113,6 +115,9 @@ export interface Call {
   refused?: string[];
   event?: CallText;
   answer?: CallText;
+  /** Of a replay that asked for it: for pprof, in base64, and as lines. */
+  profile?: string;
+  profileTree?: ProfileLine[];
 }
 
 /** CallText is an event or an answer, as far as it is kept. */

@@ -6,6 +6,7 @@ import { bytes, clock, count, fromBase64, hex, millis } from '../text';
 import { statusText } from '../ui/answer';
 import { Bar } from '../ui/chart';
 import { Editor } from '../ui/editor';
+import { Flame } from '../ui/flame';
 import { Icon } from '../ui/icons';
 import { Copy, Foreign, Notice, Pill } from '../ui/parts';
 import { kindText, statusKind, versionName } from './calls';
@@ -120,6 +121,7 @@ function Replay({ fn, call, versions, onAgain }: { fn: Fn; call: Call; versions:
   const first = useMemo(() => (event.base64 ? '' : call.kind === 'HTTP' ? plain(event.text) : event.text), [call]);
   const [text, setText] = useState(first);
   const [version, setVersion] = useState(call.functionVersionId);
+  const [profile, setProfile] = useState(false);
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState('');
   const running = useRef<AbortController | null>(null);
@@ -132,7 +134,7 @@ function Replay({ fn, call, versions, onAgain }: { fn: Fn; call: Call; versions:
     setBusy(true);
     setWrong('');
     try {
-      onAgain(await ask<Call>('POST', `/calls/${seg(call.id)}:replay`, { functionVersionId: version, ...(edited ? { event: text } : {}) }, stop.signal));
+      onAgain(await ask<Call>('POST', `/calls/${seg(call.id)}:replay`, { functionVersionId: version, profile, ...(edited ? { event: text } : {}) }, stop.signal));
     } catch (err) {
       if (!isAbort(err)) setWrong(messageOf(err));
     } finally {
@@ -152,6 +154,9 @@ function Replay({ fn, call, versions, onAgain }: { fn: Fn; call: Call; versions:
             {!versions.some((v) => v.id === call.functionVersionId) && <option value={call.functionVersionId}>{call.functionVersionId}, deleted</option>}
             {versions.map((v) => <option value={v.id}>{versionName(v.id, versions)}{v.id === call.functionVersionId ? ', as it was' : ''}</option>)}
           </select>
+        </label>
+        <label class="inline" title="Find out where the time goes, by lines">
+          <input type="checkbox" name="profile" checked={profile} onChange={(e) => setProfile(e.currentTarget.checked)} /><span>Profile</span>
         </label>
         {busy
           ? <button type="button" class="danger" onClick={() => running.current?.abort()}><Icon name="stop" /> Stop</button>
@@ -195,7 +200,24 @@ function Again({ before, after, versions, base }: { before: Call; after: Call; v
               : <div class={c.kind}><span class="visually-hidden">{{ same: '', gone: 'before: ', new: 'now: ' }[c.kind]}</span><span aria-hidden="true">{{ same: '  ', gone: '− ', new: '+ ' }[c.kind]}</span><Foreign text={c.text} /></div>))}
           </pre>
         )}
+        {after.profileTree && <Profile call={after} />}
       </div>
+    </section>
+  );
+}
+
+/** Profile shows where the time of a replay went. */
+function Profile({ call }: { call: Call }) {
+  const [file, setFile] = useState('');
+  useEffect(() => {
+    const made = URL.createObjectURL(new Blob([fromBase64(call.profile ?? '')]));
+    setFile(made);
+    return () => URL.revokeObjectURL(made);
+  }, [call]);
+  return (
+    <section class="profile" aria-label="Profile">
+      <p class="profile-head"><b>Where the time went</b><span class="grow" /><a href={file} download={`${call.id}.pprof`}><Icon name="download" size={14} /> For pprof</a></p>
+      <Flame lines={call.profileTree!} />
     </section>
   );
 }

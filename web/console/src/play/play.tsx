@@ -5,12 +5,13 @@ import { bytes, fromBase64, millis } from '../text';
 import { AnswerView, type Answer } from '../ui/answer';
 import { Bar } from '../ui/chart';
 import { Editor, type Mark } from '../ui/editor';
+import { Flame } from '../ui/flame';
 import { Icon } from '../ui/icons';
 import { Lines, Log } from '../ui/log';
 import { Choice, Foreign, Notice, Pill, tell } from '../ui/parts';
 import { draftOf, examples } from './examples';
 import { EventEditor } from './request';
-import { InvalidDraft, readLimits, run, type Draft, type Limits, type Result, type RunFigures } from './run';
+import { InvalidDraft, readLimits, run, type Draft, type Limits, type Options, type Result, type RunFigures } from './run';
 import { pack, unpack } from './share';
 
 const draftKey = 'vivarium.draft';
@@ -58,8 +59,9 @@ export function Play({ shared }: { shared: string }) {
   const latest = useRef(draft);
   latest.current = draft;
   const reachable = network ? (limits?.allowNet ?? '') : '';
-  const allowNet = useRef('');
-  allowNet.current = reachable;
+  const [profile, setProfile] = useState(false);
+  const options = useRef<Options>({ allowNet: '', profile: false });
+  options.current = { allowNet: reachable, profile };
   const invalid = useRef('');
 
   useEffect(() => setDraft(begin.draft), [begin]);
@@ -90,7 +92,7 @@ export function Play({ shared }: { shared: string }) {
     setState({ kind: 'running' });
     setSpoken('Running');
     try {
-      const result = await run(latest.current, allowNet.current, invalid.current, (e) => lines.add(e), stop.signal);
+      const result = await run(latest.current, options.current, invalid.current, (e) => lines.add(e), stop.signal);
       // The result and the marked line say it already.
       if (result.error?.stackTrace?.length) lines.hide((line) => line.message.startsWith('Traceback (most recent call last):') && line.message.includes(result.error!.errorType));
       lines.flush();
@@ -170,6 +172,9 @@ export function Play({ shared }: { shared: string }) {
             {timeouts(limits?.timeoutMS ?? 10_000, draft.timeoutMS).map((ms) => <option value={String(ms)}>{ms / 1000} s</option>)}
           </select>
         </label>
+        <label class="inline" title="Find out where the time goes, by lines">
+          <input type="checkbox" name="profile" checked={profile} onChange={(e) => setProfile(e.currentTarget.checked)} /><span>Profile</span>
+        </label>
         {limits?.allowNet && (
           <label class="inline" title={`The code may connect to: ${limits.allowNet}`}>
             <input type="checkbox" name="network" checked={network} onChange={(e) => setNetwork(e.currentTarget.checked)} /><span>Network</span>
@@ -206,6 +211,7 @@ export function Play({ shared }: { shared: string }) {
               <Notice kind="bad"><Foreign text={state.message} />{state.retry > 0 && ` Try again in ${state.retry} s.`}</Notice>
             )}
             {state.kind === 'done' && <AnswerView answer={state.answer} />}
+            {state.kind === 'done' && state.result.profile && <section aria-label="Profile"><Flame lines={state.result.profile} /></section>}
           </div>
           {state.kind === 'done' && <RunView figures={state.result.figures} />}
         </section>

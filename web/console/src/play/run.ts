@@ -1,5 +1,6 @@
 // One run of code on /play/v1, which does not keep it.
 import { failureOf, Failure, reach } from '../api';
+import type { ProfileLine } from '../ui/flame';
 import { filesOf } from './script';
 import { serverEvents } from './stream';
 
@@ -73,6 +74,7 @@ export interface Result {
   error?: FunctionError;
   logTruncated?: boolean;
   figures: RunFigures;
+  profile?: ProfileLine[];
 }
 
 /** readLimits returns the limits of runs. A Failure with status 404 means that the server's playground is off. */
@@ -85,9 +87,19 @@ export async function readLimits(): Promise<Limits> {
 /** InvalidDraft says what in a draft can't be sent. */
 export class InvalidDraft extends Error {}
 
-/** bodyOf returns the request that runs a draft, which may connect to what allowNet says. */
-export function bodyOf(draft: Draft, allowNet: string): unknown {
-  const common = { ...filesOf(draft.code), memoryMB: draft.memoryMB, timeoutMS: draft.timeoutMS, ...(allowNet ? { allowNet } : {}) };
+/** Options are what a draft does not decide: it may be a stranger's. */
+export interface Options {
+  /** What the code may connect to. */
+  allowNet: string;
+  /** Find out where the time goes. */
+  profile: boolean;
+}
+
+/** bodyOf returns the request that runs a draft. */
+export function bodyOf(draft: Draft, { allowNet, profile }: Options): unknown {
+  const common = {
+    ...filesOf(draft.code), memoryMB: draft.memoryMB, timeoutMS: draft.timeoutMS, ...(allowNet ? { allowNet } : {}), ...(profile ? { profile } : {}),
+  };
   if (draft.mode === 'http') {
     const { method, query, body } = draft.request;
     const headers = Object.fromEntries(Object.entries(draft.request.headers).filter(([name]) => name !== ''));
@@ -109,13 +121,13 @@ export function check(draft: Pick<Draft, 'mode' | 'event'>, invalid: string): vo
   }
 }
 
-/** run runs a draft, which may connect to what allowNet says, and returns its outcome; onEntry gets the log as it is written. */
-export async function run(draft: Draft, allowNet: string, invalid: string, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
+/** run runs a draft and returns its outcome; onEntry gets the log as it is written. */
+export async function run(draft: Draft, options: Options, invalid: string, onEntry: (e: Entry) => void, signal: AbortSignal): Promise<Result> {
   check(draft, invalid);
   const answer = await reach('/play/v1/run', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
-    body: JSON.stringify(bodyOf(draft, allowNet)),
+    body: JSON.stringify(bodyOf(draft, options)),
     signal,
   });
   if (!answer.ok || !answer.body) throw await failureOf(answer);
