@@ -121,7 +121,8 @@ func TestTree_IsBounded(t *testing.T) {
 	}
 	const all = 3 * MaxLines * (3*MaxLines + 1) / 2 * time.Microsecond
 	first := tree[0]
-	if first.Computing != all || !utf8.ValidString(first.Function) || len(first.Function) > maxText || !strings.HasPrefix(first.Function, "…ж") {
+	name := first.Function
+	if first.Computing != all || !utf8.ValidString(name) || len(name) > maxText || !strings.HasPrefix(name, "…ж") {
 		t.Errorf("the outermost is %+v", first)
 	}
 	for _, l := range tree {
