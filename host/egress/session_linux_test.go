@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -74,9 +75,15 @@ func (c *client) exchange(s *sockets.Socket, size int) vfs.Errno {
 	return 0
 }
 
-// openFiles returns how many descriptors this process has.
+// openFiles returns how many descriptors this process has, with those that the first
+// connection of all needs.
 func openFiles(t testing.TB) int {
 	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
 	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
