@@ -200,7 +200,15 @@ func (p *packages) runtime() (string, error) {
 // String tells which packages were chosen.
 func (p *packages) String() string {
 	var added, builtIn []string
+	warnings := ""
 	for _, c := range p.chosen {
+		if c.Missed != "" {
+			missed := "version " + c.Missed + " has"
+			if c.Missed == requirements.Newer {
+				missed = "newer versions have"
+			}
+			warnings += fmt.Sprintf("\nwarning: %s is not the newest: %s no pure Python wheel", c, missed)
+		}
 		if c.BuiltIn {
 			builtIn = append(builtIn, c.String())
 		} else {
@@ -211,7 +219,7 @@ func (p *packages) String() string {
 	if len(builtIn) > 0 {
 		text = strings.TrimSuffix(text, " ") + "\nbuilt in: " + strings.Join(builtIn, " ")
 	}
-	return text
+	return text + warnings
 }
 
 // requirements returns what the folder's requirements.txt asks for.

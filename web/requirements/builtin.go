@@ -35,6 +35,9 @@ type Chosen struct {
 	Name    string
 	Version string
 	BuiltIn bool // it is part of the guest, and was not installed
+	// Missed is the newest version that the list allows, or Newer, if that can't be had
+	// for want of a pure Python wheel.
+	Missed string `json:",omitempty"`
 }
 
 // String returns the package as a requirement.

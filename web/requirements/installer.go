@@ -123,6 +123,7 @@ func (i *Installer) Install(ctx context.Context, list *List, dir string) (packag
 	if native := native(os.DirFS(packages)); len(native) > 0 {
 		return "", nil, &BlockedError{Packages: native}
 	}
+	i.fallBacks(ctx, list, dir, chosen)
 	return packages, chosen, nil
 }
 

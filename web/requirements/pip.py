@@ -11,5 +11,11 @@ def refuse(event, args):
 sys.addaudithook(refuse)
 sys.argv[0] = "pip"
 
+if sys.argv[1] == "versions":  # VERSION OF PYTHON, packages: one process for all of them
+    from pip._internal.cli.main import main
+    for name in sys.argv[3:]:
+        main(["index", "versions", "--disable-pip-version-check", "--no-input", "--python-version", sys.argv[2], name])
+    sys.exit()
+
 from runpy import run_module
 run_module("pip", run_name="__main__", alter_sys=True)
