@@ -72,6 +72,7 @@ func BenchmarkMem(b *testing.B) {
 		}
 	})
 	b.Run("write 8 MB in 8 KB", func(b *testing.B) {
+		b.ReportAllocs()
 		b.SetBytes(8 << 20)
 		buf := make([]byte, 8<<10)
 		for b.Loop() {
@@ -80,6 +81,17 @@ func BenchmarkMem(b *testing.B) {
 				f.Write(buf)
 			}
 			f.Close()
+		}
+	})
+	b.Run("write 8 MB with holes", func(b *testing.B) {
+		b.ReportAllocs()
+		f, _ := root.Open("tmp/file", ReadWrite|Create, 0o600)
+		defer f.Close()
+		for b.Loop() {
+			for n := range int64(128) {
+				f.Pwrite([]byte{'x'}, n<<16)
+			}
+			f.Truncate(0)
 		}
 	})
 	b.Run("read 8 MB in 64 KB", func(b *testing.B) {

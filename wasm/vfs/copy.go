@@ -28,12 +28,9 @@ func (c copier) copy(n, parent *inode) *inode {
 	twin := *n
 	c.copied[n] = &twin
 	twin.mem, twin.opens = c.to, 0
-	twin.content.pages = maps.Clone(n.content.pages)
-	for number, p := range n.content.pages {
-		if p != &reserved {
-			own := *p
-			twin.content.pages[number] = &own
-		}
+	twin.content.extents = maps.Clone(n.content.extents)
+	for number, e := range n.content.extents {
+		twin.content.extents[number] = e.copy()
 	}
 	if n.dir != nil {
 		dir := *n.dir
@@ -47,6 +44,17 @@ func (c copier) copy(n, parent *inode) *inode {
 			}
 		}
 		twin.dir = &dir
+	}
+	return &twin
+}
+
+func (e *extent) copy() *extent {
+	twin := *e
+	for n, p := range e.pages {
+		if p != nil && p != &reserved {
+			own := *p
+			twin.pages[n] = &own
+		}
 	}
 	return &twin
 }

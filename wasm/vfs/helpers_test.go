@@ -136,13 +136,27 @@ func checkMem(t testing.TB, m *Mem) {
 		if n.dir == nil {
 			if !seen[n] {
 				seen[n] = true
-				pages += int64(len(n.content.pages))
+				pages += n.content.pages
 				targets += int64(len(n.target))
 			}
-			for number := range n.content.pages {
-				if number < 0 || number >= pagesOf(n.content.size) {
-					t.Errorf("page %d in a file of %d bytes", number, n.content.size)
+			left := n.content.pages
+			for number, e := range n.content.extents {
+				used := 0
+				for at, p := range e.pages {
+					if p == nil {
+						continue
+					}
+					used++
+					if number := number*extentPages + int64(at); number >= pagesOf(n.content.size) {
+						t.Errorf("page %d in a file of %d bytes", number, n.content.size)
+					}
 				}
+				if left -= int64(used); used == 0 || used != e.used {
+					t.Errorf("an extent counts %d pages, and has %d", e.used, used)
+				}
+			}
+			if left != 0 {
+				t.Errorf("a file counts %d pages too many", left)
 			}
 			return
 		}

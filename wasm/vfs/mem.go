@@ -175,7 +175,7 @@ func (m *Mem) allocate(n *inode, off, size int64) Errno {
 	switch {
 	case size > MaxFileSize-off:
 		return EFBIG
-	case pagesOf(size) > m.free()+int64(len(n.content.pages)):
+	case pagesOf(size) > m.free()+n.content.pages:
 		return ENOSPC
 	}
 	end := off + size
@@ -230,7 +230,7 @@ func (m *Mem) unref(n *inode) {
 
 func (n *inode) stat() Stat {
 	st := Stat{
-		Ino: n.ino, Mode: n.mode, Nlink: uint64(n.nlink), Size: n.content.size, Blocks: int64(len(n.content.pages)) * blocksPerPage,
+		Ino: n.ino, Mode: n.mode, Nlink: uint64(n.nlink), Size: n.content.size, Blocks: n.content.pages * blocksPerPage,
 		Atim: n.atim, Mtim: n.mtim, Ctim: n.ctim,
 	}
 	switch {

@@ -250,6 +250,30 @@ func TestMem_BytesThatWereCutOffDoNotComeBack(t *testing.T) {
 	}
 }
 
+func TestMem_PagesThatAreUsedAgainShowNothing(t *testing.T) {
+	const pages = 5*extentPages/2 + 1
+	for n, cut := range []int64{0, 1, PageSize, extentPages*PageSize + 1} {
+		one, _ := newRoot(t, Config{}, MemConfig{})
+		f := open(t, one, "tmp/a", ReadWrite|Create)
+		f.Write(bytes.Repeat([]byte("secret.."), pages*PageSize/8))
+		f.Truncate(cut)
+		other, mem := newRoot(t, Config{}, MemConfig{})
+		g := open(t, other, "tmp/b", ReadWrite|Create)
+		g.Allocate(0, pages*PageSize)
+		want := make([]byte, pages*PageSize)
+		for page := range int64(pages) {
+			at := page*PageSize + 7*page
+			g.Pwrite([]byte{'x'}, at)
+			want[at] = 'x'
+		}
+		got := make([]byte, len(want))
+		if g.Pread(got, 0); !bytes.Equal(got, want) {
+			t.Errorf("case %d: contents of another's file are visible", n)
+		}
+		checkMem(t, mem)
+	}
+}
+
 func TestMem_DirectoriesThatWereFullGiveTheirRoomBack(t *testing.T) {
 	root, mem := newRoot(t, Config{}, MemConfig{})
 	for i := range 1000 {
