@@ -35,6 +35,16 @@ func TestAccessibility(t *testing.T) {
 				b.button(".call .event", "Replay")
 			}},
 			{"code", "#/functions/seen/code", ".files .editor", nil},
+			{"compare", "#/functions/seen/code", ".compare .empty", func(b *tab) {
+				b.wait(`document.querySelector('[name=than]')?.options[1]`)
+				b.fill("[name=than]", eval[string](b, `document.querySelector('[name=than]').options[1].value`))
+			}},
+			{"edits", "#/functions/seen/code", "dialog .field", func(b *tab) {
+				b.wait(`document.querySelector('.files .editor')`)
+				b.paste(codeEditor, "def handler(event, context): pass\n")
+				b.button(".code-view", "Deploy edits")
+			}},
+			{"deploying", "#/play", "dialog .notice.bad", func(b *tab) { b.button(".toolbar", "Deploy"); b.button("dialog", "Deploy") }},
 			{"versions", "#/functions/seen/versions", ".tag-list", nil},
 			{"dialog", "#/functions/seen/versions", "dialog .field", func(b *tab) { b.button(".versions", "Tag") }},
 			{"test", "#/functions/seen/test", ".answer", func(b *tab) { b.button(".test", "Call") }},
@@ -48,7 +58,7 @@ func TestAccessibility(t *testing.T) {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if slices.Contains([]string{"overview", "play", "profile", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
+				if slices.Contains([]string{"overview", "play", "profile", "compare", "edits", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"vivarium/host"
 	"vivarium/host/egress"
 	"vivarium/host/run"
+	"vivarium/host/secrets"
 	"vivarium/host/store"
 	"vivarium/wasm"
 	"vivarium/web"
@@ -89,8 +91,12 @@ func startServer(dir string) (*httptest.Server, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	keys, err := secrets.ParseKeys(base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	if err != nil {
+		return nil, nil, err
+	}
 	h, err := host.New(host.Config{
-		Engines: engines, Store: kept, ImageDir: filepath.Join(dir, "images"), NetCeiling: reach, TryCeiling: reach, Log: quiet,
+		Engines: engines, Store: kept, SecretKeys: keys, ImageDir: filepath.Join(dir, "images"), NetCeiling: reach, TryCeiling: reach, Log: quiet,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -55,6 +55,9 @@ export interface Version {
   allowNet?: string;
   allowBroken?: boolean;
   metadataOptions?: unknown;
+  secrets?: { id: string; versionId: string; key: string; environmentVariable: string }[];
+  tmpfsSize?: string;
+  mounts?: unknown[];
 }
 
 export interface TagEvent {

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ask, isAbort, messageOf, seg, type Call, type CallText, type Fn, type LogEntry, type Version } from '../api';
 import { plain, unfolded } from '../json';
-import { bytes, clock, count, fromBase64, hex, millis } from '../text';
+import { bytes, clock, fromBase64, hex, millis } from '../text';
 import { statusText } from '../ui/answer';
 import { Bar } from '../ui/chart';
 import { Editor } from '../ui/editor';
@@ -10,7 +10,8 @@ import { Flame } from '../ui/flame';
 import { Icon } from '../ui/icons';
 import { Copy, Foreign, Notice, Pill } from '../ui/parts';
 import { kindText, statusKind, versionName } from './calls';
-import { difference, near } from './diff';
+import { Lines } from './compare';
+import { difference } from './diff';
 
 interface Props {
   fn: Fn;
@@ -193,13 +194,7 @@ function Again({ before, after, versions, base }: { before: Call; after: Call; v
       <div class="panel-body">
         {equal && <p><b>The answer is the same</b>{(before.answer!.cut || after.answer!.cut) && ', as far as it is kept'}.</p>}
         {changes === null && <Notice>The answers differ, and are too long to show where.</Notice>}
-        {changes && !equal && (
-          <pre class="diff" tabIndex={0} aria-label="Difference of the answers">
-            {near(changes).map((c) => (typeof c === 'number'
-              ? <div class="left-out">{count(c)} {c === 1 ? 'line is' : 'lines are'} the same</div>
-              : <div class={c.kind}><span class="visually-hidden">{{ same: '', gone: 'before: ', new: 'now: ' }[c.kind]}</span><span aria-hidden="true">{{ same: '  ', gone: '− ', new: '+ ' }[c.kind]}</span><Foreign text={c.text} /></div>))}
-          </pre>
-        )}
+        {changes && !equal && <Lines changes={changes} label="the answers" />}
         {after.profileTree && <Profile call={after} />}
       </div>
     </section>

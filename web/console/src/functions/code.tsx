@@ -1,107 +1,155 @@
-// The code of a version, read-only.
-import { strFromU8, unzipSync } from 'fflate';
+// The code of a version: to be read, edited and deployed again, and compared with another version's.
 import { useEffect, useState } from 'preact/hooks';
-import { failureOf, Failure, isAbort, messageOf, reach, seg, type Version } from '../api';
+import { seg, type Fn, type Version } from '../api';
 import { ago, bytes } from '../text';
 import { Editor } from '../ui/editor';
 import { Icon } from '../ui/icons';
-import { Foreign, Notice } from '../ui/parts';
+import { Confirm, Field, Foreign, Notice, Pill, tell } from '../ui/parts';
+import { versionName } from './calls';
+import { edited, sourceWith, useCode, type Edits, type VersionCode } from './codefiles';
+import { Compare } from './compare';
+import { DeployDialog } from './deploydialog';
+import { deploy, settingsOf } from './upload';
 
-/** maxArchive is the largest archive that the page opens, maxFile the largest file that it shows. */
-const maxArchive = 20 << 20;
-const maxFile = 512 << 10;
-
-interface CodeFile {
-  name: string;
-  size: number;
-  text: string | null; // null if it is not text, or too long
+interface Props {
+  fn: Fn;
+  versions: Version[];
+  /** ID, or BEFORE..ID to compare; empty: the newest. */
+  item: string;
+  base: string;
+  reload: () => Promise<void>;
 }
 
-/** Code shows the files of a version. */
-export function Code({ versions }: { versions: Version[] }) {
-  const [id, setID] = useState(versions[0]?.id ?? '');
-  const [files, setFiles] = useState<CodeFile[] | null>(null);
-  const [name, setName] = useState('');
-  const [wrong, setWrong] = useState('');
-  const [archive, setArchive] = useState('');
+/** drafts are edits that are not deployed yet, by version: they outlive the tab's being left. */
+const drafts = new Map<string, Edits>();
+const none: Edits = new Map();
 
-  useEffect(() => {
-    if (!id) return;
-    const stop = new AbortController();
-    let url = '';
-    setFiles(null);
-    setWrong('');
-    setArchive('');
-    void (async () => {
-      try {
-        const answer = await reach(`/functions/v1/versions/${seg(id)}:download`, { signal: stop.signal });
-        if (!answer.ok) throw await failureOf(answer);
-        const data = new Uint8Array(await answer.arrayBuffer());
-        setArchive((url = URL.createObjectURL(new Blob([data], { type: 'application/zip' }))));
-        const read = data.length > maxArchive ? [] : readArchive(data);
-        setFiles(read);
-        setName((n) => (read.some((f) => f.name === n) ? n : (read.find((f) => f.name === 'main.py') ?? read[0])?.name ?? ''));
-      } catch (err) {
-        if (isAbort(err)) return;
-        setWrong(err instanceof Failure && err.status === 404 ? 'The code of this version was not kept as an archive, so it can’t be shown.' : messageOf(err));
-      }
-    })();
-    return () => {
-      stop.abort();
-      if (url) URL.revokeObjectURL(url);
-    };
-  }, [id]);
+/** Code shows the files of a version. */
+export function Code({ fn, versions, item, base, reload }: Props) {
+  const [than, wanted] = item.includes('..') ? (item.split('..', 2) as [string, string]) : ['', item];
+  const id = wanted || (versions[0]?.id ?? '');
+  const version = versions.find((v) => v.id === id);
+  const other = versions.find((v) => v.id === than);
+  const { code, wrong } = useCode(version ? id : '');
+  const old = useCode(other && than !== id ? than : '');
+  const [, redraw] = useState(0);
+  const edits = drafts.get(id) ?? none;
+  const [name, setName] = useState('');
+  const [dialog, setDialog] = useState<'' | 'deploy' | 'file'>('');
+
+  const files = code && edited(code.files, edits);
+  const file = files?.find((f) => f.name === name) ?? files?.find((f) => f.name === 'main.py') ?? files?.[0];
+  const edit = (path: string, text: string | null) => {
+    const before = code?.files.find((f) => f.name === path);
+    const next = new Map(edits);
+    if (text === null ? !before : before?.text === text) next.delete(path);
+    else next.set(path, text);
+    if (next.size > 0) drafts.set(id, next);
+    else drafts.delete(id);
+    redraw((n) => n + 1);
+  };
+  const undo = () => {
+    drafts.delete(id);
+    redraw((n) => n + 1);
+  };
+  const go = (now: string, before: string) => { location.hash = `${base}/code/${before && `${seg(before)}..`}${seg(now)}`; };
 
   if (versions.length === 0) return null;
-  const file = files?.find((f) => f.name === name);
+  if (!version) return <Notice kind="bad">This function has no version <Foreign text={id} />. <a href={`${base}/code`}>Its newest</a></Notice>;
   return (
     <section class="panel code-view" aria-label="Code">
       <header class="panel-head wrap">
         <label class="inline"><span>Version</span>
-          <select value={id} onChange={(e) => setID(e.currentTarget.value)}>
-            {versions.map((v) => <option value={v.id}>{v.tags?.length ? v.tags.join(', ') : v.id} · {ago(v.createdAt)}</option>)}
+          <select name="version" value={id} onChange={(e) => go(e.currentTarget.value, than)}>{versions.map((v) => <Choice version={v} versions={versions} />)}</select>
+        </label>
+        <label class="inline"><span>Compare with</span>
+          <select name="than" value={than} onChange={(e) => go(id, e.currentTarget.value)}>
+            <option value="">nothing</option>
+            {versions.filter((v) => v.id !== id || edits.size > 0).map((v) => (v.id === id ? <option value={id}>as it was deployed</option> : <Choice version={v} versions={versions} />))}
           </select>
         </label>
         <span class="grow" />
-        {archive && <a class="button" href={archive} download={`${id}.zip`}><Icon name="download" /> Archive</a>}
+        {edits.size > 0 && (
+          <>
+            <Pill kind="warn">{edits.size} {edits.size === 1 ? 'file' : 'files'} edited</Pill>
+            <button type="button" onClick={undo}>Undo edits</button>
+          </>
+        )}
+        {code && <Archive id={id} code={code} />}
+        {code && code.files.length > 0 && (
+          <button type="button" class="primary" disabled={edits.size === 0} title={edits.size === 0 ? 'Edit a file first' : undefined} onClick={() => setDialog('deploy')}><Icon name="upload" /> Deploy edits</button>
+        )}
       </header>
-      {wrong && <Notice kind="warn"><Foreign text={wrong} /></Notice>}
-      {!files && !wrong && <p class="empty">Loading…</p>}
-      {files && files.length === 0 && <Notice>The archive is too large to open here; save it instead.</Notice>}
-      {files && files.length > 0 && (
-        <div class="files">
-          <nav aria-label="Files">
-            <ul>
-              {files.map((f) => (
-                <li><button type="button" aria-current={f.name === name ? 'true' : undefined} onClick={() => setName(f.name)}>
-                  <Icon name="file" size={14} /> <span><Foreign text={f.name} /></span> <small class="muted">{bytes(f.size)}</small>
-                </button></li>
-              ))}
-            </ul>
-          </nav>
-          {file && (file.text === null
-            ? <p class="empty">{bytes(file.size)}, not shown as text.</p>
-            : <Editor key={`${id} ${name}`} class="fill" label={`${name}, read only`} value={file.text} language={name.endsWith('.py') ? 'python' : name.endsWith('.json') ? 'json' : 'text'} />)}
-        </div>
+      {(wrong || old.wrong) && <Notice kind="warn"><Foreign text={wrong || old.wrong} /></Notice>}
+      {!code && !wrong && <p class="empty">Loading…</p>}
+      {code && code.files.length === 0 && <Notice>The archive is too large to open here; save it instead.</Notice>}
+      {code && files && code.files.length > 0 && (than && other
+        ? than === id ? <Compare before={{ version, files: code.files }} after={{ version, files }} />
+          : old.code ? <Compare before={{ version: other, files: old.code.files }} after={{ version, files }} /> : !old.wrong && <p class="empty">Loading…</p>
+        : (
+          <div class="files">
+            <nav aria-label="Files">
+              <ul>
+                {files.map((f) => (
+                  <li><button type="button" aria-current={f === file ? 'true' : undefined} onClick={() => setName(f.name)}>
+                    <Icon name="file" size={14} /> <span><Foreign text={f.name} /></span> {edits.has(f.name) ? <small class="edited">edited</small> : <small class="muted">{bytes(f.size)}</small>}
+                  </button></li>
+                ))}
+              </ul>
+              <div class="files-foot">
+                <button type="button" class="small" onClick={() => setDialog('file')}><Icon name="plus" size={14} /> New file</button>
+                {file && <button type="button" class="bare" aria-label={`Remove ${file.name}`} title={`Remove ${file.name}`} onClick={() => edit(file.name, null)}><Icon name="trash" size={15} /></button>}
+              </div>
+            </nav>
+            {file && (file.text === null
+              ? <p class="empty">{bytes(file.size)}, not shown as text.</p>
+              : <Editor key={`${id} ${file.name}`} class="fill" label={`Code, ${file.name}`} value={file.text} onChange={(text) => edit(file.name, text)} language={file.name.endsWith('.py') ? 'python' : file.name.endsWith('.json') ? 'json' : 'text'} />)}
+          </div>
+        ))}
+      {dialog === 'file' && <NewFile taken={(path) => files?.some((f) => f.name === path) ?? false} onMake={(path) => { edit(path, ''); setName(path); }} onClose={() => setDialog('')} />}
+      {dialog === 'deploy' && code && (
+        <DeployDialog title="Deploy the edits?" onClose={() => setDialog('')}
+          onDeploy={async (tags, allowBroken, progress) => {
+            const made = await deploy(sourceWith(code, edits), { ...settingsOf(version), functionId: fn.id, tag: tags, allowBroken }, progress);
+            drafts.delete(id);
+            await reload();
+            tell(`${fn.name || fn.id} has a new version: ${made.response?.id ?? ''}`);
+            go(made.response?.id ?? '', '');
+          }}>
+          <p>A new version is made of <code>{versionName(id, versions)}</code> with {[...edits.keys()].map((path, i) => <>{i > 0 && ', '}<code><Foreign text={path} /></code></>)} as edited. Its settings stay as they are, and so do the tags of other versions, but for those named here.</p>
+        </DeployDialog>
       )}
     </section>
   );
 }
 
-/** readArchive returns the files of a zip archive, in order of name. */
-function readArchive(data: Uint8Array): CodeFile[] {
-  const found: CodeFile[] = [];
-  const small = unzipSync(data, {
-    filter: (f) => {
-      if (f.name.endsWith('/')) return false;
-      found.push({ name: f.name, size: f.originalSize, text: null });
-      return f.originalSize <= maxFile && found.length <= 2000;
-    },
-  });
-  for (const file of found) {
-    const content = small[file.name];
-    if (!content || content.subarray(0, 8000).includes(0)) continue;
-    file.text = strFromU8(content);
-  }
-  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+function Choice({ version: v, versions }: { version: Version; versions: Version[] }) {
+  return <option value={v.id}>{versionName(v.id, versions)} · {ago(v.createdAt)}</option>;
+}
+
+/** Archive saves the archive of a version. */
+function Archive({ id, code }: { id: string; code: VersionCode }) {
+  const [url, setURL] = useState('');
+  useEffect(() => {
+    const made = URL.createObjectURL(new Blob([code.data], { type: 'application/zip' }));
+    setURL(made);
+    return () => URL.revokeObjectURL(made);
+  }, [code]);
+  return <a class="button" href={url} download={`${id}.zip`}><Icon name="download" /> Archive</a>;
+}
+
+function NewFile({ taken, onMake, onClose }: { taken: (path: string) => boolean; onMake: (path: string) => void; onClose: () => void }) {
+  const [path, setPath] = useState('');
+  return (
+    <Confirm title="New file" action="Add" onClose={onClose}
+      onDo={async () => {
+        if (!/^[^/\\\0]+(\/[^/\\\0]+)*$/.test(path) || path.split('/').some((part) => part === '.' || part === '..')) throw new Error('Give a path such as lib/words.py.');
+        if (taken(path)) throw new Error(`There is ${path} already.`);
+        onMake(path);
+      }}>
+      <Field label="Path" hint="Below the folder with the code.">
+        <input value={path} onInput={(e) => setPath(e.currentTarget.value.trim())} autocomplete="off" spellcheck={false} placeholder="lib/words.py" />
+      </Field>
+    </Confirm>
+  );
 }

@@ -1,13 +1,14 @@
 // Deploying: drop a folder or an archive, and see at once what is wrong with it.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ask, authorization, Failure, messageOf, readFailure, seg, type Fn, type Operation } from '../api';
+import { ask, Failure, messageOf, seg } from '../api';
 import { bytes, count } from '../text';
 import { Icon } from '../ui/icons';
 import { Field, Foreign, Notice, tell } from '../ui/parts';
-import { Trace } from '../ui/answer';
-import { base64, fromArchive, fromDrop, fromFiles, maxContent, namesIn, pack, type Source } from './archive';
+import { fromArchive, fromDrop, fromFiles, maxContent, namesIn, type Source } from './archive';
+import { Broken, deploy, functionID } from './upload';
 
-const nameRule = /^[a-z][-a-z0-9]{1,61}[a-z0-9]$/;
+/** nameRule matches the names that functions may have. */
+export const nameRule = /^[a-z][-a-z0-9]{1,61}[a-z0-9]$/;
 
 /** Deploy creates a function, or a new version of the given one. */
 export function Deploy({ name: given }: { name: string }) {
@@ -60,16 +61,14 @@ export function Deploy({ name: given }: { name: string }) {
     if (!source || Object.keys(found.wrong).length > 0) return;
     try {
       setProgress({ what: 'Packing', part: 0 });
-      const blob = await pack(source, (part) => setProgress({ what: 'Packing', part }));
-      if (blob.size > maxContent) throw new Failure(413, '', { content: `The archive has ${bytes(blob.size)}; the server takes at most ${bytes(maxContent)}.` });
       const id = await functionID(name);
-      const content = await base64(blob);
-      const op = await upload(
+      const op = await deploy(
+        source,
         {
-          functionId: id, runtime, allowNet: network.trim(), entrypoint, content, environment: found.environment, tag: found.tags,
+          functionId: id, runtime, allowNet: network.trim(), entrypoint, environment: found.environment, tag: found.tags,
           resources: { memory: String(Number(memory) * 1048576) }, executionTimeout: `${timeout}s`, allowBroken,
         },
-        (part) => setProgress({ what: part < 1 ? 'Sending' : 'Checking the code', part }),
+        (what, part) => setProgress({ what, part }),
       );
       tell(`${name} has a new version: ${op.response?.id ?? ''}`);
       location.hash = `#/functions/${seg(id)}`;
@@ -149,13 +148,7 @@ export function Deploy({ name: given }: { name: string }) {
             <textarea name="environment" rows={3} value={environment} onInput={(e) => { setEnvironment(e.currentTarget.value); settle('environment'); }} spellcheck={false} />
           </Field>
         </div>
-        {broken && (
-          <div class="broken" role="alert">
-            <p>The code does not load, so the function stays as it is.</p>
-            <Trace error={{ errorType: broken.message.split(':', 1)[0]!, errorMessage: broken.message.replace(/^[^:]*: ?/, ''), stackTrace: broken.trace }} />
-            <p><button type="button" class="small" onClick={() => void submit(true)}>Deploy it anyway</button></p>
-          </div>
-        )}
+        {broken && <Broken broken={broken} onAnyway={() => void submit(true)} />}
         {wrong[''] && <Notice kind="bad"><Foreign text={wrong['']} /></Notice>}
         <div class="deploy-foot">
           {progress && (
@@ -204,32 +197,4 @@ function check(f: Form): { wrong: Record<string, string>; environment: Record<st
   const bad = tags.find((t) => !/^[a-z][-_0-9a-z]*$/.test(t));
   if (bad) wrong['tag'] = `“${bad.slice(0, 40)}” must have lower-case letters, digits, - and _, a letter first.`;
   return { wrong, environment, tags };
-}
-
-/** functionID returns the id of a function, which it creates if necessary. */
-async function functionID(name: string): Promise<string> {
-  try {
-    return (await ask<Fn>('GET', `/functions/${seg(name)}`)).id;
-  } catch (err) {
-    if (!(err instanceof Failure) || err.status !== 404) throw err;
-  }
-  const op = await ask<Operation>('POST', '/functions', { name });
-  return op.metadata.functionId ?? '';
-}
-
-/** upload creates a version. Unlike fetch, it reports its progress. */
-function upload(version: unknown, progress: (part: number) => void): Promise<Operation> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open('POST', '/functions/v1/versions');
-    request.setRequestHeader('Content-Type', 'application/json');
-    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
-    request.upload.onprogress = (e) => progress(e.loaded / (e.total || 1));
-    request.onerror = () => reject(new Failure(0, 'The server can’t be reached. Is it running?'));
-    request.onload = () => {
-      if (request.status >= 400) reject(readFailure(request.status, request.responseText));
-      else resolve(JSON.parse(request.responseText) as Operation);
-    };
-    request.send(JSON.stringify(version));
-  });
 }

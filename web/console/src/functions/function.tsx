@@ -66,7 +66,7 @@ export function FunctionPage({ id, tab, item }: { id: string; tab: string; item:
       {fn && at === '' && <Overview fn={fn} latest={latest} />}
       {fn && at === 'calls' && !item && <Calls fn={fn} versions={versions ?? []} base={base} />}
       {fn && at === 'calls' && item && versions && <CallPage key={item} fn={fn} id={item} versions={versions} base={base} />}
-      {fn && at === 'code' && versions && <Code versions={versions} />}
+      {fn && at === 'code' && versions && <Code fn={fn} versions={versions} item={item} base={base} reload={() => load()} />}
       {fn && at === 'versions' && versions && <Versions fn={fn} versions={versions} reload={() => load()} />}
       {fn && at === 'test' && <TestCall fn={fn} versions={versions ?? []} />}
       {fn && at === 'logs' && <Logs fn={fn} />}

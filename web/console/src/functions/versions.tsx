@@ -5,6 +5,7 @@ import { ago, bytes } from '../text';
 import { Icon } from '../ui/icons';
 import { Confirm, Dialog, Field, Foreign, Notice, Pill, tell } from '../ui/parts';
 import { Settings } from './function';
+import { settingsOf } from './upload';
 
 interface Props {
   fn: Fn;
@@ -111,7 +112,7 @@ export function Versions({ fn, versions, reload }: Props) {
       )}
       {action?.kind === 'again' && (
         <Confirm title="Make this version the newest?" action="Make it the newest" onClose={close}
-          onDo={() => change('/versions', copyOf(fn, action.version), 'A copy of the version is the newest one now.')}>
+          onDo={() => change('/versions', { functionId: fn.id, versionId: action.version.id, ...settingsOf(action.version) }, 'A copy of the version is the newest one now.')}>
           <p>A new version is made with the code and the settings of <code>{action.version.id}</code>. Callers who name no tag get it at once. Its tags stay where they are.</p>
         </Confirm>
       )}
@@ -159,16 +160,4 @@ function previous(history: TagEvent[], tag: string, now: string): string[] {
     .filter((e) => e.tag === tag && e.functionVersionId !== now)
     .sort((a, b) => (a.effectiveFrom < b.effectiveFrom ? 1 : -1))
     .map((e) => e.functionVersionId);
-}
-
-/** copyOf returns the request for a copy of a version. */
-function copyOf(fn: Fn, v: Version): unknown {
-  const { description, runtime, entrypoint, resources, executionTimeout, serviceAccountId, environment, logOptions, asyncInvocationConfig, noFreeze, allowNet, allowBroken, metadataOptions } = v;
-  return {
-    functionId: fn.id, versionId: v.id,
-    description, runtime, entrypoint, resources, executionTimeout, environment,
-    ...(serviceAccountId ? { serviceAccountId } : {}), ...(logOptions ? { logOptions } : {}),
-    ...(asyncInvocationConfig ? { asyncInvocationConfig } : {}), ...(noFreeze ? { noFreeze } : {}),
-    ...(allowNet ? { allowNet } : {}), ...(allowBroken ? { allowBroken } : {}), ...(metadataOptions ? { metadataOptions } : {}),
-  };
 }

@@ -9,6 +9,7 @@ import { Flame } from '../ui/flame';
 import { Icon } from '../ui/icons';
 import { Lines, Log } from '../ui/log';
 import { Choice, Foreign, Notice, Pill, tell } from '../ui/parts';
+import { DeployDraft } from './deploy';
 import { draftOf, examples } from './examples';
 import { EventEditor } from './request';
 import { InvalidDraft, readLimits, run, type Draft, type Limits, type Options, type Result, type RunFigures } from './run';
@@ -53,6 +54,7 @@ export function Play({ shared }: { shared: string }) {
   const [mark, setMark] = useState<Mark | null>(null);
   const [whose, setWhose] = useState<'code' | 'all'>('code');
   const [spoken, setSpoken] = useState('');
+  const [deploying, setDeploying] = useState(false);
   const [lines] = useState(() => new Lines());
   const running = useRef<AbortController | null>(null);
   const results = useRef<HTMLDivElement>(null);
@@ -181,6 +183,7 @@ export function Play({ shared }: { shared: string }) {
           </label>
         )}
         <span class="grow" />
+        <button type="button" onClick={() => setDeploying(true)}><Icon name="upload" /> Deploy</button>
         <button type="button" onClick={() => void share()}><Icon name="share" /> Share</button>
         {busy
           ? <button type="button" class="danger run" onClick={stop}><Icon name="stop" /> Stop</button>
@@ -226,6 +229,7 @@ export function Play({ shared }: { shared: string }) {
             empty={state.kind === 'done' ? 'The code printed nothing.' : 'The code’s output appears here as it is written.'} />
         </section>
       </div>
+      {deploying && <DeployDraft draft={draft} allowNet={reachable} onClose={() => setDeploying(false)} />}
     </div>
   );
 }
