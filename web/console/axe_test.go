@@ -48,7 +48,7 @@ func TestAccessibility(t *testing.T) {
 			{"versions", "#/functions/seen/versions", ".tag-list", nil},
 			{"dialog", "#/functions/seen/versions", "dialog .field", func(b *tab) { b.button(".versions", "Tag") }},
 			{"test", "#/functions/seen/test", ".answer", func(b *tab) { b.button(".test", "Call") }},
-			{"logs", "#/functions/seen/logs", ".log-line", nil},
+			{"logs", "#/functions/seen/logs", ".log-call-body", func(b *tab) { b.button(".log-call", "▸") }},
 			{"tenants", "#/tenants", "tbody tr", nil},
 			{"tenant", "#/tenants/default", "tbody tr", nil},
 			{"limit", "#/tenants/default", "dialog .field", func(b *tab) { b.button("tbody", "Change the limit of Timers") }},
@@ -58,7 +58,7 @@ func TestAccessibility(t *testing.T) {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if slices.Contains([]string{"overview", "play", "profile", "compare", "edits", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
+				if slices.Contains([]string{"overview", "play", "profile", "compare", "edits", "logs", "functions", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)

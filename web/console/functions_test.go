@@ -299,13 +299,28 @@ def handler(event, context):
 	call(t, "/talking?n=before")
 	b := newTab(t)
 	b.open("#/functions/talking/logs")
-	b.wait(`document.querySelector('.logs .log').textContent.includes('said before')`)
+	// A call is a row: its worst line, and the others when it is opened.
+	b.wait(`document.querySelectorAll('.log-call.worst-error').length === 1 && document.querySelector('.log-took').textContent.endsWith(' ms')`)
+	if got := b.text(".log-call"); !strings.Contains(got, "ERROR") || !strings.Contains(got, "bad before") || !strings.Contains(got, "2 lines") ||
+		strings.Contains(got, "said before") || strings.Contains(got, "REPORT") {
+		t.Errorf("the call is %s", got)
+	}
+	b.button(".log-call", "▸")
+	b.wait(`document.querySelector('.log-call-body')?.innerText.includes('said before') && !document.querySelector('.log-call-body').innerText.includes('REPORT')`)
+	b.button(".log-call", "The platform’s 3 lines")
+	b.wait(`document.querySelector('.log-call-body').innerText.includes('REPORT')`)
 	call(t, "/talking?n=after")
-	b.wait(`document.querySelector('.logs .log').textContent.includes('said after')`)
+	b.wait(`document.querySelectorAll('.log-call').length === 2 && document.querySelector('.log-call-body').innerText.includes('said before')`) // it stays open
+	b.button(".log-call", "Find this call")
+	b.wait(`document.querySelector('.call-facts') && document.querySelector('.call .log').textContent.includes('said before')`)
+	b.open("#/functions/talking/logs")
+	b.button(".logs", "Lines")
+	b.wait(`document.querySelector('.logs .log').textContent.includes('said before') && document.querySelector('.logs .log').textContent.includes('said after')`)
 	b.fill(".logs select", "ERROR")
 	b.wait(`(() => { const l = document.querySelector('.logs .log').textContent; return l.includes('bad after') && l.includes('{"size":5}') && !l.includes('said'); })()`)
-	b.fill(".logs [type=search]", "bad before")
-	b.wait(`(() => { const l = document.querySelector('.logs .log').textContent; return l.includes('bad before') && !l.includes('after'); })()`)
+	b.button(".logs", "Calls")
+	b.fill(".logs [type=search]", "bad before") // what is sought is shown open
+	b.wait(`(() => { const l = document.querySelector('.logs .log').textContent; return l.includes('bad before') && l.includes('{"size":5}') && !l.includes('after'); })()`)
 }
 
 func TestFunction_FiguresCountCalls(t *testing.T) {
@@ -325,6 +340,39 @@ func TestFunction_FiguresCountCalls(t *testing.T) {
 	if got := b.text(".settings"); !strings.Contains(got, "main.handler") || !strings.Contains(got, "GREETING=<b>hello</b>") {
 		t.Errorf("settings: %s", got)
 	}
+}
+
+// Functions that fail come first, and charts have one scale; a column sorts them otherwise.
+func TestFunctions_FailingOnesComeFirst(t *testing.T) {
+	busy := deployed(t, "aa-busy", []string{page1})
+	deployed(t, "bb-idle", []string{page1})
+	failing := deployed(t, "zz-failing", []string{"def handler(event, context):\n    raise ValueError\n"})
+	for range 6 {
+		call(t, "/aa-busy")
+	}
+	call(t, "/zz-failing")
+	b := newTab(t)
+	b.open("#/functions")
+	order := `[...document.querySelectorAll('.functions tbody th a')].map((e) => e.textContent).filter((n) => /^(aa|bb|zz)-/.test(n)).join()`
+	b.wait(order + ` === 'zz-failing,aa-busy,bb-idle' && document.querySelector('.functions tbody tr').classList.contains('failing')`)
+	height := func(id string) float64 {
+		return eval[float64](b, `Math.min(...[...document.querySelector('a[href="#/functions/`+id+`"]').closest('tr').querySelectorAll('.line')].flatMap((l) => l.getAttribute('points').split(' ').map((p) => +p.split(',')[1])))`)
+	}
+	b.wait(`document.querySelector('a[href="#/functions/` + busy + `"]').closest('tr').querySelector('.line')`)
+	if height(busy) >= height(failing) {
+		t.Errorf("one call is drawn as high as six: %v, %v", height(failing), height(busy))
+	}
+	if got := eval[string](b, `document.querySelector('a[href="#/functions/`+busy+`"]').closest('tr').querySelector('[data-label=Errors]').className`); !strings.Contains(got, "zero") {
+		t.Errorf("no errors look like %s", got)
+	}
+	b.button(".functions thead", "Name")
+	b.wait(order + ` === 'aa-busy,bb-idle,zz-failing' && document.querySelector('[aria-sort=ascending]').textContent.includes('Name')`)
+	b.button(".functions thead", "Name")
+	b.wait(order + ` === 'zz-failing,bb-idle,aa-busy'`)
+	b.button(".functions thead", "Calls")
+	b.wait(order + ` === 'aa-busy,zz-failing,bb-idle'`)
+	eval[bool](b, `(document.querySelector('a[href="#/functions/`+busy+`"]').closest('tr').querySelector('[data-label=Memory]').click(), true)`)
+	b.wait(`location.hash === '#/functions/` + busy + `'`)
 }
 
 func TestFunction_IsDeletedOnlyWhenItsNameIsTyped(t *testing.T) {

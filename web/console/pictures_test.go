@@ -71,7 +71,7 @@ func TestPictures(t *testing.T) {
 		{"calls", "#/functions/greeter/calls", ".call-list tbody tr", nil},
 		{"call", "#/functions/greeter/calls", ".call .event", func(b *tab) { b.button(".call-list", "") }},
 		{"test", "#/functions/greeter/test", ".test .answer", func(b *tab) { b.button(".test", "Call") }},
-		{"logs", "#/functions/greeter/logs", ".log-line", nil},
+		{"logs", "#/functions/greeter/logs", ".log-call", nil},
 		{"deploy", "#/deploy", ".drop", nil},
 	}
 	for _, theme := range []string{"light", "dark"} {

@@ -1,6 +1,6 @@
 // One call: what it was, and its repetition with another event or another version.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { ask, isAbort, messageOf, seg, type Call, type CallText, type Fn, type LogEntry, type Version } from '../api';
+import { ask, Failure, isAbort, messageOf, seg, type Call, type CallText, type Fn, type LogEntry, type Version } from '../api';
 import { plain, unfolded } from '../json';
 import { bytes, clock, fromBase64, hex, millis } from '../text';
 import { statusText } from '../ui/answer';
@@ -27,7 +27,7 @@ export function CallPage({ fn, id, versions, base }: Props) {
   const [wrong, setWrong] = useState('');
   useEffect(() => {
     const stop = new AbortController();
-    ask<Call>('GET', `/calls/${seg(id)}`, undefined, stop.signal).then(
+    find(fn, id, stop.signal).then(
       (found) => { setCall(found); setWrong(''); },
       (err: unknown) => { if (!isAbort(err)) setWrong(messageOf(err)); },
     );
@@ -60,6 +60,18 @@ export function CallPage({ fn, id, versions, base }: Props) {
       <CallLog fn={fn} call={call} />
     </div>
   );
+}
+
+/** find returns the call with an id, or that of request:REQUEST, which the history has soon after its answer. */
+async function find(fn: Fn, id: string, signal: AbortSignal): Promise<Call> {
+  let found = id;
+  for (let left = 10; found.startsWith('request:') && left > 0; left--) {
+    const { calls } = await ask<{ calls: Call[] }>('GET', `/functions/${seg(fn.id)}/calls?limit=1&requestId=${seg(id.slice('request:'.length))}`, undefined, signal);
+    if (calls[0]) found = calls[0].id;
+    else await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  if (found.startsWith('request:')) throw new Failure(404, 'The history has no call of this request. It keeps the last ones of each function, unless that is turned off.');
+  return ask<Call>('GET', `/calls/${seg(found)}`, undefined, signal);
 }
 
 function Phases({ call }: { call: Call }) {

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { failureOf, isAbort, messageOf, reach, seg, type Fn, type LogEntry } from '../api';
 import { Lines, Log } from '../ui/log';
+import { LogCalls } from '../ui/logcalls';
 import { Choice, Foreign, Notice, Pill } from '../ui/parts';
 
 const levels = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
@@ -14,6 +15,7 @@ export function Logs({ fn }: { fn: Fn }) {
   const [level, setLevel] = useState('');
   const [text, setText] = useState('');
   const [span, setSpan] = useState<keyof typeof spans>('1h');
+  const [as, setAs] = useState<'calls' | 'lines'>('calls');
   const [mode, setMode] = useState<'follow' | 'still'>('follow');
   const [state, setState] = useState<'connecting' | 'live' | 'ended'>('connecting');
   const [wrong, setWrong] = useState('');
@@ -61,6 +63,8 @@ export function Logs({ fn }: { fn: Fn }) {
     };
   }, [fn.id, level, sought, span, mode]);
 
+  const empty = state === 'connecting' ? 'Loading…' : sought || level ? 'No entry matches.'
+    : `Nothing in the last ${span}. What the code prints, and what it logs with the logging module, appears here as it is written.`;
   return (
     <section class="panel logs" aria-label="Log">
       <header class="panel-head wrap">
@@ -78,10 +82,13 @@ export function Logs({ fn }: { fn: Fn }) {
         </label>
         <span class="grow" />
         {state === 'live' && <Pill kind="good">live</Pill>}
+        <Choice label="Show" value={as} options={[['calls', 'Calls'], ['lines', 'Lines']]} onChange={setAs} />
         <Choice label="New entries" value={mode} options={[['follow', 'Follow'], ['still', 'Pause']]} onChange={setMode} />
       </header>
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
-      <Log lines={lines} label={`Log of ${fn.name || fn.id}`} empty={state === 'connecting' ? 'Loading…' : sought || level ? 'No entry matches.' : `No entries in the last ${span}. Call the function and they will appear here.`} />
+      {as === 'calls'
+        ? <LogCalls lines={lines} label={`Log of ${fn.name || fn.id}`} empty={empty} open={sought !== ''} href={(request) => `#/functions/${seg(fn.id)}/calls/request:${seg(request)}`} />
+        : <Log lines={lines} label={`Log of ${fn.name || fn.id}`} empty={empty} />}
     </section>
   );
 }
@@ -89,7 +96,7 @@ export function Logs({ fn }: { fn: Fn }) {
 function add(lines: Lines, e: LogEntry): void {
   const system = /^(START|END|REPORT) RequestID: /.test(e.message);
   lines.add({
-    time: e.timestamp, level: system ? '' : e.level, message: e.message, system,
+    time: e.timestamp, level: system ? '' : e.level, message: e.message, system, ...(e.requestId ? { request: e.requestId } : {}),
     ...(e.jsonPayload !== undefined && !system ? { note: JSON.stringify(e.jsonPayload) } : {}),
   });
 }

@@ -1,13 +1,13 @@
 // A call of a function, made by hand.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { ask, isAbort, messageOf, reach, seg, type Call, type Fn, type Version } from '../api';
+import { useRef, useState } from 'preact/hooks';
+import { isAbort, messageOf, reach, seg, type Fn, type Version } from '../api';
 import { blank } from '../play/examples';
 import { EventEditor } from '../play/request';
 import { check, type Draft } from '../play/run';
 import { millis } from '../text';
 import { AnswerView, type Answer } from '../ui/answer';
 import { Icon } from '../ui/icons';
-import { Foreign, Notice, tell } from '../ui/parts';
+import { Foreign, Notice } from '../ui/parts';
 
 /** TestCall calls a function and shows its response. */
 export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
@@ -58,37 +58,11 @@ export function TestCall({ fn, versions }: { fn: Fn; versions: Version[] }) {
           {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
           {!answer && !wrong && <p class="empty">This really calls the function, as any caller does.</p>}
           {answer && <AnswerView answer={answer.answer} />}
-          {answer?.requestID && <p class="hint test-foot"><span>Request <code>{answer.requestID}</code></span> {!fn.calls?.off && <OpenCall key={answer.requestID} fn={fn} requestID={answer.requestID} />}</p>}
+          {answer?.requestID && <p class="hint test-foot"><span>Request <code>{answer.requestID}</code></span> {!fn.calls?.off && <a href={`#/functions/${seg(fn.name || fn.id)}/calls/request:${seg(answer.requestID)}`}>Open this call</a>}</p>}
         </div>
       </section>
     </div>
   );
-}
-
-/** OpenCall finds a call in the history, which has it soon after the answer, and goes there. */
-function OpenCall({ fn, requestID }: { fn: Fn; requestID: string }) {
-  const [busy, setBusy] = useState(false);
-  const stop = useRef(new AbortController());
-  useEffect(() => () => stop.current.abort(), []);
-  const open = async () => {
-    setBusy(true);
-    try {
-      for (let left = 20; left > 0; left--) {
-        const { calls } = await ask<{ calls: Call[] }>('GET', `/functions/${seg(fn.id)}/calls?limit=1&requestId=${seg(requestID)}`, undefined, stop.current.signal);
-        if (calls[0]) {
-          location.hash = `#/functions/${seg(fn.name || fn.id)}/calls/${seg(calls[0].id)}`;
-          return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      }
-      tell('The history does not have this call: it keeps only the last ones.', 'bad');
-    } catch (err) {
-      if (!isAbort(err)) tell(messageOf(err), 'bad');
-    } finally {
-      setBusy(false);
-    }
-  };
-  return <button type="button" class="small" disabled={busy} onClick={() => void open()}>{busy ? 'Looking…' : 'Open this call'}</button>;
 }
 
 async function send(fn: Fn, draft: Draft, tag: string, signal: AbortSignal): Promise<Response> {

@@ -4,7 +4,7 @@
 export interface Line {
   name: string;
   values: number[];
-  kind: 'good' | 'bad' | 'calm';
+  kind: 'good' | 'bad' | 'calm' | 'none';
 }
 
 interface Props {
@@ -14,13 +14,15 @@ interface Props {
   height?: number;
   /** The label of the left end, such as "5 min ago"; without it, the chart is a sparkline. */
   since?: string;
+  /** The value at the top; default: the largest of these. */
+  most?: number;
 }
 
 const width = 240;
 
 /** Chart draws lines over time. Its label has the same in words. */
-export function Chart({ title, lines, format, height = 36, since }: Props) {
-  const most = Math.max(0, ...lines.flatMap((l) => l.values));
+export function Chart({ title, lines, format, height = 36, since, most: given }: Props) {
+  const most = given ?? Math.max(0, ...lines.flatMap((l) => l.values));
   const top = most || 1;
   const say = lines
     .map((l) => `${l.name}: now ${format(l.values.at(-1) ?? 0)}, at most ${format(Math.max(0, ...l.values))}`)

@@ -17,6 +17,8 @@ export interface LogLine {
   message: string;
   system: boolean;
   note?: string;
+  /** The request whose call wrote it. */
+  request?: string;
 }
 
 /** Lines holds the last entries of a log, and notifies of new ones at most once per frame. */
@@ -70,7 +72,8 @@ export class Lines {
   }
 }
 
-const Row = memo(function Row({ line }: { line: LogLine }) {
+/** Row is a line. */
+export const Row = memo(function Row({ line }: { line: LogLine }) {
   const [text, left] = cut(line.message.replace(/\n$/, ''), maxWidth);
   const level = line.level === 'UNSPECIFIED' ? '' : line.level;
   return (
