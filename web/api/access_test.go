@@ -8,9 +8,9 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
-	"vivarium/host/keys"
 	"vivarium/web"
 	"vivarium/web/api"
+	"vivarium/web/webtest"
 )
 
 // as sends a request with a secret; an empty one is none.
@@ -36,12 +36,7 @@ func (s *server) as(secret, method, path, body string) (int, document) {
 
 // key makes a key and returns its secret.
 func (s *server) key(tenant string, role access.Role) string {
-	s.t.Helper()
-	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return secret
+	return webtest.Key(s.t, s.host, tenant, role)
 }
 
 // guarded is startServer for one that asks for keys.

@@ -6,31 +6,18 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"vivarium/host"
-	"vivarium/host/run"
-	"vivarium/wasm"
 	"vivarium/web"
 	"vivarium/web/api"
+	"vivarium/web/webtest"
 )
-
-// engines are those that all tests of this package share.
-var engines = sync.OnceValues(func() (*run.Engines, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, err
-	}
-	return run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
-})
 
 // server is a server with a host of its own, without a store.
 type server struct {
@@ -38,7 +25,6 @@ type server struct {
 	url  string
 	host *host.Host
 	stop context.CancelFunc
-	done chan error
 }
 
 func startServer(t *testing.T) *server { return startServerWith(t, func(*web.Config, *host.Host) {}) }
@@ -46,34 +32,13 @@ func startServer(t *testing.T) *server { return startServerWith(t, func(*web.Con
 // startServerWith is startServer for one that is configured in a way of its own.
 func startServerWith(t *testing.T, configure func(*web.Config, *host.Host)) *server {
 	t.Helper()
-	e, err := engines()
-	if err != nil {
-		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
-	}
-	h, err := host.New(host.Config{Engines: e})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.Close)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	h := webtest.Host(t, host.Config{})
+	quiet := slog.New(slog.DiscardHandler)
 	management := api.New(api.Config{Host: h, Logger: quiet})
-	ctx, stop := context.WithCancel(context.Background())
-	s := &server{t, "http://" + listener.Addr().String(), h, stop, make(chan error, 1)}
 	config := web.Config{Management: management, OnDrain: management.EndStreams, Logger: quiet}
 	configure(&config, h)
-	server := web.New(config, h)
-	go func() { s.done <- server.Serve(ctx, listener) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-s.done; err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	port, stop := webtest.Serve(t, config, h)
+	return &server{t, fmt.Sprint("http://127.0.0.1:", port), h, stop}
 }
 
 // document is a decoded JSON object.

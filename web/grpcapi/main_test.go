@@ -16,12 +16,10 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,22 +33,12 @@ import (
 	"vivarium/host/access"
 	"vivarium/host/keys"
 	"vivarium/host/quota"
-	"vivarium/host/run"
-	"vivarium/wasm"
 	"vivarium/web"
 	"vivarium/web/api"
 	"vivarium/web/grpcapi"
 	"vivarium/web/manage"
+	"vivarium/web/webtest"
 )
-
-// engines are those that all tests of this package share.
-var engines = sync.OnceValues(func() (*run.Engines, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, err
-	}
-	return run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
-})
 
 // server is a server with a host of its own, without a store.
 type server struct {
@@ -82,26 +70,11 @@ func startPlain(t testing.TB) *server {
 
 func newServer(t testing.TB) *server {
 	t.Helper()
-	e, err := engines()
-	if err != nil {
-		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
-	}
-	h, err := host.New(host.Config{Engines: e, MaxMemory: 1 << 30})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.Close)
-	return &server{t: t, host: h}
+	return &server{t: t, host: webtest.Host(t, host.Config{MaxMemory: 1 << 30})}
 }
 
 func (s *server) serve(config web.Config) {
 	s.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	s.address = "localhost:" + port
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	desk := manage.New(s.host)
 	management := api.New(api.Config{Host: s.host, Desk: desk, Logger: quiet})
@@ -109,26 +82,13 @@ func (s *server) serve(config web.Config) {
 	s.rpc = rpc
 	config.Management, config.RPC, config.Logger, config.Keys = management, rpc, quiet, s.host.Keys()
 	config.OnDrain = func() { management.EndStreams(); rpc.EndStreams() }
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	server := web.New(config, s.host)
-	go func() { done <- server.Serve(ctx, listener) }()
-	s.t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			s.t.Error(err)
-		}
-	})
+	port, _ := webtest.Serve(s.t, config, s.host)
+	s.address = fmt.Sprint("localhost:", port)
 }
 
 // newKey makes a key and returns its secret.
 func (s *server) newKey(tenant string, role access.Role) string {
-	s.t.Helper()
-	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return secret
+	return webtest.Key(s.t, s.host, tenant, role)
 }
 
 // newSigningKey makes a key whose holder signs, as the cloud's SDKs do.

@@ -5,37 +5,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"vivarium/host"
 	"vivarium/host/access"
-	"vivarium/host/keys"
 	"vivarium/host/roomtest"
-	"vivarium/host/run"
-	"vivarium/wasm"
 	"vivarium/web"
 	"vivarium/web/api"
 	"vivarium/web/manage"
 	"vivarium/web/mcp"
+	"vivarium/web/webtest"
 )
-
-// engines are those that all tests of this package share.
-var engines = sync.OnceValues(func() (*run.Engines, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, err
-	}
-	return run.NewEngines(context.Background(), "", wasm.Config{CacheDir: filepath.Join(cache, "vivarium", "test"), Shells: 2})
-})
 
 // server is a server with a host of its own.
 type server struct {
@@ -46,44 +31,18 @@ type server struct {
 
 func startServer(t *testing.T) *server {
 	t.Helper()
-	e, err := engines()
-	if err != nil {
-		t.Fatalf("%v (the guest is built by: go tool task guest)", err)
-	}
-	h, err := host.New(host.Config{Engines: e})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.Close)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := webtest.Host(t, host.Config{})
 	desk := manage.New(h)
-	web := web.New(web.Config{
+	port, _ := webtest.Serve(t, web.Config{
 		Keys: h.Keys(), GuardHost: true, Management: api.New(api.Config{Host: h, Desk: desk, Accept: web.Accept}),
 		Tools: func(next http.Handler) http.Handler { return mcp.NewHandler(next, desk, "test") },
 	}, h)
-	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan error)
-	go func() { served <- web.Serve(ctx, listener) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	return &server{t, "http://" + listener.Addr().String(), h}
+	return &server{t, fmt.Sprint("http://127.0.0.1:", port), h}
 }
 
 // key makes a key and returns its secret.
 func (s *server) key(tenant string, role access.Role) string {
-	s.t.Helper()
-	_, secret, err := s.host.Keys().Create(s.t.Context(), access.Operator, keys.Spec{Tenant: tenant, Role: role})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return secret
+	return webtest.Key(s.t, s.host, tenant, role)
 }
 
 // withKey adds a key to requests.
