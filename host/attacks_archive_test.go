@@ -11,11 +11,11 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"vivarium/host/access"
 	"vivarium/host/run"
+	"vivarium/wasm/vfs"
 )
 
 // TestArchiveAttacks uploads archives that attack: whoever deploys need not be
@@ -34,15 +34,9 @@ func TestArchiveAttacks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var others sync.WaitGroup
-			stop := make(chan struct{})
-			heap := watchHeap(&others, stop, a.heap)
-			code, err := run.CodeFromZip(archive)
-			close(stop)
-			others.Wait()
-			if grown := heap(); grown > a.heap {
-				t.Errorf("the host's heap has grown by %d MiB, want at most %d", grown>>20, a.heap>>20)
-			}
+			var code *vfs.Tree
+			took, grown := r.watch(t, a.heap, func() { code, err = run.CodeFromZip(archive) })
+			checkUse(t, a, took, grown, a.heap)
 			if a.refused != "" {
 				if err == nil || !strings.Contains(err.Error(), a.refused) {
 					t.Errorf("got error %v, want a refusal with %q", err, a.refused)

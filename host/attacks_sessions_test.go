@@ -6,9 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"vivarium/host/access"
 	"vivarium/host/fault"
@@ -20,20 +18,7 @@ import (
 // where a session is another thing than a function; a neighbour must go on answering, the
 // platform must not fail, and nothing may be left.
 func TestSessionAttacks(t *testing.T) {
-	for _, suite := range attackSuites(t) {
-		if suite == archiveSuite {
-			continue
-		}
-		t.Run(suite, func(t *testing.T) {
-			r := newAttackRange(t)
-			for n, a := range readAttacks(t, suite) {
-				if *allAttacks || n%attackStride == 1 { // others than TestAttacks makes
-					t.Run(a.name, func(t *testing.T) { r.runInSession(t, a) })
-				}
-			}
-			r.close(t)
-		})
-	}
+	makeAttacks(t, 1, (*attackRange).runInSession) // others than TestAttacks makes
 }
 
 // sessionHeap is by how much more than for a function the host's heap may grow, in bytes.
@@ -53,46 +38,25 @@ func (r *attackRange) runInSession(t *testing.T, a *attack) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := make(chan struct{})
-	var others sync.WaitGroup
-	others.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(5 * time.Millisecond):
-				r.askNeighbour(t)
-			}
-		}
-	})
-	heap := watchHeap(&others, stop, a.heap)
-	start := time.Now()
 	var got string
 	var failure error
 	said := ""
 	ended := false
-	for range a.calls {
-		if ended { // a function would have another instance
-			break
+	took, grown := r.watch(t, a.heap, func() {
+		for range a.calls {
+			if ended { // a function would have another instance
+				break
+			}
+			got, failure, ended = r.attackInSession(t, s.ID, a, a.event, &said)
 		}
-		got, failure, ended = r.attackInSession(t, s.ID, a, a.event, &said)
-	}
-	took := time.Since(start)
-	close(stop)
-	others.Wait()
-
+	})
 	if !slices.Contains(otherwiseInSessions, a.name) && !(ended && a.calls > 1) {
 		a.judge(t, got, failure)
 	}
 	if strings.Contains(said+got+fmt.Sprint(failure), r.secret) {
 		t.Error("the attack has learnt the neighbour's secret")
 	}
-	if took > a.within {
-		t.Errorf("the attack took %v, want at most %v", took, a.within)
-	}
-	if grown := heap(); grown > a.heap+sessionHeap {
-		t.Errorf("the attack made the host's heap grow by %d MiB, want at most %d", grown>>20, (a.heap+sessionHeap)>>20)
-	}
+	checkUse(t, a, took, grown, a.heap+sessionHeap)
 	if !ended { // it may have harmed itself
 		_, _, ended = r.attackInSession(t, s.ID, a, `"well"`, &said)
 	}
@@ -102,7 +66,7 @@ func (r *attackRange) runInSession(t *testing.T, a *attack) {
 	r.askNeighbour(t)
 	r.checkDrained(t)
 	if t.Failed() {
-		t.Logf("promise: %s\ntook %v, heap %d MiB, said %.2000q", a.promise, took, heap()>>20, said)
+		t.Logf("promise: %s\ntook %v, heap %d MiB, said %.2000q", a.promise, took, grown>>20, said)
 	}
 }
 

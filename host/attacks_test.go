@@ -40,6 +40,12 @@ import (
 // made, fewer under the race detector, which slows Go's part of them down; all
 // of them with -attacks.all: `go tool task torture`.
 func TestAttacks(t *testing.T) {
+	makeAttacks(t, 0, (*attackRange).run)
+}
+
+// makeAttacks makes those of all suites whose number leaves a rest when it is divided by
+// attackStride, or all.
+func makeAttacks(t *testing.T, rest int, attack func(*attackRange, *testing.T, *attack)) {
 	for _, suite := range attackSuites(t) {
 		if suite == archiveSuite {
 			continue
@@ -47,8 +53,8 @@ func TestAttacks(t *testing.T) {
 		t.Run(suite, func(t *testing.T) {
 			r := newAttackRange(t)
 			for n, a := range readAttacks(t, suite) {
-				if *allAttacks || n%attackStride == 0 {
-					t.Run(a.name, func(t *testing.T) { r.run(t, a) })
+				if *allAttacks || n%attackStride == rest {
+					t.Run(a.name, func(t *testing.T) { attack(r, t, a) })
 				}
 			}
 			r.close(t)
@@ -318,52 +324,32 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 	v := r.deployFiles("attacker", a.code, a.spec)
 	v.Tenant = "attacker"
 
-	stop := make(chan struct{})
-	var others sync.WaitGroup
-	others.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(5 * time.Millisecond):
-				r.askNeighbour(t)
-			}
-		}
-	})
 	runtime.GC()
 	before := heapSize()
-	heap := watchHeap(&others, stop, a.heap)
-	start := time.Now()
 	var got string
 	var err error
 	var outcomes []string
-	for n := range a.calls {
-		if n > 0 && a.differ == "versions" {
-			_ = r.Catalog().Retire(t.Context(), access.Operator, "attacker")
-			r.deployFiles("attacker", a.code, a.spec).Tenant = "attacker"
+	took, grown := r.watch(t, a.heap, func() {
+		for n := range a.calls {
+			if n > 0 && a.differ == "versions" {
+				_ = r.Catalog().Retire(t.Context(), access.Operator, "attacker")
+				r.deployFiles("attacker", a.code, a.spec).Tenant = "attacker"
+			}
+			got, err = r.raw("attacker", a.event)
+			outcomes = append(outcomes, fmt.Sprint(got, err))
+			_, ok := errors.AsType[*fault.FunctionError](err)
+			if err != nil && !ok {
+				t.Errorf("the attack made the platform fail: %v", err)
+			}
 		}
-		got, err = r.raw("attacker", a.event)
-		outcomes = append(outcomes, fmt.Sprint(got, err))
-		_, ok := errors.AsType[*fault.FunctionError](err)
-		if err != nil && !ok {
-			t.Errorf("the attack made the platform fail: %v", err)
-		}
-	}
-	took := time.Since(start)
-	close(stop)
-	others.Wait()
+	})
 
 	a.judge(t, got, err)
 	slices.Sort(outcomes)
 	if distinct := slices.Compact(slices.Clone(outcomes)); a.differ != "" && len(distinct) < len(outcomes) {
 		t.Errorf("the outcomes of calls: got %q, want no two alike", outcomes)
 	}
-	if took > a.within {
-		t.Errorf("the attack took %v, want at most %v", took, a.within)
-	}
-	if grown := heap(); grown > a.heap {
-		t.Errorf("the attack made the host's heap grow by %d MiB, want at most %d", grown>>20, a.heap>>20)
-	}
+	checkUse(t, a, took, grown, a.heap)
 	r.checkLog(t, a, got, err)
 	r.checkNextCall(t, a)
 	r.askNeighbour(t)
@@ -374,7 +360,7 @@ func (r *attackRange) run(t *testing.T, a *attack) {
 	r.checkDrained(t)
 	_ = r.Catalog().Retire(t.Context(), access.Operator, "attacker")
 	if t.Failed() {
-		t.Logf("promise: %s\ntook %v, heap %d MiB", a.promise, took, heap()>>20)
+		t.Logf("promise: %s\ntook %v, heap %d MiB", a.promise, took, grown>>20)
 	}
 }
 
@@ -459,21 +445,32 @@ func heapSize() int64 {
 	return int64(s[0].Value.Uint64())
 }
 
-// watchHeap looks at the heap's size until stop is closed, and returns what
-// tells by how much it was larger than at the start. Garbage does not count where
-// it would make the difference: how much there is depends on the whole process.
-func watchHeap(others *sync.WaitGroup, stop <-chan struct{}, limit int64) (grown func() int64) {
+// watch makes an attack while a neighbour is asked all the time, and returns how long it
+// took and by how much the heap grew. Garbage does not count where it would make the
+// difference to a limit: how much there is depends on the whole process.
+func (r *attackRange) watch(t *testing.T, limit int64, attack func()) (took time.Duration, grown int64) {
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+				r.askNeighbour(t)
+			}
+		}
+	})
 	runtime.GC()
-	var peak atomic.Int64
-	start := heapSize()
+	peak, before := int64(0), heapSize()
 	others.Go(func() {
 		for {
 			now := heapSize()
-			if now > start+limit && now < start+2*limit {
+			if now > before+limit && now < before+2*limit {
 				runtime.GC()
 				now = min(now, heapSize())
 			}
-			peak.Store(max(peak.Load(), now))
+			peak = max(peak, now)
 			select {
 			case <-stop:
 				return
@@ -481,5 +478,21 @@ func watchHeap(others *sync.WaitGroup, stop <-chan struct{}, limit int64) (grown
 			}
 		}
 	})
-	return func() int64 { return peak.Load() - start }
+	start := time.Now()
+	attack()
+	took = time.Since(start)
+	close(stop)
+	others.Wait()
+	return took, peak - before
+}
+
+// checkUse checks how long an attack took, and by how much the heap grew.
+func checkUse(t *testing.T, a *attack, took time.Duration, grown, heap int64) {
+	t.Helper()
+	if took > a.within {
+		t.Errorf("the attack took %v, want at most %v", took, a.within)
+	}
+	if grown > heap {
+		t.Errorf("the attack made the host's heap grow by %d MiB, want at most %d", grown>>20, heap>>20)
+	}
 }
