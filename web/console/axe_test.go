@@ -29,6 +29,7 @@ func TestAccessibility(t *testing.T) {
 			{"raw", "#/play", ".event .editor", func(b *tab) { b.choose("raw"); b.run() }},
 			{"functions", "#/functions", ".functions tbody tr", nil},
 			{"overview", "#/functions/seen", ".charts", nil},
+			{"settings", "#/functions/seen", "dialog .field", func(b *tab) { b.button(".settings", "Edit") }},
 			{"calls", "#/functions/seen/calls", ".call-list tbody tr", nil},
 			{"call", "#/functions/seen/calls", ".again", func(b *tab) {
 				b.button(".call-list", "")
@@ -53,12 +54,13 @@ func TestAccessibility(t *testing.T) {
 			{"tenant", "#/tenants/default", "tbody tr", nil},
 			{"limit", "#/tenants/default", "dialog .field", func(b *tab) { b.button("tbody", "Change the limit of Timers") }},
 			{"ceiling", "#/tenants/default", "dialog textarea", func(b *tab) { b.button(".facts", "Change"); b.button("dialog", "Only") }},
+			{"palette", "#/functions/seen", "[role=option]", func(b *tab) { b.button(".top", "Go to a page or a function") }},
 			{"deploy", "#/deploy", ".drop .error", func(b *tab) { b.button(".deploy-foot", "Deploy") }},
 		} {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if slices.Contains([]string{"overview", "play", "profile", "compare", "edits", "logs", "functions", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
+				if slices.Contains([]string{"overview", "palette", "settings", "play", "profile", "compare", "edits", "logs", "functions", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)

@@ -11,6 +11,7 @@ import { Deploy } from './functions/deploy';
 import { FunctionPage } from './functions/function';
 import { FunctionList } from './functions/list';
 import { Keys } from './keys';
+import { Palette } from './palette';
 import { Play } from './play/play';
 import { TenantList, TenantPage } from './tenants';
 import { Dialog, Field, Notice, Toasts } from './ui/parts';
@@ -36,23 +37,34 @@ function unescape(text: string): string {
   }
 }
 
+/** mac tells that the key for commands is ⌘; Ctrl + K deletes to the end of a line there. */
+const mac = /Mac|iP(hone|ad)/.test(navigator.platform);
+
 function App() {
   const [at, setAt] = useState(route);
   const [who, setWho] = useState<Who | null>(null);
   const [asking, setAsking] = useState(false);
   const [age, setAge] = useState(0); // grows with each new key, so that pages load again
   const [theme, setTheme] = useState(currentTheme);
+  const [seeking, setSeeking] = useState(false);
   const main = useRef<HTMLElement>(null);
 
   useEffect(() => {
     const moved = () => setAt(route());
     addEventListener('hashchange', moved);
+    const pressed = (e: KeyboardEvent) => {
+      if (e.key.toLowerCase() !== 'k' || !(mac ? e.metaKey : e.ctrlKey) || e.altKey || e.shiftKey || document.querySelector('dialog')) return;
+      e.preventDefault();
+      setSeeking(true);
+    };
+    addEventListener('keydown', pressed);
     whenDenied(() => setAsking(true));
     const media = matchMedia('(prefers-color-scheme: dark)');
     const themed = () => setTheme(currentTheme());
     media.addEventListener('change', themed);
     return () => {
       removeEventListener('hashchange', moved);
+      removeEventListener('keydown', pressed);
       media.removeEventListener('change', themed);
     };
   }, []);
@@ -72,6 +84,7 @@ function App() {
 
   const section = at.path[0] ?? 'play';
   const operator = who?.role === 'admin' && who.tenant === '*';
+  const tenants = who?.role !== 'admin' ? '' : operator ? '#/tenants' : `#/tenants/${encodeURIComponent(who.tenant)}`;
   const place = at.path.join('/');
   const started = useRef(false);
   useEffect(() => {
@@ -89,14 +102,15 @@ function App() {
         <nav aria-label="Main">
           <a href="#/play" aria-current={section === 'play' ? 'page' : undefined}>Playground</a>
           <a href="#/functions" aria-current={section === 'functions' || section === 'deploy' ? 'page' : undefined}>Functions</a>
-          {who?.role === 'admin' && (
-            <a href={operator ? '#/tenants' : `#/tenants/${encodeURIComponent(who.tenant)}`} aria-current={section === 'tenants' ? 'page' : undefined}>
+          {tenants && (
+            <a href={tenants} aria-current={section === 'tenants' ? 'page' : undefined}>
               {operator ? 'Tenants' : 'Tenant'}
             </a>
           )}
           {who?.role === 'admin' && <a href="#/keys" aria-current={section === 'keys' ? 'page' : undefined}>Keys</a>}
         </nav>
         <span class="grow" />
+        <button type="button" class="seek" onClick={() => setSeeking(true)} aria-label="Go to a page or a function"><span>Go to…</span> <kbd>{mac ? '⌘ K' : 'Ctrl K'}</kbd></button>
         {who && !who.open && (
           <button type="button" class="who" onClick={() => setAsking(true)} title="Use another key">
             <Icon name="key" /> {who.role ? <><b>{who.tenant === '*' ? 'all tenants' : who.tenant}</b> <span class="muted">{who.role}</span></> : <b>Enter a key</b>}
@@ -117,6 +131,7 @@ function App() {
           : section === 'keys' ? <Keys age={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
           : <div class="page"><h1 tabIndex={-1}>Page not found</h1><p><a href="#/play">Go to the playground</a></p><p class="muted">{place}</p></div>}
       </main>
+      {seeking && <Palette current={section === 'functions' || section === 'deploy' ? (at.path[1] ?? '') : ''} tenants={tenants} onClose={() => setSeeking(false)} />}
       {asking && (
         <KeyDialog onClose={() => setAsking(false)} onKey={(w) => { setWho(w); setAge((n) => n + 1); setAsking(false); }} />
       )}

@@ -5,7 +5,7 @@ import { bytes, count } from '../text';
 import { Icon } from '../ui/icons';
 import { Field, Foreign, Notice, tell } from '../ui/parts';
 import { fromArchive, fromDrop, fromFiles, maxContent, namesIn, type Source } from './archive';
-import { Broken, deploy, functionID } from './upload';
+import { Broken, deploy, environmentOf, functionID, memorySizes } from './upload';
 
 /** nameRule matches the names that functions may have. */
 export const nameRule = /^[a-z][-a-z0-9]{1,61}[a-z0-9]$/;
@@ -126,7 +126,7 @@ export function Deploy({ name: given }: { name: string }) {
           </Field>
           <Field label="Memory" error={wrong['resources.memory']}>
             <select name="memory" value={memory} onChange={(e) => { setMemory(e.currentTarget.value); settle('resources.memory'); }}>
-              {[128, 256, 384, 512, 1024, 2048, 4096].map((mb) => <option value={String(mb)}>{mb} MB</option>)}
+              {memorySizes.map((mb) => <option value={String(mb)}>{mb} MB</option>)}
             </select>
           </Field>
           <Field label="Timeout, in seconds" error={wrong['executionTimeout']}>
@@ -175,7 +175,6 @@ interface Form {
 /** check finds what the server would reject. */
 function check(f: Form): { wrong: Record<string, string>; environment: Record<string, string>; tags: string[] } {
   const wrong: Record<string, string> = {};
-  const environment: Record<string, string> = {};
   if (!f.source) wrong['content'] = 'Drop the code here first.';
   else if (f.source.archive && f.source.archive.size > maxContent) wrong['content'] = `The archive has ${bytes(f.source.archive.size)}; the server takes at most ${bytes(maxContent)}.`;
   if (!nameRule.test(f.name) && !/^d4e/.test(f.name)) wrong['name'] = '3 to 63 lower-case letters, digits and hyphens; a letter first.';
@@ -187,14 +186,10 @@ function check(f: Form): { wrong: Record<string, string>; environment: Record<st
   }
   const seconds = Number(f.timeout);
   if (!(seconds > 0 && seconds <= 3600)) wrong['executionTimeout'] = 'More than 0, at most 3600.';
-  for (const line of f.environment.split('\n')) {
-    if (!line.trim()) continue;
-    const [, name, value] = /^\s*([A-Za-z]\w*)=(.*)$/.exec(line) ?? [];
-    if (name === undefined) wrong['environment'] = `“${line.slice(0, 40)}” is not NAME=value.`;
-    else environment[name] = value ?? '';
-  }
+  const variables = environmentOf(f.environment);
+  if (variables.wrong) wrong['environment'] = variables.wrong;
   const tags = f.tags.split(/[\s,]+/).filter((t) => t);
   const bad = tags.find((t) => !/^[a-z][-_0-9a-z]*$/.test(t));
   if (bad) wrong['tag'] = `“${bad.slice(0, 40)}” must have lower-case letters, digits, - and _, a letter first.`;
-  return { wrong, environment, tags };
+  return { wrong, environment: variables.environment, tags };
 }

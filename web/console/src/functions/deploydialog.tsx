@@ -8,6 +8,7 @@ import { Broken, type Progress } from './upload';
 
 interface Props {
   title: string;
+  wide?: boolean;
   children: ComponentChildren;
   /** Makes the version. */
   onDeploy: (tags: string[], allowBroken: boolean, progress: Progress) => Promise<void>;
@@ -18,7 +19,7 @@ interface Props {
 const tagRule = /^[a-z][-_0-9a-z]*$/;
 
 /** DeployDialog makes a version and closes, or says why it can't be made. */
-export function DeployDialog({ title, children, onDeploy, onClose }: Props) {
+export function DeployDialog({ title, wide, children, onDeploy, onClose }: Props) {
   const [tags, setTags] = useState('');
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [broken, setBroken] = useState<Failure['broken']>(null);
@@ -42,7 +43,7 @@ export function DeployDialog({ title, children, onDeploy, onClose }: Props) {
     }
   };
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} wide={wide ?? false} onClose={onClose}>
       <form noValidate onSubmit={(e) => { e.preventDefault(); void submit(false); }}>
         {children}
         <Field label="Tags" hint="Separated by spaces; they move here. $latest does so by itself." error={wrong['tag']}>

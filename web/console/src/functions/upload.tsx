@@ -36,6 +36,22 @@ const settingNames = [
   'asyncInvocationConfig', 'metadataOptions', 'tmpfsSize', 'mounts', 'noFreeze', 'allowNet', 'allowBroken',
 ] as const satisfies (keyof Version)[];
 
+/** memorySizes are the sizes of memory to choose from, in MB. */
+export const memorySizes = [128, 256, 384, 512, 1024, 2048, 4096];
+
+/** environmentOf reads lines of NAME=value; wrong says which one is none. */
+export function environmentOf(text: string): { environment: Record<string, string>; wrong: string } {
+  const environment: Record<string, string> = {};
+  let wrong = '';
+  for (const line of text.split('\n')) {
+    if (!line.trim()) continue;
+    const [, name, value] = /^\s*([A-Za-z]\w*)=(.*)$/.exec(line) ?? [];
+    if (name === undefined) wrong = `“${line.slice(0, 40)}” is not NAME=value.`;
+    else environment[name] = value ?? '';
+  }
+  return { environment, wrong };
+}
+
 /** Broken says why code does not load, and offers to deploy it all the same. */
 export function Broken({ broken, onAnyway }: { broken: NonNullable<Failure['broken']>; onAnyway: () => void }) {
   return (

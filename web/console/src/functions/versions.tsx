@@ -4,7 +4,7 @@ import { all, ask, messageOf, seg, type Fn, type Operation, type TagEvent, type 
 import { ago, bytes } from '../text';
 import { Icon } from '../ui/icons';
 import { Confirm, Dialog, Field, Foreign, Notice, Pill, tell } from '../ui/parts';
-import { Settings } from './function';
+import { Settings } from './settings';
 import { settingsOf } from './upload';
 
 interface Props {
