@@ -130,7 +130,8 @@ type Config struct {
 	// the network. It must not block.
 	Refused func(functionID, rule string)
 	// Debugger, if set, is handed the connections of instances to their debugger, which
-	// it closes. It is for hosts that run one's own functions.
+	// it closes. It is for hosts that run one's own functions. The debugger is there until
+	// the function returns, and while it holds a call, time stands still for that.
 	Debugger func(net.Conn)
 	// Clustered means that there are other nodes, or will be: nothing is kept ready until
 	// Share says what is to be.

@@ -266,7 +266,7 @@ func (i *Instance) run(ctx context.Context, f api.Function, c Call, ended func(s
 func (i *Instance) enterGuest(f api.Function) (int32, error) {
 	ctx := i.base
 	if i.engine.cfg.CloseOnDone { // the only case in which wazero watches the context
-		deadline := i.until
+		deadline := i.limit.end()
 		if deadline.IsZero() {
 			deadline = time.Now().Add(time.Hour)
 		}
@@ -284,7 +284,7 @@ func (i *Instance) explain(err error) error {
 	if i.stopped != nil || err == nil {
 		return i.stopped
 	}
-	if i.engine.cfg.CloseOnDone && i.deadline != 0 && i.engine.now() >= i.deadline {
+	if i.engine.cfg.CloseOnDone && i.limit.passed(i.engine.now()) {
 		return ErrDeadline
 	}
 	err = guestError(err)
@@ -386,9 +386,13 @@ func (i *Instance) wait(do func(ctx context.Context, deadline time.Time)) {
 	}
 	ctx, cancel := context.WithCancelCause(i.ctx)
 	defer cancel(nil)
+	until := i.limit.end()
+	if until.IsZero() { // it is held, which may end meanwhile
+		defer i.limit.watch(func() { cancel(nil) })()
+	}
 	over := i.interruption.during(cancel)
 	i.leave()
-	do(ctx, i.until)
+	do(ctx, until)
 	over()
 	if why := i.overdue(); why != nil {
 		i.end(why)

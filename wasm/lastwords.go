@@ -77,7 +77,7 @@ func (i *Instance) timeUp() error {
 // turnUntil is until when the guest may wait for its turn.
 func (i *Instance) turnUntil() time.Time {
 	if i.last.until == 0 {
-		return i.until
+		return i.limit.end()
 	}
 	return time.Now().Add(time.Duration(i.last.until - i.engine.now()))
 }

@@ -31,22 +31,19 @@ type meter struct {
 	pages    pages
 
 	// State of the current call.
-	ctx      context.Context
-	deadline int64     // on the engine's clock; 0 means none
-	until    time.Time // the deadline as given
-	turn     Turn
-	entered  bool  // the guest has its turn
-	since    int64 // when the turn began, on the engine's clock
-	work     int   // done by the host since it last checked the clock; see did
-	used     time.Duration
+	ctx     context.Context
+	limit   deadline
+	turn    Turn
+	entered bool  // the guest has its turn
+	since   int64 // when the turn began, on the engine's clock
+	work    int   // done by the host since it last checked the clock; see did
+	used    time.Duration
 }
 
 // begin begins to measure a call.
 func (m *meter) begin(ctx context.Context, turn Turn, deadline time.Time) {
-	m.ctx, m.turn, m.until, m.deadline, m.used, m.work = ctx, turn, deadline, 0, 0, 0
-	if !deadline.IsZero() {
-		m.deadline = m.now() + int64(time.Until(deadline))
-	}
+	m.ctx, m.turn, m.used, m.work = ctx, turn, 0, 0
+	m.limit.set(deadline, m.now())
 }
 
 // end lets go of what belongs to the call's caller.
@@ -110,8 +107,7 @@ func (m *meter) refused(err error) error {
 // overdue returns why the call must end, or nil.
 func (m *meter) overdue() error {
 	switch {
-	// Those who wait until the deadline go by the other clock.
-	case m.deadline != 0 && (m.now() >= m.deadline || !time.Now().Before(m.until)):
+	case m.limit.passed(m.now()):
 		return ErrDeadline
 	case m.ctx.Err() != nil:
 		return ErrCancelled

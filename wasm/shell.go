@@ -83,7 +83,7 @@ func (i *Instance) openFiles() (err error) {
 		return err
 	}
 	i.files = wasip1.New(wasip1.Config{
-		Root: i.root, Stdio: stdio, Work: i.did, Sleep: i.sleep, Wait: i.wait,
+		Root: i.root, Stdio: stdio, Work: i.did, Sleep: i.sleep, Wait: i.wait, Hold: i.hold,
 		Now:     func() int64 { sec, nsec := i.wallTime(); return sec*1e9 + int64(nsec) },
 		Reserve: func(delta int64) bool { return i.linear.charge.change(delta) },
 	})

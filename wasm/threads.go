@@ -359,13 +359,11 @@ func (i *Instance) awaitTurn(th *thread) {
 func (i *Instance) callOver() context.Context {
 	if i.over == nil {
 		var cancel context.CancelFunc
-		if i.until.IsZero() {
-			i.over, cancel = context.WithCancel(i.ctx)
-		} else {
-			i.over, cancel = context.WithDeadline(i.ctx, i.until)
-		}
+		i.over, cancel = context.WithCancel(i.ctx)
 		stop := context.AfterFunc(i.threads.living, cancel)
+		unwatch := i.limit.watch(cancel)
 		i.endOver = func() {
+			unwatch()
 			stop()
 			cancel()
 		}
@@ -639,9 +637,9 @@ func (i *Instance) endThreads() {
 // waitBeside is wait for an instance with threads: others run meanwhile.
 func (i *Instance) waitBeside(do func(ctx context.Context, deadline time.Time)) {
 	th := i.threads.running
-	ctx, until := i.threads.living, time.Time{} // a thread may wait for longer than the call
+	ctx := i.threads.living // a thread may wait for longer than the call
 	if th == i.threads.first {
-		ctx, until = i.callOver(), i.until
+		ctx = i.callOver()
 	}
 	t := i.threads
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -654,7 +652,7 @@ func (i *Instance) waitBeside(do func(ctx context.Context, deadline time.Time)) 
 		over = i.interruption.during(cancel)
 	}
 	i.handOver(th)
-	do(ctx, until)
+	do(ctx, time.Time{}) // the context knows when
 	over()
 	i.checkThread(th)
 	i.comeBack(th)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -183,10 +184,13 @@ func TestDebugger_IsThereWhenThereIsOne(t *testing.T) {
 		t.Errorf("the function is gone: got %d, %v", n, err)
 	}
 	_ = debugger.Close()
+	if _, err := NewSession(s.cfg).Connect(t.Context(), sockets.Stream, holdAddress); err != syscall.ECONNREFUSED {
+		t.Errorf("a call is held without a debugger: %v", err)
+	}
 	for _, s := range []*Session{s, NewSession(SessionConfig{Guard: guard, Dialer: Direct{}})} {
-		for _, to := range []netip.AddrPort{debuggerAddress, netip.AddrPortFrom(debuggerAddress.Addr(), 80)} {
+		for _, to := range []netip.AddrPort{debuggerAddress, holdAddress, netip.AddrPortFrom(debuggerAddress.Addr(), 80)} {
 			for _, kind := range []sockets.Kind{sockets.Stream, sockets.Datagram} {
-				if s.cfg.Debugger != nil && to == debuggerAddress && kind == sockets.Stream {
+				if s.cfg.Debugger != nil && to.Port() != 80 && kind == sockets.Stream {
 					continue
 				}
 				if _, err := s.Connect(t.Context(), kind, to); err == nil {
@@ -195,4 +199,27 @@ func TestDebugger_IsThereWhenThereIsOne(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A connection holds the call while its debugger is there.
+func TestDebugger_HoldsWhileItIsThere(t *testing.T) {
+	before := openFiles(t)
+	leave := make(chan struct{})
+	s := NewSession(SessionConfig{Guard: NewGuard(), Dialer: Direct{}, Debugger: func(conn net.Conn) {
+		<-leave
+		_ = conn.Close()
+	}})
+	debugger, err := s.Connect(t.Context(), sockets.Stream, debuggerAddress)
+	if err != nil || debugger.Holds != nil {
+		t.Fatalf("got %+v, %v", debugger, err)
+	}
+	hold, err := s.Connect(t.Context(), sockets.Stream, holdAddress)
+	if err != nil || hold.Holds == nil || hold.Holds.Err() != nil {
+		t.Fatalf("got %+v, %v", hold, err)
+	}
+	close(leave)
+	<-hold.Holds.Done()
+	_ = unix.Close(debugger.FD)
+	_ = unix.Close(hold.FD)
+	waitForFiles(t, before)
 }

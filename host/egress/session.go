@@ -3,10 +3,12 @@ package egress
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"vivarium/wasm/sockets"
 )
@@ -14,8 +16,12 @@ import (
 // metadataAddress is where the cloud's instances learn about themselves.
 var metadataAddress = netip.MustParseAddrPort("169.254.169.254:80")
 
-// debuggerAddress is where an instance that is debugged finds its debugger.
-var debuggerAddress = netip.MustParseAddrPort("169.254.169.253:5678")
+// Where an instance that is debugged finds its debugger, and where it connects to for as
+// long as the debugger holds it: time stands still for the call meanwhile.
+var (
+	debuggerAddress = netip.MustParseAddrPort("169.254.169.253:5678")
+	holdAddress     = netip.MustParseAddrPort("169.254.169.253:5679")
+)
 
 // Metadata answers requests to the metadata address: it returns the body for a
 // path, and false if there is none. google reports whether the request had the
@@ -38,7 +44,7 @@ type SessionConfig struct {
 	// Metadata, if set, answers at the metadata address, whatever Guard allows.
 	Metadata Metadata
 	// Debugger, if set, is handed each connection to the debugger's address, which it
-	// closes.
+	// closes. The debugger is there until the function returns.
 	Debugger func(net.Conn)
 	// Refused, if set, is told the rule that would allow what is refused, once per target
 	// and call. It must not block.
@@ -56,8 +62,9 @@ type SessionConfig struct {
 type Session struct {
 	cfg         SessionConfig
 	connections atomic.Int64
-	bytes       int64 // in the current call
-	granted     int64 // bytes that Spend has granted and nobody has used
+	bytes       int64           // in the current call
+	granted     int64           // bytes that Spend has granted and nobody has used
+	debugged    context.Context // ends with the debugger that was connected last; nil if there was none
 
 	mu       sync.Mutex // guards what is below
 	refusals []string   // of the current call, one per target
@@ -86,8 +93,13 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 	if s.cfg.Metadata != nil && kind == sockets.Stream && to == metadataAddress {
 		return connectHere(func(conn net.Conn) { serveMetadata(conn, s.cfg.Metadata) })
 	}
-	if s.cfg.Debugger != nil && kind == sockets.Stream && to == debuggerAddress {
-		return connectHere(s.cfg.Debugger)
+	if s.cfg.Debugger != nil && kind == sockets.Stream {
+		switch to {
+		case debuggerAddress:
+			return s.connectDebugger()
+		case holdAddress:
+			return s.connectHold()
+		}
 	}
 	target := kind.String() + " " + to.String()
 	by := s.cfg.Guard.inForce() // before the check: a change during it is noticed with the first bytes
@@ -133,6 +145,37 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 			release()
 		},
 	}, nil
+}
+
+func (s *Session) connectDebugger() (*sockets.Conn, error) {
+	ctx, gone := context.WithCancel(context.Background())
+	conn, err := connectHere(func(conn net.Conn) {
+		defer gone()
+		s.cfg.Debugger(conn)
+	})
+	if err != nil {
+		gone()
+		return nil, err
+	}
+	s.debugged = ctx
+	return conn, nil
+}
+
+// connectHold returns a connection to nobody, which holds the call while the debugger is
+// there.
+func (s *Session) connectHold() (*sockets.Conn, error) {
+	if s.debugged == nil {
+		return nil, syscall.ECONNREFUSED
+	}
+	conn, err := connectHere(func(conn net.Conn) {
+		_, _ = io.Copy(io.Discard, conn) // until the function closes its side
+		_ = conn.Close()
+	})
+	if err != nil {
+		return nil, err
+	}
+	conn.Holds = s.debugged
+	return conn, nil
 }
 
 func (s *Session) moved(n int) error {

@@ -119,7 +119,8 @@ type fakeGuest struct {
 	number         int64 // counts from 1
 	cfg            wasm.InstanceConfig
 	calls          int
-	memory         int64 // that it has reserved
+	memory         int64         // that it has reserved
+	held           time.Duration // by a debugger, in the last call
 	observed       wasm.Observations
 	inUse          atomic.Bool
 	usable, closed atomic.Bool
@@ -209,6 +210,7 @@ func (g *fakeGuest) Invoke(ctx context.Context, c wasm.Call) (*wasm.Response, er
 			return nil, err
 		}
 		g.calls++
+		g.held = 0
 		for word := range strings.FieldsSeq(r.Body) {
 			switch word {
 			case "raise":
@@ -217,6 +219,8 @@ func (g *fakeGuest) Invoke(ctx context.Context, c wasm.Call) (*wasm.Response, er
 				return nil, &wasm.TrapError{Reason: "unreachable"}
 			case "exit":
 				return &wasm.Response{Kind: responseError, Body: []byte(`{"errorType": "SystemExit", "errorMessage": "1"}`), Spent: true}, nil
+			case "left": // until the deadline
+				return &wasm.Response{Kind: responseBytes, Body: fmt.Append(nil, time.Until(c.Deadline))}, nil
 			case "late":
 				return nil, wasm.ErrDeadline
 			case "hang":
@@ -229,9 +233,15 @@ func (g *fakeGuest) Invoke(ctx context.Context, c wasm.Call) (*wasm.Response, er
 				}
 				g.memory += 1 << 20
 			default:
-				d, err := time.ParseDuration(word)
+				stood, held := strings.CutPrefix(word, "held:")
+				d, err := time.ParseDuration(stood)
 				if err != nil {
 					return nil, err
+				}
+				if held { // no time passes for the call
+					time.Sleep(d)
+					g.held += d
+					continue
 				}
 				if err := wait(d); err != nil {
 					return nil, err
@@ -276,6 +286,9 @@ func (*fakeGuest) MemorySize() int64 { return 10 << 20 }
 
 // CPUTime implements guest.
 func (*fakeGuest) CPUTime() time.Duration { return time.Microsecond }
+
+// Held implements guest.
+func (g *fakeGuest) Held() time.Duration { return g.held }
 
 // Observed implements guest.
 func (g *fakeGuest) Observed() wasm.Observations { return g.observed }

@@ -117,7 +117,8 @@ type call struct {
 	result    *Result
 	log       *logs.Call
 	deadline  time.Time
-	unfit     bool // the handler has returned, but nothing that can be answered
+	held      time.Duration // by a debugger
+	unfit     bool          // the handler has returned, but nothing that can be answered
 	recording *recording
 }
 
@@ -131,7 +132,7 @@ func (c *call) run(ctx context.Context) error {
 	c.deadline = c.inv.Received.Add(c.v.Timeout)
 	figures := &c.result.Figures
 	acquired := time.Now()
-	in, err := c.v.pool.acquire(ctx, c.deadline)
+	in, err := c.v.pool.acquire(ctx, c.deadline.Add(c.patience()))
 	if loadErr, ok := errors.AsType[*loadError](err); ok {
 		figures.Init = time.Since(acquired)
 		return c.unloadable(ctx, loadErr)
@@ -154,6 +155,8 @@ func (c *call) run(ctx context.Context) error {
 		// time; loading the module is.
 		figures.Making = max(0, figures.Init-in.loading)
 		c.deadline = c.deadline.Add(figures.Making)
+	} else if c.patience() > 0 {
+		c.deadline = c.deadline.Add(figures.Queuing)
 	}
 
 	err = c.process(ctx, in)
@@ -161,6 +164,15 @@ func (c *call) run(ctx context.Context) error {
 	c.finish(err)
 	c.keep(err)
 	return err
+}
+
+// patience is how much longer than its own time the call waits for an instance: somebody
+// may be debugging the one that there is.
+func (c *call) patience() time.Duration {
+	if c.r.cfg.Debugger == nil {
+		return 0
+	}
+	return 24 * time.Hour
 }
 
 // unloadable answers a call of a version whose module doesn't load. What that
@@ -207,7 +219,7 @@ func (c *call) process(ctx context.Context, in *instance) error {
 		c.log.System(logs.LevelWarn, "Network: "+refused)
 	}
 	c.result.Figures.PeakMemory = in.MemorySize()
-	c.result.Figures.Duration = time.Since(c.inv.Received)
+	c.result.Figures.Duration = time.Since(c.inv.Received) - c.held
 	return err
 }
 
@@ -225,7 +237,8 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 			err = c.enter(ctx, in.Load, func(paced.Work) []byte { return c.v.loadRequest(secrets).encode() }, c.loaded)
 		}
 		c.result.Figures.CPU += in.CPUTime()
-		c.result.Figures.Init += time.Since(start)
+		c.result.Figures.Init += time.Since(start) - in.Held()
+		c.wasHeld(in)
 		c.result.Figures.Handler = 0
 		if err != nil {
 			in.Retire() // half a module is loaded, which no other call should find
@@ -243,7 +256,15 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 		return c.v.invokeRequest(c.inv, token, c.deadline, restored, work)
 	}, c.returned)
 	c.result.Figures.CPU += in.CPUTime()
+	c.wasHeld(in)
 	return err
+}
+
+// wasHeld takes into account for how long a debugger has held a guest call.
+func (c *call) wasHeld(in *instance) {
+	c.held += in.Held()
+	c.result.Figures.Handler -= in.Held()
+	c.deadline = c.deadline.Add(in.Held())
 }
 
 // enter makes a guest call. What surrounds it is done in the function's turn:

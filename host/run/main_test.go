@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -73,6 +74,7 @@ type testConfig struct {
 	Fake                         *fakeEngine // in place of an engine
 	NetCeiling                   *egress.Policy
 	Forgetful                    bool // what functions log is not kept
+	Debugger                     func(net.Conn)
 }
 
 func newTestHost(t testing.TB, cfg testConfig) *testHost {
@@ -111,6 +113,7 @@ func newTestHost(t testing.TB, cfg testConfig) *testHost {
 		ImageDir: cfg.ImageDir, MaxQueue: cmp.Or(cfg.MaxQueue, 100), IdleTimeout: cmp.Or(cfg.IdleTimeout, time.Hour),
 		MaxCalls: cfg.MaxCalls, MaxMemory: cfg.MaxMemory, MaxTries: cmp.Or(cfg.MaxTries, DefaultMaxTries),
 		Processors: runtime.GOMAXPROCS(0), NetCeiling: cfg.NetCeiling, Dialer: egress.Direct{},
+		Debugger: cfg.Debugger,
 	}, e)
 	t.Cleanup(func() {
 		h.Close()

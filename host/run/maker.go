@@ -54,6 +54,7 @@ type guest interface {
 	Retire()
 	MemorySize() int64
 	CPUTime() time.Duration
+	Held() time.Duration
 	Observed() wasm.Observations
 	ResetObserved()
 	Net() sockets.Net

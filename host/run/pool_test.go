@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -229,6 +230,22 @@ func TestPool_LimitsRequests(t *testing.T) {
 		}
 		<-first
 		<-second
+	})
+}
+
+// Calls wait for as long as somebody debugs the one before; then each has its own time.
+func TestPool_WaitsForACallThatIsDebugged(t *testing.T) {
+	bubble(t, testConfig{Debugger: func(conn net.Conn) { _ = conn.Close() }}, func(t *testing.T, h *testHost) {
+		h.deploy("f", "", catalog.VersionSpec{MaxInstances: 1, Timeout: time.Minute})
+		wantAnswers(t, "2.1 2.2 1m0s", h.begin("f", "held:2h"), h.begin("f", "50s"), h.begin("f", "left"))
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, e := range h.entries {
+			if strings.HasPrefix(e.Message, "REPORT") && strings.Contains(e.Message, "Init Duration") &&
+				!strings.Contains(e.Message, " Duration: 0.000 ms Billed Duration: 0.000 ms") {
+				t.Errorf("the time that stood still is counted: %s", e.Message)
+			}
+		}
 	})
 }
 

@@ -92,7 +92,9 @@ type Config struct {
 	// the network. It must not block.
 	Refused func(functionID, rule string)
 	// Debugger, if set, is handed the connections of instances to their debugger, which
-	// it closes. Such connections may last longer than others.
+	// it closes. Such connections may last longer than others. The debugger is there until the
+	// function returns, and while it holds a call, time stands still for that, and for those
+	// that wait for its instance.
 	Debugger func(net.Conn)
 }
 

@@ -68,6 +68,11 @@ type Conn struct {
 	Moved func(n int) error
 	// Closed, if set, is called after FD has been closed.
 	Closed func()
+	// Holds, if set, makes time stand still for the guest's call until the connection is
+	// closed or Holds ends: the call's deadline moves on.
+	Holds context.Context
+
+	release func() // ends that
 }
 
 // Refusal tells a guest why it may not have what it asked for.

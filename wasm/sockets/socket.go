@@ -18,6 +18,9 @@ type Env struct {
 	// Wait lets the guest wait while do blocks. do ends with ctx, and at the
 	// deadline unless that is zero.
 	Wait func(do func(ctx context.Context, deadline time.Time))
+	// Hold makes time stand still for the guest's call until release is called or ctx
+	// ends.
+	Hold func(ctx context.Context) (release func())
 	// Refused is told of each Refusal, Talked of each other request to the network.
 	Refused func(*Refusal)
 	Talked  func()
@@ -106,6 +109,9 @@ func (s *Socket) Connect(to netip.AddrPort) vfs.Errno {
 	if s.drop(); s.closed || s.in != nil { // by another thread, meanwhile
 		release(conn)
 		return vfs.EBADF
+	}
+	if conn.Holds != nil {
+		conn.release = s.env.Hold(conn.Holds)
 	}
 	s.conn, s.peer, s.hungUp, s.failed = conn, to, false, 0
 	for _, o := range s.options {
@@ -374,6 +380,9 @@ func (s *Socket) drop() {
 
 func release(conn *Conn) {
 	closeFD(conn.FD)
+	if conn.release != nil {
+		conn.release()
+	}
 	if conn.Closed != nil {
 		conn.Closed()
 	}

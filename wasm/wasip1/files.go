@@ -40,6 +40,8 @@ type Config struct {
 	// Wait calls do while the guest computes nothing, and may end the call by a
 	// panic once do has returned; see sockets.Env.
 	Wait func(do func(ctx context.Context, deadline time.Time))
+	// Hold makes time stand still for the call; see sockets.Env.
+	Hold func(ctx context.Context) (release func())
 	Now  func() int64
 	// Reserve, when set, accounts for buffers of sockets; see sockets.Env.
 	Reserve func(delta int64) bool

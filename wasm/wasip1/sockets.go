@@ -70,7 +70,7 @@ func (f *Files) SetNet(net sockets.Net) {
 		net = sockets.None{}
 	}
 	f.network.env = sockets.Env{
-		Net: net, Waiter: &f.network.waiter, Wait: f.Wait,
+		Net: net, Waiter: &f.network.waiter, Wait: f.Wait, Hold: f.Hold,
 		Refused: f.network.refused,
 		Talked:  func() { f.network.asked++ },
 		Reserve: f.Reserve,

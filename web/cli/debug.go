@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 	"unicode/utf8"
 
 	"vivarium/host/catalog"
@@ -16,12 +15,9 @@ import (
 
 // debugging has the flags for debugging a function.
 type debugging struct {
-	Debug     bool `xor:"debugger" help:"Debug the function in this terminal: breakpoint() and uncaught exceptions open pdb. It has an hour for a call."`
-	DebugPort int  `xor:"debugger" placeholder:"PORT" help:"Debug the function in an editor, which attaches by the debug adapter protocol to this port of 127.0.0.1. The first call waits for it; a call has an hour."`
+	Debug     bool `xor:"debugger" help:"Debug the function in this terminal: breakpoint() and uncaught exceptions open pdb. While that waits, time stands still for the call."`
+	DebugPort int  `xor:"debugger" placeholder:"PORT" help:"Debug the function in an editor, which attaches by the debug adapter protocol to this port of 127.0.0.1. The first call waits for it. While the function stands, time stands still for the call."`
 }
-
-// debugTime is how long a call that is debugged may take: as long as any may.
-const debugTime = time.Hour
 
 // debugger connects the function with who debugs it. A nil one debugs nothing.
 type debugger struct {
@@ -72,12 +68,12 @@ func (d *debugger) close() {
 	d.attached.Wait()
 }
 
-// change makes a version one that is debugged: it has time, and one instance.
+// change makes a version one that is debugged: it has one instance.
 func (d *debugger) change(spec *catalog.VersionSpec, code *source) {
 	if d == nil {
 		return
 	}
-	spec.Timeout, spec.MaxInstances = debugTime, 1
+	spec.MaxInstances = 1
 	environment := map[string]string{"VIVARIUM_DEBUG": "pdb"}
 	if d.listener != nil {
 		environment["VIVARIUM_DEBUG"] = "dap"

@@ -83,6 +83,35 @@ func TestDebug_Terminal(t *testing.T) {
 	}
 }
 
+// holdTime is longer than brief, what a call may take where time stands still.
+const (
+	brief    = "3s"
+	holdTime = 3500 * time.Millisecond
+)
+
+// While pdb has the function, time stands still for its deadline, whatever is typed and
+// however slowly; afterwards it goes on.
+func TestDebug_TerminalHoldsTheDeadline(t *testing.T) {
+	folder := debuggedFolder(t)
+	sleep := fmt.Sprintf("!import time; time.sleep(%.1f)\n", holdTime.Seconds())
+	const left = "p 0 < context.get_remaining_time_in_millis() < 3000\n"
+	for _, c := range []struct {
+		event, typed string
+		code         int
+		answer       string
+	}{
+		{`{"stop": 1}`, sleep + left + "c\n", ExitOK, "6"},
+		{`{"stop": 1, "spin": 1}`, left + "c\n", ExitFunction, "Execution timeout exceeded: 3000 ms"},
+		{`{"fail": 1}`, "!left = context.get_remaining_time_in_millis()\n" + sleep +
+			"p 0 < left == context.get_remaining_time_in_millis()\nq\n", ExitFunction, "ValueError"},
+	} {
+		code, stdout, stderr := execute(c.typed, "run", folder, "--raw", "-d", c.event, "--debug", "--timeout", brief)
+		if code != c.code || !strings.Contains(stdout, c.answer) || !strings.Contains(stderr, "(Pdb) True\n") {
+			t.Errorf("%s: exit code %d, %s%s", c.event, code, stdout, stderr)
+		}
+	}
+}
+
 // dapClient is what speaks the debug adapter protocol.
 type dapClient struct {
 	t    *testing.T
@@ -320,6 +349,53 @@ func TestDebug_EditorOfACoroutine(t *testing.T) {
 	e.ask("disconnect", &dap.DisconnectRequest{})
 	if got := <-ended; !strings.HasPrefix(got, "0 6") {
 		t.Errorf("the run: %s", got)
+	}
+}
+
+// The deadline waits for the editor to attach, and while the function stands still; not for a
+// function that runs, or when the editor has gone.
+func TestDebug_EditorHoldsTheDeadline(t *testing.T) {
+	folder := debuggedFolder(t)
+	run := func(event string) (*dapClient, <-chan string) {
+		return attach(t, "run", folder, "--raw", "-d", event, "--timeout", brief)
+	}
+	e, ended := run(`{"stop": 1}`)
+	time.Sleep(holdTime)
+	e.begin(folder, nil)
+	e.at("breakpoint 11 handler")
+	left := func() string {
+		return e.evaluate("context.get_remaining_time_in_millis()", "hover").(*dap.EvaluateResponse).Body.Result
+	}
+	before := left()
+	time.Sleep(holdTime)
+	if after := left(); before != after || before == "0" || len(before) > 4 {
+		t.Errorf("%s ms are left, then %s", before, after)
+	}
+	e.resume("continue")
+	if got := <-ended; !strings.HasPrefix(got, "0 6") {
+		t.Errorf("the run: %s", got)
+	}
+
+	const late = "Execution timeout exceeded: 3000 ms"
+	e, ended = run(`{"stop": 1, "spin": 1}`)
+	e.begin(folder, nil)
+	e.at("breakpoint 11 handler")
+	e.resume("continue")
+	if got := <-ended; !strings.HasPrefix(got, "1 ") || !strings.Contains(got, late) {
+		t.Errorf("the run that spins: %s", got)
+	}
+
+	e, ended = run(`{"stop": 1}`)
+	e.begin(folder, nil)
+	e.at("breakpoint 11 handler")
+	spin := &dap.EvaluateRequest{Arguments: dap.EvaluateArguments{Expression: "while True: pass", FrameId: 1, Context: "repl"}}
+	spin.Seq, spin.Type, spin.Command = 99, "request", "evaluate"
+	if err := dap.WriteProtocolMessage(e.conn, spin); err != nil {
+		t.Fatal(err)
+	}
+	_ = e.conn.Close()
+	if got := <-ended; !strings.HasPrefix(got, "1 ") || !strings.Contains(got, late) {
+		t.Errorf("the run that was left spinning: %s", got)
 	}
 }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from time import time as _wall_clock
 from typing import TypedDict
 
+standing_since: float | None = None
+"""When a debugger stopped the call, in seconds since 1970; None while it runs."""
+
 
 class Token(TypedDict):
     """The service account's token. A plain dict, so that json can write it."""
@@ -46,4 +49,5 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the call times out; 0 afterwards."""
-        return max(0, self.deadline_ms - int(_wall_clock() * 1000))
+        now = _wall_clock() if standing_since is None else standing_since
+        return max(0, self.deadline_ms - int(now * 1000))

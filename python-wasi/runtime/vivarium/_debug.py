@@ -18,13 +18,19 @@ import pdb
 import re
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
+from time import monotonic as _clock
+from time import time as _wall_clock
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
+from vivarium import _context
+
 ADDRESS = ("169.254.169.253", 5678)
 """Where the host answers as the debugger."""
+
+HOLD_ADDRESS = ("169.254.169.253", 5679)
+"""While something is connected there, time stands still for the call's deadline."""
 
 CODE = "/function/code"
 
@@ -46,6 +52,7 @@ def wrap(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Return a handler that is debugged as VIVARIUM_DEBUG says."""
 
     def debugged(event: Any, context: Any) -> Any:
+        _holding.call = context
         debugger = _debugger()
         debugger.begin()
         with _Watched(debugger):
@@ -60,6 +67,38 @@ async def _settled(debugger: Any, result: Any) -> Any:
     debugger.begin()
     with _Watched(debugger):
         return await result
+
+
+class _Holding:
+    """A context in which time stands still for the call's deadline."""
+
+    def __init__(self) -> None:
+        self.call: Any = None  # the context of the call
+        self._connection: socket.socket | None = None  # to HOLD_ADDRESS
+        self._entered = 0
+
+    def __enter__(self) -> None:
+        self._entered += 1
+        if self._entered > 1:
+            return
+        try:
+            self._connection = socket.create_connection(HOLD_ADDRESS)
+        except OSError:  # the function has used up what there is
+            return
+        _context.standing_since = _wall_clock()
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered -= 1
+        if self._entered > 0 or self._connection is None:
+            return
+        stood, _context.standing_since = _wall_clock() - _context.standing_since, None
+        if self.call is not None:
+            self.call.deadline_ms += round(stood * 1000)
+        self._connection.close()
+        self._connection = None
+
+
+_holding = _Holding()
 
 
 class _Watched:
@@ -114,6 +153,10 @@ class _Terminal(pdb.Pdb):
         own = [entry for entry in stack if _is_own(entry[0].f_code)] or stack
         return own, own.index(stack[at]) if stack and stack[at] in own else max(len(own) - 1, 0)
 
+    def interaction(self, frame: FrameType | None, tb_or_exc: Any) -> None:
+        with _holding:
+            super().interaction(frame, tb_or_exc)
+
     def stop_at(self, frame: FrameType) -> None:
         self.set_trace(frame)
 
@@ -155,8 +198,11 @@ class _Editor(bdb.Bdb):
 
     def begin(self) -> None:
         """Take requests until the editor is ready; trace from here on."""
-        while not self._ready and not self.gone:
-            self._take(None)
+        sys.settrace(None)  # else requests would also be looked for between the lines of this module
+        if not self._ready:
+            with _holding:
+                while not self._ready and not self.gone:
+                    self._take(None)
         self._look()
         if self.gone:
             return
@@ -167,8 +213,12 @@ class _Editor(bdb.Bdb):
 
     def stop_at(self, frame: FrameType) -> None:
         self.begin()
+        if self.gone:
+            return
+        sys.settrace(None)
+        self._stop(_stack_of(frame), "breakpoint")
         if not self.gone:
-            self._stop(_stack_of(frame), "breakpoint")
+            sys.settrace(self.trace_dispatch)
 
     def failed(self, error: BaseException) -> None:
         if self.gone or "uncaught" not in self._filters:
@@ -185,7 +235,7 @@ class _Editor(bdb.Bdb):
     # bdb's side.
 
     def trace_dispatch(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if time.monotonic() - self._looked > _INTERVAL:
+        if _clock() - self._looked > _INTERVAL:
             self._look()
         if self.gone:
             return None
@@ -234,14 +284,15 @@ class _Editor(bdb.Bdb):
         body = {"reason": reason, "threadId": 1, "allThreadsStopped": True}
         if text:
             body |= {"text": text[:_TEXT_LIMIT], "description": text[:_TEXT_LIMIT]}
-        self._send_event("stopped", body)
-        while self._stopped and not self.gone:
-            self._take(None)
+        with _holding:
+            self._send_event("stopped", body)
+            while self._stopped and not self.gone:
+                self._take(None)
         self._frames, self._references = [], []
 
     def _look(self) -> None:
         """Take the requests that are there."""
-        self._looked = time.monotonic()
+        self._looked = _clock()
         while not self.gone and self._take(0):
             pass
 
