@@ -132,7 +132,11 @@ func (c *call) run(ctx context.Context) error {
 	c.deadline = c.inv.Received.Add(c.v.Timeout)
 	figures := &c.result.Figures
 	acquired := time.Now()
-	in, err := c.v.pool.acquire(ctx, c.deadline.Add(c.patience()))
+	patience := c.deadline
+	if c.debugged() { // another call, which stands still
+		patience = patience.Add(debuggingTime)
+	}
+	in, err := c.v.pool.acquire(ctx, patience)
 	if loadErr, ok := errors.AsType[*loadError](err); ok {
 		figures.Init = time.Since(acquired)
 		return c.unloadable(ctx, loadErr)
@@ -155,8 +159,9 @@ func (c *call) run(ctx context.Context) error {
 		// time; loading the module is.
 		figures.Making = max(0, figures.Init-in.loading)
 		c.deadline = c.deadline.Add(figures.Making)
-	} else if c.patience() > 0 {
-		c.deadline = c.deadline.Add(figures.Queuing)
+	}
+	if c.debugged() {
+		c.deadline = time.Now().Add(c.v.Timeout)
 	}
 
 	err = c.process(ctx, in)
@@ -166,14 +171,12 @@ func (c *call) run(ctx context.Context) error {
 	return err
 }
 
-// patience is how much longer than its own time the call waits for an instance: somebody
-// may be debugging the one that there is.
-func (c *call) patience() time.Duration {
-	if c.r.cfg.Debugger == nil {
-		return 0
-	}
-	return 24 * time.Hour
-}
+// debuggingTime is how long calls wait at most for somebody who debugs another one.
+const debuggingTime = 24 * time.Hour
+
+// debugged reports whether the function has a debugger. Its own time is then what the
+// handler takes: that the debugger is loaded, or has another call, is not its fault.
+func (c *call) debugged() bool { return c.r.cfg.Debugger != nil }
 
 // unloadable answers a call of a version whose module doesn't load. What that
 // printed, its traceback above all, is logged once.
@@ -233,12 +236,18 @@ func (c *call) serve(ctx context.Context, in *instance) error {
 		if fault.Of(err) == fault.Function {
 			c.log.System(logs.LevelError, err.Error())
 		}
+		if c.debugged() {
+			c.deadline = start.Add(max(c.v.Timeout, maxFreezeTime))
+		}
 		if err == nil {
 			err = c.enter(ctx, in.Load, func(paced.Work) []byte { return c.v.loadRequest(secrets).encode() }, c.loaded)
 		}
 		c.result.Figures.CPU += in.CPUTime()
 		c.result.Figures.Init += time.Since(start) - in.Held()
 		c.wasHeld(in)
+		if c.debugged() {
+			c.deadline = time.Now().Add(c.v.Timeout)
+		}
 		c.result.Figures.Handler = 0
 		if err != nil {
 			in.Retire() // half a module is loaded, which no other call should find

@@ -38,7 +38,7 @@ func (m *maker) tryLoad(ctx context.Context, w guest, v *live) probe {
 	w.ResetObserved()
 	start := time.Now()
 	limit := v.Timeout
-	if v.loading.unhurried.Load() {
+	if v.loading.unhurried.Load() || m.debugger != nil { // which is loaded too
 		limit = max(limit, maxFreezeTime)
 	}
 	response, out, err := m.loadAlone(ctx, w, v, request, limit)

@@ -39,6 +39,28 @@ def handler(event, context):
 async def soon(event, context):
     inner = handler(event, context)
     return inner
+
+
+import threading
+
+
+def work(results):
+    mine = []
+    for n in range(3):
+        mine.append(double(n))
+    results.append(sum(mine))
+
+
+def threaded(event, context):
+    results = []
+    worker = threading.Thread(target=work, args=(results,), name="worker")
+    worker.start()
+    worker.join()
+    if event.get("fail"):
+        failing = threading.Thread(target=double, args=(None,), name="failing")
+        failing.start()
+        failing.join()
+    return results
 `
 
 func debuggedFolder(t *testing.T) string {
@@ -67,7 +89,7 @@ func TestDebug_Terminal(t *testing.T) {
 		{`{"stop": 1}`, "", ExitFunction, `"errorType": "BdbQuit"`, []string{"(Pdb) "}}, // nothing can be typed
 		{`{}`, "", ExitOK, "6", nil},
 	} {
-		code, stdout, stderr := execute(c.typed, "run", folder, "--raw", "-d", c.event, "--debug")
+		code, stdout, stderr := execute(c.typed, "run", folder, "--raw", "-d", c.event, "--debug", "--timeout", "1m")
 		if code != c.code || !strings.Contains(stdout, c.answer) || strings.Contains(stderr, "/function/runtime") && c.code == ExitOK ||
 			strings.Contains(stderr, "needs run or dev") {
 			t.Errorf("%s: exit code %d, %s%s", c.event, code, stdout, stderr)
@@ -80,6 +102,37 @@ func TestDebug_Terminal(t *testing.T) {
 	}
 	if code, _, stderr := execute("{}", "run", folder, "--raw", "-d", "@-", "--debug"); code != ExitFailure || !strings.Contains(stderr, "-d @FILE") {
 		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// Threads come to the terminal one after the other.
+func TestDebug_TerminalOfThreads(t *testing.T) {
+	folder := writeFiles(t, map[string]string{"main.py": `import threading
+
+
+def stop(n, answers):
+    breakpoint()
+    answers[n] = n * n
+
+
+def handler(event, context):
+    answers = {}
+    threads = [threading.Thread(target=stop, args=(n, answers), name=f"worker {n}") for n in (2, 3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return answers
+`})
+	code, stdout, stderr := execute("p -n\nc\np -n\nc\n", "run", folder, "--raw", "-d", "{}", "--debug", "--timeout", "1m")
+	// Which one comes first, nobody says.
+	if code != ExitOK || stdout != `{"2": 4, "3": 9}` && stdout != `{"3": 9, "2": 4}` {
+		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+	}
+	for _, want := range []string{"(Pdb worker 2) -2\n", "(Pdb worker 3) -3\n"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q is not in %s", want, stderr)
+		}
 	}
 }
 
@@ -119,6 +172,8 @@ type dapClient struct {
 	read *bufio.Reader
 	seq  int
 	seen []dap.Message // events that nobody has asked for yet
+
+	thread int // that stopped last
 }
 
 // attach runs a function that is debugged, and attaches to it.
@@ -216,13 +271,31 @@ func (e *dapClient) begin(folder string, filters []string, breakpoints ...dap.So
 func (e *dapClient) stopped() (string, []dap.StackFrame) {
 	e.t.Helper()
 	why := event[*dap.StoppedEvent](e)
-	request := &dap.StackTraceRequest{Arguments: dap.StackTraceArguments{ThreadId: 1}}
+	e.thread = why.Body.ThreadId
+	text, frames := e.stack(e.thread)
+	return why.Body.Reason + text, frames
+}
+
+// stack returns where a thread stands.
+func (e *dapClient) stack(thread int) (string, []dap.StackFrame) {
+	e.t.Helper()
+	request := &dap.StackTraceRequest{Arguments: dap.StackTraceArguments{ThreadId: thread}}
 	frames := e.ask("stackTrace", request).(*dap.StackTraceResponse).Body.StackFrames
-	text := why.Body.Reason
+	text := ""
 	for _, f := range frames {
 		text += fmt.Sprintf(" %d %s", f.Line, f.Name)
 	}
 	return text, frames
+}
+
+// threads returns the numbers of the threads, by name.
+func (e *dapClient) threads() map[string]int {
+	e.t.Helper()
+	found := map[string]int{}
+	for _, thread := range e.ask("threads", &dap.ThreadsRequest{}).(*dap.ThreadsResponse).Body.Threads {
+		found[thread.Name] = thread.Id
+	}
+	return found
 }
 
 // at fails the test unless the function stands still there.
@@ -262,16 +335,21 @@ func (e *dapClient) evaluate(expression, context string) dap.Message {
 func (e *dapClient) resume(command string) {
 	e.t.Helper()
 	request := map[string]dap.RequestMessage{
-		"continue": &dap.ContinueRequest{}, "next": &dap.NextRequest{}, "stepIn": &dap.StepInRequest{}, "stepOut": &dap.StepOutRequest{},
+		"continue": &dap.ContinueRequest{Arguments: dap.ContinueArguments{ThreadId: e.thread}},
+		"next":     &dap.NextRequest{Arguments: dap.NextArguments{ThreadId: e.thread}},
+		"stepIn":   &dap.StepInRequest{Arguments: dap.StepInArguments{ThreadId: e.thread}},
+		"stepOut":  &dap.StepOutRequest{Arguments: dap.StepOutArguments{ThreadId: e.thread}},
 	}[command]
-	e.ask(command, request)
+	if failed, ok := e.ask(command, request).(*dap.ErrorResponse); ok {
+		e.t.Fatalf("%s: %s", command, failed.Message)
+	}
 }
 
 // An editor sets a breakpoint in the file as it has it, steps, reads and changes variables, and
 // sees an exception where it was raised.
 func TestDebug_Editor(t *testing.T) {
 	folder := debuggedFolder(t)
-	e, ended := attach(t, "run", folder, "--raw", "-d", `{"fail": 1}`)
+	e, ended := attach(t, "run", folder, "--raw", "-d", `{"fail": 1}`, "--timeout", "1m")
 	set := e.begin(folder, []string{"uncaught"},
 		dap.SourceBreakpoint{Line: 9, Condition: "n == 1"}, dap.SourceBreakpoint{Line: 4}, dap.SourceBreakpoint{Line: 99})
 	if len(set) != 3 || !set[0].Verified || set[0].Line != 9 || !set[1].Verified || set[1].Line != 6 || set[2].Verified {
@@ -328,7 +406,7 @@ func TestDebug_Editor(t *testing.T) {
 // computes can be paused; who goes leaves the function running.
 func TestDebug_EditorOfACoroutine(t *testing.T) {
 	folder := debuggedFolder(t)
-	e, ended := attach(t, "run", folder, "--entrypoint", "main.soon", "--raw", "-d", `{"stop": 1, "spin": 1}`)
+	e, ended := attach(t, "run", folder, "--entrypoint", "main.soon", "--raw", "-d", `{"stop": 1, "spin": 1}`, "--timeout", "1m")
 	e.begin(folder, nil, dap.SourceBreakpoint{Line: 21}, dap.SourceBreakpoint{Line: 2, LogMessage: "n is {n}, {m}"})
 	e.at("breakpoint 21 soon")
 	e.resume("continue")
@@ -348,6 +426,51 @@ func TestDebug_EditorOfACoroutine(t *testing.T) {
 	e.evaluate("event['enough'] = 1", "repl")
 	e.ask("disconnect", &dap.DisconnectRequest{})
 	if got := <-ended; !strings.HasPrefix(got, "0 6") {
+		t.Errorf("the run: %s", got)
+	}
+}
+
+// Threads that the function starts are debugged like the handler's: while one stands still the
+// others do, and so does the deadline.
+func TestDebug_EditorOfThreads(t *testing.T) {
+	folder := debuggedFolder(t)
+	e, ended := attach(t, "run", folder, "--entrypoint", "main.threaded", "--raw", "-d", `{"fail": 1}`, "--timeout", brief)
+	e.begin(folder, []string{"uncaught"}, dap.SourceBreakpoint{Line: 31, Condition: "n == 1"}, dap.SourceBreakpoint{Line: 40})
+	e.at("breakpoint 31 work")
+	threads := e.threads()
+	if len(threads) != 2 || threads["handler"] != 1 || threads["worker"] != e.thread {
+		t.Errorf("threads: %v, and %d has stopped", threads, e.thread)
+	}
+	if got, frames := e.stack(1); got != " 38 threaded" && got != " 39 threaded" {
+		t.Fatalf("the handler is at%s", got)
+	} else if got, _ := e.locals(frames[0].Id); got["results"] != "[]" {
+		t.Errorf("the handler's locals: %v", got)
+	}
+	time.Sleep(holdTime) // the handler waits for the thread all the time
+	e.resume("stepIn")
+	e.at("step 2 double 31 work")
+	e.resume("stepOut")
+	e.at("step 30 work")
+	e.resume("next")
+	e.at("breakpoint 31 work")
+	if got, _ := e.locals(1); got["mine"] != "[0, 2]" {
+		t.Errorf("the thread's locals: %v", got)
+	}
+	at, _ := e.stack(1)
+	e.thread = 1
+	e.resume("next") // in the handler, which waits for the other
+	if at == " 38 threaded" {
+		e.at("step 39 threaded")
+		e.resume("next")
+	}
+	e.at("breakpoint 40 threaded")
+	e.resume("continue")
+	e.at("exception 2 double")
+	if threads := e.threads(); threads["failing"] != e.thread {
+		t.Errorf("threads: %v, and %d has stopped", threads, e.thread)
+	}
+	e.resume("continue")
+	if got := <-ended; !strings.HasPrefix(got, "0 [6]") || !strings.Contains(got, "TypeError") {
 		t.Errorf("the run: %s", got)
 	}
 }
@@ -402,7 +525,7 @@ func TestDebug_EditorHoldsTheDeadline(t *testing.T) {
 // What a page in a browser can send to the port is not taken for the protocol.
 func TestDebug_EditorSpeaksNoHTTP(t *testing.T) {
 	folder := debuggedFolder(t)
-	e, ended := attach(t, "run", folder, "--raw", "-d", `{}`)
+	e, ended := attach(t, "run", folder, "--raw", "-d", `{}`, "--timeout", "1m")
 	const body = `{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}`
 	if _, err := fmt.Fprintf(e.conn, "POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 		t.Fatal(err)

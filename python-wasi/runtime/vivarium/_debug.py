@@ -4,8 +4,9 @@ An instance of a function that is debugged finds its debugger at an address of t
 host's, which passes what is said there on to a terminal, or to whoever speaks the
 debug adapter protocol (DAP). Nothing here is imported otherwise.
 
-Everything happens in the thread of the handler: while it runs, requests are looked
-for between lines.
+Each thread of the function is traced. The one that stops answers the debugger; the
+others stand still at the next line of the function's own that they come to. While the
+function runs, requests are looked for between lines.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pdb
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from time import monotonic as _clock
 from time import time as _wall_clock
@@ -69,8 +71,18 @@ async def _settled(debugger: Any, result: Any) -> Any:
         return await result
 
 
+_alone = threading.RLock()
+"""Who has it talks to the debugger."""
+
+
+def _wait() -> None:
+    """Stand still while another thread does."""
+    with _alone:
+        pass
+
+
 class _Holding:
-    """A context in which time stands still for the call's deadline."""
+    """A context in which time stands still for the call's deadline, for one thread at once."""
 
     def __init__(self) -> None:
         self.call: Any = None  # the context of the call
@@ -78,6 +90,7 @@ class _Holding:
         self._entered = 0
 
     def __enter__(self) -> None:
+        _alone.acquire()
         self._entered += 1
         if self._entered > 1:
             return
@@ -89,13 +102,13 @@ class _Holding:
 
     def __exit__(self, *error: Any) -> None:
         self._entered -= 1
-        if self._entered > 0 or self._connection is None:
-            return
-        stood, _context.standing_since = _wall_clock() - _context.standing_since, None
-        if self.call is not None:
-            self.call.deadline_ms += round(stood * 1000)
-        self._connection.close()
-        self._connection = None
+        if self._entered == 0 and self._connection is not None:
+            stood, _context.standing_since = _wall_clock() - _context.standing_since, None
+            if self.call is not None:
+                self.call.deadline_ms += round(stood * 1000)
+            self._connection.close()
+            self._connection = None
+        _alone.release()
 
 
 _holding = _Holding()
@@ -112,6 +125,7 @@ class _Watched:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
         sys.settrace(None)
+        _wait()  # else the call would end under a thread that stands still
         if error is not None and not isinstance(error, (bdb.BdbQuit, SystemExit)):
             self._debugger.failed(error)
 
@@ -129,23 +143,43 @@ def _debugger() -> Any:
     global _the_debugger
     if _the_debugger is None or _the_debugger.gone:
         connection = socket.create_connection(ADDRESS)
-        kind = _Editor if os.environ.get("VIVARIUM_DEBUG") == "dap" else _Terminal
+        kind = _Editor if os.environ.get("VIVARIUM_DEBUG") == "dap" else _Terminals
         _the_debugger = kind(connection)
     return _the_debugger
 
 
-class _Terminal(pdb.Pdb):
-    """pdb, at a terminal of the host's."""
+class _Terminals:
+    """pdb at a terminal of the host's, which each thread has of its own."""
 
     gone = False
 
     def __init__(self, connection: socket.socket) -> None:
-        text = connection.makefile("rw", encoding="utf-8", errors="replace")
-        super().__init__(stdin=text, stdout=text, skip=_SKIPPED, nosigint=True, readrc=False)
-        self.use_rawinput = False
+        self._text = connection.makefile("rw", encoding="utf-8", errors="replace")
+        self._local = threading.local()
 
     def begin(self) -> None:
         pass
+
+    def _own(self) -> _Terminal:
+        if not hasattr(self._local, "terminal"):
+            self._local.terminal = _Terminal(self._text)
+        return self._local.terminal
+
+    def stop_at(self, frame: FrameType) -> None:
+        self._own().set_trace(frame)
+
+    def failed(self, error: BaseException) -> None:
+        self._own().failed(error)
+
+
+class _Terminal(pdb.Pdb):
+    """pdb in one thread."""
+
+    def __init__(self, text: Any) -> None:
+        super().__init__(stdin=text, stdout=text, skip=_SKIPPED, nosigint=True, readrc=False)
+        self.use_rawinput = False
+        if threading.current_thread() is not threading.main_thread():
+            self.prompt = f"(Pdb {threading.current_thread().name}) "
 
     def get_stack(self, f: FrameType | None, t: TracebackType | None) -> tuple[list[tuple[FrameType, int]], int]:
         """The function's own frames alone."""
@@ -156,9 +190,6 @@ class _Terminal(pdb.Pdb):
     def interaction(self, frame: FrameType | None, tb_or_exc: Any) -> None:
         with _holding:
             super().interaction(frame, tb_or_exc)
-
-    def stop_at(self, frame: FrameType) -> None:
-        self.set_trace(frame)
 
     def failed(self, error: BaseException) -> None:
         self.message(f"{type(error).__name__}: {error}")
@@ -175,11 +206,86 @@ def _is_own(code: CodeType) -> bool:
     return code.co_filename.startswith(CODE + "/")
 
 
-class _Editor(bdb.Bdb):
-    """A debug adapter: the other side speaks DAP."""
+class _Tracer(bdb.Bdb):
+    """Traces one thread for a debug adapter."""
+
+    def __init__(self, editor: _Editor) -> None:
+        super().__init__(skip=_SKIPPED)
+        self._editor = editor
+        self.breaks = editor.breaks
+        self._waits = False  # at a line, for another thread
+        self._passes = False  # that line: it is where a step begins
+
+    def start(self) -> None:
+        """Trace what the calling thread runs from here on."""
+        self.reset()
+        self.botframe = sys._getframe()  # which is nobody's that could stop
+        self.go_on()
+        sys.settrace(self.trace_dispatch)
+
+    def go_on(self) -> None:
+        # Not set_continue, which ends the tracing when there is no breakpoint.
+        self._set_stopinfo(self.botframe, None, -1)
+
+    def begin_step(self) -> None:
+        """Note that the thread is to make a step, which was given while another one stopped."""
+        self._passes = self._waits
+
+    def trace_dispatch(self, frame: FrameType, event: str, arg: Any) -> Any:
+        if not _is_own(frame.f_code):
+            return None
+        editor = self._editor
+        self._waits = event == "line"
+        _wait()
+        self._waits = False
+        if self._passes:
+            self._passes = False
+            return self.trace_dispatch
+        editor.look(_INTERVAL)
+        if editor.gone:
+            return None
+        if editor.is_pausing():
+            editor.stop(self, _stack_of(frame), "pause")
+        return super().trace_dispatch(frame, event, arg)
+
+    def break_anywhere(self, frame: FrameType) -> bool:
+        return True  # so that a loop without breakpoints can be paused
+
+    def user_line(self, frame: FrameType) -> None:
+        place = (self.canonic(frame.f_code.co_filename), frame.f_lineno)
+        message = self._editor.log_point(place)
+        if message and not self.stop_here(frame):
+            self._editor.log(message, frame)
+            return
+        at_breakpoint = place[1] in self.breaks.get(place[0], ())
+        self._editor.stop(self, _stack_of(frame), "breakpoint" if at_breakpoint else "step")
+
+    def user_return(self, frame: FrameType, return_value: Any) -> None:
+        pass  # the next line of the caller is where a step ends
+
+    def user_exception(self, frame: FrameType, exc_info: Any) -> None:
+        kind, error, trace = exc_info
+        first = trace is None or trace.tb_next is None  # not on its way through
+        if first and kind not in (StopIteration, GeneratorExit):
+            self._editor.stop(self, _stack_of(frame), "exception", f"{kind.__name__}: {error}")
+
+    def stop_here(self, frame: FrameType) -> bool:
+        return _is_own(frame.f_code) and super().stop_here(frame)
+
+    def dispatch_exception(self, frame: FrameType, arg: Any) -> Any:
+        if self._editor.wants("raised"):
+            self.user_exception(frame, arg)
+        return self.trace_dispatch
+
+
+class _Editor:
+    """A debug adapter: the other side speaks DAP.
+
+    A thread that stops is in _holding while it talks. All other methods are called with
+    _alone, or by a thread that the others wait for.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
-        super().__init__(skip=_SKIPPED)
         self._connection = connection
         self._received = b""
         self._sequence = 0
@@ -188,37 +294,60 @@ class _Editor(bdb.Bdb):
         self._filters: list[str] = []
         self._roots = [(os.environ.get("VIVARIUM_DEBUG_ROOT", CODE), CODE)]
         self._logs: dict[tuple[str, int], str] = {}
+        self._book = bdb.Bdb()  # of breakpoints, for all threads
+        self.breaks = self._book.breaks
+        self._local = threading.local()
+        self._tracers: dict[int, _Tracer] = {}  # by the threads' idents
+        self._stopped: int | None = None  # the ident of the thread that stopped
+        self._stacks: dict[int, list[int]] = {}  # what was shown of it: numbers of frames, by ident
         self._frames: list[tuple[FrameType, int]] = []
         self._references: list[Any] = []
-        self._stopped = False
         self._pausing = False
         self.gone = False
 
-    # The handler's side.
+    # The threads' side.
 
     def begin(self) -> None:
         """Take requests until the editor is ready; trace from here on."""
-        sys.settrace(None)  # else requests would also be looked for between the lines of this module
+        sys.settrace(None)  # else this module would be traced too
         if not self._ready:
             with _holding:
                 while not self._ready and not self.gone:
                     self._take(None)
-        self._look()
+        self.look(0)
         if self.gone:
             return
-        self.reset()
-        self.botframe = sys._getframe(1)
-        self._go_on()
-        sys.settrace(self.trace_dispatch)
+        if not self._tracers:
+            threading.settrace_all_threads(self._trace)
+            threading.excepthook = self._failed_thread
+        self._tracer().start()
+
+    def _trace(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """Begin to trace a thread."""
+        if self.gone:
+            sys.settrace(None)
+            return None
+        sys.settrace(None)
+        tracer = self._tracer()
+        tracer.start()
+        return tracer.trace_dispatch(frame, event, arg)
+
+    def _tracer(self) -> _Tracer:
+        if not hasattr(self._local, "tracer"):
+            self._local.tracer = _Tracer(self)
+            alive = sys._current_frames()
+            self._tracers = {ident: tracer for ident, tracer in self._tracers.items() if ident in alive}
+            self._tracers[threading.get_ident()] = self._local.tracer
+        return self._local.tracer
 
     def stop_at(self, frame: FrameType) -> None:
         self.begin()
         if self.gone:
             return
         sys.settrace(None)
-        self._stop(_stack_of(frame), "breakpoint")
+        self.stop(self._tracer(), _stack_of(frame), "breakpoint")
         if not self.gone:
-            sys.settrace(self.trace_dispatch)
+            sys.settrace(self._tracer().trace_dispatch)
 
     def failed(self, error: BaseException) -> None:
         if self.gone or "uncaught" not in self._filters:
@@ -230,71 +359,62 @@ class _Editor(bdb.Bdb):
                 frames.append((trace.tb_frame, trace.tb_lineno))
             trace = trace.tb_next
         if frames:
-            self._stop(frames[::-1], "exception", f"{type(error).__name__}: {error}")
+            self.stop(self._tracer(), frames[::-1], "exception", f"{type(error).__name__}: {error}")
 
-    # bdb's side.
+    def _failed_thread(self, args: Any) -> None:
+        """What threading does with an exception that nothing in a thread catches."""
+        sys.settrace(None)
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            self.failed(args.exc_value)
+        threading.__excepthook__(args)
 
-    def trace_dispatch(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if _clock() - self._looked > _INTERVAL:
-            self._look()
-        if self.gone:
-            return None
-        if self._pausing and _is_own(frame.f_code):
-            self._pausing = False
-            self._stop(_stack_of(frame), "pause")
-        return super().trace_dispatch(frame, event, arg)
+    def wants(self, filter: str) -> bool:
+        return filter in self._filters
 
-    def break_anywhere(self, frame: FrameType) -> bool:
-        return _is_own(frame.f_code)  # so that a loop without breakpoints can be paused
+    def is_pausing(self) -> bool:
+        pausing, self._pausing = self._pausing, False
+        return pausing
 
-    def user_line(self, frame: FrameType) -> None:
-        place = (self.canonic(frame.f_code.co_filename), frame.f_lineno)
-        if place in self._logs and not self.stop_here(frame):
-            self._send_event("output", {"category": "console", "output": self._log_text(self._logs[place], frame) + "\n"})
-            return
-        at_breakpoint = place[1] in self.breaks.get(place[0], ())
-        self._stop(_stack_of(frame), "breakpoint" if at_breakpoint else "step")
+    def log_point(self, place: tuple[str, int]) -> str | None:
+        return self._logs.get(place)
 
-    def user_return(self, frame: FrameType, return_value: Any) -> None:
-        pass  # the next line of the caller is where a step ends
-
-    def user_exception(self, frame: FrameType, exc_info: Any) -> None:
-        kind, error, trace = exc_info
-        first = trace is None or trace.tb_next is None  # not on its way through
-        if "raised" in self._filters and first and _is_own(frame.f_code) and kind not in (StopIteration, GeneratorExit):
-            self._stop(_stack_of(frame), "exception", f"{kind.__name__}: {error}")
-
-    def stop_here(self, frame: FrameType) -> bool:
-        return _is_own(frame.f_code) and super().stop_here(frame)
-
-    def dispatch_exception(self, frame: FrameType, arg: Any) -> Any:
-        if "raised" in self._filters:
-            self.user_exception(frame, arg)
-        return self.trace_dispatch
-
-    def _go_on(self) -> None:
-        # Not set_continue, which ends the tracing when there is no breakpoint.
-        self._set_stopinfo(self.botframe, None, -1)
+    def log(self, message: str, frame: FrameType) -> None:
+        with _alone:
+            self._send_event("output", {"category": "console", "output": self._log_text(message, frame) + "\n"})
 
     # The editor's side.
 
-    def _stop(self, frames: list[tuple[FrameType, int]], reason: str, text: str = "") -> None:
+    def stop(self, tracer: _Tracer, frames: list[tuple[FrameType, int]], reason: str, text: str = "") -> None:
         """Answer the editor until it lets the function go on."""
-        self._frames, self._references, self._stopped = frames, [], True
-        body = {"reason": reason, "threadId": 1, "allThreadsStopped": True}
-        if text:
-            body |= {"text": text[:_TEXT_LIMIT], "description": text[:_TEXT_LIMIT]}
         with _holding:
+            if self.gone:
+                return
+            ident = threading.get_ident()
+            self._stopped = ident
+            self._show(ident, frames)
+            body = {"reason": reason, "threadId": _number(ident), "allThreadsStopped": True}
+            if text:
+                body |= {"text": text[:_TEXT_LIMIT], "description": text[:_TEXT_LIMIT]}
             self._send_event("stopped", body)
-            while self._stopped and not self.gone:
+            while self._stopped is not None and not self.gone:
                 self._take(None)
-        self._frames, self._references = [], []
+            self._stopped = None
+            self._frames, self._stacks, self._references = [], {}, []
 
-    def _look(self) -> None:
-        """Take the requests that are there."""
-        self._looked = _clock()
-        while not self.gone and self._take(0):
-            pass
+    def _show(self, ident: int, frames: list[tuple[FrameType, int]]) -> None:
+        """Give the frames of a thread numbers."""
+        first = len(self._frames) + 1
+        self._frames += frames
+        self._stacks[ident] = list(range(first, first + len(frames)))
+
+    def look(self, interval: float) -> None:
+        """Take the requests that are there, unless that was done so many seconds ago."""
+        if _clock() - self._looked <= interval:
+            return
+        with _alone:
+            self._looked = _clock()
+            while not self.gone and self._take(0):
+                pass
 
     def _take(self, timeout: float | None) -> bool:
         """Take one request, and report whether there was one in time."""
@@ -356,8 +476,10 @@ class _Editor(bdb.Bdb):
     def _leave(self) -> None:
         """The editor is gone: let the function run."""
         self.gone = True
-        self.clear_all_breaks()
-        sys.settrace(None)
+        for path in list(self.breaks):
+            self._book.clear_all_file_breaks(path)
+        threading.settrace_all_threads(None)
+        threading.excepthook = threading.__excepthook__
         self._connection.close()
 
     # Requests. Each returns the body of its response, and what is done afterwards.
@@ -385,7 +507,7 @@ class _Editor(bdb.Bdb):
 
     def _on_setBreakpoints(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
         path = self._inside(arguments["source"]["path"])
-        self.clear_all_file_breaks(path)
+        self._book.clear_all_file_breaks(path)
         for place in [place for place in self._logs if place[0] == path]:
             del self._logs[place]
         wanted = arguments.get("breakpoints") or [{"line": n} for n in arguments.get("lines") or []]
@@ -393,7 +515,7 @@ class _Editor(bdb.Bdb):
         made = []
         for one in wanted:
             line = next((n for n in lines if n >= one["line"]), None)
-            why = f"{path} has no code there" if line is None else self.set_break(path, line, cond=one.get("condition"))
+            why = f"{path} has no code there" if line is None else self._book.set_break(path, line, cond=one.get("condition"))
             if line is None or why:
                 made.append({"verified": False, "line": one["line"], "message": why})
                 continue
@@ -411,20 +533,29 @@ class _Editor(bdb.Bdb):
         return {}, None
 
     def _on_threads(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
-        return {"threads": [{"id": 1, "name": "handler"}]}, None
+        alive = sys._current_frames()
+        return {
+            "threads": [
+                {"id": _number(thread.ident), "name": "handler" if thread is threading.main_thread() else thread.name}
+                for thread in threading.enumerate()
+                if thread.ident in alive
+            ]
+        }, None
 
     def _on_stackTrace(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
+        shown = self._stack(arguments.get("threadId"))
         first = arguments.get("startFrame") or 0
-        count = arguments.get("levels") or len(self._frames)
+        count = arguments.get("levels") or len(shown)
         frames = [
             {
-                "id": n + 1,
+                "id": n,
                 "name": frame.f_code.co_qualname,
                 "source": {"name": os.path.basename(frame.f_code.co_filename), "path": self._outside(frame.f_code.co_filename)},
                 "line": line,
                 "column": 1,
             }
-            for n, (frame, line) in enumerate(self._frames)
+            for n in shown
+            for frame, line in [self._frames[n - 1]]
         ]
         return {"stackFrames": frames[first : first + count], "totalFrames": len(frames)}, None
 
@@ -456,7 +587,7 @@ class _Editor(bdb.Bdb):
         return self._shown(value, "value"), None
 
     def _on_evaluate(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
-        frame = self._frame(arguments.get("frameId") or 1)
+        frame = self._frame(arguments.get("frameId") or self._stack(None)[0])
         text = arguments["expression"]
         try:
             code = compile(text, "<expression>", "eval")
@@ -468,35 +599,60 @@ class _Editor(bdb.Bdb):
         return self._shown(eval(code, frame.f_globals, frame.f_locals), "result"), None
 
     def _on_continue(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
-        return self._resumed(self._go_on)
+        return self._resumed(arguments, lambda tracer, frame: tracer.go_on())
 
     def _on_next(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
-        return self._resumed(lambda: self.set_next(self._frames[0][0]))
+        return self._resumed(arguments, lambda tracer, frame: tracer.set_next(frame))
 
     def _on_stepIn(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
-        return self._resumed(self.set_step)
+        return self._resumed(arguments, lambda tracer, frame: tracer.set_step())
 
     def _on_stepOut(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
-        return self._resumed(lambda: self.set_return(self._frames[0][0]))
+        return self._resumed(arguments, lambda tracer, frame: tracer.set_return(frame))
 
     def _on_pause(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
-        self._pausing = not self._stopped
+        self._pausing = self._stopped is None
         return {}, None
 
     def _on_disconnect(self, arguments: dict[str, Any]) -> tuple[Any, Any]:
         return {}, self._leave
 
-    def _resumed(self, step: Callable[[], None]) -> tuple[Any, Any]:
-        if not self._stopped:
-            raise ValueError("the function is running")
-        step()
+    def _resumed(self, arguments: dict[str, Any], step: Callable[[_Tracer, FrameType], None]) -> tuple[Any, Any]:
+        """Let all threads go on, one of them for a step."""
+        ident = self._ident(arguments.get("threadId"))
+        shown, tracer = self._stack(arguments.get("threadId")), self._tracers.get(ident)
+        if tracer is None or not shown:
+            raise ValueError("this thread is not traced: threading has not started it, or it runs nothing of the function's own")
+        for other in self._tracers.values():
+            other.go_on()
+        step(tracer, self._frames[shown[0] - 1][0])
+        if ident != self._stopped:
+            tracer.begin_step()
         # A frame that ran when the tracing began has no trace function of its own.
-        for frame, _ in self._frames:
-            frame.f_trace = self.trace_dispatch
-        self._stopped = False
+        for n in shown:
+            self._frames[n - 1][0].f_trace = tracer.trace_dispatch
+        self._stopped = None
         return {"allThreadsContinued": True}, None
 
     # What is shown.
+
+    def _ident(self, number: int | None) -> int:
+        """The ident of the thread that the editor knows by a number; by none, of the one that stopped."""
+        if self._stopped is None:
+            raise ValueError("the function is running")
+        if not number:
+            return self._stopped
+        for thread in threading.enumerate():
+            if thread.ident is not None and _number(thread.ident) == number:
+                return thread.ident
+        raise ValueError(f"there is no thread {number}")
+
+    def _stack(self, number: int | None) -> list[int]:
+        """The numbers of a thread's frames, innermost first."""
+        ident = self._ident(number)
+        if ident not in self._stacks:
+            self._show(ident, _stack_of(sys._current_frames().get(ident)))
+        return self._stacks[ident]
 
     def _frame(self, identity: int) -> FrameType:
         if not 0 < identity <= len(self._frames):
@@ -580,6 +736,11 @@ def _stack_of(frame: FrameType | None) -> list[tuple[FrameType, int]]:
             frames.append((frame, frame.f_lineno))
         frame = frame.f_back
     return frames
+
+
+def _number(ident: int | None) -> int:
+    """What the editor calls a thread. The handler's is 1."""
+    return 1 if ident == threading.main_thread().ident else ident or 0
 
 
 def _lines_with_code(path: str) -> list[int]:
