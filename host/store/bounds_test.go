@@ -274,7 +274,7 @@ func TestCodeCache_IsSharedByProcesses(t *testing.T) {
 
 // A link that nobody else uses is never stale, and one that was lost tells all who wait.
 func TestLink_TellsAllWhoWait(t *testing.T) {
-	l := newLink(0)
+	l := newLink(0, patience)
 	l.fresh = time.Now().Add(-time.Hour)
 	if err := l.stale(); err != nil {
 		t.Errorf("our own server: %v", err)

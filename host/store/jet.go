@@ -25,13 +25,16 @@ const (
 	DefaultMaxStale   = 30 * time.Second
 )
 
-// pingInterval is how often the connection is tried; after two pings without an answer
-// it counts as lost.
-const pingInterval = 2 * time.Second
-
-// opTimeout bounds each operation; one that exceeds it counts as failed, though
-// it may still take effect.
-const opTimeout = 10 * time.Second
+const (
+	// pingInterval is how often the connection is tried. If there is no answer until the
+	// next ping, it counts as lost.
+	pingInterval = time.Second
+	// reconnectWait is how long after all servers were tried they are tried again.
+	reconnectWait = 250 * time.Millisecond
+	// opTimeout bounds each operation on the server in this process, and what is not
+	// tried again; one that exceeds it counts as failed, though it may still take effect.
+	opTimeout = 10 * time.Second
+)
 
 // Config tells Open where the store is, and Open and Memory how much it may
 // hold. Open requires exactly one of Dir and URL.
@@ -60,7 +63,7 @@ type Config struct {
 	// counts for nothing, see Fresh; 0 means DefaultMaxStale. Only with URL.
 	MaxStale time.Duration
 
-	ackWait, markerTTL time.Duration // 0 means the constants; tests set less
+	ackWait, markerTTL, patience time.Duration // 0 means the constants; tests set others
 }
 
 // Auth says how a store proves to servers who it is, and they to it. The zero value leaves
@@ -128,14 +131,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (j *jet) connect(cfg Config) (err error) {
 	full := make(chan struct{}, 1)
 	options := []nats.Option{
-		nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout),
+		nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout), nats.ReconnectWait(reconnectWait),
 		// A server that stands still is left for another one.
-		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(1),
 		nats.ReconnectHandler(func(*nats.Conn) { j.link.reconnect() }),
 	}
-	j.link = newLink(0)
+	j.link = newLink(0, 0)
 	if cfg.URL != "" {
-		j.link = newLink(cfg.MaxStale)
+		j.link = newLink(cfg.MaxStale, cfg.patience)
 		options = append(options, cfg.Auth.options()...)
 	}
 	if cfg.Dir != "" {
@@ -175,6 +178,7 @@ func (c Config) withDefaults() Config {
 	c.MaxStale = cmp.Or(c.MaxStale, DefaultMaxStale)
 	c.ackWait = cmp.Or(c.ackWait, ackWait)
 	c.markerTTL = cmp.Or(c.markerTTL, markerTTL)
+	c.patience = cmp.Or(c.patience, patience)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	if c.Marks == "" && c.Dir != "" {
 		c.Marks = filepath.Join(c.Dir, "marks")
@@ -293,10 +297,8 @@ func (j *jet) fresh() error { return j.link.stale() }
 func (j *jet) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	if _, err := j.js.AccountInfo(ctx); err != nil {
-		return unavailable("account", err)
-	}
-	return nil
+	_, err := j.js.AccountInfo(ctx)
+	return unavailable("account", err)
 }
 
 func (j *jet) close() {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -21,6 +23,7 @@ type jetBucket struct {
 	name   string
 	kv     jetstream.KeyValue
 	stream jetstream.Stream
+	js     jetstream.JetStream
 	link   *link
 	marks  *marks // nil: not recorded
 
@@ -140,8 +143,6 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 		b.write.Lock()
 		defer b.write.Unlock()
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
 	revision, err := make(ctx)
 	// Only this error proves that nothing has changed. After others, what the bucket has
 	// is unknown until all of it is read again.
@@ -181,7 +182,7 @@ func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *ma
 	if err != nil {
 		return nil, unavailable(name, err)
 	}
-	b := &jetBucket{name: name, kv: kv, link: j.link, marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL}
+	b := &jetBucket{name: name, kv: kv, js: j.js, link: j.link, marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL}
 	if b.stream, err = j.js.Stream(opening, "KV_"+prefix+name); err != nil {
 		return nil, unavailable(name, err)
 	}
@@ -207,9 +208,11 @@ func (b *jetBucket) Get(ctx context.Context, key string) (Entry, error) {
 	if err := b.readable(key); err != nil {
 		return Entry{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	e, err := b.kv.Get(ctx, key)
+	var e jetstream.KeyValueEntry
+	err := b.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
+		e, err = b.kv.Get(ctx, key)
+		return err
+	})
 	if err != nil {
 		return Entry{}, b.fault(err)
 	}
@@ -217,18 +220,30 @@ func (b *jetBucket) Get(ctx context.Context, key string) (Entry, error) {
 }
 
 func (b *jetBucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
-	return b.change(ctx, key, true, func(ctx context.Context) (uint64, error) { return b.kv.Create(ctx, key, value) })
+	return b.change(ctx, key, true, func(ctx context.Context) (uint64, error) {
+		revision, err := b.put(ctx, key, value, jetstream.WithExpectLastSequencePerSubject(0))
+		if !errors.Is(b.fault(err), ErrRevision) {
+			return revision, err
+		}
+		last := b.last(ctx, key)
+		if last == nil || last.Header.Get(headerOperation) == "" && last.Header.Get(jetstream.MarkerReasonHeader) == "" {
+			return revision, err
+		}
+		return b.put(ctx, key, value, jetstream.WithExpectLastSequencePerSubject(last.Sequence)) // it was deleted
+	})
 }
 
 func (b *jetBucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if revision == 0 { // the server would create the key
 		return 0, ErrRevision
 	}
-	return b.change(ctx, key, true, func(ctx context.Context) (uint64, error) { return b.kv.Update(ctx, key, value, revision) })
+	return b.change(ctx, key, true, func(ctx context.Context) (uint64, error) {
+		return b.put(ctx, key, value, jetstream.WithExpectLastSequencePerSubject(revision))
+	})
 }
 
 func (b *jetBucket) Put(ctx context.Context, key string, value []byte) error {
-	_, err := b.change(ctx, key, true, func(ctx context.Context) (uint64, error) { return b.kv.Put(ctx, key, value) })
+	_, err := b.change(ctx, key, true, func(ctx context.Context) (uint64, error) { return b.put(ctx, key, value) })
 	return err
 }
 
@@ -238,19 +253,58 @@ func (b *jetBucket) DeleteRevision(ctx context.Context, key string, revision uin
 	if revision == 0 { // no value's, but that of a key which never had one
 		return ErrRevision
 	}
-	return b.purge(ctx, key, jetstream.LastRevision(revision))
+	return b.purge(ctx, key, jetstream.WithExpectLastSequencePerSubject(revision))
 }
 
-func (b *jetBucket) purge(ctx context.Context, key string, options ...jetstream.KVDeleteOpt) error {
+// headerOperation tells of a message that it deletes the key. The client's own methods for
+// changes would take their second attempt for somebody else's change: what they publish has
+// no id.
+const headerOperation = "KV-Operation"
+
+func (b *jetBucket) subject(key string) string { return "$KV." + prefix + b.name + "." + key }
+
+// put publishes a value, and returns its revision.
+func (b *jetBucket) put(ctx context.Context, key string, value []byte, options ...jetstream.PublishOpt) (uint64, error) {
+	m := nats.NewMsg(b.subject(key))
+	m.Data = value
+	return b.publish(ctx, key, m, options...)
+}
+
+func (b *jetBucket) publish(ctx context.Context, key string, m *nats.Msg, options ...jetstream.PublishOpt) (uint64, error) {
+	if !validKey.MatchString(key) {
+		return 0, jetstream.ErrInvalidKey
+	}
+	ack, again, err := b.link.publish(ctx, b.js, m, options...)
+	if again && errors.Is(b.fault(err), ErrRevision) {
+		if last := b.last(ctx, key); last != nil && last.Header.Get(nats.MsgIdHdr) == m.Header.Get(nats.MsgIdHdr) {
+			return last.Sequence, nil // an earlier attempt is what it conflicts with
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// last returns the last message about a key, or nil if nothing is known of one.
+func (b *jetBucket) last(ctx context.Context, key string) (m *jetstream.RawStreamMsg) {
+	_ = b.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
+		m, err = b.stream.GetLastMsgForSubject(ctx, b.subject(key))
+		return err
+	})
+	return m
+}
+
+// validKey matches keys that a bucket can have.
+var validKey = regexp.MustCompile(`^[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*$`)
+
+// purge removes a key with its earlier values.
+func (b *jetBucket) purge(ctx context.Context, key string, options ...jetstream.PublishOpt) error {
+	m := nats.NewMsg(b.subject(key))
+	m.Header.Set(headerOperation, "PURGE")
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	_, err := b.change(ctx, key, false, func(ctx context.Context) (uint64, error) {
-		if err := b.kv.Purge(ctx, key, append(options, jetstream.PurgeTTL(b.markerTTL))...); err != nil {
-			return 0, err
-		}
-		last, _, err := b.state(ctx) // the server does not tell the deletion's own
-		if !b.alone {
-			return last, nil // it is only for those who want to see the deletion elsewhere
-		}
-		return last, err
+		return b.publish(ctx, key, m, append(options, jetstream.WithMsgTTL(b.markerTTL))...)
 	})
 	return err
 }

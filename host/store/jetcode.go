@@ -33,13 +33,14 @@ func (c *jetCode) Put(ctx context.Context, archive []byte) (name string, err err
 	if _, err := c.Get(ctx, name); err == nil {
 		return name, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, codeTimeout(len(archive)))
-	defer cancel()
 	// A server that runs out of room halfway is silent for long.
 	if err := c.room(int64(len(archive))); err != nil {
 		return "", err
 	}
-	_, err = c.objects.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(archive))
+	err = c.link.repeat(ctx, codeTimeout(len(archive))-opTimeout+attemptTime, func(ctx context.Context) error {
+		_, err := c.objects.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(archive))
+		return err
+	})
 	return name, unavailable("code "+name, err)
 }
 
@@ -99,9 +100,11 @@ func (c *jetCode) Get(ctx context.Context, name string) ([]byte, error) {
 
 // info describes the archive of a name.
 func (c *jetCode) info(ctx context.Context, name string) (*jetstream.ObjectInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	info, err := c.objects.GetInfo(ctx, name)
+	var info *jetstream.ObjectInfo
+	err := c.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
+		info, err = c.objects.GetInfo(ctx, name)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, fmt.Errorf("code %s: %w", name, ErrNotFound)
 	}
@@ -109,9 +112,8 @@ func (c *jetCode) info(ctx context.Context, name string) (*jetstream.ObjectInfo,
 }
 
 func (c *jetCode) Delete(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	if err := c.objects.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+	err := c.link.repeat(ctx, attemptTime, func(ctx context.Context) error { return c.objects.Delete(ctx, name) })
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		return unavailable("code "+name, err)
 	}
 	return nil

@@ -17,17 +17,12 @@ type jetLetters struct {
 }
 
 func (l *jetLetters) Add(ctx context.Context, i Item) (sequence uint64, err error) {
-	ack, err := l.publish(ctx, deadSubject+i.FunctionID, i)
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
+	sequence, _, err = l.publish(ctx, deadSubject+i.FunctionID, i)
+	return sequence, err
 }
 
 func (l *jetLetters) Use(ctx context.Context) (bytes, capacity int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	info, err := l.stream.Info(ctx)
+	info, err := l.info(ctx, l.stream)
 	if err != nil {
 		return 0, 0, unavailable("dead letters", err)
 	}
@@ -63,9 +58,7 @@ func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint6
 const maxReaders = 5
 
 func (l *jetLetters) Drop(ctx context.Context, functionID string, last uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(deadSubject+functionID), jetstream.WithPurgeSequence(last+1))
+	err := l.purge(ctx, l.stream, jetstream.WithPurgeSubject(deadSubject+functionID), jetstream.WithPurgeSequence(last+1))
 	return unavailable("dead letters", err)
 }
 
@@ -152,9 +145,11 @@ func deadItem(m *jetstream.RawStreamMsg) Item {
 }
 
 func (l *jetLetters) Get(ctx context.Context, sequence uint64) (Item, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	m, err := l.stream.GetMsg(ctx, sequence)
+	var m *jetstream.RawStreamMsg
+	err := l.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
+		m, err = l.stream.GetMsg(ctx, sequence)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return Item{}, ErrNotFound
 	}
@@ -165,9 +160,7 @@ func (l *jetLetters) Get(ctx context.Context, sequence uint64) (Item, error) {
 }
 
 func (l *jetLetters) Delete(ctx context.Context, sequence uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	err := l.stream.DeleteMsg(ctx, sequence)
+	err := l.link.repeat(ctx, attemptTime, func(ctx context.Context) error { return l.stream.DeleteMsg(ctx, sequence) })
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		if _, err := l.Get(ctx, sequence); errors.Is(err, ErrNotFound) {
 			return nil

@@ -21,9 +21,9 @@ type jetLogs struct {
 }
 
 func (l *jetLogs) Append(ctx context.Context, functionID string, batch []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	_, err := l.js.Publish(ctx, l.subject+functionID, batch)
+	m := nats.NewMsg(l.subject + functionID)
+	m.Data = batch
+	_, _, err := l.link.publish(ctx, l.js, m)
 	return unavailable("logs", err)
 }
 
@@ -138,16 +138,12 @@ func (l *jetLogs) Trim(ctx context.Context, functionID string, keep int) error {
 	if keep <= 0 {
 		return l.Delete(ctx, functionID)
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(l.subject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
+	err := l.purge(ctx, l.stream, jetstream.WithPurgeSubject(l.subject+functionID), jetstream.WithPurgeKeep(uint64(keep)))
 	return unavailable("log of "+functionID, err)
 }
 
 func (l *jetLogs) Delete(ctx context.Context, functionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	if err := l.stream.Purge(ctx, jetstream.WithPurgeSubject(l.subject+functionID)); err != nil {
+	if err := l.purge(ctx, l.stream, jetstream.WithPurgeSubject(l.subject+functionID)); err != nil {
 		return unavailable(fmt.Sprintf("log of %s", functionID), err)
 	}
 	return nil

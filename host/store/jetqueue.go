@@ -39,28 +39,29 @@ func (l Line) subject() string {
 }
 
 func (q *jetQueue) Add(ctx context.Context, i Item) error {
-	ack, err := q.publish(ctx, i.Line().subject(), i)
-	if err == nil && !ack.Duplicate {
+	_, added, err := q.publish(ctx, i.Line().subject(), i)
+	if err == nil && added {
 		q.backlog.add(i.FunctionID, int64(len(i.Body)))
 	}
 	return err
 }
 
-// publish stores an item, unless it is there already.
-func (j *jet) publish(ctx context.Context, subject string, i Item) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
+// publish stores an item, unless it is there already, and reports whether it has added it:
+// which of its attempts did does not matter.
+func (j *jet) publish(ctx context.Context, subject string, i Item) (sequence uint64, added bool, err error) {
 	m := nats.NewMsg(subject)
 	m.Data = i.Body
 	for name, value := range i.Notes {
 		m.Header.Set(headerPrefix+name, value)
 	}
-	var options []jetstream.PublishOpt
 	if i.ID != "" {
-		options = append(options, jetstream.WithMsgID(i.ID))
+		m.Header.Set(nats.MsgIdHdr, i.ID)
 	}
-	ack, err := j.js.PublishMsg(ctx, m, options...)
-	return ack, unavailable("queue", err)
+	ack, again, err := j.link.publish(ctx, j.js, m)
+	if err != nil {
+		return 0, false, unavailable("queue", err)
+	}
+	return ack.Sequence, again || !ack.Duplicate, nil
 }
 
 // backlogSizes tracks the bytes of queued bodies by function, as far as this
@@ -106,6 +107,9 @@ func newItem(functionID string, h nats.Header, body []byte) Item {
 			i.Notes[name[len(headerPrefix):]] = h.Get(name)
 		}
 	}
+	if strings.HasPrefix(i.ID, ownID) {
+		i.ID = ""
+	}
 	return i
 }
 
@@ -131,7 +135,7 @@ func (q *jetQueue) fetch(ctx context.Context, l Line, n int) ([]Item, error) {
 	for m := range batch.Messages() {
 		i := newItem(l.FunctionID, m.Headers(), m.Data())
 		i.Timer = l.Timer
-		i.given = &jetDelivery{m, &q.backlog, l.FunctionID, int64(len(m.Data()))}
+		i.given = &jetDelivery{m, q.link, &q.backlog, l.FunctionID, int64(len(m.Data()))}
 		if meta, err := m.Metadata(); err == nil {
 			i.Stored, i.Sequence = meta.Timestamp, meta.Sequence.Stream
 		}
@@ -196,14 +200,17 @@ func (q *jetQueue) giver(ctx context.Context, l Line) (jetstream.Consumer, error
 	if l.Timer {
 		name += "-timer"
 	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	c, err := q.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	config := jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: l.subject(), AckPolicy: jetstream.AckExplicitPolicy, AckWait: q.ackWait,
 		MaxAckPending: -1, MaxDeliver: -1, InactiveThreshold: lasts,
 		// Losing the consumer's state at the end of the process only makes
 		// items in progress come again at once.
 		MemoryStorage: q.exclusive,
+	}
+	var c jetstream.Consumer
+	err := q.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
+		c, err = q.stream.CreateOrUpdateConsumer(ctx, config)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -215,15 +222,14 @@ func (q *jetQueue) giver(ctx context.Context, l Line) (jetstream.Consumer, error
 // jetDelivery is an item in progress.
 type jetDelivery struct {
 	message    jetstream.Msg
+	link       *link
 	backlog    *backlogSizes
 	functionID string
 	bytes      int64
 }
 
 func (d *jetDelivery) done(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	err := d.message.DoubleAck(ctx)
+	err := d.link.repeat(ctx, attemptTime, d.message.DoubleAck)
 	if err == nil {
 		d.backlog.add(d.functionID, -d.bytes)
 	}
@@ -264,10 +270,8 @@ func (q *jetQueue) Lines(ctx context.Context) (map[Line]uint64, error) {
 }
 
 func (q *jetQueue) Drop(ctx context.Context, functionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
 	for _, timer := range []bool{false, true} {
-		if err := q.stream.Purge(ctx, jetstream.WithPurgeSubject(Line{functionID, timer}.subject())); err != nil {
+		if err := q.purge(ctx, q.stream, jetstream.WithPurgeSubject(Line{functionID, timer}.subject())); err != nil {
 			return unavailable("queue", err)
 		}
 	}
@@ -278,9 +282,11 @@ func (q *jetQueue) Drop(ctx context.Context, functionID string) error {
 // countBySubject counts a stream's messages by the rest of the subject after
 // prefix.
 func (j *jet) countBySubject(ctx context.Context, stream jetstream.Stream, prefix string) (map[string]uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
+	var info *jetstream.StreamInfo
+	err := j.link.repeat(ctx, readTime, func(ctx context.Context) (err error) {
+		info, err = stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
+		return err
+	})
 	if err != nil {
 		return nil, unavailable(prefix, err)
 	}
@@ -294,9 +300,7 @@ func (j *jet) countBySubject(ctx context.Context, stream jetstream.Stream, prefi
 func (q *jetQueue) Capacity() int64 { return q.stream.CachedInfo().Config.MaxBytes }
 
 func (q *jetQueue) Len(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	info, err := q.stream.Info(ctx)
+	info, err := q.info(ctx, q.stream)
 	if err != nil {
 		return 0, unavailable("queue", err)
 	}

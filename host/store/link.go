@@ -11,6 +11,7 @@ import (
 // concurrent use.
 type link struct {
 	maxStale time.Duration   // 0 means that nobody else uses the servers
+	patience time.Duration   // see repeat
 	using    context.Context // ends when the store is closed
 	end      context.CancelFunc
 	watching sync.WaitGroup
@@ -20,8 +21,8 @@ type link struct {
 	fresh time.Time     // when the servers last answered
 }
 
-func newLink(maxStale time.Duration) *link {
-	l := &link{maxStale: maxStale, again: make(chan struct{}), fresh: time.Now()}
+func newLink(maxStale, patience time.Duration) *link {
+	l := &link{maxStale: maxStale, patience: patience, again: make(chan struct{}), fresh: time.Now()}
 	l.using, l.end = context.WithCancel(context.Background())
 	return l
 }

@@ -42,7 +42,8 @@ func startWith(t *testing.T, o *server.Options) *server.Server {
 
 // cable is a connection to a server that can be cut.
 type cable struct {
-	address string // of this end
+	address string                         // of this end
+	back    func(w io.Writer, r io.Reader) // copies what the server sends
 	plugs   sync.WaitGroup
 
 	mu    sync.Mutex // guards the members below
@@ -52,11 +53,17 @@ type cable struct {
 
 func newCable(t *testing.T, to string) *cable {
 	t.Helper()
+	return newCableWith(t, to, func(w io.Writer, r io.Reader) { _, _ = io.Copy(w, r) })
+}
+
+// newCableWith returns a cable that copies in a way of its own what the server sends.
+func newCableWith(t *testing.T, to string, back func(w io.Writer, r io.Reader)) *cable {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cable{address: l.Addr().String(), conns: map[net.Conn]bool{}}
+	c := &cable{address: l.Addr().String(), back: back, conns: map[net.Conn]bool{}}
 	c.plugs.Go(func() {
 		for {
 			here, err := l.Accept()
@@ -89,12 +96,14 @@ func (c *cable) plug(here net.Conn, to string) {
 	c.conns[here], c.conns[there] = true, true
 	c.mu.Unlock()
 	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{here, there}, {there, here}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
-			_ = way[0].Close()
-		})
-	}
+	both.Go(func() {
+		c.back(here, there)
+		_ = here.Close()
+	})
+	both.Go(func() {
+		_, _ = io.Copy(there, here)
+		_ = there.Close()
+	})
 	both.Wait()
 }
 
@@ -169,7 +178,7 @@ func TestWatch_ComparesAfterACut(t *testing.T) {
 
 // TestLink_IsFreshAsLongAsServersAnswer asks servers that are slow at times.
 func TestLink_IsFreshAsLongAsServersAnswer(t *testing.T) {
-	l := newLink(200 * time.Millisecond)
+	l := newLink(200*time.Millisecond, patience)
 	answers := make(chan struct{})
 	l.watch(func(ctx context.Context) error {
 		select {

@@ -431,7 +431,7 @@ func TestConfig_Defaults(t *testing.T) {
 	c := Config{Dir: "data"}.withDefaults()
 	if c.LogAge != 72*time.Hour || c.LogBytes != 1<<30 || c.CallBytes != 256<<20 || c.QueueBytes != 1<<30 || c.DeadAge != 14*24*time.Hour ||
 		c.MaxStale != 30*time.Second ||
-		c.Log == nil || c.Marks != filepath.Join("data", "marks") || c.ackWait != ackWait || c.markerTTL != markerTTL {
+		c.Log == nil || c.Marks != filepath.Join("data", "marks") || c.ackWait != ackWait || c.markerTTL != markerTTL || c.patience != patience {
 		t.Errorf("got %+v", c)
 	}
 	if c := (Config{URL: "nats://x"}).withDefaults(); c.Marks != "" {
@@ -439,7 +439,7 @@ func TestConfig_Defaults(t *testing.T) {
 	}
 	own := Config{
 		Dir: "data", Marks: "m", LogAge: 1, LogBytes: 2, CallBytes: 7, QueueBytes: 3, DeadAge: 4, MaxStale: 5, Replicas: 6, Log: discard,
-		ackWait: 7, markerTTL: 8,
+		ackWait: 7, markerTTL: 8, patience: 9,
 	}
 	if got := own.withDefaults(); got != own {
 		t.Errorf("got %+v, want %+v", got, own)

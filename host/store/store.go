@@ -18,8 +18,10 @@
 // Open keeps the store in NATS JetStream. The server runs inside this process
 // and listens on no port, unless the URL of another one is given; otherwise the
 // two do not differ. What a method has confirmed is on disk (for the server in
-// this process; others answer for themselves). Each request to the server takes
-// at most ten seconds, plus a second for each MiB of code. Archives are checked
+// this process; others answer for themselves). Of several servers one may fail, or
+// stand still: what is asked of them is asked again until the others have taken over,
+// within fifteen seconds and the caller's deadline, and has been done once when it
+// is answered. Code may take two seconds more for each MiB. Archives are checked
 // against their names when they are read, and a bucket that has lost records
 // reports it (DamageError): missing records are not the same as deleted ones.
 // After the disk was full, the server in this process recovers by itself;

@@ -1,0 +1,9 @@
+package store
+
+import (
+	"testing"
+
+	"vivarium/host/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
