@@ -54,7 +54,7 @@ func TestAccessibility(t *testing.T) {
 			{"tenant", "#/tenants/default", "tbody tr", nil},
 			{"limit", "#/tenants/default", "dialog .field", func(b *tab) { b.button("tbody", "Change the limit of Timers") }},
 			{"ceiling", "#/tenants/default", "dialog textarea", func(b *tab) { b.button(".facts", "Change"); b.button("dialog", "Only") }},
-			{"palette", "#/functions/seen", "[role=option]", func(b *tab) { b.button(".top", "Go to…") }},
+			{"palette", "#/functions/seen", "[role=option]", func(b *tab) { b.button(".top", "Go to") }},
 			{"deploy", "#/deploy", ".drop .error", func(b *tab) { b.button(".deploy-foot", "Deploy") }},
 		} {
 			t.Run(theme+" "+p.name, func(t *testing.T) {

@@ -110,7 +110,7 @@ function App() {
           {who?.role === 'admin' && <a href="#/keys" aria-current={section === 'keys' ? 'page' : undefined}>Keys</a>}
         </nav>
         <span class="grow" />
-        <button type="button" class="seek" onClick={() => setSeeking(true)} title="Go to a page or a function"><span>Go to…</span> <kbd>{mac ? '⌘ K' : 'Ctrl K'}</kbd></button>
+        <button type="button" class="seek" onClick={() => setSeeking(true)} title="Go to a page or a function"><Icon name="search" /> <span>Go to…</span> <kbd>{mac ? '⌘ K' : 'Ctrl K'}</kbd></button>
         {who && !who.open && (
           <button type="button" class="who" onClick={() => setAsking(true)} title="Use another key">
             <Icon name="key" /> {who.role ? <><b>{who.tenant === '*' ? 'all tenants' : who.tenant}</b> <span class="muted">{who.role}</span></> : <b>Enter a key</b>}

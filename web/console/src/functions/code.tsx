@@ -138,12 +138,16 @@ function Archive({ id, code }: { id: string; code: VersionCode }) {
   return <a class="button" href={url} download={`${id}.zip`}><Icon name="download" /> Archive</a>;
 }
 
-function NewFile({ taken, onMake, onClose }: { taken: (path: string) => boolean; onMake: (path: string) => void; onClose: () => void }) {
+/** pathRule matches paths of files below a folder. */
+export const pathRule = /^(?!\.\.?(\/|$))[^/\\\0]+(\/(?!\.\.?(\/|$))[^/\\\0]+)*$/;
+
+/** NewFile asks for a file's path. */
+export function NewFile({ taken, onMake, onClose }: { taken: (path: string) => boolean; onMake: (path: string) => void; onClose: () => void }) {
   const [path, setPath] = useState('');
   return (
     <Confirm title="New file" action="Add" onClose={onClose}
       onDo={async () => {
-        if (!/^[^/\\\0]+(\/[^/\\\0]+)*$/.test(path) || path.split('/').some((part) => part === '.' || part === '..')) throw new Error('Give a path such as lib/words.py.');
+        if (!pathRule.test(path)) throw new Error('Give a path such as lib/words.py.');
         if (taken(path)) throw new Error(`There is ${path} already.`);
         onMake(path);
       }}>

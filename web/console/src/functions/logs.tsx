@@ -64,7 +64,7 @@ export function Logs({ fn }: { fn: Fn }) {
   }, [fn.id, level, sought, span, mode]);
 
   const empty = state === 'connecting' ? 'Loading…' : sought || level ? 'No entry matches.'
-    : `Nothing in the last ${span}. What the code prints, and what it logs with the logging module, appears here as it is written.`;
+    : `Nothing in the last ${span}. Call the function: what it prints, and what it logs with the logging module, appears here as it is written.`;
   return (
     <section class="panel logs" aria-label="Log">
       <header class="panel-head wrap">

@@ -22,6 +22,8 @@ const json = (value: unknown) => JSON.stringify(value, null, 2);
 /** blank has the defaults of examples. */
 export const blank: Draft = {
   code: '',
+  files: {},
+  environment: '',
   mode: 'http',
   request: {
     method: 'POST',

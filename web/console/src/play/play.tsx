@@ -4,13 +4,14 @@ import { Failure, isAbort, messageOf } from '../api';
 import { bytes, fromBase64, millis } from '../text';
 import { AnswerView, type Answer } from '../ui/answer';
 import { Bar } from '../ui/chart';
-import { Editor, type Mark } from '../ui/editor';
+import type { Mark } from '../ui/editor';
 import { Flame } from '../ui/flame';
 import { Icon } from '../ui/icons';
 import { Lines, Log } from '../ui/log';
 import { Choice, Foreign, Notice, Pill, tell } from '../ui/parts';
 import { DeployDraft } from './deploy';
 import { draftOf, examples } from './examples';
+import { Files, mainFile } from './files';
 import { EventEditor } from './request';
 import { InvalidDraft, readLimits, run, type Draft, type Limits, type Options, type Result, type RunFigures } from './run';
 import { pack, unpack } from './share';
@@ -51,7 +52,8 @@ export function Play({ shared }: { shared: string }) {
   const [network, setNetwork] = useState(false); // not in the draft: a link must not decide this
   const [off, setOff] = useState('');
   const [state, setState] = useState<State>({ kind: 'idle' });
-  const [mark, setMark] = useState<Mark | null>(null);
+  const [mark, setMark] = useState<(Mark & { file: string }) | null>(null);
+  const [file, setFile] = useState(mainFile);
   const [whose, setWhose] = useState<'code' | 'all'>('code');
   const [spoken, setSpoken] = useState('');
   const [deploying, setDeploying] = useState(false);
@@ -84,7 +86,10 @@ export function Play({ shared }: { shared: string }) {
     return () => clearTimeout(timer);
   }, [draft]);
 
-  const change = (part: Partial<Draft>) => setDraft((d) => ({ ...d, ...part }));
+  const change = (part: Partial<Draft>) => {
+    if (part.code !== undefined || part.files) setMark(null); // it is about the code as it was
+    setDraft((d) => ({ ...d, ...part }));
+  };
 
   const start = async () => {
     if (running.current) return;
@@ -100,7 +105,11 @@ export function Play({ shared }: { shared: string }) {
       lines.flush();
       setState({ kind: 'done', result, answer: answerOf(result) });
       const e = result.error;
-      if (e?.file === 'main.py' && e.line) setMark({ line: e.line, text: `${e.errorType}: ${e.errorMessage.slice(0, 400)}` });
+      const where = e?.file ?? '';
+      if (e?.line && (where === mainFile || latest.current.files[where] !== undefined)) {
+        setFile(where);
+        setMark({ file: where, line: e.line, text: `${e.errorType}: ${e.errorMessage.slice(0, 400)}` });
+      }
       setSpoken(e ? `Failed after ${millis(result.figures.durationMS)}: ${e.errorType}: ${e.errorMessage.slice(0, 200)}`
         : `Answered ${result.status} in ${millis(result.figures.durationMS)}`);
     } catch (err) {
@@ -146,6 +155,7 @@ export function Play({ shared }: { shared: string }) {
     const found = examples.find((e) => e.id === id);
     if (!found) return;
     setDraft(draftOf(found));
+    setFile(mainFile);
     setMark(null);
     setState({ kind: 'idle' });
     lines.clear();
@@ -194,13 +204,10 @@ export function Play({ shared }: { shared: string }) {
       {begin.from === 'link' && state.kind === 'idle' && <Notice>This code came with a link. Press Run to run it in a sandbox of its own.</Notice>}
       <div class="visually-hidden" role="status" aria-live="polite">{spoken}</div>
       <div class="bench">
-        <section class="panel code" aria-label="Code">
-          <header class="panel-head"><h2>main.py</h2><span class="grow" /><span class="hint keys-hint">Esc, then Tab leaves the editor</span></header>
-          <Editor class="fill" label="Code, main.py" language="python" value={draft.code} mark={mark} onRun={() => void start()}
-            onChange={(code) => { setDraft((d) => (d.code === code ? d : { ...d, code })); }} />
-        </section>
+        <Files draft={draft} at={file} onAt={setFile} onChange={change} onRun={() => void start()} mark={mark?.file === file ? mark : null} />
         <EventEditor draft={draft} onChange={change} onInvalid={(why) => { invalid.current = why; }} onRun={() => void start()} />
-        <section class="panel result" aria-label="Response" aria-busy={busy} ref={results}>
+        <div class="panel outcome" ref={results}>
+          <section class="result" aria-label="Response" aria-busy={busy}>
           <header class="panel-head">
             <h2>Response</h2><span class="grow" />
             {state.kind === 'done' && <span class="muted"><b>{millis(state.result.figures.durationMS)}</b></span>}
@@ -218,7 +225,7 @@ export function Play({ shared }: { shared: string }) {
           </div>
           {state.kind === 'done' && <RunView figures={state.result.figures} />}
         </section>
-        <section class="panel output" aria-label="Log">
+        <section class="output" aria-label="Log">
           <header class="panel-head">
             <h2>Log</h2><span class="grow" />
             {state.kind === 'done' && state.result.logTruncated && <Pill kind="warn">cut off</Pill>}
@@ -228,6 +235,7 @@ export function Play({ shared }: { shared: string }) {
           <Log lines={lines} label="Log of the run" quiet={whose === 'code'}
             empty={state.kind === 'done' ? 'The code printed nothing.' : 'The code’s output appears here as it is written.'} />
         </section>
+        </div>
       </div>
       {deploying && <DeployDraft draft={draft} allowNet={reachable} onClose={() => setDeploying(false)} />}
     </div>

@@ -1,5 +1,6 @@
 // One run of code on /play/v1, which does not keep it.
 import { failureOf, Failure, reach } from '../api';
+import { environmentOf } from '../functions/upload';
 import type { ProfileLine } from '../ui/flame';
 import { filesOf } from './script';
 import { serverEvents } from './stream';
@@ -23,7 +24,12 @@ export interface Request {
 
 /** Draft is all the input of a run. */
 export interface Draft {
+  /** The text of main.py. */
   code: string;
+  /** The other files, by path. */
+  files: Record<string, string>;
+  /** Lines of NAME=value. */
+  environment: string;
   mode: 'http' | 'raw';
   request: Request;
   /** The event of raw mode, as JSON text. */
@@ -97,8 +103,10 @@ export interface Options {
 
 /** bodyOf returns the request that runs a draft. */
 export function bodyOf(draft: Draft, { allowNet, profile }: Options): unknown {
+  const variables = environmentOf(draft.environment);
+  if (variables.wrong) throw new InvalidDraft(`The environment: ${variables.wrong}`);
   const common = {
-    ...filesOf(draft.code), memoryMB: draft.memoryMB, timeoutMS: draft.timeoutMS, ...(allowNet ? { allowNet } : {}), ...(profile ? { profile } : {}),
+    ...filesOf(draft.code, draft.files), environment: variables.environment, memoryMB: draft.memoryMB, timeoutMS: draft.timeoutMS, ...(allowNet ? { allowNet } : {}), ...(profile ? { profile } : {}),
   };
   if (draft.mode === 'http') {
     const { method, query, body } = draft.request;

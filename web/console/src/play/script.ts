@@ -21,8 +21,8 @@ export interface Files {
   entrypoint: string;
 }
 
-/** filesOf returns the files for code, which may be a plain script. */
-export function filesOf(code: string): Files {
-  if (handler.test(code)) return { files: { 'main.py': code }, entrypoint: 'main.handler' };
-  return { files: { 'main.py': code, [runnerFile]: runner }, entrypoint: 'run_script.handler' };
+/** filesOf returns the files for code, which may be a plain script, and others beside it. */
+export function filesOf(code: string, others: Record<string, string> = {}): Files {
+  if (handler.test(code)) return { files: { ...others, 'main.py': code }, entrypoint: 'main.handler' };
+  return { files: { ...others, 'main.py': code, [runnerFile]: runner }, entrypoint: 'run_script.handler' };
 }

@@ -1,10 +1,13 @@
 // Drafts in links: deflated JSON in the fragment, which is never sent to a server.
 import { deflateSync, Inflate, strFromU8, strToU8 } from 'fflate';
+import { pathRule } from '../functions/code';
 import { blank } from './examples';
+import { mainFile } from './files';
 import type { Draft } from './run';
 
-/** maxShared is the maximum size of a draft from a link, in bytes. */
+/** maxShared is the maximum size of a draft from a link, in bytes, and maxFiles how many files it may have beside main.py. */
 const maxShared = 1 << 20;
+const maxFiles = 19;
 
 /** pack returns a draft as text for a link. */
 export function pack(draft: Draft): string {
@@ -49,9 +52,13 @@ function sanitize(value: unknown): Draft {
   const headers: Record<string, string> = {};
   if (typeof r['headers'] === 'object' && r['headers'] !== null)
     for (const [name, content] of Object.entries(r['headers'])) if (typeof content === 'string') headers[name] = content;
+  const files = Object.entries(typeof v['files'] === 'object' && v['files'] !== null ? v['files'] : {})
+    .filter((f): f is [string, string] => typeof f[1] === 'string' && pathRule.test(f[0]) && f[0] !== mainFile).slice(0, maxFiles);
   if (typeof v['code'] !== 'string') throw new Error('no code');
   return {
     code: v['code'],
+    files: Object.fromEntries(files),
+    environment: text(v['environment'], ''),
     mode: v['mode'] === 'raw' ? 'raw' : 'http',
     request: { method: text(r['method'], 'POST'), query: text(r['query'], ''), headers, body: text(r['body'], '') },
     event: text(v['event'], blank.event),

@@ -5,6 +5,7 @@ import { layOut } from '../json';
 import { bytes, count, cut, hex } from '../text';
 import { Choice, Foreign, Pill } from './parts';
 import { Icon } from './icons';
+import { rowsOf, Table } from './table';
 
 /** Answer is a function's response. */
 export interface Answer {
@@ -112,22 +113,25 @@ function Text({ answer }: { answer: Answer }) {
     if (text === null || text.length > maxPretty || !/^\s*[[{"]/.test(text)) return null;
     return layOut(text);
   }, [text]);
-  const [as, setAs] = useState<'pretty' | 'plain'>('pretty');
+  const rows = useMemo(() => (text === null || answer.truncated || text.length > maxPretty ? null : rowsOf(text, header(answer, 'content-type'))), [answer, text]);
+  const [as, setAs] = useState<'pretty' | 'table' | 'plain'>('pretty');
   const [size, setSize] = useState(step);
   useEffect(() => setSize(step), [answer]);
   if (text === null) return <Binary data={answer.body} />;
-  const pretty = tokens && as === 'pretty';
+  const ways = [...(tokens ? [['pretty', 'Pretty'] as const] : []), ...(rows ? [['table', 'Table'] as const] : []), ['plain', 'As sent'] as const];
+  const way = ways.some(([w]) => w === as) ? as : ways[0]![0];
+  const pretty = tokens && way === 'pretty';
   const [shown, left] = cut(text, size);
   return (
     <div class="body">
-      {tokens && <Choice label="Show the body" value={as} options={[['pretty', 'Pretty'], ['plain', 'As sent']]} onChange={setAs} />}
-      <pre tabIndex={0} aria-label="Body">
+      {ways.length > 1 && <Choice label="Show the body" value={way} options={ways} onChange={setAs} />}
+      {rows && way === 'table' ? <Table rows={rows} /> : <pre tabIndex={0} aria-label="Body">
         {pretty
           ? tokens.slice(0, 20_000).map((token) => (token.kind === 'space' ? token.text : <span class={`json-${token.kind}`}><Foreign text={token.text} /></span>))
           : <Foreign text={shown} />}
-      </pre>
+      </pre>}
       {pretty && tokens.length > 20_000 && <p class="left-out">The rest is too long to format; see it as sent.</p>}
-      {!pretty && left > 0 && (
+      {way === 'plain' && left > 0 && (
         <p class="left-out">{count(left)} more characters <button type="button" class="small" onClick={() => setSize(size + 4 * step)}>Show more</button></p>
       )}
       {answer.truncated && <p class="left-out">The response was longer; only this part was sent to the page.</p>}
