@@ -28,7 +28,9 @@ const (
 	maxLocals  = 8
 	maxSpare   = 64
 	// threadWork is what beginning a thread counts for; see did.
-	threadWork = 8 << 10
+	threadWork = portion
+	// switchWork is what waiting counts for, and going on.
+	switchWork = portion / 4
 	// threadMemory is what a thread costs besides its stacks, in bytes.
 	threadMemory = 8 << 10
 	// preemptAfter is how long a thread computes at least while others are ready,
@@ -394,12 +396,12 @@ func (i *Instance) checkFirst() {
 // proceed goes on with a thread that is the one that runs.
 func (i *Instance) proceed(th *thread) {
 	i.resume(th)
-	if i.entered {
-		return
+	if !i.entered {
+		if err := i.enter(); err != nil {
+			i.end(err)
+		}
 	}
-	if err := i.enter(); err != nil {
-		i.end(err)
-	}
+	i.did(switchWork) // hundreds of threads may do no more than end
 }
 
 // threadLocals is vivarium.thread_locals(words, count): the addresses of the words of
@@ -427,7 +429,7 @@ func threadLocals(ctx context.Context, m api.Module, stack []uint64) {
 func threadWait(ctx context.Context, m api.Module, stack []uint64) {
 	address, expected, ns := api.DecodeU32(stack[0]), api.DecodeU32(stack[1]), int64(stack[2])
 	i := instanceOf(ctx)
-	i.did(1 << 10)
+	i.did(switchWork)
 	value, ok := m.Memory().ReadUint32Le(address)
 	switch {
 	case !ok:
@@ -579,7 +581,7 @@ func (th *thread) leaveQueue() {
 // threadYield is vivarium.thread_yield() -> errno: those that are ready go first.
 func threadYield(ctx context.Context, _ api.Module, stack []uint64) {
 	i := instanceOf(ctx)
-	i.did(1 << 10)
+	i.did(switchWork)
 	if t := i.threads; t != nil {
 		i.mustNotWait()
 		t.mu.Lock()

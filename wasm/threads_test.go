@@ -107,6 +107,20 @@ func TestThreads_RunOneAtATimeWithWhatIsTheirOwn(t *testing.T) {
 	instances.Wait()
 }
 
+// Threads that do no more than go on, by the hundred, are work as well.
+func TestThreads_GoingOnIsWork(t *testing.T) {
+	i, _ := newThreads(t, newTestEngine(t, "threads.wasm", nil))
+	defer i.Close()
+	th := i.withThreads().first
+	th.stack = i.threads.stack.Get()
+	i.entered = true
+	defer func() { i.entered = false }()
+	before := i.work
+	if i.proceed(th); i.work != before+switchWork {
+		t.Errorf("it counts for %d, want %d", i.work-before, switchWork)
+	}
+}
+
 // What threads have left behind makes way for those that need memory.
 func TestThreads_SpareStacksAreGivenUpBeforeMemoryRunsOut(t *testing.T) {
 	i, reserved := newThreads(t, newTestEngine(t, "threads.wasm", nil))
