@@ -27,7 +27,8 @@ type turn struct {
 	s        *scheduler
 	tenant   string
 	function string
-	share    *share // the call's own
+	share    *share      // the call's own
+	late     *time.Timer // for wait; nil until it is needed
 }
 
 func newScheduler(processors int) *scheduler {
@@ -93,9 +94,13 @@ func (t *turn) Leave(used time.Duration) {
 func (t *turn) wait(ctx context.Context, deadline time.Time) error {
 	var late <-chan time.Time
 	if !deadline.IsZero() {
-		timer := time.NewTimer(time.Until(deadline))
-		defer timer.Stop()
-		late = timer.C
+		if t.late == nil {
+			t.late = time.NewTimer(time.Until(deadline))
+		} else { // as often as guests yield
+			t.late.Reset(time.Until(deadline))
+		}
+		defer t.late.Stop()
+		late = t.late.C
 	}
 	var err error
 	select {
