@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,11 @@ func debuggedFolder(t *testing.T) string {
 	return folder
 }
 
+// said returns what a debugger printed, without the log, which may come in between.
+func said(stderr string) string { return logLine.ReplaceAllString(stderr, "") }
+
+var logLine = regexp.MustCompile(`(START|ERROR|END|REPORT) RequestID: .*\n`)
+
 // pdb is at the terminal: at a breakpoint, and where an exception was raised. What it
 // prints can't steer the terminal.
 func TestDebug_Terminal(t *testing.T) {
@@ -95,7 +101,7 @@ func TestDebug_Terminal(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s%s", c.event, code, stdout, stderr)
 		}
 		for _, want := range c.want {
-			if !strings.Contains(stderr, want) {
+			if !strings.Contains(said(stderr), want) {
 				t.Errorf("%s: %q is not in %s", c.event, want, stderr)
 			}
 		}
@@ -130,7 +136,7 @@ def handler(event, context):
 		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
 	}
 	for _, want := range []string{"(Pdb worker 2) -2\n", "(Pdb worker 3) -3\n"} {
-		if !strings.Contains(stderr, want) {
+		if !strings.Contains(said(stderr), want) {
 			t.Errorf("%q is not in %s", want, stderr)
 		}
 	}
@@ -159,7 +165,7 @@ func TestDebug_TerminalHoldsTheDeadline(t *testing.T) {
 			"p 0 < left == context.get_remaining_time_in_millis()\nq\n", ExitFunction, "ValueError"},
 	} {
 		code, stdout, stderr := execute(c.typed, "run", folder, "--raw", "-d", c.event, "--debug", "--timeout", brief)
-		if code != c.code || !strings.Contains(stdout, c.answer) || !strings.Contains(stderr, "(Pdb) True\n") {
+		if code != c.code || !strings.Contains(stdout, c.answer) || !strings.Contains(said(stderr), "(Pdb) True\n") {
 			t.Errorf("%s: exit code %d, %s%s", c.event, code, stdout, stderr)
 		}
 	}
