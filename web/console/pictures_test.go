@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -52,7 +53,7 @@ func TestPictures(t *testing.T) {
 	for name, description := range map[string]string{
 		"thumbnails": "Small pictures of what is uploaded", "orders": "Takes what the shop sends", "greeter": "Says hello", "nightly": "Counts, each night",
 	} {
-		deployed(t, name, []string{page1, page1}, []string{"v1", "prod"}, []string{"v2"})
+		deployed(t, name, []string{page1, strings.ReplaceAll(page1, "one", "two")}, []string{"v1", "prod"}, []string{"v2"})
 		manage(t, http.MethodPatch, "/functions/"+name, map[string]string{"description": description})
 	}
 	for range 4 {
@@ -63,11 +64,13 @@ func TestPictures(t *testing.T) {
 		prepare               func(*tab)
 	}{
 		{"play", "#/play", ".figures", func(b *tab) { b.run(); b.run() }},
+		{"profile", "#/play", ".flame-frame", func(b *tab) { b.code(lingers); b.check("profile"); b.run() }},
 		{"error", "#/play", ".trace", func(b *tab) { b.choose("error"); b.run() }},
 		{"functions", "#/functions", ".functions tbody svg", nil},
 		{"function", "#/functions/greeter", ".charts", nil},
 		{"versions", "#/functions/greeter/versions", ".tag-list", nil},
 		{"code", "#/functions/greeter/code", ".files .editor", nil},
+		{"compare", "#/functions/greeter", ".compare .diff", func(b *tab) { b.button(`[aria-label="Newest versions"]`, "v2") }},
 		{"calls", "#/functions/greeter/calls", ".call-list tbody tr", nil},
 		{"call", "#/functions/greeter/calls", ".call .event", func(b *tab) { b.button(".call-list", "") }},
 		{"test", "#/functions/greeter/test", ".test .answer", func(b *tab) { b.button(".test", "Call") }},
