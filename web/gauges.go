@@ -28,6 +28,7 @@ var (
 	waitingDesc   = description("calls_waiting", "Calls waiting for an instance.")
 	memoryDesc    = description("instances_memory_bytes", "Private memory of instances.")
 	threadsDesc   = description("threads", "Threads that functions have started, and which have not ended.")
+	sessionsDesc  = description("sessions", "Sessions that have not ended.")
 	allCallsDesc  = description("host_calls_total", "Calls of every kind: over HTTP, asynchronous, of timers.")
 	unkeptDesc    = description("history_dropped_total", "Calls that are not in the history because too many came at once.")
 	deniedDesc    = description("network_refused_total", "Targets that functions requested and may not reach, once per target and call.")
@@ -46,8 +47,9 @@ var (
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, threadsDesc, allCallsDesc, startedDesc, deniedDesc, queuedDesc,
-		unkeptDesc, useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc, bodiesDesc, nodesDesc,
+		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, threadsDesc, sessionsDesc, allCallsDesc,
+		startedDesc, deniedDesc, queuedDesc, unkeptDesc, useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc,
+		bodiesDesc, nodesDesc,
 	} {
 		out <- desc
 	}
@@ -83,6 +85,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		show(waitingDesc, prometheus.GaugeValue, float64(s.Waiting))
 		show(memoryDesc, prometheus.GaugeValue, float64(s.Memory))
 		show(threadsDesc, prometheus.GaugeValue, float64(s.Threads))
+		show(sessionsDesc, prometheus.GaugeValue, float64(s.Sessions))
 		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
 		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
 		show(unkeptDesc, prometheus.CounterValue, float64(s.Unkept))

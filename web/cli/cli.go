@@ -76,6 +76,7 @@ type grammar struct {
 	Replay     replayCommand      `cmd:"" help:"Make a call again, of another version or with another event too."`
 	Function   functionCommands   `cmd:"" help:"List, show and delete functions on a server, and set who may call them."`
 	Version    versionCommands    `cmd:"" help:"Print this program's version; list, show and tag versions of functions."`
+	Session    sessionCommands    `cmd:"" help:"Run snippets on a server one after the other, as the cells of a notebook."`
 	Timer      timerCommands      `cmd:"" help:"Call functions on a server at set times."`
 	Secret     secretCommands     `cmd:"" help:"Keep, list and delete secrets of functions."`
 	Key        keyCommands        `cmd:"" help:"Create, list and delete the keys that a server requires."`

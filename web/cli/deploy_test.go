@@ -188,7 +188,7 @@ func TestCompletion_KnowsCommandsAndFlags(t *testing.T) {
 		"invoke zz-completed --tag p":       "prod",
 		"run . --event-sample ti":           "timer",
 		"run . --memory ":                   "",
-		"":                                  "backup calls completion dead-letter deploy dev docs export function invoke key logs mcp node replay restore run schema secret serve tenant timer version",
+		"":                                  "backup calls completion dead-letter deploy dev docs export function invoke key logs mcp node replay restore run schema secret serve session tenant timer version",
 		"ver":                               "version",
 		"version ":                          "get list remove-tag set-tag show",
 		"version set-":                      "set-tag",
