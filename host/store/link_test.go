@@ -156,7 +156,7 @@ func TestWatch_ComparesAfterACut(t *testing.T) {
 	if got := f.text(); got != "1 1 1 " {
 		t.Fatalf("before the cut: %q", got)
 	}
-	check(t, there.Fresh(), there.Ready(ctx))
+	roomtest.Until(t, "what is known counts", func() bool { return there.Fresh() == nil && there.Ready(ctx) == nil })
 
 	cable.set(true)
 	check(t, here.Keys.Put(ctx, "changed", []byte("2")), here.Keys.Delete(ctx, "deleted"), here.Keys.Put(ctx, "made", []byte("1")))

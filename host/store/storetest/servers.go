@@ -63,7 +63,7 @@ func Serve(ctx context.Context, args []string, stdout io.Writer) error {
 		ServerName: args[2], Host: host, Port: port, NoSigs: true, MaxPayload: 8 << 20,
 		JetStream: true, StoreDir: args[0], JetStreamMaxStore: 16 << 30,
 		SyncAlways: true, SyncInterval: time.Minute, // what is confirmed survives
-		Cluster: server.ClusterOpts{Name: "storetest", Host: own, Port: between},
+		Cluster: server.ClusterOpts{Name: "storetest", Host: own, Port: between, NoAdvertise: true},
 	}
 	for _, other := range args[2:] {
 		options.Routes = append(options.Routes, &url.URL{Scheme: "nats", Host: other})

@@ -183,6 +183,8 @@ func (a *attacker) trespass(ctx context.Context, l *ledger, victim *function) {
 		l.attacked(kind, "no answer")
 	case err != nil:
 		l.breach("lost", "%s: %v", kind, err)
+	case isBehind(string(got.body)) && l.hindered(withoutServer, started):
+		l.attacked(kind, behind)
 	case got.status != http.StatusNotFound:
 		l.breach("crossed", "%s: %s %s: %d %.300s", kind, method, path, got.status, got.body)
 	default:

@@ -10,10 +10,14 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"vivarium/web/api"
 )
+
+// revisionHeader tells another node what a request builds on.
+const revisionHeader = "Vivarium-Revision"
 
 // callLimit bounds each request: after that it counts as lost.
 const callLimit = 60 * time.Second
@@ -25,11 +29,12 @@ type client struct {
 	keys   map[string]string // by tenant; filled before the load
 	peer   string            // what its functions may talk to
 	http   *http.Client
+	known  *atomic.Value // string: what the last change's answer has told of what there is; nil to say nothing of it
 }
 
 // client returns the client of a tenant. All clients are created here.
 func (d *driver) client(tenant string) *client {
-	c := &client{base: d.base, tenant: tenant, keys: d.keys, http: d.http}
+	c := &client{base: d.base, tenant: tenant, keys: d.keys, http: d.http, known: &d.known}
 	if d.peer != nil { // tests of the driver have none
 		c.peer = d.peer.address
 	}
@@ -57,9 +62,18 @@ func (c *client) call(ctx context.Context, method, path string, header http.Head
 	if key := c.keys[c.tenant]; key != "" {
 		r.Header.Set("Authorization", "Api-Key "+key)
 	}
+	manages := c.known != nil && strings.HasPrefix(path, api.BasePath)
+	if manages {
+		if known, ok := c.known.Load().(string); ok {
+			r.Header.Set(revisionHeader, known)
+		}
+	}
 	response, err := c.http.Do(r)
 	if err != nil {
 		return nil, err
+	}
+	if known := response.Header.Get(revisionHeader); manages && known != "" && method != http.MethodGet {
+		c.known.Store(known)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
@@ -110,6 +124,24 @@ func (c *client) manage(ctx context.Context, method, path string, body, result a
 	}
 	if result == nil || len(a.body) == 0 {
 		return nil
+	}
+	return json.Unmarshal(a.body, result)
+}
+
+// plain is manage for what answers with no operation.
+func (c *client) plain(ctx context.Context, method, path string, body, result any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	a, err := c.call(ctx, method, api.BasePath+path, asJSON, text)
+	switch {
+	case err != nil:
+		return err
+	case a.status == http.StatusServiceUnavailable:
+		return fmt.Errorf("%w: %s", errUnavailable, a.body)
+	case a.status != http.StatusOK:
+		return fmt.Errorf("%s %s: status %d: %s", method, path, a.status, a.body)
 	}
 	return json.Unmarshal(a.body, result)
 }

@@ -32,8 +32,10 @@ type driver struct {
 	disk    *disk    // nil if none can be mounted
 	store   *process // nil if it is embedded
 	program atomic.Pointer[process]
+	cluster *clustered // nil if there is one program
 
 	keys       map[string]string // see client
+	known      atomic.Value      // likewise
 	secrets    map[string]string // of the neighbours' tenants
 	neighbours []*neighbour
 	attackers  []*attacker
@@ -99,6 +101,9 @@ func (d *driver) start(ctx context.Context) (err error) {
 		d.say("no disk in memory, so none will be full: %v", err)
 		d.disk = nil
 	}
+	if d.options.cluster {
+		return d.startCluster(ctx)
+	}
 	if d.options.store == storeNATS {
 		if err := d.startStore(ctx, "127.0.0.1:0"); err != nil {
 			return err
@@ -156,11 +161,18 @@ func (d *driver) startProgram(ctx context.Context) error {
 }
 
 // base returns the program's base URL.
-func (d *driver) base() string { return "http://" + d.program.Load().address }
+func (d *driver) base() string {
+	if d.cluster != nil {
+		return d.cluster.base()
+	}
+	return "http://" + d.program.Load().address
+}
 
 // stop ends all processes and removes all files.
 func (d *driver) stop() (err error) {
-	if p := d.program.Load(); p != nil {
+	if d.cluster != nil {
+		err = d.cluster.stop()
+	} else if p := d.program.Load(); p != nil {
 		err = p.end(time.Minute)
 	}
 	if d.store != nil {
@@ -198,6 +210,9 @@ func (d *driver) deployAll(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.cluster != nil {
+		pause(ctx, time.Second) // calls do not say what they build on
+	}
 	for _, n := range d.neighbours {
 		n.call(ctx, d.ledger)
 	}
@@ -211,12 +226,16 @@ func (d *driver) deployAll(ctx context.Context) error {
 
 // soak loads the program for the requested time, with faults.
 func (d *driver) soak(ctx context.Context) error {
-	d.watch.atStart()
+	if d.cluster == nil {
+		d.watch.atStart()
+	}
 	if err := d.deployAll(ctx); err != nil {
 		return err
 	}
 	d.queue.drain(ctx, time.Minute)
-	d.watch.beforeLoad(ctx)
+	if d.cluster == nil {
+		d.watch.beforeLoad(ctx)
+	}
 
 	loading, stopLoad := context.WithCancel(ctx)
 	var loops sync.WaitGroup
@@ -230,9 +249,14 @@ func (d *driver) soak(ctx context.Context) error {
 	}
 	loops.Go(func() { d.keepQueuing(loading) })
 	loops.Go(func() { d.keepChanging(loading) })
-	loops.Go(func() { d.watch.keep(loading) })
-
-	if err := d.hurt(ctx); err != nil {
+	hurt := d.hurt
+	if d.cluster != nil {
+		hurt = d.cluster.hurt
+		loops.Go(func() { d.cluster.keepRevoking(loading) })
+	} else {
+		loops.Go(func() { d.watch.keep(loading) })
+	}
+	if err := hurt(ctx); err != nil {
 		return err
 	}
 	stopLoad()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,6 +37,7 @@ type hindrance int
 const (
 	withoutStore   hindrance = iota // changes, asynchronous calls, logs: 503
 	withoutProgram                  // everything
+	withoutServer                   // a node may be behind: 503 to what builds on a change that it does not know yet
 )
 
 // window is the time of a hindrance.
@@ -58,7 +60,7 @@ func newLedger(tell func(example string)) *ledger {
 	return &ledger{
 		tell:     tell,
 		outcomes: map[string]map[string]int{}, broken: map[string]int{},
-		hindrances: map[hindrance]*window{withoutStore: {}, withoutProgram: {}},
+		hindrances: map[hindrance]*window{withoutStore: {}, withoutProgram: {}, withoutServer: {}},
 	}
 }
 
@@ -140,6 +142,11 @@ func (l *ledger) attacked(kind, outcome string) {
 
 // unavailable is the outcome of requests refused for lack of a store.
 const unavailable = "503"
+
+// behind is the outcome of requests to a node that does not know yet what they build on.
+const behind = "not known here yet"
+
+func isBehind(answer string) bool { return strings.Contains(answer, behind) }
 
 // breach records a broken promise, with an example.
 func (l *ledger) breach(promise, format string, args ...any) {

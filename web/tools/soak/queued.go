@@ -126,8 +126,11 @@ func (q *queue) drain(ctx context.Context, limit time.Duration) {
 func (d *driver) keepQueuing(ctx context.Context) {
 	for n := 1; ctx.Err() == nil; n++ {
 		d.gate.RLock()
-		f := d.queue.prints
-		if n%20 == 0 {
+		f, pace := d.queue.prints, 50*time.Millisecond
+		if d.cluster != nil { // a node that is killed takes the last lines of logs with it
+			pace = max(d.duration/800, 100*time.Millisecond) // no more dead letters than are listed at once
+		}
+		if n%20 == 0 || d.cluster != nil {
 			f = d.queue.fails
 		}
 		d.queue.enqueue(ctx, f)
@@ -137,7 +140,7 @@ func (d *driver) keepQueuing(ctx context.Context) {
 			d.noteChange(ctx, "reading logs", started, err)
 		}
 		d.gate.RUnlock()
-		pause(ctx, 50*time.Millisecond)
+		pause(ctx, pace)
 	}
 }
 
@@ -151,6 +154,8 @@ func (d *driver) noteChange(ctx context.Context, kind string, started time.Time,
 	switch {
 	case err == nil:
 		l.count(kind, "done")
+	case errors.Is(err, errUnavailable) && isBehind(err.Error()) && l.hindered(withoutServer, started):
+		l.count(kind, behind)
 	case errors.Is(err, errUnavailable) && (l.hindered(withoutStore, started) || l.hindered(withoutProgram, started)):
 		l.count(kind, unavailable)
 	case l.hindered(withoutProgram, started):

@@ -23,14 +23,20 @@ const promised = 100 * time.Millisecond
 //
 // One if a promise was broken.
 func (d *driver) report() error {
-	d.watch.judge()
+	if d.cluster == nil {
+		d.watch.judge()
+	}
 	l := d.ledger
 	l.begin("report")
 	l.mu.Lock()
 	t := tabwriter.NewWriter(d.out, 0, 0, 1, ' ', 0)
 	d.reportCalls(t)
 	d.reportOutcomes(t)
-	d.reportMemory(t)
+	if d.cluster == nil {
+		d.reportMemory(t)
+	} else {
+		d.cluster.report(t)
+	}
 	fmt.Fprintf(t, "\nMachine: %s/%s, %d processors, %s, shared with the driver.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
 		runtime.Version())
 	l.mu.Unlock()
