@@ -69,7 +69,6 @@ type Call struct {
 	least   int  // index in levels of the lowest kept; -1 keeps all
 	stdout  lineWriter
 	stderr  lineWriter
-	object  object
 	written int
 	cut     bool
 }
@@ -137,7 +136,7 @@ func (l *Call) line(b []byte) {
 	}
 	e := l.base
 	e.Time = time.Now()
-	if l.plain || !l.object.structured(&e, b) {
+	if l.plain || !e.structured(b) {
 		e.Message = text(b)
 		if level := LevelOf(e.Message); level != "" {
 			e.Level = level

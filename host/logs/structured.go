@@ -2,16 +2,17 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 var streamName = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,62}$`)
 
-// object is a JSON object of a log line, taken apart. A call uses one for all its
-// lines: a map for each would be garbage by the million.
+// object is a JSON object of a log line, taken apart.
 type object struct {
 	members []member // by name, each once
 	text    bytes.Buffer
@@ -22,15 +23,21 @@ type object struct {
 type member struct {
 	name  []byte // without quotes
 	value []byte // JSON
+	place int    // in the line
 }
+
+// objects are used for one line after the other, of whatever call: a map for each
+// would be garbage by the million.
+var objects = sync.Pool{New: func() any { return new(object) }}
 
 // structured fills e from a line that is a JSON object with a message, and
 // reports whether it is one (contract §8).
-func (o *object) structured(e *Entry, line []byte) bool {
+func (e *Entry) structured(line []byte) bool {
 	line = bytes.TrimSpace(line)
 	if len(line) < 2 || line[0] != '{' || line[len(line)-1] != '}' || !json.Valid(line) {
 		return false
 	}
+	o := objects.Get().(*object)
 	defer o.forget()
 	o.take(line)
 	message, ok := o.takeText("message", nil)
@@ -57,7 +64,7 @@ func isLevel(name string) bool { return slices.Contains(Levels, Level(strings.To
 func (o *object) take(text []byte) {
 	for at := skip(text, 1); text[at] != '}'; {
 		end := endOfValue(text, at)
-		m := member{name: unquoted(text[at:end])}
+		m := member{name: unquoted(text[at:end]), place: at}
 		at = skip(text, skip(text, end)+1) // behind the colon
 		end = endOfValue(text, at)
 		m.value = text[at:end]
@@ -66,13 +73,14 @@ func (o *object) take(text []byte) {
 			at = skip(text, at+1)
 		}
 	}
-	slices.SortStableFunc(o.members, func(a, b member) int { return bytes.Compare(a.name, b.name) })
+	slices.SortFunc(o.members, func(a, b member) int { return cmp.Or(bytes.Compare(a.name, b.name), a.place-b.place) })
 	once := o.members[:0]
 	for n, m := range o.members {
 		if n+1 == len(o.members) || !bytes.Equal(m.name, o.members[n+1].name) {
 			once = append(once, m)
 		}
 	}
+	clear(o.members[len(once):])
 	o.members = once
 }
 
@@ -128,15 +136,13 @@ func (o *object) writeName(name []byte) {
 	o.text.WriteByte('"')
 }
 
-// forget lets go of a line, and of the space that a large one took.
+// forget lets go of a line.
 func (o *object) forget() {
-	if cap(o.members) > 64 || o.text.Cap()+o.value.Cap() > 8<<10 {
-		*o = object{}
-		return
-	}
-	clear(o.members[:cap(o.members)])
+	clear(o.members)
 	o.members = o.members[:0]
 	o.text.Reset()
+	o.value.Reset()
+	objects.Put(o)
 }
 
 // skip returns where the white space in valid JSON ends that begins at at, if any.
