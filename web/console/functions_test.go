@@ -35,7 +35,7 @@ func folder(t *testing.T, name string, files map[string]string) string {
 }
 
 // archive returns a zip archive.
-func archive(t *testing.T, files map[string]string) []byte {
+func archive(t testing.TB, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -56,7 +56,7 @@ func archive(t *testing.T, files map[string]string) []byte {
 
 // deployed creates a function without the browser, with a version for each
 // source and the tags in the same position. It returns the function's id.
-func deployed(t *testing.T, name string, sources []string, tags ...[]string) string {
+func deployed(t testing.TB, name string, sources []string, tags ...[]string) string {
 	t.Helper()
 	id := manage(t, http.MethodPost, "/functions", map[string]any{"name": name})["metadata"].(map[string]any)["functionId"].(string)
 	t.Cleanup(func() {
@@ -84,7 +84,7 @@ func deployed(t *testing.T, name string, sources []string, tags ...[]string) str
 }
 
 // manage makes a request of the management API.
-func manage(t *testing.T, method, path string, body any) map[string]any {
+func manage(t testing.TB, method, path string, body any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -26,7 +26,7 @@ const patience = 90 * time.Second
 // recorded, and fails the test at its end: console messages, exceptions,
 // violations of the Content-Security-Policy, requests to other servers.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 	url string // of the server
 
@@ -39,7 +39,7 @@ type tab struct {
 }
 
 // newTab opens a tab with a profile of its own.
-func newTab(t *testing.T, options ...func(*tab)) *tab {
+func newTab(t testing.TB, options ...func(*tab)) *tab {
 	t.Helper()
 	b := &tab{t: t, url: shared.url}
 	for _, option := range options {

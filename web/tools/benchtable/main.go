@@ -41,6 +41,8 @@ var rows = []row{
 	{"warm call over loopback HTTP, p99", "HTTPWarmCall", "p99-ms", "ms", 3, 0, false},
 	{"snippet in the playground, an instance of its own, over loopback HTTP, p50", "Play", "p50-ms", "ms", 100, 10, false},
 	{"… p99", "Play", "p99-ms", "ms", 0, 0, false},
+	{"first paint of a function's page in the console, p50", "Console", "paint-p50-ms", "ms", 1000, 200, false},
+	{"… from a click to its answer, p50", "Console", "answer-p50-ms", "ms", 100, 20, false},
 	{"speed of Python, of an uninterruptible guest's: fib", "Compute/fib", "of-uninterruptible", "", 0.9, 0.97, true},
 	{"… nbody", "Compute/nbody", "of-uninterruptible", "", 0.9, 0.97, true},
 	{"… dicts", "Compute/dicts", "of-uninterruptible", "", 0.9, 0.97, true},
@@ -72,7 +74,7 @@ func main() {
 }
 
 func run(ctx context.Context, stdout, progress io.Writer) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=2s", "-timeout=30m", "./host/run", "./web")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=2s", "-timeout=30m", "./host/run", "./web", "./web/console")
 	cmd.Stderr = progress
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
