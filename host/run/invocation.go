@@ -132,8 +132,8 @@ func (c *call) run(ctx context.Context) error {
 	c.deadline = c.inv.Received.Add(c.v.Timeout)
 	figures := &c.result.Figures
 	acquired := time.Now()
-	patience := c.deadline
-	if c.debugged() { // another call, which stands still
+	patience := c.deadline.Add(-c.v.Timeout / 10) // what begins later would hardly end
+	if c.debugged() {                             // another call, which stands still
 		patience = patience.Add(debuggingTime)
 	}
 	in, err := c.v.pool.acquire(ctx, patience)
