@@ -102,8 +102,8 @@ func (j *jet) purge(ctx context.Context, stream jetstream.Stream, which ...jetst
 }
 
 // info returns what a stream is like now.
-func (j *jet) info(ctx context.Context, stream jetstream.Stream) (info *jetstream.StreamInfo, err error) {
-	err = j.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
+func (l *link) info(ctx context.Context, stream jetstream.Stream) (info *jetstream.StreamInfo, err error) {
+	err = l.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
 		info, err = stream.Info(ctx)
 		return err
 	})

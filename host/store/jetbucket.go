@@ -80,14 +80,11 @@ func (b *jetBucket) setUnreadable(keys map[string]bool) {
 // state returns the bucket's last revision and its number of records, including
 // those of deleted keys.
 func (b *jetBucket) state(ctx context.Context) (last, records uint64, err error) {
-	err = b.link.repeat(ctx, attemptTime, func(ctx context.Context) error {
-		info, err := b.stream.Info(ctx)
-		if err == nil {
-			last, records = info.State.LastSeq, info.State.Msgs
-		}
-		return err
-	})
-	return last, records, err
+	info, err := b.link.info(ctx, b.stream)
+	if err != nil {
+		return 0, 0, err
+	}
+	return info.State.LastSeq, info.State.Msgs, nil
 }
 
 // judge compares what was read of a bucket at some revision with what should be

@@ -22,7 +22,7 @@ func (l *jetLetters) Add(ctx context.Context, i Item) (sequence uint64, err erro
 }
 
 func (l *jetLetters) Use(ctx context.Context) (bytes, capacity int64, err error) {
-	info, err := l.info(ctx, l.stream)
+	info, err := l.link.info(ctx, l.stream)
 	if err != nil {
 		return 0, 0, unavailable("dead letters", err)
 	}

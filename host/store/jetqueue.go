@@ -300,7 +300,7 @@ func (j *jet) countBySubject(ctx context.Context, stream jetstream.Stream, prefi
 func (q *jetQueue) Capacity() int64 { return q.stream.CachedInfo().Config.MaxBytes }
 
 func (q *jetQueue) Len(ctx context.Context) (uint64, error) {
-	info, err := q.info(ctx, q.stream)
+	info, err := q.link.info(ctx, q.stream)
 	if err != nil {
 		return 0, unavailable("queue", err)
 	}
