@@ -16,6 +16,10 @@ var distributions = map[string]string{
 	"PIL": "Pillow", "psycopg2": "psycopg2-binary", "pptx": "python-pptx", "serial": "pyserial", "skimage": "scikit-image",
 	"sklearn": "scikit-learn", "slugify": "python-slugify", "telebot": "pyTelegramBotAPI", "telegram": "python-telegram-bot",
 	"yaml": "PyYAML", "zmq": "pyzmq",
+	// What older Pythons had themselves.
+	"aifc": "standard-aifc", "asynchat": "pyasynchat", "asyncore": "pyasyncore", "chunk": "standard-chunk", "distutils": "standard-distutils",
+	"imp": "zombie-imp", "mailcap": "standard-mailcap", "nntplib": "standard-nntplib", "pipes": "standard-pipes",
+	"sndhdr": "standard-sndhdr", "uu": "standard-uu", "xdrlib": "standard-xdrlib",
 }
 
 // popular are packages whose modules are called like them: of these a function that

@@ -10,7 +10,8 @@ import (
 func TestInstallHint_KnowsPackages(t *testing.T) {
 	for message, want := range map[string]string{
 		"No module named 'httpx'": "write httpx ", "No module named 'PIL.Image'": "write Pillow ", "No module named 'sentry_sdk'": "write sentry-sdk ",
-		"No module named 'helpers'": "", "cannot import name 'x'": "",
+		"No module named 'distutils'": "write standard-distutils ",
+		"No module named 'helpers'":   "", "cannot import name 'x'": "",
 	} {
 		got := installHint(&fault.FunctionError{Type: "ModuleNotFoundError", Message: message})
 		if !strings.HasPrefix(got, want) || (got == "") != (want == "") {
