@@ -77,7 +77,8 @@ type Call struct {
 	// Prepare, if set, returns the call's Stdin.
 	Prepare func(Work) []byte
 	// Stdout and Stderr may accept part of a write and return io.ErrShortWrite;
-	// they get the rest once the guest has yielded. Nil means discard.
+	// they get the rest once the guest has yielded. They may be WorkingWriters.
+	// Nil means discard.
 	Stdout, Stderr io.Writer
 	Deadline       time.Time // zero means none
 	Turn           Turn      // nil means compute at once

@@ -38,11 +38,15 @@ type meter struct {
 	since   int64 // when the turn began, on the engine's clock
 	work    int   // done by the host since it last checked the clock; see did
 	used    time.Duration
+
+	lingered bool  // the guest has yielded in the middle of a host call; see linger
+	late     error // why the call must end after it
 }
 
 // begin begins to measure a call.
 func (m *meter) begin(ctx context.Context, turn Turn, deadline time.Time) {
 	m.ctx, m.turn, m.used, m.work = ctx, turn, 0, 0
+	m.lingered, m.late = false, nil
 	m.limit.set(deadline, m.now())
 }
 

@@ -26,9 +26,15 @@ type switchWriter struct {
 	i       *Instance
 	w       io.Writer
 	midline bool // the last write did not end its line
+	linger  Work // the instance's, made once
 }
 
 func (w *switchWriter) set(to io.Writer) { w.w, w.midline = to, false }
+
+// WorkingWriter is a Writer that takes long over a little: it reports that to work.
+type WorkingWriter interface {
+	WriteWork(p []byte, work Work) (int, error)
+}
 
 // endLine ends an unfinished line.
 func (w *switchWriter) endLine() {
@@ -44,7 +50,7 @@ func (w *switchWriter) Write(p []byte) (int, error) {
 		w.midline = p[len(p)-1] != '\n'
 	}
 	for rest := p; w.w != nil && len(rest) > 0; {
-		n, err := w.w.Write(rest)
+		n, err := w.write(rest)
 		rest = rest[n:]
 		switch {
 		case err == nil:
@@ -55,6 +61,21 @@ func (w *switchWriter) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// write writes once. While a writer works the guest's other threads stand still, since
+// they might write to it, too.
+func (w *switchWriter) write(p []byte) (n int, err error) {
+	to, ok := w.w.(WorkingWriter)
+	if !ok {
+		return w.w.Write(p)
+	}
+	if w.linger == nil {
+		w.linger = w.i.linger
+	}
+	n, err = to.WriteWork(p, w.linger)
+	w.i.settle()
+	return n, err
 }
 
 // boundedBuffer keeps the beginning of what is written to it.

@@ -23,7 +23,36 @@ func (i *Instance) did(n int) {
 // lookUp is yield for guest calls that make the host work a lot.
 func (i *Instance) lookUp() {
 	i.work = 0
+	if i.late != nil {
+		i.settle()
+	}
 	if i.engine.now()-i.since >= int64(lookInterval) {
+		i.yield()
+	}
+}
+
+// linger is did for work in the middle of which the guest's other threads must not run,
+// since they could change what it is about, and which goes on, to its near end, when the
+// call's time is up. Who calls it calls settle afterwards. Between calls it does nothing.
+func (i *Instance) linger(n int) {
+	if i.work += n; i.work < portion || i.late != nil || !i.entered {
+		return
+	}
+	i.work = 0
+	if i.engine.now()-i.since >= int64(lookInterval) {
+		i.lingered, i.late = true, i.giveWay()
+	}
+}
+
+// settle does what had to wait while the host lingered: it lets other threads run, or ends
+// the call.
+func (i *Instance) settle() {
+	lingered, late := i.lingered, i.late
+	i.lingered, i.late = false, nil
+	switch {
+	case late != nil:
+		i.end(late)
+	case lingered:
 		i.yield()
 	}
 }

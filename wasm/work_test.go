@@ -60,6 +60,60 @@ func (slowOutput) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// workingOutput takes long over each write, and reports it.
+type workingOutput struct{ inside *bool }
+
+// Write implements io.Writer.
+func (workingOutput) Write([]byte) (int, error) { panic("WriteWork is there") }
+
+// WriteWork implements WorkingWriter.
+func (o workingOutput) WriteWork(p []byte, work Work) (int, error) {
+	*o.inside = true
+	for range 10 {
+		spin(lookInterval * 3 / 2)
+		work(portion)
+	}
+	*o.inside = false
+	return len(p), nil
+}
+
+// lingeringTurn counts yields in the middle of a write.
+type lingeringTurn struct {
+	countingTurn
+	inside  bool
+	yielded int
+}
+
+// Yield implements Turn.
+func (s *lingeringTurn) Yield(ctx context.Context, deadline time.Time, used time.Duration) error {
+	if s.inside {
+		s.yielded++
+	}
+	return s.countingTurn.Yield(ctx, deadline, used)
+}
+
+// A single write of which the host makes much gives way in the middle, and the call
+// ends at the deadline once the write has come to its end.
+func TestHostCalls_WorkingWritersGiveWay(t *testing.T) {
+	c := newCallers(t)
+	call := func(deadline time.Time) (*lingeringTurn, error) {
+		turn := &lingeringTurn{}
+		_, err := cloneOf(t, c.engine, c.image, 4<<20).Invoke(t.Context(), Call{
+			Stdin: longCall(nil, "fd_write", 128, 1, 0, 20, 8), Stdout: workingOutput{&turn.inside}, Turn: turn, Deadline: deadline,
+		})
+		if turn.inside {
+			t.Error("the call ended in the middle of a write")
+		}
+		return turn, err
+	}
+	if turn, err := call(time.Time{}); err != nil || turn.yielded < 200 {
+		t.Errorf("got %d yields in 20 writes, %v, want 10 each", turn.yielded, err)
+	}
+	if _, err := call(time.Now().Add(5 * time.Millisecond)); !errors.Is(err, ErrDeadline) {
+		t.Errorf("got %v, want %v", err, ErrDeadline)
+	}
+}
+
 // A long host call yields like a long loop, and ends at the deadline in the
 // middle.
 func TestHostCalls_LongOnesGiveWay(t *testing.T) {

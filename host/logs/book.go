@@ -131,10 +131,8 @@ func (b *Book) Add(o Owner, e Entry) {
 	}
 	w := encoders.Get().(*encoder)
 	defer encoders.Put(w)
-	w.text.Reset()
-	w.entry = e
-	if w.json.Encode(&w.entry) == nil { // the payload was checked when it was parsed
-		b.AddLine(o, w.text.Bytes())
+	if line, ok := w.line(e); ok {
+		b.AddLine(o, line)
 	}
 	w.entry = Entry{}
 }
@@ -144,6 +142,23 @@ type encoder struct {
 	entry Entry
 	text  bytes.Buffer
 	json  *json.Encoder
+}
+
+// line returns an entry as a line of JSON, until the next one. The payload is as
+// encoding/json would write it; it would check it once more, and a large one takes long.
+func (w *encoder) line(e Entry) (line []byte, ok bool) {
+	w.text.Reset()
+	w.entry, w.entry.Payload = e, nil
+	if w.json.Encode(&w.entry) != nil {
+		return nil, false
+	}
+	if len(e.Payload) > 0 {
+		w.text.Truncate(w.text.Len() - len("}\n"))
+		w.text.WriteString(`,"json_payload":`)
+		w.text.Write(e.Payload)
+		w.text.WriteString("}\n")
+	}
+	return w.text.Bytes(), true
 }
 
 // encoders are for all who add entries: what one call would keep for its own is little

@@ -87,7 +87,8 @@ func NewCall(s Source, emit func(Entry)) *Call {
 
 // Stdout returns the writer that turns written lines into entries; stderr has
 // its own. A Write accepts a few lines and returns io.ErrShortWrite if there
-// are more: the guest yields in between.
+// are more: the guest yields in between. Both are wasm.WorkingWriters, since a
+// single line can take long.
 func (l *Call) Stdout() io.Writer { return &l.stdout }
 
 // Stderr is like Stdout, for the other stream.
@@ -97,7 +98,7 @@ func (l *Call) Stderr() io.Writer { return &l.stderr }
 func (l *Call) WriteAll(stdout, stderr []byte, work paced.Work) {
 	l.stdout.writeAll(stdout, work)
 	l.stderr.writeAll(stderr, work)
-	l.Flush()
+	l.flush(work)
 }
 
 // System adds one of the platform's own entries.
@@ -120,13 +121,18 @@ func (l *Call) put(e Entry) {
 }
 
 // Flush turns lines without a newline into entries.
-func (l *Call) Flush() {
-	l.stdout.flush()
-	l.stderr.flush()
+func (l *Call) Flush() { l.flush(atOnce) }
+
+func (l *Call) flush(work paced.Work) {
+	l.stdout.flush(work)
+	l.stderr.flush(work)
 }
 
+// atOnce is the Work of what nobody waits for.
+func atOnce(int) {}
+
 // line emits an entry for a line, given without its newline.
-func (l *Call) line(b []byte) {
+func (l *Call) line(b []byte, work paced.Work) {
 	if l.written += len(b) + entryBytes; l.written > maxCall {
 		if !l.cut {
 			l.cut = true
@@ -136,12 +142,13 @@ func (l *Call) line(b []byte) {
 	}
 	e := l.base
 	e.Time = time.Now()
-	if l.plain || !e.structured(b) {
+	if l.plain || !e.structured(b, work) {
 		e.Message = text(b)
 		if level := LevelOf(e.Message); level != "" {
 			e.Level = level
 		}
 	}
+	work(len(b) * paced.PerJSONByte)
 	l.put(e)
 }
 
@@ -189,15 +196,18 @@ type lineWriter struct {
 
 // Write implements io.Writer. It accepts a few lines and returns
 // io.ErrShortWrite if there are more: the guest yields in between.
-func (w *lineWriter) Write(p []byte) (int, error) {
+func (w *lineWriter) Write(p []byte) (int, error) { return w.WriteWork(p, atOnce) }
+
+// WriteWork implements wasm.WorkingWriter.
+func (w *lineWriter) WriteWork(p []byte, work paced.Work) (int, error) {
 	rest := p
-	for work := 0; len(rest) > 0 && !w.log.cut; { // skip gigabytes that would be dropped
-		if work >= paced.Piece {
+	for done := 0; len(rest) > 0 && !w.log.cut; { // skip gigabytes that would be dropped
+		if done >= paced.Piece {
 			return len(p) - len(rest), io.ErrShortWrite
 		}
-		n := w.consume(rest)
+		n := w.consume(rest, work)
 		rest = rest[n:]
-		work += n*paced.PerJSONByte + paced.PerEntry
+		done += n*paced.PerJSONByte + paced.PerEntry
 	}
 	return len(p), nil
 }
@@ -205,7 +215,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 // writeAll writes output of any size.
 func (w *lineWriter) writeAll(p []byte, work paced.Work) {
 	for len(p) > 0 {
-		n, _ := w.Write(p) // its only error means that there is more
+		n, _ := w.WriteWork(p, work) // its only error means that there is more
 		p = p[n:]
 		work(paced.Piece)
 	}
@@ -213,7 +223,7 @@ func (w *lineWriter) writeAll(p []byte, work paced.Work) {
 
 // consume uses the bytes up to the end of a line, or of an entry if that comes
 // first, and returns how many.
-func (w *lineWriter) consume(p []byte) (n int) {
+func (w *lineWriter) consume(p []byte, work paced.Work) (n int) {
 	i := bytes.IndexByte(p[:min(len(p), maxLine+1)], '\n')
 	if w.cut && i == 0 && len(w.partial) == 0 { // ends the line that was split
 		w.cut = false
@@ -221,7 +231,7 @@ func (w *lineWriter) consume(p []byte) (n int) {
 	}
 	w.cut = false
 	if i >= 0 && len(w.partial) == 0 {
-		w.log.line(p[:i])
+		w.log.line(p[:i], work)
 		return i + 1
 	}
 	end := i
@@ -231,18 +241,18 @@ func (w *lineWriter) consume(p []byte) (n int) {
 	n = min(end, maxLine-len(w.partial))
 	w.partial = append(w.partial, p[:n]...)
 	if n == i {
-		w.flushLine()
+		w.flushLine(work)
 		return n + 1
 	}
 	if len(w.partial) == maxLine {
-		w.cutLine()
+		w.cutLine(work)
 	}
 	return n
 }
 
 // cutLine emits the beginning of a line, and leaves an incomplete character to
 // the next entry.
-func (w *lineWriter) cutLine() {
+func (w *lineWriter) cutLine(work paced.Work) {
 	end := len(w.partial)
 	for n := 1; n < utf8.UTFMax; n++ {
 		if last := w.partial[end-n:]; utf8.RuneStart(last[0]) {
@@ -252,20 +262,20 @@ func (w *lineWriter) cutLine() {
 			break
 		}
 	}
-	w.log.line(w.partial[:end])
+	w.log.line(w.partial[:end], work)
 	w.partial = append(w.partial[:0], w.partial[end:]...)
 	w.cut = true
 }
 
-func (w *lineWriter) flush() {
+func (w *lineWriter) flush(work paced.Work) {
 	w.cut = false
 	if len(w.partial) > 0 {
-		w.flushLine()
+		w.flushLine(work)
 	}
 }
 
-func (w *lineWriter) flushLine() {
-	w.log.line(w.partial)
+func (w *lineWriter) flushLine(work paced.Work) {
+	w.log.line(w.partial, work)
 	w.partial = w.partial[:0]
 	// Most lines are short; a long one must not cost its size until the call ends.
 	if cap(w.partial) > 4<<10 {

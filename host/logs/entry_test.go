@@ -290,6 +290,25 @@ func TestCallLog_WriteAll(t *testing.T) {
 	}
 }
 
+// A line can take as long as thousands of others; whoever pays for it is asked in between.
+func TestCallLog_LongLinesAreTakenApartBitByBit(t *testing.T) {
+	const members = 3000
+	line := `{"message":"m"`
+	for n := range members {
+		line += fmt.Sprintf(`,"k%d":%d`, n, n)
+	}
+	reports, most := 0, 0
+	collect(t, false, func(l *Call) {
+		n, err := l.stdout.WriteWork([]byte(line+"}\n"), func(n int) { reports, most = reports+1, max(most, n) })
+		if n != len(line)+2 || err != nil {
+			t.Errorf("%d of %d bytes, %v", n, len(line)+2, err)
+		}
+	})
+	if reports < 10*members || most > 2*len(line)*paced.PerJSONByte {
+		t.Errorf("%d reports of work, the largest of %d", reports, most)
+	}
+}
+
 // The platform's entries carry what a query looks for, and come also after the function's
 // were cut off.
 func TestCallLog_SystemEntriesTellTheCall(t *testing.T) {

@@ -3,28 +3,42 @@ package logs
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+
+	"vivarium/host/paced"
 )
 
 var streamName = regexp.MustCompile(`^[a-zA-Z0-9][-_.a-zA-Z0-9]{0,62}$`)
 
 // object is a JSON object of a log line, taken apart.
 type object struct {
+	line    []byte
+	names   []byte   // those that the line spells with escapes
 	members []member // by name, each once
 	text    bytes.Buffer
 	value   bytes.Buffer
 }
 
-// member is a member of an object. Both parts may be parts of the line.
+// member is a member of an object.
 type member struct {
-	name  []byte // without quotes
-	value []byte // JSON
-	place int    // in the line
+	begins      uint64 // its name's first bytes, to be compared at once
+	name, value span
 }
+
+// span is a part of the line, or of the names if it begins behind the line. Lines are short
+// enough for that, and objects of thousands of members are held while others compute.
+type span struct{ from, to uint32 }
+
+// What taking lines apart costs, in bytes copied.
+const (
+	perMember  = 128
+	perCompare = 64
+)
 
 // objects are used for one line after the other, of whatever call: a map for each
 // would be garbage by the million.
@@ -32,14 +46,14 @@ var objects = sync.Pool{New: func() any { return new(object) }}
 
 // structured fills e from a line that is a JSON object with a message, and
 // reports whether it is one (contract §8).
-func (e *Entry) structured(line []byte) bool {
+func (e *Entry) structured(line []byte, work paced.Work) bool {
 	line = bytes.TrimSpace(line)
 	if len(line) < 2 || line[0] != '{' || line[len(line)-1] != '}' || !json.Valid(line) {
 		return false
 	}
 	o := objects.Get().(*object)
 	defer o.forget()
-	o.take(line)
+	o.take(line, work)
 	message, ok := o.takeText("message", nil)
 	if !ok {
 		message, ok = o.takeText("msg", nil)
@@ -54,44 +68,82 @@ func (e *Entry) structured(line []byte) bool {
 	if stream, ok := o.takeText("stream_name", streamName.MatchString); ok {
 		e.StreamName = stream
 	}
-	e.Payload = o.rest()
+	e.Payload = o.rest(work)
 	return true
 }
 
 func isLevel(name string) bool { return slices.Contains(Levels, Level(strings.ToUpper(name))) }
 
 // take splits a valid object. Of members with the same name the last one counts.
-func (o *object) take(text []byte) {
+func (o *object) take(text []byte, work paced.Work) {
+	work(len(text) * paced.PerJSONByte) // which checking it took
+	o.line = text
 	for at := skip(text, 1); text[at] != '}'; {
-		end := endOfValue(text, at)
-		m := member{name: unquoted(text[at:end]), place: at}
+		start, end := at, endOfValue(text, at)
+		name := o.named(at, end)
 		at = skip(text, skip(text, end)+1) // behind the colon
 		end = endOfValue(text, at)
-		m.value = text[at:end]
-		o.members = append(o.members, m)
+		o.members = append(o.members, member{beginning(o.part(name)), name, span{uint32(at), uint32(end)}})
 		if at = skip(text, end); text[at] == ',' {
 			at = skip(text, at+1)
 		}
+		work(perMember + (at-start)*paced.PerJSONByte/2)
 	}
-	slices.SortFunc(o.members, func(a, b member) int { return cmp.Or(bytes.Compare(a.name, b.name), a.place-b.place) })
+	slices.SortFunc(o.members, func(a, b member) int {
+		work(perCompare)
+		return cmp.Or(o.compare(a, b), cmp.Compare(a.value.from, b.value.from))
+	})
 	once := o.members[:0]
 	for n, m := range o.members {
-		if n+1 == len(o.members) || !bytes.Equal(m.name, o.members[n+1].name) {
+		if n+1 == len(o.members) || o.compare(m, o.members[n+1]) != 0 {
 			once = append(once, m)
 		}
 	}
-	clear(o.members[len(once):])
 	o.members = once
+}
+
+// named returns the name that the line spells between two places.
+func (o *object) named(from, to int) span {
+	inside := o.line[from+1 : to-1]
+	if !bytes.ContainsFunc(inside, func(r rune) bool { return r == '\\' || r >= 0x7f }) {
+		return span{uint32(from + 1), uint32(to - 1)}
+	}
+	start := len(o.names)
+	o.names = append(o.names, unquoted(o.line[from:to])...)
+	return span{uint32(len(o.line) + start), uint32(len(o.line) + len(o.names))}
+}
+
+// part returns what a span holds.
+func (o *object) part(s span) []byte {
+	if n := uint32(len(o.line)); s.from >= n {
+		return o.names[s.from-n : s.to-n]
+	}
+	return o.line[s.from:s.to]
+}
+
+// beginning returns the first bytes of a name, which are in the order of the names.
+func beginning(name []byte) uint64 {
+	var first [8]byte
+	copy(first[:], name)
+	return binary.BigEndian.Uint64(first[:])
+}
+
+// compare compares the names of two members.
+func (o *object) compare(a, b member) int {
+	if a.begins != b.begins {
+		return cmp.Compare(a.begins, b.begins)
+	}
+	return bytes.Compare(o.part(a.name), o.part(b.name))
 }
 
 // takeText returns a member that is a text, or null, which is the empty one, and takes
 // it out, unless fits says that it is not what the name promises.
 func (o *object) takeText(name string, fits func(string) bool) (text string, ok bool) {
-	at := slices.IndexFunc(o.members, func(m member) bool { return string(m.name) == name })
+	at := slices.IndexFunc(o.members, func(m member) bool { return string(o.part(m.name)) == name })
 	if at < 0 {
 		return "", false
 	}
-	switch value := o.members[at].value; {
+	switch value := o.part(o.members[at].value); {
 	case value[0] == '"':
 		text = string(unquoted(value))
 	case value[0] != 'n':
@@ -106,7 +158,7 @@ func (o *object) takeText(name string, fits func(string) bool) (text string, ok 
 
 // rest returns an object of the members that are left, nil without any: what
 // json.Marshal makes of a map.
-func (o *object) rest() json.RawMessage {
+func (o *object) rest(work paced.Work) json.RawMessage {
 	if len(o.members) == 0 {
 		return nil
 	}
@@ -115,11 +167,11 @@ func (o *object) rest() json.RawMessage {
 		if n > 0 {
 			o.text.WriteByte(',')
 		}
-		o.writeName(m.name)
+		name, value := o.part(m.name), o.part(m.value)
+		o.writeName(name)
 		o.text.WriteByte(':')
-		o.value.Reset()
-		_ = json.Compact(&o.value, m.value) // it is valid
-		json.HTMLEscape(&o.text, o.value.Bytes())
+		o.writeValue(value)
+		work(perMember + (len(name)+len(value))*paced.PerJSONByte)
 	}
 	o.text.WriteByte('}')
 	return bytes.Clone(o.text.Bytes())
@@ -136,10 +188,20 @@ func (o *object) writeName(name []byte) {
 	o.text.WriteByte('"')
 }
 
+// writeValue writes valid JSON as json.Marshal would.
+func (o *object) writeValue(value []byte) {
+	if !slices.ContainsFunc(value, func(b byte) bool { return b <= ' ' || b == '<' || b == '>' || b == '&' || b >= 0x7f }) {
+		o.text.Write(value)
+		return
+	}
+	o.value.Reset()
+	_ = json.Compact(&o.value, value) // it is valid
+	json.HTMLEscape(&o.text, o.value.Bytes())
+}
+
 // forget lets go of a line.
 func (o *object) forget() {
-	clear(o.members)
-	o.members = o.members[:0]
+	o.line, o.names, o.members = nil, o.names[:0], o.members[:0]
 	o.text.Reset()
 	o.value.Reset()
 	objects.Put(o)

@@ -72,12 +72,16 @@ func FuzzStructured(f *testing.F) {
 		var want, got Entry
 		is := byMap(&want, []byte(line))
 		text := []byte(line)
-		if got.structured(text) != is {
+		if got.structured(text, atOnce) != is {
 			t.Fatalf("%q: %v, want %v", line, !is, is)
 		}
 		clear(text) // the guest's memory
 		if d := cmp.Diff(want, got); is && d != "" {
 			t.Errorf("%q: %s", line, d)
+		}
+		kept, ok := encoders.Get().(*encoder).line(got)
+		if by, err := json.Marshal(got); is && (err != nil || !ok || string(kept) != string(by)+"\n") {
+			t.Errorf("%q: kept as %s, want %s, %v", line, kept, by, err)
 		}
 	})
 }
