@@ -78,12 +78,13 @@ func (i *Instance) openFiles() (err error) {
 		Mounts: append([]vfs.Mount{{Path: codePath}, {Path: tmpPath}, {Path: devPath, Tree: devices}}, i.engine.cfg.Mounts...),
 		Random: randomSource{i},
 		Stdio:  stdio,
+		Work:   i.linger,
 	})
 	if err != nil {
 		return err
 	}
 	i.files = wasip1.New(wasip1.Config{
-		Root: i.root, Stdio: stdio, Work: i.did, Sleep: i.sleep, Wait: i.wait, Hold: i.hold,
+		Root: i.root, Stdio: stdio, Work: i.did, Settle: i.settle, Sleep: i.sleep, Wait: i.wait, Hold: i.hold,
 		Now:     func() int64 { sec, nsec := i.wallTime(); return sec*1e9 + int64(nsec) },
 		Reserve: func(delta int64) bool { return i.linear.charge.change(delta) },
 	})

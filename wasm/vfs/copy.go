@@ -28,6 +28,9 @@ func (c copier) copy(n, parent *inode) *inode {
 	twin := *n
 	c.copied[n] = &twin
 	twin.mem, twin.opens = c.to, 0
+	if n.text != nil {
+		twin.setTarget(n.target)
+	}
 	twin.content.extents = maps.Clone(n.content.extents)
 	for number, e := range n.content.extents {
 		twin.content.extents[number] = e.copy()

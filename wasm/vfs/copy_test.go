@@ -1,6 +1,9 @@
 package vfs
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestMem_CopyIsChargedAndItsOwn(t *testing.T) {
 	m := NewMem(MemConfig{})
@@ -71,5 +74,30 @@ func TestMem_CopyIsChargedAndItsOwn(t *testing.T) {
 	}
 	if c.Close(); charged != 0 {
 		t.Errorf("%d bytes are left", charged)
+	}
+}
+
+// A copy keeps the targets of its links when what it was made of gives up their memory.
+func TestMem_CopyHasLinksOfItsOwn(t *testing.T) {
+	root, m := newRoot(t, Config{}, MemConfig{})
+	for name, letter := range map[string]string{"short": "a", "long": strings.Repeat("a", longTarget)} {
+		if errno := root.Symlink(letter, "/tmp/"+name); errno != 0 {
+			t.Fatal(name, errno)
+		}
+	}
+	other, err := NewRoot(Config{Mounts: []Mount{{Path: "tmp", Mem: m.Copy(MemConfig{})}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeAll(t, root, "tmp")
+	for n := range 20 { // which would take over the memory
+		if errno := root.Symlink(strings.Repeat("b", longTarget), "/tmp/"+strings.Repeat("l", n+1)); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	for name, want := range map[string]string{"short": "a", "long": strings.Repeat("a", longTarget)} {
+		if got, errno := other.Readlink("/tmp/" + name); errno != 0 || got != want {
+			t.Errorf("%s: %q, %v", name, got, errno)
+		}
 	}
 }

@@ -32,6 +32,7 @@ func Devices() *Tree {
 		n.stat = Stat{Ino: uint64(len(t.nodes) + 1), Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, Nlink: 1}
 		n.setTime(epoch)
 		t.nodes[d.name] = n
+		t.byIno = append(t.byIno, n)
 		root.dirents = append(root.dirents, Dirent{Name: d.name, Ino: n.stat.Ino, Type: n.stat.Mode.Type()})
 	}
 	return t

@@ -134,6 +134,9 @@ func (d *differ) target() (real, virtual string) {
 		return real, "/" + virtual
 	}
 	relative := strings.TrimPrefix(real, d.dir+"/")
+	if d.rnd.IntN(4) == 0 { // too long to be kept as a short one is
+		relative = strings.Repeat("./", longTarget) + relative
+	}
 	return relative, relative
 }
 

@@ -59,6 +59,7 @@ type inode struct {
 	content          content    // of a file
 	dir              *directory // nil unless a directory
 	target           string     // of a symbolic link
+	text             *page      // has the target, if that is long
 }
 
 // NewMem returns an empty directory.
@@ -226,6 +227,7 @@ func (m *Mem) unref(n *inode) {
 	if n.target != "" && !m.closed {
 		m.charge(-int64(len(n.target)))
 	}
+	n.dropTarget()
 }
 
 func (n *inode) stat() Stat {

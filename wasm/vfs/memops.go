@@ -32,9 +32,7 @@ func (m *Mem) symlink(parent *inode, name, target string) Errno {
 		return errno
 	}
 	n := m.newInode(fs.ModeSymlink | fs.ModePerm)
-	// The caller's string may live in the guest's memory, which the guest can
-	// change.
-	n.target = strings.Clone(target)
+	n.setTarget(target)
 	m.link(parent, name, n)
 	return 0
 }

@@ -56,6 +56,9 @@ type Config struct {
 	// /dev/stdout and /dev/stderr; nil is empty.
 	Random io.Reader
 	Stdio  [3]File
+	// Work, if set, is told of what resolving a path takes, as it proceeds, in bytes
+	// copied. It may block; the guest must not run meanwhile.
+	Work func(n int)
 }
 
 // Mount is a directory of a Root with contents of its own: a Tree, a Mem, or
@@ -79,12 +82,16 @@ type Root struct {
 	open    int
 	random  io.Reader
 	stdio   [3]File
+	work    func(n int)
 }
 
 // NewRoot checks config and assembles a Root. It is cheap: a few small
 // allocations.
 func NewRoot(config Config) (*Root, error) {
-	r := &Root{base: config.Base, maxOpen: config.MaxOpenFiles, random: config.Random, stdio: config.Stdio}
+	r := &Root{base: config.Base, maxOpen: config.MaxOpenFiles, random: config.Random, stdio: config.Stdio, work: config.Work}
+	if r.work == nil {
+		r.work = func(int) {}
+	}
 	if r.base == nil {
 		r.base = empty
 	}

@@ -266,7 +266,7 @@ func (d Dir) make(path string, dir bool, do func(*Mem, *found) Errno) Errno {
 	return do(mem, &f)
 }
 
-// Readlink returns the target of a symbolic link.
+// Readlink returns the target of a symbolic link, which is valid until files change.
 //
 // # Errors
 //

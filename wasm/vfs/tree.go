@@ -50,6 +50,7 @@ type TreeConfig struct {
 type Tree struct {
 	source fs.FS
 	nodes  map[string]*node // by cleaned path; the root is ""
+	byIno  []*node          // the first is 1
 	size   int64
 	loaded atomic.Int64
 }
@@ -103,7 +104,7 @@ func NewTree(source fs.FS, config TreeConfig) (*Tree, error) {
 // emptyTree is a directory without entries.
 func emptyTree() *Tree {
 	root := &node{stat: Stat{Ino: 1, Mode: fs.ModeDir | 0o555, Nlink: 2}}
-	return &Tree{nodes: map[string]*node{"": root}}
+	return &Tree{nodes: map[string]*node{"": root}, byIno: []*node{root}}
 }
 
 // Size returns the total size of all files, in bytes.
@@ -114,6 +115,16 @@ func (t *Tree) Entries() int { return len(t.nodes) }
 
 // Loaded returns the number of bytes of file contents that the Tree holds now.
 func (t *Tree) Loaded() int64 { return t.loaded.Load() }
+
+// child returns the entry of a directory with a given name, nil if there is none. Its
+// path would be a text of kilobytes for each step of a walk.
+func (t *Tree) child(dir *node, name string) *node {
+	at, ok := slices.BinarySearchFunc(dir.dirents, name, func(d Dirent, name string) int { return strings.Compare(d.Name, name) })
+	if !ok {
+		return nil
+	}
+	return t.byIno[dir.dirents[at].Ino-1]
+}
 
 func (t *Tree) addDir(path string, info fs.FileInfo, config *TreeConfig) (*node, error) {
 	n := t.add(path, info, fs.ModeDir|0o555)
@@ -239,6 +250,7 @@ func (t *Tree) add(path string, info fs.FileInfo, mode fs.FileMode) *node {
 		n.setTime(at.UnixNano())
 	}
 	t.nodes[path] = n
+	t.byIno = append(t.byIno, n)
 	return n
 }
 

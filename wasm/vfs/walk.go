@@ -60,11 +60,11 @@ func (r *Root) child(dir spot, name string) (spot, bool) {
 		n := dir.inode.dir.get(name)
 		return spot{mount: dir.mount, inode: n}, n != nil
 	}
-	path := join(dir.node.path, name)
 	if dir.mount >= 0 {
-		n := r.mounts[dir.mount].Tree.nodes[path]
+		n := r.mounts[dir.mount].Tree.child(dir.node, name)
 		return spot{mount: dir.mount, node: n}, n != nil
 	}
+	path := join(dir.node.path, name)
 	for i := range r.mounts {
 		if r.mounts[i].Path == path {
 			return r.mounted(i), true
@@ -128,8 +128,12 @@ type found struct {
 // named reports whether the path ends in a name rather than in "." or "..".
 func (f *found) named() bool { return f.name != "" && f.name != "." && f.name != ".." }
 
+// perStep is what a step of a path costs, in bytes copied.
+const perStep = 256
+
 // walk resolves a path as Linux does. Its work is bounded: MaxLinks links, each
-// to a path of MaxPath bytes.
+// to a path of MaxPath bytes. What it returns has parts of the path and of links'
+// targets in it.
 //
 // # Errors
 //
@@ -159,11 +163,22 @@ func (d Dir) walk(path string, how follow) (found, Errno) {
 			return found{name: name, at: spot{mount: at.mount, node: n}, ok: true}, 0
 		}
 	}
+	var after [MaxLinks]string // what follows the links that were followed; none is empty
+	left := 0                  // of those
+	trailing := false          // a slash trails a link that was the last name
 	for links := 0; ; {
-		path = strings.TrimLeft(path, "/")
+		r.work(perStep)
+		if path = strings.TrimLeft(path, "/"); path == "" && left > 0 {
+			left--
+			path = after[left]
+		}
 		name, rest, slash := strings.Cut(path, "/")
-		rest = strings.TrimLeft(rest, "/")
+		if rest = strings.TrimLeft(rest, "/"); rest == "" && left > 0 {
+			left--
+			rest, slash = after[left], true
+		}
 		last := rest == ""
+		slash = slash || trailing
 		switch {
 		case !at.isDir():
 			return found{}, ENOTDIR
@@ -192,13 +207,11 @@ func (d Dir) walk(path string, how follow) (found, Errno) {
 			if target[0] == '/' {
 				at = r.top
 			}
-			switch {
-			case !last:
-				path = target + "/" + rest
-			case slash:
-				path = target + "/"
-			default:
-				path = target
+			if path = target; !last {
+				after[left] = rest
+				left++
+			} else {
+				trailing = slash
 			}
 		case last:
 			return f, 0

@@ -83,6 +83,7 @@ func export(b wazero.HostModuleBuilder, of func(context.Context) *Files, calls [
 			f := of(ctx)
 			f.Work(portion)
 			stack[0] = uint64(c.do(f, m.Memory(), stack))
+			f.Settle()
 		}), params, []api.ValueType{api.ValueTypeI32}).Export(c.name)
 	}
 }

@@ -37,6 +37,9 @@ type Config struct {
 	// nanoseconds since 1970.
 	Work  func(n int)
 	Sleep func(ns int64)
+	// Settle, if set, is called at the end of each call, whose Root may have reported
+	// work. It may do what Work may.
+	Settle func()
 	// Wait calls do while the guest computes nothing, and may end the call by a
 	// panic once do has returned; see sockets.Env.
 	Wait func(do func(ctx context.Context, deadline time.Time))
@@ -63,6 +66,9 @@ const preopenFD = 3
 // New returns a table with the standard streams and "/" open.
 func New(config Config) *Files {
 	f := &Files{Config: config, preopen: config.Root.Top()}
+	if f.Settle == nil {
+		f.Settle = func() {}
+	}
 	f.open = append(f.open, config.Stdio[:]...)
 	f.open = append(f.open, f.preopen)
 	f.SetNet(nil)

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"vivarium/wasm/sockets"
 	"vivarium/wasm/vfs"
 )
 
@@ -26,6 +29,7 @@ type guest struct {
 	out   bytes.Buffer
 	tmp   *vfs.Mem
 	work  int
+	steps int // how often the root reported work
 	slept int64
 }
 
@@ -39,6 +43,7 @@ func newGuest(t testing.TB, tmp vfs.MemConfig) *guest {
 	root, err := vfs.NewRoot(vfs.Config{
 		Mounts: []vfs.Mount{{Path: "function/code", Tree: code}, {Path: "tmp", Mem: g.tmp}, {Path: "dev", Tree: vfs.Devices()}},
 		Stdio:  stdio, Random: strings.NewReader("random"),
+		Work: func(int) { g.steps++ },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -205,11 +210,42 @@ func TestFiles_DirectoriesAreWhatTheyAreAndNotTheirNames(t *testing.T) {
 
 func TestFiles_TargetsOfLinksAreNotTheGuestsMemory(t *testing.T) {
 	g := newGuest(t, vfs.MemConfig{})
-	g.must(g.call("path_symlink", "target", preopenFD, "tmp/l"))
-	g.mem.WriteString(1024, "\x00\x00\x00\x00\x00\x00")
-	g.must(g.call("path_readlink", preopenFD, "tmp/l", 8192, 100, result))
-	if text, _ := g.mem.Read(8192, uint32(g.word())); string(text) != "target" {
-		t.Errorf("the target is %q", text)
+	for n, target := range []string{"target", strings.Repeat("target/", 500)} {
+		name := fmt.Sprint("tmp/", n)
+		g.must(g.call("path_symlink", target, preopenFD, name))
+		g.mem.WriteString(1024, strings.Repeat("\x00", len(target)+len(name)))
+		g.must(g.call("path_readlink", preopenFD, name, 8192, vfs.MaxPath, result))
+		if text, _ := g.mem.Read(8192, uint32(g.word())); string(text) != target {
+			t.Errorf("the target is %q", text)
+		}
+	}
+}
+
+// recordingNet records the names that it is asked for.
+type recordingNet struct{ names []string }
+
+// Resolve implements sockets.Net.
+func (n *recordingNet) Resolve(_ context.Context, name string) ([]netip.Addr, error) {
+	n.names = append(n.names, name)
+	return nil, sockets.ErrNoName
+}
+
+// Connect implements sockets.Net.
+func (n *recordingNet) Connect(context.Context, sockets.Kind, netip.AddrPort) (*sockets.Conn, error) {
+	return nil, syscall.ECONNREFUSED
+}
+
+// While a name is looked up other threads of the guest run, which may change it.
+func TestFiles_NamesToResolveAreNotTheGuestsMemory(t *testing.T) {
+	g, net := newGuest(t, vfs.MemConfig{}), &recordingNet{}
+	g.files.SetNet(net)
+	g.files.Wait = func(do func(context.Context, time.Time)) {
+		g.mem.WriteString(1024, "internal.example")
+		do(t.Context(), time.Time{})
+	}
+	g.call("vivarium.sock_resolve", "outside.example", 8192, 10, result)
+	if len(net.names) != 1 || net.names[0] != "outside.example" {
+		t.Errorf("asked for %q", net.names)
 	}
 }
 
@@ -428,6 +464,25 @@ func TestFiles_WorkIsReported(t *testing.T) {
 	// The buffers overlap the vectors; the first ones overwrite them.
 	if g.word() != 900_000_000 || g.work < g.word() {
 		t.Errorf("read %d bytes for %d of work", g.word(), g.work)
+	}
+}
+
+// Resolving the longest of paths is work, and so is what links add to it.
+func TestFiles_StepsOfPathsAreWork(t *testing.T) {
+	g := newGuest(t, vfs.MemConfig{})
+	const steps, chain = 2000, 30
+	long := strings.Repeat("./", steps)
+	last := "f"
+	for n := range chain {
+		g.must(g.call("path_symlink", long+last, preopenFD, fmt.Sprint("tmp/", n)))
+		last = fmt.Sprint(n)
+	}
+	for path, least := range map[string]int{"tmp/" + long: steps, "tmp/" + last: steps * chain} {
+		g.steps = 0
+		g.call("path_filestat_get", preopenFD, 1, path, 8192)
+		if g.steps < least {
+			t.Errorf("%d reports of work, want %d", g.steps, least)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package wasip1
 import (
 	"encoding/binary"
 	"io/fs"
+	"unsafe"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -32,7 +33,8 @@ func (f *Files) path(m api.Memory, fd, ptr, size uint64) (vfs.Dir, string, vfs.E
 	return dir, path, errno
 }
 
-// readPath copies a path. It refuses overlong ones unread.
+// readPath returns a path in the guest's memory, which is valid until the guest runs. It
+// refuses overlong ones unread.
 func readPath(m api.Memory, ptr, size uint64) (string, vfs.Errno) {
 	if uint32(size) > vfs.MaxPath {
 		return "", vfs.ENAMETOOLONG
@@ -41,7 +43,7 @@ func readPath(m api.Memory, ptr, size uint64) (string, vfs.Errno) {
 	if !ok {
 		return "", efault
 	}
-	return string(b), 0
+	return unsafe.String(unsafe.SliceData(b), len(b)), 0
 }
 
 // follow decodes lookup flags.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -368,6 +369,7 @@ func (f *Files) sockResolve(m api.Memory, p []uint64) vfs.Errno {
 	if errno != 0 {
 		return errno
 	}
+	name = strings.Clone(name) // the guest's other threads run while it waits
 	room := min(uint32(p[3]), 256)
 	buf, ok := m.Read(uint32(p[2]), room*sockets.AddressSize)
 	if _, ok2 := m.ReadUint32Le(uint32(p[4])); !ok || !ok2 {
