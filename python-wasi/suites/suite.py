@@ -1,7 +1,6 @@
-"""Runs a file of numpy's own tests, and answers with the outcome of each.
+"""Runs files of a package's own tests, and answers with the outcome of each.
 
-As a function it is deployed with the tests in a folder, for the guest's numpy has
-none. Natively, numpy's own are used.
+The tests are in a folder of their own, for the guest's packages have none.
 """
 
 import importlib
@@ -23,10 +22,10 @@ class Recorder:
 
     def pytest_runtest_logstart(self, nodeid, location):
         # A test that ends the instance is the last one that its log names.
-        print("test", nodeid.partition("::")[2], file=sys.stderr, flush=True)
+        print("test", nodeid, file=sys.stderr, flush=True)
 
     def pytest_runtest_logreport(self, report):
-        name = report.nodeid.partition("::")[2]
+        name = report.nodeid
         kept = self.outcomes.get(name)
         if report.when == "call" or report.outcome != "passed":
             outcome = report.outcome
@@ -40,16 +39,17 @@ class Recorder:
 
     def pytest_collectreport(self, report):
         if report.outcome == "failed":
-            self.outcomes["collection"] = "failed"
-            self.notes["collection"] = str(report.longrepr)[-300:]
+            self.outcomes[report.nodeid] = "failed"
+            self.notes[report.nodeid] = str(report.longrepr)[-300:]
 
 
 def find_tests():
-    """Let the folder's tests be found as parts of numpy's packages."""
+    """Let tests that lie in the folders of packages be found as parts of these."""
     for folder, _, _ in os.walk(FOLDER):
-        if os.path.basename(folder) == "tests" and folder != FOLDER:
-            parts = os.path.relpath(os.path.dirname(folder), FOLDER).split(os.sep)
-            importlib.import_module(".".join(parts)).__path__.append(os.path.dirname(folder))
+        parent = os.path.dirname(folder)
+        if os.path.basename(folder) == "tests" and FOLDER not in (folder, parent):
+            package = os.path.relpath(parent, FOLDER).replace(os.sep, ".")
+            importlib.import_module(package).__path__.append(parent)
 
 
 class Absent:
@@ -83,16 +83,18 @@ def handler(event, context):
     find_tests()
     stand_in()
     recorder = Recorder()
-    file = os.path.join(FOLDER, *event["file"].split("/"))
-    options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--tb=short", "-m", "not slow", "-W", "ignore"]
-    options += ["--rootdir", FOLDER, "-c", os.devnull]
+    files = [os.path.join(FOLDER, *name.split("/")) for name in event["files"]]
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--tb=short", "-W", "ignore"]
+    options += [*event["options"], "--rootdir", FOLDER, "-c", os.devnull]
     for name in event["without"]:
-        options += ["--deselect", f"{event['file']}::{name}"]
+        options += ["--deselect", name]
     out, sys.stdout = sys.stdout, open(os.devnull, "w")
     try:
-        pytest.main([*options, file], plugins=[recorder])
+        code = pytest.main([*options, *files], plugins=[recorder])
     finally:
         sys.stdout = out
+    if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        raise RuntimeError(f"pytest could not run: {code!r}")
     answer = json.dumps({"outcomes": recorder.outcomes, "notes": recorder.notes})
     return zlib.compress(answer.encode())
 

@@ -1,7 +1,7 @@
-// Command numpy runs numpy's own fast tests twice: in the sandbox, by `vivarium run
-// --runtime python313-science`, and natively, with the wheel of the same version. The
-// page results.md says which of the tests that pass natively pass here, and failing.txt
-// names the others.
+// Command suites runs a package's own tests twice: in the sandbox, by `vivarium run`, with
+// the package that is built in, and natively, with the wheel of the same version. The page
+// PACKAGE/results.md says which of the tests that pass natively pass here, and
+// PACKAGE/failing.txt names the others.
 //
 // suite.py is the function, and the program of the native run.
 package main
@@ -25,22 +25,20 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	pythonwasi "vivarium/python-wasi"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "numpy:", err)
+		fmt.Fprintln(os.Stderr, "suites:", err)
 		os.Exit(1)
 	}
 }
 
-// outcome is what suite.py says of a file of tests.
+// outcome is what suite.py says of files of tests.
 type outcome struct {
-	Outcomes map[string]string // by test: passed, failed, skipped
+	Outcomes map[string]string // by file::test: passed, failed, skipped
 	Notes    map[string]string // why a test failed
 }
 
@@ -50,7 +48,7 @@ type compared struct {
 	passed   int               // natively
 	here     int               // of these, in the sandbox
 	failing  map[string]string // of these, the others, and why
-	skipping int               // of these, those that numpy skips on WebAssembly
+	skipping int               // of these, those that skip themselves on WebAssembly
 	others   int               // of these, those that here have other parameters, such as types, and pass with them
 }
 
@@ -63,59 +61,67 @@ func (c compared) plus(o compared) compared {
 func (c compared) failed() int { return c.passed - c.here - c.others - c.skipping }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("numpy", flag.ContinueOnError)
+	flags := flag.NewFlagSet("suites", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: numpy [flags] [pattern ...]   such as numpy/linalg/*")
+		fmt.Fprintln(stderr, "usage: suites [flags] PACKAGE [beginning of files' names ...]   such as numpy numpy/linalg/")
 		flags.PrintDefaults()
 	}
-	dir := flags.String("folder", "python-wasi/numpy", "the `folder` with suite.py and the results")
+	dir := flags.String("folder", "python-wasi/suites", "the `folder` with suite.py and the results")
 	program := flags.String("program", "bin/vivarium", "Vivarium's `program`")
 	python := flags.String("python", "python3", "the native Python, which has pip")
 	update := flags.Bool("update", false, "rewrite the results; all files are run then")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	info, err := pythonwasi.Science.Info()
+	d, ok := descriptions[flags.Arg(0)]
+	if !ok {
+		return fmt.Errorf("name a package; there are %s", strings.Join(slices.Sorted(maps.Keys(descriptions)), ", "))
+	}
+	info, err := d.guest.Info()
 	if err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "numpy-")
+	folder, err := os.MkdirTemp("", "suites-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	s := suite{program: *program, python: *python, folder: folder}
-	version := info.Packages["numpy"].Version
-	if err := s.prepare(ctx, *dir, version); err != nil {
+	s := suite{description: d, program: *program, python: *python, folder: folder}
+	s.name = flags.Arg(0)
+	s.version = info.Packages[s.name].Version
+	if err := s.prepare(ctx, *dir); err != nil {
 		return err
 	}
-	files, err := s.files(flags.Args())
+	files, err := s.files(flags.Args()[1:])
 	if err != nil {
 		return err
 	}
-	known, err := readFailing(filepath.Join(*dir, "failing.txt"))
-	if err != nil && !(*update && errors.Is(err, fs.ErrNotExist)) {
+	results := filepath.Join(*dir, s.name)
+	known, err := readFailing(filepath.Join(results, "failing.txt"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	var all []compared
 	fresh := 0
-	for _, file := range files {
-		c, err := s.compare(ctx, file)
+	for together := range slices.Chunk(files, s.atOnce) {
+		found, err := s.compare(ctx, together)
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return fmt.Errorf("%s: %w", strings.Join(together, ", "), err)
 		}
-		fmt.Fprintf(stdout, "%-60s %5d of %5d\n", file, c.here, c.passed)
-		for _, test := range slices.Sorted(maps.Keys(c.failing)) {
-			if !known[file+"::"+test] {
-				fmt.Fprintf(stdout, "  %s: %s\n", test, c.failing[test])
-				fresh++
+		for _, c := range found {
+			fmt.Fprintf(stdout, "%-60s %5d of %5d\n", c.file, c.here, c.passed)
+			for _, test := range slices.Sorted(maps.Keys(c.failing)) {
+				if !known[test] {
+					fmt.Fprintf(stdout, "  %s: %s\n", test, c.failing[test])
+					fresh++
+				}
 			}
 		}
-		all = append(all, c)
+		all = append(all, found...)
 	}
 	if *update {
-		return write(*dir, version, all)
+		return s.write(results, all)
 	}
 	if fresh > 0 {
 		return fmt.Errorf("%d tests fail that are not in failing.txt", fresh)
@@ -123,54 +129,77 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// suite has the tests, in a folder of its own.
-type suite struct{ program, python, folder string }
+// suite has the tests of a package, in a folder of its own.
+type suite struct {
+	description
+	name, version           string
+	program, python, folder string
+}
 
-// prepare installs numpy and pytest natively, and makes a function of the tests in the
-// wheel.
-func (s *suite) prepare(ctx context.Context, dir, version string) error {
+// prepare installs the package and what its tests need natively, and makes a function of
+// the tests.
+func (s *suite) prepare(ctx context.Context, dir string) error {
 	native := filepath.Join(s.folder, "native")
-	install := exec.CommandContext(ctx, s.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-		"--target", native, "numpy=="+version, "pytest", "hypothesis")
+	if out, err := exec.CommandContext(ctx, s.python, "-m", "venv", native).CombinedOutput(); err != nil {
+		return fmt.Errorf("native Python: %w\n%s", err, out)
+	}
+	s.python = filepath.Join(native, "bin", "python")
+	install := exec.CommandContext(ctx, s.python, append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+		s.name + "==" + s.version}, s.requirements...)...)
 	if out, err := install.CombinedOutput(); err != nil {
-		return fmt.Errorf("native numpy: %w\n%s", err, out)
+		return fmt.Errorf("native %s: %w\n%s", s.name, err, out)
+	}
+	from, err := s.tests(ctx, dir)
+	if err != nil {
+		return err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "suite.py"))
 	if err != nil {
 		return err
 	}
 	code := filepath.Join(s.folder, "code")
-	err = filepath.WalkDir(filepath.Join(native, "numpy"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".pyc") {
 			return err
 		}
-		name, err := filepath.Rel(native, path)
-		if err != nil {
+		name, err := filepath.Rel(from, path)
+		if err != nil || !s.isTest(filepath.ToSlash(name)) {
 			return err
-		}
-		if !isTest(filepath.ToSlash(name)) {
-			return nil
 		}
 		return copyFile(path, filepath.Join(code, "tests", name))
 	})
 	return errors.Join(err, os.WriteFile(filepath.Join(code, "main.py"), text, 0o644),
-		os.WriteFile(filepath.Join(code, "requirements.txt"), []byte("pytest\nhypothesis\n"), 0o644))
+		os.WriteFile(filepath.Join(code, "requirements.txt"), []byte(strings.Join(s.requirements, "\n")+"\n"), 0o644))
 }
 
-// isTest reports whether a file of numpy belongs to its tests: those of what a function
-// can use. f2py and the tests of annotations need compilers, those of SIMD a processor
-// that has it.
-func isTest(name string) bool {
-	if name == "numpy/conftest.py" {
-		return true
+// tests returns the folder with the package's tests: where the wheel is installed, or the
+// unpacked archive that the guest's is built from.
+func (s *suite) tests(ctx context.Context, dir string) (string, error) {
+	if !s.fromSource {
+		return output(ctx, s.python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))")
 	}
-	for _, other := range []string{"numpy/f2py/", "numpy/typing/", "numpy/distutils/", "numpy/_pyinstaller/",
-		"numpy/_core/tests/test_simd"} {
-		if strings.HasPrefix(name, other) {
-			return false
-		}
+	archive, err := output(ctx, "bash", filepath.Join(dir, "source.sh"), s.name)
+	if err != nil {
+		return "", err
 	}
-	return strings.Contains(name, "/tests/") && !strings.HasSuffix(name, ".pyc")
+	folder := filepath.Join(s.folder, "source")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return "", err
+	}
+	_, err = output(ctx, "tar", "xf", archive, "-C", folder, "--strip-components=1")
+	return folder, err
+}
+
+// output runs a program and returns what it prints.
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, name, args...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	text, err := command.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s", name, err, stderr.Bytes())
+	}
+	return strings.TrimSpace(string(text)), err
 }
 
 func copyFile(from, to string) error {
@@ -199,15 +228,15 @@ func (s *suite) files(patterns []string) ([]string, error) {
 	return all, err
 }
 
-func (s *suite) compare(ctx context.Context, file string) (compared, error) {
-	c := compared{file: file, failing: map[string]string{}}
-	native, err := s.native(ctx, file)
+// compare runs files of tests natively and in the sandbox.
+func (s *suite) compare(ctx context.Context, files []string) ([]compared, error) {
+	native, err := s.native(ctx, files)
 	if err != nil {
-		return c, fmt.Errorf("native: %w", err)
+		return nil, fmt.Errorf("native: %w", err)
 	}
-	here, err := s.sandbox(ctx, file)
+	here, err := s.sandbox(ctx, files)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
 	passing := map[string]bool{} // by names without parameters
 	for test, how := range here.Outcomes {
@@ -215,10 +244,16 @@ func (s *suite) compare(ctx context.Context, file string) (compared, error) {
 		ok, there := passing[name]
 		passing[name] = how != "failed" && (ok || !there)
 	}
+	found := make([]compared, len(files))
+	for i, file := range files {
+		found[i] = compared{file: file, failing: map[string]string{}}
+	}
 	for test, how := range native.Outcomes {
 		if how != "passed" {
 			continue
 		}
+		file, _, _ := strings.Cut(test, "::")
+		c := &found[slices.Index(files, file)]
 		c.passed++
 		outcome, there := here.Outcomes[test]
 		switch {
@@ -229,10 +264,10 @@ func (s *suite) compare(ctx context.Context, file string) (compared, error) {
 		case !there && passing[function(test)]:
 			c.others++
 		default:
-			c.failing[test] = cmp.Or(firstLine(here.Notes[test]), "not there")
+			c.failing[test] = cmp.Or(firstLine(here.Notes[test]), firstLine(here.Notes[file]), "not there")
 		}
 	}
-	return c, nil
+	return found, nil
 }
 
 // function returns the name of a test without its parameters.
@@ -241,10 +276,9 @@ func function(test string) string {
 	return name
 }
 
-func (s *suite) native(ctx context.Context, file string) (outcome, error) {
-	command := exec.CommandContext(ctx, s.python, "main.py", event(file, nil))
+func (s *suite) native(ctx context.Context, files []string) (outcome, error) {
+	command := exec.CommandContext(ctx, s.python, "-B", "main.py", s.event(files, nil))
 	command.Dir = filepath.Join(s.folder, "code")
-	command.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(s.folder, "native"), "PYTHONDONTWRITEBYTECODE=1")
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	text, err := command.Output()
@@ -257,13 +291,13 @@ func (s *suite) native(ctx context.Context, file string) (outcome, error) {
 // started is what suite.py writes to the log before each test.
 var started = regexp.MustCompile(`(?m)^test (.*)$`)
 
-// sandbox runs the tests of a file in the sandbox. One that ends the instance, or takes
+// sandbox runs files of tests in the sandbox. One that ends the instance, or takes
 // too long, has failed; the others are run again without it.
-func (s *suite) sandbox(ctx context.Context, file string) (outcome, error) {
+func (s *suite) sandbox(ctx context.Context, files []string) (outcome, error) {
 	var ended []string
 	for {
 		command := exec.CommandContext(ctx, s.program, "run", filepath.Join(s.folder, "code"),
-			"--runtime", pythonwasi.Science.Name(), "--raw", "--memory", "2048", "--timeout", "30m", "-d", event(file, ended))
+			"--runtime", s.guest.Name(), "--raw", "--memory", "2048", "--timeout", "30m", "-d", s.event(files, ended))
 		var stderr bytes.Buffer
 		command.Stderr = &stderr
 		text, err := command.Output()
@@ -282,11 +316,10 @@ func (s *suite) sandbox(ctx context.Context, file string) (outcome, error) {
 	}
 }
 
-func event(file string, without []string) string {
-	if without == nil {
-		without = []string{}
-	}
-	text, _ := json.Marshal(map[string]any{"file": file, "without": without}) // strings can't fail
+func (s *suite) event(files, without []string) string {
+	text, _ := json.Marshal(map[string]any{ // strings can't fail
+		"files": files, "without": append([]string{}, without...), "options": append([]string{}, s.options...),
+	})
 	return string(text)
 }
 
@@ -318,25 +351,27 @@ func readFailing(file string) (map[string]bool, error) {
 }
 
 // write writes failing.txt and results.md.
-func write(dir, version string, all []compared) error {
+func (s *suite) write(dir string, all []compared) error {
 	var failing, page bytes.Buffer
 	rows, total := map[string]compared{}, compared{}
 	for _, c := range all {
 		for _, test := range slices.Sorted(maps.Keys(c.failing)) {
-			fmt.Fprintf(&failing, "%s::%s # %s\n", c.file, test, c.failing[test])
+			fmt.Fprintf(&failing, "%s # %s\n", test, c.failing[test])
 		}
-		area, _, _ := strings.Cut(c.file, "/tests/")
+		area := s.area(c.file)
 		rows[area], total = rows[area].plus(c), total.plus(c)
 	}
-	fmt.Fprintf(&page, `# numpy's own tests
+	fmt.Fprintf(&page, `# The tests of %[1]s
 
-The fast tests of numpy %s, but for those of f2py, of annotations and of SIMD: how many pass natively, and what becomes of these in
-the sandbox. Some pass with other parameters, such as the types that have the size of a pointer, and some numpy itself skips on
-WebAssembly. [failing.txt](failing.txt) names those that fail, and what they say. Made by: `+"`go tool task numpy -- -update`"+`.
+Of %[1]s %[3]s %[2]s.
+
+How many pass natively, and what becomes of these in the sandbox. Some may pass with other parameters, such as the types that have the
+size of a pointer, and some skip themselves on WebAssembly. [failing.txt](failing.txt) names those that fail, and what they say. Made by:
+`+"`go tool task suites -- -update %[1]s`"+`.
 
 | part | pass natively | pass here | pass with other parameters | skipped here | fail here |
 |---|---|---|---|---|---|
-`, version)
+`, s.name, s.which, s.version)
 	for _, area := range slices.Sorted(maps.Keys(rows)) {
 		r := rows[area]
 		fmt.Fprintf(&page, "| %s | %d | %d | %d | %d | %d |\n", area, r.passed, r.here, r.others, r.skipping, r.failed())
@@ -344,6 +379,6 @@ WebAssembly. [failing.txt](failing.txt) names those that fail, and what they say
 	fmt.Fprintf(&page, "| all | %d | %d | %d | %d | %d |\n\n%.1f %% of those that pass natively pass.\n", total.passed, total.here,
 		total.others, total.skipping, total.failed(),
 		100*float64(total.here+total.others)/float64(total.passed))
-	return errors.Join(os.WriteFile(filepath.Join(dir, "failing.txt"), failing.Bytes(), 0o644),
+	return errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "failing.txt"), failing.Bytes(), 0o644),
 		os.WriteFile(filepath.Join(dir, "results.md"), page.Bytes(), 0o644))
 }
