@@ -13,7 +13,8 @@ import (
 )
 
 // Instances of one version are clones of one image, in which packages in Rust are
-// imported and have seeded their hash tables. An attacker who runs one of them, or
+// imported and have seeded their hash tables, as are modules that make a key only when
+// it is asked for. An attacker who runs one of them, or
 // sees what one draws, must learn nothing of what another one draws.
 func TestPackages_ClonesShareSeedsButNoKeys(t *testing.T) {
 	testClones(t, pythonwasi.Full, keys)
@@ -58,6 +59,7 @@ func testClones(t *testing.T, guest pythonwasi.Guest, code string) {
 
 // What is used at import has used its hash tables, too.
 const keys = `
+import multiprocessing.pool
 import secrets
 import uuid
 
@@ -90,6 +92,7 @@ def handler(event, context):
     Model.model_validate({"names": dict(tree)})
     return {
         "token": secrets.token_hex(),
+        "authkey": bytes(multiprocessing.current_process().authkey).hex(),
         "uuid4": str(uuid.uuid4()),
         "fernet": Fernet.generate_key().decode(),
         # The nonce of a message, under a key that all share.

@@ -1,8 +1,7 @@
-# dateutil: dates, of pandas; botocore asks for this release, too.
+# dateutil: dates, of pandas and boto3, which asks for this release.
 version=2.9.0.post0
 licence="Apache-2.0 OR BSD-3-Clause"
 sources="pypi python_dateutil-2.9.0.post0-py2.py3-none-any.whl a8b2bc7bffae282281c8140a97d3aa9c14da0b136dfe83f850eea9a5f7470427"
-science=yes
 
 # The system's zones are of a newer format than this release reads. And it looks at the
 # clock when it is imported, as what is frozen must not.

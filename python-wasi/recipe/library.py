@@ -42,6 +42,31 @@ LEFT_OUT = {
     "venv",
 }
 
+# Modules that draw at import what few need and no two instances may share, so that no import of theirs
+# could be frozen: they draw it when it is first asked for. By file what stands there, and what does instead.
+MENDED = {
+    # The key of connections between processes.
+    "multiprocessing/process.py": [
+        (
+            """\
+        self._config = {'authkey': AuthenticationString(os.urandom(32)),
+                        'semprefix'""",
+            """\
+        self._config = {'semprefix'""",
+        ),
+        (
+            """\
+        return self._config['authkey']
+""",
+            """\
+        if 'authkey' not in self._config:
+            self.authkey = os.urandom(32)
+        return self._config['authkey']
+""",
+        ),
+    ],
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -74,6 +99,7 @@ def make_stdlib(arguments: argparse.Namespace) -> None:
     """Pack the guest's part of the standard library."""
     with scratch_beside(arguments.zip) as tree:
         copy(arguments.source, tree, lambda path: path.parts[0] not in LEFT_OUT)
+        mend(tree)
         # CPython looks for this folder to know where it lives.
         (tree / "lib-dynload").mkdir()
         compile_tree(tree, STDLIB)
@@ -132,6 +158,18 @@ def copy(source: Path, tree: Path, wanted: Callable[[Path], bool]) -> None:
             target = tree / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+
+
+def mend(tree: Path) -> None:
+    """Change modules as MENDED says."""
+    for name, changes in MENDED.items():
+        file = tree / name
+        text = file.read_text(encoding="utf-8")
+        for old, new in changes:
+            if text.count(old) != 1:
+                sys.exit(f"{file}: MENDED has no use for this version: {old}")
+            text = text.replace(old, new)
+        file.write_text(text, encoding="utf-8")
 
 
 def python_files(tree: Path) -> Iterator[Path]:
