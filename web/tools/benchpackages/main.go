@@ -1,0 +1,159 @@
+// Command benchpackages measures what the packages cost a cold start that functions import
+// most: for each, how long a new instance takes to its first answer, beside `python3 -c`
+// with the same imports, in turns, and whether the import is frozen: `go tool task
+// bench:packages`. The page python-wasi/IMPORTS.md has the table.
+//
+// The functions are python-wasi/everyday/scripts/NAME.py. They do at import what a
+// function would: they define models, make clients.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	pythonwasi "vivarium/python-wasi"
+)
+
+// bounds are the packages that are measured if none is named, and in how many
+// milliseconds the first answer should be there; 0 means no bound.
+var bounds = map[string]float64{
+	"aiogram": 0, "aiohttp": 0, "boto3": 5, "cryptography": 0, "django": 0, "fastapi": 0, "httpx": 0, "jinja2": 0, "lxml": 0,
+	"numpy": 0, "openai": 0, "pandas": 15, "pillow": 0, "psycopg2-binary": 0, "pydantic": 3, "pytelegrambotapi": 0,
+	"python-telegram-bot": 0, "requests": 0, "sqlalchemy": 0, "yandexcloud": 0, "ydb": 0,
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := benchmark(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "benchpackages:", err)
+		os.Exit(1)
+	}
+}
+
+func benchmark(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("benchpackages", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: benchpackages [flags] [package ...]")
+		flags.PrintDefaults()
+	}
+	dir := flags.String("folder", "python-wasi", "the `folder` with everyday/scripts and the page")
+	python := flags.String("python", "python3", "the native Python, which has pip")
+	rounds := flags.Int("rounds", 30, "how often each is measured")
+	update := flags.Bool("update", false, "rewrite the page, of which all packages are measured")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	names := flags.Args()
+	if len(names) == 0 || *update {
+		names = names[:0]
+		for name := range bounds {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+	}
+	var all []measured
+	for _, name := range names {
+		m, err := measure(ctx, *dir, *python, name, *rounds)
+		if errors.Is(err, pythonwasi.ErrNotBuilt) && !*update {
+			fmt.Fprintf(stderr, "%s: %v\n", name, err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprint(stdout, m)
+		all = append(all, m)
+	}
+	if *update {
+		return os.WriteFile(filepath.Join(*dir, "IMPORTS.md"), page(all), 0o644)
+	}
+	return nil
+}
+
+// measured are the figures of a package.
+type measured struct {
+	name, version string
+	whyNot        string // why the import is not frozen; empty if it is
+	here, native  timings
+}
+
+// String returns the package's line of the table.
+func (m measured) String() string {
+	frozen, bound := "yes", ""
+	if m.whyNot != "" {
+		frozen = "no: " + m.whyNot
+	}
+	if b := bounds[m.name]; b > 0 {
+		bound = fmt.Sprintf("≤ %g ms", b)
+	}
+	here, native := m.here.median(), m.native.median()
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %.2g |\n", m.name, m.version, frozen, inMS(here), bound, inMS(native),
+		here.Seconds()/native.Seconds())
+}
+
+func inMS(d time.Duration) string { return fmt.Sprintf("%.3g ms", d.Seconds()*1000) }
+
+// timings are durations of one kind of operation.
+type timings []time.Duration
+
+func (t *timings) time(f func() error) error {
+	start := time.Now()
+	err := f()
+	*t = append(*t, time.Since(start))
+	return err
+}
+
+func (t timings) median() time.Duration { return slices.Sorted(slices.Values(t))[len(t)/2] }
+
+// page renders IMPORTS.md.
+func page(all []measured) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `# Cold starts with packages
+
+What a new instance takes to its first answer, when its function imports a package and does at import what functions do there, such as
+defining models or making a client (`+"`everyday/scripts`"+`). Beside it `+"`python3 -c`"+` with the same imports, which answers nothing.
+Both in turns, medians. Where an import is not frozen, each instance does it again, and the function's log says why. Made by:
+`+"`go tool task bench:packages -- -update`"+`.
+
+| package | version | import frozen | first answer | wanted | `+"`python3 -c`"+` | share |
+|---|---|---|---|---|---|---|
+`)
+	for _, m := range all {
+		fmt.Fprint(&b, m)
+	}
+	fmt.Fprintf(&b, "\nMachine: %s/%s, %d processors.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	return b.Bytes()
+}
+
+// guestOf returns the guest to measure a package in: the full one, or the scientific one
+// if the package is not in that.
+func guestOf(name string) (pythonwasi.Guest, error) {
+	if !slices.Contains([]string{"numpy", "pandas"}, name) {
+		return pythonwasi.Full, pythonwasi.Full.Built()
+	}
+	return pythonwasi.Science, pythonwasi.Science.Built()
+}
+
+// requirementsOf returns the lines of requirements.txt that a script asks for.
+func requirementsOf(name, script string) []string {
+	wanted := []string{name}
+	for line := range strings.Lines(script) {
+		if more, ok := strings.CutPrefix(line, "# requires: "); ok {
+			wanted = append(wanted, strings.Fields(more)...)
+		}
+	}
+	return wanted
+}
