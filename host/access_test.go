@@ -239,7 +239,7 @@ func TestHost_EachOperationTakesItsRoleAndKeepsToTheTenant(t *testing.T) {
 		}
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Host](), operations,
-		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Calls", "Sessions", "Ready", "Stats", "Node", "Close") {
+		"Catalog", "Runner", "Events", "Keys", "Secrets", "Accounts", "Tokens", "Ledger", "Tenants", "Calls", "Sessions", "Ready", "Stats", "Node", "Operations", "Close") {
 		test(name, o)
 	}
 	for name, o := range roomtest.Operations(t, reflect.TypeFor[*Tenants](), tenantOperations) {

@@ -333,6 +333,9 @@ func (h *Host) Ledger() *quota.Ledger { return h.ledger }
 // Tenants returns what knows what tenants may have.
 func (h *Host) Tenants() *Tenants { return h.tenants }
 
+// Operations returns what keeps the operations of the management API.
+func (h *Host) Operations() store.Operations { return h.cfg.Store.Operations }
+
 // Ready reports whether the host could take a call and a change now.
 //
 // # Errors

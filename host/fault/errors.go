@@ -11,7 +11,8 @@ import (
 	"fmt"
 )
 
-// Kind tells whose fault an error is, and what can be done about it.
+// Kind tells whose fault an error is, and what can be done about it. Stores keep its number:
+// new ones come last.
 type Kind int
 
 // The kinds.

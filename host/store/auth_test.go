@@ -115,7 +115,7 @@ func TestReplicas_AreKept(t *testing.T) {
 				t.Errorf("asked for %d: %s has %d copies, want %d", c.asked, info.Config.Name, copies, c.want)
 			}
 		}
-		if want := len(s.buckets()) + 5; streams != want {
+		if want := len(s.buckets()) + 6; streams != want {
 			t.Errorf("there are %d streams, want %d", streams, want)
 		}
 		s.Close()

@@ -53,7 +53,7 @@ type Config struct {
 	Replicas   int           // copies of everything; 0 means as many as there are, 1 of what is new. Only with URL
 	LogAge     time.Duration // of logs and of the history of calls; 0 means DefaultLogAge
 	LogBytes   int64         // for all logs together; 0 means DefaultLogBytes
-	CallBytes  int64         // for the history of all calls; 0 means DefaultCallBytes
+	CallBytes  int64         // for the history of all calls, and a quarter of it for operations; 0 means DefaultCallBytes
 	QueueBytes int64         // for all queued calls, and again for all dead letters; 0 means DefaultQueueBytes
 	DeadAge    time.Duration // of dead letters; 0 means DefaultDeadAge
 	MaxBytes   int64         // on Dir's disk; 0 means three quarters of the free space
@@ -217,7 +217,8 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	}
 	logs := &jetLogs{jet: j, name: prefix + "logs", subject: logSubject}
 	calls := &jetLogs{jet: j, name: prefix + "calls", subject: callSubject}
-	letters := &jetLetters{jet: j}
+	letters := &jetLetters{&reader{jet: j, what: "dead letters"}}
+	operations := &jetOperations{reader: &reader{jet: j, what: "operations"}, added: map[string]int{}}
 	queue := &jetQueue{jet: j, givers: givers{used: map[Line]giver{}}, ackWait: cfg.ackWait}
 	for _, stream := range []struct {
 		into   *jetstream.Stream
@@ -240,6 +241,10 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 			MaxAge: cfg.DeadAge, MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardOld,
 			Duplicates: min(duplicateWindow, cfg.DeadAge), // the server requires it
 		}},
+		{&operations.stream, jetstream.StreamConfig{
+			Name: prefix + "operations", Subjects: []string{operationSubject + "*.*.*"}, MaxMsgsPerSubject: 1,
+			MaxAge: operationAge, MaxBytes: cfg.CallBytes / operationShare, Discard: jetstream.DiscardOld,
+		}},
 	} {
 		stream.config.Storage = jetstream.FileStorage
 		if stream.config.Replicas, err = j.replicas(opening, cfg, stream.config.Name); err != nil {
@@ -254,6 +259,7 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		return unavailable("queue", err)
 	}
 	s.Code, s.Logs, s.Calls, s.Queue, s.Letters, s.Notices = &jetCode{j, objects}, logs, calls, queue, letters, jetNotices{j}
+	s.Operations = operations
 	if cfg.CodeCache != "" {
 		if s.Code, err = newCodeCache(s.Code, cfg.CodeCache, cfg.Log); err != nil {
 			return fmt.Errorf("store: directory of archives: %w", err)
@@ -286,10 +292,11 @@ func (j *jet) replicas(ctx context.Context, cfg Config, stream string) (int, err
 const (
 	prefix = "vivarium_" // of bucket and stream names
 
-	logSubject   = "vivarium.logs."
-	callSubject  = "vivarium.calls."
-	queueSubject = "vivarium.queue."
-	deadSubject  = "vivarium.dead."
+	logSubject       = "vivarium.logs."
+	callSubject      = "vivarium.calls."
+	queueSubject     = "vivarium.queue."
+	deadSubject      = "vivarium.dead."
+	operationSubject = "vivarium.operations."
 )
 
 func (j *jet) fresh() error { return j.link.stale() }

@@ -11,10 +11,7 @@ import (
 )
 
 // jetLetters implements Letters.
-type jetLetters struct {
-	*jet
-	stream jetstream.Stream
-}
+type jetLetters struct{ *reader }
 
 func (l *jetLetters) Add(ctx context.Context, i Item) (sequence uint64, err error) {
 	sequence, _, err = l.publish(ctx, deadSubject+i.FunctionID, i)
@@ -69,73 +66,6 @@ func (l *jetLetters) Sizes(ctx context.Context, each func(functionID string, seq
 		each(m.Subject()[len(deadSubject):], sequence, size+letterBytes)
 		return true
 	})
-}
-
-func (l *jetLetters) read(
-	ctx context.Context, cfg jetstream.OrderedConsumerConfig, atOnce int, patience time.Duration,
-	each func(m jetstream.Msg, sequence uint64, at time.Time) (more bool),
-) error {
-	c, pending, err := l.reader(ctx, cfg)
-	if err != nil {
-		return unavailable("dead letters", err)
-	}
-	defer l.endReading(c)
-	if pending == 0 {
-		return nil
-	}
-	messages, err := c.Messages(jetstream.PullMaxMessages(atOnce))
-	if err != nil {
-		return unavailable("dead letters", err)
-	}
-	defer messages.Stop()
-	for {
-		next, cancel := context.WithTimeout(ctx, patience)
-		m, err := messages.Next(jetstream.NextContext(next))
-		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			return unavailable("dead letters", err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return unavailable("dead letters", err)
-		}
-		if !each(m, meta.Sequence.Stream, meta.Timestamp) || meta.NumPending == 0 {
-			return nil
-		}
-	}
-}
-
-// reader returns a reader of dead letters, and how many there are to read. The caller
-// must call endReading.
-func (l *jetLetters) reader(
-	ctx context.Context, cfg jetstream.OrderedConsumerConfig,
-) (c jetstream.Consumer, pending uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	if c, err = l.stream.OrderedConsumer(ctx, cfg); err != nil {
-		return nil, 0, err
-	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		l.endReading(c)
-		return nil, 0, err
-	}
-	return c, info.NumPending, nil
-}
-
-// endReading makes the server forget a reader, which it would otherwise keep
-// for minutes.
-func (l *jetLetters) endReading(c jetstream.Consumer) {
-	info := c.CachedInfo()
-	if info == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the reader's own context may have ended
-	defer cancel()
-	_ = l.stream.DeleteConsumer(ctx, info.Name) // otherwise it expires later
 }
 
 func deadItem(m *jetstream.RawStreamMsg) Item {

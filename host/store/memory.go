@@ -39,12 +39,13 @@ func Memory(cfg Config) *Store {
 	m := &memory{room: room{most: cfg.MaxBytes}, ended: make(chan struct{})}
 	s := &Store{
 		Exclusive: true, backend: m,
-		Code:    &memCode{memory: m, archives: map[string]memArchive{}},
-		Logs:    newMemLogs(m, cfg.LogAge, cfg.LogBytes),
-		Calls:   newMemLogs(m, cfg.LogAge, cfg.CallBytes),
-		Queue:   &memQueue{memory: m, most: cfg.QueueBytes, ackWait: cfg.ackWait, lines: map[Line]*memLine{}},
-		Letters: &memLetters{memory: m, most: cfg.QueueBytes, age: cfg.DeadAge},
-		Notices: &memNotices{memory: m, listeners: map[chan []byte]bool{}},
+		Code:       &memCode{memory: m, archives: map[string]memArchive{}},
+		Logs:       newMemLogs(m, cfg.LogAge, cfg.LogBytes),
+		Calls:      newMemLogs(m, cfg.LogAge, cfg.CallBytes),
+		Queue:      &memQueue{memory: m, most: cfg.QueueBytes, ackWait: cfg.ackWait, lines: map[Line]*memLine{}},
+		Letters:    &memLetters{memory: m, most: cfg.QueueBytes, age: cfg.DeadAge},
+		Operations: &memOperations{memory: m, most: cfg.CallBytes / operationShare},
+		Notices:    &memNotices{memory: m, listeners: map[chan []byte]bool{}},
 	}
 	for _, b := range s.buckets() {
 		*b.into = newMemBucket(m)

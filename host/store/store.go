@@ -11,6 +11,7 @@
 //   - Queue: calls that wait to be made, in a line for each function; each is handed
 //     out until it is reported done.
 //   - Letters: dead letters, which are calls that could not be made.
+//   - Operations: what became of changes.
 //   - Notices: what processes tell each other, kept nowhere.
 //
 // There are two implementations, and both keep all that the interfaces promise.
@@ -77,12 +78,13 @@ type Store struct {
 	Secrets   Bucket // by name, as timers
 	Accounts  Bucket // by id
 
-	Code    Code
-	Logs    Logs
-	Calls   Logs // the history of calls
-	Queue   Queue
-	Letters Letters
-	Notices Notices
+	Code       Code
+	Logs       Logs
+	Calls      Logs // the history of calls
+	Queue      Queue
+	Letters    Letters
+	Operations Operations
+	Notices    Notices
 
 	// Exclusive means that no other process uses the store, so leftovers in it
 	// are not about to be needed.

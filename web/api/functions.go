@@ -172,6 +172,10 @@ func (h *Handler) listOperations(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := page(q, h.desk.Operations.Of(f.ID), manage.OperationKey)
+	all, err := h.desk.Operations.Of(q.Context(), f.Tenant, f.ID)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := page(q, all, manage.OperationKey)
 	return &OperationPage{found, next}, err
 }

@@ -80,7 +80,7 @@ func (q *request) change(description, kind string, about subject, started time.T
 	}
 	return manage.Change{
 		Description: description, Kind: kind, IDs: of, By: q.principal, Started: started,
-		Tenant: about.tenant, About: about.id,
+		Tenant: catalog.TenantOr(about.tenant), About: about.id,
 	}
 }
 
@@ -89,7 +89,7 @@ func (q *request) change(description, kind string, about subject, started time.T
 func (h *Handler) done(
 	q *request, description, kind string, about subject, started time.Time, metadata ids, response any,
 ) *manage.Operation {
-	return h.desk.Operations.Done(q.change(description, kind, about, started, metadata), response)
+	return h.desk.Operations.Done(q.Context(), q.change(description, kind, about, started, metadata), response)
 }
 
 // noEnd is a request's context without its end: a change that has begun is not
@@ -101,12 +101,12 @@ func noEnd(ctx context.Context) context.Context { return context.WithoutCancel(c
 func (h *Handler) drain(
 	q *request, description, kind string, about subject, started time.Time, metadata ids, remove func() error,
 ) (any, error) {
-	return answered(h.desk.Operations.Drain(q.change(description, kind, about, started, metadata), remove))
+	return answered(h.desk.Operations.Drain(q.Context(), q.change(description, kind, about, started, metadata), remove))
 }
 
 // getOperation serves GET /operations/{operationId}.
 func (h *Handler) getOperation(q *request) (any, error) {
-	return answered(h.desk.Operations.Find(q.principal, q.path["operationId"]))
+	return answered(h.desk.Operations.Find(q.Context(), q.principal, q.path["operationId"]))
 }
 
 // answered returns an operation as a route does.

@@ -72,7 +72,7 @@ func (s *Server) deleteAccount(ctx context.Context, in *iam.DeleteServiceAccount
 func (s *Server) accountDone(
 	ctx context.Context, description, kind string, started time.Time, a accounts.Account, response any,
 ) (*operation.Operation, error) {
-	return s.operation(ctx, s.desk.Operations.Done(manage.Change{
+	return s.operation(ctx, s.desk.Operations.Done(ctx, manage.Change{
 		Description: description, Kind: "yandex.cloud.iam.v1." + kind, IDs: map[string]string{"serviceAccountId": a.ID},
 		By: access.PrincipalOf(ctx), Started: started, Tenant: a.Tenant, About: a.ID,
 	}, response))
@@ -168,7 +168,7 @@ func (s *Server) bindFolder(
 	if err != nil {
 		return nil, err
 	}
-	return s.operation(ctx, s.desk.Operations.Done(manage.Change{
+	return s.operation(ctx, s.desk.Operations.Done(ctx, manage.Change{
 		Description: description, Kind: "yandex.cloud.access." + kind, IDs: map[string]string{"resourceId": folder},
 		By: p, Started: started, Tenant: folder,
 	}, changes))

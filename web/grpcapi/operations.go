@@ -25,7 +25,7 @@ import (
 func (s *Server) operationMethods() map[string]method {
 	return map[string]method{
 		"Get": unary("Operation", func(ctx context.Context, in *operation.GetOperationRequest) (*operation.Operation, error) {
-			op, err := s.desk.Operations.Find(access.PrincipalOf(ctx), in.OperationId)
+			op, err := s.desk.Operations.Find(ctx, access.PrincipalOf(ctx), in.OperationId)
 			if err != nil {
 				return nil, err
 			}
@@ -33,7 +33,7 @@ func (s *Server) operationMethods() map[string]method {
 		}),
 		// Changes are made at once; what is left to wait for are calls that a deletion drains.
 		"Cancel": unary("Operation", func(ctx context.Context, in *operation.CancelOperationRequest) (*operation.Operation, error) {
-			op, err := s.desk.Operations.Find(access.PrincipalOf(ctx), in.OperationId)
+			op, err := s.desk.Operations.Find(ctx, access.PrincipalOf(ctx), in.OperationId)
 			if err != nil {
 				return nil, err
 			}

@@ -151,7 +151,7 @@ func (s *Server) deleteTrigger(ctx context.Context, in *triggers.DeleteTriggerRe
 	if err != nil {
 		return nil, inTrigger(err)
 	}
-	return s.operation(ctx, s.desk.Operations.Done(s.triggerChange(ctx, "Delete trigger", "DeleteTriggerMetadata", started, t), nil))
+	return s.operation(ctx, s.desk.Operations.Done(ctx, s.triggerChange(ctx, "Delete trigger", "DeleteTriggerMetadata", started, t), nil))
 }
 
 func (s *Server) pauseTrigger(ctx context.Context, in *triggers.PauseTriggerRequest) (*operation.Operation, error) {
@@ -185,7 +185,11 @@ func (s *Server) listTriggerOperations(
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := manage.Page(s.desk.Operations.Of(t.ID), size, in.PageToken, manage.OperationKey)
+	all, err := s.desk.Operations.Of(ctx, catalog.TenantOr(t.Tenant), t.ID)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := manage.Page(all, size, in.PageToken, manage.OperationKey)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +201,7 @@ func (s *Server) listTriggerOperations(
 func (s *Server) triggerDone(
 	ctx context.Context, description, kind string, started time.Time, t events.Timer,
 ) (*operation.Operation, error) {
-	return s.operation(ctx, s.desk.Operations.Done(s.triggerChange(ctx, description, kind, started, t), t))
+	return s.operation(ctx, s.desk.Operations.Done(ctx, s.triggerChange(ctx, description, kind, started, t), t))
 }
 
 func (s *Server) triggerChange(ctx context.Context, description, kind string, started time.Time, t events.Timer) manage.Change {

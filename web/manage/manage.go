@@ -3,13 +3,16 @@
 // caller's principal; here is what either would otherwise have of its own, and what
 // callers of one may ask the other for.
 //
-//   - Operations: the last changes. One made over REST can be looked up over gRPC.
+//   - Operations: the last changes. One made over REST can be looked up over gRPC, and at
+//     each server of the store.
 //   - Uploads: places for archives in memory; a tenant has one, whichever way it comes.
 //   - Held: what a request makes the server hold, counted against its tenant.
 //   - Page: the part of a list that a request asks for.
 package manage
 
 import (
+	"log/slog"
+
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/catalog"
@@ -18,13 +21,18 @@ import (
 
 // Desk is the state that both faces of one server share. Safe for concurrent use.
 type Desk struct {
-	Operations Operations
+	Operations *Operations
 	Uploads    *Uploads
 	host       *host.Host
 }
 
 // New returns the desk of a host, whose ledger counts what requests hold.
-func New(h *host.Host) *Desk { return &Desk{Uploads: newUploads(), host: h} }
+func New(h *host.Host) *Desk {
+	return &Desk{
+		Uploads: newUploads(), host: h,
+		Operations: &Operations{kept: h.Operations, log: slog.Default(), patience: drainPatience},
+	}
+}
 
 // Policy is the response of an operation that sets a scaling policy.
 type Policy struct {
