@@ -113,6 +113,41 @@ func TestInstall_SaysThatWhatIsBuiltInDoesNotFit(t *testing.T) {
 	}
 }
 
+// TestInstall_BlamesWhatIsSure asks for a package that can't be had and for one whose older
+// version makes do with what is built in.
+func TestInstall_BlamesWhatIsSure(t *testing.T) {
+	wheels := offline(t)
+	wheel(t, wheels, "app", "1.0", metadata("app", "1.0", "compiled>=1"), strings.NewReader(""))
+	wheel(t, wheels, "app", "2.0", metadata("app", "2.0", "compiled==2.0"), strings.NewReader(""))
+	for lines, want := range map[string][]string{
+		"app\nnowhere":      {"nowhere"},
+		"app==2.0\nnowhere": {"nowhere", "compiled==2.0"},
+	} {
+		i, err := Find(t.Context(), "3.13.5", t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i.BuiltIn = []BuiltIn{{"compiled", "1.5", []byte(metadata("compiled", "1.5"))}}
+		list, err := Read(fstest.MapFS{File: {Data: []byte(lines)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = i.Install(t.Context(), list, t.TempDir())
+		blocked, ok := errors.AsType[*BlockedError](err)
+		if !ok {
+			t.Errorf("%q: got %v", lines, err)
+			continue
+		}
+		var got []string
+		for _, b := range blocked.Packages {
+			got = append(got, b.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: blames %q, want %q", lines, got, want)
+		}
+	}
+}
+
 // TestUninstall_StaysInItsFolder has the list of a distribution's files name others.
 func TestUninstall_StaysInItsFolder(t *testing.T) {
 	top := t.TempDir()

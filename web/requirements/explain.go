@@ -69,12 +69,29 @@ func (i *Installer) explain(ctx context.Context, list *List, dir string) []Block
 				continue
 			}
 			if b, ok := i.blame(ctx, n, dir, complaint); ok {
+				b.perhaps = i.isBuiltIn(n) && slices.ContainsFunc(n.by, func(name string) bool { return !list.pins(name) })
 				blocked = append(blocked, b)
 			}
 		}
 		level = merge(next)
 	}
-	return blocked
+	return certain(blocked)
+}
+
+// isBuiltIn reports whether the guest has a version of a package.
+func (i *Installer) isBuiltIn(n need) bool {
+	_, ok := i.stubs[n.key()]
+	return ok
+}
+
+// certain leaves out what may be had with other versions of its dependents, if there is
+// anything else: that alone may be why no versions fit each other.
+func certain(blocked []Blocked) []Blocked {
+	sure := slices.DeleteFunc(slices.Clone(blocked), func(b Blocked) bool { return b.perhaps })
+	if len(sure) == 0 {
+		return blocked
+	}
+	return sure
 }
 
 // merge merges the needs for the same package.

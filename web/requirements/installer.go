@@ -400,6 +400,8 @@ type Blocked struct {
 	Why    Reason   //
 	Detail string   // more on the reason; may be empty
 	By     []string // packages that need it; empty if the list itself names it
+
+	perhaps bool // other versions of those may make do with the version that is built in
 }
 
 // BlockedError lists packages that can't be had.
