@@ -15,6 +15,7 @@ const (
 	maxAsyncCalls  = 1024 // of all tenants, beyond their shares
 	maxAsyncTenant = 256  // of one tenant; and as many ticks of its timers
 	asyncShare     = 8    // of a tenant, whatever others have; and as many ticks
+	asyncSpare     = 8    // one of so many places, of each of these, is for functions that have none
 
 	// lineInterval is how often the store is asked which lines there are: others
 	// queue, too, and give back what they do not get done.
@@ -145,7 +146,7 @@ func (d *dispatcher) next(now time.Time) (key store.Line, next *line, arrived in
 			if !l.due.IsZero() && !l.due.After(now) {
 				l.due, l.waiting = time.Time{}, true
 			}
-			if l.waiting && !l.after.After(now) && d.place(l.lane) && (next == nil || d.before(l, next)) {
+			if l.waiting && !l.after.After(now) && d.place(l) && (next == nil || d.before(l, next)) {
 				key, next = k, l
 			}
 		}
@@ -166,10 +167,17 @@ func (d *dispatcher) next(now time.Time) (key store.Line, next *line, arrived in
 	return key, next, next.arrived
 }
 
-// place reports whether there is a place for one more call.
-func (d *dispatcher) place(l lane) bool {
-	n := d.tenants[l]
-	return n < asyncShare || n < maxAsyncTenant && d.total < maxAsyncCalls
+// place reports whether there is a place for one more call of a line. Calls that sleep
+// take all that they can, so that the tenant's other functions need some of their own.
+func (d *dispatcher) place(l *line) bool {
+	limit := func(places int) int {
+		if l.busy > 0 {
+			return places - places/asyncSpare
+		}
+		return places
+	}
+	n := d.tenants[l.lane]
+	return n < limit(asyncShare) || n < limit(maxAsyncTenant) && d.total < limit(maxAsyncCalls)
 }
 
 // before reports whether a line is served before another one. Ticks are late already
@@ -239,7 +247,7 @@ func (d *dispatcher) soonest(latest time.Time) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, l := range d.lines {
-		if l.waiting && l.after.Before(latest) && !l.after.IsZero() && d.place(l.lane) {
+		if l.waiting && l.after.Before(latest) && !l.after.IsZero() && d.place(l) {
 			latest = l.after
 		}
 		if !l.due.IsZero() && l.due.Before(latest) {

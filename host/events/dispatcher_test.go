@@ -46,16 +46,21 @@ func TestDispatcher_TenantsHavePlacesOfTheirOwn(t *testing.T) {
 		total := int64(0)
 		for n := range sleeping {
 			total += sleeping[n].Load()
-			if got := sleeping[n].Load(); n < 4 && got != maxAsyncTenant || n >= 4 && got != asyncShare {
+			most, least := int64(maxAsyncTenant-maxAsyncTenant/asyncSpare), int64(asyncShare-asyncShare/asyncSpare)
+			if got := sleeping[n].Load(); n < 4 && got != most || n >= 4 && got != least {
 				t.Errorf("tenant %d has %d calls in progress", n, got)
 			}
 		}
-		if want := int64(maxAsyncCalls + 2*asyncShare); total != want {
+		if want := int64(maxAsyncCalls - maxAsyncCalls/asyncSpare + 2*(asyncShare-asyncShare/asyncSpare)); total != want {
 			t.Errorf("%d calls are in progress, want %d", total, want)
 		}
-		// The calls of one more tenant are made at once, and so are ticks of one that has
-		// no place left.
+		// The calls of one more tenant are made at once, and so are those of other functions
+		// of one whose calls sleep, and its ticks.
 		var c calls
+		for _, tenant := range []string{"tenant-0", "tenant-5"} {
+			e.function(tenant+"/other", catalog.AsyncConfig{}, c.handler(echo))
+			e.queue(tenant+"/other", "call")
+		}
 		e.function("late/fun", catalog.AsyncConfig{}, c.handler(echo))
 		e.queue("late/fun", "call")
 		ticks := e.function("tenant-0/ticks", catalog.AsyncConfig{}, c.handler(echo))
@@ -65,7 +70,7 @@ func TestDispatcher_TenantsHavePlacesOfTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if got := c.all(); len(got) != 2 {
+		if got := c.all(); len(got) != 4 {
 			t.Errorf("calls: %q", got)
 		}
 		e.Close()
