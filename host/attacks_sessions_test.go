@@ -119,7 +119,7 @@ var otherwiseInSessions = []string{
 	// There is no context, and events and results have other bounds.
 	"a-forged-error-of-megabytes-is-refused", "a-large-event-is-the-call-s-own-work", "an-answer-of-many-megabytes-is-not-copied",
 	"an-answer-over-the-limit-is-refused", "an-error-report-of-a-million-frames-is-not-read", "an-event-of-deep-nesting-is-answered",
-	"another-function-can-not-be-named", "the-context-of-a-call-can-not-be-forged", "a-poll-of-many-descriptors-ends-its-instance-at-worst",
+	"another-function-can-not-be-named", "the-context-of-a-call-can-not-be-forged", "a-poll-of-many-descriptors-is-answered",
 	// They forge answers of the runtime, or what it is made of.
 	"a-forged-response-is-the-function-s-own-answer", "a-patched-library-is-the-version-s-own", "changed-constants-stay-in-the-instance",
 	"the-counters-of-loops-can-not-be-reached",

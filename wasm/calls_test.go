@@ -52,7 +52,7 @@ type callers struct {
 func newCallers(t testing.TB) *callers {
 	c := &callers{engine: newTestEngine(t, "calls.wasm", nil)}
 	var err error
-	if c.image, err = c.engine.Boot(t.Context()); err != nil {
+	if c.image, err = c.engine.Boot(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.image.Close() })

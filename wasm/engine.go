@@ -221,15 +221,16 @@ func (e *Engine) makeFirstImage(ctx context.Context, rw *rewrite.Result) error {
 }
 
 // Boot starts the guest's runtime in a fresh instance with fresh randomness and
-// returns an image of it. It blocks for some hundred milliseconds.
-func (e *Engine) Boot(ctx context.Context) (*Image, error) {
+// returns an image of it. It blocks for some hundred milliseconds, and longer while
+// others are ahead; a turn that is nil waits for nobody.
+func (e *Engine) Boot(ctx context.Context, turn Turn) (*Image, error) {
 	i, err := e.Clone(ctx, e.first, InstanceConfig{MemoryLimit: MaxMemory})
 	if err != nil {
 		return nil, err
 	}
 	defer i.Close()
 	var out boundedBuffer
-	call := Call{Stdout: &out, Stderr: &out}
+	call := Call{Stdout: &out, Stderr: &out, Turn: turn}
 	if _, err := i.call(ctx, exportInitialize, call); err != nil {
 		return nil, fmt.Errorf("wasm: %s: %w\n%s", exportInitialize, err, out.String())
 	}

@@ -24,7 +24,7 @@ const (
 
 func newLastWords(t *testing.T) func(how, words uint32) (*Instance, string) {
 	e := newTestEngine(t, "lastwords.wasm", nil)
-	image, err := e.Boot(t.Context())
+	image, err := e.Boot(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func (o *owner) reserve(delta int64) bool {
 // paidActor is an actor with an owner that pays.
 func paidActor(t *testing.T, o *owner) *Instance {
 	e := newTestEngine(t, "acts.wasm", nil)
-	image, err := e.Boot(t.Context())
+	image, err := e.Boot(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

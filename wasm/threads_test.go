@@ -30,7 +30,7 @@ func threadsRequest(threads, times, what uint32) []byte {
 // newThreads returns an instance of threads.wat, and what it has reserved.
 func newThreads(t *testing.T, e *Engine) (i *Instance, reserved *atomic.Int64) {
 	t.Helper()
-	image, err := e.Boot(t.Context())
+	image, err := e.Boot(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestThreads_EndWithTheCallThatFails(t *testing.T) {
 // addition takes two: to a thread that finds the lock taken, and back.
 func BenchmarkThreads_Switch(b *testing.B) {
 	e := newTestEngine(b, "threads.wasm", nil)
-	image, err := e.Boot(b.Context())
+	image, err := e.Boot(b.Context(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func newTestEngine(t testing.TB, guest string, change func(*Config)) *Engine {
 // actor returns a booted instance of acts.wat.
 func actor(t testing.TB, e *Engine, limit int64) *Instance {
 	t.Helper()
-	image, err := e.Boot(t.Context())
+	image, err := e.Boot(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestEngine_RefusesAGuestOfAnotherABI(t *testing.T) {
 		}
 	}
 	e := newTestEngine(t, "oldabi.wasm", nil)
-	if _, err := e.Boot(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprint("implements ABI 99, this program ABI ", ABIVersion)) {
+	if _, err := e.Boot(t.Context(), nil); err == nil || !strings.Contains(err.Error(), fmt.Sprint("implements ABI 99, this program ABI ", ABIVersion)) {
 		t.Errorf("other version: got %v", err)
 	}
 }
@@ -396,7 +396,7 @@ func TestEngine_LeavesNothingBehind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		image, err := e.Boot(t.Context())
+		image, err := e.Boot(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,10 +11,11 @@ import (
 // next version. Each is used for one version only, since the seed of Python's
 // string hashes is in it.
 type baseStock struct {
-	engine engine
-	ready  chan bootResult // of capacity 1
-	next   chan struct{}   // of capacity 1: somebody took one
-	done   sync.WaitGroup
+	engine    engine
+	scheduler *scheduler
+	ready     chan bootResult // of capacity 1
+	next      chan string     // of capacity 1: a tenant took one
+	done      sync.WaitGroup
 }
 
 type bootResult struct {
@@ -23,8 +24,8 @@ type bootResult struct {
 }
 
 // newBaseStock starts the goroutine that refills the stock until ctx ends.
-func newBaseStock(ctx context.Context, engine engine) *baseStock {
-	s := &baseStock{engine: engine, ready: make(chan bootResult, 1), next: make(chan struct{}, 1)}
+func newBaseStock(ctx context.Context, engine engine, scheduler *scheduler) *baseStock {
+	s := &baseStock{engine: engine, scheduler: scheduler, ready: make(chan bootResult, 1), next: make(chan string, 1)}
 	s.done.Add(1)
 	go s.refill(ctx)
 	return s
@@ -32,8 +33,8 @@ func newBaseStock(ctx context.Context, engine engine) *baseStock {
 
 func (s *baseStock) refill(ctx context.Context) {
 	defer s.done.Done()
-	for {
-		image, err := s.engine.Boot(ctx)
+	for tenant := ""; ; { // the first one is for all
+		image, err := s.engine.Boot(ctx, s.scheduler.turn(tenant, "interpreters"))
 		select {
 		case s.ready <- bootResult{image, err}:
 		case <-ctx.Done():
@@ -43,7 +44,7 @@ func (s *baseStock) refill(ctx context.Context) {
 			return
 		}
 		select {
-		case <-s.next:
+		case tenant = <-s.next:
 		case <-ctx.Done():
 			return
 		}
@@ -51,11 +52,12 @@ func (s *baseStock) refill(ctx context.Context) {
 }
 
 // acquire returns a fresh base image, which the caller closes. It blocks until
-// one is booted.
-func (s *baseStock) acquire(ctx context.Context) (image, error) {
+// one is booted. The next one is booted in the turn of the tenant, who must not have
+// one here.
+func (s *baseStock) acquire(ctx context.Context, tenant string) (image, error) {
 	select {
 	case r := <-s.ready:
-		s.next <- struct{}{}
+		s.next <- tenant
 		return r.image, r.err
 	case <-ctx.Done():
 		return nil, fault.ErrClosed
@@ -82,8 +84,9 @@ type interpreter struct {
 
 // interpreters has those that versions have asked for. Safe for concurrent use.
 type interpreters struct {
-	running context.Context // ends before close
-	engines engines
+	running   context.Context // ends before close
+	engines   engines
+	scheduler *scheduler
 
 	mu  sync.RWMutex // guards all; nothing blocks under it
 	all map[string]*interpreter
@@ -91,8 +94,8 @@ type interpreters struct {
 
 // newInterpreters starts with one whose engine is there. Each has a goroutine
 // until running ends.
-func newInterpreters(running context.Context, e engines) *interpreters {
-	r := &interpreters{running: running, engines: e, all: map[string]*interpreter{}}
+func newInterpreters(running context.Context, e engines, s *scheduler) *interpreters {
+	r := &interpreters{running: running, engines: e, scheduler: s, all: map[string]*interpreter{}}
 	_, _ = r.get(running, e.first()) // who needs it is told what is wrong
 	return r
 }
@@ -117,7 +120,7 @@ func (r *interpreters) get(ctx context.Context, name string) (*interpreter, erro
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if in = r.all[name]; in == nil {
-		in = &interpreter{e, newBaseStock(r.running, e)}
+		in = &interpreter{e, newBaseStock(r.running, e, r.scheduler)}
 		r.all[name] = in
 	}
 	return in, nil

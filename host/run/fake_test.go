@@ -69,7 +69,7 @@ func (e *fakeEngine) newImage(note []byte) image {
 }
 
 // Boot implements engine.
-func (e *fakeEngine) Boot(context.Context) (image, error) {
+func (e *fakeEngine) Boot(context.Context, wasm.Turn) (image, error) {
 	if err := asked(e.boot); err != nil {
 		return nil, err
 	}

@@ -235,7 +235,7 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 			m.reporter.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "error", err)
 		}
 	}
-	base, err := python.bases.acquire(ctx)
+	base, err := python.bases.acquire(ctx, v.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
 	}

@@ -32,7 +32,7 @@ type engines interface {
 // engine makes guests. It is the seam between this package and the WebAssembly
 // engine.
 type engine interface {
-	Boot(ctx context.Context) (image, error)
+	Boot(ctx context.Context, turn wasm.Turn) (image, error)
 	Clone(ctx context.Context, from image, cfg wasm.InstanceConfig) (guest, error)
 	OpenImage(path, key string) (image, error)
 }
@@ -69,7 +69,9 @@ type guest interface {
 type wasmEngine struct{ *wasm.Engine }
 
 // Boot implements engine.
-func (e wasmEngine) Boot(ctx context.Context) (image, error) { return imageOr(e.Engine.Boot(ctx)) }
+func (e wasmEngine) Boot(ctx context.Context, turn wasm.Turn) (image, error) {
+	return imageOr(e.Engine.Boot(ctx, turn))
+}
 
 // Clone implements engine.
 func (e wasmEngine) Clone(ctx context.Context, from image, cfg wasm.InstanceConfig) (guest, error) {

@@ -166,7 +166,7 @@ func newRunner(cfg Config, e engines) *Runner {
 		r.cfg.Secrets = func(*catalog.Version) (map[string]string, error) { return nil, nil }
 	}
 	r.maker = &maker{
-		interpreters: newInterpreters(r.running, e), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
+		interpreters: newInterpreters(r.running, e, r.scheduler), scheduler: r.scheduler, room: r.room, reporter: r.reporter,
 		book: cfg.Book, tokens: cfg.Tokens, archive: cfg.Archive, secrets: r.cfg.Secrets, imageDir: cfg.ImageDir,
 		netCeiling: cfg.NetCeiling, ceilings: r.cfg.Ceilings, dialer: cfg.Dialer, debugger: cfg.Debugger,
 		refused: cfg.Refused, traffic: newTraffic(cfg.Ledger),

@@ -139,7 +139,7 @@ func (s *sessionStocks) makeBase(ctx context.Context, tenant, runtime string) (*
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := python.bases.acquire(ctx)
+	fresh, err := python.bases.acquire(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}

@@ -316,7 +316,7 @@ func (t *tries) base(runtime string) (image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return python.bases.acquire(t.r.running)
+	return python.bases.acquire(t.r.running, tryTenant)
 }
 
 // rehearse makes a first call of an image's, with code of ours: the pages that
