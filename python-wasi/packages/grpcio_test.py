@@ -6,6 +6,17 @@ import grpc.aio
 import h2.config
 import h2.connection
 import h2.events
+from grpc.aio._typing import MetadataType, RequestType, ResponseType
+
+
+class Method:
+    """Annotated as packages annotate what they pass on to grpc.aio."""
+
+    inner: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+
+    def __call__(
+        self, request: RequestType, *, metadata: MetadataType | None = None
+    ) -> grpc.aio.UnaryUnaryCall[RequestType, ResponseType]: ...
 
 
 def serve(listener):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import AsyncIterator, Callable, Generator
+from types import GenericAlias
 from typing import Any
 
 from .._codes import StatusCode
@@ -46,7 +47,9 @@ class RpcContext(abc.ABC):
 
 
 class Call(RpcContext, metaclass=abc.ABCMeta):
-    """The client's side of a call."""
+    """The client's side of a call; in annotations with the types of request and answer."""
+
+    __class_getitem__ = classmethod(GenericAlias)
 
     @abc.abstractmethod
     async def initial_metadata(self) -> Metadata:
@@ -126,6 +129,8 @@ class StreamStreamCall(Call, metaclass=abc.ABCMeta):
 
 
 class _MultiCallable(abc.ABC):
+    __class_getitem__ = classmethod(GenericAlias)
+
     @abc.abstractmethod
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Begin a call."""
