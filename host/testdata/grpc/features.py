@@ -16,6 +16,9 @@ CODE = pathlib.Path(__file__).parent
 def secure(key=False, **more):
     """Credentials for TLS, with a client's certificate if it has a key."""
     roots = (CODE / "ca.pem").read_bytes()
+    if not key:
+        # Bundles name who is certified, and not in ASCII alone.
+        roots = "# Főtanúsítvány\n".encode() + roots + "# –––\n".encode()
     return grpc.ssl_channel_credentials(roots, *((CODE / "key.pem").read_bytes(), roots) if key else ())
 
 
@@ -39,6 +42,10 @@ def tls_with_strangers():
     with grpc.secure_channel(os.environ["SECURE"], grpc.ssl_channel_credentials()) as channel:
         error = raised(stub(channel).EmptyCall, Empty())
         assert "CERTIFICATE_VERIFY_FAILED" in error.details(), error
+    # No roots are not the platform's.
+    with grpc.secure_channel(os.environ["SECURE"], grpc.ssl_channel_credentials(b"# none\n")) as channel:
+        error = raised(stub(channel).EmptyCall, Empty())
+        assert error.code() is grpc.StatusCode.UNAVAILABLE and "no certificate in the roots" in error.details(), error
     with grpc.secure_channel(os.environ["SECURE"], secure(), [("grpc.ssl_target_name_override", "other.org")]) as channel:
         error = raised(stub(channel).EmptyCall, Empty())
         assert "certificate is not valid for 'other.org'" in error.details(), error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Callable
@@ -57,13 +58,29 @@ class TLS:
         ssl.SSLError and ValueError if the certificates are none.
         """
         if self._context is None:
-            roots = self._roots.decode() if self._roots is not None else None
+            roots = _certificates(self._roots) if self._roots is not None else None
             context = ssl.create_default_context(cadata=roots)
             context.set_alpn_protocols(["h2"])
             if self._key is not None and self._chain is not None:
                 _load_chain(context, self._key, self._chain)
             self._context = context
         return self._context
+
+
+_CERTIFICATE = re.compile(rb"-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----[!-~\s]*?-----END \1-----")
+
+
+def _certificates(roots: bytes) -> str:
+    """The certificates in a bundle, without the text between them, which the ssl module takes in ASCII alone.
+
+    # Errors
+
+    ValueError if there are none: the ssl module would take the platform's.
+    """
+    found = [match[0].decode("ascii") for match in _CERTIFICATE.finditer(roots)]
+    if not found:
+        raise ValueError("there is no certificate in the roots")
+    return "\n".join(found)
 
 
 def _load_chain(context: ssl.SSLContext, key: bytes, chain: bytes) -> None:
