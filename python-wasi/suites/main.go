@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -104,7 +105,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	var all []compared
 	fresh := 0
-	for together := range slices.Chunk(files, s.atOnce) {
+	for _, together := range s.together(files) {
 		found, err := s.compare(ctx, together)
 		if err != nil {
 			return fmt.Errorf("%s: %w", strings.Join(together, ", "), err)
@@ -226,6 +227,21 @@ func (s *suite) files(patterns []string) ([]string, error) {
 		return err
 	})
 	return all, err
+}
+
+// together returns the files that are run by one call each: several of a folder. Those of
+// others may have the same names, which pytest can't import together.
+func (s *suite) together(files []string) (all [][]string) {
+	for len(files) > 0 {
+		folder := path.Dir(files[0])
+		n := slices.IndexFunc(files, func(file string) bool { return path.Dir(file) != folder })
+		if n < 0 {
+			n = len(files)
+		}
+		all = slices.AppendSeq(all, slices.Chunk(files[:n], s.atOnce))
+		files = files[n:]
+	}
+	return all
 }
 
 // compare runs files of tests natively and in the sandbox.
