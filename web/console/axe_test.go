@@ -25,6 +25,11 @@ func TestAccessibility(t *testing.T) {
 			{"play", "#/play", ".welcome", nil},
 			{"answer", "#/play", ".figures", func(b *tab) { b.run() }},
 			{"error", "#/play", ".trace", func(b *tab) { b.choose("error"); b.run() }},
+			{"preview", "#/play", "iframe.preview[aria-busy=false]", func(b *tab) {
+				b.choose("http")
+				b.run()
+				b.button(".body", "Preview")
+			}},
 			{"profile", "#/play", ".flame-frame", func(b *tab) { b.paste(".code .editor", lingers); b.check("profile"); b.run() }},
 			{"raw", "#/play", ".event .editor", func(b *tab) { b.choose("raw"); b.run() }},
 			{"functions", "#/functions", ".functions tbody tr", nil},
@@ -60,7 +65,7 @@ func TestAccessibility(t *testing.T) {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if slices.Contains([]string{"overview", "palette", "settings", "play", "profile", "compare", "edits", "logs", "functions", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
+				if slices.Contains([]string{"overview", "palette", "settings", "play", "preview", "profile", "compare", "edits", "logs", "functions", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
 					b.look(theme, 360, 780)
 				}
 				b.open(p.fragment)

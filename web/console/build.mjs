@@ -28,7 +28,7 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
-for (const name of ['index.html', 'logo.svg']) await copyFile(join(here, 'src', name), join(out, name));
+for (const name of ['index.html', 'preview.html', 'logo.svg']) await copyFile(join(here, 'src', name), join(out, name));
 
 // The licences of what is in the bundles ask to go along with them.
 const packages = new Set();

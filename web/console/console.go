@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
@@ -32,7 +33,17 @@ var dist embed.FS
 // Trusted types make the browser refuse to run text as script, should we ever
 // insert some by mistake.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
-	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+	"frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; " +
+	"require-trusted-types-for 'script'; trusted-types 'none'"
+
+// preview is the page that shows HTML of strangers in a frame, which inherits its
+// policy: styles, pictures that are in the page itself, and nothing else. Its one
+// script is named by its hash, since in the sandbox the page has no origin.
+const (
+	preview       = "preview.html"
+	previewPolicy = "sandbox allow-scripts; default-src 'none'; script-src 'sha256-%s'; style-src 'unsafe-inline'; " +
+		"img-src data:; font-src data:; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+)
 
 // types are the content types of the files in dist.
 var types = map[string]string{
@@ -49,6 +60,7 @@ const widget = "widget.js"
 // file is the response for one file.
 type file struct {
 	contentType string
+	policy      string
 	etag        string // of the uncompressed bytes
 	plain       []byte
 	packed      []byte // gzip
@@ -79,11 +91,22 @@ func read() map[string]*file {
 		_ = z.Close()
 		sum := sha256.Sum256(plain)
 		files[e.Name()] = &file{
-			contentType: types[path.Ext(e.Name())], etag: base64.RawURLEncoding.EncodeToString(sum[:12]),
+			contentType: types[path.Ext(e.Name())], policy: policyOf(e.Name(), plain), etag: base64.RawURLEncoding.EncodeToString(sum[:12]),
 			plain: plain, packed: packed.Bytes(),
 		}
 	}
 	return files
+}
+
+// policyOf returns the policy of a file.
+func policyOf(name string, text []byte) string {
+	if name != preview {
+		return policy
+	}
+	_, script, _ := bytes.Cut(text, []byte("<script>"))
+	script, _, _ = bytes.Cut(script, []byte("</script>"))
+	sum := sha256.Sum256(script)
+	return fmt.Sprintf(previewPolicy, base64.StdEncoding.EncodeToString(sum[:]))
 }
 
 // serve serves one request.
@@ -112,6 +135,7 @@ func serve(w http.ResponseWriter, r *http.Request, files map[string]*file) {
 		http.Error(w, "No such file; the page is at "+Path+"/", http.StatusNotFound)
 		return
 	}
+	header.Set("Content-Security-Policy", f.policy)
 	if name == widget {
 		header.Set("Access-Control-Allow-Origin", "*")
 		header.Set("Cross-Origin-Resource-Policy", "cross-origin")

@@ -61,7 +61,7 @@ func TestHandler_EachFileHasItsHeaders(t *testing.T) {
 
 func TestHandler_ThePageIsSmall(t *testing.T) {
 	total := 0
-	for _, name := range []string{"", "app.js", "app.css", "theme.js", "logo.svg"} {
+	for _, name := range []string{"", "app.js", "app.css", "theme.js", "preview.html", "logo.svg"} {
 		body, err := io.ReadAll(get(t, "/console/"+name, http.Header{"Accept-Encoding": {"gzip"}}).Body)
 		if err != nil {
 			t.Fatal(err)

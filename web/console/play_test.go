@@ -48,7 +48,7 @@ func (b *tab) code(code string) {
 }
 
 // link returns a link to a draft that is just code.
-func link(t *testing.T, code string) string {
+func link(t testing.TB, code string) string {
 	t.Helper()
 	draft, err := json.Marshal(map[string]any{"code": code, "timeoutMS": 10_000})
 	if err != nil {

@@ -1,9 +1,11 @@
 package console_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image/png"
 	"strings"
 	"sync"
 	"testing"
@@ -221,3 +223,27 @@ var (
 	pressEscape = chromedp.KeyEvent(kb.Escape)
 	pressTab    = chromedp.KeyEvent(kb.Tab)
 )
+
+// colour returns the colour of a pixel of the window, as rrggbb.
+func (b *tab) colour(x, y int) string {
+	b.t.Helper()
+	data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	picture, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	red, green, blue, _ := picture.At(x, y).RGBA()
+	return fmt.Sprintf("%02x%02x%02x", red>>8, green>>8, blue>>8)
+}
+
+// leaveFor begins to load a page, which may go on to another at once.
+func (b *tab) leaveFor(url string) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: url})
+		return err
+	}))
+}

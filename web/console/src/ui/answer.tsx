@@ -1,10 +1,11 @@
 // A function's response: status, headers and body. Whatever the body is, it is
-// shown as text or as a picture only.
+// shown as text or as a picture only, a page on request in a sandbox.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { layOut } from '../json';
 import { bytes, count, cut, hex } from '../text';
 import { Choice, Foreign, Pill } from './parts';
 import { Icon } from './icons';
+import { Preview } from './preview';
 import { rowsOf, Table } from './table';
 
 /** Answer is a function's response. */
@@ -78,6 +79,7 @@ export function Trace({ error }: { error: NonNullable<Answer['error']> }) {
   );
 }
 
+const pages = /^(text\/html|application\/xhtml\+xml)\b/i;
 const pictures = /^image\/(png|jpeg|gif|webp|avif|svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)\b/i;
 
 function Body({ answer }: { answer: Answer }) {
@@ -114,18 +116,19 @@ function Text({ answer }: { answer: Answer }) {
     return layOut(text);
   }, [text]);
   const rows = useMemo(() => (text === null || answer.truncated || text.length > maxPretty ? null : rowsOf(text, header(answer, 'content-type'))), [answer, text]);
-  const [as, setAs] = useState<'pretty' | 'table' | 'plain'>('pretty');
+  const [as, setAs] = useState<'pretty' | 'table' | 'plain' | 'page'>('pretty');
   const [size, setSize] = useState(step);
   useEffect(() => setSize(step), [answer]);
   if (text === null) return <Binary data={answer.body} />;
-  const ways = [...(tokens ? [['pretty', 'Pretty'] as const] : []), ...(rows ? [['table', 'Table'] as const] : []), ['plain', 'As sent'] as const];
+  const ways = [...(tokens ? [['pretty', 'Pretty'] as const] : []), ...(rows ? [['table', 'Table'] as const] : []), ['plain', 'As sent'] as const,
+    ...(pages.test(header(answer, 'content-type')) ? [['page', 'Preview'] as const] : [])];
   const way = ways.some(([w]) => w === as) ? as : ways[0]![0];
   const pretty = tokens && way === 'pretty';
   const [shown, left] = cut(text, size);
   return (
     <div class="body">
       {ways.length > 1 && <Choice label="Show the body" value={way} options={ways} onChange={setAs} />}
-      {rows && way === 'table' ? <Table rows={rows} /> : <pre tabIndex={0} aria-label="Body">
+      {way === 'page' ? <Preview html={text} /> : rows && way === 'table' ? <Table rows={rows} /> : <pre tabIndex={0} aria-label="Body">
         {pretty
           ? tokens.slice(0, 20_000).map((token) => (token.kind === 'space' ? token.text : <span class={`json-${token.kind}`}><Foreign text={token.text} /></span>))
           : <Foreign text={shown} />}
