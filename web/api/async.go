@@ -135,6 +135,21 @@ func (h *Handler) createTimer(q *request) (any, error) {
 		ids{"timerId": t.ID}, t), nil
 }
 
+func (h *Handler) pauseTimer(q *request) (any, error)  { return h.setPaused(q, true) }
+func (h *Handler) resumeTimer(q *request) (any, error) { return h.setPaused(q, false) }
+
+func (h *Handler) setPaused(q *request, paused bool) (any, error) {
+	started, title, metadata := now(), "Resume timer", "ResumeTimerMetadata"
+	if paused {
+		title, metadata = "Pause timer", "PauseTimerMetadata"
+	}
+	t, err := h.host.Events().UpdateTimer(q.Context(), q.principal, q.path["timerId"], events.TimerUpdate{Paused: &paused})
+	if err != nil {
+		return nil, err
+	}
+	return h.done(q, title, metadata, subject{t.Tenant, t.ID}, started, ids{"timerId": t.ID}, t), nil
+}
+
 func (h *Handler) deleteTimer(q *request) (any, error) {
 	started := now()
 	t, err := h.host.Events().DeleteTimer(q.Context(), q.principal, q.path["timerId"])

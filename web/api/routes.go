@@ -150,6 +150,10 @@ var routes = []route{
 		nil, false, ListTimersResponse{}, (*Handler).listTimers},
 	{http.MethodPost, "/timers", "CreateTimer", "createTimer", "Create a timer",
 		nil, body[CreateTimerRequest], false, Operation{}, (*Handler).createTimer},
+	{http.MethodPost, "/timers/{timerId}:pause", "UpdateTimer", "pauseTimer", "Have a timer, by id or name, not tick until it is resumed",
+		nil, nil, false, Operation{}, (*Handler).pauseTimer},
+	{http.MethodPost, "/timers/{timerId}:resume", "UpdateTimer", "resumeTimer", "Have a paused timer tick again; what it has not ticked is not made up for",
+		nil, nil, false, Operation{}, (*Handler).resumeTimer},
 	{http.MethodDelete, "/timers/{timerId}", "DeleteTimer", "deleteTimer", "Delete a timer by id or name",
 		nil, nil, false, Operation{}, (*Handler).deleteTimer},
 

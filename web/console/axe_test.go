@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -16,8 +17,17 @@ func TestAccessibility(t *testing.T) {
 	}
 	deployed(t, "seen", []string{page1, page1}, []string{"prod"})
 	call(t, "/seen")
+	failing := deployed(t, "seen-failing", nil)
+	async(t, failing, picky)
+	manage(t, http.MethodPost, "/timers", map[string]string{"name": "seen", "functionId": "seen-failing", "cronExpression": "@hourly", "payload": "fine"})
+	if answer, err := http.Post(shared.url+"/seen-failing?integration=async", "text/plain", strings.NewReader("order")); err != nil {
+		t.Fatal(err)
+	} else {
+		answer.Body.Close()
+	}
+	nodes, _ := inCluster(t)
 	for _, theme := range []string{"light", "dark"} {
-		b := newTab(t)
+		b := newTab(t, allowing("status of 400"))
 		for _, p := range []struct {
 			name, fragment, ready string
 			prepare               func(*tab)
@@ -59,15 +69,27 @@ func TestAccessibility(t *testing.T) {
 			{"tenant", "#/tenants/default", "tbody tr", nil},
 			{"limit", "#/tenants/default", "dialog .field", func(b *tab) { b.button("tbody", "Change the limit of Timers") }},
 			{"ceiling", "#/tenants/default", "dialog textarea", func(b *tab) { b.button(".facts", "Change"); b.button("dialog", "Only") }},
+			{"events", "#/events", ".letters tbody tr", func(b *tab) { b.wait(`document.querySelector('.timers tbody tr')`) }},
+			{"timer", "#/functions/seen-failing/events", "dialog .notice.bad", func(b *tab) {
+				b.button(".timers", "New timer")
+				b.fill("dialog [name=name]", "never")
+				b.fill("dialog [name=cron]", "never")
+				b.button("dialog", "Create the timer")
+			}},
+			{"letter", "#/functions/seen-failing/events", "dialog pre", func(b *tab) { b.button(".letters", "Show") }},
+			{"public", "#/functions/seen", "dialog", func(b *tab) { b.button(".access", "Make public") }},
+			{"nodes", "#/nodes", ".nodes tbody tr", nil},
+			{"keys", "#/keys", ".page-head .primary", nil},
 			{"palette", "#/functions/seen", "[role=option]", func(b *tab) { b.button(".top", "Go to") }},
 			{"deploy", "#/deploy", ".drop .error", func(b *tab) { b.button(".deploy-foot", "Deploy") }},
 		} {
 			t.Run(theme+" "+p.name, func(t *testing.T) {
 				b.t = t
 				b.look(theme, 1280, 800)
-				if slices.Contains([]string{"overview", "palette", "settings", "play", "preview", "profile", "compare", "edits", "logs", "functions", "calls", "call", "tenants", "tenant", "ceiling"}, p.name) {
+				if slices.Contains([]string{"overview", "palette", "settings", "play", "preview", "profile", "compare", "edits", "logs", "functions", "calls", "call", "tenants", "tenant", "ceiling", "events", "letter", "nodes"}, p.name) {
 					b.look(theme, 360, 780)
 				}
+				b.url = map[bool]string{true: nodes, false: shared.url}[p.name == "nodes"]
 				b.open(p.fragment)
 				if p.prepare != nil {
 					p.prepare(b)

@@ -86,13 +86,22 @@ func deployed(t testing.TB, name string, sources []string, tags ...[]string) str
 // manage makes a request of the management API.
 func manage(t testing.TB, method, path string, body any) map[string]any {
 	t.Helper()
+	return manageAt(t, shared.url, "", method, path, body)
+}
+
+// manageAt makes a request of a server's management API, with a key if there is one.
+func manageAt(t testing.TB, url, secret, method, path string, body any) map[string]any {
+	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequest(method, shared.url+"/functions/v1"+path, bytes.NewReader(text))
+	request, err := http.NewRequest(method, url+"/functions/v1"+path, bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if secret != "" {
+		request.Header.Set("Authorization", "Api-Key "+secret)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(request)

@@ -144,24 +144,28 @@ func TestPreview_NothingRunsLeavesOrNavigates(t *testing.T) {
 			return strings.ReplaceAll(html, "T/", place.at+"/reached/"+how+"-"+place.name+"-")
 		}
 		t.Run(place.name, func(t *testing.T) {
-			b := newTab(t, allowing("Content Security Policy", "Refused to", "Blocked", "blocked", "sandboxed", "Unsafe attempt"))
-			b.url = p.url
-			opened := func(html string) {
+			opened := func(t *testing.T, html string) *tab {
 				t.Helper()
+				b := newTab(t, allowing("Content Security Policy", "Refused to", "Blocked", "blocked", "sandboxed", "Unsafe attempt"))
+				b.url = p.url
 				b.preview(aim("preview", html))
+				return b
 			}
-			opened(`<p>before</p>` + all)
-			for _, html := range alone {
-				opened(html)
+			t.Run("loading", func(t *testing.T) { opened(t, `<p>before</p>`+all) })
+			for name, html := range alone {
+				t.Run(name, func(t *testing.T) { opened(t, html) })
 			}
 			for name, html := range clicked {
-				opened(html)
-				at := eval[[]float64](b, `(() => { const f = document.querySelector('iframe.preview'); f.scrollIntoView(); const r = f.getBoundingClientRect(); return [r.x + 40, r.y + 40]; })()`)
-				b.do(chromedp.MouseClickXY(at[0], at[1]))
-				b.wait(`document.activeElement === document.querySelector('iframe.preview')`) // it has got the click
-				if got := eval[string](b, `location.pathname + location.hash.slice(0, 6)`); got != "/console/#/play" {
-					t.Errorf("%s: the page is now %s", name, got)
-				}
+				t.Run(name, func(t *testing.T) {
+					b := opened(t, html)
+					at := eval[[]float64](b, `(() => { const f = document.querySelector('iframe.preview'); f.scrollIntoView(); const r = f.getBoundingClientRect(); return [r.x + 40, r.y + 40]; })()`)
+					for b.ctx.Err() == nil && !eval[bool](b, `document.activeElement === document.querySelector('iframe.preview')`) {
+						b.do(chromedp.MouseClickXY(at[0], at[1])) // one into what is not painted yet is lost
+					}
+					if got := eval[string](b, `location.pathname + location.hash.slice(0, 6)`); got != "/console/#/play" {
+						t.Errorf("the page is now %s", got)
+					}
+				})
 			}
 
 			// Whatever the preview has sent is there once the same has come from a page without one.

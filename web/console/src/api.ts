@@ -140,6 +140,45 @@ export interface Operation {
   error?: { message: string };
 }
 
+/** Timer calls a function at set times. */
+export interface Timer {
+  id: string;
+  name: string;
+  functionId: string;
+  tag: string;
+  cronExpression: string;
+  timeZone: string;
+  payload: string;
+  lastTick: string | null;
+  nextTick: string | null;
+  paused?: boolean;
+}
+
+/** DeadLetter is an asynchronous call that failed for good. */
+export interface DeadLetter {
+  id: string;
+  functionId: string;
+  requestId: string;
+  attempts: string;
+  error: string;
+  failedAt: string;
+  /** In base64. */
+  body: string;
+}
+
+/** ClusterNode is a server of a cluster. */
+export interface ClusterNode {
+  address: string;
+  version: string;
+  startedAt: string;
+  draining: boolean;
+  capacity: number;
+  load: number;
+  calls: number;
+  instances: number;
+  memory: string;
+}
+
 export interface Key {
   id: string;
   tenant: string;

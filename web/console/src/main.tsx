@@ -7,10 +7,12 @@ import './css/functions.css';
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { apiKey, ask, Failure, messageOf, setAPIKey, whenDenied, type Who } from './api';
+import { EventsPage } from './events';
 import { Deploy } from './functions/deploy';
 import { FunctionPage } from './functions/function';
 import { FunctionList } from './functions/list';
 import { Keys } from './keys';
+import { Nodes } from './nodes';
 import { Palette } from './palette';
 import { Play } from './play/play';
 import { TenantList, TenantPage } from './tenants';
@@ -85,10 +87,15 @@ function App() {
   const section = at.path[0] ?? 'play';
   const operator = who?.role === 'admin' && who.tenant === '*';
   const tenants = who?.role !== 'admin' ? '' : operator ? '#/tenants' : `#/tenants/${encodeURIComponent(who.tenant)}`;
+  const [clustered, setClustered] = useState(false);
+  useEffect(() => {
+    if (!operator) return setClustered(false);
+    ask<{ nodes: unknown[] }>('GET', '/nodes').then(({ nodes }) => setClustered(nodes.length > 0), () => {}); // the page itself would say what is wrong
+  }, [operator, age]);
   const place = at.path.join('/');
   const started = useRef(false);
   useEffect(() => {
-    document.title = `${{ play: 'Playground', functions: at.path[1] ?? 'Functions', deploy: 'Deploy', tenants: at.path[1] ?? 'Tenants', keys: 'Keys' }[section] ?? 'Not found'} · Vivarium`;
+    document.title = `${{ play: 'Playground', functions: at.path[1] ?? 'Functions', deploy: 'Deploy', events: 'Events', tenants: at.path[1] ?? 'Tenants', nodes: 'Nodes', keys: 'Keys' }[section] ?? 'Not found'} · Vivarium`;
     // Moves the focus, so that screen readers announce the new page.
     if (started.current) main.current?.querySelector<HTMLElement>('h1')?.focus();
     started.current = true;
@@ -102,11 +109,13 @@ function App() {
         <nav aria-label="Main">
           <a href="#/play" aria-current={section === 'play' ? 'page' : undefined}>Playground</a>
           <a href="#/functions" aria-current={section === 'functions' || section === 'deploy' ? 'page' : undefined}>Functions</a>
+          <a href="#/events" aria-current={section === 'events' ? 'page' : undefined}>Events</a>
           {tenants && (
             <a href={tenants} aria-current={section === 'tenants' ? 'page' : undefined}>
               {operator ? 'Tenants' : 'Tenant'}
             </a>
           )}
+          {clustered && <a href="#/nodes" aria-current={section === 'nodes' ? 'page' : undefined}>Nodes</a>}
           {who?.role === 'admin' && <a href="#/keys" aria-current={section === 'keys' ? 'page' : undefined}>Keys</a>}
         </nav>
         <span class="grow" />
@@ -123,15 +132,17 @@ function App() {
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         {section === 'play' ? <Play shared={at.query.get('s') ?? ''} />
-          : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} item={at.path[3] ?? ''} />
+          : section === 'functions' && at.path[1] ? <FunctionPage key={`${at.path[1]} ${age}`} id={at.path[1]} tab={at.path[2] ?? ''} item={at.path[3] ?? ''} admin={who?.role === 'admin'} />
           : section === 'functions' ? <FunctionList key={age} />
           : section === 'deploy' ? <Deploy key={`${at.path[1] ?? ''} ${age}`} name={at.path[1] ?? ''} />
+          : section === 'events' ? <EventsPage key={age} />
+          : section === 'nodes' ? <Nodes key={age} />
           : section === 'tenants' && at.path[1] ? <TenantPage key={`${at.path[1]} ${age}`} name={at.path[1]} editable={operator} />
           : section === 'tenants' ? <TenantList key={age} />
           : section === 'keys' ? <Keys age={age} open={who?.open ?? false} onChange={() => setAge((n) => n + 1)} />
           : <div class="page"><h1 tabIndex={-1}>Page not found</h1><p><a href="#/play">Go to the playground</a></p><p class="muted">{place}</p></div>}
       </main>
-      {seeking && <Palette current={section === 'functions' || section === 'deploy' ? (at.path[1] ?? '') : ''} tenants={tenants} onClose={() => setSeeking(false)} />}
+      {seeking && <Palette current={section === 'functions' || section === 'deploy' ? (at.path[1] ?? '') : ''} tenants={tenants} operator={operator} onClose={() => setSeeking(false)} />}
       {asking && (
         <KeyDialog onClose={() => setAsking(false)} onKey={(w) => { setWho(w); setAge((n) => n + 1); setAsking(false); }} />
       )}

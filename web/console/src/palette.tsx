@@ -14,16 +14,18 @@ interface Props {
   current: string;
   /** Where an admin finds tenants; empty for others. */
   tenants: string;
+  /** Whoever acts for all tenants, and may see the nodes. */
+  operator: boolean;
   onClose: () => void;
 }
 
 /** most is how many commands are shown. */
 const most = 30;
 
-const parts = [['', 'Overview'], ['/calls', 'Calls'], ['/code', 'Code'], ['/versions', 'Versions'], ['/test', 'Test'], ['/logs', 'Logs']] as const;
+const parts = [['', 'Overview'], ['/calls', 'Calls'], ['/code', 'Code'], ['/versions', 'Versions'], ['/test', 'Test'], ['/logs', 'Logs'], ['/events', 'Events']] as const;
 
 /** Palette finds pages by what is typed, and goes there. */
-export function Palette({ current, tenants, onClose }: Props) {
+export function Palette({ current, tenants, operator, onClose }: Props) {
   const [functions, setFunctions] = useState<Fn[] | null>(null);
   const [wrong, setWrong] = useState('');
   const [text, setText] = useState('');
@@ -36,9 +38,9 @@ export function Palette({ current, tenants, onClose }: Props) {
   }, []);
   const found = useMemo(() => {
     const words = text.toLowerCase().split(/\s+/).filter((w) => w);
-    return commandsOf(functions ?? [], current, tenants, words.length > 0)
+    return commandsOf(functions ?? [], current, tenants, operator, words.length > 0)
       .filter((c) => words.every((w) => `${c.title} ${c.note}`.toLowerCase().includes(w))).slice(0, most);
-  }, [functions, text, current, tenants]);
+  }, [functions, text, current, tenants, operator]);
   const chosen = Math.min(at, found.length - 1);
   useEffect(() => list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' }), [chosen]);
   const go = (command: Command | undefined) => {
@@ -77,7 +79,7 @@ export function Palette({ current, tenants, onClose }: Props) {
 }
 
 /** commandsOf lists what one can go to; the parts of functions that are not open only when something is sought. */
-function commandsOf(functions: Fn[], current: string, tenants: string, seeking: boolean): Command[] {
+function commandsOf(functions: Fn[], current: string, tenants: string, operator: boolean, seeking: boolean): Command[] {
   const here = functions.find((f) => f.id === current || f.name === current);
   const pagesOf = (f: Fn, which: readonly (readonly [string, string])[]) => which.map(([path, part]) => (
     { title: path ? `${f.name || f.id}: ${part}` : f.name || f.id, note: path ? '' : f.description || 'function', href: `#/functions/${seg(f.name || f.id)}${path}` }
@@ -87,6 +89,8 @@ function commandsOf(functions: Fn[], current: string, tenants: string, seeking: 
     { title: 'Playground', note: 'write and run code', href: '#/play' },
     { title: 'Functions', note: 'what they are doing', href: '#/functions' },
     { title: 'New function', note: 'deploy a folder or an archive', href: '#/deploy' },
+    { title: 'Events', note: 'timers and dead letters', href: '#/events' },
+    ...(operator ? [{ title: 'Nodes', note: 'the servers of the cluster', href: '#/nodes' }] : []),
     ...(tenants ? [{ title: 'Tenants', note: 'quotas and what may be reached', href: tenants }, { title: 'Keys', note: 'who may use the server', href: '#/keys' }] : []),
     ...functions.flatMap((f) => pagesOf(f, seeking && f !== here ? parts : parts.slice(0, 1))),
   ];

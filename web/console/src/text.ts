@@ -86,6 +86,25 @@ export function ago(time: string): string {
   return new Date(time).toISOString().slice(0, 10);
 }
 
+/** until returns in how long something will be. */
+export function until(time: string): string {
+  const seconds = (new Date(time).getTime() - Date.now()) / 1000;
+  if (Number.isNaN(seconds)) return '';
+  if (seconds < 1) return 'now';
+  for (const [limit, unit, size] of [
+    [90, 'second', 1],
+    [90 * 60, 'minute', 60],
+    [36 * 3600, 'hour', 3600],
+    [Infinity, 'day', 86400],
+  ] as const) {
+    if (seconds < limit) {
+      const n = Math.round(seconds / size);
+      return `in ${n} ${unit}${n === 1 ? '' : 's'}`;
+    }
+  }
+  return '';
+}
+
 /** hex returns a dump of bytes, 16 per line. */
 export function hex(data: Uint8Array): string {
   const lines: string[] = [];

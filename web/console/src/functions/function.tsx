@@ -3,6 +3,7 @@ import { useCallback, useEffect, useState } from 'preact/hooks';
 import { all, ask, isAbort, messageOf, seg, type Fn, type Operation, type Version } from '../api';
 import { Icon } from '../ui/icons';
 import { Confirm, Copy, Field, Foreign, Notice, Pill, Tabs, tell, useTicks } from '../ui/parts';
+import { Events } from '../events';
 import { CallPage } from './call';
 import { Calls } from './calls';
 import { Code } from './code';
@@ -12,8 +13,8 @@ import { Overview } from './overview';
 import { TestCall } from './test';
 import { Versions } from './versions';
 
-/** FunctionPage shows a function in tabs; item is what one of them has open. */
-export function FunctionPage({ id, tab, item }: { id: string; tab: string; item: string }) {
+/** FunctionPage shows a function in tabs; item is what one of them has open. An admin decides who may call it. */
+export function FunctionPage({ id, tab, item, admin }: { id: string; tab: string; item: string; admin: boolean }) {
   const [fn, setFn] = useState<Fn | null>(null);
   const [versions, setVersions] = useState<Version[] | null>(null);
   const [wrong, setWrong] = useState('');
@@ -32,7 +33,7 @@ export function FunctionPage({ id, tab, item }: { id: string; tab: string; item:
   useTicks(load, 3 * pollSeconds, [load]);
 
   const base = `#/functions/${seg(id)}`;
-  const at = ['', 'calls', 'code', 'versions', 'test', 'logs'].includes(tab) ? tab : '';
+  const at = ['', 'calls', 'code', 'versions', 'test', 'logs', 'events'].includes(tab) ? tab : '';
   const url = fn ? `${location.origin}/${fn.name || fn.id}` : '';
   return (
     <div class="page">
@@ -55,19 +56,20 @@ export function FunctionPage({ id, tab, item }: { id: string; tab: string; item:
       )}
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
       <Tabs label="Parts of this function" current={at ? `${base}/${at}` : base} items={[
-        [base, 'Overview'], [`${base}/calls`, 'Calls'], [`${base}/code`, 'Code'], [`${base}/versions`, 'Versions'], [`${base}/test`, 'Test'], [`${base}/logs`, 'Logs'],
+        [base, 'Overview'], [`${base}/calls`, 'Calls'], [`${base}/code`, 'Code'], [`${base}/versions`, 'Versions'], [`${base}/test`, 'Test'], [`${base}/logs`, 'Logs'], [`${base}/events`, 'Events'],
       ]} />
       {!fn && !wrong && <p class="empty">Loading…</p>}
       {fn && versions && versions.length === 0 && (
         <Notice>This function has no version yet. <a href={`#/deploy/${seg(fn.name || fn.id)}`}>Deploy one</a></Notice>
       )}
-      {fn && at === '' && versions && <Overview fn={fn} versions={versions} base={base} reload={() => load()} />}
+      {fn && at === '' && versions && <Overview fn={fn} versions={versions} base={base} admin={admin} reload={() => load()} />}
       {fn && at === 'calls' && !item && <Calls fn={fn} versions={versions ?? []} base={base} />}
       {fn && at === 'calls' && item && versions && <CallPage key={item} fn={fn} id={item} versions={versions} base={base} />}
       {fn && at === 'code' && versions && <Code fn={fn} versions={versions} item={item} base={base} reload={() => load()} />}
       {fn && at === 'versions' && versions && <Versions fn={fn} versions={versions} reload={() => load()} />}
       {fn && at === 'test' && <TestCall fn={fn} versions={versions ?? []} />}
       {fn && at === 'logs' && <Logs fn={fn} />}
+      {fn && at === 'events' && <Events fn={fn} />}
       {fn && deleting && <Delete fn={fn} onClose={() => setDeleting(false)} />}
     </div>
   );

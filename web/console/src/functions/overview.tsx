@@ -6,6 +6,7 @@ import { statusText } from '../ui/answer';
 import type { Line } from '../ui/chart';
 import { Choice, Foreign, Notice, Pill, useTicks } from '../ui/parts';
 import { Timeline } from '../ui/timeline';
+import { Access } from './access';
 import { statusKind, versionName } from './calls';
 import { pollSeconds } from './list';
 import { EditSettings, Settings } from './settings';
@@ -14,6 +15,7 @@ interface Props {
   fn: Fn;
   versions: Version[];
   base: string;
+  admin: boolean;
   reload: () => Promise<void>;
 }
 
@@ -21,7 +23,7 @@ interface Props {
 const few = 5;
 
 /** Overview shows what a function has been doing. */
-export function Overview({ fn, versions, base, reload }: Props) {
+export function Overview({ fn, versions, base, admin, reload }: Props) {
   const [figures, setFigures] = useState<Figures | null>(null);
   const [calls, setCalls] = useState<Call[] | null>(null);
   const [editing, setEditing] = useState(false);
@@ -96,6 +98,7 @@ export function Overview({ fn, versions, base, reload }: Props) {
           <Settings version={latest} />
         </section>
       )}
+      <Access fn={fn} editable={admin} />
       {editing && latest && <EditSettings fn={fn} version={latest} reload={reload} onClose={() => setEditing(false)} />}
     </>
   );
