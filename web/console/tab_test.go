@@ -128,7 +128,8 @@ func eval[T any](b *tab, expression string) T {
 // wait waits until an expression is true; while it throws, it isn't.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("(() => { try { return !!("+expression+"); } catch { return false; } })()", chromedp.WithPollingInterval(10*time.Millisecond), chromedp.WithPollingTimeout(patience)))
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("(() => { try { return !!("+expression+"); } catch { return false; } })()",
+		chromedp.WithPollingInterval(10*time.Millisecond), chromedp.WithPollingTimeout(patience)))
 	if err != nil {
 		b.t.Fatalf("waiting for %s: %v\n%s", expression, err, b.visible())
 	}
