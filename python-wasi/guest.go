@@ -33,7 +33,7 @@ import (
 
 // ABIVersion is the version of the ABI that this checkout's guest implements:
 // what its export vivarium_abi_version returns.
-const ABIVersion = 4
+const ABIVersion = 5
 
 // ErrNotBuilt means that the binary was compiled before the guest was built. That an
 // optional guest is not in the binary counts as such an error, and has a text of its

@@ -14,7 +14,7 @@ import (
 
 // ABIVersion is the version of the guest ABI that this package implements.
 // python-wasi/README.md describes it for authors of guests.
-const ABIVersion = 4
+const ABIVersion = 5
 
 // Exports that the ABI requires of a guest.
 const (
@@ -97,6 +97,7 @@ func instantiateHost(ctx context.Context, r wazero.Runtime) error {
 		do     api.GoModuleFunc
 		params []api.ValueType
 	}{
+		{"digest", digest, []api.ValueType{i32, i32, i32, i32}},
 		{"thread_start", threadStart, []api.ValueType{i32, i32}},
 		{"thread_wait", threadWait, []api.ValueType{i32, i32, i64}},
 		{"thread_wake", threadWake, []api.ValueType{i32, i32}},

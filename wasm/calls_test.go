@@ -30,6 +30,7 @@ var hostCalls = []string{
 	"vivarium.sock_get_option", "vivarium.sock_set_option", "vivarium.sock_resolve", "vivarium.sock_refusal",
 	"vivarium.fd_poll", "vivarium.seed", "vivarium.thread_start", "vivarium.thread_wait",
 	"vivarium.thread_wake", "vivarium.thread_yield", "vivarium.thread_interrupt", "vivarium.thread_locals", "proc_exit", "proc_raise",
+	"vivarium.digest",
 }
 
 // hostCall is one call in a request to calls.wat.

@@ -17,7 +17,11 @@ const (
 	clockThreadCPU
 )
 
-const efault = 21 // WASI's error number
+// Error numbers of WASI.
+const (
+	efault = 21
+	einval = 28
+)
 
 // clockWork is what looking at a clock counts for: a call of the host is some
 // hundred nanoseconds' worth, far more than an iteration of a loop.

@@ -56,6 +56,7 @@ var hostCalls = map[string]struct {
 		"open('/tmp/f', 'w').close()\nL = ['f'] + [str(n) for n in range(30)]\nfor n in range(30): os.symlink(L[n], '/tmp/' + L[n + 1])\n---\n" +
 			"for n in range(1000): os.stat('/tmp/29'), os.readlink('/tmp/29'), os.symlink('x' * 4000, '/tmp/x'), os.unlink('/tmp/x'), os.link('/tmp/f', '/tmp/y'), os.unlink('/tmp/y')"},
 	"random": {"random_get seed", 512, "---\nos.urandom(200_000_000)"},
+	"hashes": {"digest", 256, "import hashlib\nB = bytes(100_000_000)\n---\nfor n in hashlib.sha1, hashlib.sha256, hashlib.sha512: n(B)"},
 	"clocks": {"clock_time_get clock_res_get", 128, "import time, collections, itertools\n---\n" +
 		"collections.deque(map(time.clock_gettime, itertools.repeat(1, 1_000_000)), 0)\ntime.process_time(), time.clock_getres(1)"},
 	"short-sleeps": {"poll_oneoff thread_yield", 128, "import time\n---\nfor n in range(1000): time.sleep(0), time.sleep(1e-9), os.sched_yield()"},

@@ -11,7 +11,7 @@
 // The version of the ABI between host and guest: the exports, the imports, the
 // documents on stdin, the tree of files. It is incremented whenever a host of the
 // old version could not run the new guest.
-#define VIVARIUM_ABI_VERSION 4
+#define VIVARIUM_ABI_VERSION 5
 
 // What the exports return. The runner's load and invoke may return OK and
 // DISCARD themselves; BROKEN means that they did not return normally.

@@ -16,8 +16,8 @@ for wrapped in open openat mkdir mkdirat chdir fstat __wasilibc_nocwd_fstatat __
   __wasilibc_find_relpath_alloc __wasi_path_open __wasi_path_create_directory; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
-# What embed/sockets.c, embed/openssl.c and embed/threads.c do.
-for wrapped in strerror fcntl SSL_CTX_new RAND_get0_private _PyThreadState_Bind; do
+# What embed/sockets.c, embed/openssl.c, embed/digests.c and embed/threads.c do.
+for wrapped in strerror fcntl SSL_CTX_new RAND_get0_private SHA1_Update SHA256_Update SHA512_Update _PyThreadState_Bind; do
   link_flags+=("-Wl,--wrap=$wrapped")
 done
 link_libraries=(-lpython3.13 -ltz -lmpdec -lexpat -lHacl_Hash_SHA2 -lz -lbz2 -llzma -lsqlite3

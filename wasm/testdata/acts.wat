@@ -14,7 +14,7 @@
   (data (i32.const 64) "booted")
 
   (func (export "_initialize"))
-  (func (export "vivarium_abi_version") (result i32) (i32.const 4))
+  (func (export "vivarium_abi_version") (result i32) (i32.const 5))
   (func (export "vivarium_boot") (result i32)
     (global.set $booted (i64.const 1))
     (i32.const 0))

@@ -78,10 +78,11 @@
   (import "vivarium" "thread_yield" (func $v_thread_yield (result i32)))
   (import "vivarium" "thread_interrupt" (func $v_thread_interrupt (param i32) (result i32)))
   (import "vivarium" "thread_locals" (func $v_thread_locals (param i32 i32) (result i32)))
+  (import "vivarium" "digest" (func $v_digest (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 16)
   (global $stack (mut i32) (i32.const 65536))
   (func (export "_initialize"))
-  (func (export "vivarium_abi_version") (result i32) (i32.const 4))
+  (func (export "vivarium_abi_version") (result i32) (i32.const 5))
   (func (export "vivarium_boot") (result i32) (i32.const 0))
 
   ;; The arguments of the call at $at.
@@ -166,7 +167,8 @@
     (if (i32.eq (local.get $op) (i32.const 71)) (then (drop (call $v_thread_interrupt (call $w (local.get $at) (i32.const 0)))) return))
     (if (i32.eq (local.get $op) (i32.const 72)) (then (drop (call $v_thread_locals (call $w (local.get $at) (i32.const 0)) (call $w (local.get $at) (i32.const 1)))) return))
     (if (i32.eq (local.get $op) (i32.const 73)) (then (call $proc_exit (call $w (local.get $at) (i32.const 0))) return))
-    (if (i32.eq (local.get $op) (i32.const 74)) (then (drop (call $proc_raise (call $w (local.get $at) (i32.const 0)))) return)))
+    (if (i32.eq (local.get $op) (i32.const 74)) (then (drop (call $proc_raise (call $w (local.get $at) (i32.const 0)))) return))
+    (if (i32.eq (local.get $op) (i32.const 75)) (then (drop (call $v_digest (call $w (local.get $at) (i32.const 0)) (call $w (local.get $at) (i32.const 1)) (call $w (local.get $at) (i32.const 2)) (call $w (local.get $at) (i32.const 3)))) return)))
 
   ;; The request is read to 524288.
   (func $act (export "vivarium_invoke") (result i32) (local $n i32) (local $at i32)
