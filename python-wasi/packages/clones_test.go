@@ -66,6 +66,7 @@ import uuid
 import bcrypt
 import pydantic
 import rpds
+from aiohttp._websocket.writer import WebSocketWriter
 from cryptography import x509
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
@@ -94,6 +95,7 @@ def handler(event, context):
         "token": secrets.token_hex(),
         "authkey": bytes(multiprocessing.current_process().authkey).hex(),
         "uuid4": str(uuid.uuid4()),
+        "masks": repr([WebSocketWriter(None, None).get_random_bits() for _ in range(4)]),
         "fernet": Fernet.generate_key().decode(),
         # The nonce of a message, under a key that all share.
         "nonce": Fernet(b"A" * 43 + b"=").encrypt_at_time(b"text", 0).decode(),

@@ -65,22 +65,20 @@ func benchmark(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		slices.Sort(names)
 	}
 	var all []measured
+	var failed error
 	for _, name := range names {
 		m, err := measure(ctx, *dir, *python, name, *rounds)
-		if errors.Is(err, pythonwasi.ErrNotBuilt) && !*update {
-			fmt.Fprintf(stderr, "%s: %v\n", name, err)
-			continue
-		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", name, err))
+			continue
 		}
 		fmt.Fprint(stdout, m)
 		all = append(all, m)
 	}
-	if *update {
+	if *update && failed == nil {
 		return os.WriteFile(filepath.Join(*dir, "IMPORTS.md"), page(all), 0o644)
 	}
-	return nil
+	return failed
 }
 
 // measured are the figures of a package.
