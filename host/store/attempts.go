@@ -30,7 +30,7 @@ const (
 // answered, whatever the answer is. It must do no harm to do the operation twice. The one
 // server in this process has nobody to take its place: there is one attempt.
 func (l *link) repeat(ctx context.Context, each time.Duration, operation func(context.Context) error) error {
-	if l.maxStale == 0 {
+	if !l.shared() {
 		ctx, cancel := context.WithTimeout(ctx, max(each, opTimeout))
 		defer cancel()
 		return operation(ctx)

@@ -26,9 +26,10 @@ const (
 )
 
 const (
-	// pingInterval is how often the connection is tried. If there is no answer until the
-	// next ping, it counts as lost.
-	pingInterval = time.Second
+	// pingInterval is how often the connection is tried. If none of pingsUnanswered pings has
+	// been answered when the next one is due, it counts as lost: after 1.2 s at most, so that
+	// what was missed can be known within two.
+	pingInterval, pingsUnanswered = 400 * time.Millisecond, 2
 	// reconnectWait is how long after all servers were tried they are tried again.
 	reconnectWait = 250 * time.Millisecond
 	// opTimeout bounds each operation on the server in this process, and what is not
@@ -133,7 +134,7 @@ func (j *jet) connect(cfg Config) (err error) {
 	options := []nats.Option{
 		nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout), nats.ReconnectWait(reconnectWait),
 		// A server that stands still is left for another one.
-		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(1),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsUnanswered),
 		nats.ReconnectHandler(func(*nats.Conn) { j.link.reconnect() }),
 	}
 	j.link = newLink(0, 0)
@@ -189,6 +190,7 @@ func (c Config) withDefaults() Config {
 // open creates missing buckets and streams, and fills s.
 func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	j.marks = openMarks(cfg.Marks, cfg.Log)
+	var buckets []*jetBucket
 	for _, b := range s.buckets() {
 		marks := j.marks
 		if b.into == &s.Timers { // they change with every tick
@@ -198,14 +200,16 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		if err != nil {
 			return err
 		}
+		opened.urgent = b.into == &s.Keys
 		*b.into = opened
+		buckets = append(buckets, opened)
 	}
 	if b, ok := s.Functions.(*jetBucket); ok && !s.Exclusive {
 		s.epoch = epochOf(b)
 	}
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	copies, err := j.replicas(opening, cfg, "OBJ_"+prefix+"code")
+	copies, err := j.replicas(opening, cfg, codeStream)
 	if err != nil {
 		return err
 	}
@@ -266,6 +270,9 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		}
 	}
 	if cfg.URL != "" {
+		if err := j.shareNews(buckets); err != nil {
+			return err
+		}
 		j.link.watch(func(ctx context.Context) error {
 			_, err := queue.stream.Info(ctx) // which its leader answers
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,10 +23,12 @@ type jetBucket struct {
 	kv     jetstream.KeyValue
 	stream jetstream.Stream
 	js     jetstream.JetStream
+	leader leader
 	link   *link
 	marks  *marks // nil: not recorded
 
 	progress progress
+	urgent   bool // deletions must be known to all within two seconds, whatever fails
 
 	// alone means that nobody else writes to the bucket, so its contents are
 	// known.
@@ -163,6 +164,7 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 	if err == nil {
 		b.note(revision)
 		b.progress.made(revision)
+		b.tell(revision, key, !there)
 	}
 	return revision, err
 }
@@ -182,7 +184,7 @@ func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *ma
 	if err != nil {
 		return nil, unavailable(name, err)
 	}
-	b := &jetBucket{name: name, kv: kv, js: j.js, link: j.link, marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL}
+	b := &jetBucket{name: name, kv: kv, js: j.js, leader: leader{j.conn, j.link, "KV_" + prefix + name}, link: j.link, marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL}
 	if b.stream, err = j.js.Stream(opening, "KV_"+prefix+name); err != nil {
 		return nil, unavailable(name, err)
 	}
@@ -208,15 +210,18 @@ func (b *jetBucket) Get(ctx context.Context, key string) (Entry, error) {
 	if err := b.readable(key); err != nil {
 		return Entry{}, err
 	}
-	var e jetstream.KeyValueEntry
-	err := b.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
-		e, err = b.kv.Get(ctx, key)
-		return err
-	})
+	if !validKey.MatchString(key) {
+		return Entry{}, b.fault(jetstream.ErrInvalidKey)
+	}
+	m, err := b.leader.last(ctx, b.subject(key))
 	if err != nil {
 		return Entry{}, b.fault(err)
 	}
-	return entry(e), nil
+	e := b.entry(m)
+	if e.Deleted {
+		return Entry{}, ErrNotFound
+	}
+	return e, nil
 }
 
 func (b *jetBucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
@@ -225,11 +230,11 @@ func (b *jetBucket) Create(ctx context.Context, key string, value []byte) (uint6
 		if !errors.Is(b.fault(err), ErrRevision) {
 			return revision, err
 		}
-		last := b.last(ctx, key)
-		if last == nil || last.Header.Get(headerOperation) == "" && last.Header.Get(jetstream.MarkerReasonHeader) == "" {
+		last, e := b.leader.last(ctx, b.subject(key))
+		if e != nil || !b.entry(last).Deleted {
 			return revision, err
 		}
-		return b.put(ctx, key, value, jetstream.WithExpectLastSequencePerSubject(last.Sequence)) // it was deleted
+		return b.put(ctx, key, value, jetstream.WithExpectLastSequencePerSubject(last.Sequence))
 	})
 }
 
@@ -276,7 +281,7 @@ func (b *jetBucket) publish(ctx context.Context, key string, m *nats.Msg, option
 	}
 	ack, again, err := b.link.publish(ctx, b.js, m, options...)
 	if again && errors.Is(b.fault(err), ErrRevision) {
-		if last := b.last(ctx, key); last != nil && last.Header.Get(nats.MsgIdHdr) == m.Header.Get(nats.MsgIdHdr) {
+		if last, e := b.leader.last(ctx, m.Subject); e == nil && last.Header.Get(nats.MsgIdHdr) == m.Header.Get(nats.MsgIdHdr) {
 			return last.Sequence, nil // an earlier attempt is what it conflicts with
 		}
 	}
@@ -284,15 +289,6 @@ func (b *jetBucket) publish(ctx context.Context, key string, m *nats.Msg, option
 		return 0, err
 	}
 	return ack.Sequence, nil
-}
-
-// last returns the last message about a key, or nil if nothing is known of one.
-func (b *jetBucket) last(ctx context.Context, key string) (m *jetstream.RawStreamMsg) {
-	_ = b.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
-		m, err = b.stream.GetLastMsgForSubject(ctx, b.subject(key))
-		return err
-	})
-	return m
 }
 
 // validKey matches keys that a bucket can have.
@@ -309,240 +305,12 @@ func (b *jetBucket) purge(ctx context.Context, key string, options ...jetstream.
 	return err
 }
 
-func (b *jetBucket) Watch(ctx context.Context, each func(Entry), present func()) (stop func(), err error) {
-	return b.watch(ctx, &follower{bucket: b, each: each, keys: map[string]uint64{}, counts: true}, present)
-}
-
-func (b *jetBucket) watch(ctx context.Context, f *follower, present func()) (stop func(), err error) {
-	if err := f.begin(ctx); err != nil {
-		return nil, err
+// entry returns what a message tells of a key.
+func (b *jetBucket) entry(m *jetstream.RawStreamMsg) Entry {
+	return Entry{
+		Key: strings.TrimPrefix(m.Subject, b.subject("")), Value: m.Data, Revision: m.Sequence, Created: m.Time,
+		Deleted: m.Header.Get(headerOperation) != "" || m.Header.Get(jetstream.MarkerReasonHeader) != "",
 	}
-	b.judge(ctx, f.before, f.read, maps.Clone(f.keys))
-	present()
-	watching, cancel := context.WithCancel(b.link.using)
-	var following sync.WaitGroup
-	following.Go(func() { f.follow(watching) })
-	return sync.OnceFunc(func() {
-		cancel()
-		following.Wait()
-		b.progress.left(f)
-	}), nil
-}
-
-// follower passes the records of a bucket on, and their changes.
-type follower struct {
-	bucket  *jetBucket
-	each    func(Entry)
-	changes <-chan jetstream.KeyValueEntry // nil if there is no news
-	hush    func()                         // ends the news; nil if there is none
-
-	keys   map[string]uint64 // existing keys with their revisions, as passed on
-	counts bool              // the bucket's progress is that of this follower, too
-
-	// Of the last time that all was read.
-	before uint64          // the bucket's revision when that began
-	read   uint64          // records, including those of deleted keys
-	seen   map[string]bool // existing keys
-	whole  bool            // the server sent all of them
-}
-
-// begin passes on what the bucket has that is not known, and starts to listen for
-// changes, until end.
-func (f *follower) begin(ctx context.Context) (err error) {
-	b := f.bucket
-	f.end()
-	defer func() {
-		if err != nil {
-			f.end()
-		}
-	}()
-	f.read, f.seen, f.whole = 0, map[string]bool{}, true
-	if f.before, _, err = b.state(ctx); err != nil {
-		return b.fault(err)
-	}
-	if err := f.listen(); err != nil {
-		return err
-	}
-	timeout := time.NewTimer(watchPatience)
-	defer timeout.Stop()
-	for {
-		select {
-		case e, ok := <-f.changes:
-			switch {
-			case !ok:
-				return unavailable(b.name, errors.New("the news has ended"))
-			case e == nil:
-				b.setUnreadable(nil)
-				f.passed(f.before)
-				return nil
-			}
-			timeout.Reset(watchPatience)
-			f.apply(entry(e))
-		case <-ctx.Done():
-			return b.fault(ctx.Err())
-		case <-timeout.C:
-			// The server silently stops before a record that it can't read.
-			f.end()
-			if err := f.listen(jetstream.UpdatesOnly()); err != nil {
-				return err
-			}
-			f.read, f.seen, f.whole = 0, map[string]bool{}, false
-			if err := b.readEach(ctx, f.apply); err != nil {
-				return err
-			}
-			f.passed(f.before)
-			return nil
-		}
-	}
-}
-
-// passed notes that everything up to a revision has been passed on.
-func (f *follower) passed(revision uint64) {
-	if f.counts {
-		f.bucket.progress.passed(f, revision)
-	}
-}
-
-// listen starts to listen for changes.
-func (f *follower) listen(options ...jetstream.WatchOpt) error {
-	// The client keeps a goroutine until this context ends, even after Stop.
-	listening, cancel := context.WithCancel(f.bucket.link.using)
-	w, err := f.bucket.kv.WatchAll(listening, options...)
-	if err != nil {
-		cancel()
-		return f.bucket.fault(err)
-	}
-	f.changes = w.Updates()
-	f.hush = func() {
-		_ = w.Stop() // the connection may be gone
-		cancel()
-	}
-	return nil
-}
-
-// end stops listening.
-func (f *follower) end() {
-	if f.hush != nil {
-		f.hush()
-		f.changes, f.hush = nil, nil
-	}
-}
-
-// apply passes on a record unless it is known.
-func (f *follower) apply(e Entry) {
-	f.read++
-	if e.Deleted {
-		delete(f.keys, e.Key)
-		delete(f.seen, e.Key)
-		f.each(e)
-		return
-	}
-	f.seen[e.Key] = true
-	if f.keys[e.Key] != e.Revision {
-		f.keys[e.Key] = e.Revision
-		f.each(e)
-	}
-}
-
-// follow passes on changes until watching ends. After the connection was lost the
-// bucket is compared with what is known: the server does not remember for ever what
-// was deleted meanwhile.
-func (f *follower) follow(watching context.Context) {
-	defer f.end()
-	reconnected := f.bucket.link.reconnected()
-	var again <-chan time.Time
-	for {
-		select {
-		case e, ok := <-f.changes:
-			if !ok { // the client has given up
-				f.changes, again = nil, time.After(compareInterval)
-			} else if e != nil {
-				f.apply(entry(e))
-				f.passed(e.Revision())
-			}
-		case <-reconnected:
-			reconnected, again = f.bucket.link.reconnected(), time.After(0)
-		case <-again:
-			if again = nil; !f.compare(watching) {
-				again = time.After(compareInterval)
-			}
-		case <-watching.Done():
-			return
-		}
-	}
-}
-
-// compareInterval is how long after a comparison that failed the next one is made.
-const compareInterval = time.Second
-
-// compare reads the bucket again and passes on the differences. It reports whether it
-// has read all of it: what could not be read is not taken for deleted.
-func (f *follower) compare(watching context.Context) bool {
-	ctx, cancel := context.WithTimeout(watching, time.Minute)
-	defer cancel()
-	if f.begin(ctx) != nil {
-		return false
-	}
-	last, records, err := f.bucket.state(ctx)
-	if err != nil || last != f.before || !f.whole || f.read < records {
-		return false
-	}
-	for key := range f.keys {
-		if !f.seen[key] {
-			f.apply(Entry{Key: key, Revision: last, Deleted: true})
-		}
-	}
-	return true
-}
-
-// watchPatience is how long to wait for the server's next record before reading
-// them one by one.
-const watchPatience = 2 * time.Second
-
-// readEach reads record by record, in no particular order, and skips those that
-// can't be read.
-func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	const subject = "$KV." + prefix
-	info, err := b.stream.Info(ctx, jetstream.WithSubjectFilter(">"))
-	if err != nil {
-		return b.fault(err)
-	}
-	unreadable := map[string]bool{}
-	for name := range info.State.Subjects {
-		key := strings.TrimPrefix(name, subject+b.name+".")
-		e, err := b.kv.Get(ctx, key)
-		switch {
-		case err == nil:
-			each(entry(e))
-		case errors.Is(err, jetstream.ErrKeyDeleted):
-			each(Entry{Key: key, Deleted: true})
-		case ctx.Err() != nil:
-			return b.fault(ctx.Err())
-		default:
-			b.damaged("the record of %s is unreadable", key)
-			unreadable[key] = errors.Is(err, jetstream.ErrKeyNotFound)
-		}
-	}
-	b.setUnreadable(unreadable)
-	return nil
-}
-
-func (b *jetBucket) All(ctx context.Context) ([]Entry, error) {
-	var all []Entry
-	complete, known := false, map[string]bool{}
-	f := &follower{bucket: b, keys: map[string]uint64{}, each: func(e Entry) {
-		if !complete && !e.Deleted && !known[e.Key] { // one may come twice
-			all, known[e.Key] = append(all, e), true
-		}
-	}}
-	stop, err := b.watch(ctx, f, func() { complete = true })
-	if err != nil {
-		return nil, err
-	}
-	stop()
-	return all, nil
 }
 
 func entry(e jetstream.KeyValueEntry) Entry {
@@ -559,10 +327,8 @@ func (b *jetBucket) fault(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, jetstream.ErrKeyNotFound):
+	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return ErrNotFound
-	case errors.Is(err, jetstream.ErrKeyExists):
-		return ErrRevision
 	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(wrongLastSequence, api.ErrorCode) {
 		return ErrRevision

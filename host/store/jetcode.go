@@ -3,10 +3,11 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"time"
 
@@ -66,49 +67,77 @@ func (c *jetCode) Get(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Chunks that the server finds damaged never arrive.
 	ctx, cancel := context.WithTimeout(ctx, codeTimeout(int(info.Size)))
 	defer cancel()
-	for patience := time.Second; ; {
-		reading, stop := context.WithTimeout(ctx, patience)
-		archive, err := c.objects.GetBytes(reading, name)
-		late := reading.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)
-		stop()
-		switch {
-		case errors.Is(err, jetstream.ErrDigestMismatch):
-			return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
-		case err != nil && late && ctx.Err() == nil:
-			// The chunks of an archive that was stored again, or deleted,
-			// while it was read would be waited for in vain.
-			now, err := c.info(ctx, name)
-			if err != nil {
-				return nil, err
-			}
-			if now.NUID == info.NUID {
-				patience = codeTimeout(int(info.Size))
-			}
-			info = now
-		case err != nil:
+	if archive, err := c.stream(ctx, name, info.Size); err == nil {
+		return archive, nil
+	}
+	for {
+		archive, err := c.fetch(ctx, info)
+		if err != nil {
 			return nil, unavailable("code "+name, err)
-		case CodeName(archive) != name:
-			return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
-		default:
+		}
+		if CodeName(archive) == name {
 			return archive, nil
 		}
+		// The chunks of an archive that was stored again, or deleted, meanwhile are gone.
+		now, err := c.info(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if now.NUID == info.NUID {
+			return nil, fmt.Errorf("%w: %s; deploy the function again", ErrCorrupt, name)
+		}
+		info = now
 	}
 }
 
+// stream reads an archive from any of the servers that keep it. One that lags behind has not
+// got all of it, and chunks that a server finds damaged never arrive.
+func (c *jetCode) stream(ctx context.Context, name string, size uint64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second+time.Duration(size>>20)*100*time.Millisecond)
+	defer cancel()
+	archive, err := c.objects.GetBytes(ctx, name)
+	if err == nil && CodeName(archive) != name {
+		err = ErrCorrupt
+	}
+	return archive, err
+}
+
+// fetch reads as much of an archive as the leader has, chunk by chunk, which takes longer.
+func (c *jetCode) fetch(ctx context.Context, info *jetstream.ObjectInfo) (archive []byte, err error) {
+	subject := codeSubject + "C." + info.NUID
+	for next := uint64(1); uint64(len(archive)) < info.Size; {
+		m, err := c.leader().next(ctx, subject, next)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		archive, next = append(archive, m.Data...), m.Sequence+1
+	}
+	return archive, nil
+}
+
+const (
+	codeStream  = "OBJ_" + prefix + "code"
+	codeSubject = "$O." + prefix + "code."
+)
+
+func (c *jetCode) leader() leader { return leader{c.conn, c.link, codeStream} }
+
 // info describes the archive of a name.
 func (c *jetCode) info(ctx context.Context, name string) (*jetstream.ObjectInfo, error) {
-	var info *jetstream.ObjectInfo
-	err := c.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
-		info, err = c.objects.GetInfo(ctx, name)
-		return err
-	})
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
+	var info jetstream.ObjectInfo
+	m, err := c.leader().last(ctx, codeSubject+"M."+base64.URLEncoding.EncodeToString([]byte(name)))
+	if err == nil {
+		err = json.Unmarshal(m.Data, &info)
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) || info.Deleted {
 		return nil, fmt.Errorf("code %s: %w", name, ErrNotFound)
 	}
-	return info, unavailable("code "+name, err)
+	return &info, unavailable("code "+name, err)
 }
 
 func (c *jetCode) Delete(ctx context.Context, name string) error {
@@ -153,8 +182,8 @@ func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[strin
 
 // collectChunks removes chunks of incomplete archives.
 func (c *jetCode) collectChunks(ctx context.Context, known map[string]bool) error {
-	const subject = "$O." + prefix + "code.C."
-	stream, err := c.js.Stream(ctx, "OBJ_"+prefix+"code")
+	const subject = codeSubject + "C."
+	stream, err := c.js.Stream(ctx, codeStream)
 	if err != nil {
 		return unavailable("code", err)
 	}

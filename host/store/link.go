@@ -27,6 +27,9 @@ func newLink(maxStale, patience time.Duration) *link {
 	return l
 }
 
+// shared reports whether others use the servers, too.
+func (l *link) shared() bool { return l.maxStale > 0 }
+
 // reconnected returns what is closed when the connection was lost and is there again.
 func (l *link) reconnected() <-chan struct{} {
 	l.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"vivarium/host/fault"
 )
@@ -107,19 +108,28 @@ func (p *progress) made(revision uint64) {
 	p.changed = max(p.changed, revision)
 }
 
-// passed notes that a follower has passed on everything up to a revision.
-func (p *progress) passed(f *follower, revision uint64) {
+// join notes that a follower follows, and has passed on everything up to a revision.
+func (p *progress) join(f *follower, revision uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen == nil {
 		p.seen = map[*follower]uint64{}
 	}
-	p.seen[f] = max(p.seen[f], revision)
-	p.tell()
+	p.seen[f] = revision
 }
 
-// left notes that a follower follows no more.
-func (p *progress) left(f *follower) {
+// passed notes that a follower has passed on everything up to a revision.
+func (p *progress) passed(f *follower, revision uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if before, follows := p.seen[f]; follows && revision > before {
+		p.seen[f] = revision
+		p.tell()
+	}
+}
+
+// leave notes that a follower follows no more.
+func (p *progress) leave(f *follower) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.seen, f)
@@ -132,6 +142,30 @@ func (p *progress) tell() {
 		close(p.news)
 		p.news = nil
 	}
+}
+
+// followers returns those who have not been passed a revision.
+func (p *progress) followers(behind uint64) (all []*follower) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f, seen := range p.seen {
+		if seen < behind {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// expect has those followers ask for a revision that have not been passed it within newsTime.
+func (p *progress) expect(revision uint64) {
+	if len(p.followers(revision)) == 0 {
+		return
+	}
+	time.AfterFunc(newsTime, func() {
+		for _, f := range p.followers(revision) {
+			f.look()
+		}
+	})
 }
 
 // behind reports whether a follower has not been passed a revision. The caller holds mu.
@@ -159,6 +193,7 @@ func (p *progress) known() uint64 {
 
 // await waits until all followers know a revision, and reports whether they do.
 func (p *progress) await(ctx context.Context, revision uint64) bool {
+	p.expect(revision)
 	for {
 		p.mu.Lock()
 		if !p.behind(revision) {
