@@ -32,16 +32,10 @@ func (r *records) load(ctx context.Context) error {
 	}
 	loading := true
 	unwatch, err := r.store.Functions.Watch(ctx, func(e store.Entry) {
-		known := versions
 		if !loading {
-			known = nil
-		}
-		if err := r.apply(r.running, e, known, nil); err != nil {
-			if loading {
-				r.doubt("function "+e.Key+" is not there", err)
-			} else if r.running.Err() == nil {
-				r.log.Error("change of a function not taken over", "function", e.Key, "error", err)
-			}
+			r.follow(e)
+		} else if err := r.apply(r.running, e, versions, nil); err != nil {
+			r.doubt("function "+e.Key+" is not there", err)
 		}
 	}, func() { loading = false })
 	if err != nil {
@@ -63,6 +57,40 @@ func (r *records) load(ctx context.Context) error {
 		r.remove(f)
 	}
 	return nil
+}
+
+// followInterval is how long to wait before a change is tried to be taken over again.
+const followInterval = 250 * time.Millisecond
+
+// follow takes over a change that the store tells of. That is not told again, so it waits
+// until it can.
+func (r *records) follow(e store.Entry) {
+	for told := false; ; told = true {
+		err := r.apply(r.running, e, nil, nil)
+		switch {
+		case err == nil || r.running.Err() != nil:
+			return
+		case !errors.Is(err, store.ErrUnavailable) || isDamage(err):
+			r.log.Error("change of a function not taken over", "function", e.Key, "error", err)
+			return
+		case !told:
+			r.log.Warn("change of a function not taken over yet", "function", e.Key, "error", err)
+		}
+		pause(r.running, followInterval)
+	}
+}
+
+func isDamage(err error) bool {
+	_, ok := errors.AsType[*store.DamageError](err)
+	return ok
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // doubt notes that the store does not tell all of what there is. Nothing may be
@@ -134,7 +162,11 @@ func (r *records) makeMissing(
 	for _, id := range missing {
 		record, ok := known[id]
 		if !ok {
-			e, err := r.store.Versions.Get(ctx, id)
+			tries := listedTries
+			if known != nil { // all has just been read
+				tries = 1
+			}
+			e, err := r.listed(ctx, f, revision, id, tries)
 			if err == nil {
 				err = json.Unmarshal(e.Value, &record)
 			}
@@ -154,6 +186,32 @@ func (r *records) makeMissing(
 		made = append(made, v)
 	}
 	return made, nil
+}
+
+// listedTries is how often a version is looked for that must be there.
+const listedTries = 20
+
+// listed reads the record of a version that the record of a function lists. It was written
+// before that, and is removed after a later one that does not list it. So as long as there
+// is no later one, it has not been found yet: whoever was asked for it lags behind.
+func (r *records) listed(ctx context.Context, f *functionRecord, revision uint64, id string, tries int) (store.Entry, error) {
+	for ; ; tries-- {
+		e, err := r.store.Versions.Get(ctx, id)
+		if !errors.Is(err, store.ErrNotFound) || f.Status == StatusDeleting || r.store.Exclusive {
+			return e, err
+		}
+		now, unknown := r.store.Functions.Get(ctx, f.ID)
+		switch {
+		case errors.Is(unknown, store.ErrNotFound), unknown == nil && now.Revision > revision:
+			return e, err
+		case unknown != nil:
+			return e, unknown
+		case tries <= 1:
+			r.log.Error("a version is lost; the function goes on without it", "function", f.ID, "version", id)
+			return e, err
+		}
+		pause(ctx, followInterval)
+	}
 }
 
 // collect removes what attempts that were cut off have left in the store, and
