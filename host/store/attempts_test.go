@@ -19,7 +19,7 @@ func deafened(t *testing.T) (deaf, other *Store, deafen func(), hear func()) {
 	to := startShared(t)
 	var mu sync.Mutex
 	silent, heard := false, sync.NewCond(&mu)
-	c := newCableWith(t, to, func(w io.Writer, r io.Reader) {
+	c := layCable(t, to, func(w io.Writer, r io.Reader) {
 		buffer := make([]byte, 1<<16)
 		for {
 			n, err := r.Read(buffer)
@@ -40,12 +40,12 @@ func deafened(t *testing.T) (deaf, other *Store, deafen func(), hear func()) {
 		heard.Broadcast()
 	}
 	t.Cleanup(func() { set(false) })
-	deaf = open(t, Config{URL: "nats://" + c.address, patience: 2 * time.Minute})
+	deaf = open(t, Config{URL: "nats://" + c.Address(), patience: 2 * time.Minute})
 	other = open(t, Config{URL: "nats://" + to})
 	return deaf, other, func() { set(true) }, func() {
-		c.set(true) // what was on its way is lost
+		c.Cut(true) // what was on its way is lost
 		set(false)
-		c.set(false)
+		c.Cut(false)
 	}
 }
 

@@ -19,8 +19,8 @@ func TestCodeCache_HasCodeWithoutTheServers(t *testing.T) {
 	here := open(t, Config{URL: "nats://" + to})
 	others := must(here.Code.Put(ctx, []byte("read once")))(t)
 	unread := must(here.Code.Put(ctx, []byte("never read")))(t)
-	cable := newCable(t, to)
-	there := open(t, Config{URL: "nats://" + cable.address, CodeCache: dir})
+	cable := layCable(t, to, nil)
+	there := open(t, Config{URL: "nats://" + cable.Address(), CodeCache: dir})
 	own := must(there.Code.Put(ctx, []byte("stored here")))(t)
 	damaged := must(there.Code.Put(ctx, []byte("damaged here")))(t)
 	deleted := must(there.Code.Put(ctx, []byte("deleted")))(t)
@@ -30,7 +30,7 @@ func TestCodeCache_HasCodeWithoutTheServers(t *testing.T) {
 		t.Errorf("deleted: %v", err)
 	}
 
-	cable.set(true)
+	cable.Cut(true)
 	for name, want := range map[string]string{own: "stored here", others: "read once"} {
 		if got, err := there.Code.Get(ctx, name); err != nil || string(got) != want {
 			t.Errorf("without the servers: got %q, %v; want %q", got, err, want)
@@ -47,7 +47,7 @@ func TestCodeCache_HasCodeWithoutTheServers(t *testing.T) {
 		t.Errorf("damaged: %v", err)
 	}
 
-	cable.set(false)
+	cable.Cut(false)
 	roomtest.Until(t, "the damaged copy is replaced", func() bool {
 		got, err := there.Code.Get(ctx, damaged)
 		return err == nil && string(got) == "damaged here"

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"vivarium/host/fault"
 	"vivarium/host/roomtest"
+	"vivarium/host/store/storetest"
 )
 
 // startShared starts a server of its own, and returns its address.
@@ -40,84 +40,12 @@ func startWith(t *testing.T, o *server.Options) *server.Server {
 	return s
 }
 
-// cable is a connection to a server that can be cut.
-type cable struct {
-	address string                         // of this end
-	back    func(w io.Writer, r io.Reader) // copies what the server sends
-	plugs   sync.WaitGroup
-
-	mu    sync.Mutex // guards the members below
-	cut   bool
-	conns map[net.Conn]bool
-}
-
-func newCable(t *testing.T, to string) *cable {
+// layCable lays a cable to a server, see storetest.LayCable.
+func layCable(t *testing.T, to string, back func(w io.Writer, r io.Reader)) *storetest.Cable {
 	t.Helper()
-	return newCableWith(t, to, func(w io.Writer, r io.Reader) { _, _ = io.Copy(w, r) })
-}
-
-// newCableWith returns a cable that copies in a way of its own what the server sends.
-func newCableWith(t *testing.T, to string, back func(w io.Writer, r io.Reader)) *cable {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cable{address: l.Addr().String(), back: back, conns: map[net.Conn]bool{}}
-	c.plugs.Go(func() {
-		for {
-			here, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.plugs.Go(func() { c.plug(here, to) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		c.set(true)
-		c.plugs.Wait()
-	})
+	c := must(storetest.LayCable(to, back))(t)
+	t.Cleanup(c.Close)
 	return c
-}
-
-func (c *cable) plug(here net.Conn, to string) {
-	defer here.Close()
-	there, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer there.Close()
-	c.mu.Lock()
-	if c.cut {
-		c.mu.Unlock()
-		return
-	}
-	c.conns[here], c.conns[there] = true, true
-	c.mu.Unlock()
-	var both sync.WaitGroup
-	both.Go(func() {
-		c.back(here, there)
-		_ = here.Close()
-	})
-	both.Go(func() {
-		_, _ = io.Copy(there, here)
-		_ = there.Close()
-	})
-	both.Wait()
-}
-
-// set cuts the cable, or mends it.
-func (c *cable) set(cut bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cut = cut
-	if cut {
-		for conn := range c.conns {
-			_ = conn.Close()
-		}
-		clear(c.conns)
-	}
 }
 
 // followed are the values that a watch knows of.
@@ -147,8 +75,8 @@ func (f *followed) text() string {
 func TestWatch_ComparesAfterACut(t *testing.T) {
 	to, ctx := startShared(t), t.Context()
 	here := open(t, Config{URL: "nats://" + to, markerTTL: time.Second})
-	cable := newCable(t, to)
-	there := open(t, Config{URL: "nats://" + cable.address, markerTTL: time.Second, MaxStale: 2 * time.Second})
+	cable := layCable(t, to, nil)
+	there := open(t, Config{URL: "nats://" + cable.Address(), markerTTL: time.Second, MaxStale: 2 * time.Second})
 	check(t, here.Keys.Put(ctx, "kept", []byte("1")), here.Keys.Put(ctx, "changed", []byte("1")), here.Keys.Put(ctx, "deleted", []byte("1")))
 	f := &followed{values: map[string]string{}}
 	stop := must(there.Keys.Watch(ctx, f.take, func() {}))(t)
@@ -158,7 +86,7 @@ func TestWatch_ComparesAfterACut(t *testing.T) {
 	}
 	roomtest.Until(t, "what is known counts", func() bool { return there.Fresh() == nil && there.Ready(ctx) == nil })
 
-	cable.set(true)
+	cable.Cut(true)
 	check(t, here.Keys.Put(ctx, "changed", []byte("2")), here.Keys.Delete(ctx, "deleted"), here.Keys.Put(ctx, "made", []byte("1")))
 	roomtest.Until(t, "what is known counts for nothing", func() bool { return there.Fresh() != nil })
 	if err := there.Ready(ctx); fault.Of(err) != fault.Unavailable {
@@ -169,7 +97,7 @@ func TestWatch_ComparesAfterACut(t *testing.T) {
 		return err == nil && records == 3
 	})
 
-	cable.set(false)
+	cable.Cut(false)
 	roomtest.Until(t, "all is as in the store", func() bool { return f.text() == "1 2  1" })
 	roomtest.Until(t, "what is known counts", func() bool { return there.Fresh() == nil && there.Ready(ctx) == nil })
 	check(t, here.Keys.Delete(ctx, "made"))

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,7 +50,7 @@ type node struct {
 	name   string
 	down   atomic.Bool  // the balancer sends it nothing
 	since  atomic.Int64 // when it last came back, Unix time, ns
-	cables []*cable
+	cables []*storetest.Cable
 }
 
 func (c *child) start(ctx context.Context) error {
@@ -98,11 +96,11 @@ func (d *driver) startCluster(ctx context.Context) error {
 		c.nodes = append(c.nodes, n)
 		var urls []string
 		for k := range clusterSize {
-			cable, err := layCable(at(k))
+			cable, err := storetest.LayCable(at(k), nil)
 			if err != nil {
 				return err
 			}
-			n.cables, urls = append(n.cables, cable), append(urls, "nats://"+cable.Addr().String())
+			n.cables, urls = append(n.cables, cable), append(urls, "nats://"+cable.Address())
 		}
 		own := 2*clusterSize + i
 		var others []string
@@ -220,12 +218,12 @@ func (c *clustered) cutNode(ctx context.Context, i int, outage time.Duration) er
 	n := c.nodes[i]
 	c.takeOut(n, func() {
 		for _, cable := range n.cables {
-			cable.set(true)
+			cable.Cut(true)
 		}
 	})
 	pause(ctx, outage)
 	for _, cable := range n.cables {
-		cable.set(false)
+		cable.Cut(false)
 	}
 	return c.await(ctx, n)
 }
@@ -366,7 +364,7 @@ func (c *clustered) stop() (err error) {
 			}
 		}
 		for _, cable := range n.cables {
-			cable.close()
+			cable.Close()
 		}
 	}
 	for _, s := range c.servers {
@@ -375,77 +373,4 @@ func (c *clustered) stop() (err error) {
 		}
 	}
 	return err
-}
-
-// cable is a connection to a server that can be cut.
-type cable struct {
-	net.Listener
-	to    string
-	plugs sync.WaitGroup
-
-	mu    sync.Mutex // guards the members below
-	cut   bool
-	conns []net.Conn
-}
-
-func layCable(to string) (*cable, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	c := &cable{Listener: l, to: to}
-	c.plugs.Go(func() {
-		for {
-			here, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.plugs.Go(func() { c.plug(here) })
-		}
-	})
-	return c, nil
-}
-
-func (c *cable) plug(here net.Conn) {
-	defer here.Close()
-	there, err := net.Dial("tcp", c.to)
-	if err != nil {
-		return
-	}
-	defer there.Close()
-	c.mu.Lock()
-	if c.cut {
-		c.mu.Unlock()
-		return
-	}
-	c.conns = append(c.conns, here, there)
-	c.mu.Unlock()
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{here, there}, {there, here}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
-			_ = way[0].Close()
-		})
-	}
-	both.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conns = slices.DeleteFunc(c.conns, func(conn net.Conn) bool { return conn == here || conn == there })
-}
-
-// set cuts the cable, or mends it.
-func (c *cable) set(cut bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cut = cut; cut {
-		for _, conn := range c.conns {
-			_ = conn.Close()
-		}
-	}
-}
-
-func (c *cable) close() {
-	_ = c.Close()
-	c.set(true)
-	c.plugs.Wait()
 }
