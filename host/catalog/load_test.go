@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -289,5 +290,52 @@ func TestCreateVersion_MayBeDeletedElsewhereBeforeTheAnswer(t *testing.T) {
 	here.version("fun", "code")
 	if running := here.versions(); len(running) != 0 {
 		t.Errorf("still run %v", running)
+	}
+}
+
+// lagging is a bucket that does not find, or not answer, some times.
+type lagging struct {
+	store.Bucket
+
+	mu      sync.Mutex // guards answers
+	answers []error
+}
+
+func (b *lagging) Get(ctx context.Context, key string) (store.Entry, error) {
+	b.mu.Lock()
+	var err error
+	if len(b.answers) > 0 {
+		err, b.answers = b.answers[0], b.answers[1:]
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return store.Entry{}, err
+	}
+	return b.Bucket.Get(ctx, key)
+}
+
+// A version that a function's record lists is there, though whoever is asked does not know
+// it yet, or does not answer: it is not given up.
+func TestLoad_FindsVersionsThatAreListed(t *testing.T) {
+	s := memory(t)
+	s.Exclusive = false
+	behind := *s
+	late := fmt.Errorf("%w: too late", store.ErrUnavailable)
+	versions := &lagging{Bucket: s.Versions, answers: []error{store.ErrNotFound, late, store.ErrNotFound, store.ErrNotFound}}
+	functions := &lagging{Bucket: s.Functions, answers: []error{nil, late}}
+	behind.Versions, behind.Functions = versions, functions
+	here, there := open(t, s), open(t, &behind)
+	here.create("", "fun")
+	v := here.version("fun", "code")
+	roomtest.Until(t, "the version is known", func() bool {
+		found, err := there.Resolve(access.Operator, "fun", "")
+		return err == nil && found.ID == v.ID
+	})
+	for _, b := range []*lagging{versions, functions} {
+		b.mu.Lock()
+		if len(b.answers) != 0 {
+			t.Errorf("it was found before %v", b.answers)
+		}
+		b.mu.Unlock()
 	}
 }
