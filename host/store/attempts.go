@@ -71,9 +71,12 @@ func unanswered(err error) bool {
 	}
 	return slices.ContainsFunc([]error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
-		nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrStaleConnection,
+		nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrStaleConnection, errLags,
 	}, func(of error) bool { return errors.Is(err, of) })
 }
+
+// errLags means that whoever has answered does not know what the leader does.
+var errLags = errors.New("a server lags behind")
 
 // ownID begins the ids of messages whose senders have given none.
 const ownID = "vivarium~"

@@ -7,7 +7,8 @@ import (
 
 // Bucket holds values by key. Safe for concurrent use.
 type Bucket interface {
-	// Get returns the value of a key.
+	// Get returns the value of a key, as it is after all changes that anybody has been
+	// told are made.
 	//
 	// # Errors
 	//
@@ -61,8 +62,8 @@ type Bucket interface {
 	// Watch calls each for all existing keys, in order of revision unless the
 	// bucket is damaged, then calls present, and returns; from then on another
 	// goroutine calls each for every change, also in order. Of several changes
-	// to one key while each is running, only the last may be passed on. The
-	// returned function ends the watch and waits until each is not running.
+	// to one key while each is running, only the last may be passed on. Of Keys the
+	// deletion of a key may come before its turn, and then once more. The returned function ends the watch and waits until each is not running.
 	//
 	// # Errors
 	//

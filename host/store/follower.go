@@ -346,14 +346,29 @@ func (f *follower) keepUp(watching context.Context) {
 		case <-watching.Done():
 			return
 		}
-		f.mu.Lock()
-		at := f.at
-		f.mu.Unlock()
 		again = nil
-		if f.fetch(watching, at+1, f.take) != nil {
+		if err := f.catchUp(watching); err != nil && watching.Err() == nil {
+			f.bucket.log.Warn("store: changes are late, and the servers don't tell them", "bucket", f.bucket.name, "error", err)
 			again = time.After(retryLate)
 		}
 	}
+}
+
+// catchUp asks the leader for all changes that have not come.
+func (f *follower) catchUp(ctx context.Context) error {
+	f.mu.Lock()
+	at := f.at
+	f.mu.Unlock()
+	asked, missed := time.Now(), 0
+	err := f.fetch(ctx, at+1, func(e Entry) {
+		missed++
+		f.take(e)
+	})
+	if missed > 0 {
+		f.bucket.log.Info("store: changes had not come and were asked for", "bucket", f.bucket.name, "changes", missed,
+			"took", time.Since(asked).Round(time.Millisecond))
+	}
+	return err
 }
 
 // compareInterval is how long after a comparison that failed the next one is made.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type jetBucket struct {
 	stream jetstream.Stream
 	js     jetstream.JetStream
 	leader leader
+	log    *slog.Logger
 	link   *link
 	marks  *marks // nil: not recorded
 
@@ -184,7 +186,10 @@ func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *ma
 	if err != nil {
 		return nil, unavailable(name, err)
 	}
-	b := &jetBucket{name: name, kv: kv, js: j.js, leader: leader{j.conn, j.link, "KV_" + prefix + name}, link: j.link, marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL}
+	b := &jetBucket{
+		name: name, kv: kv, js: j.js, leader: leader{j.conn, j.link, "KV_" + prefix + name}, log: cfg.Log, link: j.link,
+		marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL,
+	}
 	if b.stream, err = j.js.Stream(opening, "KV_"+prefix+name); err != nil {
 		return nil, unavailable(name, err)
 	}

@@ -141,11 +141,21 @@ func (c *jetCode) info(ctx context.Context, name string) (*jetstream.ObjectInfo,
 }
 
 func (c *jetCode) Delete(ctx context.Context, name string) error {
-	err := c.link.repeat(ctx, attemptTime, func(ctx context.Context) error { return c.objects.Delete(ctx, name) })
-	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-		return unavailable("code "+name, err)
-	}
-	return nil
+	err := c.link.repeat(ctx, attemptTime, func(ctx context.Context) error {
+		err := c.objects.Delete(ctx, name)
+		if !errors.Is(err, jetstream.ErrObjectNotFound) {
+			return err
+		}
+		_, err = c.info(ctx, name)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil
+		case err == nil:
+			return errLags
+		}
+		return err
+	})
+	return unavailable("code "+name, err)
 }
 
 func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[string]bool) (int, error) {
@@ -168,6 +178,9 @@ func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[strin
 		known[info.NUID] = true
 		if keep[info.Name] || time.Since(info.ModTime) < age {
 			continue
+		}
+		if now, err := c.info(ctx, info.Name); err != nil || now.NUID != info.NUID {
+			continue // deleted, or stored again since
 		}
 		if err := c.objects.Delete(ctx, info.Name); err != nil {
 			return n, unavailable("code "+info.Name, err)

@@ -22,7 +22,10 @@
 // this process; others answer for themselves). Of several servers one may fail, or
 // stand still: what is asked of them is asked again until the others have taken over,
 // within fifteen seconds and the caller's deadline, and has been done once when it
-// is answered. Code may take two seconds more for each MiB. Archives are checked
+// is answered. Code may take two seconds more for each MiB. What must not be missed or out
+// of date is asked of the server that decides on it, since the others learn of changes later;
+// and processes tell each other of changes, since none of the servers says that it is late in
+// doing so (news.go). Archives are checked
 // against their names when they are read, and a bucket that has lost records
 // reports it (DamageError): missing records are not the same as deleted ones.
 // After the disk was full, the server in this process recovers by itself;
