@@ -33,7 +33,7 @@ func (r *records) load(ctx context.Context) error {
 	loading := true
 	unwatch, err := r.store.Functions.Watch(ctx, func(e store.Entry) {
 		if !loading {
-			r.follow(e)
+			follow(r, e)
 		} else if err := r.apply(r.running, e, versions, nil); err != nil {
 			r.doubt("function "+e.Key+" is not there", err)
 		}
@@ -64,7 +64,7 @@ const followInterval = 250 * time.Millisecond
 
 // follow takes over a change that the store tells of. That is not told again, so it waits
 // until it can.
-func (r *records) follow(e store.Entry) {
+func follow(r *records, e store.Entry) {
 	for told := false; ; told = true {
 		err := r.apply(r.running, e, nil, nil)
 		switch {
@@ -166,7 +166,7 @@ func (r *records) makeMissing(
 			if known != nil { // all has just been read
 				tries = 1
 			}
-			e, err := r.listed(ctx, f, revision, id, tries)
+			e, err := listed(ctx, r, f, revision, id, tries)
 			if err == nil {
 				err = json.Unmarshal(e.Value, &record)
 			}
@@ -194,7 +194,7 @@ const listedTries = 20
 // listed reads the record of a version that the record of a function lists. It was written
 // before that, and is removed after a later one that does not list it. So as long as there
 // is no later one, it has not been found yet: whoever was asked for it lags behind.
-func (r *records) listed(ctx context.Context, f *functionRecord, revision uint64, id string, tries int) (store.Entry, error) {
+func listed(ctx context.Context, r *records, f *functionRecord, revision uint64, id string, tries int) (store.Entry, error) {
 	for ; ; tries-- {
 		e, err := r.store.Versions.Get(ctx, id)
 		if !errors.Is(err, store.ErrNotFound) || f.Status == StatusDeleting || r.store.Exclusive {

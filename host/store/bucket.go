@@ -63,7 +63,8 @@ type Bucket interface {
 	// bucket is damaged, then calls present, and returns; from then on another
 	// goroutine calls each for every change, also in order. Of several changes
 	// to one key while each is running, only the last may be passed on. Of Keys the
-	// deletion of a key may come before its turn, and then once more. The returned function ends the watch and waits until each is not running.
+	// deletion of a key may come before its turn, and then once more. The returned
+	// function ends the watch and waits until each is not running.
 	//
 	// # Errors
 	//

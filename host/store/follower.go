@@ -126,7 +126,7 @@ func (f *follower) begin(ctx context.Context) (err error) {
 			}
 			f.forget()
 			f.whole = false
-			if err := b.readEach(ctx, f.apply); err != nil {
+			if err := f.readEach(ctx); err != nil {
 				return err
 			}
 			f.passed(f.before)
@@ -406,7 +406,8 @@ const watchPatience = 2 * time.Second
 
 // readEach reads record by record, in no particular order, and skips those that
 // can't be read.
-func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
+func (f *follower) readEach(ctx context.Context) error {
+	b := f.bucket
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	info, err := b.stream.Info(ctx, jetstream.WithSubjectFilter(">"))
@@ -418,7 +419,7 @@ func (b *jetBucket) readEach(ctx context.Context, each func(Entry)) error {
 		m, err := b.leader.last(ctx, subject)
 		switch {
 		case err == nil:
-			each(b.entry(m))
+			f.apply(b.entry(m))
 		case ctx.Err() != nil:
 			return b.fault(ctx.Err())
 		default:
