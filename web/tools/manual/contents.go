@@ -58,6 +58,7 @@ var contents = []part{
 		{"python-speed", "python-wasi/SPEED.md", ""},
 		{"python-everyday", "python-wasi/EVERYDAY.md", ""},
 		{"python-tests", "python-wasi/cpython/results.md", ""},
+		{"python-tests-numpy", "python-wasi/suites/numpy/results.md", ""},
 		{"python-tests-pydantic-core", "python-wasi/suites/pydantic-core/results.md", ""},
 		{"python-greenlet", "python-wasi/packages/greenlet/README.md", ""},
 		{"python-grpcio", "python-wasi/packages/grpcio/README.md", ""},
