@@ -72,6 +72,9 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from lxml import etree
+
+etree.fromstring("<a b='c'/>")
 
 
 class Model(pydantic.BaseModel):
