@@ -110,6 +110,8 @@ func judge(ctx context.Context, l *ledger, kind string, allowed []string, call f
 		if outcome = unavailable; !cut && !l.hindered(withoutStore, started) {
 			l.breach("failed", "%s: 503 %s", kind, got.body)
 		}
+	case stoodStill(got) && cut:
+		outcome = "408"
 	case got.status == http.StatusOK:
 		if outcome = "answer"; allowed != nil && !slices.Contains(allowed, outcome) {
 			l.breach("hostile", "%s was answered: %.100q", kind, got.body)
@@ -124,6 +126,10 @@ func judge(ctx context.Context, l *ledger, kind string, allowed []string, call f
 	}
 	l.attacked(kind, outcome)
 }
+
+// stoodStill reports whether an answer can be that of a node which stood still between the
+// head of a request and its body, and found the time for that to be over when it went on.
+func stoodStill(a *answer) bool { return a.status == http.StatusRequestTimeout }
 
 // cancel calls a function and leaves before it can respond.
 func (a *attacker) cancel(ctx context.Context, l *ledger) {

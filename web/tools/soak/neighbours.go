@@ -140,7 +140,7 @@ func (n *neighbour) call(ctx context.Context, l *ledger) {
 		pause(ctx, 50*time.Millisecond)
 	case err != nil:
 		l.breach("lost", "%s: no answer after %v: %v", n.name, took, err)
-	case a.status == http.StatusServiceUnavailable && cut:
+	case (a.status == http.StatusServiceUnavailable || stoodStill(a)) && cut:
 		l.cut()
 	case a.status == http.StatusTooManyRequests:
 		l.breach("refused", "%s: %s", n.name, a.body)
