@@ -60,7 +60,13 @@ type playFault struct {
 	// omitted if there is none.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
+	// Hint is what can be done about it; omitted if that is not known.
+	Hint string `json:"hint,omitempty"`
 }
+
+// noPackages is the hint for a snippet that lacks a module.
+const noPackages = "The playground installs no packages: its Python has the standard library, and requests. " +
+	"With the files in a folder, vivarium run FOLDER installs what its requirements.txt names."
 
 // playFigures is what a snippet used.
 type playFigures struct {
@@ -163,6 +169,9 @@ func newPlayFault(err error, files map[string]string) *playFault {
 		f.Type, f.Message = e.Type, e.Message
 		f.File, f.Line = userFrame(e.StackTrace, files)
 		f.StackTrace = append(f.StackTrace, e.StackTrace...)
+		if e.Type == "ModuleNotFoundError" {
+			f.Hint = noPackages
+		}
 	} else {
 		f.Type, f.Message = proxyIntegrationError, err.Error()
 	}

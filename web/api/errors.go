@@ -148,7 +148,11 @@ func unloadable(fe *fault.FunctionError) *statusError {
 	if fe.Type == "HandlerNotFound" {
 		field = "entrypoint"
 	}
-	e := statusOf(invalid(field, "the code does not load: "+fe.Error()+"; mend it, or have it all the same with allowBroken (--allow-broken)"))
+	missing := ""
+	if fe.Type == "ModuleNotFoundError" {
+		missing = "; the server installs no packages: put them into the archive, as vivarium deploy does with those of a requirements.txt"
+	}
+	e := statusOf(invalid(field, "the code does not load: "+fe.Error()+missing+"; mend it, or have it all the same with allowBroken (--allow-broken)"))
 	e.broken = fe
 	return e
 }

@@ -15,7 +15,7 @@ func TestVersions_AreNotMadeOfBrokenCode(t *testing.T) {
 	s := startServer(t)
 	s.must("POST", "/functions", `{"name": "broken"}`)
 	for _, c := range []struct{ source, field, message, frame string }{
-		{"import datetme\n", "content", "the code does not load: ModuleNotFoundError: No module named 'datetme'", `File "/function/code/main.py", line 1`},
+		{"import datetme\n", "content", "the code does not load: ModuleNotFoundError: No module named 'datetme'; the server installs no packages", `File "/function/code/main.py", line 1`},
 		{"def run(event, context): pass\n", "entrypoint", "module 'main' has no attribute 'handler'; it has: main.run", ""},
 	} {
 		body := `{"functionId": "broken", "entrypoint": "main.handler", "executionTimeout": "60s", "content": "` + code(t, c.source) + `"`

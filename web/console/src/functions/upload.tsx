@@ -58,6 +58,9 @@ export function Broken({ broken, onAnyway }: { broken: NonNullable<Failure['brok
     <div class="broken" role="alert">
       <p>The code does not load, so the function stays as it is.</p>
       <Trace error={{ errorType: broken.message.split(':', 1)[0]!, errorMessage: broken.message.replace(/^[^:]*: ?/, ''), stackTrace: broken.trace }} />
+      {broken.message.startsWith('ModuleNotFoundError') && (
+        <p>The server installs no packages: put them into the folder, or use <code>vivarium deploy</code>, which installs what <code>requirements.txt</code> names.</p>
+      )}
       <p><button type="button" class="small" onClick={onAnyway}>Deploy it anyway</button></p>
     </div>
   );

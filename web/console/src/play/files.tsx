@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { NewFile } from '../functions/code';
 import { Editor, type Mark } from '../ui/editor';
 import { Icon } from '../ui/icons';
-import { Foreign } from '../ui/parts';
+import { Foreign, Notice } from '../ui/parts';
 import type { Draft } from './run';
 
 /** mainFile is the file that every draft has, environmentTab what is shown in place of a file for the environment. */
@@ -49,6 +49,9 @@ export function Files({ draft, at: wanted, onAt, onChange, onRun, mark }: Props)
       </header>
       <Editor key={at} class="fill" label={at === environmentTab ? 'Environment, NAME=value, one per line' : `Code, ${at}`}
         language={at.endsWith('.py') ? 'python' : at.endsWith('.json') ? 'json' : 'text'} value={text} mark={mark} onRun={onRun} onChange={set} />
+      {draft.files['requirements.txt'] !== undefined && (
+        <Notice kind="warn">The playground installs no packages: its Python has the standard library, and requests. With these files in a folder, <code>vivarium run FOLDER</code> installs what <code>requirements.txt</code> names.</Notice>
+      )}
       {adding && <NewFile taken={(path) => names.includes(path)} onMake={(path) => { onChange({ files: { ...draft.files, [path]: '' } }); onAt(path); }} onClose={() => setAdding(false)} />}
     </section>
   );

@@ -53,6 +53,8 @@ export interface FunctionError {
   stackTrace?: string[];
   file?: string;
   line?: number;
+  /** What can be done about it. */
+  hint?: string;
 }
 
 /** RunFigures say where time and memory went. */

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { layOut } from '../json';
 import { bytes, count, cut, hex } from '../text';
-import { Choice, Foreign, Pill } from './parts';
+import { Choice, Foreign, Notice, Pill } from './parts';
 import { Icon } from './icons';
 import { Preview } from './preview';
 import { rowsOf, Table } from './table';
@@ -14,7 +14,7 @@ export interface Answer {
   headers: Record<string, string[]>;
   body: Uint8Array<ArrayBuffer>;
   truncated?: boolean;
-  error?: { errorType: string; errorMessage: string; stackTrace?: string[] | undefined } | undefined;
+  error?: { errorType: string; errorMessage: string; stackTrace?: string[] | undefined; hint?: string } | undefined;
 }
 
 /** step is how many characters of a long text are shown at a time. */
@@ -74,6 +74,7 @@ export function Trace({ error }: { error: NonNullable<Answer['error']> }) {
   return (
     <div class="trace">
       <p class="trace-title"><b><Foreign text={error.errorType} /></b>: <Foreign text={message} />{left > 0 && ` … ${count(left)} more characters`}</p>
+      {error.hint && <Notice><Foreign text={error.hint} /></Notice>}
       {frames.length > 0 && <pre tabIndex={0} aria-label="Traceback">{<Foreign text={cut(frames.join(''), step)[0]} />}</pre>}
     </div>
   );
