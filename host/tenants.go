@@ -25,11 +25,12 @@ import (
 
 // TenantQuotas is what a tenant may have and has.
 type TenantQuotas struct {
-	Tenant   string
-	Ceiling  *egress.Policy // what its functions may reach at most, besides the server's own bound
-	Limits   quota.Amounts  // negative: no limit
-	Use      quota.Amounts
-	Exceeded quota.Amounts // how often something was refused in this process
+	Tenant    string
+	Ceiling   *egress.Policy // what its functions may reach at most, besides the server's own bound
+	Limits    quota.Amounts  // negative: no limit
+	Use       quota.Amounts  // what all nodes have in common, and what this one has
+	Elsewhere quota.Amounts  // what other nodes have that counts here
+	Exceeded  quota.Amounts  // how often something was refused in this process
 }
 
 // Tenants puts together what tenants may have, and what they have in the ledger, the
@@ -99,6 +100,7 @@ func (t *Tenants) sum(tenant string, s quota.State, kept quota.Amounts, counts m
 	}
 	of.Use[quota.LogBytes] = t.book.Kept(tenant)
 	of.Use[quota.CallBytes] = t.history.Kept(tenant)
+	of.Elsewhere = t.ledger.Elsewhere(tenant)
 	return of
 }
 

@@ -39,8 +39,7 @@ func (s *Server) ServeNodes(ctx context.Context, listener net.Listener) error {
 	return s.until(ctx, server, listener, served)
 }
 
-// nodes returns what serves the calls that other nodes send here. They are calls of
-// functions and nothing else.
+// nodes returns what serves other nodes. They send calls of functions, and ask for figures.
 func (s *Server) nodes() http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
@@ -61,6 +60,10 @@ func (s *Server) nodes() http.Handler {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || !s.config.Cluster.Trusts(r.TLS.PeerCertificates[0]) {
 			w.Header().Set("Connection", "close")
 			http.Error(w, "Forbidden: this node does not know yours", http.StatusForbidden)
+			return
+		}
+		if r.URL.Path == figuresPath {
+			s.tellFigures(w, r)
 			return
 		}
 		f, err := readFacts(r)

@@ -167,6 +167,8 @@ type Config struct {
 	// Cluster has the other nodes, which take the calls that are theirs; see ServeNodes.
 	// Default: this node takes all.
 	Cluster *cluster.Cluster
+	// Figures returns the last points of a function on this node, for other nodes. Default: none.
+	Figures func(functionID string, points int) run.FunctionFigures
 	// Revisions are what is known of changes that other servers of the same store make.
 	// Default: nobody else uses the store.
 	Revisions Revisions

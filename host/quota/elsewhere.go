@@ -33,6 +33,19 @@ func (l *Ledger) SetElsewhere(of map[string]Amounts) {
 	l.elsewhere.Store(&of)
 }
 
+// Elsewhere returns what a tenant has on other nodes that counts here.
+func (l *Ledger) Elsewhere(tenant string) Amounts {
+	all := l.elsewhere.Load()
+	if all == nil {
+		return Amounts{}
+	}
+	var a Amounts
+	for _, q := range shared {
+		a[q] = (*all)[tenant][q]
+	}
+	return a
+}
+
 // there returns what a tenant has of something on other nodes.
 func (l *Ledger) there(tenant string, q Quota) int64 {
 	all := l.elsewhere.Load()

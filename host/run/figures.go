@@ -35,6 +35,8 @@ type FunctionFigures struct {
 	FunctionID string
 	Total      FiguresPoint // of all points together; instances and memory as they are now
 	Points     []FiguresPoint
+
+	steps []figuresStep // which the points show
 }
 
 // Figures returns the last points, up to MaxFigures, of a function.
@@ -160,28 +162,42 @@ func (g *figures) sample(now time.Time, idle, busy int, memory int64) {
 func (g *figures) last(now time.Time, points, idle, busy int, memory int64) FunctionFigures {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all := FunctionFigures{Points: make([]FiguresPoint, points)}
-	var total figuresStep
-	for i := range all.Points {
+	all := FunctionFigures{steps: make([]figuresStep, points)}
+	for i := range all.steps {
 		number := stepOf(now) - int64(points-1-i)
-		s := figuresStep{number: number}
+		all.steps[i].number = number
 		if g.steps != nil && g.steps[number%MaxFigures].number == number {
-			s = g.steps[number%MaxFigures]
-		}
-		if i == points-1 {
-			s.idle, s.busy, s.memory = uint32(idle), uint32(busy), memory
-		}
-		all.Points[i] = s.point()
-		total.calls += s.calls
-		total.errors += s.errors
-		for bucket, n := range s.latencies {
-			total.latencies[bucket] += n
+			all.steps[i] = g.steps[number%MaxFigures]
 		}
 	}
-	total.number = stepOf(now) - int64(points-1)
-	total.idle, total.busy, total.memory = uint32(idle), uint32(busy), memory
-	all.Total = total.point()
+	last := &all.steps[points-1]
+	last.idle, last.busy, last.memory = uint32(idle), uint32(busy), memory
+	all.show()
 	return all
+}
+
+// show makes the points and the total of what the steps have.
+func (f *FunctionFigures) show() {
+	f.Points = make([]FiguresPoint, len(f.steps))
+	total := figuresStep{number: f.steps[0].number}
+	for i := range f.steps {
+		f.Points[i] = f.steps[i].point()
+		total.add(&f.steps[i])
+	}
+	last := &f.steps[len(f.steps)-1]
+	total.idle, total.busy, total.memory = last.idle, last.busy, last.memory
+	f.Total = total.point()
+}
+
+func (s *figuresStep) add(more *figuresStep) {
+	s.calls += more.calls
+	s.errors += more.errors
+	s.idle += more.idle
+	s.busy += more.busy
+	s.memory += more.memory
+	for bucket, n := range more.latencies {
+		s.latencies[bucket] += n
+	}
 }
 
 func (s *figuresStep) point() FiguresPoint {

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -51,5 +53,41 @@ func TestFigures_QuantilesAreNear(t *testing.T) {
 			t.Fatalf("%v is in bucket %d, from %v to %v; the one before was %d", d, b, latencyBound(b), latencyBound(b+1), last)
 		}
 		last = b
+	}
+}
+
+// Figures of two nodes are those that one would have had, though one clock is ahead.
+func TestFigures_OfNodesAreSummed(t *testing.T) {
+	at := time.Unix(1_000_000, 0)
+	for _, ahead := range []time.Duration{0, FiguresStep} {
+		here, there, one := &figures{}, &figures{}, &figures{}
+		for i := range 500 {
+			latency, failed := time.Duration(i+1)*time.Millisecond, i%5 == 0
+			when := at.Add(-time.Duration(i%20) * FiguresStep)
+			one.call(when, latency, failed)
+			if i%3 == 0 {
+				here.call(when, latency, failed)
+			} else {
+				there.call(when, latency, failed)
+			}
+		}
+		text, err := json.Marshal(there.last(at.Add(ahead), MaxFigures, 1, 2, 30))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told FunctionFigures
+		if err := json.Unmarshal(text, &told); err != nil {
+			t.Fatal(err)
+		}
+		got, want := here.last(at, MaxFigures, 4, 5, 60), one.last(at, MaxFigures, 5, 7, 90)
+		got.Add(told)
+		if !reflect.DeepEqual(got.Points, want.Points) || got.Total != want.Total {
+			t.Errorf("ahead by %v: got %+v, want %+v", ahead, got.Total, want.Total)
+		}
+	}
+	for _, wrong := range []string{`{"steps":[{"l":{"108":1}}]}`, `{"steps":[{"l":{"-1":1}}]}`, `[]`} {
+		if json.Unmarshal([]byte(wrong), &FunctionFigures{}) == nil {
+			t.Errorf("%s is taken", wrong)
+		}
 	}
 }

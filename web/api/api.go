@@ -60,6 +60,8 @@ type Config struct {
 	// Accept says why the result of a replayed call can't be answered, as calls over HTTP
 	// are, and sets its status; nil takes every result.
 	Accept func(raw bool, r *run.Result, work paced.Work) error
+	// Elsewhere asks other nodes for what they alone know; nil means that there are none.
+	Elsewhere Elsewhere
 	// Cluster has the nodes that share the host's store; nil means that there are none.
 	Cluster *cluster.Cluster
 	// Version is that of the program, for the OpenAPI description.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 type FunctionFigures struct {
 	FunctionID string `json:"functionId"`
 	figures
+	Incomplete
 	Points []FiguresPoint `json:"points" doc:"Steps of ten seconds, oldest first; the last one has just begun."`
 }
 
@@ -34,6 +36,42 @@ type figures struct {
 // ListFiguresResponse is the figures of all functions.
 type ListFiguresResponse struct {
 	Functions []FunctionFigures `json:"functions"`
+	Incomplete
+}
+
+// Incomplete says what is missing in figures that are summed over the nodes of a cluster.
+type Incomplete struct {
+	SilentNodes int      `json:"silentNodes,omitempty" doc:"How many nodes did not answer within a second: what they have is missing."`
+	Silent      []string `json:"silent,omitempty" doc:"Their addresses, for who may list the nodes."`
+}
+
+// Elsewhere asks other nodes for what they alone know. *web.Peers implements it.
+type Elsewhere interface {
+	// Figures returns what other nodes have of functions, and the addresses of those that did
+	// not answer in time.
+	Figures(ctx context.Context, functions []string, points int) (found []run.FunctionFigures, silent []string)
+}
+
+// sum adds to figures what other nodes have.
+func (h *Handler) sum(q *request, all []run.FunctionFigures, points int) (missing Incomplete) {
+	if h.config.Elsewhere == nil {
+		return Incomplete{}
+	}
+	ids, at := make([]string, len(all)), make(map[string]int, len(all))
+	for i, f := range all {
+		ids[i], at[f.FunctionID] = f.FunctionID, i
+	}
+	found, silent := h.config.Elsewhere.Figures(q.Context(), ids, points)
+	for _, f := range found {
+		if i, ok := at[f.FunctionID]; ok {
+			all[i].Add(f)
+		}
+	}
+	missing.SilentNodes = len(silent)
+	if q.principal.Allow("Nodes") == nil {
+		missing.Silent = silent
+	}
+	return missing
 }
 
 // listedPoints is how many points a function has in the list of all.
@@ -42,6 +80,7 @@ const listedPoints = 30
 func (h *Handler) listFigures(q *request) (any, error) {
 	answer := &ListFiguresResponse{Functions: []FunctionFigures{}}
 	all, err := h.host.Figures(q.principal, listedPoints)
+	answer.Incomplete = h.sum(q, all, listedPoints)
 	for _, f := range all {
 		answer.Functions = append(answer.Functions, newFunctionFigures(f))
 	}
@@ -53,7 +92,10 @@ func (h *Handler) getFigures(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := newFunctionFigures(f)
+	all := []run.FunctionFigures{f}
+	missing := h.sum(q, all, run.MaxFigures)
+	answer := newFunctionFigures(all[0])
+	answer.Incomplete = missing
 	return &answer, nil
 }
 

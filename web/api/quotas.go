@@ -22,7 +22,7 @@ type TenantQuotas struct {
 type QuotaState struct {
 	Name     string `json:"name" doc:"functions, versions, codeBytes, imageBytes, instances, memory, calls, timers, asyncCalls, asyncBytes, logBytes, logStreams, callBytes, connections or trafficBytes."`
 	Limit    Int64  `json:"limit" doc:"-1: none."`
-	Use      Int64  `json:"use"`
+	Use      Int64  `json:"use" doc:"Of calls, instances and trafficBytes, on all nodes; of memory, imageBytes, sessions, logStreams and connections, on this one."`
 	Exceeded Int64  `json:"exceeded" doc:"How often this server has refused more since its start."`
 }
 
@@ -76,7 +76,7 @@ func newTenantQuotas(of host.TenantQuotas) *TenantQuotas {
 	answer := &TenantQuotas{FolderID: of.Tenant, AllowNet: of.Ceiling.String()}
 	for i := range quota.Count {
 		answer.Quotas = append(answer.Quotas, QuotaState{
-			i.String(), Int64(max(of.Limits[i], -1)), Int64(of.Use[i]), Int64(of.Exceeded[i]),
+			i.String(), Int64(max(of.Limits[i], -1)), Int64(of.Use[i] + of.Elsewhere[i]), Int64(of.Exceeded[i]),
 		})
 	}
 	return answer

@@ -10,6 +10,7 @@ import (
 
 	"vivarium/host/cluster"
 	"vivarium/web"
+	"vivarium/web/api"
 )
 
 // nodeFlags has the flags of servers that share their store with others, and calls.
@@ -81,6 +82,14 @@ func (n *node) members() *cluster.Cluster {
 		return nil
 	}
 	return n.cluster
+}
+
+// peers returns what asks the other nodes; nil if there are none.
+func (n *node) peers() api.Elsewhere {
+	if n == nil {
+		return nil
+	}
+	return web.NewPeers(n.cluster)
 }
 
 // leave lets the others send no more calls.

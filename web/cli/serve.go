@@ -188,7 +188,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	desk := manage.New(platform.host)
 	management := api.New(api.Config{
 		Host: platform.host, Desk: desk, Version: programVersion(), Accept: web.Accept, Objects: packages.storage(),
-		Cluster: node.members(),
+		Cluster: node.members(), Elsewhere: node.peers(),
 	})
 	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
@@ -197,7 +197,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		OnDrain:     func() { node.leave(); management.EndStreams(); rpc.EndStreams() },
 		Confinement: confined.lines,
 		Ready:       func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },
-		Cluster:     node.members(), Revisions: platform.store,
+		Cluster:     node.members(), Revisions: platform.store, Figures: platform.host.Runner().Figures,
 		Stats: platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
