@@ -122,7 +122,8 @@ func page(all []measured) []byte {
 
 What a new instance takes to its first answer, when its function imports a package and does at import what functions do there, such as
 defining models or making a client (`+"`everyday/scripts`"+`). Beside it `+"`python3 -c`"+` with the same imports, which answers nothing.
-Both in turns, medians. Where an import is not frozen, each instance does it again, and the function's log says why. Made by:
+Both in turns, medians. Where an import is not frozen, each instance does it again, and the function's log says why. What the handler does counts, too: the
+one of boto3 makes a second client. Made by:
 `+"`go tool task bench:packages -- -update`"+`.
 
 | package | version | import frozen | first answer | wanted | `+"`python3 -c`"+` | share |

@@ -57,6 +57,7 @@ var contents = []part{
 		{"python", "python-wasi/README.md", ""},
 		{"python-speed", "python-wasi/SPEED.md", ""},
 		{"python-everyday", "python-wasi/EVERYDAY.md", ""},
+		{"python-imports", "python-wasi/IMPORTS.md", ""},
 		{"python-tests", "python-wasi/cpython/results.md", ""},
 		{"python-tests-numpy", "python-wasi/suites/numpy/results.md", ""},
 		{"python-tests-pydantic-core", "python-wasi/suites/pydantic-core/results.md", ""},
