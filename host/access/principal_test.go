@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,11 +159,14 @@ func TestToken_HasOneSpelling(t *testing.T) {
 func FuzzToken(f *testing.F) {
 	f.Add("acme", "aje1", "d4e", 60)
 	f.Add("a", "b/c", "\xff", -5)
+	f.Add("a", "\xcf", "\x80", -5) // which are a letter together
+	f.Add("a", "b", "c", 1<<62)
 	issuer, err := NewTokens()
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, tenant, account, function string, seconds int) {
+		seconds = int(int32(seconds)) // as much as a Duration can hold
 		token := issuer.Issue(tenant, account, function, issued)
 		if account == "" {
 			if token != nil {
@@ -171,7 +175,7 @@ func FuzzToken(f *testing.F) {
 			return
 		}
 		claims, err := issuer.Verify(token.AccessToken, issued.Add(time.Duration(seconds)*time.Second))
-		if tenant == "" || strings.Contains(tenant, "/") || !utf8.ValidString(tenant+account+function) {
+		if tenant == "" || strings.Contains(tenant, "/") || slices.ContainsFunc([]string{tenant, account, function}, func(s string) bool { return !utf8.ValidString(s) }) {
 			return // names that there are not
 		}
 		want := TokenClaims{tenant, account, function, issued, issued.Add(TokenLifetime)}
