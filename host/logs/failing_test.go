@@ -23,6 +23,7 @@ type moodyLogs struct {
 	failing  atomic.Bool
 	uncut    atomic.Bool // only Trim fails
 	attempts atomic.Int64
+	takes    atomic.Int64 // nanoseconds that storing a batch takes
 }
 
 // mood returns an error if the store is to fail.
@@ -35,6 +36,7 @@ func (m *moodyLogs) mood() error {
 
 func (m *moodyLogs) Append(ctx context.Context, functionID string, batch []byte) error {
 	m.attempts.Add(1)
+	time.Sleep(time.Duration(m.takes.Load()))
 	if err := m.mood(); err != nil {
 		return err
 	}
@@ -124,6 +126,32 @@ func add(b *Book, o Owner, messages ...string) {
 	for _, m := range messages {
 		b.Add(o, Entry{Time: time.Now(), FunctionID: o.Function, Message: m})
 	}
+}
+
+// Who reads what is being stored waits for a store that is slow, and not for one that fails.
+func TestBook_ReadersMissNothingOfASlowStore(t *testing.T) {
+	moodyBook(t, quota.Amounts{}, func(t *testing.T, b *Book, m *moodyLogs, _ *lines) {
+		o := Owner{Tenant: "t", Function: "f"}
+		m.takes.Store(int64(10 * time.Second))
+		add(b, o, "one")
+		if got := read(t, b, o, Query{}); len(got) != 1 {
+			t.Errorf("got %q", got)
+		}
+		add(b, o, "two")
+		time.Sleep(interval + time.Second) // it is being stored
+		add(b, o, "three")
+		if got := read(t, b, o, Query{}); len(got) != 3 {
+			t.Errorf("while others are stored: got %q", got)
+		}
+		m.takes.Store(0)
+		m.failing.Store(true)
+		start := time.Now()
+		add(b, o, "four")
+		if b.Flush(t.Context()); time.Since(start) > 5*retry {
+			t.Errorf("waited %v for a store that fails", time.Since(start))
+		}
+		m.failing.Store(false)
+	})
 }
 
 // What is logged while the store is away is stored when it is there again, in order and

@@ -22,7 +22,8 @@ const (
 	batchSize   = 256 << 10 // bytes that complete a batch
 	maxUnstored = 64 << 20  // bytes that may wait for an unavailable store
 	retry       = time.Second
-	lossRate    = 0.1 // warnings per second for each tenant
+	patience    = time.Minute // of those who wait for lines to be stored
+	lossRate    = 0.1         // warnings per second for each tenant
 
 	// Per tenant: bytes that may wait for the store.
 	maxUnstoredOf = maxUnstored / 4
@@ -51,6 +52,7 @@ type Journal struct {
 	ledger *quota.Ledger
 	losses *throttle.Throttle
 	missed atomic.Int64 // lines dropped since the start
+	failed atomic.Bool  // the last batch could not be stored, yet
 
 	mu       sync.Mutex         // guards all below; nothing blocks under it
 	unstored map[Owner][][]byte // batches
@@ -173,6 +175,7 @@ func (j *Journal) storeAll() {
 func (j *Journal) storeBatch(functionID string, batch []byte) bool {
 	for attempt := 0; ; attempt++ {
 		err := j.store.Append(context.Background(), functionID, batch)
+		j.failed.Store(err != nil)
 		if err == nil {
 			return true
 		}
@@ -190,22 +193,29 @@ func (j *Journal) storeBatch(functionID string, batch []byte) bool {
 	}
 }
 
-// Flush waits, for a little while at most, until what was added before is
-// stored.
+// Flush waits until what was added before is stored. It does not wait for long for a
+// store that fails: one that is slow would have those who read next miss lines.
 func (j *Journal) Flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*retry)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	done := make(chan struct{})
-	select {
-	case j.flushes <- done:
-	case <-j.ended.Done():
-		return
-	case <-ctx.Done():
-		return
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
+	look := time.NewTicker(2 * retry)
+	defer look.Stop()
+	done, begin, ended := make(chan struct{}), j.flushes, j.ended.Done()
+	for {
+		select {
+		case begin <- done:
+			begin, ended = nil, nil // what is being stored is still stored at the end
+		case <-done:
+			return
+		case <-look.C:
+			if j.failed.Load() {
+				return
+			}
+		case <-ended:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
