@@ -17,7 +17,7 @@ import (
 const maxBuffers = 1024 // per call, as on Linux
 
 // countingTurn never makes anyone wait and counts how often it was asked.
-type countingTurn struct{ yields int }
+type countingTurn struct{ yields, leaves int }
 
 func (t *countingTurn) Enter(context.Context, time.Time) error { return nil }
 
@@ -26,7 +26,7 @@ func (t *countingTurn) Yield(context.Context, time.Time, time.Duration) error {
 	return nil
 }
 
-func (t *countingTurn) Leave(time.Duration) {}
+func (t *countingTurn) Leave(time.Duration) { t.leaves++ }
 
 // longCall is one host call on a thousand identical buffers. Its argument 1
 // becomes the address of the list of buffers.
@@ -165,6 +165,24 @@ func TestHostCalls_ShortOnesAreWork(t *testing.T) {
 		if call(); i.work != before+clockWork {
 			t.Errorf("%s counts for %d, want %d", name, i.work-before, clockWork)
 		}
+	}
+}
+
+// Sleeps that are shorter than the turn takes to be handed over keep it, and are work.
+func TestInstance_ShortSleepsKeepTheTurn(t *testing.T) {
+	c := newCallers(t)
+	i, turn := cloneOf(t, c.engine, c.image, 4<<20), &countingTurn{}
+	i.meter.begin(t.Context(), turn, time.Time{})
+	if err := i.enter(); err != nil {
+		t.Fatal(err)
+	}
+	defer i.leave()
+	spin(lookInterval * 3 / 2)
+	if i.sleep(handOver); turn.leaves != 0 || turn.yields != 1 {
+		t.Errorf("a short sleep leaves the turn %d times, and yields %d times", turn.leaves, turn.yields)
+	}
+	if i.sleep(handOver + 1); turn.leaves != 1 {
+		t.Errorf("a long sleep leaves the turn %d times", turn.leaves)
 	}
 }
 
