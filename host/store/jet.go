@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,6 +64,8 @@ type Config struct {
 	// MaxStale is how long servers may be out of reach before what is known of them
 	// counts for nothing, see Fresh; 0 means DefaultMaxStale. Only with URL.
 	MaxStale time.Duration
+	// Wait is for how long Open tries again while servers are not there yet. Only with URL.
+	Wait time.Duration
 
 	ackWait, markerTTL, patience time.Duration // 0 means the constants; tests set others
 }
@@ -103,7 +106,8 @@ type jet struct {
 	js     jetstream.JetStream
 }
 
-// Open opens the store. Close it after everything that uses it.
+// Open opens the store. Close it after everything that uses it. It waits for servers
+// that are not there yet, as long as the configuration says.
 //
 // # Errors
 //
@@ -114,6 +118,35 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.New("store: give either a directory or a URL")
 	}
 	cfg = cfg.withDefaults()
+	until := time.Now().Add(cfg.Wait)
+	for told := false; ; told = true {
+		s, err := openOnce(ctx, cfg)
+		if err == nil || cfg.URL == "" || !mayCome(err) || time.Now().After(until) {
+			return s, err
+		}
+		if !told {
+			cfg.Log.Warn("store: waiting for the NATS servers", "for", cfg.Wait, "error", err)
+		}
+		select {
+		case <-time.After(openInterval):
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// openInterval is how long after an attempt to open a store the next one begins.
+const openInterval = time.Second
+
+// mayCome reports whether what an attempt to open a store lacked may be there later: servers
+// that start, names of theirs, or a leader.
+func mayCome(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, nats.ErrNoServers) || unanswered(err)
+}
+
+// openOnce is one attempt.
+func openOnce(ctx context.Context, cfg Config) (*Store, error) {
 	j := &jet{exclusive: cfg.Dir != ""}
 	s := &Store{Exclusive: j.exclusive, Durable: true, backend: j}
 	err := j.connect(cfg)
@@ -155,7 +188,7 @@ func (j *jet) connect(cfg Config) (err error) {
 		options = append(options, nats.InProcessServer(j.server))
 	}
 	if j.conn, err = nats.Connect(cfg.URL, options...); err != nil {
-		return fmt.Errorf("%w: %s: %v; is the server running, and is the URL right?", ErrUnavailable, cfg.URL, err)
+		return fmt.Errorf("%w: %s: %w; is the server running, and is the URL right?", ErrUnavailable, cfg.URL, err)
 	}
 	if j.server != nil {
 		j.mender = newMender(j.server, j.conn, full, filepath.Join(cfg.Dir, "jetstream"), cfg.Log)

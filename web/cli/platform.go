@@ -101,6 +101,10 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	return p, nil
 }
 
+// serversWait is how long a server that starts waits for its NATS servers: what starts a
+// machine or a cluster starts both at once.
+const serversWait = time.Minute
+
 // openStore opens the store that a platform is to use.
 func (s *session) openStore(ctx context.Context, cfg platformConfig, log *slog.Logger) (*store.Store, error) {
 	if cfg.data == "" && cfg.nats == "" {
@@ -110,7 +114,7 @@ func (s *session) openStore(ctx context.Context, cfg platformConfig, log *slog.L
 	config.Log = log
 	if cfg.nats != "" {
 		here := s.imageDir("", cfg.nats)
-		config.Auth, config.Replicas = cfg.servers.auth(), cfg.copies
+		config.Auth, config.Replicas, config.Wait = cfg.servers.auth(), cfg.copies, serversWait
 		config.URL, config.Marks, config.CodeCache = cfg.nats, filepath.Join(here, "marks"), filepath.Join(here, "code")
 	}
 	return store.Open(ctx, config)
