@@ -9,6 +9,7 @@ import { Flame } from '../ui/flame';
 import { Icon } from '../ui/icons';
 import { Lines, Log } from '../ui/log';
 import { Choice, Foreign, Notice, Pill, tell } from '../ui/parts';
+import { Splitter, tracks, useShare } from '../ui/splitter';
 import { DeployDraft } from './deploy';
 import { draftOf, examples } from './examples';
 import { Files, mainFile } from './files';
@@ -58,6 +59,8 @@ export function Play({ shared }: { shared: string }) {
   const [spoken, setSpoken] = useState('');
   const [deploying, setDeploying] = useState(false);
   const [lines] = useState(() => new Lines());
+  const columns = useShare('columns', 52);
+  const rows = useShare('rows', 62);
   const running = useRef<AbortController | null>(null);
   const results = useRef<HTMLDivElement>(null);
   const latest = useRef(draft);
@@ -203,9 +206,11 @@ export function Play({ shared }: { shared: string }) {
       {begin.wrong && <Notice kind="bad">{begin.wrong}</Notice>}
       {begin.from === 'link' && state.kind === 'idle' && <Notice>This code came with a link. Press Run to run it in a sandbox of its own.</Notice>}
       <div class="visually-hidden" role="status" aria-live="polite">{spoken}</div>
-      <div class="bench">
+      <div class="bench" style={{ '--columns': tracks(columns), '--rows': tracks(rows) }}>
         <Files draft={draft} at={file} onAt={setFile} onChange={change} onRun={() => void start()} mark={mark?.file === file ? mark : null} />
+        <Splitter label="Height of the code" share={rows} />
         <EventEditor draft={draft} onChange={change} onInvalid={(why) => { invalid.current = why; }} onRun={() => void start()} />
+        <Splitter label="Width of the code" share={columns} upright />
         <div class="panel outcome" ref={results}>
           <section class="result" aria-label="Response" aria-busy={busy}>
           <header class="panel-head">
