@@ -35,6 +35,9 @@ func measure(ctx context.Context, dir, python, name string, rounds int) (measure
 	if err != nil {
 		return m, err
 	}
+	if own := bounds[name].handler; own != "" {
+		script = fmt.Appendf(script, "\n\ndef handler(event, context):\n    %s\n", own)
+	}
 	folder, err := os.MkdirTemp("", "benchpackages-")
 	if err != nil {
 		return m, err
