@@ -8,6 +8,7 @@ import (
 	"vivarium/host/catalog"
 	"vivarium/host/logs"
 	"vivarium/host/paced"
+	"vivarium/host/roomtest"
 )
 
 // noWork is for what computes in nobody's turn.
@@ -46,7 +47,14 @@ func TestInvoke_WhatSurroundsTheGuestIsDoneInItsTurn(t *testing.T) {
 			turns["log"] = h.scheduler.competitors()
 		}
 	}
-	_, err := h.Invoke(t.Context(), h.versions["fun"], Invocation{
+	// The next interpreter is booted in a turn, too.
+	h.want("fun", "{}", "{}")
+	python, err := h.maker.interpreters.get(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roomtest.Until(t, "the next interpreter is booted", func() bool { return len(python.bases.ready) == 1 })
+	_, err = h.Invoke(t.Context(), h.versions["fun"], Invocation{
 		RequestID: "r", Received: time.Now(),
 		Event: func(paced.Work) []byte {
 			turns["event"] = h.scheduler.competitors()
