@@ -76,6 +76,9 @@ func TestPictures(t *testing.T) {
 		{"test", "#/functions/greeter/test", ".test .answer", func(b *tab) { b.button(".test", "Call") }},
 		{"logs", "#/functions/greeter/logs", ".log-call", nil},
 		{"deploy", "#/deploy", ".drop", nil},
+		{"events", "#/events", "main :is(table, .empty)", nil},
+		{"tenants", "#/tenants", "main :is(table, .empty)", nil},
+		{"keys", "#/keys", "main :is(table, .empty, .notice)", nil},
 	}
 	for _, theme := range []string{"light", "dark"} {
 		for _, size := range []struct {
