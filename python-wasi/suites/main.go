@@ -26,6 +26,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"vivarium/python-wasi/native"
 )
 
 func main() {
@@ -140,15 +142,10 @@ type suite struct {
 // prepare installs the package and what its tests need natively, and makes a function of
 // the tests.
 func (s *suite) prepare(ctx context.Context, dir string) error {
-	native := filepath.Join(s.folder, "native")
-	if out, err := exec.CommandContext(ctx, s.python, "-m", "venv", native).CombinedOutput(); err != nil {
-		return fmt.Errorf("native Python: %w\n%s", err, out)
-	}
-	s.python = filepath.Join(native, "bin", "python")
-	install := exec.CommandContext(ctx, s.python, append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-		s.name + "==" + s.version}, s.requirements...)...)
-	if out, err := install.CombinedOutput(); err != nil {
-		return fmt.Errorf("native %s: %w\n%s", s.name, err, out)
+	packages := append([]string{s.name + "==" + s.version}, s.requirements...)
+	var err error
+	if s.python, err = native.Environment(ctx, s.python, filepath.Join(s.folder, "native"), packages...); err != nil {
+		return err
 	}
 	from, err := s.tests(ctx, dir)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"vivarium/host/logs"
 	"vivarium/host/run"
 	pythonwasi "vivarium/python-wasi"
+	"vivarium/python-wasi/native"
 	"vivarium/wasm"
 	"vivarium/wasm/vfs"
 	"vivarium/web/requirements"
@@ -59,7 +60,7 @@ func measure(ctx context.Context, dir, python, name string, rounds int) (measure
 	if err := os.WriteFile(filepath.Join(code, "main.py"), script, 0o600); err != nil {
 		return m, err
 	}
-	native, err := nativePython(ctx, python, wanted, filepath.Join(folder, "native"))
+	installed, err := native.Environment(ctx, python, filepath.Join(folder, "native"), wanted...)
 	if err != nil {
 		return m, err
 	}
@@ -72,7 +73,7 @@ func measure(ctx context.Context, dir, python, name string, rounds int) (measure
 		if err := m.here.time(func() error { return f.call(ctx) }); err != nil {
 			return m, err
 		}
-		if err := m.native.time(exec.CommandContext(ctx, native, "-I", "-c", string(script)).Run); err != nil {
+		if err := m.native.time(exec.CommandContext(ctx, installed, "-I", "-c", string(script)).Run); err != nil {
 			return m, fmt.Errorf("native Python: %w", err)
 		}
 		if round == 0 { // the image was made, and files were read from disk
@@ -108,19 +109,6 @@ func install(ctx context.Context, guest pythonwasi.Guest, wanted []string, dir s
 		return "", nil, err
 	}
 	return i.Install(ctx, list, dir)
-}
-
-// nativePython makes an environment with packages, and returns its Python.
-func nativePython(ctx context.Context, python string, wanted []string, dir string) (string, error) {
-	if out, err := exec.CommandContext(ctx, python, "-m", "venv", dir).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("native Python: %w\n%s", err, out)
-	}
-	python = filepath.Join(dir, "bin", "python")
-	pip := append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, wanted...)
-	if out, err := exec.CommandContext(ctx, python, pip...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("native Python: %w\n%s", err, out)
-	}
-	return python, nil
 }
 
 // function is a deployed function each of whose calls is answered by a new instance.
