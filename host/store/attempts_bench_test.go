@@ -22,7 +22,7 @@ func BenchmarkChanges_WithoutTheLeader(b *testing.B) {
 			s := openShared(b, Config{URL: servers.URL(), Replicas: 3})
 			var refused, longest time.Duration
 			for b.Loop() {
-				leader := servers.Named(leaderOf(b, s, "KV_"+prefix+"functions"))
+				leader := servers.Named(leaderOf(b, s, s.backend.(*jet).names.bucketStream("functions")))
 				var mu sync.Mutex
 				var changing sync.WaitGroup
 				var first, last time.Time // that was refused

@@ -153,7 +153,7 @@ func TestChanges_OutliveAServer(t *testing.T) {
 		{"dies", (*storetest.Server).Kill, (*storetest.Server).Start},
 		{"stands still", (*storetest.Server).Stop, (*storetest.Server).Continue},
 	} {
-		leader := leaderOf(t, a, "KV_"+prefix+"functions")
+		leader := leaderOf(t, a, a.backend.(*jet).names.bucketStream("functions"))
 		one := servers.Named(leader)
 		hurt.hurt(one)
 		roomtest.Until(t, "changes are made though the leader "+hurt.what, more())

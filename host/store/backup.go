@@ -27,6 +27,7 @@ const backupFormat = 1
 type Backup struct {
 	Format    int            `json:"format"`
 	CreatedAt time.Time      `json:"created_at"`
+	Prefix    string         `json:"prefix,omitempty"` // see Config.Prefix; empty means DefaultPrefix
 	Streams   []BackupStream `json:"streams"`
 }
 
@@ -64,14 +65,14 @@ func BackUp(ctx context.Context, cfg Config, folder string) (_ Backup, err error
 	if err != nil {
 		return Backup{}, err
 	}
-	streams, err := ours(manager)
+	streams, err := ours(manager, j.names)
 	if err != nil {
 		return Backup{}, err
 	}
 	if len(streams) == 0 {
 		return Backup{}, fmt.Errorf("store: there is no store to back up")
 	}
-	backup := Backup{Format: backupFormat, CreatedAt: time.Now().UTC()}
+	backup := Backup{Format: backupFormat, CreatedAt: time.Now().UTC(), Prefix: string(j.names)}
 	defer func() {
 		for _, s := range backup.Streams {
 			if err != nil {
@@ -111,7 +112,11 @@ func Restore(ctx context.Context, cfg Config, folder string) (_ Backup, err erro
 	if err != nil {
 		return Backup{}, err
 	}
-	there, err := ours(manager)
+	if of := cmp.Or(backup.Prefix, DefaultPrefix); of != string(j.names) {
+		return Backup{}, fmt.Errorf("store: restore: the backup is of a store with the prefix %s, which the names in it keep; "+
+			"restore it to NATS servers with --nats-prefix %s", of, of)
+	}
+	there, err := ours(manager, j.names)
 	if err != nil {
 		return Backup{}, err
 	}
@@ -123,7 +128,7 @@ func Restore(ctx context.Context, cfg Config, folder string) (_ Backup, err erro
 		if err == nil {
 			return
 		}
-		left, _ := ours(manager)
+		left, _ := ours(manager, j.names)
 		for _, s := range left {
 			_ = s.Delete()
 		}
@@ -169,8 +174,12 @@ func ReadBackup(folder string) (Backup, error) {
 	if b.Format != backupFormat {
 		return Backup{}, fmt.Errorf("store: %s is a backup of format %d; this program reads format %d", folder, b.Format, backupFormat)
 	}
+	names, err := newNames(b.Prefix)
+	if err != nil {
+		return Backup{}, fmt.Errorf("store: %s can't be read: %w", filepath.Join(folder, backupFile), err)
+	}
 	for _, s := range b.Streams {
-		if !isOurs(s.Name) || s.Name != filepath.Base(s.Name) {
+		if !names.has(s.Name) || s.Name != filepath.Base(s.Name) {
 			return Backup{}, fmt.Errorf("store: %s names the stream %.80q, which is none of a store's", folder, s.Name)
 		}
 	}
@@ -192,22 +201,22 @@ func manage(cfg Config) (*jet, *jsm.Manager, error) {
 
 // ours returns the streams of a store in the order in which they are backed up: what refers
 // to something comes before that, so that a store in use is not caught without it.
-func ours(manager *jsm.Manager) ([]*jsm.Stream, error) {
+func ours(manager *jsm.Manager, names names) ([]*jsm.Stream, error) {
 	streams, missing, _, err := manager.Streams(nil)
 	if err != nil {
 		return nil, unavailable("streams", err)
 	}
 	for _, name := range missing {
-		if isOurs(name) {
+		if names.has(name) {
 			return nil, fmt.Errorf("%w: the stream %s does not answer", ErrUnavailable, name)
 		}
 	}
-	streams = slices.DeleteFunc(streams, func(s *jsm.Stream) bool { return !isOurs(s.Name()) })
+	streams = slices.DeleteFunc(streams, func(s *jsm.Stream) bool { return !names.has(s.Name()) })
 	rank := func(s *jsm.Stream) int {
 		switch name := s.Name(); {
-		case name == "OBJ_"+prefix+"code":
+		case name == names.codeStream():
 			return 3
-		case name == "KV_"+prefix+"functions":
+		case name == names.bucketStream("functions"):
 			return 2
 		case strings.HasPrefix(name, "KV_"):
 			return 1
@@ -218,11 +227,6 @@ func ours(manager *jsm.Manager) ([]*jsm.Stream, error) {
 		return cmp.Or(rank(a)-rank(b), strings.Compare(a.Name(), b.Name()))
 	})
 	return streams, nil
-}
-
-// isOurs reports whether a store has a stream of that name.
-func isOurs(name string) bool {
-	return strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(name, "KV_"), "OBJ_"), prefix)
 }
 
 // readMeta returns how a stream of a backup was configured, and what was in it.

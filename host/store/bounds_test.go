@@ -183,14 +183,14 @@ func TestCode_PartsOfArchivesAreCollected(t *testing.T) {
 		archive := make([]byte, 300<<10)
 		_, _ = rand.Read(archive)
 		name := must(s.Code.Put(ctx, archive))(t)
-		chunk := "$O." + prefix + "code.C.unfinished"
+		chunk := j.names.code() + "C.unfinished"
 		for range 3 {
 			_ = must(j.js.Publish(ctx, chunk, make([]byte, 64<<10)))(t)
 		}
 		if n, err := s.Code.Collect(ctx, time.Hour, map[string]bool{name: true}); err != nil || n != 0 {
 			t.Errorf("collected %d, %v", n, err)
 		}
-		stream := must(j.js.Stream(ctx, "OBJ_"+prefix+"code"))(t)
+		stream := must(j.js.Stream(ctx, j.names.codeStream()))(t)
 		info := must(stream.Info(ctx, jetstream.WithSubjectFilter(chunk)))(t)
 		if want := map[bool]int{true: 0, false: 1}[s.Exclusive]; len(info.State.Subjects) != want {
 			t.Errorf("exclusive: %v, parts of %d archives are left, want %d", s.Exclusive, len(info.State.Subjects), want)

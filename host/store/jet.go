@@ -43,6 +43,9 @@ const (
 type Config struct {
 	Dir string // for the server in this process; created if missing
 	URL string // of external servers, as in nats://host:4222; comma-separated
+	// Prefix begins the names of everything in external servers, of which several stores may
+	// be in one account; empty means DefaultPrefix. Letters, digits and hyphens, 32 at most.
+	Prefix string
 
 	// Marks is a file, outside of what the servers keep, that records how far
 	// the store has come: see DamageError. Empty means one in Dir, or none.
@@ -96,6 +99,7 @@ func (a Auth) options() (options []nats.Option) {
 // jet is what the parts of a JetStream store share.
 type jet struct {
 	exclusive bool // see Store.Exclusive
+	names     names
 
 	lock   *os.File       // nil without Dir
 	server *server.Server // nil without Dir
@@ -163,6 +167,12 @@ func openOnce(ctx context.Context, cfg Config) (*Store, error) {
 // connect connects to the server at URL, or starts one in this process and
 // connects to that.
 func (j *jet) connect(cfg Config) (err error) {
+	if cfg.Dir != "" {
+		cfg.Prefix = DefaultPrefix
+	}
+	if j.names, err = newNames(cfg.Prefix); err != nil {
+		return err
+	}
 	full := make(chan struct{}, 1)
 	options := []nats.Option{
 		nats.Name("vivarium"), nats.MaxReconnects(-1), nats.Timeout(opTimeout), nats.ReconnectWait(reconnectWait),
@@ -242,18 +252,18 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 	}
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	copies, err := j.replicas(opening, cfg, codeStream)
+	copies, err := j.replicas(opening, cfg, j.names.codeStream())
 	if err != nil {
 		return err
 	}
 	objects, err := j.js.CreateOrUpdateObjectStore(opening, jetstream.ObjectStoreConfig{
-		Bucket: prefix + "code", Description: "functions' archives by SHA-256", Replicas: copies,
+		Bucket: j.names.stream("code"), Description: "functions' archives by SHA-256", Replicas: copies,
 	})
 	if err != nil {
 		return unavailable("code", err)
 	}
-	logs := &jetLogs{jet: j, name: prefix + "logs", subject: logSubject}
-	calls := &jetLogs{jet: j, name: prefix + "calls", subject: callSubject}
+	logs := &jetLogs{jet: j, name: j.names.stream("logs"), subject: j.names.of("logs")}
+	calls := &jetLogs{jet: j, name: j.names.stream("calls"), subject: j.names.of("calls")}
 	letters := &jetLetters{&reader{jet: j, what: "dead letters"}}
 	operations := &jetOperations{reader: &reader{jet: j, what: "operations"}, added: map[string]int{}}
 	queue := &jetQueue{jet: j, givers: givers{used: map[Line]giver{}}, ackWait: cfg.ackWait}
@@ -262,24 +272,24 @@ func (j *jet) open(ctx context.Context, cfg Config, s *Store) error {
 		config jetstream.StreamConfig
 	}{
 		{&logs.stream, jetstream.StreamConfig{
-			Name: logs.name, Subjects: []string{logSubject + "*"},
+			Name: logs.name, Subjects: []string{logs.subject + "*"},
 			MaxAge: cfg.LogAge, MaxBytes: cfg.LogBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
 		}},
 		{&calls.stream, jetstream.StreamConfig{
-			Name: calls.name, Subjects: []string{callSubject + "*"},
+			Name: calls.name, Subjects: []string{calls.subject + "*"},
 			MaxAge: cfg.LogAge, MaxBytes: cfg.CallBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
 		}},
 		{&queue.stream, jetstream.StreamConfig{
-			Name: prefix + "queue", Subjects: []string{queueSubject + ">"}, Retention: jetstream.WorkQueuePolicy,
+			Name: j.names.stream("queue"), Subjects: []string{j.names.queue() + ">"}, Retention: jetstream.WorkQueuePolicy,
 			MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardNew, Duplicates: duplicateWindow,
 		}},
 		{&letters.stream, jetstream.StreamConfig{
-			Name: prefix + "dead", Subjects: []string{deadSubject + "*"},
+			Name: j.names.stream("dead"), Subjects: []string{j.names.dead() + "*"},
 			MaxAge: cfg.DeadAge, MaxBytes: cfg.QueueBytes, Discard: jetstream.DiscardOld,
 			Duplicates: min(duplicateWindow, cfg.DeadAge), // the server requires it
 		}},
 		{&operations.stream, jetstream.StreamConfig{
-			Name: prefix + "operations", Subjects: []string{operationSubject + "*.*.*"}, MaxMsgsPerSubject: 1,
+			Name: j.names.stream("operations"), Subjects: []string{j.names.operations() + "*.*.*"}, MaxMsgsPerSubject: 1,
 			MaxAge: operationAge, MaxBytes: cfg.CallBytes / operationShare, Discard: jetstream.DiscardOld,
 		}},
 	} {
@@ -328,16 +338,6 @@ func (j *jet) replicas(ctx context.Context, cfg Config, stream string) (int, err
 	}
 	return there.CachedInfo().Config.Replicas, nil
 }
-
-const (
-	prefix = "vivarium_" // of bucket and stream names
-
-	logSubject       = "vivarium.logs."
-	callSubject      = "vivarium.calls."
-	queueSubject     = "vivarium.queue."
-	deadSubject      = "vivarium.dead."
-	operationSubject = "vivarium.operations."
-)
 
 func (j *jet) fresh() error { return j.link.stale() }
 

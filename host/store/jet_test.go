@@ -236,7 +236,7 @@ func TestQueue_TakesOverOneLineForAll(t *testing.T) {
 	s := open(t, Config{Dir: dir})
 	ctx := t.Context()
 	if _, err := s.backend.(*jet).js.UpdateStream(ctx, jetstream.StreamConfig{
-		Name: prefix + "queue", Subjects: []string{queueSubject + "*"}, Retention: jetstream.WorkQueuePolicy,
+		Name: names(DefaultPrefix).stream("queue"), Subjects: []string{names(DefaultPrefix).queue() + "*"}, Retention: jetstream.WorkQueuePolicy,
 	}); err != nil {
 		t.Fatal(err)
 	}

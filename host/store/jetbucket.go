@@ -21,6 +21,7 @@ const markerTTL = time.Hour
 // jetBucket is a Bucket.
 type jetBucket struct {
 	name   string
+	names  names
 	kv     jetstream.KeyValue
 	stream jetstream.Stream
 	js     jetstream.JetStream
@@ -176,21 +177,21 @@ func (b *jetBucket) change(ctx context.Context, key string, there bool, make fun
 func (j *jet) openBucket(ctx context.Context, name string, cfg Config, marks *marks) (*jetBucket, error) {
 	opening, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	copies, err := j.replicas(opening, cfg, "KV_"+prefix+name)
+	copies, err := j.replicas(opening, cfg, j.names.bucketStream(name))
 	if err != nil {
 		return nil, err
 	}
 	kv, err := j.js.CreateOrUpdateKeyValue(opening, jetstream.KeyValueConfig{
-		Bucket: prefix + name, Replicas: copies, Storage: jetstream.FileStorage, LimitMarkerTTL: cfg.markerTTL,
+		Bucket: j.names.stream(name), Replicas: copies, Storage: jetstream.FileStorage, LimitMarkerTTL: cfg.markerTTL,
 	})
 	if err != nil {
 		return nil, unavailable(name, err)
 	}
 	b := &jetBucket{
-		name: name, kv: kv, js: j.js, leader: leader{j.conn, j.link, "KV_" + prefix + name}, log: cfg.Log, link: j.link,
-		marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL,
+		name: name, names: j.names, kv: kv, js: j.js, leader: leader{j.conn, j.link, j.names.bucketStream(name)}, log: cfg.Log,
+		link: j.link, marks: marks, alone: j.exclusive && marks != nil, markerTTL: cfg.markerTTL,
 	}
-	if b.stream, err = j.js.Stream(opening, "KV_"+prefix+name); err != nil {
+	if b.stream, err = j.js.Stream(opening, j.names.bucketStream(name)); err != nil {
 		return nil, unavailable(name, err)
 	}
 	if marks == nil {
@@ -271,7 +272,7 @@ func (b *jetBucket) DeleteRevision(ctx context.Context, key string, revision uin
 // no id.
 const headerOperation = "KV-Operation"
 
-func (b *jetBucket) subject(key string) string { return "$KV." + prefix + b.name + "." + key }
+func (b *jetBucket) subject(key string) string { return b.names.records(b.name) + key }
 
 // put publishes a value, and returns its revision.
 func (b *jetBucket) put(ctx context.Context, key string, value []byte, options ...jetstream.PublishOpt) (uint64, error) {

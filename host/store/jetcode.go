@@ -106,7 +106,7 @@ func (c *jetCode) stream(ctx context.Context, name string, size uint64) ([]byte,
 
 // fetch reads as much of an archive as the leader has, chunk by chunk, which takes longer.
 func (c *jetCode) fetch(ctx context.Context, info *jetstream.ObjectInfo) (archive []byte, err error) {
-	subject := codeSubject + "C." + info.NUID
+	subject := c.names.code() + "C." + info.NUID
 	for next := uint64(1); uint64(len(archive)) < info.Size; {
 		m, err := c.leader().next(ctx, subject, next)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -120,17 +120,12 @@ func (c *jetCode) fetch(ctx context.Context, info *jetstream.ObjectInfo) (archiv
 	return archive, nil
 }
 
-const (
-	codeStream  = "OBJ_" + prefix + "code"
-	codeSubject = "$O." + prefix + "code."
-)
-
-func (c *jetCode) leader() leader { return leader{c.conn, c.link, codeStream} }
+func (c *jetCode) leader() leader { return leader{c.conn, c.link, c.names.codeStream()} }
 
 // info describes the archive of a name.
 func (c *jetCode) info(ctx context.Context, name string) (*jetstream.ObjectInfo, error) {
 	var info jetstream.ObjectInfo
-	m, err := c.leader().last(ctx, codeSubject+"M."+base64.URLEncoding.EncodeToString([]byte(name)))
+	m, err := c.leader().last(ctx, c.names.code()+"M."+base64.URLEncoding.EncodeToString([]byte(name)))
 	if err == nil {
 		err = json.Unmarshal(m.Data, &info)
 	}
@@ -195,8 +190,8 @@ func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[strin
 
 // collectChunks removes chunks of incomplete archives.
 func (c *jetCode) collectChunks(ctx context.Context, known map[string]bool) error {
-	const subject = codeSubject + "C."
-	stream, err := c.js.Stream(ctx, codeStream)
+	subject := c.names.code() + "C."
+	stream, err := c.js.Stream(ctx, c.names.codeStream())
 	if err != nil {
 		return unavailable("code", err)
 	}

@@ -14,7 +14,7 @@ import (
 type jetLetters struct{ *reader }
 
 func (l *jetLetters) Add(ctx context.Context, i Item) (sequence uint64, err error) {
-	sequence, _, err = l.publish(ctx, deadSubject+i.FunctionID, i)
+	sequence, _, err = l.publish(ctx, l.names.dead()+i.FunctionID, i)
 	return sequence, err
 }
 
@@ -32,7 +32,7 @@ func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint6
 	}
 	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy}
 	for _, id := range functionIDs {
-		cfg.FilterSubjects = append(cfg.FilterSubjects, deadSubject+id)
+		cfg.FilterSubjects = append(cfg.FilterSubjects, l.names.dead()+id)
 	}
 	// A reader that asks for few at a time occasionally stalls until the client
 	// misses its heartbeats, seconds later. A new reader is quicker.
@@ -40,7 +40,7 @@ func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint6
 		cfg.OptStartSeq = after + 1
 		// Few at a time: their size is unknown.
 		err := l.read(ctx, cfg, 4, opTimeout/maxReaders, func(m jetstream.Msg, sequence uint64, at time.Time) bool {
-			i := newItem(m.Subject()[len(deadSubject):], m.Headers(), m.Data())
+			i := newItem(m.Subject()[len(l.names.dead()):], m.Headers(), m.Data())
 			i.Sequence, i.Stored = sequence, at
 			after, readers = sequence, 0
 			return each(i)
@@ -55,7 +55,7 @@ func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint6
 const maxReaders = 5
 
 func (l *jetLetters) Drop(ctx context.Context, functionID string, last uint64) error {
-	err := l.purge(ctx, l.stream, jetstream.WithPurgeSubject(deadSubject+functionID), jetstream.WithPurgeSequence(last+1))
+	err := l.purge(ctx, l.stream, jetstream.WithPurgeSubject(l.names.dead()+functionID), jetstream.WithPurgeSequence(last+1))
 	return unavailable("dead letters", err)
 }
 
@@ -63,13 +63,13 @@ func (l *jetLetters) Sizes(ctx context.Context, each func(functionID string, seq
 	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
 	return l.read(ctx, cfg, jetstream.DefaultMaxMessages, opTimeout, func(m jetstream.Msg, sequence uint64, _ time.Time) bool {
 		size, _ := strconv.ParseInt(m.Headers().Get("Nats-Msg-Size"), 10, 64) // written by the server
-		each(m.Subject()[len(deadSubject):], sequence, size+letterBytes)
+		each(m.Subject()[len(l.names.dead()):], sequence, size+letterBytes)
 		return true
 	})
 }
 
-func deadItem(m *jetstream.RawStreamMsg) Item {
-	i := newItem(m.Subject[len(deadSubject):], m.Header, m.Data)
+func (l *jetLetters) item(m *jetstream.RawStreamMsg) Item {
+	i := newItem(m.Subject[len(l.names.dead()):], m.Header, m.Data)
 	i.Sequence, i.Stored = m.Sequence, m.Time
 	return i
 }
@@ -86,7 +86,7 @@ func (l *jetLetters) Get(ctx context.Context, sequence uint64) (Item, error) {
 	if err != nil {
 		return Item{}, unavailable("dead letter "+strconv.FormatUint(sequence, 10), err)
 	}
-	return deadItem(m), nil
+	return l.item(m), nil
 }
 
 func (l *jetLetters) Delete(ctx context.Context, sequence uint64) error {

@@ -21,7 +21,7 @@ type jetOperations struct {
 }
 
 func (j *jetOperations) Put(ctx context.Context, o Operation) error {
-	m := nats.NewMsg(operationSubject + word(o.Tenant) + "." + word(o.About) + "." + o.ID)
+	m := nats.NewMsg(j.names.operations() + word(o.Tenant) + "." + word(o.About) + "." + o.ID)
 	m.Data = o.Value
 	if _, _, err := j.link.publish(ctx, j.js, m); err != nil {
 		return unavailable("operations", err)
@@ -29,7 +29,7 @@ func (j *jetOperations) Put(ctx context.Context, o Operation) error {
 	if !j.full(o.Tenant) {
 		return nil
 	}
-	err := j.purge(ctx, j.stream, jetstream.WithPurgeSubject(operationSubject+word(o.Tenant)+".>"), jetstream.WithPurgeKeep(maxOperations))
+	err := j.purge(ctx, j.stream, jetstream.WithPurgeSubject(j.names.operations()+word(o.Tenant)+".>"), jetstream.WithPurgeKeep(maxOperations))
 	return unavailable("operations", err)
 }
 
@@ -50,7 +50,7 @@ func (j *jetOperations) Get(ctx context.Context, id string) (Operation, error) {
 	}
 	var m *jetstream.RawStreamMsg
 	err := j.link.repeat(ctx, attemptTime, func(ctx context.Context) (err error) {
-		m, err = j.stream.GetLastMsgForSubject(ctx, operationSubject+"*.*."+id)
+		m, err = j.stream.GetLastMsgForSubject(ctx, j.names.operations()+"*.*."+id)
 		return err
 	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -59,20 +59,20 @@ func (j *jetOperations) Get(ctx context.Context, id string) (Operation, error) {
 	if err != nil {
 		return Operation{}, unavailable("operations", err)
 	}
-	return operation(m.Subject, m.Data, m.Time), nil
+	return j.operation(m.Subject, m.Data, m.Time), nil
 }
 
 func (j *jetOperations) About(ctx context.Context, tenant, about string) (all []Operation, err error) {
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{operationSubject + word(tenant) + "." + word(about) + ".*"}}
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{j.names.operations() + word(tenant) + "." + word(about) + ".*"}}
 	err = j.read(ctx, cfg, jetstream.DefaultMaxMessages, opTimeout, func(m jetstream.Msg, _ uint64, at time.Time) bool {
-		all = append(all, operation(m.Subject(), m.Data(), at))
+		all = append(all, j.operation(m.Subject(), m.Data(), at))
 		return true
 	})
 	return all, err
 }
 
-func operation(subject string, value []byte, stored time.Time) Operation {
-	words := strings.Split(strings.TrimPrefix(subject, operationSubject), ".")
+func (j *jetOperations) operation(subject string, value []byte, stored time.Time) Operation {
+	words := strings.Split(strings.TrimPrefix(subject, j.names.operations()), ".")
 	return Operation{ID: words[2], Tenant: unword(words[0]), About: unword(words[1]), Value: value, Stored: stored}
 }
 

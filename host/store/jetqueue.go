@@ -31,15 +31,16 @@ type jetQueue struct {
 	ackWait time.Duration
 }
 
-func (l Line) subject() string {
+// subject returns that of a line's items.
+func (q *jetQueue) subject(l Line) string {
 	if l.Timer {
-		return queueSubject + l.FunctionID + timerSuffix
+		return q.names.queue() + l.FunctionID + timerSuffix
 	}
-	return queueSubject + l.FunctionID
+	return q.names.queue() + l.FunctionID
 }
 
 func (q *jetQueue) Add(ctx context.Context, i Item) error {
-	_, added, err := q.publish(ctx, i.Line().subject(), i)
+	_, added, err := q.publish(ctx, q.subject(i.Line()), i)
 	if err == nil && added {
 		q.backlog.add(i.FunctionID, int64(len(i.Body)))
 	}
@@ -201,7 +202,7 @@ func (q *jetQueue) giver(ctx context.Context, l Line) (jetstream.Consumer, error
 		name += "-timer"
 	}
 	config := jetstream.ConsumerConfig{
-		Durable: name, FilterSubject: l.subject(), AckPolicy: jetstream.AckExplicitPolicy, AckWait: q.ackWait,
+		Durable: name, FilterSubject: q.subject(l), AckPolicy: jetstream.AckExplicitPolicy, AckWait: q.ackWait,
 		MaxAckPending: -1, MaxDeliver: -1, InactiveThreshold: lasts,
 		// Losing the consumer's state at the end of the process only makes
 		// items in progress come again at once.
@@ -257,7 +258,7 @@ func (q *jetQueue) Sizes(ctx context.Context) (map[string]Queued, error) {
 }
 
 func (q *jetQueue) Lines(ctx context.Context) (map[Line]uint64, error) {
-	counts, err := q.countBySubject(ctx, q.stream, queueSubject)
+	counts, err := q.countBySubject(ctx, q.stream, q.names.queue())
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +272,7 @@ func (q *jetQueue) Lines(ctx context.Context) (map[Line]uint64, error) {
 
 func (q *jetQueue) Drop(ctx context.Context, functionID string) error {
 	for _, timer := range []bool{false, true} {
-		if err := q.purge(ctx, q.stream, jetstream.WithPurgeSubject(Line{functionID, timer}.subject())); err != nil {
+		if err := q.purge(ctx, q.stream, jetstream.WithPurgeSubject(q.subject(Line{functionID, timer}))); err != nil {
 			return unavailable("queue", err)
 		}
 	}

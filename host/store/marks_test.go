@@ -158,7 +158,7 @@ func TestDamage_IsFoundWhenTheStoreIsOpened(t *testing.T) {
 	stream := func(dir, bucket string) string {
 		found := ""
 		check(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() && d.Name() == "KV_"+prefix+bucket {
+			if err == nil && d.IsDir() && d.Name() == names(DefaultPrefix).bucketStream(bucket) {
 				found = path
 			}
 			return err

@@ -8,12 +8,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-const (
-	// newsSubject is where processes tell each other of changes that they have made.
-	newsSubject = "vivarium.news"
-	// newsTime is how long after that the change itself may take to come.
-	newsTime = 200 * time.Millisecond
-)
+// newsTime is how long after processes have told each other of a change it may take to come.
+const newsTime = 200 * time.Millisecond
 
 // newsAgain is when a deletion is told again. Who is connected to a server that has just
 // stopped hears nothing, until it notices and connects to another one.
@@ -26,7 +22,7 @@ func (j *jet) shareNews(buckets []*jetBucket) error {
 	for _, b := range buckets {
 		named[b.name] = b
 	}
-	_, err := j.conn.Subscribe(newsSubject, func(m *nats.Msg) {
+	_, err := j.conn.Subscribe(j.names.news(), func(m *nats.Msg) {
 		if parts := strings.Fields(string(m.Data)); len(parts) >= 2 && named[parts[0]] != nil {
 			revision, _ := strconv.ParseUint(parts[1], 10, 64) // 0 is nothing new
 			named[parts[0]].hear(revision, parts[2:])
@@ -57,7 +53,7 @@ func (b *jetBucket) tell(revision uint64, key string, deleted bool) {
 		return
 	}
 	text := b.name + " " + strconv.FormatUint(revision, 10)
-	say := func() { _ = b.leader.conn.Publish(newsSubject, []byte(text)) } // who does not hear it learns of it later
+	say := func() { _ = b.leader.conn.Publish(b.names.news(), []byte(text)) } // who does not hear it learns of it later
 	if deleted && b.urgent {
 		text += " " + key
 		for _, wait := range newsAgain {

@@ -28,9 +28,6 @@ type Notices interface {
 	Listen(each func(notice []byte)) (stop func(), err error)
 }
 
-// noticeSubject is where notices are told.
-const noticeSubject = "vivarium.notices"
-
 // jetNotices implements Notices with messages that no stream keeps.
 type jetNotices struct{ *jet }
 
@@ -39,12 +36,12 @@ func (n jetNotices) Tell(notice []byte) error {
 	if !n.conn.IsConnected() {
 		return unavailable("notices", errors.New("no connection"))
 	}
-	return unavailable("notices", n.conn.Publish(noticeSubject, notice))
+	return unavailable("notices", n.conn.Publish(n.names.notices(), notice))
 }
 
 func (n jetNotices) Listen(each func([]byte)) (stop func(), err error) {
 	heard := make(chan *nats.Msg, 1024) // the client drops what does not fit
-	s, err := n.conn.ChanSubscribe(noticeSubject, heard)
+	s, err := n.conn.ChanSubscribe(n.names.notices(), heard)
 	if err == nil {
 		err = n.conn.Flush() // the server knows of it
 	}

@@ -19,7 +19,10 @@ type stored struct {
 
 func (f stored) config() store.Config {
 	config := storeIn(f.Data)
-	config.URL, config.Auth, config.Log = f.NATS, f.auth(), slog.New(slog.NewTextHandler(io.Discard, nil))
+	if f.NATS != "" {
+		config = f.storeAt(f.NATS)
+	}
+	config.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	return config
 }
 

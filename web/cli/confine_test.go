@@ -314,7 +314,7 @@ func TestConfine_ServeReachesItsStoreAndNothingElse(t *testing.T) {
 	g.refuser = "landlock network"
 	// By name, which needs other files than an address does.
 	url := strings.Replace(startNATS(t), "127.0.0.1", "localhost", 1)
-	t.Cleanup(func() { _ = os.RemoveAll((&session{}).imageDir("", url)) }) // in the user's cache
+	t.Cleanup(func() { _ = os.RemoveAll((&session{}).imageDir("", url, "")) }) // in the user's cache
 	s := serveChild(t, g, "serve", "--listen", "127.0.0.1:0", "--nats", url, "--timeout", "60s")
 	s.checkDenied(t, g)
 	must(t, "deploy", "hello", dir+"/code/hello", "--server", s.url, "--timeout", "60s")

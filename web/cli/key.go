@@ -35,8 +35,10 @@ type keyring struct {
 // with the server if they name none.
 func (k *keyring) use(ctx context.Context, stored func(*keys.Ring) error, remote func(*serverClient) error) error {
 	config := storeIn(k.Data)
-	config.Auth = k.auth()
-	config.URL, config.Log = k.NATS, slog.New(slog.NewTextHandler(io.Discard, nil))
+	if k.NATS != "" {
+		config = k.storeAt(k.NATS)
+	}
+	config.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	if config.Dir == "" && config.URL == "" {
 		client, err := k.connect()
 		if err != nil {

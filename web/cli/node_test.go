@@ -20,16 +20,17 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// Two servers of one store share the calls, in spite of all the rights they have given up.
+// Two servers of one store share the calls, in spite of all the rights they have given up. All
+// that they keep has names of their own.
 func TestServe_NodesOfAClusterShareCalls(t *testing.T) {
 	nats := startNATS(t)
 	ports := []string{freePort(t), freePort(t)}
 	var nodes []*serving
 	for i, port := range ports {
 		url := strings.Replace(nats, "127.0.0.1", []string{"127.0.0.1", "localhost"}[i], 1) // so that each has its own images
-		t.Cleanup(func() { _ = os.RemoveAll((&session{}).imageDir("", url)) })              // in the user's cache
+		t.Cleanup(func() { _ = os.RemoveAll((&session{}).imageDir("", url, "nodes")) })     // in the user's cache
 		s := serveChild(t, targets{}, "serve", "--listen", "127.0.0.1:0", "--nats", url, "--node-listen", "127.0.0.1:"+port,
-			"--node-ports", ports[1-i], "--timeout", "60s")
+			"--node-ports", ports[1-i], "--timeout", "60s", "--nats-prefix", "nodes")
 		defer s.end(t)
 		nodes = append(nodes, s)
 	}
@@ -38,6 +39,10 @@ func TestServe_NodesOfAClusterShareCalls(t *testing.T) {
 	if code, _, stderr := execute("", "deploy", "counting", counting, "--timeout", "60s", "--server", nodes[0].url); code != ExitOK {
 		t.Fatal(stderr)
 	}
+	if code, _, stderr := execute("", "backup", "--nats", nats, t.TempDir()); code != ExitFailure || !strings.Contains(stderr, "no store") {
+		t.Errorf("without the prefix there is a store: %d %s", code, stderr)
+	}
+	must(t, "backup", "--nats", nats, "--nats-prefix", "nodes", t.TempDir())
 	// The other server is told what this one knew.
 	if code, out, stderr := execute("", "function", "list", "--server", nodes[0].url); code != ExitOK || !strings.Contains(out, "counting") {
 		t.Errorf("function list: %s%s", out, stderr)

@@ -85,7 +85,7 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	if cfg.memory == 0 {
 		cfg.memory = memoryOfMachine() / 4 * 3
 	}
-	images := s.imageDir(cfg.data, cfg.nats)
+	images := s.imageDir(cfg.data, cfg.nats, cfg.servers.NATSPrefix)
 	if cfg.images == 0 {
 		cfg.images = imageShare(cmp.Or(images, os.TempDir()))
 	}
@@ -111,12 +111,13 @@ func (s *session) openStore(ctx context.Context, cfg platformConfig, log *slog.L
 		return store.Memory(store.Config{Log: log}), nil
 	}
 	config := storeIn(cfg.data)
-	config.Log = log
 	if cfg.nats != "" {
-		here := s.imageDir("", cfg.nats)
-		config.Auth, config.Replicas, config.Wait = cfg.servers.auth(), cfg.copies, serversWait
-		config.URL, config.Marks, config.CodeCache = cfg.nats, filepath.Join(here, "marks"), filepath.Join(here, "code")
+		here := s.imageDir("", cfg.nats, cfg.servers.NATSPrefix)
+		config = cfg.servers.storeAt(cfg.nats)
+		config.Replicas, config.Wait = cfg.copies, serversWait
+		config.Marks, config.CodeCache = filepath.Join(here, "marks"), filepath.Join(here, "code")
 	}
+	config.Log = log
 	return store.Open(ctx, config)
 }
 
@@ -177,11 +178,14 @@ func (s *session) cacheFolder() string {
 // nowhere. Without them each function would have to be prepared again after a
 // restart. They contain functions' environments, so the folder is private to
 // the user.
-func (s *session) imageDir(data, nats string) string {
+func (s *session) imageDir(data, nats, prefix string) string {
 	switch {
 	case data != "":
 		return filepath.Join(data, "images")
 	case nats != "":
+		if prefix != "" && prefix != store.DefaultPrefix {
+			nats += " " + prefix
+		}
 		return filepath.Join(s.cacheFolder(), "images", fmt.Sprintf("%x", sha256.Sum256([]byte(nats)))[:16])
 	}
 	return ""

@@ -225,7 +225,7 @@ func (c *serveCommand) reach(s *session, own ...[]string) (a reach, err error) {
 	if c.Data != "" {
 		a.write = append(a.write, c.Data)
 	}
-	if images := s.imageDir(c.Data, c.NATS); images != "" {
+	if images := s.imageDir(c.Data, c.NATS, c.NATSPrefix); images != "" {
 		a.write = append(a.write, images)
 	}
 	return a, nil
