@@ -34,7 +34,7 @@ type client struct {
 
 // client returns the client of a tenant. All clients are created here.
 func (d *driver) client(tenant string) *client {
-	c := &client{base: d.base, tenant: tenant, keys: d.keys, http: d.http, known: &d.known}
+	c := &client{base: d.target.base, tenant: tenant, keys: d.keys, http: d.http, known: &d.known}
 	if d.peer != nil { // tests of the driver have none
 		c.peer = d.peer.address
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -13,16 +12,12 @@ import (
 	"syscall"
 	"time"
 
+	"vivarium/host/store"
 	"vivarium/host/store/storetest"
-	"vivarium/web/api"
 )
 
 // clusterSize is how many nodes and how many NATS servers a cluster has.
 const clusterSize = 3
-
-// revokedTime is how long after the answer to its deletion a key may be accepted by nodes that
-// are connected.
-const revokedTime = 2 * time.Second
 
 // clustered is a cluster: what runs, and what the balancer in front of it knows.
 type clustered struct {
@@ -30,11 +25,7 @@ type clustered struct {
 	servers []*child
 	nodes   []*node
 	next    atomic.Int64
-
-	mu     sync.Mutex    // guards below
-	slow   time.Duration // the longest that a revoked key was accepted
-	keys   int           // revoked
-	checks int           // of revoked keys at nodes
+	revoked revoked
 }
 
 // child is a NATS server, or a node, which is started again with the same arguments.
@@ -69,10 +60,9 @@ func (c *child) start(ctx context.Context) error {
 	return err
 }
 
-// startCluster starts the servers, and the nodes.
-func (d *driver) startCluster(ctx context.Context) error {
-	c := &clustered{d: d}
-	d.cluster = c
+// start starts the servers, and the nodes.
+func (c *clustered) start(ctx context.Context) error {
+	d := c.d
 	ports, err := storetest.Ports(4 * clusterSize)
 	if err != nil {
 		return err
@@ -116,7 +106,6 @@ func (d *driver) startCluster(ctx context.Context) error {
 			return err
 		}
 	}
-	d.program.Store(c.nodes[0].process.Load())
 	return nil
 }
 
@@ -216,16 +205,32 @@ func (c *clustered) freezeNode(ctx context.Context, i int, outage time.Duration)
 
 func (c *clustered) cutNode(ctx context.Context, i int, outage time.Duration) error {
 	n := c.nodes[i]
+	if c.d.duration >= longForm {
+		outage = store.DefaultMaxStale + outage/2
+	}
+	secret, revoke := c.keyFor(ctx, n)
 	c.takeOut(n, func() {
 		for _, cable := range n.cables {
 			cable.Cut(true)
 		}
 	})
+	bound := time.Now().Add(store.DefaultMaxStale)
+	revoke(ctx)
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { c.watchCut(watching, n, secret, bound) })
 	pause(ctx, outage)
+	if status, err := c.ready(ctx, n); err == nil && status == http.StatusOK && time.Now().After(bound) {
+		c.d.ledger.breach("nodes that are cut off are not ready", "%s is, after %v", n.name, outage)
+	}
 	for _, cable := range n.cables {
 		cable.Cut(false)
 	}
-	return c.await(ctx, n)
+	err := c.await(ctx, n)
+	stop()
+	watch.Wait()
+	c.tryCut(ctx, n, secret, time.Time{}) // it is well again, so it knows
+	return err
 }
 
 // stopNode stops a node in order, as for an upgrade: no call may fail for it.
@@ -241,117 +246,60 @@ func (c *clustered) stopNode(ctx context.Context, i int, outage time.Duration) e
 
 // await waits until a node is well, and has the balancer send it calls again.
 func (c *clustered) await(ctx context.Context, n *node) error {
-	var last string
+	var status int
+	var err error
 	for end := time.Now().Add(recoverLimit); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
-		response, err := c.d.http.Get(n.base() + "/readyz")
-		if err != nil {
-			last = err.Error()
-			continue
-		}
-		last = response.Status
-		response.Body.Close()
-		if response.StatusCode == http.StatusOK {
+		if status, err = c.ready(ctx, n); err == nil && status == http.StatusOK {
 			pause(ctx, 2*time.Second) // as a balancer that asks from time to time
 			n.back()
 			return nil
 		}
 	}
-	return fmt.Errorf("%s is not ready after %v: %s", n.name, recoverLimit, last)
+	return fmt.Errorf("%s is not ready after %v: status %d, %v", n.name, recoverLimit, status, err)
 }
 
-// keepRevoking makes keys and deletes them, and notes for how long they are accepted.
-func (c *clustered) keepRevoking(ctx context.Context) {
-	f := c.d.neighbours[0]
-	for ctx.Err() == nil {
-		started := time.Now()
-		if err := c.revoke(ctx, f); err != nil {
-			c.d.noteChange(ctx, "keys revoked", started, err)
-		}
-		pause(ctx, 500*time.Millisecond)
+// ready returns the status of a node's answer to the question whether it is ready.
+func (c *clustered) ready(ctx context.Context, n *node) (status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.base()+"/readyz", nil)
+	if err != nil {
+		return 0, err
 	}
+	response, err := c.d.http.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
 }
 
-func (c *clustered) revoke(ctx context.Context, f *neighbour) error {
-	operator := c.d.client("")
-	var made api.CreateKeyResponse
-	if err := operator.plain(ctx, http.MethodPost, "/keys", api.CreateKeyRequest{Tenant: f.tenant, Role: "invoker"}, &made); err != nil {
-		return err
-	}
-	for _, n := range c.nodes {
-		c.use(ctx, n, f, made.Secret)
-	}
-	if err := operator.manage(ctx, http.MethodDelete, "/keys/"+made.Key.ID, nil, nil); err != nil {
-		return err
-	}
-	revoked := time.Now()
-	var checking sync.WaitGroup
-	for _, n := range c.nodes {
-		checking.Go(func() { c.check(ctx, n, f, made.Secret, revoked) })
-	}
-	checking.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.keys++
+// deployed waits until all nodes know the functions: calls do not say what they build on.
+func (*clustered) deployed(ctx context.Context) { pause(ctx, time.Second) }
+
+// rested has nothing to do: resources are not judged.
+func (*clustered) rested(context.Context) {}
+
+// queues has all calls fail, since a node that is killed takes the last lines of logs with it;
+// but no more than dead letters are listed at once.
+func (c *clustered) queues(int) (*function, time.Duration) {
+	return c.d.queue.fails, max(c.d.duration/800, 100*time.Millisecond)
+}
+
+func (c *clustered) beside(ctx context.Context) { c.keepRevoking(ctx) }
+
+func (c *clustered) finish(context.Context) error {
+	c.judgeCuts()
 	return nil
 }
 
-// use waits until a node accepts a key, if it is well.
-func (c *clustered) use(ctx context.Context, n *node, f *neighbour, secret string) {
-	for end := time.Now().Add(5 * time.Second); !n.down.Load() && ctx.Err() == nil; pause(ctx, 50*time.Millisecond) {
-		a, err := c.ask(ctx, n, f, secret)
-		if err != nil || a.status < 400 {
-			return
-		}
-		if time.Now().After(end) && !n.down.Load() {
-			c.d.ledger.breach("new keys are accepted", "%s refused one for 5 s: %d %s", n.name, a.status, a.body)
-			return
+func (c *clustered) lastWords() string {
+	var words strings.Builder
+	for _, n := range c.nodes {
+		if p := n.process.Load(); p != nil {
+			fmt.Fprintf(&words, "%s:\n%s\n", n.name, p.stderr.text())
 		}
 	}
-}
-
-// ask calls a function at a node with a key.
-func (c *clustered) ask(ctx context.Context, n *node, f *neighbour, secret string) (*answer, error) {
-	stranger := *f.client
-	stranger.base, stranger.keys, stranger.known = n.base, map[string]string{f.tenant: secret}, nil
-	header, body := f.send(nonce())
-	return stranger.call(ctx, http.MethodPost, "/"+f.id+f.path, header, body)
-}
-
-// check asks a node until it does not accept a key any more.
-func (c *clustered) check(ctx context.Context, n *node, f *neighbour, secret string, revoked time.Time) {
-	for ctx.Err() == nil {
-		asked := time.Now()
-		if n.down.Load() || n.since.Load() > revoked.UnixNano() || asked.Sub(revoked) > time.Minute {
-			return // it is not connected, or was not
-		}
-		a, err := c.ask(ctx, n, f, secret)
-		if err != nil || n.down.Load() {
-			return
-		}
-		c.mu.Lock()
-		c.checks++
-		accepted := a.status < 400
-		if accepted {
-			c.slow = max(c.slow, asked.Sub(revoked))
-		}
-		c.mu.Unlock()
-		if !accepted {
-			return
-		}
-		if age := asked.Sub(revoked); age > revokedTime {
-			c.d.ledger.breach("revoked keys are refused", "%s accepted one %v after it was deleted", n.name, age)
-			return
-		}
-		pause(ctx, 50*time.Millisecond)
-	}
-}
-
-// report prints what only clusters have.
-func (c *clustered) report(t io.Writer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	fmt.Fprintf(t, "\n%d keys were revoked; the longest that a connected node still accepted one: %v (%d checks).\n",
-		c.keys, c.slow.Round(time.Millisecond), c.checks)
+	return words.String()
 }
 
 // stop ends all of it.

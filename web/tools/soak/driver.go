@@ -10,7 +10,6 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -25,14 +24,10 @@ type driver struct {
 	dir    string // of everything that this soak stores
 	cache  string // the program's, not on the disk that can be full
 	ledger *ledger
-	watch  *watch
 	http   *http.Client
-
-	peer    *peer
-	disk    *disk    // nil if none can be mounted
-	store   *process // nil if it is embedded
-	program atomic.Pointer[process]
-	cluster *clustered // nil if there is one program
+	peer   *peer
+	disk   *disk // nil if none can be mounted
+	target target
 
 	keys       map[string]string // see client
 	known      atomic.Value      // likewise
@@ -47,6 +42,33 @@ type driver struct {
 	gate sync.RWMutex
 }
 
+// target is what is loaded, and what fails.
+type target interface {
+	// start starts all of it. What has been started by an error is there for stop.
+	start(ctx context.Context) error
+	// base returns a URL for the next request.
+	base() string
+	// deployed is called when all functions exist, rested when what was queued is done and
+	// the load is about to begin.
+	deployed(ctx context.Context)
+	rested(ctx context.Context)
+	// queues returns the function that the nth asynchronous call is for, and the time until
+	// the next one.
+	queues(n int) (*function, time.Duration)
+	// beside does, until ctx ends, what goes on beside the load; hurt injects faults, and
+	// ends the load when it returns.
+	beside(ctx context.Context)
+	hurt(ctx context.Context) error
+	// finish judges what is left when all is over; report prints figures, with the ledger
+	// locked.
+	finish(ctx context.Context) error
+	report(t io.Writer)
+	// lastWords returns the end of what the program has complained of.
+	lastWords() string
+	// stop ends all of it.
+	stop() error
+}
+
 // drive is the whole driver.
 func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	o, err := parse(args, out)
@@ -55,7 +77,10 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	d := &driver{options: *o, out: out, secrets: map[string]string{}, keys: map[string]string{}}
 	d.ledger = newLedger(func(example string) { d.say("BROKEN: %s", example) })
-	d.watch = &watch{d: d}
+	d.target = newSingle(d)
+	if o.cluster {
+		d.target = &clustered{d: d}
+	}
 	d.http = &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
 		// Functions' URLs don't redirect.
@@ -84,12 +109,12 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 		err = d.report()
 	}
 	if err != nil {
-		fmt.Fprintf(out, "\nthe program's last words:\n%s\n", d.program.Load().stderr.text())
+		fmt.Fprintf(out, "\nthe program's last words:\n%s\n", d.target.lastWords())
 	}
 	return errors.Join(err, d.stop())
 }
 
-// start creates the disk and starts the store and the program.
+// start creates the disk and starts the target.
 func (d *driver) start(ctx context.Context) (err error) {
 	if d.dir, err = os.MkdirTemp("", "vivarium-soak-"); err != nil {
 		return err
@@ -101,15 +126,7 @@ func (d *driver) start(ctx context.Context) (err error) {
 		d.say("no disk in memory, so none will be full: %v", err)
 		d.disk = nil
 	}
-	if d.options.cluster {
-		return d.startCluster(ctx)
-	}
-	if d.options.store == storeNATS {
-		if err := d.startStore(ctx, "127.0.0.1:0"); err != nil {
-			return err
-		}
-	}
-	return d.startProgram(ctx)
+	return d.target.start(ctx)
 }
 
 // makeCache creates a cache that shares only the machine code with the user's,
@@ -126,58 +143,9 @@ func (d *driver) makeCache() (err error) {
 	return errors.Join(os.MkdirAll(machineCode, 0o700), os.Symlink(machineCode, filepath.Join(d.cache, "wasm")))
 }
 
-func (d *driver) startStore(ctx context.Context, address string) error {
-	cmd, err := again(context.WithoutCancel(ctx), roleStore, filepath.Join(d.dir, "nats"), address)
-	if err != nil {
-		return err
-	}
-	d.store, err = startProcess(cmd)
-	return err
-}
-
-// startProgram starts Vivarium on the store as it is.
-func (d *driver) startProgram(ctx context.Context) error {
-	args := []string{"serve", "--listen", "127.0.0.1:0", "--max-memory", fmt.Sprint(d.memoryMB), "--cache-dir", d.cache,
-		"--allow-net=" + d.peer.address}
-	if d.store != nil {
-		args = append(args, "--nats", "nats://"+d.store.address)
-	} else {
-		args = append(args, "--data", filepath.Join(d.dir, "data"))
-	}
-	ctx = context.WithoutCancel(ctx) // it is stopped in order
-	cmd, err := again(ctx, roleProgram, args...)
-	if d.options.program != "" {
-		cmd, err = exec.CommandContext(ctx, d.options.program, args...), nil
-	}
-	if err != nil {
-		return err
-	}
-	p, err := startProcess(cmd)
-	if err != nil {
-		return err
-	}
-	d.program.Store(p)
-	return nil
-}
-
-// base returns the program's base URL.
-func (d *driver) base() string {
-	if d.cluster != nil {
-		return d.cluster.base()
-	}
-	return "http://" + d.program.Load().address
-}
-
 // stop ends all processes and removes all files.
 func (d *driver) stop() (err error) {
-	if d.cluster != nil {
-		err = d.cluster.stop()
-	} else if p := d.program.Load(); p != nil {
-		err = p.end(time.Minute)
-	}
-	if d.store != nil {
-		d.store.kill()
-	}
+	err = d.target.stop()
 	if d.disk != nil {
 		err = errors.Join(err, d.disk.unmount())
 	}
@@ -210,9 +178,7 @@ func (d *driver) deployAll(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.cluster != nil {
-		pause(ctx, time.Second) // calls do not say what they build on
-	}
+	d.target.deployed(ctx)
 	for _, n := range d.neighbours {
 		n.call(ctx, d.ledger)
 	}
@@ -226,16 +192,11 @@ func (d *driver) deployAll(ctx context.Context) error {
 
 // soak loads the program for the requested time, with faults.
 func (d *driver) soak(ctx context.Context) error {
-	if d.cluster == nil {
-		d.watch.atStart()
-	}
 	if err := d.deployAll(ctx); err != nil {
 		return err
 	}
 	d.queue.drain(ctx, time.Minute)
-	if d.cluster == nil {
-		d.watch.beforeLoad(ctx)
-	}
+	d.target.rested(ctx)
 
 	loading, stopLoad := context.WithCancel(ctx)
 	var loops sync.WaitGroup
@@ -249,14 +210,8 @@ func (d *driver) soak(ctx context.Context) error {
 	}
 	loops.Go(func() { d.keepQueuing(loading) })
 	loops.Go(func() { d.keepChanging(loading) })
-	hurt := d.hurt
-	if d.cluster != nil {
-		hurt = d.cluster.hurt
-		loops.Go(func() { d.cluster.keepRevoking(loading) })
-	} else {
-		loops.Go(func() { d.watch.keep(loading) })
-	}
-	if err := hurt(ctx); err != nil {
+	loops.Go(func() { d.target.beside(loading) })
+	if err := d.target.hurt(ctx); err != nil {
 		return err
 	}
 	stopLoad()
@@ -264,7 +219,9 @@ func (d *driver) soak(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return d.finish(ctx)
+	d.ledger.begin("end")
+	d.queue.drain(ctx, time.Minute)
+	return d.target.finish(ctx)
 }
 
 // keepChanging replaces versions and moves tags during the calls, until ctx

@@ -47,6 +47,7 @@
 //   - No change and no asynchronous call is refused, and each of the latter that was acknowledged is made.
 //   - Only while a server is away may a node answer 503 because it does not know yet what a request builds on.
 //   - No connected node accepts a key more than two seconds after the answer to its deletion.
+//   - A node that was cut off accepts no deleted key once it has been so for longer than it may go on, nor when it is back.
 //
 // Resources are not judged then.
 //

@@ -52,7 +52,9 @@ func fakeProgram(t *testing.T, status int, header http.Header, body string) *dri
 	}))
 	t.Cleanup(s.Close)
 	d := &driver{ledger: newLedger(func(string) {}), http: s.Client(), secrets: map[string]string{"anna": secretPrefix + "ANNA"}}
-	d.program.Store(&process{address: strings.TrimPrefix(s.URL, "http://")})
+	target := newSingle(d)
+	target.program.Store(&process{address: strings.TrimPrefix(s.URL, "http://")})
+	d.target = target
 	d.ledger.begin("test")
 	return d
 }
@@ -158,13 +160,13 @@ func TestWatch_MemoryThatGrowsIsNotFlat(t *testing.T) {
 	}{{0, ""}, {100 << 20, "memory is flat"}} {
 		d := fakeProgram(t, 200, nil, "")
 		d.duration = longForm
-		d.watch = &watch{d: d}
+		watch := newSingle(d).watch
 		for s := range 600 {
-			d.watch.samples = append(d.watch.samples, sample{time.Duration(s) * time.Second, 500<<20 + int64(s)*c.perMinute/60})
+			watch.samples = append(watch.samples, sample{time.Duration(s) * time.Second, 500<<20 + int64(s)*c.perMinute/60})
 		}
-		d.watch.judge()
+		watch.judge()
 		d.ledger.wantBroken(t, c.want)
-		if got := d.watch.slope(); int64(got+0.5) != c.perMinute && int64(got-0.5) != c.perMinute {
+		if got := watch.slope(); int64(got+0.5) != c.perMinute && int64(got-0.5) != c.perMinute {
 			t.Errorf("slope: got %.1f, want %d", got, c.perMinute)
 		}
 	}

@@ -126,13 +126,7 @@ func (q *queue) drain(ctx context.Context, limit time.Duration) {
 func (d *driver) keepQueuing(ctx context.Context) {
 	for n := 1; ctx.Err() == nil; n++ {
 		d.gate.RLock()
-		f, pace := d.queue.prints, 50*time.Millisecond
-		if d.cluster != nil { // a node that is killed takes the last lines of logs with it
-			pace = max(d.duration/800, 100*time.Millisecond) // no more dead letters than are listed at once
-		}
-		if n%20 == 0 || d.cluster != nil {
-			f = d.queue.fails
-		}
+		f, pace := d.target.queues(n)
 		d.queue.enqueue(ctx, f)
 		if n%50 == 0 {
 			started := time.Now()

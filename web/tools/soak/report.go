@@ -23,20 +23,13 @@ const promised = 100 * time.Millisecond
 //
 // One if a promise was broken.
 func (d *driver) report() error {
-	if d.cluster == nil {
-		d.watch.judge()
-	}
 	l := d.ledger
 	l.begin("report")
 	l.mu.Lock()
 	t := tabwriter.NewWriter(d.out, 0, 0, 1, ' ', 0)
 	d.reportCalls(t)
 	d.reportOutcomes(t)
-	if d.cluster == nil {
-		d.reportMemory(t)
-	} else {
-		d.cluster.report(t)
-	}
+	d.target.report(t)
 	fmt.Fprintf(t, "\nMachine: %s/%s, %d processors, %s, shared with the driver.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
 		runtime.Version())
 	l.mu.Unlock()
@@ -125,11 +118,10 @@ func (d *driver) reportOutcomes(t io.Writer) {
 	}
 }
 
-// reportMemory prints what the program held.
-func (d *driver) reportMemory(t io.Writer) {
-	w := d.watch
+// report prints what the program held.
+func (w *watch) report(t io.Writer) {
 	fmt.Fprintf(t, "\n| resident memory\t| MiB\t|\n|---\t|---\t|\n| at the start\t| %d\t|\n", w.start>>20)
-	for minute := 0; minute <= int(d.duration.Minutes()); minute++ {
+	for minute := 0; minute <= int(w.s.d.duration.Minutes()); minute++ {
 		i := slices.IndexFunc(w.samples, func(s sample) bool { return s.at >= time.Duration(minute)*time.Minute })
 		if i >= 0 {
 			fmt.Fprintf(t, "| after %d min of load\t| %d\t|\n", minute, w.samples[i].resident>>20)

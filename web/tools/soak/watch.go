@@ -14,7 +14,7 @@ import (
 
 // watch observes which of the system's resources the program holds.
 type watch struct {
-	d       *driver
+	s       *single
 	samples []sample // of the load, a second apart, until the program is killed
 	start   int64    // resident bytes before anything was deployed
 	before  holdings
@@ -37,7 +37,7 @@ func (h holdings) String() string {
 
 // ask reads the program's metrics.
 func (w *watch) ask(ctx context.Context) (h holdings, err error) {
-	a, err := w.d.client("").call(ctx, http.MethodGet, "/metrics", nil, nil)
+	a, err := w.s.d.client("").call(ctx, http.MethodGet, "/metrics", nil, nil)
 	if err != nil || a.status != http.StatusOK {
 		return h, fmt.Errorf("metrics: %v, %v", a, err)
 	}
@@ -65,17 +65,17 @@ func (w *watch) ask(ctx context.Context) (h holdings, err error) {
 }
 
 // atStart measures the program before anything is deployed.
-func (w *watch) atStart() { w.start = w.d.program.Load().resident() }
+func (w *watch) atStart() { w.start = w.s.program.Load().resident() }
 
 // beforeLoad measures the program when all functions exist and nothing is going
 // on.
 func (w *watch) beforeLoad(ctx context.Context) {
 	pause(ctx, time.Second) // lets finished work go away
-	w.d.http.CloseIdleConnections()
+	w.s.d.http.CloseIdleConnections()
 	pause(ctx, time.Second)
 	var err error
 	if w.before, err = w.ask(ctx); err != nil {
-		w.d.ledger.breach("soak", "%v", err)
+		w.s.d.ledger.breach("soak", "%v", err)
 	}
 }
 
@@ -91,13 +91,13 @@ const (
 func (w *watch) afterLoad(ctx context.Context) {
 	var err error
 	for end := time.Now().Add(restLimit); ctx.Err() == nil; pause(ctx, 500*time.Millisecond) {
-		w.d.http.CloseIdleConnections()
+		w.s.d.http.CloseIdleConnections()
 		if w.after, err = w.ask(ctx); err == nil &&
 			w.after.goroutines <= w.before.goroutines+spare && w.after.files <= w.before.files+spare {
 			return
 		}
 		if time.Now().After(end) {
-			w.d.ledger.breach("lets go of what it had", "after the load %v, before it %v, %v", w.after, w.before, err)
+			w.s.d.ledger.breach("lets go of what it had", "after the load %v, before it %v, %v", w.after, w.before, err)
 			return
 		}
 	}
@@ -112,7 +112,7 @@ func (w *watch) atEnd(ctx context.Context) {
 			return
 		}
 		if time.Now().After(end) {
-			w.d.ledger.breach("lets go of what it had", "with all functions deleted there are %v, %v", h, err)
+			w.s.d.ledger.breach("lets go of what it had", "with all functions deleted there are %v, %v", h, err)
 			return
 		}
 	}
@@ -120,17 +120,17 @@ func (w *watch) atEnd(ctx context.Context) {
 
 // keep takes samples and reports progress, until ctx ends.
 func (w *watch) keep(ctx context.Context) {
-	program, started := w.d.program.Load(), time.Now()
+	program, started := w.s.program.Load(), time.Now()
 	var told time.Time
 	var computed time.Duration
 	for ; ctx.Err() == nil; pause(ctx, time.Second) {
-		if w.d.program.Load() == program {
+		if w.s.program.Load() == program {
 			if resident := program.resident(); resident > 0 {
 				w.samples = append(w.samples, sample{time.Since(started), resident})
 			}
 		}
 		if time.Since(told) >= tellEvery {
-			now := w.d.program.Load().computed()
+			now := w.s.program.Load().computed()
 			w.tell(time.Since(started), float64(now-computed)/float64(time.Since(told)))
 			told, computed = time.Now(), now
 		}
@@ -143,16 +143,16 @@ const tellEvery = 5 * time.Second
 // tell reports progress; processors is how many processors the program used
 // recently.
 func (w *watch) tell(at time.Duration, processors float64) {
-	l := w.d.ledger
+	l := w.s.d.ledger
 	name, s := l.current()
 	l.mu.Lock()
 	neighbours, attackers := l.neighbours, l.attackers
 	l.mu.Unlock()
-	acknowledged, owed := w.d.queue.figures()
+	acknowledged, owed := w.s.d.queue.figures()
 	broken, _ := l.breaches()
-	w.d.say("%3.0f s  %-28s calls %d, here p50 %s p99 %s ms  hostile %d  asynchronous %d, owed %d  memory %d MiB  processors %.1f  broken %d",
+	w.s.d.say("%3.0f s  %-28s calls %d, here p50 %s p99 %s ms  hostile %d  asynchronous %d, owed %d  memory %d MiB  processors %.1f  broken %d",
 		at.Seconds(), name, neighbours, millis(s.p50), millis(s.p99), attackers, acknowledged, owed,
-		w.d.program.Load().resident()>>20, max(processors, 0), broken)
+		w.s.program.Load().resident()>>20, max(processors, 0), broken)
 }
 
 // median returns the median memory of the program in a part of the load.
@@ -188,7 +188,7 @@ func (w *watch) slope() float64 {
 // judge checks that the memory was flat.
 func (w *watch) judge() {
 	middle, last := w.median(1./3, 2./3), w.median(2./3, 1)
-	if w.d.duration >= longForm && last > middle+middle/10+32<<20 {
-		w.d.ledger.breach("memory is flat", "%d MiB in the second third of the load, %d in the last", middle>>20, last>>20)
+	if w.s.d.duration >= longForm && last > middle+middle/10+32<<20 {
+		w.s.d.ledger.breach("memory is flat", "%d MiB in the second third of the load, %d in the last", middle>>20, last>>20)
 	}
 }
