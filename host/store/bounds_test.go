@@ -173,8 +173,8 @@ func TestMemory_BucketsAndCodeShareTheirRoom(t *testing.T) {
 	}
 }
 
-// Parts of archives that were never complete go, those of the others stay; whoever shares
-// the servers leaves them, since somebody could be about to complete one.
+// Parts of archives that were never complete go once they are old enough, those of the others
+// stay: somebody who shares the servers could be about to complete one.
 func TestCode_PartsOfArchivesAreCollected(t *testing.T) {
 	url := "nats://" + startShared(t)
 	for _, cfg := range []Config{{Dir: t.TempDir()}, {URL: url}} {
@@ -187,13 +187,18 @@ func TestCode_PartsOfArchivesAreCollected(t *testing.T) {
 		for range 3 {
 			_ = must(j.js.Publish(ctx, chunk, make([]byte, 64<<10)))(t)
 		}
-		if n, err := s.Code.Collect(ctx, time.Hour, map[string]bool{name: true}); err != nil || n != 0 {
-			t.Errorf("collected %d, %v", n, err)
-		}
 		stream := must(j.js.Stream(ctx, j.names.codeStream()))(t)
-		info := must(stream.Info(ctx, jetstream.WithSubjectFilter(chunk)))(t)
-		if want := map[bool]int{true: 0, false: 1}[s.Exclusive]; len(info.State.Subjects) != want {
-			t.Errorf("exclusive: %v, parts of %d archives are left, want %d", s.Exclusive, len(info.State.Subjects), want)
+		for _, c := range []struct {
+			age  time.Duration
+			left int
+		}{{time.Hour, 1}, {0, 0}} {
+			if n, err := s.Code.Collect(ctx, c.age, map[string]bool{name: true}); err != nil || n != 0 {
+				t.Errorf("collected %d, %v", n, err)
+			}
+			info := must(stream.Info(ctx, jetstream.WithSubjectFilter(chunk)))(t)
+			if len(info.State.Subjects) != c.left {
+				t.Errorf("%+v: parts of %d archives are left after %v, want %d", cfg, len(info.State.Subjects), c.age, c.left)
+			}
 		}
 		if got, err := s.Code.Get(ctx, name); err != nil || !bytes.Equal(got, archive) {
 			t.Errorf("the whole one has %d bytes, %v", len(got), err)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -168,9 +167,7 @@ func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[strin
 		return 0, missingCode(name)
 	}
 	n := 0
-	known := map[string]bool{}
 	for _, info := range infos {
-		known[info.NUID] = true
 		if keep[info.Name] || time.Since(info.ModTime) < age {
 			continue
 		}
@@ -182,32 +179,69 @@ func (c *jetCode) Collect(ctx context.Context, age time.Duration, keep map[strin
 		}
 		n++
 	}
-	if !c.exclusive {
-		return n, nil
-	}
-	return n, c.collectChunks(ctx, known)
+	return n, c.collectChunks(ctx, age, infos)
 }
 
-// collectChunks removes chunks of incomplete archives.
-func (c *jetCode) collectChunks(ctx context.Context, known map[string]bool) error {
-	subject := c.names.code() + "C."
-	stream, err := c.js.Stream(ctx, c.names.codeStream())
-	if err != nil {
-		return unavailable("code", err)
+// collectChunks removes chunks of incomplete archives that nobody has added to for as long as
+// age: whoever shares the servers may be about to complete one. Infos are of the complete ones.
+func (c *jetCode) collectChunks(ctx context.Context, age time.Duration, infos []*jetstream.ObjectInfo) error {
+	known := map[string]bool{}
+	for _, info := range infos {
+		known[info.NUID] = true
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject+">"))
-	if err != nil {
-		return unavailable("code", err)
+	stream, abandoned, err := c.chunks(ctx, age, known)
+	if err != nil || len(abandoned) == 0 {
+		return err
 	}
-	for s := range info.State.Subjects {
-		if known[strings.TrimPrefix(s, subject)] {
+	// The infos may be of a server that lags behind, and an archive stored again since.
+	for _, of := range infos {
+		if now, err := c.info(ctx, of.Name); err == nil {
+			known[now.NUID] = true
+		} else if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	for subject, id := range abandoned {
+		if known[id] {
 			continue
 		}
-		if err := stream.Purge(ctx, jetstream.WithPurgeSubject(s)); err != nil {
+		if err := c.purge(ctx, stream, jetstream.WithPurgeSubject(subject)); err != nil {
 			return unavailable("code", err)
 		}
 	}
 	return nil
+}
+
+// chunks returns the subjects of the chunks that are older than age and of no known archive, with
+// the NUID of the archive that each is of.
+func (c *jetCode) chunks(
+	ctx context.Context, age time.Duration, known map[string]bool,
+) (stream jetstream.Stream, found map[string]string, err error) {
+	prefix := c.names.code() + "C."
+	if stream, err = c.js.Stream(ctx, c.names.codeStream()); err != nil {
+		return nil, nil, unavailable("code", err)
+	}
+	counts, err := c.countBySubject(ctx, stream, prefix)
+	if err != nil {
+		return nil, nil, err
+	}
+	found = map[string]string{}
+	for id := range counts {
+		if known[id] {
+			continue
+		}
+		if age > 0 {
+			last, err := c.leader().last(ctx, prefix+id)
+			switch {
+			case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && time.Since(last.Time) < age:
+				continue
+			case err != nil:
+				return nil, nil, unavailable("code", err)
+			}
+		}
+		found[prefix+id] = id
+	}
+	return stream, found, nil
 }
 
 func (c *jetCode) Names(ctx context.Context) ([]string, error) {
