@@ -47,7 +47,12 @@ def handler(event, context):
 	if calls != 4 || time.Since(got.Points[59].Time) > time.Minute {
 		t.Errorf("the points have %d calls, the last one is of %v", calls, got.Points[59].Time)
 	}
-	if all, err := h.Figures(access.Operator, 30); err != nil || len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
+	functions, err := h.catalog.Functions(access.Operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := h.Figures(access.Operator, functions, 30)
+	if err != nil || len(all) != 1 || all[0].Total.Calls != 4 || len(all[0].Points) != 30 {
 		t.Errorf("of all functions: got %+v", all)
 	}
 	_, err = h.FunctionFigures(access.Operator, "nobody", 1)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vivarium/host/run"
+	"vivarium/web/manage"
 )
 
 // FunctionFigures are what became of a function's calls lately.
@@ -33,9 +34,10 @@ type figures struct {
 	Memory Int64   `json:"memory" doc:"Bytes that instances have taken for themselves."`
 }
 
-// ListFiguresResponse is the figures of all functions.
+// ListFiguresResponse is the figures of functions, in order of name.
 type ListFiguresResponse struct {
-	Functions []FunctionFigures `json:"functions"`
+	Functions     []FunctionFigures `json:"functions"`
+	NextPageToken string            `json:"nextPageToken,omitempty"`
 	Incomplete
 }
 
@@ -78,8 +80,16 @@ func (h *Handler) sum(q *request, all []run.FunctionFigures, points int) (missin
 const listedPoints = 30
 
 func (h *Handler) listFigures(q *request) (any, error) {
-	answer := &ListFiguresResponse{Functions: []FunctionFigures{}}
-	all, err := h.host.Figures(q.principal, listedPoints)
+	functions, err := h.host.Catalog().Functions(q.principal)
+	if err != nil {
+		return nil, err
+	}
+	part, next, err := page(q, functions, manage.FunctionKey)
+	if err != nil {
+		return nil, err
+	}
+	all, err := h.host.Figures(q.principal, part, listedPoints)
+	answer := &ListFiguresResponse{Functions: []FunctionFigures{}, NextPageToken: next}
 	answer.Incomplete = h.sum(q, all, listedPoints)
 	for _, f := range all {
 		answer.Functions = append(answer.Functions, newFunctionFigures(f))

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"vivarium/host/access"
@@ -42,6 +43,18 @@ func TestAPI_Figures(t *testing.T) {
 	}
 	if points := document(all[1].(map[string]any)).at("points").([]any); len(points) != 30 {
 		t.Errorf("quiet has %d points, want 30", len(points))
+	}
+	first := s.must("GET", "/functions:figures?pageSize=1", "")
+	second := s.must("GET", "/functions:figures?pageSize=1&pageToken="+url.QueryEscape(first.text("nextPageToken")), "")
+	only := func(d document) string {
+		all, _ := d.at("functions").([]any)
+		if len(all) != 1 {
+			return ""
+		}
+		return document(all[0].(map[string]any)).text("functionId")
+	}
+	if only(first) != id || only(second) == "" || only(second) == id || second.at("nextPageToken") != nil {
+		t.Errorf("in pages: got %.300v, then %.300v", first, second)
 	}
 	if status, _ := s.send("GET", "/functions/nobody:figures", ""); status != http.StatusNotFound {
 		t.Errorf("of no function: got status %d, want 404", status)

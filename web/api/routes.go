@@ -82,7 +82,7 @@ var routes = []route{
 		nil, body[ReplayCallRequest], false, Call{}, (*Handler).replayCall},
 
 	{http.MethodGet, "/functions:figures", "Figures", "listFunctionFigures", "Get what became of all functions' calls within the last five minutes, in order of name",
-		nil, nil, false, ListFiguresResponse{}, (*Handler).listFigures},
+		pageParameters, nil, false, ListFiguresResponse{}, (*Handler).listFigures},
 	{http.MethodGet, "/functions/{functionId}:figures", "FunctionFigures", "getFunctionFigures", "Get what became of a function's calls within the last ten minutes",
 		nil, nil, false, FunctionFigures{}, (*Handler).getFigures},
 
