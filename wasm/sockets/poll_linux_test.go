@@ -101,6 +101,69 @@ func TestReceive_PeeksAtWhatIsThere(t *testing.T) {
 	}
 }
 
+// A long transfer gives others their turn between parts. Then another thread may close the
+// socket.
+func TestTransfers_GiveWay(t *testing.T) {
+	const little = 128 << 10
+	addr := server(t, func(c net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+		for buf, err := make([]byte, little), error(nil); err == nil; {
+			_, err = c.Write(buf)
+		}
+	})
+	for name, transfer := range map[string]func(s *Socket, buf []byte) (int, vfs.Errno){
+		"receiving": func(s *Socket, buf []byte) (int, vfs.Errno) { return s.Receive(buf, flagWaitAll) },
+		"sending":   func(s *Socket, buf []byte) (int, vfs.Errno) { return s.Send(buf, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := instance(t, &everywhere{})
+			s := stream(t, env)
+			if errno := s.Connect(addr); errno != 0 {
+				t.Fatal(errno)
+			}
+			most, all := 0, 0
+			env.Work = func(n int) { most, all = max(most, n), all+n }
+			n, errno := transfer(s, make([]byte, maxTransfer))
+			if n != maxTransfer || errno != 0 || most > little || all < maxTransfer-little {
+				t.Errorf("moved %d bytes, error %d; reported %d before the end, at most %d at once", n, errno, all, most)
+			}
+			env.Work = func(int) { s.Close() }
+			if n, errno := transfer(s, make([]byte, maxTransfer)); n == 0 || n > little || errno != 0 {
+				t.Errorf("closed in the middle: moved %d bytes, error %d", n, errno)
+			}
+		})
+	}
+}
+
+// What ends a call that has received something is the next call's error.
+func TestReceive_ErrorsAfterBytesAreKept(t *testing.T) {
+	s := stream(t, instance(t, &everywhere{}))
+	addr := server(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1)) // until it knows that it is connected
+		_, _ = c.Write([]byte("abc"))
+		_ = c.(*net.TCPConn).SetLinger(0)
+	})
+	if errno := s.Connect(addr); errno != 0 {
+		t.Fatal(errno)
+	}
+	if _, errno := s.Send([]byte("x"), 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	set := []unix.PollFd{{Fd: int32(s.conn.FD)}}
+	for set[0].Revents&unix.POLLERR == 0 {
+		if _, err := unix.Poll(set, -1); err != nil && err != unix.EINTR {
+			t.Fatal(err)
+		}
+	}
+	buf := make([]byte, 9)
+	if n, errno := s.Receive(buf, flagWaitAll); n != 3 || errno != 0 {
+		t.Errorf("got %q, %d, error %d", buf, n, errno)
+	}
+	if _, errno := s.Receive(buf, 0); errno != ECONNRESET {
+		t.Errorf("then: error %d, want %d", errno, ECONNRESET)
+	}
+}
+
 func TestReceive_Datagrams(t *testing.T) {
 	net := &pair{}
 	s, other := connected(t, instance(t, net), net, Datagram)

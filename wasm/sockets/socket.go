@@ -21,6 +21,9 @@ type Env struct {
 	// Hold makes time stand still for the guest's call until release is called or ctx
 	// ends.
 	Hold func(ctx context.Context) (release func())
+	// Work, when set, is told of bytes moved in the middle of a call. Other threads of the
+	// guest may run meanwhile, and it may end the call.
+	Work func(n int)
 	// Refused is told of each Refusal, Talked of each other request to the network.
 	Refused func(*Refusal)
 	Talked  func()
@@ -60,8 +63,13 @@ const (
 	flagNoSignal = 0x4000
 )
 
-// maxTransfer bounds the bytes that one call moves.
-const maxTransfer = 1 << 20
+const (
+	// maxTransfer bounds the bytes that one call moves.
+	maxTransfer = 1 << 20
+	// maxPart bounds those that one system call moves, within which nobody else gets the
+	// turn: some ten microseconds' worth.
+	maxPart = 64 << 10
+)
 
 // New returns an unconnected socket.
 func New(env *Env, family int, kind Kind, protocol int) (*Socket, vfs.Errno) {
@@ -231,8 +239,13 @@ func (s *Socket) ReceiveFrom(buf []byte, flags int) (n int, from netip.AddrPort,
 }
 
 func (s *Socket) receiveOutside(buf []byte, flags int) (int, vfs.Errno) {
+	if flags&flagPeek != 0 {
+		buf = part(buf) // a second part would be the first again
+	}
+	all := flags&(flagWaitAll|flagPeek) == flagWaitAll && s.kind == Stream
 	for done := 0; ; {
-		n, err := receive(s.conn.FD, buf[done:], flags&(flagPeek|flagTrunc))
+		part := part(buf[done:])
+		n, err := receive(s.conn.FD, part, flags&(flagPeek|flagTrunc))
 		switch {
 		case err == nil:
 			if flags&flagPeek == 0 {
@@ -240,21 +253,48 @@ func (s *Socket) receiveOutside(buf []byte, flags int) (int, vfs.Errno) {
 					return 0, errno
 				}
 			}
-			done += min(n, len(buf)-done)
-			if flags&(flagWaitAll|flagPeek) != flagWaitAll || n == 0 || done == len(buf) || s.kind == Datagram {
+			done += min(n, len(part))
+			if n == 0 || n < len(part) && !all || done == len(buf) || s.kind == Datagram {
 				return max(done, n), 0
 			}
-		case errno(err) != EAGAIN || s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
-			if done > 0 {
+			if !s.goOn(n) {
 				return done, 0
 			}
-			return 0, errno(err)
-		default:
+		case errno(err) == EAGAIN && s.blocks(flags) && (done == 0 || all):
 			if errno := s.wait(readable); errno != 0 {
 				return 0, errno
 			}
+		case done == 0:
+			return 0, errno(err)
+		default:
+			return done, s.postpone(err)
 		}
 	}
+}
+
+// part returns what one system call moves of buf.
+func part(buf []byte) []byte { return buf[:min(len(buf), maxPart)] }
+
+// blocks reports whether a call with flags waits.
+func (s *Socket) blocks(flags int) bool { return s.flag&vfs.NonBlock == 0 && flags&flagDontWait == 0 }
+
+// goOn lets others compute in the middle of a call that has moved n bytes, and is false
+// if another thread has closed the connection meanwhile.
+func (s *Socket) goOn(n int) bool {
+	conn := s.conn
+	if s.env.Work != nil {
+		s.env.Work(n)
+	}
+	return s.conn == conn
+}
+
+// postpone keeps the error of a call that has moved bytes for the next one, as a kernel
+// does, and returns 0.
+func (s *Socket) postpone(err error) vfs.Errno {
+	if failed := errno(err); failed != EAGAIN {
+		s.failed = failed
+	}
+	return 0
 }
 
 // Send sends buf, waiting until all is sent unless the socket or flags say not
@@ -280,24 +320,23 @@ func (s *Socket) Send(buf []byte, flags int) (int, vfs.Errno) {
 		return s.sendDatagram(buf)
 	}
 	for done := 0; ; {
-		n, err := send(s.conn.FD, buf[done:])
+		n, err := send(s.conn.FD, part(buf[done:]))
 		switch {
 		case err == nil:
 			if errno := s.moved(n); errno != 0 {
 				return 0, errno
 			}
-			if done += n; done == len(buf) || s.kind == Datagram {
+			if done += n; done == len(buf) || s.kind == Datagram || !s.goOn(n) {
 				return done, 0
 			}
-		case errno(err) != EAGAIN || s.flag&vfs.NonBlock != 0 || flags&flagDontWait != 0:
-			if done > 0 {
-				return done, 0
-			}
-			return 0, errno(err)
-		default:
+		case errno(err) == EAGAIN && s.blocks(flags):
 			if errno := s.wait(writable); errno != 0 {
 				return 0, errno
 			}
+		case done == 0:
+			return 0, errno(err)
+		default:
+			return done, s.postpone(err)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (f *Files) SetNet(net sockets.Net) {
 		net = sockets.None{}
 	}
 	f.network.env = sockets.Env{
-		Net: net, Waiter: &f.network.waiter, Wait: f.Wait, Hold: f.Hold,
+		Net: net, Waiter: &f.network.waiter, Wait: f.Wait, Hold: f.Hold, Work: f.Work,
 		Refused: f.network.refused,
 		Talked:  func() { f.network.asked++ },
 		Reserve: f.Reserve,
