@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -140,45 +137,22 @@ func importsOf(t *testing.T, module []byte) (names []string) {
 	return nil
 }
 
-// peer serves connections that first say what they want: to be sent bytes without
-// end, or to have theirs taken. It does little at a time, for a peer elsewhere would not
-// keep this process's goroutines from running.
-func peer(b *testing.B) net.Addr {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				buf := make([]byte, 16<<10)
-				if n, _ := io.ReadFull(conn, buf[:4]); string(buf[:n]) != "give" {
-					_, _ = io.Copy(io.Discard, conn)
-					return
-				}
-				for err := error(nil); err == nil; {
-					_, err = conn.Write(buf)
-				}
-			}()
-		}
-	}()
-	return l.Addr()
-}
+// What the handlers of hostCallSource do.
+const (
+	prepare  = "0"
+	makeThem = "1" // host calls, without end
+	loop     = "2" // until the call has a fifth of a second left, and make them then
+)
 
-// hostCallSource returns a module whose handler prepares itself in its first call
-// and makes host calls without end in all others.
+// hostCallSource returns a module whose handler prepares itself for host calls and makes
+// them.
 func hostCallSource(source string) string {
-	prepare, again, _ := strings.Cut(source, "---\n")
+	first, again, _ := strings.Cut(source, "---\n")
 	indent := func(text, by string) string { return by + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+by) }
 	return "import os, sys, json\nsys.path.insert(0, '/function/runtime')\nready, O = False, os.O_RDWR | os.O_CREAT\ndef handler(event, context):\n" +
-		"    global ready, B, F, L, _vivarium, collections, itertools, select, socket, threading, time\n    if not ready:\n        ready = True\n" + indent(prepare+"\npass", "        ") +
-		"\n        return\n    while True:\n" + indent(again, "        ") + "\n"
+		"    global ready, B, F, L, _vivarium, collections, itertools, select, socket, threading, time\n    if not ready:\n        ready = True\n" + indent(first+"\npass", "        ") +
+		"\n        return\n    while event == 2 and context.get_remaining_time_in_millis() > 200: pass\n" +
+		"    while True:\n" + indent(again, "        ") + "\n"
 }
 
 // processorTime returns what this process has computed.
@@ -202,68 +176,89 @@ func processorTime(b *testing.B) (d time.Duration) {
 	return d
 }
 
-// BenchmarkHostCalls measures what each kind of host call does to others, beside
-// what loops do to them, and how much is computed for it after its deadline.
-func BenchmarkHostCalls(b *testing.B) {
+// callers are functions that make host calls, or loops, and one that makes none.
+type callers struct {
+	*testHost
+	count int // of the callers that are beside the others
+}
+
+// lateTimeout is that of calls which are made until it has passed: preparing takes long.
+const lateTimeout = 4 * time.Second
+
+func newCallers(b *testing.B, count int, server string) *callers {
 	ceiling, err := egress.ParsePolicy("127.0.0.1")
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := newTestHost(b, testConfig{NetCeiling: ceiling, Forgetful: true})
-	server := peer(b).(*net.TCPAddr)
-	const timeout = 4 * time.Second // the first call prepares much
-	callers := 2 * runtime.GOMAXPROCS(0)
-	h.deploy("light", smallModule, catalog.VersionSpec{})
-	deploy := func(name, source string, memoryMB int) {
-		for kind, timeout := range map[string]time.Duration{"late-": timeout, "long-": time.Hour} {
-			spec := catalog.VersionSpec{MemoryMB: memoryMB, Timeout: timeout, MaxInstances: callers, AllowNet: "127.0.0.1"}
-			h.deploy(kind+name, source, spec).Tenant = "calling"
-		}
+	c := &callers{newTestHost(b, testConfig{NetCeiling: ceiling, Forgetful: true}), count}
+	c.deploy("light", smallModule, catalog.VersionSpec{})
+	c.deployBoth("loop", "def handler(event, context):\n    while event: pass\n", 128)
+	for name, call := range hostCalls {
+		c.deployBoth(name, strings.ReplaceAll(hostCallSource(call.source), "PEER", server), call.memoryMB)
 	}
-	deploy("loop", "def handler(event, context):\n    while event: pass\n", 128)
-	for name, c := range hostCalls {
-		deploy(name, strings.ReplaceAll(hostCallSource(c.source), "PEER", fmt.Sprintf("('127.0.0.1', %d)", server.Port)), c.memoryMB)
-	}
-	h.must(b, "light")
+	c.must(b, "light")
+	return c
+}
 
-	overshoot := func(b *testing.B, name string) time.Duration {
-		if _, err := h.raw("late-"+name, "0"); err != nil {
-			b.Fatal(name, err)
-		}
-		at := make(chan time.Duration, 1)
-		time.AfterFunc(timeout, func() { at <- processorTime(b) })
-		_, err := h.raw("late-"+name, "1")
-		end := processorTime(b)
-		if fe, ok := errors.AsType[*fault.FunctionError](err); !ok || !fe.TimedOut {
-			b.Fatal(name, err)
-		}
-		return end - <-at
+// deployBoth deploys a function for calls that end at their deadline and for long ones.
+func (c *callers) deployBoth(name, source string, memoryMB int) {
+	for kind, timeout := range map[string]time.Duration{"late-": lateTimeout, "long-": time.Hour} {
+		spec := catalog.VersionSpec{MemoryMB: memoryMB, Timeout: timeout, MaxInstances: c.count, AllowNet: "127.0.0.1"}
+		c.deploy(kind+name, source, spec).Tenant = "calling"
 	}
-	beside := func(b *testing.B, name string, calls *timings) {
-		ctx, stop := context.WithCancel(b.Context())
-		var wg sync.WaitGroup
-		for range callers {
-			wg.Go(func() {
-				_, _ = h.rawContext(ctx, "long-"+name, "0")
-				_, _ = h.rawContext(ctx, "long-"+name, "1")
-			})
-		}
-		time.Sleep(500 * time.Millisecond)
-		for start := time.Now(); time.Since(start) < 700*time.Millisecond; time.Sleep(2 * time.Millisecond) {
-			calls.time(func() { h.must(b, "light") })
-		}
-		stop()
-		wg.Wait()
+}
+
+// overshoot returns what is computed for a call after its deadline.
+func (c *callers) overshoot(b *testing.B, name string) time.Duration {
+	if _, err := c.raw("late-"+name, prepare); err != nil {
+		b.Fatal(name, err)
 	}
+	at := make(chan time.Duration, 1)
+	time.AfterFunc(lateTimeout, func() { at <- processorTime(b) })
+	_, err := c.raw("late-"+name, loop)
+	end := processorTime(b)
+	if fe, ok := errors.AsType[*fault.FunctionError](err); !ok || !fe.TimedOut {
+		b.Fatal(name, err)
+	}
+	return end - <-at
+}
+
+// beside measures calls beside the callers.
+func (c *callers) beside(b *testing.B, name string, calls *timings) {
+	ctx, stop := context.WithCancel(b.Context())
+	var wg sync.WaitGroup
+	for range c.count {
+		wg.Go(func() {
+			_, _ = c.rawContext(ctx, "long-"+name, prepare)
+			_, _ = c.rawContext(ctx, "long-"+name, makeThem)
+		})
+	}
+	time.Sleep(500 * time.Millisecond)
+	for start := time.Now(); time.Since(start) < 700*time.Millisecond; time.Sleep(2 * time.Millisecond) {
+		calls.time(func() { c.must(b, "light") })
+	}
+	stop()
+	wg.Wait()
+}
+
+// BenchmarkHostCalls measures what each kind of host call does to others, beside
+// what loops do to them, and how much is computed for it after its deadline.
+func BenchmarkHostCalls(b *testing.B) {
+	count := 2 * runtime.GOMAXPROCS(0)
+	alone := newCallers(b, count, "")
 	for _, name := range slices.Sorted(maps.Keys(hostCalls)) {
 		b.Run(name, func(b *testing.B) {
+			c := alone
+			if strings.Contains(hostCalls[name].source, "PEER") {
+				c = newCallers(b, count, startPeer(b))
+			}
 			var late time.Duration
 			var calling, looping timings
 			for b.Loop() {
-				late = max(late, overshoot(b, name))
+				late = max(late, c.overshoot(b, name))
 				for range 5 { // in turns, for the machine has its moods
-					beside(b, name, &calling)
-					beside(b, "loop", &looping)
+					c.beside(b, name, &calling)
+					c.beside(b, "loop", &looping)
 				}
 			}
 			b.ReportMetric(float64(late)/1e6, "late-cpu-ms")

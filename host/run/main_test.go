@@ -34,6 +34,9 @@ var testEngines *Engines
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if processors := os.Getenv(peerVariable); processors != "" {
+			return servePeer(processors)
+		}
 		ctx := context.Background()
 		cache, err := os.UserCacheDir()
 		if err == nil {
