@@ -41,6 +41,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -247,6 +248,22 @@ func (e *Engine) Boot(ctx context.Context, turn Turn) (*Image, error) {
 // it. ErrImage means that the file is unusable.
 func (e *Engine) OpenImage(path, key string) (*Image, error) {
 	return openImage(path, e.key+"/"+key, len(e.globals))
+}
+
+// Key identifies all that an image depends on besides its owner. It is the same in each
+// process that has the same guest, library and mounts.
+func (e *Engine) Key() string { return e.key }
+
+// ReceiveImage stores an image that another process has made under key, at path or, if that
+// is empty, without a name, and verifies it as OpenImage does. Whoever wrote it can make of it
+// no more than what a guest could. The room is asked for before anything is stored, see Freeze;
+// on an error nothing stays. It blocks for as long as from does.
+//
+// # Errors
+//
+// ErrImage, from's, room's, those of the disk.
+func (e *Engine) ReceiveImage(path, key string, from io.Reader, room func(bytes int64) error) (*Image, error) {
+	return receiveImage(e.tempDir(), path, e.key+"/"+key, len(e.globals), from, room)
 }
 
 // Clone makes an instance from an image. The caller owns the instance and must

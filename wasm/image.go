@@ -87,7 +87,7 @@ func (m *Image) Close() error {
 // Freeze.
 func writeImage(
 	dir, path, key string, memory []byte, globals []uint64, note []byte, room func(bytes int64) error,
-) (_ *Image, err error) {
+) (*Image, error) {
 	m := &Image{size: int64(len(memory)), runs: content(memory), globals: globals, note: note}
 	sum := crc32.New(castagnoli)
 	for _, r := range m.runs {
@@ -108,6 +108,31 @@ func writeImage(
 	if headerFixed+len(header) > headerSize {
 		return nil, fmt.Errorf("wasm: image header of %d bytes is too large", len(header))
 	}
+	fixed := append([]byte(imageMagic), make([]byte, 8)...)
+	binary.LittleEndian.PutUint32(fixed[len(imageMagic):], uint32(len(header)))
+	binary.LittleEndian.PutUint32(fixed[len(imageMagic)+4:], crc32.Checksum(header, castagnoli))
+	m.f, err = createImage(dir, path, func(f *os.File) error {
+		if _, err := f.WriteAt(append(fixed, header...), 0); err != nil {
+			return fmt.Errorf("wasm: write image: %w", err)
+		}
+		at := int64(headerSize)
+		for _, r := range m.runs {
+			if _, err := f.WriteAt(memory[r.Start:][:r.Length], at); err != nil {
+				return fmt.Errorf("wasm: write image: %w", err)
+			}
+			at += r.Length
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// createImage creates an image's file, which write fills. With an empty path it is in dir
+// and has no name; otherwise it appears at path complete or not at all.
+func createImage(dir, path string, write func(*os.File) error) (_ *os.File, err error) {
 	if path != "" {
 		dir = filepath.Dir(path)
 	}
@@ -127,26 +152,15 @@ func writeImage(
 			return nil, fmt.Errorf("wasm: image: %w", err)
 		}
 	}
-	fixed := append([]byte(imageMagic), make([]byte, 8)...)
-	binary.LittleEndian.PutUint32(fixed[len(imageMagic):], uint32(len(header)))
-	binary.LittleEndian.PutUint32(fixed[len(imageMagic)+4:], crc32.Checksum(header, castagnoli))
-	if _, err = f.WriteAt(append(fixed, header...), 0); err != nil {
-		return nil, fmt.Errorf("wasm: write image: %w", err)
-	}
-	at := int64(headerSize)
-	for _, r := range m.runs {
-		if _, err = f.WriteAt(memory[r.Start:][:r.Length], at); err != nil {
-			return nil, fmt.Errorf("wasm: write image: %w", err)
-		}
-		at += r.Length
+	if err = write(f); err != nil {
+		return nil, err
 	}
 	if path != "" {
 		if err = os.Rename(f.Name(), path); err != nil {
 			return nil, fmt.Errorf("wasm: image: %w", err)
 		}
 	}
-	m.f = f
-	return m, nil
+	return f, nil
 }
 
 // unfinishedImages is the pattern of files that are still being written.
@@ -228,32 +242,13 @@ func openImage(path, key string, globals int) (_ *Image, err error) {
 			_ = f.Close()
 		}
 	}()
-	head := make([]byte, headerSize)
-	if _, err := io.ReadFull(f, head); err != nil {
-		return nil, fmt.Errorf("%w: %s: header: %v", ErrImage, path, err)
-	}
-	n := binary.LittleEndian.Uint32(head[len(imageMagic):])
-	if !bytes.HasPrefix(head, []byte(imageMagic)) || int64(n) > int64(headerSize-headerFixed) {
-		return nil, fmt.Errorf("%w: %s: no image header", ErrImage, path)
-	}
-	text := head[headerFixed : headerFixed+int(n)]
-	if crc32.Checksum(text, castagnoli) != binary.LittleEndian.Uint32(head[len(imageMagic)+4:]) {
-		return nil, fmt.Errorf("%w: %s: header checksum", ErrImage, path)
-	}
-	var h imageHeader
-	if err := json.Unmarshal(text, &h); err != nil {
-		return nil, fmt.Errorf("%w: %s: header: %v", ErrImage, path, err)
-	}
-	if h.Key != key || len(h.Globals) != globals {
-		return nil, fmt.Errorf("%w: %s: belongs to another guest or owner", ErrImage, path)
+	m, crc, err := readHeader(f, key, globals)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("wasm: image: %w", err)
-	}
-	m := &Image{f: f, size: h.Size, runs: h.Runs, globals: h.Globals, note: h.Note}
-	for _, r := range h.Runs {
-		m.length += r.Length
 	}
 	if info.Size() != m.FileSize() {
 		return nil, fmt.Errorf("%w: %s: has %d bytes, expected %d", ErrImage, path, info.Size(), m.FileSize())
@@ -262,8 +257,58 @@ func openImage(path, key string, globals int) (_ *Image, err error) {
 	if _, err := io.Copy(sum, io.NewSectionReader(f, headerSize, m.length)); err != nil {
 		return nil, fmt.Errorf("wasm: read image: %w", err)
 	}
-	if sum.Sum32() != h.CRC {
+	if sum.Sum32() != crc {
 		return nil, fmt.Errorf("%w: %s: memory checksum", ErrImage, path)
 	}
+	m.f = f
 	return m, nil
+}
+
+// readHeader reads an image's header, which may be anybody's, and returns what it says and the
+// checksum of what follows. ErrImage means that it is no header of an image under key.
+func readHeader(r io.Reader, key string, globals int) (m *Image, crc uint32, err error) {
+	head := make([]byte, headerSize)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, 0, fmt.Errorf("%w: header: %w", ErrImage, err)
+	}
+	n := binary.LittleEndian.Uint32(head[len(imageMagic):])
+	if !bytes.HasPrefix(head, []byte(imageMagic)) || int64(n) > int64(headerSize-headerFixed) {
+		return nil, 0, fmt.Errorf("%w: no image header", ErrImage)
+	}
+	text := head[headerFixed : headerFixed+int(n)]
+	if crc32.Checksum(text, castagnoli) != binary.LittleEndian.Uint32(head[len(imageMagic)+4:]) {
+		return nil, 0, fmt.Errorf("%w: header checksum", ErrImage)
+	}
+	var h imageHeader
+	if err := json.Unmarshal(text, &h); err != nil {
+		return nil, 0, fmt.Errorf("%w: header: %v", ErrImage, err)
+	}
+	if h.Key != key || len(h.Globals) != globals {
+		return nil, 0, fmt.Errorf("%w: belongs to another guest or owner", ErrImage)
+	}
+	if !h.plausible() {
+		return nil, 0, fmt.Errorf("%w: parts that no memory has", ErrImage)
+	}
+	m = &Image{size: h.Size, runs: h.Runs, globals: h.Globals, note: h.Note}
+	for _, r := range h.Runs {
+		m.length += r.Length
+	}
+	return m, h.CRC, nil
+}
+
+// plausible reports whether the parts lie within the memory, one after the other. They say
+// what is mapped where: beyond the memory is the host's own.
+func (h *imageHeader) plausible() bool {
+	if h.Size <= 0 || h.Size > MaxMemory || h.Size%pageSize != 0 || len(h.Runs) > maxRuns {
+		return false
+	}
+	end := int64(0)
+	for _, r := range h.Runs {
+		if r.Start%imageBlock != 0 || r.Length%imageBlock != 0 || r.Length <= 0 || r.Length > h.Size ||
+			r.Start < end || r.Start > h.Size-r.Length {
+			return false
+		}
+		end = r.Start + r.Length
+	}
+	return true
 }

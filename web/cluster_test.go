@@ -99,6 +99,9 @@ func startNode(t testing.TB, nats string, change func(*host.Config, *Config)) *t
 		t.Fatal(err)
 	}
 	config.Cluster, config.Revisions = n.cluster, s
+	peers := NewPeers(n.cluster)
+	peers.pause = time.Minute
+	config.Images = n.host.Runner().ShareImages(peers.Image)
 	n.server, n.url = New(config, n.host), "http://"+front.Addr().String()
 	ctx, end := context.WithCancel(context.Background())
 	var serving sync.WaitGroup

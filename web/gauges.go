@@ -33,6 +33,7 @@ var (
 	unkeptDesc    = description("history_dropped_total", "Calls that are not in the history because too many came at once.")
 	deniedDesc    = description("network_refused_total", "Targets that functions requested and may not reach, once per target and call.")
 	startedDesc   = description("instances_started_total", "Instances started, for calls of every kind.")
+	imagesDesc    = description("images_total", "Images of versions that were needed and not there, by where they are from: made here, or copied from another node.", "from")
 	openDesc      = description("connections", "Open connections.")
 	refusedDesc   = description("connections_refused_total", "Connections closed because there were too many.")
 	requestsDesc  = description("requests", "Requests being served.")
@@ -49,7 +50,7 @@ func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, threadsDesc, sessionsDesc, allCallsDesc,
 		startedDesc, deniedDesc, queuedDesc, unkeptDesc, useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc,
-		bodiesDesc, nodesDesc,
+		bodiesDesc, nodesDesc, imagesDesc,
 	} {
 		out <- desc
 	}
@@ -88,6 +89,8 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		show(sessionsDesc, prometheus.GaugeValue, float64(s.Sessions))
 		show(allCallsDesc, prometheus.CounterValue, float64(s.Calls))
 		show(startedDesc, prometheus.CounterValue, float64(s.ColdStarts))
+		show(imagesDesc, prometheus.CounterValue, float64(s.Images), "made")
+		show(imagesDesc, prometheus.CounterValue, float64(s.Copied), "copied")
 		show(unkeptDesc, prometheus.CounterValue, float64(s.Unkept))
 		show(deniedDesc, prometheus.CounterValue, float64(s.Refusals))
 	}

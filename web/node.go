@@ -39,7 +39,7 @@ func (s *Server) ServeNodes(ctx context.Context, listener net.Listener) error {
 	return s.until(ctx, server, listener, served)
 }
 
-// nodes returns what serves other nodes. They send calls of functions, and ask for figures.
+// nodes returns what serves other nodes. They send calls of functions, and ask for figures and images.
 func (s *Server) nodes() http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
@@ -62,8 +62,12 @@ func (s *Server) nodes() http.Handler {
 			http.Error(w, "Forbidden: this node does not know yours", http.StatusForbidden)
 			return
 		}
-		if r.URL.Path == figuresPath {
+		switch r.URL.Path {
+		case figuresPath:
 			s.tellFigures(w, r)
+			return
+		case imagePath:
+			s.giveImage(w, r)
 			return
 		}
 		f, err := readFacts(r)

@@ -38,6 +38,8 @@ type figuresQuestion struct {
 type Peers struct {
 	cluster *cluster.Cluster
 	client  *http.Client
+	copies  *places       // of images, by tenant
+	pause   time.Duration // see imagePause
 }
 
 // NewPeers returns what asks the nodes of a cluster; nil for no cluster, which asks nobody.
@@ -45,12 +47,14 @@ func NewPeers(c *cluster.Cluster) *Peers {
 	if c == nil {
 		return nil
 	}
-	return &Peers{c, &http.Client{
+	client := &http.Client{
 		Transport: &http.Transport{
 			DialTLSContext: c.Dial, IdleConnTimeout: idleTimeout / 2, MaxResponseHeaderBytes: 2 * maxResponseHeaders,
+			DisableCompression: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
+	return &Peers{c, client, newPlaces(maxCopies, maxCopies/2), imagePause}
 }
 
 // Figures returns what the other nodes have of the last points of functions, and the addresses of

@@ -169,6 +169,8 @@ type Config struct {
 	Cluster *cluster.Cluster
 	// Figures returns the last points of a function on this node, for other nodes. Default: none.
 	Figures func(functionID string, points int) run.FunctionFigures
+	// Images returns the image of a version, for other nodes; see run.Runner.ShareImages. Default: none.
+	Images Images
 	// Revisions are what is known of changes that other servers of the same store make.
 	// Default: nobody else uses the store.
 	Revisions Revisions
@@ -219,6 +221,7 @@ type Server struct {
 	connections *places
 	requests    *places
 	bodies      *bodies
+	copies      *places // of images that other nodes copy
 }
 
 // managed are the paths served by Config.Management, including everything
@@ -238,6 +241,7 @@ func New(config Config, functions Functions) *Server {
 	s.connections = newPlaces(s.config.MaxConnections, s.config.MaxConnectionsPerClient)
 	s.requests = newPlaces(s.config.MaxRequests, s.config.MaxRequestsPerClient)
 	s.bodies = newBodies(s.config.MaxBodies)
+	s.copies = newPlaces(maxCopies, maxCopies/2)
 	if s.config.Cluster != nil {
 		s.forward = newForwarder(s.config.Cluster)
 	}

@@ -327,6 +327,28 @@ func (c *Cluster) Route(function string) []*Peer {
 	return peers
 }
 
+// Others returns all other nodes, those first that are, or were or will be, a function's homes;
+// nodes that drain are among them, and those that are away are not. It does not block.
+func (c *Cluster) Others(function string) []*Peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	members := make([]placement.Member, 0, len(c.peers))
+	for address, p := range c.peers {
+		if n := p.current(); address != c.cfg.Address {
+			members = append(members, placement.Member{ID: address, Capacity: n.Capacity})
+		}
+	}
+	table := placement.NewTable(members)
+	now := time.Now().UnixNano()
+	others := make([]*Peer, 0, len(members))
+	for _, i := range table.Ranked(function) {
+		if p := c.peers[table.Members()[i].ID]; p.awayUntil.Load() <= now {
+			others = append(others, p)
+		}
+	}
+	return others
+}
+
 // loadOf returns what a member has to do, as far as is known here.
 func (c *Cluster) loadOf(v *view, i int) int {
 	if i == v.self {

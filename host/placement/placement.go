@@ -111,6 +111,22 @@ func (t *Table) Homes(function string) []int {
 	return homes
 }
 
+// Ranked returns all members, those that are, or would next be, a function's homes first, as
+// positions in Members.
+func (t *Table) Ranked(function string) []int {
+	key := hash(function)
+	all := make([]ranked, len(t.members))
+	for i, m := range t.members {
+		all[i] = ranked{i, score(key, t.hashes[i], m.Capacity)}
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(b.score, a.score) })
+	order := make([]int, len(all))
+	for i, r := range all {
+		order[i] = r.index
+	}
+	return order
+}
+
 // Route returns the members that a call of a function is to be offered to, in order, as
 // positions in Members, when it has arrived at the member at self. If none of them takes
 // it, it is taken where it has arrived. state is asked only for what matters.

@@ -52,6 +52,27 @@ func TestTable_HomesAreInProportionToCapacity(t *testing.T) {
 	}
 }
 
+// Who is next to be a home comes next, and nobody is missing.
+func TestTable_RankedBeginsWithHomes(t *testing.T) {
+	members := some(9)
+	for i := range 100 {
+		function := fmt.Sprint("function", i)
+		left, table := slices.Clone(members), NewTable(members)
+		ranked := table.Ranked(function)
+		if len(ranked) != len(members) || !slices.Equal(ranked[:Homes], table.Homes(function)) {
+			t.Fatalf("%s: %v, its homes are %v", function, ranked, table.Homes(function))
+		}
+		for _, at := range ranked {
+			rest := NewTable(left)
+			id := table.Members()[at].ID
+			if first := rest.Members()[rest.Homes(function)[0]].ID; first != id {
+				t.Fatalf("%s: %s comes next, want %s", function, id, first)
+			}
+			left = slices.DeleteFunc(left, func(m Member) bool { return m.ID == id })
+		}
+	}
+}
+
 // A member that leaves has its functions move to their second home, and nothing else moves.
 func TestTable_WhoLeavesMovesOnlyItsFunctions(t *testing.T) {
 	all, fewer := NewTable(some(10)), NewTable(some(9))

@@ -106,24 +106,29 @@ func newInterpreters(running context.Context, e engines, s *scheduler) *interpre
 //
 // Those of engines.
 func (r *interpreters) get(ctx context.Context, name string) (*interpreter, error) {
-	name = guestOf(name).Name()
-	r.mu.RLock()
-	in := r.all[name]
-	r.mu.RUnlock()
-	if in != nil {
+	if in := r.ready(name); in != nil {
 		return in, nil
 	}
+	name = guestOf(name).Name()
 	e, err := r.engines.engine(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if in = r.all[name]; in == nil {
+	in := r.all[name]
+	if in == nil {
 		in = &interpreter{e, newBaseStock(r.running, e, r.scheduler)}
 		r.all[name] = in
 	}
 	return in, nil
+}
+
+// ready returns a runtime's if somebody has asked for it before, else nil. It does not block.
+func (r *interpreters) ready(name string) *interpreter {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.all[guestOf(name).Name()]
 }
 
 // close waits for the end of all. Nobody asks for another any more.

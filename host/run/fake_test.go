@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,6 +94,14 @@ func (e *fakeEngine) Clone(_ context.Context, from image, cfg wasm.InstanceConfi
 // OpenImage implements engine.
 func (e *fakeEngine) OpenImage(string, string) (image, error) { return nil, wasm.ErrImage }
 
+// ReceiveImage implements engine.
+func (e *fakeEngine) ReceiveImage(string, string, io.Reader, func(int64) error) (image, error) {
+	return nil, wasm.ErrImage
+}
+
+// Key implements engine.
+func (e *fakeEngine) Key() string { return "fake" }
+
 type fakeImage struct {
 	engine *fakeEngine
 	note   []byte
@@ -101,6 +110,9 @@ type fakeImage struct {
 
 // FileSize implements image.
 func (*fakeImage) FileSize() int64 { return 1 << 20 }
+
+// Content implements image.
+func (*fakeImage) Content() *io.SectionReader { return nil }
 
 // Note implements image.
 func (i *fakeImage) Note() []byte { return i.note }

@@ -32,6 +32,8 @@ type imageNote struct {
 	Loaded bool `json:"loaded"`
 	// Why says, where it is not, what kept it out.
 	Why []string `json:"why,omitempty"`
+	// Failed says that it could not be, here and then: elsewhere it may.
+	Failed bool `json:"failed,omitempty"`
 	// Output is what the module printed while it was loaded: each instance's
 	// first call logs it, as if it had loaded the module itself.
 	Stdout []byte `json:"stdout,omitempty"`
@@ -155,6 +157,16 @@ func (c *imageCell) put() {
 	c.users--
 }
 
+// borrow returns the image if there is one, which the caller gives back with put; else nil.
+func (c *imageCell) borrow() *versionImage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.image != nil {
+		c.users++
+	}
+	return c.image
+}
+
 // close ends an attempt that is under way and lets go of the image, for good. It
 // returns how many bytes of the disk that has freed.
 func (c *imageCell) close() (freed int64) {
@@ -213,8 +225,8 @@ func (c *imageCell) drop() (freed int64) {
 }
 
 // buildImage makes the image of a version: from its file when an earlier run
-// has left a good one, else from a fresh interpreter. For that the module is
-// loaded, at most until trying ends. When that fails the image is there besides
+// has left a good one, or another node's if one has it, else from a fresh interpreter. For
+// that the module is loaded, at most until trying ends. When that fails the image is there besides
 // the *loadError.
 func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, error) {
 	ctx, cancel := context.WithCancel(m.running)
@@ -235,6 +247,11 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 			m.reporter.log.Warn("image rebuilt", "function", v.FunctionID, "version", v.ID, "error", err)
 		}
 	}
+	copied, err := m.fetchImage(trying, python.engine, path, v)
+	if err == nil || fault.Of(err).NoRoom() {
+		return copied, err
+	}
+	m.reporter.tellFetch(v, err)
 	base, err := python.bases.acquire(ctx, v.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("version %s: %w", v.ID, err)
@@ -305,10 +322,10 @@ func (m *maker) openImage(e engine, path string, v *live) (*versionImage, error)
 		_ = image.Close()
 		return nil, err
 	}
-	var note imageNote
-	if err := json.Unmarshal(image.Note(), &note); err != nil {
+	note, err := noteOf(image)
+	if err != nil {
 		_ = image.Close()
-		return nil, fmt.Errorf("%w: note: %v", wasm.ErrImage, err)
+		return nil, err
 	}
 	return &versionImage{image: image, imageNote: note}, nil
 }
@@ -392,6 +409,7 @@ func (m *maker) freeze(i guest, path string, v *live, note imageNote) (*versionI
 		m.unstoreImage(v)
 		return nil, err
 	}
+	m.images.made.Add(1)
 	return &versionImage{image: image, imageNote: note}, nil
 }
 

@@ -2,8 +2,10 @@ package run
 
 import (
 	"context"
+	"io"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"vivarium/host/access"
@@ -35,6 +37,8 @@ type engine interface {
 	Boot(ctx context.Context, turn wasm.Turn) (image, error)
 	Clone(ctx context.Context, from image, cfg wasm.InstanceConfig) (guest, error)
 	OpenImage(path, key string) (image, error)
+	ReceiveImage(path, key string, from io.Reader, room func(bytes int64) error) (image, error)
+	Key() string
 }
 
 // image is a wasm.Image.
@@ -42,6 +46,7 @@ type image interface {
 	Close() error
 	FileSize() int64
 	Note() []byte
+	Content() *io.SectionReader
 }
 
 // guest is a wasm.Instance.
@@ -87,6 +92,11 @@ func (e wasmEngine) OpenImage(path, key string) (image, error) {
 	return imageOr(e.Engine.OpenImage(path, key))
 }
 
+// ReceiveImage implements engine.
+func (e wasmEngine) ReceiveImage(path, key string, from io.Reader, room func(bytes int64) error) (image, error) {
+	return imageOr(e.Engine.ReceiveImage(path, key, from, room))
+}
+
 // wasmGuest is the guest outside of tests.
 type wasmGuest struct{ *wasm.Instance }
 
@@ -122,6 +132,9 @@ type maker struct {
 	debugger   func(net.Conn)
 	refused    func(functionID, rule string) // may be nil
 	traffic    *traffic
+
+	elsewhere atomic.Pointer[imageSource] // see Runner.ShareImages; nil where there are no other nodes
+	images    struct{ made, copied atomic.Int64 }
 
 	unpacking chan struct{}   // has a place for each archive that is being unpacked
 	running   context.Context // ends when the runner begins to tear down

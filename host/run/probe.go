@@ -46,11 +46,11 @@ func (m *maker) tryLoad(ctx context.Context, w guest, v *live) probe {
 	var answer loadResponse
 	switch loadErr, ok := errors.AsType[*loadError](err); {
 	case ok:
-		t.loadErr = loadErr
+		t.loadErr, t.note.Failed = loadErr, true
 		t.note.Why = []string{"the module can't be loaded"}
 		return t
 	case err != nil:
-		t.note.Why = []string{"loading: " + err.Error()}
+		t.note.Why, t.note.Failed = []string{"loading: " + err.Error()}, true
 		return t
 	case response.Spent:
 		t.note.Why = []string{"the module ended the interpreter"}

@@ -179,7 +179,11 @@ func newRunner(cfg Config, e engines) *Runner {
 	r.tries = newTries(r)
 	r.sessions = newSessions(r)
 	r.janitor.Go(r.tidy)
-	r.janitor.Go(r.discard)
+	r.janitor.Go(func() { // closes instances that calls have left behind, until Close
+		for f := range r.discards {
+			f()
+		}
+	})
 	r.janitor.Go(r.sample)
 	return r
 }
@@ -315,13 +319,6 @@ func (r *Runner) all() []*live {
 	return all
 }
 
-// discard closes instances that calls have left behind, until Close.
-func (r *Runner) discard() {
-	for f := range r.discards {
-		f()
-	}
-}
-
 // tidy closes instances that nobody has called for a while, ends the connections
 // of those that rest, and replaces those that versions keep ready, until Close.
 func (r *Runner) tidy() {
@@ -371,6 +368,8 @@ type Stats struct {
 	Refusals   int64 // targets that calls were refused, each once for a call, since the start
 	Threads    int64 // of instances, besides the first of each
 	Sessions   int
+	Images     int64 // that were made since the start, and
+	Copied     int64 // those that other nodes have made
 }
 
 // Stats returns what there is now. The parts are not of the very same moment.
@@ -386,6 +385,7 @@ func (r *Runner) Stats() Stats {
 	s.Memory, s.Calls, s.ColdStarts = r.room.ledger.Total(quota.Memory), r.metrics.calls.Load(), r.metrics.coldStarts.Load()
 	s.Refusals, s.Threads = r.metrics.refusals.Load(), r.maker.interpreters.engines.threads()
 	s.Sessions = r.sessions.count()
+	s.Images, s.Copied = r.maker.images.made.Load(), r.maker.images.copied.Load()
 	return s
 }
 

@@ -84,12 +84,14 @@ func (n *node) members() *cluster.Cluster {
 	return n.cluster
 }
 
-// peers returns what asks the other nodes; nil if there are none.
-func (n *node) peers() api.Elsewhere {
+// peers returns what asks the other nodes, whose images the platform then copies, and what gives
+// them those that it has; nil if there are none.
+func (n *node) peers(p *platform) (api.Elsewhere, web.Images) {
 	if n == nil {
-		return nil
+		return nil, nil
 	}
-	return web.NewPeers(n.cluster)
+	peers := web.NewPeers(n.cluster)
+	return peers, p.host.Runner().ShareImages(peers.Image)
 }
 
 // leave lets the others send no more calls.

@@ -175,6 +175,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer node.close() // before the platform: the others are told what it has
+	peers, images := node.peers(platform)
 	play, err := c.playground(listener.Addr(), platform.host)
 	if err != nil {
 		return err
@@ -188,7 +189,7 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 	desk := manage.New(platform.host)
 	management := api.New(api.Config{
 		Host: platform.host, Desk: desk, Version: programVersion(), Accept: web.Accept, Objects: packages.storage(),
-		Cluster: node.members(), Elsewhere: node.peers(),
+		Cluster: node.members(), Elsewhere: peers,
 	})
 	rpc := grpcapi.New(grpcapi.Config{Host: platform.host, API: management, Desk: desk})
 	config := web.Config{
@@ -198,7 +199,8 @@ func (c *serveCommand) Run(ctx context.Context, s *session) error {
 		Confinement: confined.lines,
 		Ready:       func(ctx context.Context) error { return errors.Join(confined.ready(), platform.store.Ready(ctx)) },
 		Cluster:     node.members(), Revisions: platform.store, Figures: platform.host.Runner().Figures,
-		Stats: platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
+		Images: images,
+		Stats:  platform.host.Stats, Tenants: platform.tenants, Backlog: platform.store.Queue.Len,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerClient: c.MaxConnectionsPerClient,
 	}
 	c.configure(&config, listener, platform.host.Keys())
