@@ -91,3 +91,24 @@ func TestOverview_SettingsMakeANewVersion(t *testing.T) {
 		t.Errorf("settings: %s", got)
 	}
 }
+
+// Where a node of a cluster has not answered, its figures are missing, and the pages say so.
+func TestFigures_TellWhatIsMissing(t *testing.T) {
+	deployed(t, "gappy", []string{page1}, nil)
+	b := newTab(t)
+	b.onNewDocument(`
+		const really = window.fetch;
+		window.fetch = async (path, init) => {
+			const answer = await really(path, init);
+			if (!String(path).includes(':figures')) return answer;
+			const figures = await answer.json();
+			Object.assign(figures, window.whole ? {} : String(path).includes('/functions:figures') ? { silentNodes: 2, silent: ['10.0.0.1:7400', '10.0.0.2:7400'] } : { silentNodes: 1 });
+			return new Response(JSON.stringify(figures), { headers: { 'Content-Type': 'application/json' } });
+		};`)
+	b.open("#/functions")
+	b.wait(`document.querySelector('.notice.warn')?.innerText.includes('2 nodes') && document.querySelector('.notice.warn').innerText.includes('10.0.0.2:7400')`)
+	b.open("#/functions/gappy")
+	b.wait(`document.querySelector('.notice.warn')?.innerText.includes('One node')`)
+	eval[bool](b, `(window.whole = true)`)
+	b.wait(`document.querySelector('.numbers') && !document.querySelector('.notice.warn')`)
+}

@@ -87,7 +87,14 @@ export interface Point {
   memory?: number | string;
 }
 
-export interface Figures {
+/** Incomplete says that figures of some nodes of a cluster are missing. */
+export interface Incomplete {
+  silentNodes?: number;
+  /** Their addresses, for those who may list the nodes. */
+  silent?: string[];
+}
+
+export interface Figures extends Incomplete {
   functionId: string;
   calls: number;
   errors: number;
@@ -296,8 +303,8 @@ export async function ask<T>(method: string, path: string, body?: unknown, signa
   return (await answer.json()) as T;
 }
 
-/** all returns the items of all pages of a list. */
-export async function all<T>(path: string, member: string, signal?: AbortSignal): Promise<T[]> {
+/** all returns the items of all pages of a list; each is given to also. */
+export async function all<T>(path: string, member: string, signal?: AbortSignal, also?: (page: Record<string, unknown>) => void): Promise<T[]> {
   const items: T[] = [];
   let token = '';
   do {
@@ -308,6 +315,7 @@ export async function all<T>(path: string, member: string, signal?: AbortSignal)
       signal,
     );
     items.push(...((page[member] as T[] | undefined) ?? []));
+    also?.(page);
     token = (page['nextPageToken'] as string | undefined) ?? '';
   } while (token);
   return items;

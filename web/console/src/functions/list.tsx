@@ -1,10 +1,10 @@
 // The list of functions, with their figures.
 import { useState } from 'preact/hooks';
-import { all, ask, Failure, isAbort, messageOf, type Figures, type Fn } from '../api';
+import { all, Failure, isAbort, messageOf, type Figures, type Fn, type Incomplete } from '../api';
 import { bytes, count, millis } from '../text';
 import { Chart } from '../ui/chart';
 import { Icon } from '../ui/icons';
-import { Foreign, Notice, Pill, useTicks } from '../ui/parts';
+import { Foreign, Missing, Notice, Pill, useTicks } from '../ui/parts';
 
 /** pollSeconds is the interval between requests for figures while they are visible. */
 export const pollSeconds = 5;
@@ -21,29 +21,30 @@ const columns: readonly (readonly [Exclude<Column, 'failing' | 'name'>, string])
   ['calls', 'Calls'], ['errors', 'Errors'], ['p50', 'p50'], ['p99', 'p99'], ['instances', 'Instances'], ['memory', 'Memory'],
 ];
 
-interface ListFigures {
-  functions: Figures[];
-}
-
 /** FunctionList is the list. */
 export function FunctionList() {
   const [functions, setFunctions] = useState<Fn[] | null>(null);
   const [figures, setFigures] = useState<Map<string, Figures> | null>(null);
+  const [missing, setMissing] = useState<Incomplete>({});
   const [wrong, setWrong] = useState('');
   const [filter, setFilter] = useState('');
   const [sort, setSort] = useState<Sort>({ by: 'failing', down: true });
 
   useTicks(async (signal) => {
+    let lacking: Incomplete = {};
     try {
       const [list, numbers] = await Promise.all([
         all<Fn>('/functions', 'functions', signal),
-        ask<ListFigures>('GET', '/functions:figures', undefined, signal).catch((err: unknown) => {
+        all<Figures>('/functions:figures', 'functions', signal, (page: Incomplete) => {
+          if ((page.silentNodes ?? 0) > (lacking.silentNodes ?? 0)) lacking = page;
+        }).catch((err: unknown) => {
           if (err instanceof Failure && err.status === 404) return null; // a server without figures
           throw err;
         }),
       ]);
       setFunctions(list);
-      setFigures(numbers && new Map(numbers.functions.map((f) => [f.functionId, f])));
+      setFigures(numbers && new Map(numbers.map((f) => [f.functionId, f])));
+      setMissing(lacking);
       setWrong('');
     } catch (err) {
       if (!isAbort(err)) setWrong(messageOf(err));
@@ -75,6 +76,7 @@ export function FunctionList() {
         <a class="button primary" href="#/deploy"><Icon name="plus" /> New function</a>
       </header>
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
+      <Missing of={missing} />
       {functions === null && !wrong && <p class="empty">Loading…</p>}
       {functions?.length === 0 && <FirstSteps />}
       {shown.length > 0 && (

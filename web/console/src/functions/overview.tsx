@@ -4,7 +4,7 @@ import { ask, Failure, isAbort, messageOf, seg, type Call, type Figures, type Fn
 import { ago, bytes, clock, count, millis } from '../text';
 import { statusText } from '../ui/answer';
 import type { Line } from '../ui/chart';
-import { Choice, Foreign, Notice, Pill, useTicks } from '../ui/parts';
+import { Choice, Foreign, Missing, Notice, Pill, useTicks } from '../ui/parts';
 import { Timeline } from '../ui/timeline';
 import { Access } from './access';
 import { statusKind, versionName } from './calls';
@@ -50,6 +50,7 @@ export function Overview({ fn, versions, base, admin, reload }: Props) {
     <>
       {wrong && <Notice kind="bad"><Foreign text={wrong} /></Notice>}
       {!figures && !wrong && <p class="empty">Loading…</p>}
+      {figures && <Missing of={figures} />}
       {figures && (
         <dl class="numbers">
           <div><dt>Calls</dt><dd class={figures.calls ? '' : 'zero'}>{count(figures.calls)}</dd></div>

@@ -1,7 +1,8 @@
 // The small components that pages are made of.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { hasHidden, pieces } from '../text';
+import type { Incomplete } from '../api';
+import { count, hasHidden, pieces } from '../text';
 import { Icon } from './icons';
 
 /** Foreign shows text that strangers wrote, hidden characters included. */
@@ -51,6 +52,19 @@ export function Notice({ kind = 'plain', children }: { kind?: 'bad' | 'warn' | '
       <Icon name={kind === 'plain' ? 'info' : 'alert'} size={18} />
       <div>{children}</div>
     </div>
+  );
+}
+
+/** Missing warns that figures lack what some nodes have. */
+export function Missing({ of }: { of: Incomplete }) {
+  const nodes = of.silentNodes ?? 0;
+  if (nodes === 0) return null;
+  return (
+    <Notice kind="warn">
+      {nodes === 1 ? 'One node of the cluster did not answer: figures of calls that it has processed are missing.'
+        : `${count(nodes)} nodes of the cluster did not answer: figures of calls that they have processed are missing.`}
+      {of.silent && <> <Foreign text={of.silent.join(', ')} /></>}
+    </Notice>
   );
 }
 
