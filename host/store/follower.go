@@ -66,6 +66,7 @@ type follower struct {
 	// The members below are the goroutine's that follows.
 	changes <-chan jetstream.KeyValueEntry // nil if there is no news
 	hush    func()                         // ends the news; nil if there is none
+	created time.Time                      // when the servers made the bucket that is known
 	before  uint64                         // the bucket's revision when all was begun to be read last
 	whole   bool                           // the server sent all of it then
 	less    bool                           // the bucket had less than is known, the last time
@@ -137,18 +138,25 @@ func (f *follower) begin(ctx context.Context) (err error) {
 
 // start notes what the bucket is like before all of it is read.
 func (f *follower) start(ctx context.Context) (err error) {
+	b := f.bucket
 	f.mu.Lock()
 	known := f.at
 	f.mu.Unlock()
-	if f.before, _, err = f.bucket.state(ctx); err != nil {
-		return f.bucket.fault(err)
+	info, err := b.link.info(ctx, b.stream)
+	if err != nil {
+		return b.fault(err)
 	}
+	f.before = info.State.LastSeq
 	f.forget()
 	f.whole = true
-	if f.less = f.before < known && !f.less; f.less { // a leader that others have just replaced may say so
-		return unavailable(f.bucket.name, errors.New("the servers have less than they had"))
+	another := known > 0 && !info.Created.Equal(f.created)
+	if f.less = !another && f.before < known && !f.less; f.less { // a leader that others have just replaced may say so
+		return unavailable(b.name, errors.New("the servers have less than they had"))
 	}
-	if f.before < known {
+	f.created = info.Created
+	if another || f.before < known {
+		b.damaged("the servers lost them while this one ran; the last change is number %d, it was %d", f.before, known)
+		b.log.Error("store: records are lost", "error", b.Damage())
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.at = 0

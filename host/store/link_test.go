@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -120,4 +121,34 @@ func TestLink_IsFreshAsLongAsServersAnswer(t *testing.T) {
 	roomtest.Until(t, "nobody answers", func() bool { return l.stale() != nil })
 	close(answers)
 	roomtest.Until(t, "they answer again", func() bool { return l.stale() == nil })
+}
+
+// Who follows a bucket that the servers lose, and have again as somebody else made it, knows
+// what is in that one and that it is not what there was; however many changes it has had.
+func TestWatch_OfABucketThatIsAnotherOne(t *testing.T) {
+	ctx, cfg := t.Context(), Config{URL: "nats://" + startShared(t), Log: discard}
+	for changes := 1; changes < 4; changes++ {
+		s := open(t, cfg)
+		check(t, s.Keys.Put(ctx, "kept", []byte("old")), s.Keys.Put(ctx, "deleted", []byte("old")))
+		f := &followed{values: map[string]string{}}
+		stop := must(s.Keys.Watch(ctx, f.take, func() {}))(t)
+		j := s.backend.(*jet)
+		check(t, j.js.DeleteStream(ctx, j.names.bucketStream("keys")))
+		other := open(t, cfg)
+		for range changes {
+			check(t, other.Keys.Put(ctx, "kept", []byte("new")))
+		}
+		j.link.reconnect()
+		roomtest.Until(t, "all is as in the store", func() bool { return f.text() == "new   " })
+		if err := s.Keys.Damage(); !errors.As(err, new(*DamageError)) {
+			t.Errorf("%d changes: got %v", changes, err)
+		}
+		if err := other.Keys.Damage(); err != nil {
+			t.Errorf("whoever came later: %v", err)
+		}
+		stop()
+		check(t, j.js.DeleteStream(ctx, j.names.bucketStream("keys")))
+		s.Close()
+		other.Close()
+	}
 }
