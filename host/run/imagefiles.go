@@ -35,20 +35,16 @@ func (m *maker) unstoreImage(v *live) {
 	m.room.ledger.Give(v.Tenant, quota.ImageFile, v.pool.image.store(0, false))
 }
 
+// leftImage is an image that an earlier run has left.
+type leftImage struct {
+	v    *live
+	info os.FileInfo
+}
+
 // countImages charges for the images that earlier runs have left, and removes
 // what is too much.
-func countImages(r *Runner) {
-	type file struct {
-		v    *live
-		info os.FileInfo
-	}
-	var files []file
-	for _, v := range r.all() {
-		if info, err := os.Stat(v.pool.image.path); err == nil { // else it has none yet
-			files = append(files, file{v, info})
-		}
-	}
-	slices.SortFunc(files, func(a, b file) int { return a.info.ModTime().Compare(b.info.ModTime()) })
+func countImages(r *Runner, files []leftImage) {
+	slices.SortFunc(files, func(a, b leftImage) int { return a.info.ModTime().Compare(b.info.ModTime()) })
 	for _, f := range files {
 		if r.maker.storeImage(f.v, f.info.Size(), false) != nil {
 			f.v.pool.image.remove() // it is made again when it is needed
@@ -72,14 +68,22 @@ func (r *Runner) CollectImages(listed map[string]bool) error {
 	if err != nil {
 		return err
 	}
+	var left []leftImage // there are far fewer than versions
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), ".image")
-		if ok && strings.HasPrefix(id, catalog.VersionPrefix) && !listed[id] {
+		if !ok || !strings.HasPrefix(id, catalog.VersionPrefix) {
+			continue
+		}
+		if v := r.version(id); v != nil {
+			if info, err := e.Info(); err == nil { // else it has just been replaced
+				left = append(left, leftImage{v, info})
+			}
+		} else if !listed[id] {
 			if err := os.Remove(filepath.Join(r.cfg.ImageDir, e.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	countImages(r)
+	countImages(r, left)
 	return nil
 }
