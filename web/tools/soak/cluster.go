@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -26,6 +27,7 @@ type clustered struct {
 	nodes   []*node
 	next    atomic.Int64
 	revoked revoked
+	earlier string // program that nodes begin with; empty for that of the options
 }
 
 // child is a NATS server, or a node, which is started again with the same arguments.
@@ -38,10 +40,11 @@ type child struct {
 // node is a node of the cluster, with a cable to each NATS server.
 type node struct {
 	*child
-	name   string
-	down   atomic.Bool  // the balancer sends it nothing
-	since  atomic.Int64 // when it last came back, Unix time, ns
-	cables []*storetest.Cable
+	name    string
+	down    atomic.Bool  // the balancer sends it nothing
+	since   atomic.Int64 // when it last came back, Unix time, ns
+	cables  []*storetest.Cable
+	between string // where the other nodes reach it
 }
 
 func (c *child) start(ctx context.Context) error {
@@ -82,7 +85,7 @@ func (c *clustered) start(ctx context.Context) error {
 		}
 	}
 	for i := range clusterSize {
-		n := &node{name: fmt.Sprint("node ", i+1), child: &child{role: roleProgram, program: d.options.program}}
+		n := &node{name: fmt.Sprint("node ", i+1), child: &child{role: roleProgram, program: cmp.Or(c.earlier, d.options.program)}}
 		c.nodes = append(c.nodes, n)
 		var urls []string
 		for k := range clusterSize {
@@ -92,7 +95,7 @@ func (c *clustered) start(ctx context.Context) error {
 			}
 			n.cables, urls = append(n.cables, cable), append(urls, "nats://"+cable.Address())
 		}
-		own := 2*clusterSize + i
+		n.between = at(2*clusterSize + i)
 		var others []string
 		for k := range clusterSize {
 			if k != i {
@@ -101,7 +104,7 @@ func (c *clustered) start(ctx context.Context) error {
 		}
 		n.args = []string{"serve", "--listen", at(3*clusterSize + i), "--max-memory", fmt.Sprint(d.memoryMB / clusterSize),
 			"--cache-dir", d.cache, "--allow-net=" + d.peer.address, "--nats", strings.Join(urls, ","),
-			"--nats-replicas", fmt.Sprint(clusterSize), "--node-listen", at(own), "--node-ports", strings.Join(others, ",")}
+			"--nats-replicas", fmt.Sprint(clusterSize), "--node-listen", n.between, "--node-ports", strings.Join(others, ",")}
 		if err := n.startPatiently(ctx); err != nil {
 			return err
 		}

@@ -78,7 +78,10 @@ func drive(ctx context.Context, args []string, out io.Writer) (err error) {
 	d := &driver{options: *o, out: out, secrets: map[string]string{}, keys: map[string]string{}}
 	d.ledger = newLedger(func(example string) { d.say("BROKEN: %s", example) })
 	d.target = newSingle(d)
-	if o.cluster {
+	switch {
+	case o.upgrade != "":
+		d.target = &upgrade{clustered: &clustered{d: d}}
+	case o.cluster:
 		d.target = &clustered{d: d}
 	}
 	d.http = &http.Client{

@@ -49,7 +49,13 @@
 //   - No connected node accepts a key more than two seconds after the answer to its deletion.
 //   - A node that was cut off accepts no deleted key once it has been so for longer than it may go on, nor when it is back.
 //
-// Resources are not judged then.
+// With -upgrade COMMIT nothing fails by itself. Three nodes of an earlier commit are replaced by the
+// present program, one after the other: each drains, is stopped in order, and another one is
+// started in its place. No call, no change and no asynchronous call may fail for it, and no key that was
+// deleted may come back. The earlier program is built in a git worktree, with its own guest: take a commit whose
+// guest is in the cache.
+//
+// Resources are not judged in clusters.
 //
 // That 99 of 100 calls of neighbours are answered within 100 ms is reported,
 // but not enforced: the machine may have other work. For slower calls the
@@ -159,6 +165,7 @@ type options struct {
 	attackers  int           // loops
 	memoryMB   int           // for all instances
 	cluster    bool          // see clustered
+	upgrade    string        // commit that nodes are of at first; see upgrade
 }
 
 func parse(args []string, output io.Writer) (*options, error) {
@@ -173,6 +180,7 @@ func parse(args []string, output io.Writer) (*options, error) {
 	flags.IntVar(&o.attackers, "attackers", 8, "loops that call hostile functions")
 	flags.IntVar(&o.memoryMB, "max-memory", 2048, "memory of all instances, in MB; tight, so that idle ones have to go")
 	flags.BoolVar(&o.cluster, "cluster", false, "three nodes and three NATS servers, of which one each dies, stands still and so on in turns")
+	flags.StringVar(&o.upgrade, "upgrade", "", "begin with three nodes of this commit, and replace them under load by the present program")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

@@ -194,6 +194,17 @@ func TestTrespass_FindsNothing(t *testing.T) {
 	}
 }
 
+// What can't be built is said, and git has no worktree of it afterwards.
+func TestBuildCommit_OfNoCommit(t *testing.T) {
+	dir := t.TempDir()
+	if program, err := buildCommit(t.Context(), "no-such-commit", dir); err == nil || !strings.Contains(err.Error(), "no-such-commit") {
+		t.Errorf("got %q, %v", program, err)
+	}
+	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
+		t.Errorf("%d files are left, %v", len(left), err)
+	}
+}
+
 func TestParse_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for _, args := range [][]string{{"-store", "paper"}, {"more"}, {"-duration", "x"}} {
 		if _, err := parse(args, &bytes.Buffer{}); err == nil {

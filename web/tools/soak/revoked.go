@@ -195,11 +195,18 @@ func (c *clustered) judgeCuts() {
 
 // report prints what only clusters have.
 func (c *clustered) report(t io.Writer) {
+	c.reportRevoked(t)
+	r := &c.revoked
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintf(t, "Nodes that had been cut off were shown revoked keys %d times, %d of these after the time for which they may go on.\n",
+		r.cut, r.late)
+}
+
+func (c *clustered) reportRevoked(t io.Writer) {
 	r := &c.revoked
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fmt.Fprintf(t, "\n%d keys were revoked; the longest that a connected node still accepted one: %v (%d checks).\n",
 		r.keys, r.slow.Round(time.Millisecond), r.checks)
-	fmt.Fprintf(t, "Nodes that had been cut off were shown revoked keys %d times, %d of these after the time for which they may go on.\n",
-		r.cut, r.late)
 }
