@@ -37,6 +37,22 @@ func BenchmarkImages(b *testing.B) {
 	}
 }
 
+// BenchmarkCluster_InTurn measures 360 calls of 60 functions at three nodes in turn, with their NATS
+// server and the callers.
+func BenchmarkCluster_InTurn(b *testing.B) {
+	const functions, calls = 60, 360
+	for b.Loop() {
+		b.StopTimer()
+		nodes := startNodes(b, 3)
+		createMany(b, nodes, functions)
+		b.StartTimer()
+		before := processorTime(b)
+		cold := callInTurn(b, nodes, functions, calls)
+		b.ReportMetric((processorTime(b) - before).Seconds(), "cpu-s")
+		b.ReportMetric(float64(cold), "cold-starts")
+	}
+}
+
 // processorTime returns what this process has used so far.
 func processorTime(b *testing.B) time.Duration {
 	b.Helper()
