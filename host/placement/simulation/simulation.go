@@ -31,6 +31,7 @@ type Config struct {
 	Rate              float64       // per second
 	CPU, Wait         time.Duration // of a call, on average: computing and waiting for something else
 	Image, Instance   time.Duration // computing for a node's first instance of a function, and for others
+	Copy              time.Duration // for the first one, when another node has the image; 0: as Image
 	Idle              time.Duration // how long an instance stays; 0 means 10 minutes
 	Instances         int           // of a function on a node; 0 means 10
 	Homeless          bool          // each call is processed where it arrives
@@ -49,7 +50,8 @@ type Result struct {
 	Calls, Served, Refused int
 	Lost                   int // were at a node that died
 	Forwarded, Passed      int // sent to another node; offers that a dead one did not take
-	ColdStarts, Images     int
+	ColdStarts             int
+	Images, Copies         int           // that nodes have made, and copied from others
 	P50, P99               time.Duration // of calls served
 	Busiest                float64       // computing of the node that had most, as a multiple of the mean
 	CPU                    time.Duration // of all nodes
@@ -57,8 +59,8 @@ type Result struct {
 }
 
 func (r Result) String() string {
-	return fmt.Sprintf("%d calls: %d served, %d refused, %d lost, %d forwarded, %d passed; %d cold starts, %d images; p50 %.1f ms, p99 %.1f ms; "+
-		"busiest node %.2f times the mean; %.0f s of CPU", r.Calls, r.Served, r.Refused, r.Lost, r.Forwarded, r.Passed, r.ColdStarts, r.Images,
+	return fmt.Sprintf("%d calls: %d served, %d refused, %d lost, %d forwarded, %d passed; %d cold starts, %d images, %d copies; p50 %.1f ms, p99 %.1f ms; "+
+		"busiest node %.2f times the mean; %.0f s of CPU", r.Calls, r.Served, r.Refused, r.Lost, r.Forwarded, r.Passed, r.ColdStarts, r.Images, r.Copies,
 		float64(r.P50)/1e6, float64(r.P99)/1e6, r.Busiest, r.CPU.Seconds())
 }
 
@@ -119,6 +121,7 @@ type world struct {
 	out      Result
 	took     []time.Duration
 	tenants  map[string]int64 // calls that they have now
+	has      map[int]int      // nodes that have a function's image
 }
 
 // node is a pretended one.
@@ -161,7 +164,7 @@ type call struct {
 
 func newWorld(cfg Config) *world {
 	w := &world{
-		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1)), tenants: map[string]int64{},
+		cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1)), tenants: map[string]int64{}, has: map[int]int{},
 		registry: placement.NewRegistry("node-0", time.Unix(0, 0)),
 	}
 	if cfg.Skew > 1 {
@@ -201,6 +204,9 @@ func (n *node) start() {
 func (n *node) die() {
 	n.dead = true
 	n.life++
+	for function := range n.pools {
+		n.w.has[function]--
+	}
 	for c := range n.pending {
 		n.w.tenants[c.tenant]--
 		n.w.out.Lost++
@@ -361,10 +367,9 @@ func (n *node) process(c *call, spent time.Duration) {
 	if p == nil {
 		p = &pool{}
 		n.pools[c.function] = p
-		n.w.out.Images++
 		p.live++
 		n.w.out.ColdStarts++
-		n.run(c, p, n.w.cfg.Image)
+		n.run(c, p, n.image(c.function))
 		return
 	}
 	for len(p.idle) > 0 && p.idle[0] < n.w.now-n.w.cfg.Idle {
@@ -382,6 +387,17 @@ func (n *node) process(c *call, spent time.Duration) {
 	default:
 		p.waiting = append(p.waiting, c)
 	}
+}
+
+// image returns what getting a function's image costs.
+func (n *node) image(function int) time.Duration {
+	n.w.has[function]++
+	if n.w.has[function] > 1 && n.w.cfg.Copy > 0 {
+		n.w.out.Copies++
+		return n.w.cfg.Copy
+	}
+	n.w.out.Images++
+	return n.w.cfg.Image
 }
 
 // run lets an instance process a call, after it was started.

@@ -34,6 +34,23 @@ func TestRun_HomesKeepFunctionsWarm(t *testing.T) {
 	}
 }
 
+// An image is made once, however many nodes need it, and again only when all that had it are gone.
+func TestRun_ImagesAreCopied(t *testing.T) {
+	copying := with(func(c *Config) { c.Homeless, c.Copy = true, 30*time.Millisecond })
+	made, copied := Run(with(func(c *Config) { c.Homeless = true })), Run(copying)
+	t.Log(copied)
+	if copied.Images > small.Functions || copied.Copies == 0 || copied.CPU >= made.CPU {
+		t.Errorf("copies spare nothing: %v, without them %v", copied, made)
+	}
+	copying.Kills = nil
+	for i := range small.Nodes {
+		copying.Kills = append(copying.Kills, Kill{Node: i, At: 50 * time.Second, Back: 50*time.Second + time.Millisecond})
+	}
+	if again := Run(copying); again.Images <= copied.Images {
+		t.Errorf("after all nodes had died, images were copied of nobody: %d were made, %d before", again.Images, copied.Images)
+	}
+}
+
 // A function that one node can't serve is served by its other homes, and then by all.
 func TestRun_AHotFunctionSpreads(t *testing.T) {
 	hot := with(func(c *Config) { c.Hot, c.CPU, c.Instances = 0.6, 50*time.Millisecond, 100 }) // six processors' work, of twenty

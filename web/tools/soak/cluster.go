@@ -27,7 +27,8 @@ type clustered struct {
 	nodes   []*node
 	next    atomic.Int64
 	revoked revoked
-	earlier string // program that nodes begin with; empty for that of the options
+	earlier string   // program that nodes begin with; empty for that of the options
+	images  []string // of each node, since its last start
 }
 
 // child is a NATS server, or a node, which is started again with the same arguments.
@@ -290,7 +291,8 @@ func (c *clustered) queues(int) (*function, time.Duration) {
 
 func (c *clustered) beside(ctx context.Context) { c.keepRevoking(ctx) }
 
-func (c *clustered) finish(context.Context) error {
+func (c *clustered) finish(ctx context.Context) error {
+	c.countImages(ctx)
 	c.judgeCuts()
 	return nil
 }

@@ -196,6 +196,7 @@ func (c *clustered) judgeCuts() {
 // report prints what only clusters have.
 func (c *clustered) report(t io.Writer) {
 	c.reportRevoked(t)
+	c.reportImages(t)
 	r := &c.revoked
 	r.mu.Lock()
 	defer r.mu.Unlock()

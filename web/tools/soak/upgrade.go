@@ -119,6 +119,7 @@ func (u *upgrade) replace(ctx context.Context, n *node) error {
 
 // finish implements target.
 func (u *upgrade) finish(ctx context.Context) error {
+	u.countImages(ctx)
 	var all api.ListNodesResponse
 	if err := u.d.client("").manage(ctx, http.MethodGet, "/nodes", nil, &all); err != nil {
 		return err
@@ -135,7 +136,10 @@ func (u *upgrade) finish(ctx context.Context) error {
 }
 
 // report implements target.
-func (u *upgrade) report(t io.Writer) { u.reportRevoked(t) }
+func (u *upgrade) report(t io.Writer) {
+	u.reportRevoked(t)
+	u.reportImages(t)
+}
 
 // stop implements target.
 func (u *upgrade) stop() error {
