@@ -152,6 +152,9 @@ func (s *Servers) URL() string {
 	return strings.Join(urls, ",")
 }
 
+// Each returns the servers.
+func (s *Servers) Each() []*Server { return s.each }
+
 // Named returns the server that has a name among the others.
 func (s *Servers) Named(name string) *Server {
 	for _, one := range s.each {
