@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,6 +64,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err = caller.Allow("Tools"); err == nil {
 		var body []byte
 		body, err = transfer.Read(w, r, transfer.Limits{Bytes: maxBody, Time: transferTimeout, Hold: held.reserve})
+		if err == nil {
+			err = held.weigh(body)
+		}
 		r = r.WithContext(context.WithValue(r.Context(), heldKey{}, held))
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
@@ -79,6 +83,8 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 	switch s, ours := api.StatusOf(err, ""); {
 	case err == transfer.ErrTooLarge:
 		status, message = http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than %d bytes", maxBody)
+	case errors.As(err, new(tooMany)):
+		status, message = http.StatusRequestEntityTooLarge, err.Error()
 	case err == transfer.ErrSlow:
 		status, message = http.StatusRequestTimeout, "the request's body took too long"
 	case s.Code == api.CodeUnauthenticated:
@@ -114,6 +120,19 @@ func (h *held) reserve(n int) error {
 		return fault.ErrCancelled
 	}
 	return h.of.Reserve(n)
+}
+
+// weigh takes what decoding a request will hold.
+//
+// # Errors
+//
+// tooMany, those of reserve.
+func (h *held) weigh(request []byte) error {
+	n, err := weigh(request)
+	if err != nil {
+		return err
+	}
+	return h.reserve(n)
 }
 
 func (h *held) release() {

@@ -14,6 +14,7 @@ import (
 
 	"vivarium/host"
 	"vivarium/host/access"
+	"vivarium/host/quota"
 	"vivarium/host/roomtest"
 	"vivarium/web"
 	"vivarium/web/api"
@@ -336,6 +337,32 @@ func TestTools_RefuseHostileArguments(t *testing.T) {
 	}
 }
 
+// post sends a request without a client of the protocol, with a header.
+func (s *server) post(body, header, value string) (status int, text string) {
+	s.t.Helper()
+	r, err := http.NewRequest("POST", s.url+mcp.Path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	if header == "Host" {
+		r.Host = value
+	} else if header != "" {
+		r.Header.Set(header, value)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	read, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.StatusCode, string(read)
+}
+
 func TestTools_WorkForTheirKeyAlone(t *testing.T) {
 	s := startServer(t)
 	s.key(access.AllTenants, access.RoleAdmin)
@@ -373,30 +400,6 @@ func TestTools_WorkForTheirKeyAlone(t *testing.T) {
 
 func TestHandler_RefusesWhoMayNot(t *testing.T) {
 	s := startServer(t)
-	post := func(body, header, value string) (int, string) {
-		t.Helper()
-		r, err := http.NewRequest("POST", s.url+mcp.Path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Accept", "application/json, text/event-stream")
-		if header == "Host" {
-			r.Host = value
-		} else if header != "" {
-			r.Header.Set(header, value)
-		}
-		answer, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		text, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer.StatusCode, string(text)
-	}
 	list := `{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}`
 	for _, c := range []struct {
 		body, header, value string
@@ -406,17 +409,17 @@ func TestHandler_RefusesWhoMayNot(t *testing.T) {
 		{list, "Host", "elsewhere.example", 421},
 		{strings.Repeat(" ", 13<<20), "", "", 413},
 		{"{", "", "", 400},
-		{strings.Repeat("[", 100_000), "", "", 400},
+		{strings.Repeat("[", 10_000), "", "", 400},
 	} {
-		if status, text := post(c.body, c.header, c.value); status != c.status {
+		if status, text := s.post(c.body, c.header, c.value); status != c.status {
 			t.Errorf("%.50s %s: got %d %.200s, want %d", c.body, c.value, status, text, c.status)
 		}
 	}
 	s.key(access.AllTenants, access.RoleAdmin)
-	if status, text := post(list, "", ""); status != 401 || !strings.Contains(text, "key") {
+	if status, text := s.post(list, "", ""); status != 401 || !strings.Contains(text, "key") {
 		t.Errorf("without a key: %d %s", status, text)
 	}
-	if status, text := post(list, "Authorization", "Bearer wrong"); status != 401 {
+	if status, text := s.post(list, "Authorization", "Bearer wrong"); status != 401 {
 		t.Errorf("with a wrong key: %d %s", status, text)
 	}
 	for tenant, state := range s.host.Ledger().States() {
@@ -425,6 +428,34 @@ func TestHandler_RefusesWhoMayNot(t *testing.T) {
 				t.Errorf("%s has %d of %d left", tenant, n, q)
 			}
 		}
+	}
+}
+
+// Decoding a request takes many times its size, and each of several messages more.
+func TestHandler_CountsWhatDecodingTakes(t *testing.T) {
+	s := startServer(t)
+	ping := func(params string) string {
+		return `{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": {"x": ` + params + `}}}`
+	}
+	list := func(of string, n int) string { return "[" + strings.Repeat(of+",", n-1) + of + "]" }
+	for name, c := range map[string]struct {
+		body   string
+		status int
+		text   string
+	}{
+		"values":           {ping(list("[]", 100_000)), 413, "more than 100000 values"},
+		"members":          {ping("{" + strings.Repeat(`"":0,`, 100_000) + `"":0}`), 413, "more than 100000 values"},
+		"fewer":            {ping(list("[]", 10_000)), 200, ""},
+		"commas in a text": {ping(`"` + strings.Repeat(`[\",`, 100_000) + `"`), 200, ""},
+		"many messages":    {list(ping("1"), 33), 413, "more than 32 messages"},
+	} {
+		if status, text := s.post(c.body, "", ""); status != c.status || !strings.Contains(text, c.text) {
+			t.Errorf("%s: got %d %.200s, want %d %s", name, status, text, c.status, c.text)
+		}
+	}
+	s.host.Ledger().SetOwn(access.DefaultTenant, quota.Amounts{quota.Memory: 8 << 20})
+	if status, text := s.post(ping(list("0", 50_000)), "", ""); status != 429 || !strings.Contains(text, "memory") {
+		t.Errorf("beyond the quota of memory: got %d %.200s", status, text)
 	}
 }
 
