@@ -122,7 +122,7 @@ func (s *Server) giveImage(w http.ResponseWriter, r *http.Request) {
 	}
 	defer done()
 	connection := http.NewResponseController(w)
-	_ = connection.SetWriteDeadline(time.Now().Add(imageTime))
+	_ = connection.SetWriteDeadline(time.Now().Add(s.config.TransferTimeout))
 	defer func() { _ = connection.SetWriteDeadline(time.Time{}) }()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(image.Size(), 10))

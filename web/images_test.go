@@ -62,8 +62,8 @@ func TestCluster_ImagesAreMadeOnce(t *testing.T) {
 		nodes = append(nodes, startNode(t, nats, nil))
 	}
 	mustKnow(t, nodes)
-	create(t, nodes, "telling", telling, catalog.VersionSpec{})
-	create(t, nodes, "drawing", "import os\nX = os.urandom(1)\n"+telling, catalog.VersionSpec{}) // each instance imports it
+	create(t, nodes, "telling", telling, catalog.VersionSpec{Timeout: time.Minute})
+	create(t, nodes, "drawing", "import os\nX = os.urandom(1)\n"+telling, catalog.VersionSpec{Timeout: time.Minute}) // each instance imports it
 	for i, n := range nodes {
 		n.here(t, "telling")
 		n.here(t, "drawing")
@@ -123,51 +123,56 @@ func TestCluster_WhoHasNoImageMakesIt(t *testing.T) {
 	})
 	unknown := http.HandlerFunc(http.NotFound)
 	handler.Store(&unknown)
-	create(t, []*testNode{n}, "telling", telling, catalog.VersionSpec{})
+	create(t, []*testNode{n}, "telling", telling, catalog.VersionSpec{Timeout: time.Minute})
 	if made, _ := images(n); made != 1 || asked.Load() != 0 {
 		t.Errorf("while the version was made: %d images, others were asked %d times", made, asked.Load())
 	}
-	for name, answer := range map[string]http.HandlerFunc{
-		"does not know it": http.NotFound,
-		"is of another version": func(w http.ResponseWriter, _ *http.Request) {
+	const long, short = time.Minute, 500 * time.Millisecond
+	for name, c := range map[string]struct {
+		pause  time.Duration // how long the node waits for the other one
+		answer http.HandlerFunc
+	}{
+		"does not know it": {long, http.NotFound},
+		"is of another version": {long, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Connection", "close")
 			http.Error(w, "Bad Request: a node sends "+headerFacts+" once", http.StatusBadRequest)
-		},
-		"sends elsewhere": func(w http.ResponseWriter, r *http.Request) {
+		}},
+		"sends elsewhere": {long, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://127.0.0.1:1/", http.StatusFound)
-		},
-		"sends noise":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) },
-		"hangs up":     func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"says nothing": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"says no more": func(w http.ResponseWriter, r *http.Request) {
+		}},
+		"sends noise":  {long, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }},
+		"hangs up":     {long, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		"says nothing": {short, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		"says no more": {short, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "1000000")
 			_, _ = w.Write(make([]byte, 1000))
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
-		},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			handler.Store(&answer)
+			handler.Store(&c.answer)
 			peers := NewPeers(n.cluster)
-			peers.pause = 500 * time.Millisecond
+			peers.pause = c.pause
 			n.host.Runner().ShareImages(peers.Image)
+			before := asked.Load()
 			n.forgetImages(t) // as if it had been made elsewhere
-			before, _ := images(n)
+			had, _ := images(n)
 			n.here(t, "telling")
-			if made, copied := images(n); made != before+1 || copied != 0 {
-				t.Errorf("made %d images and copied %d", made-before, copied)
+			if made, copied := images(n); made != had+1 || copied != 0 {
+				t.Errorf("made %d images and copied %d", made-had, copied)
+			}
+			if c.pause == long && asked.Load() == before {
+				t.Error("nobody was asked")
 			}
 		})
-	}
-	if asked.Load() == 0 {
-		t.Error("nobody was asked")
 	}
 }
 
 // Images are for nodes alone, and for as many at once as a node can bear.
 func TestCluster_ImagesAreForNodes(t *testing.T) {
 	nodes := startNodes(t, 2)
-	create(t, nodes, "telling", telling, catalog.VersionSpec{})
+	create(t, nodes, "telling", telling, catalog.VersionSpec{Timeout: time.Minute})
 	v, err := nodes[0].host.Resolve(access.Operator, "telling", "")
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func sharing(t *testing.T, a, b testConfig, source string) (from, to *testHost, 
 	v = &catalog.Version{
 		ID: catalog.NewID(catalog.VersionPrefix), FunctionID: "function-shared", FunctionName: "shared",
 		Tenant: access.DefaultTenant, CreatedAt: time.Now(),
-		VersionSpec: catalog.VersionSpec{Entrypoint: "main.handler"}.WithDefaults(),
+		VersionSpec: catalog.VersionSpec{Entrypoint: "main.handler", Timeout: time.Minute}.WithDefaults(),
 	}
 	for _, h := range []*testHost{from, to} {
 		code, err := CodeFromFS(fstest.MapFS{"main.py": {Data: []byte(source)}})
@@ -208,7 +208,7 @@ func TestShareImages_FaultsStayWhereTheyAre(t *testing.T) {
 // can know; giving one keeps it from being removed meanwhile.
 func TestShareImages_GivesWhatIsWorthIt(t *testing.T) {
 	from, _, v := sharing(t, testConfig{ImageDir: t.TempDir()}, testConfig{}, imported)
-	alone := from.deploy("alone", imported, catalog.VersionSpec{})
+	alone := from.deploy("alone", imported, catalog.VersionSpec{Timeout: time.Minute})
 	from.want("alone", "", "1")
 	from.want("shared", "", "1")
 	e, err := testEngines.engine(t.Context(), v.Runtime)
