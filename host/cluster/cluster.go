@@ -82,7 +82,7 @@ type Config struct {
 	Capacity int // processors
 	Version  string
 	Load     Load
-	Log      *slog.Logger
+	Log      *slog.Logger // nil means slog.Default
 }
 
 // Load is what this node has to do.
@@ -137,6 +137,7 @@ func Join(cfg Config) (*Cluster, error) {
 	}
 	now := time.Now()
 	cfg.Load = cmp.Or(cfg.Load, Load(noLoad{}))
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	c := &Cluster{
 		cfg: cfg, started: now, end: make(chan struct{}), soon: make(chan struct{}, 1),
 		registry: placement.NewRegistry(cfg.Address, now), peers: map[string]*Peer{},

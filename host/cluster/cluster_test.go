@@ -256,3 +256,14 @@ func TestCluster_BothEndsAreNodes(t *testing.T) {
 		t.Errorf("somebody else at a node's address: %v", err)
 	}
 }
+
+// A node can leave when its store has gone: nobody is told, and nothing else fails.
+func TestLeave_WithoutTheStore(t *testing.T) {
+	s := store.Memory(store.Config{})
+	c := join(t, s, "10.0.0.1:7400", nil)
+	s.Close()
+	if err := c.tell(true); err == nil {
+		t.Fatal("the others were told")
+	}
+	c.Leave()
+}
