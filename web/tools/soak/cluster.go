@@ -283,10 +283,9 @@ func (*clustered) deployed(ctx context.Context) { pause(ctx, time.Second) }
 // rested has nothing to do: resources are not judged.
 func (*clustered) rested(context.Context) {}
 
-// queues has all calls fail, since a node that is killed takes the last lines of logs with it;
-// but no more than dead letters are listed at once.
+// queues has all calls fail, since a node that is killed takes the last lines of logs with it.
 func (c *clustered) queues(int) (*function, time.Duration) {
-	return c.d.queue.fails, max(c.d.duration/800, 100*time.Millisecond)
+	return c.d.queue.fails, 50 * time.Millisecond
 }
 
 func (c *clustered) beside(ctx context.Context) { c.keepRevoking(ctx) }

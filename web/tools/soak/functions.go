@@ -123,15 +123,26 @@ func (f *function) ran(ctx context.Context, since time.Time) ([]string, error) {
 	return nonces, err
 }
 
-// died returns the bodies of the function's dead letters.
-func (f *function) died(ctx context.Context) ([]string, error) {
-	var found struct{ DeadLetters []struct{ Body []byte } }
-	err := f.manage(ctx, http.MethodGet, "/deadLetters?functionId="+f.id+"&limit=1000", nil, &found)
-	var bodies []string
-	for _, l := range found.DeadLetters {
-		bodies = append(bodies, string(l.Body))
+// died returns the bodies of the function's dead letters from a page on, and the last page, to
+// go on from; empty is the first one.
+func (f *function) died(ctx context.Context, page string) (bodies []string, last string, err error) {
+	for {
+		var found struct {
+			DeadLetters   []struct{ Body []byte }
+			NextPageToken string
+		}
+		query := url.Values{"functionId": {f.id}, "limit": {"1000"}, "pageToken": {page}}
+		if err := f.manage(ctx, http.MethodGet, "/deadLetters?"+query.Encode(), nil, &found); err != nil {
+			return nil, "", err
+		}
+		for _, l := range found.DeadLetters {
+			bodies = append(bodies, string(l.Body))
+		}
+		if found.NextPageToken == "" {
+			return bodies, page, nil
+		}
+		page = found.NextPageToken
 	}
-	return bodies, err
 }
 
 // report returns the parts of a call's time, in milliseconds, from the

@@ -18,6 +18,7 @@ type queue struct {
 	mu           sync.Mutex           // guards all below
 	owed         map[string]time.Time // when each call that may not have been made yet was acknowledged
 	acknowledged int
+	page         string // of dead letters, up to which they were read
 }
 
 func (d *driver) newQueue() *queue {
@@ -79,12 +80,16 @@ func (q *queue) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	died, err := q.fails.died(ctx)
+	q.mu.Lock()
+	page := q.page
+	q.mu.Unlock()
+	died, page, err := q.fails.died(ctx, page)
 	if err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.page = page
 	for _, nonce := range ran {
 		delete(q.owed, nonce)
 	}
