@@ -35,7 +35,8 @@ func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint6
 		cfg.FilterSubjects = append(cfg.FilterSubjects, l.names.dead()+id)
 	}
 	// A reader that asks for few at a time occasionally stalls until the client
-	// misses its heartbeats, seconds later. A new reader is quicker.
+	// misses its heartbeats, seconds later, and so does one whose server dies. A new
+	// reader is quicker.
 	for readers := 0; ; readers++ {
 		cfg.OptStartSeq = after + 1
 		// Few at a time: their size is unknown.
@@ -45,7 +46,7 @@ func (l *jetLetters) List(ctx context.Context, functionIDs []string, after uint6
 			after, readers = sequence, 0
 			return each(i)
 		})
-		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil || readers == maxReaders {
+		if !unanswered(err) || ctx.Err() != nil || readers == maxReaders {
 			return err
 		}
 	}

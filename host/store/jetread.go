@@ -62,17 +62,19 @@ func (r *reader) read(
 func (r *reader) open(
 	ctx context.Context, cfg jetstream.OrderedConsumerConfig,
 ) (c jetstream.Consumer, pending uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	if c, err = r.stream.OrderedConsumer(ctx, cfg); err != nil {
-		return nil, 0, err
-	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		r.end(c)
-		return nil, 0, err
-	}
-	return c, info.NumPending, nil
+	err = r.link.repeat(ctx, readTime, func(ctx context.Context) (err error) {
+		if c, err = r.stream.OrderedConsumer(ctx, cfg); err != nil {
+			return err
+		}
+		info, err := c.Info(ctx)
+		if err != nil {
+			r.end(c)
+			return err
+		}
+		pending = info.NumPending
+		return nil
+	})
+	return c, pending, err
 }
 
 // end makes the server forget a consumer, which it would otherwise keep for minutes.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
+	"vivarium/host/roomtest"
 	"vivarium/host/store/storetest"
 )
 
@@ -36,6 +38,43 @@ func TestGet_FindsWhatOthersHaveBeenTold(t *testing.T) {
 		check(t, here.Code.Delete(ctx, name))
 		if _, err := there.Code.Get(ctx, name); !errors.Is(err, ErrNotFound) {
 			t.Fatalf("archive %s, deleted: %v", archive, err)
+		}
+	}
+}
+
+// What is listed is listed though the server that decides on it has just died, or stands still.
+func TestLists_OutliveAServer(t *testing.T) {
+	servers := storetest.Start(t, 3)
+	s := openShared(t, Config{URL: servers.URL(), Replicas: 3, patience: 2 * time.Minute})
+	ctx := t.Context()
+	const letters = 40
+	for n := range letters {
+		_, err := s.Letters.Add(ctx, Item{FunctionID: "f", Body: fmt.Append(nil, n)})
+		check(t, err, s.Operations.Put(ctx, Operation{ID: fmt.Sprint(n), Tenant: "t", About: "f"}))
+	}
+	for _, hurt := range []struct{ hurt, mend func(*storetest.Server) }{
+		{(*storetest.Server).Kill, (*storetest.Server).Start}, {(*storetest.Server).Stop, (*storetest.Server).Continue},
+	} {
+		for stream, list := range map[string]func() (int, error){
+			"dead": func() (n int, err error) {
+				err = s.Letters.List(ctx, []string{"f"}, 0, func(Item) bool { n++; return true })
+				return n, err
+			},
+			"operations": func() (int, error) {
+				all, err := s.Operations.About(ctx, "t", "f")
+				return len(all), err
+			},
+		} {
+			one := servers.Named(leaderOf(t, s, s.backend.(*jet).names.stream(stream)))
+			hurt.hurt(one)
+			roomtest.Until(t, stream+" are listed", func() bool { // one that lags may be asked
+				n, err := list()
+				if err != nil {
+					t.Errorf("%s: %v", stream, err)
+				}
+				return n == letters || err != nil
+			})
+			hurt.mend(one)
 		}
 	}
 }
