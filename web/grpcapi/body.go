@@ -50,16 +50,21 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, m method, held 
 	}
 	body, err := transfer.Read(w, r, limits)
 	switch _, counted := fault.As(err); {
+	case err == nil:
 	case counted:
 		return err
 	case errors.Is(err, transfer.ErrTooLarge):
 		return status.Errorf(codes.ResourceExhausted, "the request is larger than %d bytes", limits.Bytes)
 	case errors.Is(err, transfer.ErrSlow):
 		return status.Error(codes.DeadlineExceeded, "the request took too long to arrive")
-	case err != nil:
+	default:
 		return status.Error(codes.Canceled, "the request ended early")
 	}
-	if err := held.Reserve(2 * len(body)); err != nil { // grpc's copy, and what is decoded of it
+	more, err := weigh(body[min(frame, len(body)):], m.input)
+	if err != nil {
+		return err
+	}
+	if err := held.Reserve(2*len(body) + more); err != nil { // grpc's copy, and what is decoded of it
 		return err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))

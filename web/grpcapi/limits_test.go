@@ -10,9 +10,11 @@ import (
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	functions "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/functions/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -128,6 +130,45 @@ func newVersionWith(content []byte) *functions.CreateFunctionVersionRequest {
 	return &functions.CreateFunctionVersionRequest{
 		FunctionId: nothing, Runtime: "python313", Entrypoint: "main.handler", ExecutionTimeout: durationpb.New(time.Second),
 		PackageSource: &functions.CreateFunctionVersionRequest_Content{Content: content},
+	}
+}
+
+// What a message becomes counts, not what it was on its way.
+func TestMessages_AreBoundedAsTheyAreDecoded(t *testing.T) {
+	s := startServer(t)
+	acme := s.newKey("acme", access.RoleDeployer)
+	call := func(key, path string, in proto.Message, options ...grpc.CallOption) error {
+		return s.dial(key).Invoke(t.Context(), path, in, new(operation.Operation), options...)
+	}
+	mounts := func(n int) *functions.CreateFunctionVersionRequest {
+		v := newVersionWith(nil)
+		for range n {
+			v.Mounts = append(v.Mounts, &functions.Mount{})
+		}
+		return v
+	}
+	for what, c := range map[string]struct {
+		err  error
+		want codes.Code
+		text string
+	}{
+		"compressed": {
+			call(s.key, functionService+"Get", &functions.GetFunctionRequest{FunctionId: nothing}, grpc.UseCompressor(gzip.Name)),
+			codes.Unimplemented, "compressed",
+		},
+		"of many fields": {call(s.key, functionService+"CreateVersion", mounts(100_001)), codes.ResourceExhausted, "more than 100000 fields"},
+		"of fewer":       {call(s.key, functionService+"CreateVersion", mounts(10_000)), codes.InvalidArgument, ""},
+	} {
+		if status.Code(c.err) != c.want || !strings.Contains(fmt.Sprint(c.err), c.text) {
+			t.Errorf("%s: got %.200v, want %v %s", what, c.err, c.want, c.text)
+		}
+	}
+	if err := s.host.Tenants().SetQuotas(t.Context(), access.Operator, "acme", quotaOfBodies(8<<20)); err != nil {
+		t.Fatal(err)
+	}
+	err := call(acme, functionService+"CreateVersion", mounts(50_000))
+	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "quota of memory") {
+		t.Errorf("beyond the quota of memory: got %.200v", err)
 	}
 }
 

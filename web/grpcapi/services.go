@@ -24,6 +24,7 @@ type method struct {
 	upload bool             // the request carries code
 	stream bool             // not one request and one answer: served by grpc itself
 	call   func(ctx context.Context, in proto.Message) (proto.Message, error)
+	input  protoreflect.MessageDescriptor // of in; nil for a stream
 }
 
 // unary returns a method that is a function of its message.
@@ -55,9 +56,11 @@ func (s *Server) register() {
 		s.services[string(name)] = methods
 		description := &grpc.ServiceDesc{ServiceName: string(name), Metadata: service.ParentFile().Path()}
 		for _, method := range slices.Sorted(maps.Keys(methods)) {
-			m := service.Methods().ByName(protoreflect.Name(method))
+			m, served := service.Methods().ByName(protoreflect.Name(method)), methods[method]
+			served.input = m.Input()
+			methods[method] = served
 			description.Methods = append(description.Methods, grpc.MethodDesc{
-				MethodName: method, Handler: handle("/"+string(name)+"/"+method, m.Input().FullName(), methods[method].call),
+				MethodName: method, Handler: handle("/"+string(name)+"/"+method, m.Input().FullName(), served.call),
 			})
 		}
 		s.grpc.RegisterService(description, nil)
