@@ -128,6 +128,16 @@ func (s *Store) buckets() []bucket {
 // ErrUnavailable.
 func (s *Store) Ready(ctx context.Context) error { return cmp.Or(s.Fresh(), s.backend.ready(ctx)) }
 
+// Damage returns what the buckets are known to lack, a *DamageError for each that lacks something,
+// or nil. It does not block.
+func (s *Store) Damage() error {
+	var found []error
+	for _, b := range s.buckets() {
+		found = append(found, (*b.into).Damage())
+	}
+	return errors.Join(found...)
+}
+
 // Fresh returns an error if the store has not answered for longer than
 // Config.MaxStale: what others have changed meanwhile, such as a key that they have
 // deleted, is not known. It does not block.

@@ -105,7 +105,9 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 // machine or a cluster starts both at once.
 const serversWait = time.Minute
 
-// openStore opens the store that a platform is to use.
+// openStore opens the store that a platform is to use. A node does not start with NATS servers that
+// have lost something: it would answer that functions do not exist, beside nodes that
+// still know them.
 func (s *session) openStore(ctx context.Context, cfg platformConfig, log *slog.Logger) (*store.Store, error) {
 	if cfg.data == "" && cfg.nats == "" {
 		return store.Memory(store.Config{Log: log}), nil
@@ -118,7 +120,15 @@ func (s *session) openStore(ctx context.Context, cfg platformConfig, log *slog.L
 		config.Marks, config.CodeCache = filepath.Join(here, "marks"), filepath.Join(here, "code")
 	}
 	config.Log = log
-	return store.Open(ctx, config)
+	opened, err := store.Open(ctx, config)
+	if err != nil || cfg.nats == "" {
+		return opened, err
+	}
+	if err := opened.Damage(); err != nil {
+		opened.Close()
+		return nil, err
+	}
+	return opened, nil
 }
 
 // storeIn returns where the store of a data folder is, and its marks, which are
