@@ -163,6 +163,8 @@ make_profile() {
   step_total=$((kit_steps + 1))
   work=$cache/work-profile kit=$cache/work-profile/instrumented
   profile_flags() { printf -- -fprofile-generate; }
+  build_core_objects() { :; }
+  merge_core() { :; }
   [[ -d $kit ]] || build_kit
   step profile "train the instrumented CPython" take_profile
   trap - EXIT INT TERM

@@ -204,19 +204,59 @@ configure_cross() {
 # What CPython is compiled with: with instrumentation when a profile is taken.
 profile_flags() { printf -- '-fprofile-use=%s' "$work/cpython.profdata"; }
 
+# core_objects prints what is optimised as one unit: the interpreter, its objects, and the modules
+# that functions use most. Not pylifecycle.o and _threadmodule.o: the linker replaces a function
+# of the core that they call, see --wrap in guest.sh.
+core_objects() {
+  # shellcheck disable=SC2016 # the names belong to make
+  make -s --eval='core: ; @printf "%s\n" $(filter-out Python/frozen.o Python/pylifecycle.o,$(OBJECT_OBJS) $(PYTHON_OBJS))' core
+  printf 'Modules/%s.o\n' gcmodule mathmodule itertoolsmodule arraymodule _abc _asynciomodule _bisectmodule _collectionsmodule _csv \
+    _datetimemodule _decimal/_decimal _elementtree _functoolsmodule _heapqmodule _io/{_iomodule,bufferedio,bytesio,fileio,iobase,stringio,textio} \
+    _json _operator _pickle _randommodule _sre/sre _statisticsmodule _struct _typingmodule _weakref
+}
+
+# build_core_objects compiles them to bitcode. The interpreter's loop stays one function: Clang
+# would inline all of it into its caller, a second copy.
+build_core_objects() {
+  make -j"$jobs" OPT="$CPYTHON_OPT $(profile_flags) -flto -mllvm -force-attribute=_PyEval_EvalFrameDefault:noinline" "$@"
+}
+
+# merge_core LIBRARY OBJECT...: replace the objects by one in which what is called often is inlined across
+# files. That pays because each function checks the bounds of each object that it
+# gets. Only what the profile calls hot is inlined: without these limits the machine code
+# becomes a third larger, and no faster. Every name stays, for packages that use CPython's
+# internals. The linker's own link-time optimisation would do all of this again for
+# each guest.
+merge_core() {
+  local library=$1
+  shift
+  "llvm-link-$LLVM_MAJOR" "$@" -o core.bc
+  # shellcheck disable=SC2046 # names are words
+  "llvm-ar-$LLVM_MAJOR" d "$library" $(basename -a "$@")
+  "opt-$LLVM_MAJOR" -passes='lto<O3>' -inline-enable-cost-benefit-analysis=false -inline-threshold=5 -inlinehint-threshold=20 -hot-callsite-threshold=1000 \
+    core.bc -o core.opt.bc
+  # shellcheck disable=SC2046 # the flags are words
+  "clang-$LLVM_MAJOR" $(target_flags "$work/sysroot") $(hide_paths) -O3 -Xclang -disable-llvm-passes -c core.opt.bc -o core.o
+  "llvm-ar-$LLVM_MAJOR" rcs "$library" core.o
+}
+
 # build_cross builds what a guest is linked from. CPython's own program is not built:
 # it would need the embedding's functions.
 build_cross() {
+  local library=libpython${CPYTHON_VERSION%.*}.a core
   xz -dc "$here/recipe/profile/cpython.proftext.xz" >"$work/cpython.proftext"
   "llvm-profdata-$LLVM_MAJOR" merge "$work/cpython.proftext" -o "$work/cpython.profdata"
   cd "$work/cross"
-  make -j"$jobs" OPT="$CPYTHON_OPT $(profile_flags)" "libpython${CPYTHON_VERSION%.*}.a" pybuilddir.txt Modules/_decimal/libmpdec/libmpdec.a \
+  mapfile -t core < <(core_objects)
+  build_core_objects "${core[@]}"
+  make -j"$jobs" OPT="$CPYTHON_OPT $(profile_flags)" "$library" pybuilddir.txt Modules/_decimal/libmpdec/libmpdec.a \
     Modules/expat/libexpat.a Modules/_hacl/libHacl_Hash_SHA2.a
   # configure silently leaves out a module whose library does not suit it.
   local module
   for module in _bz2 _decimal _elementtree _hashlib _lzma _socket _sqlite3 _ssl select zlib; do
     grep -qw "PyInit_$module" Modules/config.c || die "module $module is not in libpython"
   done
+  merge_core "$library" "${core[@]}"
 }
 
 # collect_kit keeps what a guest is linked from, and names it last, so that a kit in
