@@ -91,7 +91,7 @@ func TestDebug_Terminal(t *testing.T) {
 		{`{"stop": 1}`, "p total\nw\nn\np '\\x1b[2J'.encode().decode()\np locals()['total'] * 7\nc\n", ExitOK, "6",
 			[]string{"-> breakpoint()", "(Pdb) 6\n", "main.py(12)handler()", "(Pdb) '\\x1b[2J'\n", "(Pdb) 42\n"}},
 		{`{"fail": 1}`, "p event\nup\nq\n", ExitFunction, `"errorType": "ValueError"`,
-			[]string{"ValueError: no more\n", "-> raise ValueError(\"no more\")", "(Pdb) {'fail': 1}", "Oldest frame"}},
+			[]string{"ValueError: no more\n", "-> raise ValueError(\"no more\")", "{'fail': 1}\n", "Oldest frame"}},
 		{`{"stop": 1}`, "", ExitFunction, `"errorType": "BdbQuit"`, []string{"(Pdb) "}}, // nothing can be typed
 		{`{}`, "", ExitOK, "6", nil},
 	} {
