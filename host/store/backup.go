@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/jsm.go"
 	"github.com/nats-io/jsm.go/api"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // backupFile is the file of a backup that says what is in it. It is written last: without
@@ -125,12 +126,8 @@ func Restore(ctx context.Context, cfg Config, folder string) (_ Backup, err erro
 			"or remove what is there if the backup is to replace it")
 	}
 	defer func() {
-		if err == nil {
-			return
-		}
-		left, _ := ours(manager, j.names)
-		for _, s := range left {
-			_ = s.Delete()
+		if err != nil {
+			err = errors.Join(err, j.undoRestore(context.WithoutCancel(ctx), backup))
 		}
 	}()
 	for _, s := range backup.Streams {
@@ -156,6 +153,18 @@ func Restore(ctx context.Context, cfg Config, folder string) (_ Backup, err erro
 		}
 	}
 	return backup, nil
+}
+
+// undoRestore removes what there is of a backup's streams. Servers that could not restore one may
+// not have agreed yet on who leads, and then need a moment for this too.
+func (j *jet) undoRestore(ctx context.Context, backup Backup) error {
+	for _, s := range backup.Streams {
+		err := j.link.repeat(ctx, attemptTime, func(ctx context.Context) error { return j.js.DeleteStream(ctx, s.Name) })
+		if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("%w: some of what was restored is left, of which %s can't be removed: %w", ErrUnavailable, s.Name, err)
+		}
+	}
+	return nil
 }
 
 // ReadBackup returns what a folder's backup has.

@@ -54,6 +54,9 @@ func TestServers_ThatAreWiped(t *testing.T) {
 	wipe()
 	roomtest.Until(t, "the backup is restored", func() bool {
 		_, err := Restore(t.Context(), cfg, backup)
+		if err != nil && !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("servers that have just started: %v", err)
+		}
 		return err == nil
 	})
 	s = openShared(t, cfg)
