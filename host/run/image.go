@@ -258,6 +258,9 @@ func (m *maker) buildImage(trying context.Context, v *live) (*versionImage, erro
 	}
 	defer base.Close()
 	image, loadErr, err := m.freezeLoaded(ctx, trying, base, path, v)
+	if err != nil && loadErr != nil { // known all the same, and what callers can do something about
+		return nil, loadErr
+	}
 	if fault.Of(err).NoRoom() {
 		return nil, err
 	}

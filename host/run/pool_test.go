@@ -385,6 +385,20 @@ func TestImage_IsGivenUpWhenNobodyWaits(t *testing.T) {
 	})
 }
 
+// Code that does not load is not taken for good because its image can't be made either.
+func TestPrepare_TellsWhyWithoutAnImage(t *testing.T) {
+	e := &fakeEngine{
+		load:   func(*fakeGuest) (*wasm.Response, error) { return nil, &wasm.TrapError{Reason: "unreachable"} },
+		freeze: func() error { return errFake },
+	}
+	bubble(t, testConfig{Fake: e}, func(t *testing.T, h *testHost) {
+		v := h.deploy("f", "", catalog.VersionSpec{Timeout: time.Minute})
+		if why := h.Prepare(t.Context(), v.ID); why == nil {
+			t.Error("code that does not load is taken for good")
+		}
+	})
+}
+
 func TestReclaim_TakesTheLongestUnusedOfWhoHasMost(t *testing.T) {
 	const room = 8 * (instanceMemory + 1<<20)
 	bubble(t, testConfig{MaxMemory: room}, func(t *testing.T, h *testHost) {
