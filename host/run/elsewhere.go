@@ -121,13 +121,15 @@ func (m *maker) giveImage(v *live, key string) (content *io.SectionReader, done 
 	if in == nil || keyOf(in.engine) != key {
 		return nil, nil, fs.ErrNotExist
 	}
-	image := v.pool.image.borrow()
+	image, path := v.pool.image.borrow(), v.pool.image.path
 	if image != nil {
 		done = func() {
 			v.pool.image.put()
 			v.pool.noteUnused()
 		}
-	} else if image, err = openLeft(in.engine, v); err == nil {
+	} else if path == "" {
+		return nil, nil, fs.ErrNotExist
+	} else if image, err = openLeft(in.engine, path, v); err == nil {
 		done = func() { _ = image.Close() } // a file that was only read
 	} else {
 		return nil, nil, fs.ErrNotExist
@@ -137,24 +139,6 @@ func (m *maker) giveImage(v *live, key string) (content *io.SectionReader, done 
 		return nil, nil, fs.ErrNotExist
 	}
 	return image.Content(), done, nil
-}
-
-// openLeft opens the image that an earlier run has left, for another node. It is not charged
-// for again.
-func openLeft(e engine, v *live) (*versionImage, error) {
-	if v.pool.image.path == "" {
-		return nil, fs.ErrNotExist
-	}
-	image, err := e.OpenImage(v.pool.image.path, v.ID)
-	if err != nil {
-		return nil, err
-	}
-	note, err := noteOf(image)
-	if err != nil {
-		_ = image.Close()
-		return nil, err
-	}
-	return &versionImage{image: image, imageNote: note}, nil
 }
 
 // tellFetch reports why an image was not copied, unless that is how it should be.

@@ -315,14 +315,23 @@ func (r *Runner) Prepare(ctx context.Context, versionID string) *fault.FunctionE
 	return nil
 }
 
-// openImage opens the image that an earlier run has left.
+// openImage opens the image that an earlier run has left, and charges for it.
 func (m *maker) openImage(e engine, path string, v *live) (*versionImage, error) {
-	image, err := e.OpenImage(path, v.ID)
+	image, err := openLeft(e, path, v)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.storeImage(v, image.FileSize(), false); err != nil {
 		_ = image.Close()
+		return nil, err
+	}
+	return image, nil
+}
+
+// openLeft opens the image that an earlier run has left at a path, without charging for it.
+func openLeft(e engine, path string, v *live) (*versionImage, error) {
+	image, err := e.OpenImage(path, v.ID)
+	if err != nil {
 		return nil, err
 	}
 	note, err := noteOf(image)
