@@ -60,6 +60,9 @@ type platformConfig struct {
 // Among others pythonwasi.ErrNotBuilt, whose text tells what to do.
 func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConfig) (_ *platform, err error) {
 	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if s.ownsProcess {
+		boundGarbage()
+	}
 	p := &platform{}
 	if p.store, err = s.openStore(ctx, cfg, log); err != nil {
 		return nil, err
