@@ -22,17 +22,19 @@ const (
 //
 // # Errors
 //
-// A status when it has too many fields.
+// A status when it has too many fields, or is nested too deeply.
 func weigh(message []byte, of protoreflect.MessageDescriptor) (int, error) {
 	n := fields(message, of, 0)
 	if n > maxFields {
-		return 0, status.Errorf(codes.ResourceExhausted, "the request has more than %d fields", maxFields)
+		return 0, status.Errorf(codes.ResourceExhausted,
+			"the request has more than %d fields, or messages nested more than %d deep", maxFields, maxDepth)
 	}
 	return n * fieldSize, nil
 }
 
 // fields returns how many fields a message has, with those of the messages within, up to
-// what makes it too many. Where it is malformed it ends: the decoder says so.
+// what makes it too many; one that is nested too deeply has too many. Where it is malformed
+// it ends: the decoder says so.
 func fields(message []byte, of protoreflect.MessageDescriptor, depth int) (n int) {
 	if depth > maxDepth {
 		return maxFields + 1
