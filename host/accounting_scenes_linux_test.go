@@ -54,7 +54,9 @@ func letters(t *testing.T, h *testHost) int64 {
 func queue(calls, size int, source string) func(*testing.T, *testHost) func() {
 	return func(t *testing.T, h *testHost) func() {
 		h.create("queued")
-		h.version("queued", source, catalog.VersionSpec{MaxInstances: 1, Timeout: time.Minute, Async: &catalog.AsyncConfig{}})
+		h.version("queued", source, catalog.VersionSpec{
+			MaxInstances: 1, Timeout: 10 * time.Minute, AllowNet: "localhost", Async: &catalog.AsyncConfig{},
+		})
 		for range calls {
 			h.async("queued", fmt.Sprintf(`"%s"`, noise(size)))
 		}
@@ -63,6 +65,29 @@ func queue(calls, size int, source string) func(*testing.T, *testHost) func() {
 				t.Fatal(err)
 			}
 			h.emptied()
+		}
+	}
+}
+
+// waiting queues calls none of which ends before they are released.
+func waiting(calls, size int) func(*testing.T, *testHost) func() {
+	return func(t *testing.T, h *testHost) func() {
+		// The system connects the first call; nobody answers it, until the listener closes.
+		gate, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		release := queue(calls, size, fmt.Sprintf(`
+import socket
+def handler(event, context):
+    try:
+        socket.create_connection(("127.0.0.1", %d)).recv(1)
+    except OSError:
+        pass
+`, gate.Addr().(*net.TCPAddr).Port))(t, h)
+		return func() {
+			_ = gate.Close()
+			release()
 		}
 	}
 }
@@ -132,7 +157,7 @@ func TestAccounting_OfTheDisk(t *testing.T) {
 			return func() {}
 		}},
 		{name: "queued calls", counted: use(quota.AsyncBytes), least: int64(size) * 20 << 20,
-			fill: queue(size*20, 1<<20, "import time\ndef handler(event, context): time.sleep(5)")},
+			fill: waiting(size*20, 1<<20)},
 		{name: "dead letters", counted: letters, least: int64(size) * 20 << 20, fill: func(t *testing.T, h *testHost) func() {
 			release := queue(size*20, 1<<20, "def handler(event, context): raise ValueError")(t, h)
 			h.emptied()
@@ -144,7 +169,7 @@ func TestAccounting_OfTheDisk(t *testing.T) {
 			dir := t.TempDir()
 			kept := openStore(t, dir)
 			t.Cleanup(kept.Close)
-			h := newTestHost(t, Config{Store: kept})
+			h := newTestHost(t, Config{Store: kept, NetCeiling: loopback(t)})
 			before := diskOf(t, dir)
 			release := s.fill(t, h)
 			counted, held := s.counted(t, h), diskOf(t, dir)-before

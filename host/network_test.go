@@ -26,12 +26,15 @@ import (
 )
 
 // netHost returns a host that lets functions reach the loopback addresses.
-func netHost(t testing.TB) *testHost {
-	ceiling, err := egress.ParsePolicy("localhost,localhost/udp")
+func netHost(t testing.TB) *testHost { return newTestHost(t, Config{NetCeiling: loopback(t)}) }
+
+// loopback returns what lets functions reach the loopback addresses.
+func loopback(t testing.TB) *egress.Policy {
+	policy, err := egress.ParsePolicy("localhost,localhost/udp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newTestHost(t, Config{NetCeiling: ceiling})
+	return policy
 }
 
 // talker evaluates an expression after running statements.
