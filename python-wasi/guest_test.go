@@ -136,6 +136,7 @@ func TestLibrary_HasStandardLibraryAndRunner(t *testing.T) {
 		"usr/lib/python3.13/sqlite3/__init__.py",
 		"usr/lib/python3.13/_sysconfigdata__wasi_wasm32-wasi.py",
 		"usr/lib/python3.13/lib-dynload",
+		"usr/lib/python3.13/pydoc_data/topics.py",
 		"usr/share/zoneinfo/Europe/Moscow",
 		"function/runtime/runtime.py",
 		"function/runtime/__pycache__/runtime.cpython-313.pyc",

@@ -16,10 +16,11 @@ const (
 	classPlatform class = "platform" // the platform lacks it for good
 	classRule     class = "rule"     // the contract forbids it
 	classOurs     class = "ours"     // ours to fix
+	classLinux    class = "linux"    // Linux skips it, too; of skipped tests alone
 )
 
 // classes are the classes in the order of the report.
-var classes = []class{classPlatform, classRule, classOurs}
+var classes = []class{classPlatform, classRule, classOurs, classLinux}
 
 func (c class) order() int { return slices.Index(classes, c) }
 
@@ -28,16 +29,21 @@ func (c class) title() string {
 		classPlatform: "the platform lacks it",
 		classRule:     "a rule of the contract",
 		classOurs:     "ours to fix",
+		classLinux:    "skipped on Linux, too",
 	}[c]
 }
 
-// reason explains why tests fail.
+// reason explains why tests fail, or are skipped.
 type reason struct {
 	class
+	skip      bool           // is about skipped tests
 	test      *regexp.Regexp // matches the test's name, including the module's
-	exception *regexp.Regexp // matches what it raised
+	exception *regexp.Regexp // matches what it raised, or why it is skipped
 	text      string
 }
+
+// skipMark begins the exception of a reason for tests to be skipped.
+const skipMark = "skipped: "
 
 // unknown is the reason if no other fits.
 var unknown = reason{class: classOurs, text: "not looked into"}
@@ -58,8 +64,9 @@ func loadReasons(file string) ([]reason, error) {
 		if len(f) != 4 {
 			return nil, fmt.Errorf("%s:%d: want class, test, exception and reason, separated by tabs", file, i+1)
 		}
-		r := reason{class(f[0]), pattern(f[1]), pattern(f[2]), f[3]}
-		if r.class.title() == "" {
+		exception, skip := strings.CutPrefix(f[2], skipMark)
+		r := reason{class(f[0]), skip, pattern(f[1]), pattern(exception), f[3]}
+		if r.class.title() == "" || r.class == classLinux && !skip {
 			return nil, fmt.Errorf("%s:%d: there is no class %q", file, i+1, f[0])
 		}
 		all = append(all, r)
@@ -67,10 +74,10 @@ func loadReasons(file string) ([]reason, error) {
 	return all, nil
 }
 
-// why returns the first matching reason.
-func why(reasons []reason, test, exception string) reason {
+// why returns the first matching reason for a test to fail, or to be skipped.
+func why(reasons []reason, skip bool, test, exception string) reason {
 	for _, r := range reasons {
-		if r.test.MatchString(test) && r.exception.MatchString(exception) {
+		if r.skip == skip && r.test.MatchString(test) && r.exception.MatchString(exception) {
 			return r
 		}
 	}

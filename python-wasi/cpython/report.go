@@ -64,6 +64,9 @@ func report(dir string) ([]byte, error) {
 		failures[pass] = all[pass].failures(reasons)
 	}
 	for _, c := range classes {
+		if c == classLinux {
+			continue
+		}
 		fmt.Fprintf(&w, "| %s |", c.title())
 		for _, pass := range passes {
 			n := 0
@@ -80,6 +83,8 @@ func report(dir string) ([]byte, error) {
 		fmt.Fprintf(&w, "\n## Pass %d: %s\n", pass, passTitles[pass])
 		writeFailures(&w, failures[pass])
 	}
+	w.WriteString("\n## Why tests are skipped in pass 3\n\nModules that are skipped whole count as one.\n\n| class | why | tests | modules |\n|---|---|---|---|\n")
+	writeSkips(&w, all[PassLinux].skips(reasons))
 	return w.Bytes(), nil
 }
 
@@ -90,7 +95,7 @@ func rate(t tally) string {
 	return fmt.Sprintf("%.1f %%", 100*float64(t.passed)/float64(t.passed+t.failed))
 }
 
-// failure is a failing test, with the reason.
+// failure is a failing or skipped test, with the reason.
 type failure struct {
 	module, test, exception string
 	why                     reason
@@ -101,17 +106,68 @@ func (r Results) failures(reasons []reason) []failure {
 	var all []failure
 	for module, m := range r {
 		if m.Error != "" {
-			all = append(all, failure{module: module, exception: m.Error, why: why(reasons, module, m.Error)})
+			all = append(all, failure{module: module, exception: m.Error, why: why(reasons, false, module, m.Error)})
 		}
 		for test, exception := range m.Failed {
-			all = append(all, failure{module, test, exception, why(reasons, module+"."+test, exception)})
+			all = append(all, failure{module, test, exception, why(reasons, false, module+"."+test, exception)})
 		}
 	}
+	sortFailures(all)
+	return all
+}
+
+// skips lists skipped tests in the same order.
+func (r Results) skips(reasons []reason) []failure {
+	var all []failure
+	for module, m := range r {
+		if m.Skip != "" {
+			all = append(all, failure{module: module, exception: m.Skip, why: why(reasons, true, module, m.Skip)})
+		}
+		for text, tests := range m.Skipped {
+			for _, test := range tests {
+				all = append(all, failure{module, test, text, why(reasons, true, module+"."+test, text)})
+			}
+		}
+	}
+	sortFailures(all)
+	return all
+}
+
+func sortFailures(all []failure) {
 	slices.SortFunc(all, func(a, b failure) int {
 		return cmp.Or(cmp.Compare(a.why.order(), b.why.order()), cmp.Compare(a.why.text, b.why.text),
 			cmp.Compare(a.module, b.module), cmp.Compare(a.test, b.test))
 	})
-	return all
+}
+
+// sameReason returns how many of sorted failures have the reason of the first.
+func sameReason(all []failure) int {
+	f := all[0]
+	if n := slices.IndexFunc(all, func(g failure) bool { return g.why.class != f.why.class || g.why.text != f.why.text }); n >= 0 {
+		return n
+	}
+	return len(all)
+}
+
+// namedModules is how many modules with skipped tests of one reason are named.
+const namedModules = 4
+
+// writeSkips writes a row for each class and reason. The tests' names are in the results.
+func writeSkips(w *bytes.Buffer, all []failure) {
+	for len(all) > 0 {
+		f, n := all[0], sameReason(all)
+		var modules []string
+		for _, g := range all[:n] {
+			modules = append(modules, g.module)
+		}
+		modules = slices.Compact(modules)
+		names := strings.Join(modules[:min(len(modules), namedModules)], ", ")
+		if more := len(modules) - namedModules; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		fmt.Fprintf(w, "| %s | %s | %d | %s |\n", f.why.title(), f.why.text, n, names)
+		all = all[n:]
+	}
 }
 
 // namedFailures is how many tests of one reason and module are named.
@@ -121,11 +177,7 @@ const namedFailures = 12
 // module share a reason, they are counted: their names are in the results.
 func writeFailures(w *bytes.Buffer, all []failure) {
 	for len(all) > 0 {
-		f := all[0]
-		n := slices.IndexFunc(all, func(g failure) bool { return g.why.class != f.why.class || g.why.text != f.why.text })
-		if n < 0 {
-			n = len(all)
-		}
+		f, n := all[0], sameReason(all)
 		fmt.Fprintf(w, "\n**%s: %s** (%d)\n\n", f.why.title(), f.why.text, n)
 		modules := map[string][]failure{}
 		for _, g := range all[:n] {

@@ -30,17 +30,17 @@ ZONES = PurePosixPath("usr/share/zoneinfo")
 # What makes no sense in a sandbox without a terminal, a screen and
 # processes, or is only useful to CPython's own developers. Paths below Lib/.
 LEFT_OUT = {
-    "__phello__",
     "ensurepip",
     "idlelib",
-    "pydoc_data",
     "site-packages",
     "test",
     "tkinter",
     "turtle.py",
     "turtledemo",
-    "venv",
 }
+
+# Files of the standard library that are no modules, but that modules read.
+DATA = ["pydoc_data/_pydoc.css"]
 
 # Modules that draw at import what few need and no two instances may share, so that no import of theirs
 # could be frozen: they draw it when it is first asked for. By file what stands there, and what does instead.
@@ -100,6 +100,8 @@ def make_stdlib(arguments: argparse.Namespace) -> None:
     with scratch_beside(arguments.zip) as tree:
         copy(arguments.source, tree, lambda path: path.parts[0] not in LEFT_OUT)
         mend(tree)
+        for name in DATA:
+            shutil.copyfile(arguments.source / name, tree / name)
         # CPython looks for this folder to know where it lives.
         (tree / "lib-dynload").mkdir()
         compile_tree(tree, STDLIB)
