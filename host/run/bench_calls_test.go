@@ -150,7 +150,7 @@ func hostCallSource(source string) string {
 	first, again, _ := strings.Cut(source, "---\n")
 	indent := func(text, by string) string { return by + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+by) }
 	return "import os, sys, json\nsys.path.insert(0, '/function/runtime')\nready, O = False, os.O_RDWR | os.O_CREAT\ndef handler(event, context):\n" +
-		"    global ready, B, F, L, _vivarium, collections, itertools, select, socket, threading, time\n    if not ready:\n        ready = True\n" + indent(first+"\npass", "        ") +
+		"    global ready, B, F, L, _vivarium, collections, hashlib, itertools, select, socket, threading, time\n    if not ready:\n        ready = True\n" + indent(first+"\npass", "        ") +
 		"\n        return\n    while event == 2 and context.get_remaining_time_in_millis() > 200: pass\n" +
 		"    while True:\n" + indent(again, "        ") + "\n"
 }
