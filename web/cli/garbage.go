@@ -10,7 +10,7 @@ import (
 // How much garbage the heap may have, in any case: so many bytes, or that part of what is in
 // use if it is more.
 const (
-	leastGarbage = 64 << 20
+	leastGarbage = 128 << 20
 	garbagePart  = 16
 )
 
