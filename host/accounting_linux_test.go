@@ -61,6 +61,8 @@ def handler(event, context):
     elif how == "grow":
         global MORE
         MORE = bytearray(b"y" * 1024) * (SIZE // 1024)
+    elif how == "file":
+        with open("/tmp/file", "wb") as f: f.write(BUF)
     time.sleep(float(hold))
     return len(BUF)
 `
@@ -79,7 +81,7 @@ func TestAccounting(t *testing.T) {
 	)
 	// Each instance is charged ahead for pages that it may come to share, and to own.
 	ahead := int64(instances) * (16<<20 + size<<20/16)
-	for _, how := range []string{"idle", "write", "write-in-one-go", "fill", "read", "half", "grow"} {
+	for _, how := range []string{"idle", "write", "write-in-one-go", "fill", "read", "half", "grow", "file"} {
 		t.Run(how, func(t *testing.T) {
 			h := newTestHost(t, Config{})
 			h.deploy("warm", `def handler(event, context): return 1`, catalog.VersionSpec{})
