@@ -56,16 +56,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	nativePath := flags.String("python", "python3", "the native `Python`, of the guest's version")
 	pyodideDir := flags.String("pyodide", "", "a `folder` where npm has installed pyodide, to be run by Node.js too")
 	rounds := flags.Int("rounds", 5, "how often each is measured")
+	pip := flags.String("pyperformance", "", "a `Python` whose pip gets pyperformance, for some of its programs to be measured too")
 	share := flags.Duration("time", 100*time.Millisecond, "native Python's share of a measurement")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if len(builds) == 0 {
 		builds = append(builds, "bin/vivarium")
-	}
-	names := flags.Args()
-	if len(names) == 0 {
-		names = programs
 	}
 	folder, err := os.MkdirTemp("", "benchpython-")
 	if err != nil {
@@ -78,6 +75,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if err := os.CopyFS(folder, files); err != nil {
 		return err
+	}
+	suites := [][]string{programs}
+	if *pip != "" {
+		if err := getPyperformance(ctx, *pip, folder); err != nil {
+			return err
+		}
+		suites = append(suites, pyperformance)
+	}
+	if flags.NArg() > 0 {
+		suites = [][]string{flags.Args()}
 	}
 	version, err := exec.CommandContext(ctx, *nativePath, "-V").Output()
 	if err != nil {
@@ -108,14 +115,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	table := map[string][]time.Duration{}
-	for _, name := range names {
-		fmt.Fprintln(stderr, name)
-		if table[name], err = measure(pythons, name, *rounds, *share); err != nil {
+	for _, names := range suites {
+		table := map[string][]time.Duration{}
+		for _, name := range names {
+			fmt.Fprintln(stderr, name)
+			if table[name], err = measure(pythons, name, *rounds, *share); err != nil {
+				return err
+			}
+		}
+		if err := write(stdout, pythons, names, table); err != nil {
 			return err
 		}
 	}
-	return write(stdout, pythons, string(bytes.TrimSpace(version)), names, table)
+	_, err = fmt.Fprintf(stdout, "Machine: %s/%s, %d processors. Native: %s.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), bytes.TrimSpace(version))
+	return err
 }
 
 // measure returns how long each Python takes for a program.
@@ -150,7 +163,7 @@ func measure(pythons []*python, program string, rounds int, share time.Duration)
 
 // write prints the table: native Python's milliseconds, the others' as multiples
 // of them, and how much faster than the first build the other builds are.
-func write(w io.Writer, pythons []*python, version string, names []string, table map[string][]time.Duration) error {
+func write(w io.Writer, pythons []*python, names []string, table map[string][]time.Duration) error {
 	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
 	head, rule := "| program\t| native, ms\t|", "|---\t|---\t|"
 	for i, p := range pythons[1:] {
@@ -191,6 +204,6 @@ func write(w io.Writer, pythons []*python, version string, names []string, table
 		}
 		return slices.Max(ratios)
 	})
-	fmt.Fprintf(t, "\nMachine: %s/%s, %d processors. Native: %s.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), version)
+	fmt.Fprintln(t)
 	return t.Flush()
 }

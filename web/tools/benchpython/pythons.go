@@ -63,10 +63,9 @@ func startNative(ctx context.Context, path, folder string) (*python, error) {
 
 // startPyodide starts Node.js in the folder where npm has installed Pyodide.
 func startPyodide(ctx context.Context, dir, folder string) (*python, error) {
-	const script = `const fs = require("fs"), folder = process.argv[1]
-import("pyodide").then(m => m.loadPyodide()).then(p => {
-	for (const name of ["main.py", "programs.py"]) p.FS.writeFile("/home/pyodide/" + name, fs.readFileSync(folder + "/" + name))
-	const answer = p.runPython("import json, main; lambda line: json.dumps(main.handler(json.loads(line), None))")
+	const script = `import("pyodide").then(m => m.loadPyodide()).then(p => {
+	p.mountNodeFS("/bench", process.argv[1])
+	const answer = p.runPython("import json, sys; sys.path.insert(0, '/bench'); import main; lambda line: json.dumps(main.handler(json.loads(line), None))")
 	require("readline").createInterface({input: process.stdin}).on("line", line => console.log(answer(line)))
 })`
 	cmd := exec.CommandContext(ctx, "node", "-e", script, folder)

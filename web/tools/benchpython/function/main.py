@@ -4,10 +4,12 @@ import json
 import sys
 
 import programs
+import suite
 
 
 def handler(event, context):
-    return programs.repeat(event["program"], event["times"])
+    where = suite if event["program"] in suite.PROGRAMS else programs
+    return where.repeat(event["program"], event["times"])
 
 
 if __name__ == "__main__":
