@@ -27,6 +27,7 @@ type platform struct {
 	engines *run.Engines
 	host    *host.Host
 	store   *store.Store
+	sweeper *sweeper // nil where the process is somebody else's
 }
 
 // platformConfig configures a platform. The zero value is usable.
@@ -101,6 +102,9 @@ func openPlatform(ctx context.Context, s *session, t *terminal, cfg platformConf
 	if err != nil {
 		return nil, err
 	}
+	if s.ownsProcess {
+		p.sweeper = newSweeper(p.host.Ledger())
+	}
 	return p, nil
 }
 
@@ -151,6 +155,7 @@ func (p *platform) close() error {
 	if p.host != nil {
 		p.host.Close()
 	}
+	p.sweeper.close()
 	if p.engines != nil {
 		if err := p.engines.Close(context.Background()); err != nil {
 			return err

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vivarium/host/quota"
+)
+
+const (
+	// sweepAfter is how much that is not needed any more may stay, in bytes.
+	sweepAfter = 128 << 20
+	// sweepEvery is how often that is looked at, and sweepPause how many times as long as
+	// a sweep has taken the next one is not made.
+	sweepEvery = time.Second
+	sweepPause = 20
+)
+
+// A sweeper returns memory to the system when much is not counted any more. Where little
+// is allocated afterwards, Go's collector does not look for minutes, however little garbage
+// it allows (garbage.go): it has been told that all of it is in use. For the ledger
+// it is free meanwhile, and others may take as much once more.
+type sweeper struct {
+	ledger *quota.Ledger
+	least  int64        // bytes that the heap takes without what comes and goes
+	most   atomic.Int64 // bytes of memory that were counted since the last sweep
+	stop   chan struct{}
+	ended  sync.WaitGroup
+}
+
+// newSweeper returns one that sweeps until it is closed.
+func newSweeper(l *quota.Ledger) *sweeper {
+	s := &sweeper{ledger: l, least: heapTaken(), stop: make(chan struct{})}
+	s.ended.Go(s.keep)
+	return s
+}
+
+// close ends it. A nil one has nothing to end.
+func (s *sweeper) close() {
+	if s != nil {
+		close(s.stop)
+		s.ended.Wait()
+	}
+}
+
+func (s *sweeper) keep() {
+	for wait := sweepEvery; ; {
+		select {
+		case <-s.stop:
+			return
+		case <-time.After(wait):
+		}
+		counted := s.ledger.Total(quota.Memory)
+		s.most.Store(max(s.most.Load(), counted))
+		wait = sweepEvery
+		// What instances had outside of the heap has gone back by itself.
+		if s.most.Load()-counted < sweepAfter || heapTaken()-s.least < sweepAfter {
+			continue
+		}
+		began := time.Now()
+		debug.FreeOSMemory()
+		wait = max(wait, sweepPause*time.Since(began))
+		s.least = min(s.least, heapTaken())
+		s.most.Store(counted)
+	}
+}
+
+// heapTaken returns what Go has taken from the system and not returned, in bytes.
+func heapTaken() int64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	return int64(samples[0].Value.Uint64()) - int64(samples[1].Value.Uint64())
+}
