@@ -121,7 +121,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer == nil { // it was written already
 		return
 	}
+	done, err := h.desk.Turn(r)
+	if err != nil {
+		return // the reader has left
+	}
 	body := encode(answer)
+	done()
 	held := h.desk.Hold(access.PrincipalOf(r.Context()))
 	defer held.Release() // for as long as the reader takes
 	if err := held.Reserve(len(body)); err != nil {
@@ -171,7 +176,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		held := h.desk.Hold(caller)
 		defer held.Release()
 		q.body = route.body()
-		err := decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.Reserve}, q.body)
+		err := h.decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.Reserve}, q.body)
 		received() // others need not wait until the code has been tried
 		if err != nil {
 			return nil, err

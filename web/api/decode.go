@@ -23,8 +23,8 @@ const (
 
 // decode reads a request's body, one JSON object, into v, a pointer to a struct.
 // A field that v does not have is refused, so that a misspelt one is noticed. A file is
-// taken as it is.
-func decode(w http.ResponseWriter, r *http.Request, limits transfer.Limits, v any) (err error) {
+// taken as it is. It blocks while other requests of the same caller are decoded.
+func (h *Handler) decode(w http.ResponseWriter, r *http.Request, limits transfer.Limits, v any) (err error) {
 	if f, ok := v.(*file); ok {
 		*f, err = readAll(w, r, limits)
 		return err
@@ -40,6 +40,11 @@ func decode(w http.ResponseWriter, r *http.Request, limits transfer.Limits, v an
 	if err := limits.Hold(len(body)); err != nil { // what is decoded of it
 		return err
 	}
+	done, err := h.desk.Turn(r)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := strictjson.Decode(body, v); err != nil {
 		return malformed(err)
 	}

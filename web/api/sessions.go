@@ -275,7 +275,12 @@ func (h *Handler) writeSessionFile(q *request) (any, error) {
 }
 
 func (h *Handler) readSessionFile(q *request) (any, error) {
+	done, err := h.desk.Turn(q.Request)
+	if err != nil {
+		return nil, err
+	}
 	content, give, err := h.host.Sessions().ReadFile(q.Context(), q.principal, q.path["sessionId"], q.query.Get("path"))
+	done()
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ type server struct {
 	certificate string // file with what clients are to trust; empty without TLS
 	key         string // secret of a key of all tenants; empty where none is needed
 	rpc         *grpcapi.Server
+	desk        *manage.Desk
 }
 
 // startServer starts a server that speaks TLS and requires keys.
@@ -79,7 +80,7 @@ func (s *server) serve(config web.Config) {
 	desk := manage.New(s.host)
 	management := api.New(api.Config{Host: s.host, Desk: desk, Logger: quiet})
 	rpc := grpcapi.New(grpcapi.Config{Host: s.host, API: management, Desk: desk, Logger: quiet})
-	s.rpc = rpc
+	s.rpc, s.desk = rpc, desk
 	config.Management, config.RPC, config.Logger, config.Keys = management, rpc, quiet, s.host.Keys()
 	config.OnDrain = func() { management.EndStreams(); rpc.EndStreams() }
 	port, _ := webtest.Serve(s.t, config, s.host)

@@ -60,7 +60,7 @@ func (s *Server) register() {
 			served.input = m.Input()
 			methods[method] = served
 			description.Methods = append(description.Methods, grpc.MethodDesc{
-				MethodName: method, Handler: handle("/"+string(name)+"/"+method, m.Input().FullName(), served.call),
+				MethodName: method, Handler: s.handle("/"+string(name)+"/"+method, m.Input().FullName(), served.call),
 			})
 		}
 		s.grpc.RegisterService(description, nil)
@@ -86,10 +86,18 @@ func newMessage(name protoreflect.FullName) proto.Message {
 }
 
 // handle returns what grpc calls for a method.
-func handle(path string, input protoreflect.FullName, call func(context.Context, proto.Message) (proto.Message, error)) grpc.MethodHandler {
+func (s *Server) handle(
+	path string, input protoreflect.FullName, call func(context.Context, proto.Message) (proto.Message, error),
+) grpc.MethodHandler {
 	return func(_ any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
 		in := newMessage(input)
-		if err := decode(in); err != nil {
+		done, err := s.desk.Turn(callOf(ctx).Request)
+		if err != nil {
+			return nil, s.status(ctx, path, err).Err()
+		}
+		err = decode(in)
+		done()
+		if err != nil {
 			return nil, err
 		}
 		return intercept(ctx, in, &grpc.UnaryServerInfo{FullMethod: path}, func(ctx context.Context, in any) (any, error) {

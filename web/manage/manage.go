@@ -6,16 +6,19 @@
 //   - Operations: the last changes. One made over REST can be looked up over gRPC, and at
 //     each server of the store.
 //   - Uploads: places for archives in memory; a tenant has one, whichever way it comes.
+//   - Turn: the processor, while the server works on what a request or an answer has.
 //   - Held: what a request makes the server hold, counted against its tenant.
 //   - Page: the part of a list that a request asks for.
 package manage
 
 import (
 	"log/slog"
+	"net/http"
 
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/fault"
 	"vivarium/host/quota"
 )
 
@@ -23,6 +26,7 @@ import (
 type Desk struct {
 	Operations *Operations
 	Uploads    *Uploads
+	working    line
 	host       *host.Host
 }
 
@@ -32,6 +36,22 @@ func New(h *host.Host) *Desk {
 		Uploads: newUploads(), host: h,
 		Operations: &Operations{kept: h.Operations, log: slog.Default(), patience: drainPatience},
 	}
+}
+
+// Turn waits until the server works on nothing else of who sends a request: decoding
+// megabytes takes as long as many calls, and who sends a hundred such requests at once
+// would leave the processors to them alone. The caller ends it with the function that it
+// returns, before anything that blocks.
+//
+// # Errors
+//
+// fault.ErrCancelled.
+func (d *Desk) Turn(r *http.Request) (done func(), err error) {
+	done, err = d.working.enter(r.Context(), Uploader(r.RemoteAddr, access.PrincipalOf(r.Context())))
+	if err != nil {
+		return nil, fault.ErrCancelled
+	}
+	return done, nil
 }
 
 // Policy is the response of an operation that sets a scaling policy.

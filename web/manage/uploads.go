@@ -3,7 +3,6 @@ package manage
 import (
 	"context"
 	"net"
-	"sync"
 	"time"
 
 	"vivarium/host/access"
@@ -21,21 +20,11 @@ const (
 // Uploads has the places for archives in memory. Nobody has more than one of
 // them, so that a slow one holds up nobody else. Safe for concurrent use.
 type Uploads struct {
-	all chan struct{}
-
-	mu   sync.Mutex // guards each
-	each map[string]*uploaderPlace
+	each line
+	all  chan struct{}
 }
 
-// uploaderPlace is the place of one uploader.
-type uploaderPlace struct {
-	taken chan struct{} // of capacity 1
-	users int           // who have it or wait for it
-}
-
-func newUploads() *Uploads {
-	return &Uploads{all: make(chan struct{}, maxUploads), each: map[string]*uploaderPlace{}}
-}
+func newUploads() *Uploads { return &Uploads{all: make(chan struct{}, maxUploads)} }
 
 // Reserve waits for a place. The caller calls the function it returns when the
 // upload is over.
@@ -44,42 +33,25 @@ func newUploads() *Uploads {
 //
 // One of the kind fault.OverQuota when it takes too long; ctx's.
 func (u *Uploads) Reserve(ctx context.Context, who string) (give func(), err error) {
-	u.mu.Lock()
-	place := u.each[who]
-	if place == nil {
-		place = &uploaderPlace{taken: make(chan struct{}, 1)}
-		u.each[who] = place
-	}
-	place.users++
-	u.mu.Unlock()
-	leave := func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		if place.users--; place.users == 0 {
-			delete(u.each, who)
-		}
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, uploadWait, errUploads)
 	defer cancel()
-	for n, c := range []chan struct{}{place.taken, u.all} {
-		select {
-		case c <- struct{}{}:
-		case <-ctx.Done():
-			if n > 0 {
-				<-place.taken
-			}
-			leave()
-			return nil, context.Cause(ctx)
-		}
+	leave, err := u.each.enter(ctx, who)
+	if err != nil {
+		return nil, err
 	}
-	return func() {
-		<-u.all
-		<-place.taken
+	select {
+	case u.all <- struct{}{}:
+		return func() {
+			<-u.all
+			leave()
+		}, nil
+	case <-ctx.Done():
 		leave()
-	}, nil
+		return nil, context.Cause(ctx)
+	}
 }
 
-// Uploader returns who sends a request, as far as uploads are concerned: a
+// Uploader returns who sends a request, as far as uploads and turns are concerned: a
 // tenant, or who acts for all of them from one address.
 func Uploader(remoteAddress string, p access.Principal) string {
 	if p.Tenant != access.AllTenants {

@@ -34,8 +34,8 @@ func TestUploads_OneOfEachAndFewInAll(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if len(u.each) != 0 || len(u.all) != 0 {
-		t.Errorf("%d uploaders and %d places are left", len(u.each), len(u.all))
+	if len(u.each.places) != 0 || len(u.all) != 0 {
+		t.Errorf("%d uploaders and %d places are left", len(u.each.places), len(u.all))
 	}
 }
 
@@ -61,8 +61,8 @@ func TestUploads_ASlowOneHoldsUpItsOwnAlone(t *testing.T) {
 			t.Errorf("who left: got %v", err)
 		}
 		slow()
-		if len(u.each) != 0 || len(u.all) != 0 {
-			t.Errorf("%d uploaders and %d places are left", len(u.each), len(u.all))
+		if len(u.each.places) != 0 || len(u.all) != 0 {
+			t.Errorf("%d uploaders and %d places are left", len(u.each.places), len(u.all))
 		}
 	})
 }
