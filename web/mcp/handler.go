@@ -59,13 +59,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a page of another origin must not use this", http.StatusForbidden)
 		return
 	}
-	held := &held{of: h.desk.Hold(caller)}
+	held := &held{of: h.desk.Hold(caller), decoded: func() {}}
 	defer held.release()
 	if err = caller.Allow("Tools"); err == nil {
 		var body []byte
 		body, err = transfer.Read(w, r, transfer.Limits{Bytes: maxBody, Time: transferTimeout, Hold: held.reserve})
 		if err == nil {
 			err = held.weigh(body)
+		}
+		if err == nil {
+			var done func()
+			if done, err = h.desk.Turn(r); err == nil {
+				held.decoded = sync.OnceFunc(done)
+				defer held.decoded()
+			}
 		}
 		r = r.WithContext(context.WithValue(r.Context(), heldKey{}, held))
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
@@ -74,8 +81,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, err)
 		return
 	}
-	h.stream.ServeHTTP(w, r)
+	h.stream.ServeHTTP(turnWriter{w, held.decoded}, r)
 }
+
+// turnWriter ends a turn before it writes, for which it may have to wait.
+type turnWriter struct {
+	http.ResponseWriter
+	end func()
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w turnWriter) WriteHeader(status int) {
+	w.end()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w turnWriter) Write(p []byte) (int, error) {
+	w.end()
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w turnWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // refuse answers a request that reaches no tool.
 func (h *Handler) refuse(w http.ResponseWriter, err error) {
@@ -108,7 +136,11 @@ type heldKey struct{}
 // held is what a request makes the server hold. A request may have several calls, and
 // calls may go on when it is over. Safe for concurrent use.
 type held struct {
-	mu   sync.Mutex // guards the members; nothing blocks under it
+	// decoded ends the turn in which the request is decoded, up to the first request that
+	// a tool makes. Only the first call counts.
+	decoded func()
+
+	mu   sync.Mutex // guards the members below; nothing blocks under it
 	of   *manage.Held
 	over bool
 }
@@ -150,6 +182,7 @@ func (h *Handler) server(r *http.Request) *sdk.Server {
 	}
 	held, _ := r.Context().Value(heldKey{}).(*held)
 	return New(Config{Base: scheme + "://" + r.Host, Version: h.version, Do: func(own *http.Request) (*http.Response, error) {
+		held.decoded()
 		// The caller may leave, whatever the protocol says of that.
 		ctx, cancel := context.WithCancel(own.Context())
 		defer cancel()

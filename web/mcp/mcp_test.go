@@ -28,6 +28,7 @@ type server struct {
 	t    *testing.T
 	url  string
 	host *host.Host
+	desk *manage.Desk
 }
 
 func startServer(t *testing.T) *server {
@@ -38,7 +39,7 @@ func startServer(t *testing.T) *server {
 		Keys: h.Keys(), GuardHost: true, Management: api.New(api.Config{Host: h, Desk: desk, Accept: web.Accept}),
 		Tools: func(next http.Handler) http.Handler { return mcp.NewHandler(next, desk, "test") },
 	}, h)
-	return &server{t, fmt.Sprint("http://127.0.0.1:", port), h}
+	return &server{t, fmt.Sprint("http://127.0.0.1:", port), h, desk}
 }
 
 // key makes a key and returns its secret.
@@ -457,6 +458,69 @@ func TestHandler_CountsWhatDecodingTakes(t *testing.T) {
 	if status, text := s.post(ping(list("0", 50_000)), "", ""); status != 429 || !strings.Contains(text, "memory") {
 		t.Errorf("beyond the quota of memory: got %d %.200s", status, text)
 	}
+}
+
+// One request of a caller is decoded at a time. A tool's own requests are not part of
+// that, and neither is sending its result.
+func TestHandler_DecodesInTurn(t *testing.T) {
+	s := startServer(t)
+	s.key(access.AllTenants, access.RoleAdmin)
+	secrets := map[string]string{}
+	for _, tenant := range []string{"acme", "umbrella"} {
+		secrets[tenant] = s.key(tenant, access.RoleDeployer)
+	}
+	list := func(tenant string) string {
+		status, text := s.post(`{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}`, "Authorization", "Bearer "+secrets[tenant])
+		return fmt.Sprint(status, " ", strings.Contains(text, "run_code"))
+	}
+	turn := func() (end func()) {
+		r, err := http.NewRequestWithContext(access.WithPrincipal(t.Context(), access.Operator.In("acme")), "GET", "/", nil)
+		if err == nil {
+			end, err = s.desk.Turn(r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return end
+	}
+	end := turn()
+	answered := make(chan string, 1)
+	go func() { answered <- list("acme") }()
+	for range 5 {
+		if got := list("umbrella"); got != "200 true" {
+			t.Errorf("another tenant: got %s", got)
+		}
+	}
+	select {
+	case got := <-answered:
+		t.Errorf("it did not wait: %s", got)
+		answered <- got
+	default:
+	}
+	end()
+	if got := <-answered; got != "200 true" {
+		t.Errorf("got %s", got)
+	}
+
+	c := s.overHTTP(secrets["acme"])
+	id := c.must("start_session", m{})["session_id"].(string)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.CallTool(t.Context(), &sdk.CallToolParams{Name: "run_code", Arguments: m{"session_id": id, "code": "import time\nwhile True: time.sleep(1)"}})
+		ended <- err
+	}()
+	roomtest.Until(t, "the code runs", func() bool {
+		info, err := s.host.Sessions().Get(access.Operator, id)
+		return err != nil || info.Running
+	})
+	turn()() // else it blocks until the code has ended
+	if info, err := s.host.Sessions().Get(access.Operator, id); err != nil || !info.Running {
+		t.Errorf("the code did not go on: %v", err)
+	}
+	if err := s.host.Sessions().End(access.Operator, id); err != nil {
+		t.Error(err)
+	}
+	<-ended
 }
 
 // Code of a caller who has left is interrupted, and its session stays.
