@@ -458,6 +458,9 @@ func TestHandler_CountsWhatDecodingTakes(t *testing.T) {
 	if status, text := s.post(ping(list("0", 50_000)), "", ""); status != 429 || !strings.Contains(text, "memory") {
 		t.Errorf("beyond the quota of memory: got %d %.200s", status, text)
 	}
+	if status, text := s.post(ping(`"`+strings.Repeat("x", 3<<20)+`"`), "", ""); status != 429 || !strings.Contains(text, "memory") {
+		t.Errorf("of which there are copies: got %d %.200s", status, text)
+	}
 }
 
 // One request of a caller is decoded at a time. A tool's own requests are not part of

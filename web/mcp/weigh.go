@@ -9,6 +9,7 @@ const (
 	maxMessages  = 32 // sent as one list, each of which is worked on at once
 	valueBytes   = 256
 	messageBytes = 16 << 10
+	copies       = 3 // of the text: parameters, arguments, the request that a tool makes of them
 )
 
 // tooMany is the error of a request that can't be decoded within the limits.
@@ -52,5 +53,5 @@ func weigh(text []byte) (bytes int, err error) {
 	case values > maxValues:
 		return 0, tooMany(fmt.Sprintf("the request has more than %d values", maxValues))
 	}
-	return values*valueBytes + messages*messageBytes, nil
+	return values*valueBytes + messages*messageBytes + copies*len(text), nil
 }
