@@ -11,16 +11,20 @@ import (
 )
 
 const (
-	// sweepAfter is how much that is not needed any more may stay, in bytes.
-	sweepAfter = 128 << 20
+	// sweepAfter is how much that is not counted any more may stay, and sweepBeyond how
+	// much that never was, in bytes.
+	sweepAfter  = 128 << 20
+	sweepBeyond = 192 << 20
 	// sweepEvery is how often that is looked at, and sweepPause how many times as long as
-	// a sweep has taken the next one is not made.
+	// a sweep has taken the next one is not made. After one that has found little, the
+	// next is sweepRest later.
 	sweepEvery = time.Second
 	sweepPause = 20
+	sweepRest  = time.Minute
 )
 
-// A sweeper returns memory to the system when much is not counted any more. Where little
-// is allocated afterwards, Go's collector does not look for minutes, however little garbage
+// A sweeper returns memory to the system when the heap takes much more than is counted, or
+// much is not counted any more. Where little is allocated afterwards, Go's collector does not look for minutes, however little garbage
 // it allows (garbage.go): it has been told that all of it is in use. For the ledger
 // it is free meanwhile, and others may take as much once more.
 type sweeper struct {
@@ -56,14 +60,20 @@ func (s *sweeper) keep() {
 		counted := s.ledger.Total(quota.Memory)
 		s.most.Store(max(s.most.Load(), counted))
 		wait = sweepEvery
+		taken := heapTaken()
 		// What instances had outside of the heap has gone back by itself.
-		if s.most.Load()-counted < sweepAfter || heapTaken()-s.least < sweepAfter {
+		fallen := s.most.Load()-counted >= sweepAfter && taken-s.least >= sweepAfter
+		if beyond := taken - s.least - counted; !fallen && beyond < sweepBeyond {
 			continue
 		}
 		began := time.Now()
 		debug.FreeOSMemory()
 		wait = max(wait, sweepPause*time.Since(began))
-		s.least = min(s.least, heapTaken())
+		left := heapTaken()
+		if taken-left < sweepAfter {
+			wait = max(wait, sweepRest)
+		}
+		s.least = min(s.least, left)
 		s.most.Store(counted)
 	}
 }
