@@ -215,10 +215,16 @@ core_objects() {
     _json _operator _pickle _randommodule _sre/sre _statisticsmodule _struct _typingmodule _weakref
 }
 
+# Loops that copy or fill stay loops: most of the core's are about a call's few arguments
+# and locals, for which memory.copy and memory.fill take longer.
+keep_loops=(-disable-loop-idiom-memcpy -disable-loop-idiom-memset)
+
 # build_core_objects compiles them to bitcode. The interpreter's loop stays one function: Clang
 # would inline all of it into its caller, a second copy.
 build_core_objects() {
-  make -j"$jobs" OPT="$CPYTHON_OPT $(profile_flags) -flto -mllvm -force-attribute=_PyEval_EvalFrameDefault:noinline" "$@"
+  local flags
+  flags=$(printf -- ' -mllvm %s' -force-attribute=_PyEval_EvalFrameDefault:noinline "${keep_loops[@]}")
+  make -j"$jobs" OPT="$CPYTHON_OPT $(profile_flags) -flto$flags" "$@"
 }
 
 # merge_core LIBRARY OBJECT...: replace the objects by one in which what is called often is inlined across
@@ -233,7 +239,7 @@ merge_core() {
   "llvm-link-$LLVM_MAJOR" "$@" -o core.bc
   # shellcheck disable=SC2046 # names are words
   "llvm-ar-$LLVM_MAJOR" d "$library" $(basename -a "$@")
-  "opt-$LLVM_MAJOR" -passes='lto<O3>' -inline-enable-cost-benefit-analysis=false -inline-threshold=5 -inlinehint-threshold=20 -hot-callsite-threshold=1000 \
+  "opt-$LLVM_MAJOR" -passes='lto<O3>' "${keep_loops[@]}" -inline-enable-cost-benefit-analysis=false -inline-threshold=5 -inlinehint-threshold=20 -hot-callsite-threshold=1000 \
     core.bc -o core.opt.bc
   # shellcheck disable=SC2046 # the flags are words
   "clang-$LLVM_MAJOR" $(target_flags "$work/sysroot") $(hide_paths) -O3 -Xclang -disable-llvm-passes -c core.opt.bc -o core.o
