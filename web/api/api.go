@@ -113,7 +113,9 @@ type request struct {
 // ServeHTTP answers one request. The path is one below BasePath or
 // OperationsPath.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer, err := h.serve(w, r)
+	turn := turn{desk: h.desk, request: r}
+	defer turn.end()
+	answer, err := h.serve(w, r, &turn)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -121,12 +123,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer == nil { // it was written already
 		return
 	}
-	done, err := h.desk.Turn(r)
-	if err != nil {
+	if turn.begin() != nil {
 		return // the reader has left
 	}
 	body := encode(answer)
-	done()
+	turn.end()
 	held := h.desk.Hold(access.PrincipalOf(r.Context()))
 	defer held.Release() // for as long as the reader takes
 	if err := held.Reserve(len(body)); err != nil {
@@ -136,7 +137,30 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	send(w, http.StatusOK, body)
 }
 
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
+// turn is a request's turn, see manage.Desk.Turn; it may begin and end several times.
+type turn struct {
+	desk    *manage.Desk
+	request *http.Request
+	done    func() // nil while it is not its turn
+}
+
+func (t *turn) begin() (err error) {
+	if t.done == nil {
+		t.done, err = t.desk.Turn(t.request)
+	}
+	return err
+}
+
+func (t *turn) end() {
+	if t.done != nil {
+		t.done()
+		t.done = nil
+	}
+}
+
+// serve does what a request asks for. What it looks up may be much, and is counted only
+// once it is encoded; until then the turn goes on.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, turn *turn) (any, error) {
 	// A browser sends what any page tells it to. No page but one from here may
 	// change anything.
 	if err := h.origins.Check(r); err != nil {
@@ -179,6 +203,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		err := h.decode(w, r, transfer.Limits{Bytes: limit, Time: transferTimeout, Hold: held.Reserve}, q.body)
 		received() // others need not wait until the code has been tried
 		if err != nil {
+			return nil, err
+		}
+	}
+	if route.looksUp() {
+		if err := turn.begin(); err != nil {
 			return nil, err
 		}
 	}

@@ -22,6 +22,15 @@ type route struct {
 	serve   func(*Handler, *request) (any, error)
 }
 
+// looksUp reports whether what is answered is made at once, of what there is.
+func (r *route) looksUp() bool {
+	switch r.answer.(type) {
+	case file, archive, ListLogsResponse: // whose parts are written one by one, or counted before
+		return false
+	}
+	return r.method == http.MethodGet
+}
+
 // parameter is a parameter of a query.
 type parameter struct{ name, doc string }
 

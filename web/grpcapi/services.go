@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -95,15 +96,23 @@ func (s *Server) handle(
 		if err != nil {
 			return nil, s.status(ctx, path, err).Err()
 		}
-		err = decode(in)
-		done()
-		if err != nil {
+		done = sync.OnceFunc(done)
+		defer done()
+		if err := decode(in); err != nil {
 			return nil, err
+		}
+		if !lists(path) { // a list is much, and counted only once it is made
+			done()
 		}
 		return intercept(ctx, in, &grpc.UnaryServerInfo{FullMethod: path}, func(ctx context.Context, in any) (any, error) {
 			return call(ctx, in.(proto.Message))
 		})
 	}
+}
+
+// lists reports whether the method of a path answers a list.
+func lists(path string) bool {
+	return strings.HasPrefix(path[strings.LastIndexByte(path, '/')+1:], "List")
 }
 
 // find returns the method of a path, /SERVICE/METHOD.

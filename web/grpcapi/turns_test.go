@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"vivarium/host/access"
+	"vivarium/host/catalog"
 	"vivarium/host/run"
 )
 
@@ -65,14 +66,7 @@ func TestRequests_OfATenantAreWorkedOnInTurn(t *testing.T) {
 		}, "NotFound"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(access.WithPrincipal(t.Context(), access.Operator.In("acme")), "GET", "/", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			done, err := s.desk.Turn(r)
-			if err != nil {
-				t.Fatal(err)
-			}
+			done := s.takeTurn("acme")
 			answered := make(chan string, 1)
 			go func() { answered <- c.ask("acme") }()
 			for range 5 {
@@ -92,4 +86,33 @@ func TestRequests_OfATenantAreWorkedOnInTurn(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a list is made in turn", func(t *testing.T) {
+		done := s.takeTurn("acme")
+		answered := make(chan string, 1)
+		go func() { answered <- rest("acme", "GET", "/functions", "") }()
+		for range 5 {
+			rest("umbrella", "GET", "/functions", "")
+		}
+		_, err := s.host.Catalog().CreateFunction(t.Context(), access.Operator.In("acme"), catalog.FunctionSpec{Name: "made-meanwhile"})
+		if err != nil {
+			t.Error(err)
+		}
+		done()
+		if got := <-answered; !strings.Contains(got, "made-meanwhile") {
+			t.Errorf("got %s, want a function that there is when its turn begins", got)
+		}
+	})
+}
+
+// takeTurn has what a tenant asks for wait until it is done.
+func (s *server) takeTurn(tenant string) (done func()) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(access.WithPrincipal(s.t.Context(), access.Operator.In(tenant)), "GET", "/", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if done, err = s.desk.Turn(r); err != nil {
+		s.t.Fatal(err)
+	}
+	return done
 }
