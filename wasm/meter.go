@@ -4,8 +4,18 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
+
+// computing is how many guests of the process compute. Each has one of Go's processors, which
+// Go can't take away.
+var computing atomic.Int32
+
+// keepsProcessor is how long a guest keeps its processor while another one has no guest, in
+// nanoseconds. Goroutines run there; giving way would only have the guest go on there, too,
+// far from its caches, and wakes a thread each time.
+const keepsProcessor = int64(2 * time.Millisecond)
 
 // Turn decides when a guest may compute. A call starts with Enter and ends with
 // Leave; a sleeping guest has left. The goroutine that makes the call calls the
@@ -36,6 +46,7 @@ type meter struct {
 	turn    Turn
 	entered bool  // the guest has its turn
 	since   int64 // when the turn began, on the engine's clock
+	gave    int64 // when the guest last let goroutines run, on the engine's clock
 	work    int   // done by the host since it last checked the clock; see did
 	used    time.Duration
 
@@ -61,13 +72,16 @@ func (m *meter) enter(until time.Time) error {
 		}
 	}
 	m.entered = true
+	computing.Add(1)
 	m.since = m.now()
+	m.gave = m.since
 	return nil
 }
 
 // leave ends the turn.
 func (m *meter) leave() {
 	m.entered = false
+	computing.Add(-1)
 	used := m.lap()
 	if m.turn != nil {
 		m.turn.Leave(used)
@@ -81,11 +95,16 @@ func (m *meter) giveWay(until time.Time) error {
 	if m.turn != nil {
 		if err := m.turn.Yield(m.ctx, until, used); err != nil {
 			m.entered = false
+			computing.Add(-1)
 			return m.refused(err)
 		}
 	}
-	runtime.Gosched()
 	m.since = m.now()
+	if m.since-m.gave >= keepsProcessor || int(computing.Load()) >= runtime.GOMAXPROCS(0) {
+		runtime.Gosched()
+		m.since = m.now()
+		m.gave = m.since
+	}
 	return nil
 }
 

@@ -329,7 +329,8 @@ type countTurn struct {
 	inside bool
 	yields int
 	used   time.Duration
-	refuse error
+	refuse error // by Enter
+	revoke error // by Yield
 }
 
 func (c *countTurn) Enter(context.Context, time.Time) error {
@@ -346,7 +347,8 @@ func (c *countTurn) Yield(_ context.Context, _ time.Time, used time.Duration) er
 	}
 	c.yields++
 	c.used += used
-	return nil
+	c.inside = c.revoke == nil
+	return c.revoke
 }
 
 func (c *countTurn) Leave(used time.Duration) {
@@ -363,8 +365,8 @@ func TestInstance_TakesTurns(t *testing.T) {
 		i := actor(t, e, 1<<20)
 		c := &countTurn{t: t}
 		_, _ = i.Invoke(t.Context(), Call{Stdin: []byte(request), Deadline: time.Now().Add(30 * time.Millisecond), Turn: c})
-		if c.inside {
-			t.Errorf("request %q: the turn was not given back", request)
+		if c.inside || computing.Load() != 0 {
+			t.Errorf("request %q: the turn was not given back, or %d guests compute", request, computing.Load())
 		}
 		if request == "s" && (c.yields < 2 || c.used < 15*time.Millisecond) {
 			t.Errorf("spinning: %d yields, %v used of 30 ms", c.yields, c.used)
@@ -376,10 +378,11 @@ func TestInstance_TakesTurns(t *testing.T) {
 			t.Errorf("request %q: CPU time %v, turn %v", request, i.CPUTime(), c.used)
 		}
 	}
-	i := actor(t, e, 1<<20)
-	_, err := i.Invoke(t.Context(), Call{Stdin: []byte("e"), Turn: &countTurn{t: t, refuse: errors.New("no")}})
-	if !errors.Is(err, ErrCancelled) {
-		t.Errorf("refused turn: got %v", err)
+	for request, c := range map[string]*countTurn{"e": {t: t, refuse: errors.New("no")}, "s": {t: t, revoke: errors.New("no")}} {
+		_, err := actor(t, e, 1<<20).Invoke(t.Context(), Call{Stdin: []byte(request), Turn: c})
+		if !errors.Is(err, ErrCancelled) || computing.Load() != 0 {
+			t.Errorf("refused turn: got %v, and %d guests compute", err, computing.Load())
+		}
 	}
 }
 
