@@ -133,11 +133,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // measure returns how long each Python takes for a program.
 func measure(pythons []*python, program string, rounds int, share time.Duration) ([]time.Duration, error) {
-	_, took, err := pythons[0].run(program, 3)
+	times, err := timesFor(pythons[0], program, share)
 	if err != nil {
 		return nil, err
 	}
-	times := max(1, int(share/took))
 	var want []byte
 	least := make([]time.Duration, len(pythons))
 	// The first round is for warming up.
@@ -159,6 +158,20 @@ func measure(pythons []*python, program string, rounds int, share time.Duration)
 		}
 	}
 	return least, nil
+}
+
+// timesFor returns how often a program fills the time. The first runs, and those that
+// are much shorter than the system's clock of CPU time ticks, tell little.
+func timesFor(p *python, program string, share time.Duration) (int, error) {
+	for times := 1; ; times *= 2 {
+		_, took, err := p.run(program, times)
+		if err != nil {
+			return 0, err
+		}
+		if took*time.Duration(times) >= share/2 {
+			return max(1, int(share/took)), nil
+		}
+	}
 }
 
 // write prints the table: native Python's milliseconds, the others' as multiples
