@@ -96,7 +96,8 @@ func TestAccounting(t *testing.T) {
 				t.Fatalf("%d of %d calls were answered: %v", made.ok, instances, made.err)
 			}
 			held, counted := resident(t)-before, h.ledger.Total(quota.Memory)-counted
-			if limit := int64(float64(counted)*part) + slack; held > limit {
+			inHeap := how == "file" // of which the race detector keeps as much again, and more
+			if limit := int64(float64(counted)*part) + slack; held > limit && !(inHeap && roomtest.Raced) {
 				t.Errorf("%d MiB are resident, %d are counted, want at most %d resident", held>>20, counted>>20, limit>>20)
 			}
 			if limit := int64(float64(held)*part) + slack + ahead; counted > limit {

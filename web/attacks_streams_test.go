@@ -27,6 +27,7 @@ import (
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
+	"vivarium/host/roomtest"
 )
 
 var allAttacks = flag.Bool("attacks.all", false, "make the attacks of TestStreamAttacks at full size, which takes minutes")
@@ -259,7 +260,7 @@ func (a *streamAttack) run(t *testing.T, s *serverProcess) {
 		worst = max(worst, s.resident()-before-counted-counted*15/100)
 		time.Sleep(200 * time.Millisecond)
 	}
-	if limit := int64(200 << 20); worst > limit && !raced {
+	if limit := int64(200 << 20); worst > limit && !roomtest.Raced {
 		t.Errorf("%s: %d MiB more than what is counted, %d are allowed", a.promise, worst>>20, limit>>20)
 	}
 	cancel()

@@ -1,6 +1,0 @@
-//go:build race
-
-package web
-
-// raced reports whether the race detector is on, which needs memory of its own.
-const raced = true
