@@ -24,9 +24,10 @@ const (
 )
 
 // A sweeper returns memory to the system when the heap takes much more than is counted, or
-// much is not counted any more. Where little is allocated afterwards, Go's collector does not look for minutes, however little garbage
-// it allows (garbage.go): it has been told that all of it is in use. For the ledger
-// it is free meanwhile, and others may take as much once more.
+// much is not counted any more. Where little is allocated afterwards, Go's collector does
+// not look for minutes, however little garbage it allows (garbage.go): it has been told
+// that all of it is in use. For the ledger it is free meanwhile, and others may take as
+// much once more.
 type sweeper struct {
 	ledger *quota.Ledger
 	least  int64        // bytes that the heap takes without what comes and goes
