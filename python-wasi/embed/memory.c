@@ -18,7 +18,10 @@ enum { BLOCK = 16, RUN = 4 * BLOCK };
     value;                                                                     \
   })
 
+// order compares by the first byte that differs.
 static int order(uint64_t a, uint64_t b) {
+  if (a == b)
+    return 0;
   int shift = __builtin_ctzll(a ^ b) & ~7;
   return (int)(a >> shift & 0xff) - (int)(b >> shift & 0xff);
 }
@@ -47,18 +50,12 @@ VECTORS int memcmp(const void *left, const void *right, size_t n) {
   }
   // Two loads that overlap are all of what is left.
   if (n >= 8) {
-    uint64_t x = load(uint64_t, a), y = load(uint64_t, b);
-    if (x != y)
-      return order(x, y);
-    x = load(uint64_t, a + n - 8), y = load(uint64_t, b + n - 8);
-    return x == y ? 0 : order(x, y);
+    int begin = order(load(uint64_t, a), load(uint64_t, b));
+    return begin != 0 ? begin : order(load(uint64_t, a + n - 8), load(uint64_t, b + n - 8));
   }
   if (n >= 4) {
-    uint32_t x = load(uint32_t, a), y = load(uint32_t, b);
-    if (x != y)
-      return order(x, y);
-    x = load(uint32_t, a + n - 4), y = load(uint32_t, b + n - 4);
-    return x == y ? 0 : order(x, y);
+    int begin = order(load(uint32_t, a), load(uint32_t, b));
+    return begin != 0 ? begin : order(load(uint32_t, a + n - 4), load(uint32_t, b + n - 4));
   }
   for (; n > 0; a++, b++, n--)
     if (*a != *b)
