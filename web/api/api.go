@@ -117,6 +117,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer turn.end()
 	answer, err := h.serve(w, r, &turn)
 	if err != nil {
+		turn.end() // the reader may take its time
 		h.fail(w, r, err)
 		return
 	}
