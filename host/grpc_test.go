@@ -121,9 +121,7 @@ func TestGRPC_Client(t *testing.T) {
 	stop()
 	listenGRPC(t, peer, registerInterop)
 	h.check("features", [2]string{"peer()", "true"}, [2]string{"aio_peer()", "true"})
-	if why := h.log("imports the module itself"); len(why) > 0 {
-		t.Errorf("importing grpc is not frozen: %v", why)
-	}
+	h.wantFrozen("features")
 }
 
 func TestGRPC_YDB(t *testing.T) {
@@ -144,9 +142,6 @@ func TestGRPC_YDB(t *testing.T) {
 		[2]string{`aio()`, three[:len(three)-1] + `, ` + three[1:]},
 		[2]string{`stranger()`, `true`},
 	)
-	if why := h.log("imports the module itself"); len(why) > 0 {
-		t.Errorf("importing ydb is not frozen: %v", why)
-	}
 }
 
 func TestGRPC_Cloud(t *testing.T) {
@@ -163,7 +158,5 @@ func TestGRPC_Cloud(t *testing.T) {
 		[2]string{`retried_by_interceptor()`, `["[Bearer t1.secret]", "7 []"]`},
 		[2]string{`stranger()`, `["UNAVAILABLE", true]`},
 	)
-	if why := h.log("imports the module itself"); len(why) > 0 {
-		t.Errorf("importing yandexcloud is not frozen: %v", why)
-	}
+	h.wantFrozen("cloud")
 }

@@ -186,6 +186,21 @@ func (h *testHost) wantFault(name, body, errorType string) *fault.FunctionError 
 	return fe
 }
 
+// wantFrozen reports it if each instance of a function imports the module itself.
+func (h *testHost) wantFrozen(name string) {
+	h.t.Helper()
+	v, err := h.Resolve(access.Operator, name, "")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := h.runner.Prepare(h.t.Context(), v.ID); err != nil { // blocks until the image is made
+		h.t.Errorf("%s: %v", name, err)
+	}
+	if why := h.log("Version: " + v.ID + " Each instance imports the module itself"); len(why) > 0 {
+		h.t.Errorf("%s is not frozen: %v", name, why)
+	}
+}
+
 // log returns the messages that contain a text.
 func (h *testHost) log(containing string) []string {
 	h.mu.Lock()

@@ -213,6 +213,8 @@ func TestImage_FreezesAnImportOnlyWhenThatIsSafe(t *testing.T) {
 		"pure":      {"import re, decimal, dataclasses, uuid, random\nX = 1\n", ""},
 		"urandom":   {"import os\nX = os.urandom(4).hex()\n", "drew randomness"},
 		"random":    {"import random\nX = random.random()\n", "random"},
+		"generator": {"import random\nX = random.Random().random()\n", "random"},
+		"many":      {"import random\nR = [random.Random() for _ in range(65)]\nX = R[64].random()\n", "drew randomness"},
 		"uuid":      {"import uuid\nX = str(uuid.uuid4())\n", "drew randomness"},
 		"clock":     {"import time\nX = time.time()\n", "read the wall clock"},
 		"monotonic": {"import time\nX = time.monotonic_ns()\n", "read the monotonic clock"},
@@ -258,13 +260,14 @@ func TestImage_InstancesDrawRandomnessOfTheirOwn(t *testing.T) {
 	h := newTestHost(t, testConfig{MaxCalls: 1})
 	h.deploy("dice", `
 import email.generator, email.utils, os, random, secrets, sqlite3, tempfile, uuid
+own = random.Random()
 db = sqlite3.connect(":memory:")
 db.execute("create table big(id integer primary key)")
 db.execute("insert into big values (9223372036854775807)")  # the next row's number is drawn
 def handler(event, context):
     row = db.execute("insert into big default values").lastrowid
     return [
-        random.random(), random.Random().random(), secrets.token_hex(8), os.urandom(8).hex(),
+        random.random(), own.random(), random.Random().random(), secrets.token_hex(8), os.urandom(8).hex(),
         str(uuid.uuid4()), str(uuid.uuid1()), uuid.getnode(), next(tempfile._get_candidate_names()),
         os.path.basename(tempfile.mkdtemp()), email.utils.make_msgid(), email.generator._make_boundary(),
         row, db.execute("select random()").fetchone()[0], db.execute("select hex(randomblob(8))").fetchone()[0],

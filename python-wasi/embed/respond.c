@@ -58,6 +58,28 @@ static PyObject *reseed(PyObject *module, PyObject *unused) {
   Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(seed_doc,
+             "seed(size, /)\n--\n\n"
+             "Return bytes of randomness that the clones of an image may share.");
+
+static PyObject *seed(PyObject *module, PyObject *arg) {
+  (void)module;
+  Py_ssize_t size = PyLong_AsSsize_t(arg);
+  if (size == -1 && PyErr_Occurred()) {
+    return NULL;
+  }
+  PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+  if (bytes == NULL) {
+    return NULL;
+  }
+  if (host_seed(PyBytes_AS_STRING(bytes), (size_t)size) != 0) {
+    Py_DECREF(bytes);
+    PyErr_SetString(PyExc_OSError, "the host gives no randomness");
+    return NULL;
+  }
+  return bytes;
+}
+
 PyDoc_STRVAR(memory_size_doc,
              "memory_size()\n--\n\n"
              "Return the bytes of linear memory. It never shrinks.");
@@ -78,6 +100,7 @@ static PyMethodDef methods[] = {
     {"respond", respond, METH_VARARGS, respond_doc},
     {"memory_size", memory_size, METH_NOARGS, memory_size_doc},
     {"reseed", reseed, METH_NOARGS, reseed_doc},
+    {"seed", seed, METH_O, seed_doc},
     {"immortalize_definitions", immortalize_definitions, METH_NOARGS,
      immortalize_doc},
     {"get_objects", tracked_objects, METH_NOARGS,

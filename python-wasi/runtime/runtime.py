@@ -104,15 +104,14 @@ def load(request: bytes) -> int:
             _prepared = freeze = True
         else:
             freeze = demand.get("freeze", False)
-            if not freeze:
+            if freeze:
+                with _snapshot.importing() as touched:
+                    _handler = _find_handler(demand)
+                    found = _prepare_to_freeze(touched())
+            else:
                 reseed()
-            before = _snapshot.random_state()
-            _handler = _entrypoint.find_handler(demand["entrypoint"])
-            if "VIVARIUM_DEBUG" in demand["environment"]:
-                from vivarium import _debug
-
-                _handler = _debug.wrap(_handler)
-            found = _prepare_to_freeze(before) if freeze else {"impure": []}
+                _handler = _find_handler(demand)
+                found = {"impure": []}
         kind, answer = JSON, dumps(found).encode()
     except BaseException as error:
         _handler = None
@@ -131,13 +130,20 @@ def load(request: bytes) -> int:
     return status or _kept()
 
 
-def _prepare_to_freeze(before: Any) -> dict[str, Any]:
-    """Return what two instances must not share of the function's import.
+def _find_handler(demand: dict[str, Any]) -> Callable[..., Any]:
+    """Import the function, and return its handler."""
+    handler = _entrypoint.find_handler(demand["entrypoint"])
+    if "VIVARIUM_DEBUG" in demand["environment"]:
+        from vivarium import _debug
 
-    Before it, Python's random number generator was in the given state.
-    """
+        handler = _debug.wrap(handler)
+    return handler
+
+
+def _prepare_to_freeze(touched_random: bool) -> dict[str, Any]:
+    """Return what two instances must not share of the function's import."""
     impure = []
-    if _snapshot.random_state() != before:
+    if touched_random:
         impure.append("random")
     if _loop.busy():
         impure.append("event loop")

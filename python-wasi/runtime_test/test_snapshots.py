@@ -27,6 +27,23 @@ class Purity(unittest.TestCase):
     def test_of_a_module_that_seeds_random(self):
         self.impure("import random\nrandom.seed(5)", ["random"])
 
+    def test_of_a_module_that_makes_generators(self):
+        self.impure("import random\nrandom.Random()\nx = random.Random()\ny = random.Random(5)", [])
+
+    def test_of_a_module_that_draws_from_a_generator_it_makes(self):
+        for code in ["x.random()", "x.seed(5)", "x.setstate(random.getstate())", "import copy; y = copy.copy(x)"]:
+            with self.subTest(code):
+                self.impure(f"import random\nx = random.Random()\n{code}", ["random"])
+        self.impure("import random\nx = random.Random().random()", ["random"])
+
+    def test_leaves_the_generators_as_they_are_elsewhere(self):
+        code = """
+        import random
+        def handler(event, context): return random.Random.seed.__module__
+        """
+        done = run(code, http(restored=True), freeze=True)
+        self.assertEqual(done.answer.result(), "random")
+
     def test_of_a_module_that_leaves_work_on_a_loop(self):
         for code in ["loop.call_later(60, print)", "loop.create_task(asyncio.sleep(0))"]:
             code = f"import asyncio\nloop = asyncio.new_event_loop()\nx = {code}"

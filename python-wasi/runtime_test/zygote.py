@@ -52,6 +52,7 @@ def boot() -> types.ModuleType:
     builtin.respond = respond  # type: ignore[attr-defined]
     builtin.interrupt = lambda ident, /: None  # type: ignore[attr-defined]
     builtin.reseed = lambda: None  # type: ignore[attr-defined]
+    builtin.seed = os.urandom  # type: ignore[attr-defined]
     builtin.immortalize_definitions = lambda: None  # type: ignore[attr-defined]
     builtin.get_objects, builtin.get_referrers = gc.get_objects, gc.get_referrers  # type: ignore[attr-defined]
     chmod = os.chmod

@@ -10,13 +10,23 @@ import random
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
+from weakref import ref
+
+import _vivarium
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 _before_snapshot: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
 _after_restore: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+
+_seed = random.Random.seed
+# What the function's import makes by random.Random(), and the states it begins with.
+_made: list[tuple[random.Random, object]] = []
+_generators: list[ref[random.Random]] = []  # what is left of it
+_MOST_GENERATORS = 64  # each takes a clone some 10 µs and a page
 
 
 def register_before_snapshot(func: Hook, /, *args: Any, **kwargs: Any) -> Hook:
@@ -53,9 +63,41 @@ def run_after_restore(settle: Callable[[Any], Any]) -> None:
         settle(func(*args, **kwargs))
 
 
+def _seed_apart(generator: random.Random, a: Any = None, version: int = 2) -> None:
+    """Seed as random.Random.seed does, though without drawing what clones must not
+    share: they seed the generator again."""
+    if a is not None or type(generator) is not random.Random or len(_made) == _MOST_GENERATORS:
+        return _seed(generator, a, version)
+    _seed(generator, int.from_bytes(_vivarium.seed(2496)))  # the size of its state
+    _made.append((generator, generator.getstate()))
+    return None
+
+
+@contextmanager
+def importing() -> Iterator[Callable[[], bool]]:
+    """Look at what an import does with ``random``. The result tells, while that lasts,
+    whether it has seeded a generator by what it chose, or drawn from one."""
+    before = random.getstate()
+
+    def touched() -> bool:
+        return random.getstate() != before or any(g.getstate() != state for g, state in _made)
+
+    random.Random.seed = _seed_apart  # type: ignore[method-assign]
+    try:
+        yield touched
+    finally:
+        if random.Random.seed is _seed_apart:
+            random.Random.seed = _seed  # type: ignore[method-assign]
+        _generators[:] = [ref(generator) for generator, _ in _made]
+        _made.clear()
+
+
 def reseed() -> None:
     """Make this instance's Python random generators differ from its siblings'."""
     random.seed()
+    for made in _generators:
+        if generator := made():
+            generator.seed()
     # Both are created again when they are next needed.
     tempfile._name_sequence = None  # type: ignore[attr-defined]
     uuid._node = uuid._last_timestamp = None  # type: ignore[attr-defined]
@@ -63,8 +105,3 @@ def reseed() -> None:
     numpy_seed = getattr(sys.modules.get("numpy.random"), "seed", None)
     if callable(numpy_seed):
         numpy_seed()
-
-
-def random_state() -> object:
-    """A value that changes whenever ``random`` is seeded or drawn from."""
-    return random.getstate()
