@@ -161,6 +161,7 @@ func NewEngine(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasm: rewrite guest: %w", err)
 	}
+	e.cfg.Guest = nil // megabytes, and not needed again
 	sum := sha256.Sum256(rw.Module)
 	e.key = hex.EncodeToString(sum[:]) + "/" + cfg.Key
 	for _, g := range rw.Globals {

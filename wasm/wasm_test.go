@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 )
 
 // newTestEngine compiles a guest of testdata.
@@ -384,6 +385,17 @@ func TestInstance_TakesTurns(t *testing.T) {
 			t.Errorf("refused turn: got %v, and %d guests compute", err, computing.Load())
 		}
 	}
+}
+
+// The module of a guest is 11 MB or more.
+func TestEngine_LetsGoOfTheModule(t *testing.T) {
+	var kept weak.Pointer[byte]
+	e := newTestEngine(t, "acts.wasm", func(cfg *Config) { kept = weak.Make(&cfg.Guest[0]) })
+	runtime.GC()
+	if kept.Value() != nil {
+		t.Error("the engine keeps the module that it has compiled")
+	}
+	runtime.KeepAlive(e)
 }
 
 // TestEngine_LeavesNothingBehind creates, uses and breaks instances from
