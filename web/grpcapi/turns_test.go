@@ -4,16 +4,23 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	functions "github.com/yandex-cloud/go-genproto/yandex/cloud/serverless/functions/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
 	"vivarium/host/access"
 	"vivarium/host/catalog"
 	"vivarium/host/run"
+	"vivarium/web/webtest"
 )
 
 // While the server works on something of one tenant, its other requests wait, whichever
@@ -66,28 +73,11 @@ func TestRequests_OfATenantAreWorkedOnInTurn(t *testing.T) {
 		}, "NotFound"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			done := s.takeTurn("acme")
-			answered := make(chan string, 1)
-			go func() { answered <- c.ask("acme") }()
-			for range 5 {
-				if got := c.ask("umbrella"); !strings.HasPrefix(got, c.want) {
-					t.Errorf("another tenant: got %s, want %s", got, c.want)
-				}
-			}
-			select {
-			case got := <-answered:
-				t.Errorf("it did not wait: %s", got)
-				answered <- got
-			default:
-			}
-			done()
-			if got := <-answered; !strings.HasPrefix(got, c.want) {
-				t.Errorf("got %s, want %s", got, c.want)
-			}
+			webtest.CheckTurns(t, s.desk, c.ask, c.want)
 		})
 	}
 	t.Run("a list is made in turn", func(t *testing.T) {
-		done := s.takeTurn("acme")
+		done := webtest.TakeTurn(t, s.desk, "acme")
 		answered := make(chan string, 1)
 		go func() { answered <- rest("acme", "GET", "/functions", "") }()
 		for range 5 {
@@ -104,15 +94,49 @@ func TestRequests_OfATenantAreWorkedOnInTurn(t *testing.T) {
 	})
 }
 
-// takeTurn has what a tenant asks for wait until it is done.
-func (s *server) takeTurn(tenant string) (done func()) {
-	s.t.Helper()
-	r, err := http.NewRequestWithContext(access.WithPrincipal(s.t.Context(), access.Operator.In(tenant)), "GET", "/", nil)
-	if err != nil {
-		s.t.Fatal(err)
+// A turn lasts until the message is decoded.
+func TestMessages_AreDecodedInTurn(t *testing.T) {
+	s := startServer(t)
+	acme := s.dial(s.newKey("acme", access.RoleDeployer))
+	var mu sync.Mutex // guards inTurn
+	var inTurn []bool
+	observe := func(message any) {
+		if _, ok := message.(*functions.GetFunctionRequest); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			inTurn = append(inTurn, webtest.TurnTaken(t, s.desk, "acme"))
+		}
 	}
-	if done, err = s.desk.Turn(r); err != nil {
-		s.t.Fatal(err)
+	decoding.Store(&observe)
+	t.Cleanup(func() { decoding.Store(nil) })
+	for range 3 {
+		_, err := invoke(t.Context(), acme, functionService+"Get", &functions.GetFunctionRequest{FunctionId: nothing})
+		if status.Code(err) != codes.NotFound {
+			t.Errorf("got %v", err)
+		}
 	}
-	return done
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []bool{true, true, true}; !slices.Equal(inTurn, want) {
+		t.Errorf("decoded in turn: got %v, want %v", inTurn, want)
+	}
+	if webtest.TurnTaken(t, s.desk, "acme") {
+		t.Error("the turn goes on")
+	}
+}
+
+// decoding, if set, sees each message before it is decoded.
+var decoding atomic.Pointer[func(message any)]
+
+// watchedCodec is the codec of all messages.
+type watchedCodec struct{ encoding.CodecV2 }
+
+func init() { encoding.RegisterCodecV2(watchedCodec{encoding.GetCodecV2("proto")}) }
+
+// Unmarshal implements encoding.CodecV2.
+func (c watchedCodec) Unmarshal(data mem.BufferSlice, message any) error {
+	if observe := decoding.Load(); observe != nil {
+		(*observe)(message)
+	}
+	return c.CodecV2.Unmarshal(data, message)
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -29,18 +31,59 @@ type server struct {
 	url  string
 	host *host.Host
 	desk *manage.Desk
+	// answering, if set, is called before headers are set, which is done once a request
+	// is decoded, and before an answer is written.
+	answering atomic.Pointer[func(writes bool)]
 }
 
 func startServer(t *testing.T) *server {
 	t.Helper()
 	h := webtest.Host(t, host.Config{})
 	desk := manage.New(h)
+	s := &server{t: t, host: h, desk: desk}
 	port, _ := webtest.Serve(t, web.Config{
 		Keys: h.Keys(), GuardHost: true, Management: api.New(api.Config{Host: h, Desk: desk, Accept: web.Accept}),
-		Tools: func(next http.Handler) http.Handler { return mcp.NewHandler(next, desk, "test") },
+		Tools: func(next http.Handler) http.Handler {
+			handler := mcp.NewHandler(next, desk, "test")
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(watchedWriter{w, s}, r) })
+		},
 	}, h)
-	return &server{t, fmt.Sprint("http://127.0.0.1:", port), h, desk}
+	s.url = fmt.Sprint("http://127.0.0.1:", port)
+	return s
 }
+
+// watchedWriter tells of what is done with an answer.
+type watchedWriter struct {
+	http.ResponseWriter
+	of *server
+}
+
+func (w watchedWriter) observe(writes bool) {
+	if observe := w.of.answering.Load(); observe != nil {
+		(*observe)(writes)
+	}
+}
+
+// Header implements http.ResponseWriter.
+func (w watchedWriter) Header() http.Header {
+	w.observe(false)
+	return w.ResponseWriter.Header()
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w watchedWriter) WriteHeader(status int) {
+	w.observe(true)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w watchedWriter) Write(p []byte) (int, error) {
+	w.observe(true)
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // key makes a key and returns its secret.
 func (s *server) key(tenant string, role access.Role) string {
@@ -476,34 +519,32 @@ func TestHandler_DecodesInTurn(t *testing.T) {
 		status, text := s.post(`{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}`, "Authorization", "Bearer "+secrets[tenant])
 		return fmt.Sprint(status, " ", strings.Contains(text, "run_code"))
 	}
-	turn := func() (end func()) {
-		r, err := http.NewRequestWithContext(access.WithPrincipal(t.Context(), access.Operator.In("acme")), "GET", "/", nil)
-		if err == nil {
-			end, err = s.desk.Turn(r)
+	webtest.CheckTurns(t, s.desk, list, "200 true")
+
+	var mu sync.Mutex // guards the two below
+	var decoded, written []bool
+	observe := func(writes bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen := &decoded
+		if writes {
+			seen = &written
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return end
+		*seen = append(*seen, webtest.TurnTaken(t, s.desk, "acme"))
 	}
-	end := turn()
-	answered := make(chan string, 1)
-	go func() { answered <- list("acme") }()
-	for range 5 {
-		if got := list("umbrella"); got != "200 true" {
-			t.Errorf("another tenant: got %s", got)
-		}
-	}
-	select {
-	case got := <-answered:
-		t.Errorf("it did not wait: %s", got)
-		answered <- got
-	default:
-	}
-	end()
-	if got := <-answered; got != "200 true" {
+	s.answering.Store(&observe)
+	if got := list("acme"); got != "200 true" {
 		t.Errorf("got %s", got)
 	}
+	s.answering.Store(nil)
+	mu.Lock()
+	if !slices.Contains(decoded, true) {
+		t.Error("the turn ends before the request is decoded")
+	}
+	if len(written) == 0 || slices.Contains(written, true) {
+		t.Errorf("the turn goes on while the answer is written: %v", written)
+	}
+	mu.Unlock()
 
 	c := s.overHTTP(secrets["acme"])
 	id := c.must("start_session", m{})["session_id"].(string)
@@ -516,7 +557,7 @@ func TestHandler_DecodesInTurn(t *testing.T) {
 		info, err := s.host.Sessions().Get(access.Operator, id)
 		return err != nil || info.Running
 	})
-	turn()() // else it blocks until the code has ended
+	webtest.TakeTurn(t, s.desk, "acme")() // else it blocks until the code has ended
 	if info, err := s.host.Sessions().Get(access.Operator, id); err != nil || !info.Running {
 		t.Errorf("the code did not go on: %v", err)
 	}
