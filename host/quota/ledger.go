@@ -49,12 +49,15 @@ import (
 // Error means that a tenant has used up a quota. It is the fault of the caller,
 // or of the tenant's other callers.
 type Error struct {
-	Tenant string
+	Tenant string // empty: callers without a key, who count together
 	Quota  Quota
 	Limit  int64
 }
 
 func (e *Error) Error() string {
+	if e.Tenant == "" {
+		return fmt.Sprintf("callers without a key have used up their quota of %s, %d: %s, or send a key", e.Quota, e.Limit, table[e.Quota].cure)
+	}
 	return fmt.Sprintf("tenant %s has used up its quota of %s, %d: %s, or raise it with: vivarium tenant quota %s --%s N",
 		e.Tenant, e.Quota, e.Limit, table[e.Quota].cure, e.Tenant, e.Quota.Flag())
 }

@@ -57,7 +57,7 @@ var table = [Count]struct {
 	AsyncBytes:      {"asyncBytes", "bytes", 256 << 20, "bodies of queued calls", "wait until queued calls are made"},
 	LogBytes:        {"logBytes", "bytes", 256 << 20, "log entries in the store; the oldest go first", ""},
 	CallBytes:       {"callBytes", "bytes", 64 << 20, "calls in the history; the oldest go first", ""},
-	LogStreams:      {"logStreams", "readers", 100, "readers that follow a log", "end other readers"},
+	LogStreams:      {"logStreams", "readers", 100, "readers that follow a log, and streams over gRPC", "end other readers"},
 	Connections:     {"connections", "connections", 1000, "connections from instances to elsewhere", "close connections"},
 	TrafficBytes: {"trafficBytes", "bytes", 64 << 30,
 		"bytes sent to elsewhere and received within an hour", "wait until the hour is over"},
@@ -105,6 +105,8 @@ const (
 	Call Kind = "call"
 	// LogStream is a reader that follows a log.
 	LogStream Kind = "log stream"
+	// Stream is a call over gRPC that goes on until its caller ends it.
+	Stream Kind = "stream"
 	// Instance is a live instance, or one being started.
 	Instance Kind = "instance"
 	// Session is a session, whose instance counts as one besides.
@@ -135,7 +137,7 @@ const (
 
 // kindQuotas maps each kind to its quota.
 var kindQuotas = map[Kind]Quota{
-	Call: Calls, LogStream: LogStreams, Instance: Instances, Session: Sessions,
+	Call: Calls, LogStream: LogStreams, Stream: LogStreams, Instance: Instances, Session: Sessions,
 	InstanceMemory: Memory, OwnMemory: Memory, CodeTree: Memory,
 	Body: Memory, LogBuffer: Memory, Profile: Memory, ImageFile: ImageBytes, Connection: Connections,
 	Traffic: TrafficBytes,

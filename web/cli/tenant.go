@@ -38,7 +38,7 @@ type tenantQuota struct {
 	AsyncBytes *int64 `placeholder:"N" help:"Bytes of queued calls' bodies."`
 	LogBytes   *int64 `placeholder:"N" help:"Bytes of stored logs; the oldest go first."`
 	CallBytes  *int64 `placeholder:"N" help:"Bytes of calls in the history; the oldest go first."`
-	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log."`
+	LogStreams *int64 `placeholder:"N" help:"Readers that follow a log, and streams over gRPC."`
 
 	Connections  *int64  `placeholder:"N" help:"Connections from instances to elsewhere."`
 	TrafficBytes *int64  `placeholder:"N" help:"Bytes sent to elsewhere and received within an hour."`

@@ -28,8 +28,6 @@ const (
 	maxAnswer = 4<<20 - 64<<10
 	// transferTimeout is how long a request may be on its way.
 	transferTimeout = 5 * time.Minute
-	// writeTimeout is how long the reader of an endless answer may not read.
-	writeTimeout = time.Minute
 )
 
 // receive reads a request to its end, before grpc sees any of it: grpc would read ahead
@@ -69,15 +67,4 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, m method, held 
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
-}
-
-// streamWriter lets an endless answer last, as long as its reader reads.
-type streamWriter struct{ http.ResponseWriter }
-
-// Flush implements http.Flusher.
-func (w streamWriter) Flush() {
-	connection := http.NewResponseController(w.ResponseWriter)
-	_ = connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder knows none
-	_ = connection.Flush()
-	_ = connection.SetWriteDeadline(time.Time{})
 }

@@ -36,6 +36,7 @@ import (
 	"vivarium/host"
 	"vivarium/host/access"
 	"vivarium/host/fault"
+	"vivarium/host/quota"
 	"vivarium/web/api"
 	"vivarium/web/manage"
 )
@@ -73,12 +74,14 @@ func New(config Config) *Server {
 		config: config, host: config.Host, desk: config.Desk, health: health.NewServer(), origins: http.NewCrossOriginProtection(),
 		services: map[string]map[string]method{}, streams: make(chan struct{}),
 	}
-	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxUpload), grpc.UnaryInterceptor(s.answer))
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxUpload), grpc.UnaryInterceptor(s.answer), grpc.StreamInterceptor(s.stream))
 	s.register()
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	asked := new(grpc_health_v1.HealthCheckRequest).ProtoReflect().Descriptor()
 	s.services[grpc_health_v1.Health_ServiceDesc.ServiceName] = map[string]method{
-		"Check": {does: "Health"}, "List": {does: "Health"}, "Watch": {does: "Health", stream: true},
+		"Check": {does: "Health", input: asked}, "Watch": {does: "Health", input: asked, stream: true},
+		"List": {does: "Health", input: new(grpc_health_v1.HealthListRequest).ProtoReflect().Descriptor()},
 	}
 	for _, version := range []string{"v1", "v1alpha"} {
 		s.services["grpc.reflection."+version+".ServerReflection"] = map[string]method{
@@ -120,26 +123,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	held := s.desk.Hold(caller)
 	defer held.Release()
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), callKey{}, &call{
-		Request: r, held: held, requestID: w.Header().Get("X-Request-Id"),
+		Request: r, writer: w, held: held, requestID: w.Header().Get("X-Request-Id"),
 	}))
 	defer cancel()
-	r = r.WithContext(ctx)
 	if m.stream {
-		go func() {
-			select {
-			case <-s.streams:
-			case <-s.host.Keys().Revoked(caller):
-			case <-ctx.Done():
-			}
-			cancel()
-		}()
-		r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
-		s.grpc.ServeHTTP(streamWriter{w}, r)
-		return
+		give, err := s.host.Ledger().Reserve(caller.Home(), quota.Stream, 1)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		defer give()
+		go s.endStream(ctx, cancel, caller)
 	}
-	if err := s.receive(w, r, m, held); err != nil {
+	r = r.WithContext(ctx)
+	if m.input == nil {
+		r.Body = http.NoBody // a conversation reads it
+	} else if err := s.receive(w, r, m, held); err != nil {
 		s.refuse(w, r, err)
 		return
+	}
+	if m.stream {
+		w = streamWriter{w}
 	}
 	s.grpc.ServeHTTP(w, r)
 }
@@ -149,6 +153,7 @@ type callKey struct{}
 // call is what a method knows of the request that it answers.
 type call struct {
 	*http.Request
+	writer    http.ResponseWriter
 	held      *manage.Held
 	requestID string
 }

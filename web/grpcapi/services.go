@@ -23,9 +23,9 @@ import (
 type method struct {
 	does   access.Operation // of the host's, which says what role the caller must have
 	upload bool             // the request carries code
-	stream bool             // not one request and one answer: served by grpc itself
+	stream bool             // goes on until the caller ends it
 	call   func(ctx context.Context, in proto.Message) (proto.Message, error)
-	input  protoreflect.MessageDescriptor // of in; nil for a stream
+	input  protoreflect.MessageDescriptor // of the one request; nil where there are many
 }
 
 // unary returns a method that is a function of its message.

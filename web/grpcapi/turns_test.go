@@ -71,6 +71,10 @@ func TestRequests_OfATenantAreWorkedOnInTurn(t *testing.T) {
 			_, err := invoke(t.Context(), clients[tenant], functionService+"Get", &functions.GetFunctionRequest{FunctionId: nothing})
 			return status.Code(err).String()
 		}, "NotFound"},
+		"a message of a stream": {func(tenant string) string {
+			answer, err := describe(s.reflect(t.Context(), secrets[tenant]), "no.such.thing")
+			return fmt.Sprint(answer.GetErrorResponse().GetErrorCode(), " ", err)
+		}, "5 <nil>"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			webtest.CheckTurns(t, s.desk, c.ask, c.want)
