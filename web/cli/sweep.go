@@ -11,16 +11,14 @@ import (
 )
 
 const (
-	// sweepAfter is how much that is not counted any more may stay, and sweepBeyond how
-	// much that never was, in bytes.
-	sweepAfter  = 128 << 20
-	sweepBeyond = 192 << 20
+	// sweepBeyond is how much may stay that is not counted any more, or never was, in bytes.
+	sweepBeyond = 32 << 20
 	// sweepEvery is how often that is looked at, and sweepPause how many times as long as
 	// a sweep has taken the next one is not made. After one that has found little, the
 	// next is sweepRest later.
 	sweepEvery = time.Second
 	sweepPause = 20
-	sweepRest  = time.Minute
+	sweepRest  = 10 * time.Second
 )
 
 // A sweeper returns memory to the system when the heap takes much more than is counted, or
@@ -38,6 +36,7 @@ type sweeper struct {
 
 // newSweeper returns one that sweeps until it is closed.
 func newSweeper(l *quota.Ledger) *sweeper {
+	debug.FreeOSMemory() // of what was needed to start
 	s := &sweeper{ledger: l, least: heapTaken(), stop: make(chan struct{})}
 	s.ended.Go(s.keep)
 	return s
@@ -63,7 +62,7 @@ func (s *sweeper) keep() {
 		wait = sweepEvery
 		taken := heapTaken()
 		// What instances had outside of the heap has gone back by itself.
-		fallen := s.most.Load()-counted >= sweepAfter && taken-s.least >= sweepAfter
+		fallen := s.most.Load()-counted >= sweepBeyond && taken-s.least >= sweepBeyond
 		if beyond := taken - s.least - counted; !fallen && beyond < sweepBeyond {
 			continue
 		}
@@ -71,7 +70,7 @@ func (s *sweeper) keep() {
 		debug.FreeOSMemory()
 		wait = max(wait, sweepPause*time.Since(began))
 		left := heapTaken()
-		if taken-left < sweepAfter {
+		if taken-left < sweepBeyond/2 {
 			wait = max(wait, sweepRest)
 		}
 		s.least = min(s.least, left)

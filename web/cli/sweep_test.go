@@ -35,7 +35,7 @@ func TestSweeper_ReturnsWhatIsNotNeeded(t *testing.T) {
 			roomtest.Until(t, "it has seen what is counted", func() bool { return s.most.Load() == counted })
 			runtime.KeepAlive(bodies)
 			give()
-			roomtest.Until(t, "the memory is returned", func() bool { return heapTaken()-before < sweepAfter })
+			roomtest.Until(t, "the memory is returned", func() bool { return heapTaken()-before < sweepBeyond })
 		})
 	}
 }
