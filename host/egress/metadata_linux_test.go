@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ func dialMetadata(ctx context.Context, s *Session) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer conn.Closed() // as far as the session knows
 	file := os.NewFile(uintptr(conn.FD), "metadata")
 	defer file.Close()
 	return net.FileConn(file)
@@ -165,6 +167,56 @@ func TestMetadata_Hammer(t *testing.T) {
 		})
 	}
 	all.Wait()
+	waitForFiles(t, before)
+}
+
+// A connection that the server answers itself takes descriptors of its process as well.
+func TestConnections_ToTheServerCount(t *testing.T) {
+	before := openFiles(t)
+	full, most, taken := errors.New("the tenant has 3 connections"), maxConnections, 0
+	s := withMetadata()
+	s.cfg.Debugger = func(conn net.Conn) {
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}
+	s.cfg.Reserve = func() (func(), error) {
+		if taken == most {
+			return nil, full
+		}
+		taken++
+		return func() { taken-- }, nil
+	}
+	addresses := []netip.AddrPort{metadataAddress, debuggerAddress, holdAddress}
+	for range 2 { // with as much room as before
+		var open []*sockets.Conn
+		for n := range maxConnections {
+			to := addresses[n%len(addresses)]
+			if n == 0 {
+				to = debuggerAddress // else nothing is held
+			}
+			conn, err := s.Connect(t.Context(), sockets.Stream, to)
+			if err != nil {
+				t.Fatal(n, err)
+			}
+			open = append(open, conn)
+		}
+		for _, to := range addresses {
+			_, err := s.Connect(t.Context(), sockets.Stream, to)
+			wantRefusal(t, err, fmt.Sprintf("%s: an instance has at most 128 connections at once", to))
+		}
+		for _, conn := range open {
+			_ = unix.Close(conn.FD)
+			conn.Closed()
+		}
+		if taken != 0 || s.Connections() != 0 {
+			t.Errorf("%d are taken, %d connections", taken, s.Connections())
+		}
+	}
+	most = 0
+	for _, to := range addresses {
+		_, err := s.Connect(t.Context(), sockets.Stream, to)
+		wantRefusal(t, err, fmt.Sprintf("%s: %v", to, full))
+	}
 	waitForFiles(t, before)
 }
 

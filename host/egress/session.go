@@ -90,16 +90,8 @@ func (s *Session) Resolve(ctx context.Context, name string) ([]netip.Addr, error
 
 // Connect implements sockets.Net.
 func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrPort) (*sockets.Conn, error) {
-	if s.cfg.Metadata != nil && kind == sockets.Stream && to == metadataAddress {
-		return connectHere(func(conn net.Conn) { serveMetadata(conn, s.cfg.Metadata) })
-	}
-	if s.cfg.Debugger != nil && kind == sockets.Stream {
-		switch to {
-		case debuggerAddress:
-			return s.connectDebugger()
-		case holdAddress:
-			return s.connectHold()
-		}
+	if connect := s.here(kind, to); connect != nil {
+		return s.connectHere(to, connect)
 	}
 	target := kind.String() + " " + to.String()
 	by := s.cfg.Guard.inForce() // before the check: a change during it is noticed with the first bytes
@@ -107,24 +99,15 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 		return nil, s.note(target, err)
 	}
 	names := s.cfg.Guard.namesOf(plain(to.Addr()))
-	if s.connections.Load() >= maxConnections {
-		return nil, s.note("connections", &sockets.Refusal{
-			Reason: fmt.Sprintf("%s: an instance has at most %d connections at once", to, maxConnections),
-		})
-	}
-	release := func() {}
-	if s.cfg.Reserve != nil {
-		var err error
-		if release, err = s.cfg.Reserve(); err != nil {
-			return nil, s.note("connections", &sockets.Refusal{Reason: fmt.Sprintf("%s: %v", to, err)})
-		}
+	release, err := s.take(to)
+	if err != nil {
+		return nil, err
 	}
 	fd, err := s.cfg.Dialer.Connect(ctx, kind, to)
 	if err != nil {
 		release()
 		return nil, s.note(target, err)
 	}
-	s.connections.Add(1)
 	s.use(target, names, 0)
 	return &sockets.Conn{
 		FD: fd,
@@ -140,11 +123,61 @@ func (s *Session) Connect(ctx context.Context, kind sockets.Kind, to netip.AddrP
 			s.use(target, names, n)
 			return s.moved(n)
 		},
-		Closed: func() {
-			s.connections.Add(-1)
-			release()
-		},
+		Closed: release,
 	}, nil
+}
+
+// take counts one more connection, to an address, until it is released.
+func (s *Session) take(to netip.AddrPort) (release func(), err error) {
+	if s.connections.Load() >= maxConnections {
+		return nil, s.note("connections", &sockets.Refusal{
+			Reason: fmt.Sprintf("%s: an instance has at most %d connections at once", to, maxConnections),
+		})
+	}
+	give := func() {}
+	if s.cfg.Reserve != nil {
+		if give, err = s.cfg.Reserve(); err != nil {
+			return nil, s.note("connections", &sockets.Refusal{Reason: fmt.Sprintf("%s: %v", to, err)})
+		}
+	}
+	s.connections.Add(1)
+	return func() {
+		s.connections.Add(-1)
+		give()
+	}, nil
+}
+
+// here returns what connects to an address at which this process answers itself; nil for
+// any other.
+func (s *Session) here(kind sockets.Kind, to netip.AddrPort) func() (*sockets.Conn, error) {
+	switch {
+	case kind != sockets.Stream:
+	case to == metadataAddress && s.cfg.Metadata != nil:
+		return func() (*sockets.Conn, error) {
+			return connectHere(func(conn net.Conn) { serveMetadata(conn, s.cfg.Metadata) })
+		}
+	case to == debuggerAddress && s.cfg.Debugger != nil:
+		return s.connectDebugger
+	case to == holdAddress && s.cfg.Debugger != nil:
+		return s.connectHold
+	}
+	return nil
+}
+
+// connectHere makes a connection to this process, which counts as any other: it takes two
+// descriptors.
+func (s *Session) connectHere(to netip.AddrPort, connect func() (*sockets.Conn, error)) (*sockets.Conn, error) {
+	release, err := s.take(to)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := connect()
+	if err != nil {
+		release()
+		return nil, err
+	}
+	conn.Closed = release
+	return conn, nil
 }
 
 func (s *Session) connectDebugger() (*sockets.Conn, error) {
