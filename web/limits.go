@@ -193,11 +193,22 @@ func newBodies(most int64) *bodies {
 	return &bodies{most: most, tenants: map[string]int64{}, freed: make(chan struct{})}
 }
 
-// held is what one call holds in memory. It belongs to one goroutine.
+// held is what one call holds in memory. Safe for concurrent use.
 type held struct {
 	of     *bodies
 	tenant string
 	n      int64
+}
+
+type heldKey struct{}
+
+// heldOf returns what counts the bodies of the call in a context; without a Server, they
+// are not counted.
+func heldOf(ctx context.Context) *held {
+	if h, ok := ctx.Value(heldKey{}).(*held); ok {
+		return h
+	}
+	return &held{of: newBodies(-1)}
 }
 
 // fits reports whether n more bytes may be held. The caller holds the mutex.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -15,6 +16,18 @@ const consolePath = "/console"
 // isPlay reports whether Config.Play serves a path.
 func isPlay(path string) bool { return path == PlayPath || strings.HasPrefix(path, PlayPath+"/") }
 
+// playTenant is whose bodies those of the playground are. No tenant can have the name.
+const playTenant = "$playground"
+
+// play serves Config.Play, which finds in the request's context what counts its bodies.
+func (s *Server) play(c echo.Context) error {
+	held := &held{of: s.bodies, tenant: playTenant}
+	defer held.release()
+	r := c.Request()
+	s.config.Play.ServeHTTP(c.Response(), r.WithContext(context.WithValue(r.Context(), heldKey{}, held)))
+	return nil
+}
+
 // mountPages mounts Config.Play, Config.Tools and Config.Console.
 func (s *Server) mountPages() {
 	if s.config.Tools != nil {
@@ -24,7 +37,7 @@ func (s *Server) mountPages() {
 		return &callerError{http.StatusNotFound, "Not Found: This server has no playground", clientError}
 	}
 	if s.config.Play != nil {
-		play = echo.WrapHandler(s.config.Play)
+		play = s.play
 	}
 	s.echo.Any(PlayPath, play)
 	s.echo.Any(PlayPath+"/*", play)

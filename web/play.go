@@ -82,7 +82,9 @@ type Play struct {
 	config  PlayConfig
 	tries   Tries
 	clients *playClients
-	guard   *http.CrossOriginProtection // nil if all origins are allowed
+	// patience is how long a reader may take for what is sent at once.
+	patience time.Duration
+	guard    *http.CrossOriginProtection // nil if all origins are allowed
 }
 
 // NewPlay returns a playground.
@@ -97,7 +99,9 @@ func NewPlay(config PlayConfig, tries Tries) (*Play, error) {
 	config.Burst = cmp.Or(max(config.Burst, 0), DefaultPlayBurst)
 	config.AtOnce = cmp.Or(max(config.AtOnce, 0), DefaultPlayAtOnce)
 	config.Logger = cmp.Or(config.Logger, slog.Default())
-	p := &Play{config: config, tries: tries, clients: newPlayClients(config.Rate, config.Burst, config.AtOnce)}
+	p := &Play{
+		config: config, tries: tries, clients: newPlayClients(config.Rate, config.Burst, config.AtOnce), patience: playTransferTimeout,
+	}
 	if slices.Contains(config.Origins, "*") {
 		return p, nil
 	}
@@ -191,15 +195,7 @@ func (p *Play) run(w http.ResponseWriter, r *http.Request, call *call) error {
 		return err
 	}
 	defer leave()
-	body, err := readBody(w, r, transfer.Limits{Bytes: maxPlayRequest, Time: playTransferTimeout})
-	if err != nil {
-		return err
-	}
-	var request playRequest
-	if err := strictjson.Decode(body, &request); err != nil {
-		return err
-	}
-	t, err := p.newTry(r, call, &request)
+	t, err := p.receive(w, r, call)
 	if err != nil {
 		return err
 	}
@@ -211,8 +207,42 @@ func (p *Play) run(w http.ResponseWriter, r *http.Request, call *call) error {
 		return err
 	}
 	answer.Log, answer.LogTruncated = t.log.drain()
-	p.send(w, http.StatusOK, encodeJSON(answer))
+	text, err := t.encode(r.Context(), answer)
+	if err != nil {
+		return err
+	}
+	p.send(w, http.StatusOK, text)
 	return nil
+}
+
+// receive reads a request to run a snippet, for which there has to be memory, as for its
+// log.
+func (p *Play) receive(w http.ResponseWriter, r *http.Request, call *call) (*playTry, error) {
+	held := heldOf(r.Context())
+	hold := func(n int) error { return playFull(held.reserve(r.Context(), n)) }
+	if err := hold(2 * maxPlayLog); err != nil { // as it is written, and as it is sent
+		return nil, err
+	}
+	body, err := readBody(w, r, transfer.Limits{Bytes: maxPlayRequest, Time: playTransferTimeout, Hold: hold})
+	if err != nil {
+		return nil, err
+	}
+	if err := hold(len(body)); err != nil { // what is decoded of it
+		return nil, err
+	}
+	var request playRequest
+	if err := strictjson.Decode(body, &request); err != nil {
+		return nil, err
+	}
+	return p.newTry(r, call, &request)
+}
+
+// playFull returns the error of the playground for one of held.reserve.
+func playFull(err error) error {
+	if errors.Is(err, errBodies) {
+		return &rateError{"the playground has no memory left until others have read their answers; wait a little", time.Second}
+	}
+	return err
 }
 
 // send writes a JSON document. A caller who has left needs none.

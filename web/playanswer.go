@@ -113,6 +113,7 @@ func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 		}
 	}
 	answer.fill(t.answer, t.method)
+	t.answer = nil // it may have much more than is sent
 	g := result.Figures
 	answer.Figures = playFigures{
 		Duration: milliseconds(g.Duration), Queue: milliseconds(g.Queuing), Start: milliseconds(g.Making),
@@ -127,6 +128,37 @@ func (p *Play) try(ctx context.Context, t *playTry) (*playAnswer, error) {
 		}
 	}
 	return answer, nil
+}
+
+// maxEscaped is how many bytes one of a text can become in JSON.
+const maxEscaped = 6
+
+// encode returns an answer as JSON, for which there has to be memory until the call ends.
+func (t *playTry) encode(ctx context.Context, answer *playAnswer) ([]byte, error) {
+	most := answer.most() + len(answer.Body)
+	if err := t.held.reserve(ctx, most); err != nil {
+		return nil, playFull(err)
+	}
+	text := encodeJSON(answer)
+	t.held.give(most - cap(text) - len(answer.Body))
+	return text, nil
+}
+
+// most returns how many bytes an answer has at most as JSON.
+func (a *playAnswer) most() int {
+	const member = 256 // bytes of anything's names and numbers
+	texts, members := len(a.Body)+maxPlayHeader, 8+len(a.Headers)
+	if a.Error != nil {
+		texts += maxPlayError
+		members += len(a.Error.StackTrace)
+	}
+	for _, e := range a.Log {
+		texts += len(e.Message) + len(e.Payload)
+	}
+	for _, l := range a.Profile {
+		texts += len(l.Function) + len(l.File)
+	}
+	return maxEscaped*texts + member*(members+len(a.Log)+len(a.Profile))
 }
 
 // fill adopts the response that the server would send.

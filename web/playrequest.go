@@ -58,6 +58,7 @@ type playTry struct {
 	inv    run.Invocation
 	answer *response // the interpreted result; nil until it is available
 	log    *playLog
+	held   *held
 	// profile gets where the time goes; nil if nobody asks.
 	profile *profile.Profile
 }
@@ -72,7 +73,7 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 		return nil, err
 	}
 	t := &playTry{
-		call: call, code: code, files: q.Files, log: newPlayLog(),
+		call: call, code: code, files: q.Files, log: newPlayLog(), held: heldOf(r.Context()),
 		spec: catalog.VersionSpec{
 			Entrypoint: cmp.Or(q.Entrypoint, handlerIn(q.Files)), Environment: q.Environment, MemoryMB: q.MemoryMB,
 			Timeout: time.Duration(q.TimeoutMS) * time.Millisecond, AllowNet: q.AllowNet,
@@ -97,6 +98,9 @@ func (p *Play) newTry(r *http.Request, call *call, q *playRequest) (*playTry, er
 		t.inv.Observer = t.profile.Observe
 	}
 	t.inv.Accept = func(result *run.Result, work paced.Work) (err error) {
+		n := len(result.Body)
+		t.held.force(n)
+		defer t.held.give(n)
 		t.answer, err = accept(result, t.method, t.inv.Raw, DefaultMaxBytes, work)
 		return err
 	}
