@@ -23,8 +23,8 @@ type debugging struct {
 type debugger struct {
 	s        *session
 	terminal *terminal
-	listener net.Listener // for editors; nil: the debugger is at the terminal
-	typing   sync.Once    // begins to pass on what is typed
+	editors  *editors  // nil: the debugger is at the terminal
+	typing   sync.Once // begins to pass on what is typed
 
 	mu       sync.Mutex // guards the members below
 	current  net.Conn   // gets what is typed
@@ -45,11 +45,11 @@ func (f debugging) open(s *session, t *terminal) (*debugger, error) {
 	if f.DebugPort < 1 || f.DebugPort > 65535 {
 		return nil, fmt.Errorf("--debug-port %d: is no port", f.DebugPort)
 	}
-	var err error
-	d.listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.DebugPort)))
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.DebugPort)))
 	if err != nil {
 		return nil, fmt.Errorf("--debug-port: %w", err)
 	}
+	d.editors = receiveEditors(listener)
 	return d, nil
 }
 
@@ -62,8 +62,8 @@ func (d *debugger) close() {
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
-	if d.listener != nil {
-		_ = d.listener.Close()
+	if d.editors != nil {
+		d.editors.close()
 	}
 	d.attached.Wait()
 }
@@ -75,7 +75,7 @@ func (d *debugger) change(spec *catalog.VersionSpec, code *source) {
 	}
 	spec.MaxInstances = 1
 	environment := map[string]string{"VIVARIUM_DEBUG": "pdb"}
-	if d.listener != nil {
+	if d.editors != nil {
 		environment["VIVARIUM_DEBUG"] = "dap"
 		if root, err := filepath.Abs(code.dir()); err == nil {
 			environment["VIVARIUM_DEBUG_ROOT"] = root
@@ -104,7 +104,7 @@ func (d *debugger) attachment() func(net.Conn) {
 			return
 		}
 		defer d.attached.Done()
-		if d.listener != nil {
+		if d.editors != nil {
 			d.attachEditor(function)
 		} else {
 			d.attachTerminal(function)
@@ -113,22 +113,38 @@ func (d *debugger) attachment() func(net.Conn) {
 }
 
 // attachEditor waits for an editor and passes on what the two say until one of them is
-// gone.
+// gone. A function says nothing before its editor does: one that does has left, or does
+// not want an editor.
 func (d *debugger) attachEditor(function net.Conn) {
-	d.terminal.say("waiting for an editor to attach to %s", d.listener.Addr())
-	editor, err := d.listener.Accept()
-	if err != nil {
-		return // close was called
+	d.terminal.say("waiting for an editor to attach to %s", d.editors.listener.Addr())
+	answered := make(chan []byte, 1) // first; nothing if the function has left
+	go func() {
+		b := make([]byte, 4096)
+		n, _ := function.Read(b)
+		answered <- b[:n]
+	}()
+	var editor newcomer
+	select {
+	case editor = <-d.editors.waiting:
+	case <-answered:
+		return
+	case <-d.editors.ended:
+		return
 	}
 	defer editor.Close()
 	d.terminal.say("an editor is attached")
 	done := make(chan struct{}, 2)
-	pass := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from)
+	go func() {
+		_, _ = function.Write(editor.said)
+		_, _ = io.Copy(function, editor)
 		done <- struct{}{}
-	}
-	go pass(function, editor)
-	go pass(editor, function)
+	}()
+	go func() {
+		if _, err := editor.Write(<-answered); err == nil {
+			_, _ = io.Copy(editor, function)
+		}
+		done <- struct{}{}
+	}()
 	<-done
 	_ = function.Close()
 	_ = editor.Close()

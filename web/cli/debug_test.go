@@ -2,14 +2,17 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -528,19 +531,143 @@ func TestDebug_EditorHoldsTheDeadline(t *testing.T) {
 	}
 }
 
-// What a page in a browser can send to the port is not taken for the protocol.
-func TestDebug_EditorSpeaksNoHTTP(t *testing.T) {
+// What is not the protocol, such as what a page in a browser can send to the port, ends the
+// debugging, not the function.
+func TestDebug_EditorSpeaksNothingElse(t *testing.T) {
 	folder := debuggedFolder(t)
-	e, ended := attach(t, "run", folder, "--raw", "-d", `{}`, "--timeout", "1m")
 	const body = `{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}`
-	if _, err := fmt.Fprintf(e.conn, "POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
-		t.Fatal(err)
+	message := func(text string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(text), text) }
+	for what, text := range map[string]string{
+		"HTTP": "POST / HTTP/1.1\r\n" + message(body), "no JSON": message("{["), "no object": message("[1]"), "no UTF-8": message("\xff\xfe"),
+		"depth": message(strings.Repeat("[", 100_000)), "a long head": strings.Repeat("x", 200), "a long message": "Content-Length: 1000000\r\n\r\n",
+		"a long number": message(`{"seq": ` + strings.Repeat("9", 5000) + `}`),
+	} {
+		t.Run(what, func(t *testing.T) {
+			e, ended := attach(t, "run", folder, "--raw", "-d", `{}`, "--timeout", "1m")
+			if _, err := io.WriteString(e.conn, text); err != nil {
+				t.Fatal(err)
+			}
+			if answer, _ := io.ReadAll(e.read); len(answer) > 0 {
+				t.Errorf("got %s", answer)
+			}
+			if got := <-ended; !strings.HasPrefix(got, "0 6") {
+				t.Errorf("the run: %s", got)
+			}
+		})
 	}
-	if answer, _ := io.ReadAll(e.read); len(answer) > 0 {
-		t.Errorf("got %s", answer)
+}
+
+// Requests that can't be answered are refused, and the function goes on.
+func TestDebug_EditorAsksForTheImpossible(t *testing.T) {
+	folder := debuggedFolder(t)
+	e, ended := attach(t, "run", folder, "--raw", "-d", `{"stop": 1}`, "--timeout", "1m")
+	e.begin(folder, nil)
+	e.at("breakpoint 11 handler")
+	refused := func(what, request, want string) {
+		t.Helper()
+		if _, err := fmt.Fprintf(e.conn, "Content-Length: %d\r\n\r\n%s", len(request), request); err != nil {
+			t.Fatal(err)
+		}
+		head, err := e.read.ReadString('{')
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		found := regexp.MustCompile(`Content-Length: (\d+)\r\n\r\n`).FindStringSubmatch(head)
+		if found == nil {
+			t.Fatalf("%s: got %q", what, head)
+		}
+		size, _ := strconv.Atoi(found[1]) // only digits
+		rest := make([]byte, size-1)
+		if _, err := io.ReadFull(e.read, rest); err != nil {
+			t.Fatal(what, err)
+		}
+		if text := string(rest); !strings.Contains(text, `"success": false`) || !strings.Contains(text, want) {
+			t.Errorf("%s: got %.300s, want %s", what, text, want)
+		}
 	}
+	nested := strings.Repeat("[", 500) + strings.Repeat("]", 500)
+	refused("a command that is none", `{"seq": 7, "command": {"a": [1]}}`, "not supported")
+	refused("a number that is none", `{"seq": `+nested+`, "command": "stop"}`, "not supported")
+	refused("arguments that are none", `{"seq": 9, "command": "setBreakpoints", "arguments": [1]}`, "TypeError")
+	for expression, want := range map[string]string{
+		"exit()": "SystemExit", "1 / 0": "ZeroDivisionError",
+		"(_ for _ in ()).throw(type('E', (Exception,), {'__str__': lambda e: 1 / 0}))": "str() of it fails",
+	} {
+		refused(expression, fmt.Sprintf(`{"seq": 10, "command": "evaluate", "arguments": {"expression": %q, "frameId": 1}}`, expression), want)
+	}
+	e.seq = 10
+	e.resume("continue")
 	if got := <-ended; !strings.HasPrefix(got, "0 6") {
 		t.Errorf("the run: %s", got)
+	}
+}
+
+// An editor is for a call whose caller is still there; those that leave before they have
+// said anything are for none.
+func TestDebug_EditorFindsTheCallThatWaits(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // finds a free port
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	_, port, _ := strings.Cut(address, ":")
+	folder := debuggedFolder(t)
+	p := startFor(t, "dev", folder, "--listen", "127.0.0.1:0", "--debug-port", port, "--timeout", "1m", "--name", "debugged")
+	call := func(ctx context.Context) <-chan string {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/debugged?integration=raw", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered := make(chan string, 1)
+		go func() {
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				answered <- err.Error()
+				return
+			}
+			text, err := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			answered <- fmt.Sprint(answer.StatusCode, " ", string(text), err)
+		}()
+		return answered
+	}
+	said := func(text string, times int) {
+		t.Helper()
+		eventually(t, func() string {
+			if got := p.stderr.String(); strings.Count(got, text) < times {
+				return fmt.Sprintf("%q is not there %d times: %s", text, times, got)
+			}
+			return ""
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	left := call(ctx)
+	said("waiting for an editor", 1)
+	cancel()
+	<-left
+	said("Code: 499", 1)
+	answered := call(t.Context())
+	said("waiting for an editor", 2)
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	for range 100 {
+		_ = dial().Close()
+	}
+	conn := dial()
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	e := &dapClient{t: t, conn: conn, read: bufio.NewReader(conn)}
+	e.begin(folder, nil, dap.SourceBreakpoint{Line: 9})
+	e.at("breakpoint 9 handler")
+	_ = conn.Close()
+	if got := <-answered; got != "200 6<nil>" {
+		t.Errorf("got %s", got)
 	}
 }
 

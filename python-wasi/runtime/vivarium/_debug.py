@@ -192,7 +192,7 @@ class _Terminal(pdb.Pdb):
             super().interaction(frame, tb_or_exc)
 
     def failed(self, error: BaseException) -> None:
-        self.message(f"{type(error).__name__}: {error}")
+        self.message(_described(error))
         self.message("Post-mortem: where the exception was raised; c or q goes on.")
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None and not _is_own(trace.tb_frame.f_code):
@@ -267,7 +267,7 @@ class _Tracer(bdb.Bdb):
         kind, error, trace = exc_info
         first = trace is None or trace.tb_next is None  # not on its way through
         if first and kind not in (StopIteration, GeneratorExit):
-            self._editor.stop(self, _stack_of(frame), "exception", f"{kind.__name__}: {error}")
+            self._editor.stop(self, _stack_of(frame), "exception", _described(error))
 
     def stop_here(self, frame: FrameType) -> bool:
         return _is_own(frame.f_code) and super().stop_here(frame)
@@ -359,7 +359,7 @@ class _Editor:
                 frames.append((trace.tb_frame, trace.tb_lineno))
             trace = trace.tb_next
         if frames:
-            self.stop(self._tracer(), frames[::-1], "exception", f"{type(error).__name__}: {error}")
+            self.stop(self._tracer(), frames[::-1], "exception", _described(error))
 
     def _failed_thread(self, args: Any) -> None:
         """What threading does with an exception that nothing in a thread catches."""
@@ -421,16 +421,18 @@ class _Editor:
         message = self._receive(timeout)
         if message is None:
             return False
-        handle = getattr(self, "_on_" + str(message.get("command")), None)
-        answer = {"type": "response", "request_seq": message.get("seq"), "command": message.get("command")}
+        command, number = message.get("command"), message.get("seq")
+        handle = getattr(self, f"_on_{command}", None)
+        # Of the request only what surely can be sent back.
+        answer = {"type": "response", "request_seq": number if isinstance(number, int) else 0, "command": str(command)[:_TEXT_LIMIT]}
         after: Callable[[], None] | None = None
         try:
             if handle is None:
-                raise ValueError(f"{message.get('command')}: not supported")
+                raise ValueError(f"{command}: not supported")
             body, after = handle(message.get("arguments") or {})
             answer |= {"success": True, "body": body}
-        except Exception as error:
-            answer |= {"success": False, "message": f"{type(error).__name__}: {error}"[:_TEXT_LIMIT]}
+        except (Exception, SystemExit) as error:  # what is evaluated may say exit()
+            answer |= {"success": False, "message": _described(error)}
         self._send(answer)
         if after is not None:
             after()
@@ -441,14 +443,17 @@ class _Editor:
             head, found, rest = self._received.partition(b"\r\n\r\n")
             if found or len(head) > _HEAD_LIMIT:
                 # Nothing else: a page in a browser can send requests of HTTP, which say more.
-                match = re.fullmatch(rb"(?i)content-length: *([0-9]{1,7})", head)
+                match = re.fullmatch(rb"(?i)content-length: *([0-9]{1,6})", head)
                 if match is None:
                     self._leave()
                     return None
                 size = int(match[1])
                 if len(rest) >= size:
                     self._received = rest[size:]
-                    return json.loads(rest[:size])
+                    message = _decoded(rest[:size])
+                    if message is None:
+                        self._leave()
+                    return message
             try:
                 self._connection.settimeout(timeout)
                 part = self._connection.recv(65536)
@@ -667,7 +672,7 @@ class _Editor:
         try:
             text = repr(value)
         except Exception as error:
-            text = f"<repr: {type(error).__name__}: {error}>"
+            text = f"<repr: {_described(error)}>"
         if len(text) > _TEXT_LIMIT:
             text = text[:_TEXT_LIMIT] + " …"
         has_members = next(_members(value), None) is not None
@@ -688,7 +693,7 @@ class _Editor:
                 try:
                     filled += str(eval(expression, frame.f_globals, frame.f_locals))
                 except Exception as error:
-                    filled += f"<{type(error).__name__}: {error}>"
+                    filled += f"<{_described(error)}>"
         return filled[:_TEXT_LIMIT]
 
     def _inside(self, path: str) -> str:
@@ -712,6 +717,23 @@ class _Scope:
 
     def __init__(self, frame: FrameType, names: Any) -> None:
         self.frame, self.names = frame, names
+
+
+def _decoded(text: bytes) -> dict[str, Any] | None:
+    """A message; nothing if it is none, for which the function is not to blame."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _described(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # it is the function's
+        text = "<str() of it fails>"
+    return f"{type(error).__name__}: {text}"[:_TEXT_LIMIT]
 
 
 def _members(value: Any) -> Iterator[tuple[str, Any]]:
