@@ -189,6 +189,7 @@ type streamAttack struct {
 	Unread      bool     `json:"unread"`          // responses are never read
 	Unended     bool     `json:"unended"`         // the headers do not end
 	Pings       int      `json:"pings"`           // on each connection
+	Headers     int      `json:"headers"`         // more headers, of a few bytes each
 	Statuses    []string `json:"statuses"`        // the only ones that may come
 	head        []string // lines
 	body        []byte
@@ -217,6 +218,9 @@ func readStreamAttack(path string) (*streamAttack, error) {
 		default:
 			return nil, fmt.Errorf("no such section: %s", f.Name)
 		}
+	}
+	for n := range a.Headers {
+		a.head = append(a.head, strconv.FormatInt(int64(n), 36)+":")
 	}
 	if a.promise == "" || a.head == nil || a.Connections == 0 {
 		return nil, errors.New("names no promise, no connections, or sends nothing")
@@ -256,7 +260,7 @@ func (a *streamAttack) run(t *testing.T, s *serverProcess) {
 		if got := s.get(t, s.other); got != "0" {
 			t.Errorf("another client: got %s", got)
 		}
-		counted := s.figure(t, "vivarium_bodies_bytes") + s.figure(t, "vivarium_instances_memory_bytes") - instances
+		counted := s.figure(t, "vivarium_bodies_bytes") + s.figure(t, "vivarium_headers_bytes") + s.figure(t, "vivarium_instances_memory_bytes") - instances
 		worst = max(worst, s.resident()-before-counted-counted*15/100)
 		time.Sleep(200 * time.Millisecond)
 	}
@@ -277,9 +281,12 @@ func (a *streamAttack) run(t *testing.T, s *serverProcess) {
 	}
 	all.mu.Unlock()
 	work.Wait()
-	for end := time.Now().Add(time.Minute); s.figure(t, "vivarium_requests") > 1 || s.figure(t, "vivarium_bodies_bytes") > 0; time.Sleep(100 * time.Millisecond) {
+	const own = 2 << 10 // the headers of who asks
+	for end := time.Now().Add(time.Minute); s.figure(t, "vivarium_requests") > 1 || s.figure(t, "vivarium_bodies_bytes") > 0 ||
+		s.figure(t, "vivarium_headers_bytes") > own; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d requests and %d bytes are left", s.figure(t, "vivarium_requests"), s.figure(t, "vivarium_bodies_bytes"))
+			t.Fatalf("%d requests, %d bytes of bodies and %d of headers are left", s.figure(t, "vivarium_requests"),
+				s.figure(t, "vivarium_bodies_bytes"), s.figure(t, "vivarium_headers_bytes"))
 		}
 	}
 }

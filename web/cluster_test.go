@@ -436,6 +436,21 @@ func TestCluster_StrangersGetNothing(t *testing.T) {
 			t.Errorf("%s got an answer: %d", who, status)
 		}
 	}
+	// What strangers send before they are known for that is bounded.
+	unended := append([]byte{22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff}, make([]byte, 16<<10-4)...) // the first record of a ClientHello
+	strangers := nodes[0].server.strangers
+	for n := 0; ; n++ {
+		if _, refused := strangers.stats(); refused > 0 {
+			break
+		}
+		if held, _ := strangers.stats(); held > maxHeadsOfClient || n > 1000 {
+			t.Fatalf("a stranger holds %d bytes on %d connections", held, n)
+		}
+		_, _ = dialFrom(t, "127.0.0.2", nodes[0].cluster.Address()).Write(unended)
+	}
+	if status, err := ask(asNode); status != 201 || err != nil {
+		t.Errorf("a node beside strangers: %d %v", status, err)
+	}
 	// A connection that is open stays so, but is worth nothing.
 	config := asNode.Clone()
 	config.InsecureSkipVerify, config.VerifyConnection = true, nil

@@ -39,6 +39,7 @@ var (
 	requestsDesc  = description("requests", "Requests being served.")
 	crowdedDesc   = description("requests_refused_total", "Requests refused because there were too many.")
 	bodiesDesc    = description("bodies_bytes", "Bytes of request and response bodies in memory.")
+	headsDesc     = description("headers_bytes", "What the headers of requests take in memory, in bytes, estimated while they arrive.")
 	useDesc       = description("tenant_use", "What tenants use of each quota, except for queued calls.", "tenant", "quota")
 	exceededDesc  = description("quota_exceeded_total", "Refusals because a tenant's quota was used up.", "tenant", "quota")
 	nodesDesc     = description("nodes", "Nodes of the cluster that this one knows, by state. Absent where there is none.", "state")
@@ -50,7 +51,7 @@ func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		functionsDesc, versionsDesc, instancesDesc, waitingDesc, memoryDesc, threadsDesc, sessionsDesc, allCallsDesc,
 		startedDesc, deniedDesc, queuedDesc, unkeptDesc, useDesc, exceededDesc, openDesc, refusedDesc, requestsDesc, crowdedDesc,
-		bodiesDesc, nodesDesc, imagesDesc,
+		bodiesDesc, headsDesc, nodesDesc, imagesDesc,
 	} {
 		out <- desc
 	}
@@ -68,6 +69,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	show(requestsDesc, prometheus.GaugeValue, float64(served))
 	show(crowdedDesc, prometheus.CounterValue, float64(crowded))
 	show(bodiesDesc, prometheus.GaugeValue, float64(g.server.bodies.size()))
+	heads, _ := g.server.heads.stats()
+	strange, _ := g.server.strangers.stats()
+	show(headsDesc, prometheus.GaugeValue, float64(heads+strange))
 	config := &g.server.config
 	if config.Cluster != nil {
 		states := map[bool]int{}

@@ -49,7 +49,7 @@ var streams = http.HTTP2Config{
 	SendPingTimeout: 30 * time.Second,
 }
 
-// places bounds how many of something there may be, in total and per client.
+// places bounds how many, or how much, of something there may be, in total and per client.
 // Safe for concurrent use.
 type places struct {
 	most, mostOfClient int // negative: no limit
@@ -65,23 +65,36 @@ func newPlaces(most, mostOfClient int) *places {
 }
 
 // reserve takes a place for a client and reports whether there was one.
-func (p *places) reserve(client string) bool {
+func (p *places) reserve(client string) bool { return p.take(client, 1) }
+
+// take takes n places for a client, or none, and reports whether there were so many.
+func (p *places) take(client string, n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.most >= 0 && p.taken >= p.most || p.mostOfClient >= 0 && p.clients[client] >= p.mostOfClient {
+	if n == 0 {
+		return true
+	}
+	if p.most >= 0 && p.taken+n > p.most || p.mostOfClient >= 0 && p.clients[client]+n > p.mostOfClient {
 		p.refused++
 		return false
 	}
-	p.taken++
-	p.clients[client]++
+	p.add(client, n)
 	return true
 }
 
-func (p *places) give(client string) {
+func (p *places) give(client string) { p.change(client, -1) }
+
+// change takes n places whether or not there are so many; negative: gives them back.
+func (p *places) change(client string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.taken--
-	if p.clients[client]--; p.clients[client] == 0 {
+	p.add(client, n)
+}
+
+// add counts places. The caller holds the mutex.
+func (p *places) add(client string, n int) {
+	p.taken += n
+	if p.clients[client] += n; p.clients[client] == 0 {
 		delete(p.clients, client)
 	}
 }
@@ -98,6 +111,7 @@ func (p *places) stats() (taken int, refused int64) {
 type limitedListener struct {
 	net.Listener
 	connections *places
+	heads       *places // bytes
 }
 
 // Accept implements net.Listener.
@@ -109,7 +123,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		}
 		client := clientOf(conn.RemoteAddr().String())
 		if l.connections.reserve(client) {
-			return &limitedConn{Conn: conn, give: sync.OnceFunc(func() { l.connections.give(client) })}, nil
+			head := &head{of: l.heads, client: client}
+			return &limitedConn{conn, head, sync.OnceFunc(func() { head.end(); l.connections.give(client) })}, nil
 		}
 		_ = conn.Close() // without a response
 	}
@@ -117,7 +132,19 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 
 type limitedConn struct {
 	net.Conn
+	head *head
 	give func()
+}
+
+// Read implements net.Conn. It closes the connection if there is no room for a head: before a
+// request is decoded, it can't be answered.
+func (c *limitedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.head.receive(n) {
+		_ = c.Close()
+		return 0, net.ErrClosed
+	}
+	return n, err
 }
 
 // Close implements net.Conn.
@@ -159,6 +186,7 @@ func clientNetwork(remoteAddress string) netip.Prefix {
 // HTTP/1.1 connection has one request at a time; HTTP/2 has many.
 func (s *Server) place(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		head := decoded(c.Request())
 		if path := c.Request().URL.Path; path == "/healthz" || path == "/readyz" { // they end at once
 			return next(c)
 		}
@@ -167,6 +195,10 @@ func (s *Server) place(next echo.HandlerFunc) echo.HandlerFunc {
 			return &rateError{"too many requests are in progress; wait for some to end", time.Second}
 		}
 		defer s.requests.give(client)
+		if !s.heads.take(client, head) {
+			return &rateError{"the headers of the requests in progress take too much memory; send fewer at once, or smaller ones", time.Second}
+		}
+		defer s.heads.change(client, -head)
 		return next(c)
 	}
 }

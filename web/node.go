@@ -30,10 +30,10 @@ const maxNodeHeaderBytes = 4 * maxHeaderBytes
 func (s *Server) ServeNodes(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: s.nodes(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxNodeHeaderBytes,
-		ErrorLog: callersLog(s.config.Logger), TLSConfig: s.config.Cluster.ServerTLS(),
+		ErrorLog: callersLog(s.config.Logger), TLSConfig: s.config.Cluster.ServerTLS(), ConnContext: withHead,
 	}
 	// Strangers can open connections before they are turned away.
-	listener = &limitedListener{listener, newPlaces(s.config.MaxConnections, s.config.MaxConnectionsPerClient)}
+	listener = &limitedListener{listener, newPlaces(s.config.MaxConnections, s.config.MaxConnectionsPerClient), s.strangers}
 	served := make(chan error, 1)
 	go func() { served <- server.ServeTLS(listener, "", "") }()
 	return s.until(ctx, server, listener, served)
@@ -62,6 +62,7 @@ func (s *Server) nodes() http.Handler {
 			http.Error(w, "Forbidden: this node does not know yours", http.StatusForbidden)
 			return
 		}
+		decoded(r) // what a node sends from now on is counted where it is kept
 		switch r.URL.Path {
 		case figuresPath:
 			s.tellFigures(w, r)

@@ -220,6 +220,8 @@ type Server struct {
 
 	connections *places
 	requests    *places
+	heads       *places // bytes
+	strangers   *places // bytes of heads and handshakes, of who may not be a node
 	bodies      *bodies
 	copies      *places // of images that other nodes copy
 }
@@ -240,6 +242,10 @@ func New(config Config, functions Functions) *Server {
 	s := &Server{config: config.withDefaults(), functions: functions, echo: echo.New()}
 	s.connections = newPlaces(s.config.MaxConnections, s.config.MaxConnectionsPerClient)
 	s.requests = newPlaces(s.config.MaxRequests, s.config.MaxRequestsPerClient)
+	s.heads, s.strangers = newPlaces(maxHeads, maxHeadsOfClient), newPlaces(maxHeads, maxHeadsOfClient)
+	if s.config.MaxConnectionsPerClient < 0 {
+		s.heads.mostOfClient = -1
+	}
 	s.bodies = newBodies(s.config.MaxBodies)
 	s.copies = newPlaces(maxCopies, maxCopies/2)
 	if s.config.Cluster != nil {
@@ -285,7 +291,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // not end within the configured DrainTimeout, their connections are cut, which
 // cancels them, and the error wraps context.DeadlineExceeded.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	listener = &limitedListener{listener, s.connections}
+	listener = &limitedListener{listener, s.connections, s.heads}
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -294,6 +300,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		HTTP2:             &streams,
 		Protocols:         s.protocols(),
 		ErrorLog:          callersLog(s.config.Logger),
+		ConnContext:       withHead,
+		ConnState:         nextHead,
 		// No ReadTimeout and no WriteTimeout: both would include the function's
 		// time. identify and readBody set deadlines for the transfers alone.
 	}
