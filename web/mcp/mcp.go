@@ -18,6 +18,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -49,11 +50,25 @@ var schemas = sdk.NewSchemaCache()
 // New returns a server of the protocol, to be connected with a transport.
 func New(config Config) *sdk.Server {
 	s := sdk.NewServer(&sdk.Implementation{Name: "vivarium", Title: "Vivarium", Version: config.Version},
-		&sdk.ServerOptions{Instructions: instructions, SchemaCache: schemas, Capabilities: &sdk.ServerCapabilities{}})
+		&sdk.ServerOptions{Instructions: instructions, SchemaCache: schemas, Capabilities: &sdk.ServerCapabilities{
+			Tools: &sdk.ToolCapabilities{}, // which never change
+		}})
+	s.AddReceivingMiddleware(refuseListeners)
 	c := &client{config}
 	c.addCodeTools(s)
 	c.addFunctionTools(s)
 	return s
+}
+
+// refuseListeners refuses to open streams of notifications. There are none to send, and each
+// stream would hold a request, and its tools, for as long as its caller likes.
+func refuseListeners(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+		if method == "subscriptions/listen" {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
+		}
+		return next(ctx, method, r)
+	}
 }
 
 // tool adds a tool whose handler is do. Its text, unless do returns another one, is the

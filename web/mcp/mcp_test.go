@@ -1,6 +1,7 @@
 package mcp_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -591,5 +592,41 @@ func TestRunCode_IsInterruptedWhenItsCallerLeaves(t *testing.T) {
 			t.Errorf("%s: the call has a result", name)
 		}
 		roomtest.Until(t, name+": the code has ended", func() bool { return !running() })
+	}
+}
+
+// No request goes on for as long as its caller likes: nothing is to be listened to.
+func TestHandler_OpensNoStreams(t *testing.T) {
+	s := startServer(t)
+	const body = `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},` +
+		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},` +
+		`"io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"}}}}`
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+mcp.Path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen",
+	} {
+		r.Header.Set(name, value)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var text strings.Builder
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		text.WriteString(lines.Text())
+		if strings.Contains(lines.Text(), "acknowledged") {
+			break // nothing more would come
+		}
+	}
+	if got := text.String(); answer.StatusCode != http.StatusNotFound || !strings.Contains(got, `"code":-32601`) {
+		t.Errorf("got %d %s", answer.StatusCode, got)
+	}
+	if tools := s.overHTTP("").InitializeResult().Capabilities.Tools; tools == nil || tools.ListChanged {
+		t.Errorf("got the capability %+v", tools)
 	}
 }
