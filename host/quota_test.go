@@ -319,7 +319,7 @@ func TestQuotas_ATenantEvictsItsOwn(t *testing.T) {
 
 // firstInstance is a little more than what the first instance of an ordinary
 // version costs, with the pages of its image, in bytes.
-const firstInstance = 27 << 19
+const firstInstance = 29 << 19
 
 // idle tells how many idle instances functions have.
 func (h *testHost) idle() string {

@@ -105,19 +105,22 @@ def load(request: bytes) -> int:
         else:
             freeze = demand.get("freeze", False)
             if freeze:
-                with _snapshot.importing() as touched:
-                    _handler = _find_handler(demand)
-                    found = _prepare_to_freeze(touched())
+                before = _snapshot.watch()
             else:
                 reseed()
-                _handler = _find_handler(demand)
-                found = {"impure": []}
+            _handler = _entrypoint.find_handler(demand["entrypoint"])
+            if "VIVARIUM_DEBUG" in demand["environment"]:
+                from vivarium import _debug
+
+                _handler = _debug.wrap(_handler)
+            found = _prepare_to_freeze(before) if freeze else {"impure": []}
         kind, answer = JSON, dumps(found).encode()
     except BaseException as error:
         _handler = None
         # No raise statement of the function's leads to a missing handler.
         answer = _errors.report(error, type(error) is not _entrypoint.HandlerNotFound)
         kind, status, _load_error = ERROR, _status_after(error), answer
+    _snapshot.unwatch()
     _loop.recover()
     if kind == JSON and freeze:
         # What exists now is permanent. The collector must not touch it again: each
@@ -130,20 +133,13 @@ def load(request: bytes) -> int:
     return status or _kept()
 
 
-def _find_handler(demand: dict[str, Any]) -> Callable[..., Any]:
-    """Import the function, and return its handler."""
-    handler = _entrypoint.find_handler(demand["entrypoint"])
-    if "VIVARIUM_DEBUG" in demand["environment"]:
-        from vivarium import _debug
+def _prepare_to_freeze(before: Any) -> dict[str, Any]:
+    """Return what two instances must not share of the function's import.
 
-        handler = _debug.wrap(handler)
-    return handler
-
-
-def _prepare_to_freeze(touched_random: bool) -> dict[str, Any]:
-    """Return what two instances must not share of the function's import."""
+    Before it, Python's random number generator was in the given state.
+    """
     impure = []
-    if touched_random:
+    if _snapshot.touched(before):
         impure.append("random")
     if _loop.busy():
         impure.append("event loop")

@@ -10,8 +10,7 @@ import random
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -73,23 +72,24 @@ def _seed_apart(generator: random.Random, a: Any = None, version: int = 2) -> No
     return None
 
 
-@contextmanager
-def importing() -> Iterator[Callable[[], bool]]:
-    """Look at what an import does with ``random``. The result tells, while that lasts,
-    whether it has seeded a generator by what it chose, or drawn from one."""
-    before = random.getstate()
-
-    def touched() -> bool:
-        return random.getstate() != before or any(g.getstate() != state for g, state in _made)
-
+def watch() -> object:
+    """Look at what an import that is to be frozen does with ``random``, until unwatch.
+    Returns what touched needs."""
     random.Random.seed = _seed_apart  # type: ignore[method-assign]
-    try:
-        yield touched
-    finally:
-        if random.Random.seed is _seed_apart:
-            random.Random.seed = _seed  # type: ignore[method-assign]
-        _generators[:] = [ref(generator) for generator, _ in _made]
-        _made.clear()
+    return random.getstate()
+
+
+def touched(before: object) -> bool:
+    """Whether the import has seeded a generator by what it chose, or drawn from one."""
+    return random.getstate() != before or any(g.getstate() != state for g, state in _made)
+
+
+def unwatch() -> None:
+    """Note the generators that clones must seed."""
+    if random.Random.seed is _seed_apart:
+        random.Random.seed = _seed  # type: ignore[method-assign]
+    _generators.extend(ref(generator) for generator, _ in _made)
+    _made.clear()
 
 
 def reseed() -> None:
