@@ -105,7 +105,7 @@ def load(request: bytes) -> int:
         else:
             freeze = demand.get("freeze", False)
             if freeze:
-                before = _snapshot.watch()
+                before = _snapshot.watch(_vivarium.seed)
             else:
                 reseed()
             _handler = _entrypoint.find_handler(demand["entrypoint"])

@@ -14,14 +14,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import ref
 
-import _vivarium
-
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 _before_snapshot: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
 _after_restore: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
 
 _seed = random.Random.seed
+_draw: Callable[[int], bytes]  # draws what clones may share; only the guest has that
 # What the function's import makes by random.Random(), and the states it begins with.
 _made: list[tuple[random.Random, object]] = []
 _generators: list[ref[random.Random]] = []  # what is left of it
@@ -67,14 +66,16 @@ def _seed_apart(generator: random.Random, a: Any = None, version: int = 2) -> No
     share: they seed the generator again."""
     if a is not None or type(generator) is not random.Random or len(_made) == _MOST_GENERATORS:
         return _seed(generator, a, version)
-    _seed(generator, int.from_bytes(_vivarium.seed(2496)))  # the size of its state
+    _seed(generator, int.from_bytes(_draw(2496)))  # the size of its state
     _made.append((generator, generator.getstate()))
     return None
 
 
-def watch() -> object:
+def watch(draw: Callable[[int], bytes]) -> object:
     """Look at what an import that is to be frozen does with ``random``, until unwatch.
-    Returns what touched needs."""
+    Returns what touched needs. Generators get their seeds by draw."""
+    global _draw
+    _draw = draw
     random.Random.seed = _seed_apart  # type: ignore[method-assign]
     return random.getstate()
 
