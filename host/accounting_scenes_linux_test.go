@@ -227,7 +227,7 @@ func TestAccounting_OfWhatWaits(t *testing.T) {
 	if *allAttacks {
 		talkers = 10
 	}
-	if raced { // whose detector keeps a history of the heap and of the stacks, the peers' too
+	if roomtest.Raced { // whose detector keeps a history of the heap and of the stacks, the peers' too
 		slack = 128 << 20
 	}
 	memory := func(_ *testing.T, h *testHost) int64 { return h.ledger.Total(quota.Memory) }

@@ -8,6 +8,3 @@ const (
 	attackStride  = 5
 	archiveStride = 1
 )
-
-// raced tells whether the race detector watches.
-const raced = false

@@ -8,6 +8,3 @@ const (
 	attackStride  = 15
 	archiveStride = 4
 )
-
-// raced tells whether the race detector watches.
-const raced = true

@@ -188,13 +188,8 @@ type dapClient struct {
 // attach runs a function that is debugged, and attaches to it.
 func attach(t *testing.T, args ...string) (e *dapClient, ended <-chan string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // finds a free port
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	_, port, _ := strings.Cut(address, ":")
+	port := freePort(t)
+	address := "127.0.0.1:" + port
 	answers := make(chan string, 1)
 	go func() {
 		code, stdout, stderr := execute("", append(args, "--debug-port", port)...)
@@ -605,13 +600,8 @@ func TestDebug_EditorAsksForTheImpossible(t *testing.T) {
 // An editor is for a call whose caller is still there; those that leave before they have
 // said anything are for none.
 func TestDebug_EditorFindsTheCallThatWaits(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // finds a free port
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	_, port, _ := strings.Cut(address, ":")
+	port := freePort(t)
+	address := "127.0.0.1:" + port
 	folder := debuggedFolder(t)
 	p := startFor(t, "dev", folder, "--listen", "127.0.0.1:0", "--debug-port", port, "--timeout", "1m", "--name", "debugged")
 	call := func(ctx context.Context) <-chan string {
